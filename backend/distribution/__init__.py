@@ -1,0 +1,1 @@
+"""Rows of a batch on Dask. The only place that imports dask."""

@@ -1,0 +1,80 @@
+"""Every error and notice of Terramend: a code, its sentence, and the exit status.
+
+Standard library only: QGIS's Python imports this too, to translate the sentences.
+The backend raises codes with arguments; the sentence is made here and nowhere else.
+A sentence names the file or option, says what is wrong, and what would mend it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Mapping
+
+INPUT, ENVIRONMENT, CANCELLED, PARTIAL, INTERNAL = 2, 3, 4, 5, 1
+"""Exit statuses: the user's input, the environment, cancelled, part of a batch, our fault."""
+
+# code: (exit status, sentence). Keep alphabetical within each group.
+ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        # what was asked for
+        "request.field": (INPUT, "The request's field {field} is not valid: {why}."),
+        "request.version": (
+            INPUT,
+            "The request has schema version {found}, this Terramend reads {expected}: "
+            "make the request again with this version.",
+        ),
+        # running
+        "run.cancelled": (CANCELLED, "Cancelled; nothing was written."),
+        "run.internal": (
+            INTERNAL,
+            "Terramend failed in a way that it should not ({detail}); please report it with the log.",
+        ),
+    }
+)
+
+# code: sentence. Notices do not stop a run; they are shown and kept in the result.
+NOTICES: Mapping[str, str] = MappingProxyType(
+    {
+        "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
+    }
+)
+
+
+class TerramendError(Exception):
+    """An error with a code that the tables above know.
+
+    Args:
+        code: key of `ERRORS`.
+        arguments: values for the sentence's placeholders (JSON-serialisable).
+    """
+
+    def __init__(self, code: str, **arguments: Any) -> None:
+        self.code = code
+        self.arguments = arguments
+        self.exit_status, template = ERRORS[code]
+        super().__init__(template.format(**arguments))
+
+    def __reduce__(self):  # keeps code and arguments across process borders
+        return (_rebuild, (self.code, self.arguments))
+
+
+def _rebuild(code: str, arguments: Mapping[str, Any]) -> TerramendError:
+    return TerramendError(code, **arguments)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the user should know but that does not stop the run."""
+
+    code: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """The English sentence; `ui` translates the template instead."""
+        return NOTICES[self.code].format(**self.arguments)
+
+    def to_json(self) -> dict[str, Any]:
+        """The notice as it stands in results and `log` notifications."""
+        return {"code": self.code, "arguments": dict(self.arguments), "message": self.sentence}

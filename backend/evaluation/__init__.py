@@ -1,0 +1,1 @@
+"""How good a reconstruction is: cases, metrics, peers, report."""

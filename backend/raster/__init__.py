@@ -1,0 +1,1 @@
+"""Scenes as files: grids, products, gap masks, tiles, writer."""

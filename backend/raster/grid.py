@@ -1,0 +1,113 @@
+"""Where pixels lie: a frozen grid (CRS, transform, size) and windows of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import rasterio.crs
+import rasterio.warp
+from affine import Affine
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A rectangle of pixels: first row and column, height and width."""
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Row and column slices into an array of the whole grid."""
+        return slice(self.row, self.row + self.height), slice(self.column, self.column + self.width)
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The form that rasterio's `window=` takes."""
+        return (self.row, self.row + self.height), (self.column, self.column + self.width)
+
+    def grown(self, margin: int, limit: Grid) -> Window:
+        """This window with `margin` more pixels on each side, cut at the grid's edge."""
+        row, column = max(self.row - margin, 0), max(self.column - margin, 0)
+        bottom = min(self.row + self.height + margin, limit.height)
+        right = min(self.column + self.width + margin, limit.width)
+        return Window(row, column, bottom - row, right - column)
+
+    def within(self, outer: Window) -> tuple[slice, slice]:
+        """Slices of this window in an array that covers `outer`."""
+        row, column = self.row - outer.row, self.column - outer.column
+        return slice(row, row + self.height), slice(column, column + self.width)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """CRS (WKT, or None), affine transform (a, b, c, d, e, f) and size in pixels."""
+
+    crs: str | None
+    transform: tuple[float, float, float, float, float, float]
+    width: int
+    height: int
+
+    @property
+    def affine(self) -> Affine:
+        """The transform as rasterio takes it."""
+        return Affine(*self.transform)
+
+    @property
+    def whole(self) -> Window:
+        """The window of all pixels."""
+        return Window(0, 0, self.height, self.width)
+
+    def cut(self, window: Window) -> Grid:
+        """The grid of a window."""
+        a, b, c, d, e, f = self.transform
+        x = c + a * window.column + b * window.row
+        y = f + d * window.column + e * window.row
+        return Grid(self.crs, (a, b, x, d, e, y), window.width, window.height)
+
+    def coarse(self, step: int) -> Grid:
+        """The grid of the same area with pixels `step` times as large (last ones overhang)."""
+        a, b, c, d, e, f = self.transform
+        width, height = math.ceil(self.width / step), math.ceil(self.height / step)
+        return Grid(self.crs, (a * step, b * step, c, d * step, e * step, f), width, height)
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Height and width of the middle pixel in metres (a unit is a metre without CRS)."""
+        a, b, _, d, e, _ = self.transform
+        down, right = math.hypot(b, e), math.hypot(a, d)
+        if self.crs is None:
+            return down, right
+        crs = rasterio.crs.CRS.from_wkt(self.crs)
+        if crs.is_geographic:
+            latitude = math.radians((self.affine * (self.width / 2, self.height / 2))[1])
+            degree = math.radians(1) * 6371008.8  # mean Earth radius, IUGG
+            return down * degree, right * degree * max(math.cos(latitude), 0.01)
+        factor = float(crs.linear_units_factor[1])
+        return down * factor, right * factor
+
+    def same_as(self, other: Grid) -> bool:
+        """Whether pixels coincide: size, CRS and transform to a hundredth of a pixel."""
+        if (self.width, self.height) != (other.width, other.height):
+            return False
+        if (self.crs is None) != (other.crs is None):
+            return False
+        if self.crs and other.crs and self.crs != other.crs:
+            mine, theirs = (rasterio.crs.CRS.from_wkt(g) for g in (self.crs, other.crs))
+            if mine != theirs:
+                return False
+        tolerance = 0.01 * min(math.hypot(*self.transform[0:4:3]), math.hypot(*self.transform[1:5:3]))
+        corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
+        return all(
+            math.dist(self.affine * corner, other.affine * corner) <= tolerance for corner in corners
+        )
+
+    def blocks(self, size: int) -> Iterator[Window]:
+        """Windows of at most `size` squared that cover the grid, row by row."""
+        for row in range(0, self.height, size):
+            for column in range(0, self.width, size):
+                yield Window(row, column, min(size, self.height - row), min(size, self.width - column))

@@ -1,0 +1,61 @@
+"""What the product readers return: bands of one date on one grid, and all that is known of it."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from ..request import Mask
+from .grid import Grid
+
+ROLES = ("optical", "thermal", "class", "qa", "index", "alpha")
+"""Only `optical` is regressed unless asked; see the design of the output."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of one file.
+
+    Attributes:
+        path: GDAL name of the file. index: 1-based band in it.
+        description: the band's name as the file or product gives it.
+        role: one of `ROLES`. wavelength: centre in nanometres, NaN if unknown.
+        dtype, nodata: as stored. nodata None: undeclared.
+        gain, bias: reflectance = stored * gain + bias.
+    """
+
+    path: str
+    index: int
+    description: str
+    role: str
+    wavelength: float
+    dtype: str
+    nodata: float | None
+    gain: float
+    bias: float
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Bands that share a grid. A product with several resolutions is several rasters.
+
+    Attributes:
+        name: what messages call it. bands: in product order.
+        date: acquisition date. sun: azimuth, elevation in degrees.
+        sensor: `sentinel2`, `landsat8`, ... or empty. surface: True for surface
+            reflectance, False for top of atmosphere, None if unknown.
+        masks: QA or class layers that belong to it, ready to be read as gap masks.
+        zero_fill: zero in every band means "outside" although no nodata is declared.
+        credits: attribution line for the output's tags, or empty.
+    """
+
+    name: str
+    grid: Grid
+    bands: tuple[Band, ...]
+    date: datetime.date | None = None
+    sun: tuple[float, float] | None = None
+    sensor: str = ""
+    surface: bool | None = None
+    masks: tuple[Mask, ...] = ()
+    zero_fill: bool = False
+    credits: str = ""

@@ -1,0 +1,98 @@
+"""Following a run: stages, progress with ETA, notices, cancel.
+
+One `Watch` goes through the whole run. Doors (command line, server, batch) make one with
+their own listeners; the work calls `check()` often, which is where a cancel takes effect.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .errors import Notice, TerramendError
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units of `stage`; `eta` in seconds for the whole stage, or None."""
+
+    stage: str
+    done: int
+    total: int
+    eta: float | None
+
+
+class Watch:
+    """Listeners, a cancel flag and a stopwatch per stage; safe to use from threads."""
+
+    def __init__(
+        self,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_notice: Callable[[Notice], None] | None = None,
+    ) -> None:
+        self._on_progress = on_progress
+        self._on_notice = on_notice
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._stage, self._done, self._total = "", 0, 0
+        self._started = time.monotonic()
+        self.notices: list[Notice] = []
+        self.seconds: dict[str, float] = {}
+
+    def cancel(self) -> None:
+        """Ask the run to stop; callable from any thread or signal handler."""
+        self._cancelled.set()
+
+    def check(self) -> None:
+        """Raise `run.cancelled` if a cancel was asked for."""
+        if self._cancelled.is_set():
+            raise TerramendError("run.cancelled")
+
+    def stage(self, name: str, total: int = 0) -> None:
+        """Begin a stage of `total` units; the time of the one before is booked."""
+        self.check()
+        with self._lock:
+            self._book()
+            self._stage, self._done, self._total = name, 0, total
+        self._report()
+
+    def advance(self, units: int = 1) -> None:
+        """Count finished units of the stage."""
+        self.check()
+        with self._lock:
+            self._done += units
+        self._report()
+
+    def notice(self, code: str, **arguments: object) -> None:
+        """Tell the user something once; the same notice is not repeated."""
+        notice = Notice(code, arguments)
+        with self._lock:
+            if notice in self.notices:
+                return
+            self.notices.append(notice)
+        if self._on_notice is not None:
+            self._on_notice(notice)
+
+    def finish(self) -> None:
+        """Book the last stage."""
+        with self._lock:
+            self._book()
+            self._stage = ""
+
+    def _book(self) -> None:
+        now = time.monotonic()
+        if self._stage:
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._started
+        self._started = now
+
+    def _report(self) -> None:
+        if self._on_progress is None:
+            return
+        with self._lock:
+            done, total = self._done, self._total
+            elapsed = time.monotonic() - self._started
+            eta = elapsed / done * (total - done) if 0 < done <= total else None
+            progress = Progress(self._stage, done, total, eta)
+        self._on_progress(progress)

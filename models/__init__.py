@@ -1,0 +1,1 @@
+"""How gaps are predicted: arrays in, arrays out. Imports neither backend nor ui."""

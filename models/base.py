@@ -1,0 +1,146 @@
+"""The contract between scenes and reconstructors: arrays in, arrays out.
+
+Values are reflectance in the target's radiometry (0..1, float32). NaN means *not
+observed*: a gap, a pixel outside the footprint, a place that a DEM or a radar scene does
+not cover. So nobody can use a hidden value by accident.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+
+class Source(IntEnum):
+    """Provenance of a pixel: what its value rests on most."""
+
+    VALID = 0
+    REFERENCE = 1
+    SURROUNDINGS = 2
+    GENERATED = 3
+    GUIDE = 4  # terrain or SAR
+    ALTERED = 5  # clear mode
+    UNFILLED = 254
+    OUTSIDE = 255
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another date on the tile's grid.
+
+    Attributes:
+        image: (K, H, W) float32 reflectance, NaN where that date was not observed.
+        days: its date minus the target's, in days (negative: before); None if unknown.
+        name: for messages and provenance.
+    """
+
+    image: Floats
+    days: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of a scene (or the whole scene at reduced size: an overview).
+
+    Attributes:
+        image: (B, H, W) float32 reflectance, NaN where not observed (gaps and outside).
+            In `clear` mode the clouded values are there and `gaps` marks all to change.
+        gaps: (B, H, W) bool, the samples to predict.
+        references: other dates, in the scene's order.
+        terrain: (3, H, W) float32: elevation (m), slope (rad), illumination (cosine of
+            the solar incidence angle; all NaN when the sun is not known), or None.
+        sar: (2, H, W) float32: VV, VH backscatter in dB, or None.
+        pixel_size: metres a tile pixel is high and wide.
+        row, column: position of the tile's first pixel in the scene, in scene pixels.
+        step: scene pixels per tile pixel (1 for tiles, >= 1 for overviews).
+        wavelengths: nanometres per band of `image`, NaN where unknown; or empty.
+        prior: another reconstructor's prediction, for models that declare `prior`.
+        prompt: text for models that read one.
+    """
+
+    image: Floats
+    gaps: Flags
+    references: tuple[Reference, ...] = ()
+    terrain: Floats | None = None
+    sar: Floats | None = None
+    pixel_size: tuple[float, float] = (10.0, 10.0)
+    row: int = 0
+    column: int = 0
+    step: int = 1
+    wavelengths: tuple[float, ...] = ()
+    prior: Prediction | None = None
+    prompt: str = ""
+
+    @property
+    def valid(self) -> Flags:
+        """(B, H, W) bool: samples that were observed and stay as they are."""
+        return np.isfinite(self.image) & ~self.gaps
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a reconstructor says about a tile; only samples in `gaps` are read.
+
+    Attributes:
+        mean: (B, H, W) float32 reflectance, NaN where it could not fill.
+        std: (B, H, W) float32 standard deviation in reflectance, NaN where unknown.
+        source: (H, W) uint8 of `Source`, what rests behind the pixel most.
+        reference: (H, W) int16 index of the main reference in `Tile.references`, -1: none.
+    """
+
+    mean: Floats
+    std: Floats
+    source: NDArray[np.uint8]
+    reference: NDArray[np.int16]
+
+
+class Reconstructor(Protocol):
+    """A method. Made by its registry row from settings; holds no scene data itself."""
+
+    def prepare(self, overview: Tile) -> Any:
+        """See the whole scene at a bounded size; return a frozen state (may be None).
+
+        Computed in fixed order in float64 where sums matter, so that the same scene
+        gives the same state on any number of workers.
+        """
+
+    def predict(self, tile: Tile, state: Any) -> Prediction:
+        """Predict the tile's gaps. Pure: the same tile and state give the same bytes."""
+
+
+def digest(state: Any) -> str:
+    """SHA-256 (hex) of a state made of dataclasses, tuples, mappings, arrays and scalars."""
+    sha = hashlib.sha256()
+
+    def feed(value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            sha.update(f"{value.dtype.str}{value.shape}".encode())
+            sha.update(np.ascontiguousarray(value).tobytes())
+        elif is_dataclass(value) and not isinstance(value, type):
+            sha.update(type(value).__name__.encode())
+            for field in fields(value):
+                sha.update(field.name.encode())
+                feed(getattr(value, field.name))
+        elif isinstance(value, Mapping):
+            for key in sorted(value):
+                sha.update(str(key).encode())
+                feed(value[key])
+        elif isinstance(value, (tuple, list)):
+            sha.update(f"({len(value)}".encode())
+            for item in value:
+                feed(item)
+        else:
+            sha.update(repr(value).encode())
+
+    feed(state)
+    return sha.hexdigest()

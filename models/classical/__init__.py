@@ -1,0 +1,1 @@
+"""Reconstructors without learning."""

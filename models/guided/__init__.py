@@ -1,0 +1,1 @@
+"""Multi-reference, terrain-aware local regression: the default."""

@@ -1,0 +1,60 @@
+"""Every reconstructor as one declarative row; nothing heavy is imported until it is used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from .base import Reconstructor
+
+
+@dataclass(frozen=True)
+class Row:
+    """A reconstructor as the doors and the dock see it.
+
+    Attributes:
+        name: what `--model` takes.
+        title, summary: for people, one line each.
+        group: `guided`, `space`, `time`, `network` or `experimental`.
+        factory: `module:callable` inside `models`; called with the settings.
+        modes: of `fill`, `clear`.
+        needs, wants: of `references`, `terrain`, `sar`, `prior`; needs are enforced.
+        context: pixels around a tile's core that the method must see.
+        options: names that `--set` takes, with one line of help each.
+        requires: extra importable modules (for example `torch`).
+    """
+
+    name: str
+    title: str
+    summary: str
+    group: str
+    factory: str
+    modes: tuple[str, ...] = ("fill",)
+    needs: frozenset[str] = frozenset()
+    wants: frozenset[str] = frozenset()
+    context: int = 32
+    options: Mapping[str, str] = MappingProxyType({})
+    requires: tuple[str, ...] = ()
+
+    def create(self, quality: str = "default", seed: int = 0, settings: Mapping[str, str] = MappingProxyType({})) -> Reconstructor:
+        """Import the module and make the reconstructor.
+
+        Raises:
+            KeyError: a setting that `options` does not name.
+        """
+        for key in settings:
+            if key not in self.options:
+                raise KeyError(key)
+        module, _, attribute = self.factory.partition(":")
+        made = getattr(importlib.import_module("." + module, __package__), attribute)
+        return made(quality=quality, seed=seed, **settings)  # type: ignore[no-any-return]
+
+
+ROWS: tuple[Row, ...] = ()
+
+
+def find(name: str) -> Row | None:
+    """The row called `name`, or None."""
+    return next((row for row in ROWS if row.name == name), None)
