@@ -55,7 +55,7 @@ class TerramendError(Exception):
         self.exit_status, template = ERRORS[code]
         super().__init__(template.format(**arguments))
 
-    def __reduce__(self):  # keeps code and arguments across process borders
+    def __reduce__(self) -> tuple[Any, ...]:  # keeps code and arguments across process borders
         return (_rebuild, (self.code, self.arguments))
 
 

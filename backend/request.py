@@ -171,7 +171,7 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def semantic_fields(request: FillRequest) -> "dict[str, Any]":
+def semantic_fields(request: FillRequest) -> dict[str, Any]:
     """The request's fields that may change an output byte."""
     return {k: v for k, v in asdict(request).items() if k not in NOT_HASHED}
 
@@ -181,7 +181,7 @@ def request_hash(request: FillRequest) -> str:
     return hashlib.sha256(canonical_json(semantic_fields(request)).encode()).hexdigest()
 
 
-def to_json(request: FillRequest) -> "dict[str, Any]":
+def to_json(request: FillRequest) -> dict[str, Any]:
     """The request as a JSON object (all fields)."""
     return typing.cast("dict[str, Any]", json.loads(canonical_json(request)))
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from .base import Reconstructor
 
@@ -35,15 +34,18 @@ class Row:
     needs: frozenset[str] = frozenset()
     wants: frozenset[str] = frozenset()
     context: int = 32
-    options: Mapping[str, str] = MappingProxyType({})
+    options: Mapping[str, str] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
 
-    def create(self, quality: str = "default", seed: int = 0, settings: Mapping[str, str] = MappingProxyType({})) -> Reconstructor:
+    def create(
+        self, quality: str = "default", seed: int = 0, settings: Mapping[str, str] | None = None
+    ) -> Reconstructor:
         """Import the module and make the reconstructor.
 
         Raises:
             KeyError: a setting that `options` does not name.
         """
+        settings = settings or {}
         for key in settings:
             if key not in self.options:
                 raise KeyError(key)

@@ -31,7 +31,7 @@ class Window:
         return (self.row, self.row + self.height), (self.column, self.column + self.width)
 
     def grown(self, margin: int, limit: Grid) -> Window:
-        """This window with `margin` more pixels on each side, cut at the grid's edge."""
+        """The window with `margin` more pixels on each side, cut at the grid's edge."""
         row, column = max(self.row - margin, 0), max(self.column - margin, 0)
         bottom = min(self.row + self.height + margin, limit.height)
         right = min(self.column + self.width + margin, limit.width)
@@ -102,9 +102,7 @@ class Grid:
                 return False
         tolerance = 0.01 * min(math.hypot(*self.transform[0:4:3]), math.hypot(*self.transform[1:5:3]))
         corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
-        return all(
-            math.dist(self.affine * corner, other.affine * corner) <= tolerance for corner in corners
-        )
+        return all(math.dist(self.affine * corner, other.affine * corner) <= tolerance for corner in corners)
 
     def blocks(self, size: int) -> Iterator[Window]:
         """Windows of at most `size` squared that cover the grid, row by row."""
