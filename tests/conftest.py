@@ -1,0 +1,33 @@
+"""Fixtures for all tests: where the data pack and the samples lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The committed real scenes."""
+    return ROOT / "sample"
+
+
+@pytest.fixture(scope="session")
+def data_pack() -> Path:
+    """The data pack; tests that need it are skipped, with the reason, where it is absent."""
+    place = Path(os.environ.get("TERRAMEND_DATA") or ROOT / ".." / "shared" / "data")
+    if not place.is_absolute():
+        place = ROOT / place
+    if not (place / "val").is_dir():
+        pytest.skip(f"the data pack is not at {place} (set TERRAMEND_DATA)")
+    return place

@@ -1,0 +1,158 @@
+"""The walls of the house: who may import whom, what is packaged, what is shipped."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import zipfile
+from pathlib import Path
+
+import pytest
+import tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("backend", "models", "ui")
+TRACKED = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
+FILES = [Path(name) for name in TRACKED.stdout.split("\0") if name and (ROOT / name).exists()]
+MODULES = [path for path in FILES if path.suffix == ".py" and path.parts[0] in (*PACKAGES, "plugin.py")]
+BLOCKED = ("qgis", "PyQt5", "PyQt6", "torch", "diffusers", "dask", "distributed", "matplotlib", "skimage")
+QGIS_LOADS = ("__init__", "protocol", "request", "errors", "launch")
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """(level, module) of every import in a file."""
+    found = []
+    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or ""))
+            found += [
+                (node.level, f"{node.module or ''}.{a.name}".strip(".")) for a in node.names if node.level
+            ]
+    return found
+
+
+def target(path: Path, level: int, module: str) -> str:
+    """The part of the package that a relative import reaches, such as `backend.raster`."""
+    base = path.parent.parts[: len(path.parent.parts) - (level - 1)]
+    return ".".join((*base, *filter(None, module.split("."))))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_respect_the_floors(path: Path) -> None:
+    floor = path.parts[0]
+    for level, module in imports(path):
+        top = module.split(".")[0]
+        if level == 0:
+            assert top not in (*PACKAGES, "terramend"), f"{path}: import {module} would be a second copy"
+            if floor in ("backend", "models"):
+                assert top not in ("qgis", "PyQt5", "PyQt6", "osgeo", "processing"), f"{path}: {module}"
+            if top in ("dask", "distributed"):
+                assert path.parts[:2] == ("backend", "distribution"), f"{path}: {module}"
+            continue
+        reached = target(path, level, module)
+        if floor == "models":
+            assert not reached.startswith(("backend", "ui")), f"{path} reaches {reached}"
+        if floor == "backend":
+            assert not reached.startswith("ui"), f"{path} reaches {reached}"
+        if floor == "ui" and reached.startswith(("backend", "models")) and reached != "backend":
+            assert re.match(r"backend\.(protocol|request|errors|launch)(\.|$)", reached), (
+                f"{path} reaches {reached}"
+            )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_modules_fit_in_the_head(path: Path) -> None:
+    assert len((ROOT / path).read_text("utf-8").splitlines()) <= 500
+
+
+def test_what_qgis_loads_is_python_39() -> None:
+    loaded = [p for p in MODULES if p.parts[0] == "ui" or (p.parts[0] == "backend" and p.stem in QGIS_LOADS)]
+    for path in [*loaded, Path("__init__.py"), Path("plugin.py")]:
+        ast.parse((ROOT / path).read_text("utf-8"), feature_version=(3, 9))
+
+
+def test_light_environment_serves_all_without_qgis_qt_or_torch() -> None:
+    names = [
+        "terramend." + ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+        for path in MODULES
+        if path.parts[0] in ("backend", "models") and path.name != "__main__.py"
+    ]
+    code = f"""
+        import importlib, sys
+        for blocked in {BLOCKED!r}:
+            sys.modules[blocked] = None
+        for name in {names!r}:
+            if ".distribution." not in name and not name.startswith("terramend.models.torch"):
+                importlib.import_module(name)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_draws_in_nothing_heavy() -> None:
+    code = "import sys, terramend, terramend.backend.request; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_package_list_matches_the_tree() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    inits = {path.parent for path in FILES if path.name == "__init__.py" and path.parts[0] in PACKAGES}
+    found = {"terramend", *("terramend." + ".".join(path.parts) for path in inits)}
+    assert sorted(listed) == sorted(found)
+
+
+def test_every_code_folder_is_a_package() -> None:
+    folders = {path.parent for path in MODULES if path.parts[0] in PACKAGES}
+    assert all((ROOT / folder / "__init__.py").exists() for folder in folders)
+
+
+def test_zip_holds_the_allow_list_only(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "package.py", "--out", tmp_path], check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.zip")
+    names = zipfile.ZipFile(archive).namelist()
+    assert all(name.startswith("terramend/") for name in names)
+    assert {
+        "terramend/metadata.txt",
+        "terramend/LICENSE",
+        "terramend/__init__.py",
+        "terramend/plugin.py",
+    } <= set(names)
+    forbidden = re.compile(
+        r"/(tests|sample|datasets|training|experiments|docs)/|\.(pyc|exe|dll|so|sh|bat|tif)$"
+    )
+    assert not [name for name in names if forbidden.search(name)]
+    assert archive.stat().st_size <= 25 * 2**20
+
+
+def test_zip_works_as_a_package(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "package.py", "--out", tmp_path], check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.zip")
+    plugins = tmp_path / "plügins with space"
+    zipfile.ZipFile(archive).extractall(plugins)
+    launch = plugins / "terramend" / "backend" / "launch.py"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(
+        [sys.executable, launch, "models", "--json"], capture_output=True, text=True, cwd=tmp_path, env=clean
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"guided"' in done.stdout
+
+
+def test_one_source_for_the_version() -> None:
+    code = "import importlib.metadata as m; from terramend.backend.version import VERSION; print(VERSION)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"version={done.stdout.strip()}\n" in (ROOT / "metadata.txt").read_text("utf-8")
+    assert not re.search(r"^version\s*=", (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
+
+
+def test_no_pickle_no_shell() -> None:
+    for path in MODULES:
+        text = (ROOT / path).read_text("utf-8")
+        assert not re.search(r"\b(import pickle|torch\.load|shell=True|os\.system|eval\(|exec\()", text), path
