@@ -17,12 +17,47 @@ INPUT, ENVIRONMENT, CANCELLED, PARTIAL, INTERNAL = 2, 3, 4, 5, 1
 # code: (exit status, sentence). Keep alphabetical within each group.
 ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
+        # the command line and the protocol
+        "command.absent": (INPUT, "There is no command {command}; the commands are {known}."),
+        "command.usage": (INPUT, "{why}; see {command} --help."),
+        "protocol.order": (INPUT, "The first call must be initialize; this one was {method}."),
+        "protocol.params": (INPUT, "The call {method} is not valid: {why}."),
+        "protocol.version": (
+            INPUT,
+            "The client speaks protocol {found}, this backend {expected}: "
+            "install the same version of plugin and backend.",
+        ),
         # what was asked for
         "request.field": (INPUT, "The request's field {field} is not valid: {why}."),
         "request.version": (
             INPUT,
             "The request has schema version {found}, this Terramend reads {expected}: "
             "make the request again with this version.",
+        ),
+        # settings
+        "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend or remove it."),
+        "setting.unknown": (
+            INPUT,
+            "The settings file {path} sets {name}, which is no setting; `terramend doctor --help` lists them.",
+        ),
+        "setting.value": (INPUT, "The setting {name} is {value!r} in {origin}: {why}."),
+        # files
+        "file.access": (INPUT, "{path} cannot be used: {why}; check that it exists and that you may use it."),
+        "file.read": (INPUT, "A raster could not be read to its end ({why}): it may be damaged or cut off."),
+        # the environment
+        "environment.device": (
+            ENVIRONMENT,
+            "{device} was asked for but does not compute here ({why}): mend that, or choose --device auto.",
+        ),
+        "environment.disk": (ENVIRONMENT, "There is no space left for {path}: free some, or choose --tmp."),
+        "environment.memory": (
+            ENVIRONMENT,
+            "The memory does not suffice: lower --jobs or --memory-limit, or close other programs.",
+        ),
+        "environment.package": (
+            ENVIRONMENT,
+            "The Python package {package} cannot be used ({why}): install it in the backend's environment, "
+            "or repair that from the plugin.",
         ),
         # running
         "run.cancelled": (CANCELLED, "Cancelled; nothing was written."),

@@ -1,0 +1,32 @@
+"""Any exception as a `TerramendError`: the one place where a door learns what to say.
+
+What the work raises on purpose passes through. The rest is sorted by whose fault it is:
+a missing package or a full disk is the environment's, an unreadable file the input's,
+and what nobody foresaw is ours.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from .errors import TerramendError
+
+
+def as_error(failure: BaseException) -> TerramendError:
+    """The error with code, sentence and exit status that `failure` amounts to."""
+    if isinstance(failure, TerramendError):
+        return failure
+    if isinstance(failure, KeyboardInterrupt):
+        return TerramendError("run.cancelled")
+    if isinstance(failure, MemoryError):
+        return TerramendError("environment.memory")
+    if isinstance(failure, ImportError) and failure.name and not failure.name.startswith("terramend"):
+        return TerramendError("environment.package", package=failure.name, why=str(failure))
+    if isinstance(failure, OSError):
+        if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+            return TerramendError("environment.disk", path=failure.filename or "the disk")
+        if failure.filename is not None and failure.strerror:
+            return TerramendError("file.access", path=str(failure.filename), why=failure.strerror)
+        if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing
+            return TerramendError("file.read", why=str(failure).rstrip("."))
+    return TerramendError("run.internal", detail=f"{type(failure).__name__}: {failure}")

@@ -1,0 +1,186 @@
+"""What holds on this machine: a flag over the environment over the file over the default.
+
+The file is TOML, `config.toml` in the user's configuration folder (or what
+`TERRAMEND_CONFIG` names); the variable of a setting is `TERRAMEND_` and its name in
+capitals. Every value knows where it comes from; `terramend doctor` shows it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import TerramendError
+from .request import DEVICES, QUALITIES
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting: how it is read, its default, and a line of help.
+
+    `read` makes a value from text or TOML, and raises ValueError with the reason.
+    `in_request` tells that `request.FillRequest` has a field of this name.
+    """
+
+    name: str
+    read: Callable[[Any], Any]
+    default: Any
+    help: str
+    in_request: bool = True
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's value and its origin: `default`, a file, a variable or a flag."""
+
+    value: Any
+    origin: str
+
+
+def whole(value: Any) -> int:
+    """A whole number from 0."""
+    digits = str(value)
+    if isinstance(value, bool) or not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise ValueError("it must be a whole number from 0")
+    return int(digits)
+
+
+def gigabytes(value: Any) -> float:
+    """A finite number above 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError("it must be a number of gigabytes above 0")
+    return number
+
+
+def text(value: Any) -> str:
+    """Text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("it must be text")
+    return value
+
+
+def folder(value: Any) -> str:
+    """A path; `~` is the home folder."""
+    return str(Path(text(value)).expanduser())
+
+
+def choice(*allowed: str) -> Callable[[Any], str]:
+    """A reader that takes one of `allowed`."""
+
+    def read(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"it is none of {', '.join(allowed)}")
+        return str(value)
+
+    return read
+
+
+SETTINGS = (
+    Setting("model", text, "auto", "method that fills"),
+    Setting("quality", choice(*QUALITIES), "default", "fast, default or best"),
+    Setting("device", choice(*DEVICES), "auto", "where networks compute"),
+    Setting("jobs", whole, 0, "tiles predicted at once; 0: as many as cores"),
+    Setting("memory_limit", gigabytes, None, "gigabytes that a fill may take"),
+    Setting("tmp", folder, None, "folder of temporary files; none: beside the output"),
+    Setting("weights", folder, None, "folder of installed networks", in_request=False),
+)
+
+
+def resolve(
+    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> dict[str, Value]:
+    """Every setting with its value and origin.
+
+    Args:
+        flags: values given on the command line, already read; None counts as not given.
+        environment: variables; default the process's own.
+
+    Raises:
+        TerramendError: `setting.value` or `setting.file`, naming where the fault is.
+    """
+    environment = os.environ if environment is None else environment
+    path = config_path(environment)
+    table = _table(path)
+    unknown = sorted(set(table) - {setting.name for setting in SETTINGS})
+    if unknown:
+        raise TerramendError("setting.unknown", name=unknown[0], path=str(path))
+    found = {}
+    for setting in SETTINGS:
+        variable = "TERRAMEND_" + setting.name.upper()
+        if flags and flags.get(setting.name) is not None:
+            found[setting.name] = Value(flags[setting.name], "--" + setting.name.replace("_", "-"))
+        elif environment.get(variable):
+            found[setting.name] = _read(setting, environment[variable], variable)
+        elif setting.name in table:
+            found[setting.name] = _read(setting, table[setting.name], str(path))
+        else:
+            found[setting.name] = Value(setting.default, "default")
+    return found
+
+
+def for_request(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Fields of a request that environment or file set; what the request says itself wins."""
+    held = resolve(environment=environment)
+    return {
+        setting.name: held[setting.name].value
+        for setting in SETTINGS
+        if setting.in_request and held[setting.name].origin != "default"
+    }
+
+
+def config_path(environment: Mapping[str, str] | None = None) -> Path:
+    """Where the settings file is looked for."""
+    environment = os.environ if environment is None else environment
+    if environment.get("TERRAMEND_CONFIG"):
+        return Path(environment["TERRAMEND_CONFIG"]).expanduser()
+    if sys.platform == "win32":
+        base = Path(environment.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return base / "terramend" / "config.toml"
+
+
+def weights_folder() -> Path:
+    """Where installed networks lie: outside the plugin, which an upgrade replaces."""
+    chosen = resolve()["weights"].value
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "terramend" / "weights"
+
+
+def _table(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if os.environ.get("TERRAMEND_CONFIG") == str(path):
+            raise TerramendError("setting.file", path=str(path), why="there is no such file") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise TerramendError("setting.file", path=str(path), why=str(error)) from None
+
+
+def _read(setting: Setting, value: Any, origin: str) -> Value:
+    try:
+        return Value(setting.read(value), origin)
+    except ValueError as error:
+        raise TerramendError(
+            "setting.value", name=setting.name, origin=origin, value=str(value), why=str(error)
+        ) from None
