@@ -14,7 +14,7 @@ import json
 import math
 import re
 import typing
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any, Mapping, Optional, Tuple
 
 from .errors import TerramendError
@@ -271,11 +271,10 @@ def _build(cls: Any, data: Any, path: str) -> Any:
     unknown = sorted(set(data) - names)
     if unknown:
         raise _wrong(path + str(unknown[0]), "this version does not know it")
-    try:
-        return cls(**{k: _coerce(hints[k], v, path + k) for k, v in data.items()})
-    except TypeError:
-        missing = sorted(f for f in names if f not in data)
-        raise _wrong(path + missing[0], "it is missing") from None
+    missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in data]
+    if missing:
+        raise _wrong(path + missing[0], "it is missing")
+    return cls(**{k: _coerce(hints[k], v, path + k) for k, v in data.items()})
 
 
 def _coerce(hint: Any, value: Any, path: str) -> Any:

@@ -1,0 +1,39 @@
+"""Following a run: progress with ETA, notices once, cancel everywhere."""
+
+from __future__ import annotations
+
+import pytest
+from terramend.backend.errors import TerramendError
+from terramend.backend.watch import Watch
+
+
+def test_progress_counts_and_estimates() -> None:
+    seen = []
+    watch = Watch(on_progress=seen.append)
+    watch.stage("predict", 4)
+    watch.advance()
+    watch.advance(3)
+    watch.finish()
+    assert [(p.stage, p.done, p.total) for p in seen] == [("predict", n, 4) for n in (0, 1, 4)]
+    assert seen[0].eta is None
+    assert seen[1].eta >= 0
+    assert seen[2].eta == 0
+    assert watch.seconds["predict"] >= 0
+
+
+def test_notices_are_told_once() -> None:
+    told = []
+    watch = Watch(on_notice=told.append)
+    watch.notice("fill.nothing")
+    watch.notice("fill.nothing")
+    assert len(told) == len(watch.notices) == 1
+
+
+def test_cancel_takes_effect_at_every_step() -> None:
+    watch = Watch()
+    watch.cancel()
+    for step in (watch.check, lambda: watch.stage("read", 1), watch.advance):
+        with pytest.raises(TerramendError) as caught:
+            step()
+        assert caught.value.code == "run.cancelled"
+        assert caught.value.exit_status == 4
