@@ -73,7 +73,8 @@ def test_hash_knows_everything_else() -> None:
         "cloud_threshold": 50.0, "fill_swath_edges": True, "references": (Reference("r.tif"),),
         "references_from": "r", "dem": "d.tif", "sar": "s.tif", "sun": (1.0, 2.0), "date": "2020-01-01",
         "radiometry": "dn", "bands": (1,), "extent": "0,0,1,1", "target_crs": "EPSG:4326",
-        "target_nodata": 0.0, "unfilled": "nodata", "model": "mean", "quality": "fast", "settings": (("k", "v"),), "seed": 1,
+        "target_nodata": 0.0, "unfilled": "nodata", "model": "mean", "quality": "fast",
+        "settings": (("k", "v"),), "seed": 1,
         "device": "cpu", "hash_inputs": True, "creation_options": ("A=B",), "schema_version": 2,
     }  # fmt: skip
     assert set(changes) == {f.name for f in dataclasses.fields(FillRequest)} - set(NOT_HASHED)
