@@ -1,0 +1,68 @@
+"""Stored values: rounding, clipping, nodata avoided; classes from neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from terramend.backend.raster.encode import avoid, encode, frequent_class
+
+DTYPES = ("uint8", "int16", "uint16", "float32")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_stored_values_come_back_through_reflectance(dtype):
+    top = 255 if dtype == "uint8" else 30000
+    stored = np.arange(0, top, 7).astype(dtype)
+    gain, bias = 1e-4, -0.1
+    reflectance = (stored * gain + bias).astype(np.float32)
+    np.testing.assert_allclose(encode(reflectance, dtype, gain, bias), stored, rtol=2e-6, atol=0.01)
+
+
+@pytest.mark.parametrize("dtype, low, high", [("uint8", 0, 255), ("int16", -32768, 32767)])
+def test_values_are_rounded_to_nearest_and_stay_inside(dtype, low, high):
+    values = np.array([-1e9, 1e9, 0.49, 0.51, -0.51, 3.7], np.float32)
+    expected = np.clip([low, high, 0, 1, -1, 4], low, high)
+    np.testing.assert_array_equal(encode(values, dtype, 1.0, 0.0), expected)
+
+
+def test_infinite_reflectance_stays_inside_float32():
+    assert np.isfinite(encode(np.array([np.inf, -np.inf, 3e38], np.float32), "float32", 1e-4, 0.0)).all()
+
+
+@given(
+    dtype=st.sampled_from(DTYPES),
+    nodata=st.sampled_from([0.0, 255.0, -32768.0, -9999.0, 65535.0, 1.0, float("nan"), None]),
+    other=st.sampled_from([0.0, 1.0, None]),
+    seed=st.integers(0, 50),
+)
+def test_no_value_equals_nodata_and_none_moves_further_than_needed(dtype, nodata, other, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.choice([0, 1, 2, 3, 254, 255], 50).astype(dtype)
+    if nodata is not None and np.isfinite(nodata):
+        kind = np.dtype(dtype)
+        if kind.kind == "f" or np.iinfo(kind).min <= nodata <= np.iinfo(kind).max:
+            values[::3] = nodata
+    moved = avoid(values, [nodata, other])
+    for stop in (nodata, other):
+        if stop is not None:
+            assert not (moved == stop).any()
+    steps = np.abs(moved.astype(np.float64) - values.astype(np.float64))
+    assert steps.max() <= 2
+    assert (moved[~np.isin(values, [s for s in (nodata, other) if s is not None])] ==
+            values[~np.isin(values, [s for s in (nodata, other) if s is not None])]).all()  # fmt: skip
+
+
+def test_classes_come_from_the_neighbourhood():
+    classes = np.full((40, 40), 4, np.uint8)
+    classes[:, 20:] = 7
+    truth, gaps = classes.copy(), np.zeros((40, 40), bool)
+    gaps[10:14, 3:8] = gaps[20:30, 30:38] = True
+    classes[gaps] = 9
+    np.testing.assert_array_equal(frequent_class(classes, gaps), truth)
+
+
+def test_without_any_valid_class_nothing_changes():
+    classes = np.arange(9, dtype=np.uint8).reshape(3, 3)
+    np.testing.assert_array_equal(frequent_class(classes, np.ones((3, 3), bool)), classes)
