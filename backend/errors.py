@@ -38,7 +38,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend or remove it."),
         "setting.unknown": (
             INPUT,
-            "The settings file {path} sets {name}, which is no setting; `terramend doctor --help` lists them.",
+            "The settings file {path} sets {name}, which is no setting; see terramend doctor.",
         ),
         "setting.value": (INPUT, "The setting {name} is {value!r} in {origin}: {why}."),
         # files
@@ -58,6 +58,36 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "The Python package {package} cannot be used ({why}): install it in the backend's environment, "
             "or repair that from the plugin.",
+        ),
+        # the backend process and its Python, as the plugin sees them
+        "backend.absent": (
+            ENVIRONMENT,
+            "Terramend has no Python for its backend yet: install one, or choose one, "
+            "under Plugins > Terramend > Backend environment.",
+        ),
+        "backend.crashed": (
+            ENVIRONMENT,
+            "The backend stopped unexpectedly ({reason}); it starts again with the next run. "
+            "Its last words are in the log.",
+        ),
+        "backend.interpreter": (
+            ENVIRONMENT,
+            "The interpreter {path} cannot be started ({why}): "
+            "choose another one under Plugins > Terramend > Backend environment.",
+        ),
+        "backend.outdated": (
+            ENVIRONMENT,
+            "The backend's Python environment was made for another version of Terramend: "
+            "press Repair under Plugins > Terramend > Backend environment.",
+        ),
+        "backend.start": (
+            ENVIRONMENT,
+            "The backend does not start ({why}): "
+            "press Repair, or choose another Python, under Plugins > Terramend > Backend environment.",
+        ),
+        "backend.version": (
+            ENVIRONMENT,
+            "The backend is of version {found} and the plugin of version {expected}: restart QGIS.",
         ),
         # running
         "run.cancelled": (CANCELLED, "Cancelled; nothing was written."),
