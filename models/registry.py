@@ -54,7 +54,71 @@ class Row:
         return made(quality=quality, seed=seed, **settings)  # type: ignore[no-any-return]
 
 
-ROWS: tuple[Row, ...] = ()
+ROWS: tuple[Row, ...] = (
+    Row(
+        "guided",
+        "Guided regression",
+        "Local regression on other dates, terrain or radar, corrected from the gap's rim; space alone without them.",
+        "guided",
+        "guided.model:create",
+        wants=frozenset({"references", "terrain", "sar"}),
+        context=64,
+    ),
+    Row(
+        "harmonic",
+        "Harmonic surface",
+        "Laplace's equation: the smoothest surface through the gap's rim.",
+        "space",
+        "classical.space:create_harmonic",
+    ),
+    Row(
+        "linear",
+        "Linear surface",
+        "Flat triangles between the pixels of the gap's rim.",
+        "space",
+        "classical.space:create_linear",
+    ),
+    Row(
+        "idw",
+        "Inverse distance (GDAL)",
+        "GDAL's fillnodata: inverse distance weights of rim pixels in eight directions.",
+        "space",
+        "classical.space:create_idw",
+    ),
+    Row(
+        "nearest",
+        "Nearest pixel",
+        "The value of the nearest valid pixel.",
+        "space",
+        "classical.space:create_nearest",
+    ),
+    Row(
+        "mean",
+        "Scene mean",
+        "The mean of the band: a floor.",
+        "space",
+        "classical.space:create_mean",
+        context=0,
+    ),
+    Row(
+        "copy",
+        "Nearest clear date",
+        "The value of the nearest date that is clear at the pixel.",
+        "time",
+        "classical.time:create_copy",
+        needs=frozenset({"references"}),
+        context=0,
+    ),
+    Row(
+        "time-linear",
+        "Linear in time",
+        "A line between the nearest clear dates before and after, pixel by pixel.",
+        "time",
+        "classical.time:create_time_linear",
+        needs=frozenset({"references"}),
+        context=0,
+    ),
+)
 
 
 def find(name: str) -> Row | None:

@@ -1,0 +1,111 @@
+"""What all classical reconstructors share: a base for gaps larger than a tile, and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Flags, Floats, Prediction, Source, Tile
+from ..holdout import ErrorTable, error_table, pseudo_gap
+
+Fill = Callable[[Floats], Floats]
+"""(H, W) float32 with NaN at unknown pixels -> the same with all of them filled (or all NaN)."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """The whole scene filled at the overview's size: what tiles lean on in large gaps.
+
+    Attributes:
+        image: (B, h, w) float32. step: scene pixels per pixel of it.
+    """
+
+    image: Floats
+    step: int
+
+    def sample(self, band: int, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+        """(n,) values at scene pixels (rows, columns), bilinear."""
+        layer = self.image[band]
+        height, width = layer.shape
+        y = np.clip((rows + 0.5) / self.step - 0.5, 0, height - 1)
+        x = np.clip((columns + 0.5) / self.step - 0.5, 0, width - 1)
+        top, left = np.floor(y).astype(np.intp), np.floor(x).astype(np.intp)
+        bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
+        v, u = y - top, x - left
+        upper = layer[top, left] * (1 - u) + layer[top, right] * u
+        lower = layer[bottom, left] * (1 - u) + layer[bottom, right] * u
+        return (upper * (1 - v) + lower * v).astype(np.float32)
+
+
+def observed(tile: Tile) -> Floats:
+    """(B, H, W) the image with NaN wherever nothing was observed."""
+    return np.where(tile.valid, tile.image, np.float32(np.nan))
+
+
+def make_base(overview: Tile, fill: Fill) -> Base:
+    """Fill the overview band by band."""
+    image = observed(overview)
+    return Base(np.stack([fill(band) for band in image]), overview.step)
+
+
+def anchor(image: Floats, gaps: Flags, tile: Tile, base: Base) -> Floats:
+    """`image` (B, H, W) with the base's values where a gap meets the tile's edge inside the scene.
+
+    So a gap that is larger than the tile is bounded alike in neighbouring tiles.
+    """
+    height, width = image.shape[1:]
+    scene_height, scene_width = (n * base.step for n in base.image.shape[1:])
+    rim = np.zeros((height, width), bool)
+    rim[0, :] |= tile.row > 0
+    rim[-1, :] |= tile.row + height < scene_height - base.step + 1
+    rim[:, 0] |= tile.column > 0
+    rim[:, -1] |= tile.column + width < scene_width - base.step + 1
+    out = image.copy()
+    for band in range(len(image)):
+        rows, columns = np.nonzero(rim & gaps[band])
+        if len(rows):
+            out[band, rows, columns] = base.sample(band, rows + tile.row, columns + tile.column)
+    return out
+
+
+def spread(overview: Tile) -> NDArray[np.float32]:
+    """(B,) standard deviation of each band's observed pixels; 0.1 without any."""
+    out = np.full(len(overview.image), 0.1, np.float32)
+    for band, image in enumerate(observed(overview)):
+        values = image[np.isfinite(image)].astype(np.float64)
+        if len(values) > 1:
+            out[band] = values.std()
+    return out
+
+
+def measured_errors(overview: Tile, predict: Callable[[Tile], Floats]) -> ErrorTable:
+    """Errors of `predict` (tile -> (B, H, W) means) in the overview's own pseudo-gaps."""
+    valid = overview.valid
+    everywhere, anywhere = valid.all(0), overview.gaps.any(0)
+    hidden = pseudo_gap(everywhere, anywhere)
+    sigma = spread(overview)
+    if hidden is None:
+        hidden = np.zeros(anywhere.shape, bool)
+    image = np.where(hidden, np.float32(np.nan), observed(overview))
+    trial = replace(overview, image=image, gaps=overview.gaps | hidden)
+    error = predict(trial) - overview.image if hidden.any() else np.zeros_like(overview.image)
+    return error_table(error, hidden, trial.gaps.any(0), sigma, overview.step)
+
+
+def finish(
+    tile: Tile, mean: Floats, std: Floats, source: Source, reference: NDArray[np.int16] | None = None
+) -> Prediction:
+    """A prediction from means (B, H, W); what stayed NaN is marked as unfilled."""
+    mean = np.where(tile.gaps, mean, np.float32(np.nan))
+    std = np.where(np.isfinite(mean), std, np.float32(np.nan))
+    gap = tile.gaps.any(0)
+    filled = gap & np.isfinite(mean).any(0)
+    kind = np.zeros(gap.shape, np.uint8)
+    kind[gap] = Source.UNFILLED
+    kind[filled] = source
+    if reference is None:
+        reference = np.full(gap.shape, -1, np.int16)
+    return Prediction(mean.astype(np.float32), std.astype(np.float32), kind, reference)
