@@ -1,0 +1,81 @@
+"""Which reader serves which folder, and the way to a place by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from . import (
+    belgium,
+    clear_patches,
+    folder,
+    landsat_pairs,
+    landsat_series,
+    lazio,
+    masks,
+    oscd,
+    planet,
+    relief,
+    rice,
+    sen12mscr,
+    slovenia,
+    worldcereal,
+    xlandsat,
+)  # fmt: skip
+from .place import Place
+
+
+class Reader(Protocol):
+    """What a module or an object that reads one folder offers."""
+
+    def names(self, folder: Path) -> list[str]:
+        """The places in the folder."""
+
+    def files(self, folder: Path, name: str) -> list[Path]:
+        """The files that make a place."""
+
+    def read(self, folder: Path, name: str) -> Place:
+        """The place as arrays."""
+
+
+READERS: dict[str, Reader] = {
+    **{
+        module.FOLDER: module
+        for module in (belgium, lazio, oscd, planet, rice, slovenia, worldcereal, xlandsat)
+    },
+    **{
+        made.folder: made
+        for module in (clear_patches, landsat_pairs, landsat_series, masks, relief, sen12mscr)
+        for made in module.SETS
+    },
+}  # type: ignore[dict-item]  # modules are readers too
+"""Reader of each folder of the pack; other folders are read by `folder`."""
+
+
+def reader(dataset: str) -> Reader:
+    """The reader for a folder's name."""
+    return READERS.get(dataset, folder)  # type: ignore[return-value]
+
+
+def places(root: Path) -> list[tuple[str, str]]:
+    """(dataset, place) of everything under `root`, in order.
+
+    `root` holds data set folders (one of the pack's splits), or folders of GeoTIFFs.
+    """
+    found = []
+    for path in sorted(path for path in root.iterdir() if path.is_dir()):
+        if path.name in READERS or list(path.rglob("*.tif")):
+            found += [(path.name, name) for name in reader(path.name).names(path)]
+    if not found and list(root.glob("*.tif")):
+        found = [(".", name) for name in folder.names(root)]
+    return found
+
+
+def read_place(root: Path, dataset: str, name: str) -> Place:
+    """The place as arrays."""
+    return reader(dataset).read((root / dataset).resolve(), name)
+
+
+def source_files(root: Path, dataset: str, name: str) -> list[Path]:
+    """The files that a place is made of."""
+    return reader(dataset).files((root / dataset).resolve(), name)

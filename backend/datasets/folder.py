@@ -1,0 +1,115 @@
+"""Any folder of scenes: a subfolder (or the folder itself) is a place, its GeoTIFFs are dates.
+
+By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB
+(or dB x 100); `cloudprob` percent; `mask`, `clouds` nonzero is a gap. All else is an optical
+date; a mask or radar image belongs to the date whose day, or else whose name, it shares.
+All files of a place lie on one grid; what does not is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from .files import LANDSAT8, SENTINEL2, cloud, day, elevation, grid, opened, raw, reflectance, tag
+from .place import Date, Flags, Floats, Place
+
+FOLDER = ""
+_KINDS = (
+    ("terrain", r"(dem|srtm|elevation)"),
+    ("sar", r"(s1|sar)"),
+    ("probability", r"(cloudprob|clp)"),
+    ("mask", r"(mask|clouds?|gaps?)"),
+)
+
+
+def kind(path: Path) -> str:
+    """What a file is, by the words of its name."""
+    for found, words in _KINDS:
+        if re.search(rf"(^|[_\-.]){words}([_\-.]|$)", path.stem.lower()):
+            return found
+    return "optical"
+
+
+def _places(folder: Path) -> dict[str, Path]:
+    inner = {
+        path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and list(path.glob("*.tif"))
+    }
+    return inner or {folder.name: folder}
+
+
+def names(folder: Path) -> list[str]:
+    """The places: subfolders with GeoTIFFs, or the folder itself."""
+    return [
+        name
+        for name, path in _places(folder).items()
+        if any(kind(file) == "optical" for file in path.glob("*.tif"))
+    ]
+
+
+def files(folder: Path, name: str) -> list[Path]:
+    """All GeoTIFFs of a place."""
+    return sorted(_places(folder)[name].glob("*.tif"))
+
+
+def _gain(path: Path) -> float:
+    with opened(path) as source:
+        if source.scales[0] != 1.0:
+            return float(source.scales[0])
+        return {"uint8": 1 / 255, "uint16": 1e-4, "int16": 1e-4}.get(source.dtypes[0], 1.0)
+
+
+def _key(path: Path) -> str:
+    known = day(path.stem) or day(tag(path, "date"))
+    return str(known or re.sub(r"[_\-](s2|optical|sr|toa|image)$", "", path.stem))
+
+
+def _partner(paths: list[Path], key: str) -> Path | None:
+    return next((path for path in paths if _key(path) == key or path.stem.startswith(key)), None)
+
+
+def read(folder: Path, name: str) -> Place:
+    """One place from its files."""
+    by_kind: dict[str, list[Path]] = {}
+    for path in files(folder, name):
+        by_kind.setdefault(kind(path), []).append(path)
+    optical = by_kind["optical"]
+    main = grid(optical[0])
+    same = {k: [p for p in paths if grid(p).same_as(main)] for k, paths in by_kind.items()}
+    with opened(optical[0]) as source:
+        bands = tuple(text or f"band{index + 1}" for index, text in enumerate(source.descriptions))
+    dates = {}
+    for path in same["optical"]:
+        image = reflectance(path, _gain(path))
+        if len(image) != len(bands):
+            continue
+        key = _key(path)
+        gaps = ~np.isfinite(image).all(0) | _gaps(same, key, image.shape[1:])
+        dates[key] = Date(key, image, gaps, day(key), _radar(same, key))
+    terrain = same.get("terrain", [])
+    ordered = tuple(dates[key] for key in sorted(dates))
+    known = {**LANDSAT8, **SENTINEL2}
+    centres = tuple(known.get(band.split("_")[0], float("nan")) for band in bands)
+    high = elevation(terrain[0]) if terrain else None
+    return Place(folder.name, name, bands, centres, ordered, main.pixel_size, high)
+
+
+def _gaps(same: dict[str, list[Path]], key: str, shape: tuple[int, ...]) -> Flags:
+    gaps = np.zeros(shape, bool)
+    chance, mask = _partner(same.get("probability", []), key), _partner(same.get("mask", []), key)
+    if chance is not None:
+        gaps |= cloud(chance)
+    if mask is not None:
+        gaps |= raw(mask)[0] != 0
+    return gaps
+
+
+def _radar(same: dict[str, list[Path]], key: str) -> Floats | None:
+    paths = same.get("sar", [])
+    path = _partner(paths, key) or (paths[0] if len(paths) == 1 else None)
+    if path is None:
+        return None
+    values = reflectance(path, 1.0, bands=2)
+    return values / np.float32(100 if np.nanmax(np.abs(values)) > 200 else 1)
