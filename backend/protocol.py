@@ -4,9 +4,10 @@ Standard library only, Python 3.9: the server and QGIS's client both use this mo
 that they cannot disagree. A line holds one JSON object in ASCII and is at most `LIMIT`
 bytes; what is longer, or no message at all, costs an error and nothing else.
 
-A client sends calls (`call`) and reads replies (`result` or `error`, exactly one a call)
-and notifications: `progress {id, stage, done, total, eta}` and
-`log {id, level, code, arguments, message}`.
+A client sends calls (`call`), `initialize {protocol}` first, and reads replies (`result`
+or `error`, exactly one a call) and notifications: `progress {id, stage, done, total, eta}`
+and `log {id, level, code, arguments, message}`. Calls that work on a scene take
+`{"request": request.to_json(...)}`; `cancel` takes `{id}`.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def encode(message: Mapping[str, Any]) -> bytes:
 def decode(line: Optional[bytes]) -> Dict[str, Any]:
     """The message of one line (None: a line too long).
 
-    Returns an object whose `id`, if any, is a string or an integer. Whether it is a call,
-    a notification or a reply is for the reader to see.
+    Whether it is a call, a notification or a reply is for the reader to see. The `id` of
+    a call is a string or an integer; that of a reply is null where an error names no call.
 
     Raises:
         ProtocolError: it is no JSON-RPC 2.0 message; `id` is set where it could be read.
@@ -117,10 +118,12 @@ def decode(line: Optional[bytes]) -> Dict[str, Any]:
     known = id if is_id(id) else None
     if message.get("jsonrpc") != "2.0":
         raise ProtocolError(INVALID_REQUEST, 'A message says "jsonrpc": "2.0".', known)
-    if "id" in message and known is None and "method" in message:
+    if "method" not in message and ("result" in message or "error" in message):
+        return message
+    if "id" in message and known is None:
         raise ProtocolError(INVALID_REQUEST, "An id is a string of at most 200 characters or an integer.")
-    if "method" in message and not isinstance(message["method"], str):
-        raise ProtocolError(INVALID_REQUEST, "A method is a string.", known)
+    if not isinstance(message.get("method"), str):
+        raise ProtocolError(INVALID_REQUEST, "A call names its method.", known)
     return message
 
 

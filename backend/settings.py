@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 from .errors import TerramendError
 from .request import DEVICES, QUALITIES

@@ -1,0 +1,99 @@
+"""What a door can ask for, as JSON in and JSON out.
+
+The server, the command line and the batch all come through here, so that a setting, a
+mode or a result means the same behind every door. Each call takes its parameters and a
+`Watch`; what it needs is imported when it is called, so that `doctor` answers even where
+a package is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from . import settings
+from .errors import TerramendError
+from .request import FillRequest, from_json
+from .watch import Watch
+
+Json = dict[str, Any]
+
+
+def fill(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{request}` -> the fill's result (`request.FillResult` as JSON)."""
+    return _run(_request("fill", params, mode="fill"), watch)
+
+
+def clear(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{request}` -> the result of removing thin cloud."""
+    return _run(_request("clear", params, mode="clear"), watch)
+
+
+def inspect(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{request}` -> what would be filled, and with what; nothing is written."""
+    from .inspect import inspect as run
+
+    return run(_request("inspect", params), watch)
+
+
+def models(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{}` -> `{"models": [...]}`: every reconstructor and whether it can run here."""
+    import importlib.util
+
+    from ..models.registry import ROWS
+
+    def row(entry: Any) -> Json:
+        missing = [name for name in entry.requires if importlib.util.find_spec(name) is None]
+        return {
+            "name": entry.name,
+            "title": entry.title,
+            "summary": entry.summary,
+            "group": entry.group,
+            "modes": list(entry.modes),
+            "needs": sorted(entry.needs),
+            "wants": sorted(entry.wants),
+            "options": dict(entry.options),
+            "missing": missing,
+            "available": not missing,
+        }
+
+    return {"models": [row(entry) for entry in ROWS]}
+
+
+def doctor(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{}` -> what is installed, what computes, which settings hold (see `doctor`)."""
+    from .doctor import examine
+
+    return examine()
+
+
+CALLS: Mapping[str, Callable[[Mapping[str, Any], Watch], Json]] = {
+    "fill": fill,
+    "clear": clear,
+    "inspect": inspect,
+    "models": models,
+    "doctor": doctor,
+}
+
+
+def _request(call: str, params: Mapping[str, Any], **fixed: Any) -> FillRequest:
+    """The request of a call; settings of this machine stand in for what it leaves open."""
+    asked = params.get("request")
+    if not isinstance(asked, Mapping):
+        raise TerramendError("protocol.params", method=call, why="it needs an object called request")
+    for name, value in fixed.items():
+        if asked.get(name, value) != value:
+            raise TerramendError("request.field", field=name, why=f"{call} needs {value!r}")
+    return from_json({**settings.for_request(), **asked, **fixed})
+
+
+def _run(request: FillRequest, watch: Watch) -> Json:
+    if request.mode == "clear":
+        from ..models.registry import ROWS
+
+        if not any("clear" in row.modes for row in ROWS):
+            raise TerramendError("model.no-clear")
+    from .fill import fill as run
+
+    return asdict(run(request, watch))

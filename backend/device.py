@@ -1,0 +1,122 @@
+"""Which device really computes: found by running a kernel, never by asking a list.
+
+ONNX Runtime lists CUDA wherever its GPU build is installed, and falls back to the CPU
+without a word. So a small network (`y = x @ x`) is run and compared with NumPy's answer,
+and the session is asked which provider took it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from dataclasses import dataclass
+
+from .errors import TerramendError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One device: whether it computes, how long the kernel took, or why it does not."""
+
+    device: str
+    computes: bool
+    milliseconds: float | None
+    why: str
+
+
+@functools.cache
+def probe(device: str) -> Probe:
+    """Run the kernel on `cpu` or `cuda`; never raises."""
+    try:
+        return _probe(device)
+    except Exception as error:  # whatever a broken driver or package throws is the finding
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return Probe(device, False, None, first)
+
+
+def resolve(asked: str) -> tuple[str, str]:
+    """The device that will compute, and a sentence if it is not the one hoped for.
+
+    Args:
+        asked: `auto`, `cpu` or `cuda`. Only `auto` may fall back.
+
+    Raises:
+        TerramendError: `environment.device`.
+    """
+    if asked == "auto":
+        found = probe("cuda")
+        return ("cuda", "") if found.computes else ("cpu", f"no CUDA: {found.why}")
+    found = probe(asked)
+    if not found.computes:
+        raise TerramendError("environment.device", device=asked, why=found.why)
+    return asked, ""
+
+
+def line() -> str:
+    """One line about the device that `auto` takes, for people."""
+    if probe("cuda").computes:
+        return "CUDA computes (ONNX Runtime)"
+    if probe("cpu").computes:
+        return f"CPU, {os.cpu_count()} cores ({resolve('auto')[1]})"
+    return f"Networks cannot run here: {probe('cpu').why}"
+
+
+def _probe(device: str) -> Probe:
+    import numpy as np
+    import onnxruntime
+
+    provider = PROVIDERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        return Probe(device, False, None, f"ONNX Runtime {onnxruntime.__version__} is built without")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # a missing CUDA library is our finding, not a log line
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(kernel(), options, providers=[provider])
+    if provider not in session.get_providers():
+        return Probe(device, False, None, f"ONNX Runtime took {session.get_providers()[0]} instead")
+    x = np.random.default_rng(0).standard_normal((SIZE, SIZE), dtype=np.float32)
+    session.run(None, {"x": x})  # the first run pays for start-up
+    started = time.perf_counter()
+    (y,) = session.run(None, {"x": x})
+    elapsed = (time.perf_counter() - started) * 1000
+    if not np.allclose(y, x @ x, atol=0.1):  # TF32 of newer cards is this coarse
+        return Probe(device, False, None, "the kernel's result is wrong")
+    return Probe(device, True, round(elapsed, 3), "")
+
+
+SIZE = 64
+
+
+def kernel() -> bytes:
+    """The network `y = x @ x`, x of shape (64, 64), as ONNX (a protobuf message).
+
+    Written field by field after onnx.proto, so that no tool and no binary is needed.
+    """
+    shape = _message(1, _varint(1, SIZE)) * 2  # TensorShapeProto.dim.dim_value
+
+    def value(name: bytes) -> bytes:  # ValueInfoProto: name, type.tensor_type(float, shape)
+        tensor = _varint(1, 1) + _message(2, shape)
+        return _message(1, name) + _message(2, _message(1, tensor))
+
+    node = _message(1, b"x") * 2 + _message(2, b"y") + _message(4, b"MatMul")
+    graph = _message(1, node) + _message(2, b"probe") + _message(11, value(b"x")) + _message(12, value(b"y"))
+    opset = _message(1, b"") + _varint(2, 13)
+    return _varint(1, 7) + _message(7, graph) + _message(8, opset)
+
+
+def _varint(field: int, number: int) -> bytes:
+    """A small field number with an integer below 128."""
+    return bytes([field << 3, number])
+
+
+def _message(field: int, payload: bytes) -> bytes:
+    """A small field number with bytes, their length as base-128 varint."""
+    length, size = bytearray(), len(payload)
+    while size > 127:
+        length.append(size & 127 | 128)
+        size >>= 7
+    length.append(size)
+    return bytes([field << 3 | 2]) + bytes(length) + payload

@@ -1,0 +1,126 @@
+"""What is installed, what really computes, and which settings hold.
+
+Standard library at the top: this must answer even where nothing else can be imported.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import device, settings
+from .version import VERSION
+
+LIGHT = ("numpy", "scipy", "rasterio", "onnxruntime", "opencv-python-headless")
+"""Distributions without which nothing can be filled."""
+EXTRA = ("onnxruntime-gpu", "dask", "distributed", "torch", "diffusers", "peft", "transformers")
+KNOWN_VARIABLES = ("TERRAMEND_CONFIG", "TERRAMEND_DATA", "TERRAMEND_PYTHON")
+
+
+def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything as JSON; `healthy` tells whether the light environment is whole.
+
+    Args:
+        flags: settings from the command line, shown with their origin.
+    """
+    packages = {name: _version(name) for name in (*LIGHT, *EXTRA)}
+    missing = [name for name in LIGHT if packages[name] is None and not _replaced(name, packages)]
+    probes = [device.probe(name) for name in device.PROVIDERS]
+    held = settings.resolve(flags)
+    known = {"TERRAMEND_" + setting.name.upper() for setting in settings.SETTINGS} | set(KNOWN_VARIABLES)
+    variables = sorted(name for name in os.environ if name.startswith("TERRAMEND_"))
+    return {
+        "version": VERSION,
+        "folder": str(Path(__file__).resolve().parents[1]),
+        "python": {"version": platform.python_version(), "executable": sys.executable},
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "memory_gb": _memory(),
+        "packages": packages,
+        "missing": missing,
+        "gdal": _gdal(),
+        "devices": [
+            {
+                "device": found.device,
+                "computes": found.computes,
+                "milliseconds": found.milliseconds,
+                "why": found.why,
+            }
+            for found in probes
+        ],
+        "device": device.line(),
+        "settings": {name: {"value": value.value, "origin": value.origin} for name, value in held.items()},
+        "settings_file": str(settings.config_path()),
+        "weights_folder": str(settings.weights_folder()),
+        "unknown_variables": [name for name in variables if name not in known],
+        "temporary": {"folder": tempfile.gettempdir(), "free_gb": _free(tempfile.gettempdir())},
+        "healthy": not missing and device.probe("cpu").computes,
+    }
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """The findings for people, one a line."""
+    lines = [
+        f"Terramend {found['version']} in {found['folder']}",
+        f"Python {found['python']['version']} ({found['python']['executable']}), {found['platform']}",
+        f"{found['cores']} cores, {found['memory_gb'] or '?'} GB memory, "
+        f"{found['temporary']['free_gb']} GB free in {found['temporary']['folder']}",
+        "",
+        "Installed",
+    ]
+    for name, version in found["packages"].items():
+        if version is not None or name in LIGHT:
+            lines.append(f"  {name:24} {version or 'missing'}")
+    lines += [f"  {'GDAL (in rasterio)':24} {found['gdal'] or 'missing'}", "", "Devices"]
+    for probe in found["devices"]:
+        state = f"computes ({probe['milliseconds']} ms)" if probe["computes"] else f"no: {probe['why']}"
+        lines.append(f"  {probe['device']:24} {state}")
+    lines += [f"  {'in use':24} {found['device']}", "", "Settings"]
+    for name, setting in found["settings"].items():
+        value = "none" if setting["value"] is None else setting["value"]
+        lines.append(f"  {name:24} {value!s:12} from {setting['origin']}")
+    lines += [f"  {'file':24} {found['settings_file']}", f"  {'weights':24} {found['weights_folder']}"]
+    lines += [f"Unknown variable {name}: no setting of that name." for name in found["unknown_variables"]]
+    if found["missing"]:
+        lines += ["", f"Missing: {', '.join(found['missing'])}. Install with pip, or repair from the plugin."]
+    return "\n".join(lines)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _replaced(name: str, packages: Mapping[str, str | None]) -> bool:
+    """Whether another distribution brings the same module."""
+    if name == "onnxruntime":
+        return packages["onnxruntime-gpu"] is not None
+    return name == "opencv-python-headless" and _version("opencv-python") is not None
+
+
+def _gdal() -> str | None:
+    try:
+        import rasterio
+    except ImportError:
+        return None
+    return str(rasterio.__gdal_version__)
+
+
+def _memory() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, OSError, ValueError):  # not on Windows
+        return None
+
+
+def _free(folder: str) -> float:
+    return round(shutil.disk_usage(folder).free / 1e9, 1)
