@@ -1,0 +1,328 @@
+"""The analyst's choices as plain values: what dock and toolbox collect before a request is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsMapLayer,
+    QgsProject,
+    QgsRectangle,
+    QgsReferencedRectangle,
+)
+
+from ..backend.request import DEFAULT_CLASSES, FillRequest
+from .sources import LayerOrPath
+from .tr import tr
+
+Extent = Union[None, QgsReferencedRectangle, LayerOrPath]
+SAME = (
+    "classes", "grow", "cloud_threshold", "fill_swath_edges", "references_from", "sun", "date", "radiometry",
+    "bands", "unfilled", "model", "quality", "settings", "seed", "device", "std", "provenance",
+    "creation_options",
+)  # fmt: skip
+"""Fields that are the same in `Choices` and in the request."""
+FOUND = "found"
+"""In lists of a reference's mask: look beside the reference."""
+
+
+class ChoiceError(ValueError):
+    """Choices that cannot be read or do not fit together; the text says what to give."""
+
+
+@dataclass(frozen=True)
+class MaskChoice:
+    """A gap mask: layer or path, and how its values are read."""
+
+    source: LayerOrPath
+    kind: str = "auto"
+
+
+@dataclass(frozen=True)
+class ReferenceChoice:
+    """Another date; no mask: look beside it. A mask of kind `none`: it is clear everywhere."""
+
+    source: LayerOrPath
+    mask: Optional[MaskChoice] = None
+    date: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """All that can be chosen; names and defaults as in `backend.request.FillRequest`.
+
+    `extent` is None (whole scene), a rectangle with its CRS, or a polygon layer.
+    `std` and `provenance` are paths or None.
+    """
+
+    target: Tuple[LayerOrPath, ...] = ()
+    output: str = ""
+    gaps: Tuple[MaskChoice, ...] = ()
+    classes: Tuple[str, ...] = DEFAULT_CLASSES
+    grow: Optional[str] = None
+    cloud_threshold: Optional[float] = None
+    fill_swath_edges: bool = False
+    references: Tuple[ReferenceChoice, ...] = ()
+    references_from: Optional[str] = None
+    dem: Optional[LayerOrPath] = None
+    sar: Optional[LayerOrPath] = None
+    sun: Optional[Tuple[float, float]] = None
+    date: Optional[str] = None
+    radiometry: str = "auto"
+    bands: Tuple[int, ...] = ()
+    extent: Extent = None
+    unfilled: str = "keep"
+    model: str = "auto"
+    quality: str = "default"
+    settings: Tuple[Tuple[str, str], ...] = ()
+    seed: int = 0
+    device: str = "auto"
+    std: Optional[str] = None
+    provenance: Optional[str] = None
+    creation_options: Tuple[str, ...] = ()
+
+
+def to_parameters(choices: Choices) -> Dict[str, Any]:
+    """The choices as JSON-able parameters of `terramend:fillgaps`: history, batch, project state."""
+    references = choices.references
+    masks = [r.mask for r in references]
+    parameters: Dict[str, Any] = {
+        "TARGET": _name(choices.target[0]) if choices.target else None,
+        "MORE_BANDS": [_name(item) for item in choices.target[1:]],
+        "GAPS": [_name(mask.source) for mask in choices.gaps],
+        "GAPS_KIND": join_kinds([mask.kind for mask in choices.gaps]),
+        "CLASSES": list(choices.classes),
+        "GROW": choices.grow or "",
+        "CLOUD_THRESHOLD": choices.cloud_threshold,
+        "FILL_SWATH_EDGES": choices.fill_swath_edges,
+        "REFERENCES": [_name(r.source) for r in references],
+        "REFERENCE_GAPS": [_mask_name(r) for r in references] if any(masks) else [],
+        "REFERENCE_GAPS_KIND": join_kinds([m.kind if m else FOUND for m in masks]) if any(masks) else "auto",
+        "REFERENCE_DATES": ";".join(r.date or "" for r in references)
+        if any(r.date for r in references)
+        else "",
+        "REFERENCES_FROM": choices.references_from or "",
+        "DEM": None if choices.dem is None else _name(choices.dem),
+        "SAR": None if choices.sar is None else _name(choices.sar),
+        "SUN": "" if choices.sun is None else "{:g},{:g}".format(*choices.sun),
+        "DATE": choices.date or "",
+        "RADIOMETRY": choices.radiometry,
+        "BANDS": ",".join(str(band) for band in choices.bands),
+        "EXTENT": None,
+        "AREA": None,
+        "UNFILLED": choices.unfilled,
+        "MODEL": choices.model,
+        "QUALITY": choices.quality,
+        "SETTINGS": ";".join(f"{key}={value}" for key, value in choices.settings),
+        "SEED": choices.seed,
+        "DEVICE": choices.device,
+        "CREATION_OPTIONS": "|".join(choices.creation_options),
+        "OUTPUT": choices.output,
+        "STD": choices.std,
+        "PROVENANCE": choices.provenance,
+    }
+    if isinstance(choices.extent, QgsReferencedRectangle):
+        box = choices.extent
+        sides = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
+        parameters["EXTENT"] = ",".join(map(repr, sides)) + f" [{box.crs().authid()}]"
+    elif choices.extent is not None:
+        parameters["AREA"] = _name(choices.extent)
+    return parameters
+
+
+def from_values(values: Mapping[str, Any]) -> Choices:
+    """The inverse of `to_parameters`, with layers and the extent already resolved.
+
+    Raises:
+        ChoiceError: lists that do not fit together, texts that cannot be read.
+    """
+    gaps = tuple(values.get("GAPS") or ())
+    kinds = _kinds(values.get("GAPS_KIND"), len(gaps), tr("Kind of gap masks"))
+    target = values.get("TARGET")
+    return Choices(
+        target=(() if target is None else (target,)) + tuple(values.get("MORE_BANDS") or ()),
+        output=values.get("OUTPUT") or "",
+        gaps=tuple(MaskChoice(source, kind) for source, kind in zip(gaps, kinds)),
+        classes=tuple(values.get("CLASSES") or ()),
+        grow=values.get("GROW") or None,
+        cloud_threshold=values.get("CLOUD_THRESHOLD"),
+        fill_swath_edges=bool(values.get("FILL_SWATH_EDGES")),
+        references=_references(values),
+        references_from=values.get("REFERENCES_FROM") or None,
+        dem=values.get("DEM") or None,
+        sar=values.get("SAR") or None,
+        sun=_sun(values.get("SUN") or ""),
+        date=values.get("DATE") or None,
+        radiometry=values.get("RADIOMETRY") or "auto",
+        bands=_bands(values.get("BANDS") or ""),
+        extent=values.get("AREA") or values.get("EXTENT") or None,
+        unfilled=values.get("UNFILLED") or "keep",
+        model=values.get("MODEL") or "auto",
+        quality=values.get("QUALITY") or "default",
+        settings=_settings(values.get("SETTINGS") or ""),
+        seed=int(values.get("SEED") or 0),
+        device=values.get("DEVICE") or "auto",
+        std=values.get("STD") or None,
+        provenance=values.get("PROVENANCE") or None,
+        creation_options=tuple(o for o in (values.get("CREATION_OPTIONS") or "").split("|") if o),
+    )
+
+
+def from_parameters(parameters: Mapping[str, Any], project: QgsProject) -> Choices:
+    """Choices from what `to_parameters` gave, as remembered in a project."""
+
+    def resolve(name: Any) -> Any:
+        return layer_of(name, project) or name if name else None
+
+    values = dict(parameters)
+    for key in ("TARGET", "DEM", "SAR", "AREA"):
+        values[key] = resolve(values.get(key))
+    for key in ("MORE_BANDS", "GAPS", "REFERENCES", "REFERENCE_GAPS"):
+        values[key] = [resolve(name) for name in values.get(key) or ()]
+    values["EXTENT"] = _rectangle(values.get("EXTENT") or "")
+    return from_values(values)
+
+
+def from_request(request: FillRequest, project: QgsProject) -> Choices:
+    """Choices that give this request again; files that are layers of the project become these."""
+
+    def found(path: Optional[str]) -> Optional[LayerOrPath]:
+        return None if not path else layer_of(path, project) or path
+
+    target = tuple(found(path) or path for path in request.target)
+    extent: Extent = None
+    if request.extent:
+        try:
+            west, south, east, north = (float(part) for part in request.extent.split(","))
+        except ValueError:
+            extent = found(request.extent)
+        else:
+            layer = target[0]
+            crs = QgsCoordinateReferenceSystem() if isinstance(layer, str) else layer.crs()
+            extent = QgsReferencedRectangle(QgsRectangle(west, south, east, north), crs)
+    references = []
+    for reference in request.references:
+        masks = [MaskChoice(found(m.path) or "", m.kind) for m in reference.masks]
+        references.append(
+            ReferenceChoice(found(reference.path) or "", masks[0] if masks else None, reference.date)
+        )
+    return Choices(
+        target=target,
+        output=request.output,
+        gaps=tuple(MaskChoice(found(m.path) or "", m.kind) for m in request.gaps),
+        references=tuple(references),
+        dem=found(request.dem),
+        sar=found(request.sar),
+        extent=extent,
+        **{name: getattr(request, name) for name in SAME},
+    )
+
+
+def layer_of(text: str, project: QgsProject) -> Optional[QgsMapLayer]:
+    """The project's layer with this id or source, if there is one."""
+    layer = project.mapLayer(text)
+    if layer is not None:
+        return layer
+    for layer in project.mapLayers().values():
+        if layer.source().split("|")[0] == text or layer.source() == text:
+            return layer
+    return None
+
+
+def join_kinds(kinds: List[str]) -> str:
+    """Kinds of masks as one text: one for all, or `a;b;c` in the masks' order."""
+    return kinds[0] if len(set(kinds)) == 1 else (";".join(kinds) or "auto")
+
+
+def _kinds(text: Optional[str], count: int, label: str) -> List[str]:
+    kinds = [part.strip() or "auto" for part in (text or "auto").split(";")]
+    if len(kinds) == 1:
+        return kinds * count
+    if len(kinds) != count:
+        raise ChoiceError(
+            tr(
+                "{label}: give one for all or one for each of the {count} masks, separated by semicolons."
+            ).format(label=label, count=count)
+        )
+    return kinds
+
+
+def _references(values: Mapping[str, Any]) -> Tuple[ReferenceChoice, ...]:
+    sources = tuple(values.get("REFERENCES") or ())
+    masks = tuple(values.get("REFERENCE_GAPS") or ())
+    if masks and len(masks) != len(sources):
+        raise ChoiceError(
+            tr(
+                "There are {references} references but {masks} masks of references: give one for each, in "
+                "the same order (the reference itself where its mask lies beside it), or none."
+            ).format(references=len(sources), masks=len(masks))
+        )
+    text = values.get("REFERENCE_GAPS_KIND") or "auto"
+    kinds = _kinds(text, len(sources), tr("Kind of the references' masks"))
+    dates = [part.strip() or None for part in (values.get("REFERENCE_DATES") or "").split(";")]
+    if dates == [None]:
+        dates = [None] * len(sources)
+    if len(dates) != len(sources):
+        raise ChoiceError(
+            tr("There are {references} references but {dates} dates: give one for each, or none.").format(
+                references=len(sources), dates=len(dates)
+            )
+        )
+    choices = []
+    for i, source in enumerate(sources):
+        mask: Optional[MaskChoice] = None
+        if kinds[i] == "none":
+            mask = MaskChoice("", "none")
+        elif masks and _name(masks[i]) != _name(source):
+            mask = MaskChoice(masks[i], "auto" if kinds[i] == FOUND else kinds[i])
+        choices.append(ReferenceChoice(source, mask, dates[i]))
+    return tuple(choices)
+
+
+def _sun(text: str) -> Optional[Tuple[float, float]]:
+    if not text.strip():
+        return None
+    try:
+        azimuth, elevation = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ChoiceError(tr("Sun: give azimuth and elevation in degrees, such as 145.2,41.7.")) from None
+    return azimuth, elevation
+
+
+def _bands(text: str) -> Tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ChoiceError(tr("Bands: give numbers counted from 1, such as 1,2,3.")) from None
+
+
+def _settings(text: str) -> Tuple[Tuple[str, str], ...]:
+    pairs = []
+    for part in filter(str.strip, text.split(";")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ChoiceError(tr("Settings of the method: {part} is not KEY=VALUE.").format(part=part))
+        pairs.append((key.strip(), value.strip()))
+    return tuple(pairs)
+
+
+def _rectangle(text: str) -> Optional[QgsReferencedRectangle]:
+    if not text:
+        return None
+    numbers, _, crs = text.partition("[")
+    west, east, south, north = (float(part) for part in numbers.split(","))
+    return QgsReferencedRectangle(
+        QgsRectangle(west, south, east, north), QgsCoordinateReferenceSystem(crs.strip(" ]"))
+    )
+
+
+def _name(item: LayerOrPath) -> str:
+    return item if isinstance(item, str) else str(item.id())
+
+
+def _mask_name(reference: ReferenceChoice) -> str:
+    """A reference whose mask is to be found, or that needs none, stands for its own mask."""
+    mask = reference.mask
+    return _name(mask.source) if mask is not None and mask.source else _name(reference.source)

@@ -1,0 +1,273 @@
+"""What the backend can open for a QGIS layer: paths, with layer settings honoured.
+
+The backend has its own GDAL and knows nothing of QGIS. So a layer's own CRS or nodata
+value becomes an override or a small VRT, scratch polygons become a GeoPackage, services
+that draw pictures are refused, and what only QGIS can read is converted by QGIS first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional, Tuple, Union
+
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
+    QgsFeature,
+    QgsGeometry,
+    QgsMapLayer,
+    QgsProviderRegistry,
+    QgsRasterDataProvider,
+    QgsRasterFileWriter,
+    QgsRasterLayer,
+    QgsRasterPipe,
+    QgsRectangle,
+    QgsReferencedRectangle,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+
+from .tr import tr
+
+LayerOrPath = Union[QgsMapLayer, str]
+
+BACKEND_DRIVERS = frozenset(
+    (
+        "AAIGrid", "AIG", "BMP", "DIMAP", "DTED", "EHdr", "ENVI", "ERS", "GIF", "GPKG", "GRIB", "GTiff",
+        "HDF5", "HDF5Image", "HFA", "ILWIS", "ISCE", "JP2OpenJPEG", "JPEG", "MBTiles", "MRF", "NITF",
+        "netCDF", "PCIDSK", "PDS4", "PNG", "RMF", "RRASTER", "SAFE", "SENTINEL2", "SRTMHGT", "TIL",
+        "USGSDEM", "VRT", "WEBP", "XYZ", "Zarr",
+    )
+)  # fmt: skip
+"""Raster drivers that the backend's GDAL has (a test compares); all else goes through QGIS."""
+
+PICTURES = ("wms", "arcgismapserver", "vectortile")
+"""Providers whose rasters are drawn pictures, not measurements."""
+
+
+class SourceError(Exception):
+    """A layer that cannot be used; the text says why and what would mend it."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A copy that QGIS must make before the backend can read; `run` may take long."""
+
+    provider: QgsRasterDataProvider
+    extent: QgsRectangle
+    width: int
+    height: int
+    crs: QgsCoordinateReferenceSystem
+    path: str
+    name: str
+
+    def run(self) -> None:
+        """Write the GeoTIFF. Callable outside the GUI thread."""
+        pipe = QgsRasterPipe()
+        if not pipe.set(self.provider.clone()):
+            raise SourceError(tr("The layer {name} cannot be read by QGIS.").format(name=self.name))
+        writer = QgsRasterFileWriter(self.path)
+        writer.setCreateOptions(["COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER"])
+        result = writer.writeRaster(
+            pipe, self.width, self.height, self.extent, self.crs, QgsCoordinateTransformContext()
+        )
+        if int(result) != 0:
+            raise SourceError(
+                tr("QGIS could not convert the layer {name} to a GeoTIFF; save it as one by hand.").format(
+                    name=self.name
+                )
+            )
+
+
+@dataclass(frozen=True)
+class Source:
+    """A path for the backend; `crs` and `nodata` where the layer overrides its file."""
+
+    path: str
+    crs: Optional[str] = None
+    nodata: Optional[float] = None
+
+
+class SourceMaker:
+    """Turns layers into sources; what must be written goes into `folder`.
+
+    Args:
+        folder: for temporary files, made on first use.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.conversions: List[Conversion] = []
+        self._count = 0
+
+    def target(self, item: LayerOrPath) -> Source:
+        """The source of a raster whose overrides the request itself can carry."""
+        return self._raster(item, wrap=False)
+
+    def raster(self, item: LayerOrPath) -> str:
+        """The path of any other raster; overrides are wrapped in a VRT."""
+        return self._raster(item, wrap=True).path
+
+    def polygons(self, item: LayerOrPath) -> str:
+        """The path of a polygon file; scratch, filtered and edited layers are exported.
+
+        Raises:
+            SourceError: the layer holds no polygons.
+        """
+        if isinstance(item, str):
+            return item
+        if (
+            not isinstance(item, QgsVectorLayer)
+            or item.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry
+        ):
+            raise SourceError(tr("The layer {name} holds no polygons.").format(name=item.name()))
+        path = item.source().split("|")[0]
+        if (
+            item.providerType() == "ogr"
+            and not item.subsetString()
+            and not item.isEditable()
+            and item.crs() == item.dataProvider().crs()
+            and _layer_count(path) == 1
+        ):
+            return path
+        return self._export(item)
+
+    def rectangle(self, box: QgsReferencedRectangle) -> str:
+        """The path of a file that holds a rectangle in its own CRS."""
+        layer = QgsVectorLayer("Polygon", "extent", "memory")
+        layer.setCrs(box.crs())
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromRect(box))
+        layer.dataProvider().addFeature(feature)
+        return self._export(layer)
+
+    def is_polygons(self, item: LayerOrPath) -> bool:
+        """Whether a mask is a vector layer or file."""
+        if isinstance(item, str):
+            return item.lower().endswith((".gpkg", ".geojson", ".json", ".shp", ".kml", ".fgb"))
+        return isinstance(item, QgsVectorLayer)
+
+    def _raster(self, item: LayerOrPath, wrap: bool) -> Source:
+        if isinstance(item, str):
+            return Source(item)
+        if not isinstance(item, QgsRasterLayer):
+            raise SourceError(tr("The layer {name} is no raster.").format(name=item.name()))
+        if item.providerType() in PICTURES:
+            raise SourceError(
+                tr(
+                    "The layer {name} is a picture from a map service (WMS, WMTS, XYZ) without measured "
+                    "values; use the raster file itself."
+                ).format(name=item.name())
+            )
+        if not item.isValid():
+            raise SourceError(tr("The layer {name} is broken: its file is missing.").format(name=item.name()))
+        nodata = _nodata_override(item)
+        if not self._backend_reads(item) or len(nodata) > 1 or any(low != high for low, high in nodata):
+            return Source(self._convert(item))
+        crs = _crs_override(item)
+        ignored = _ignores_nodata(item) and not nodata
+        value = nodata[0][0] if nodata else None
+        if ignored or (wrap and (crs is not None or value is not None)):
+            return Source(self._wrap(item, crs, "none" if value is None and ignored else value))
+        return Source(item.source(), crs, value)
+
+    def _backend_reads(self, layer: QgsRasterLayer) -> bool:
+        if layer.providerType() != "gdal" or "authcfg=" in layer.source():
+            return False
+        if QgsProviderRegistry.instance().decodeUri("gdal", layer.source()).get("openOptions"):
+            return False
+        dataset = gdal.OpenEx(layer.source(), gdal.OF_RASTER)
+        return dataset is not None and dataset.GetDriver().ShortName in BACKEND_DRIVERS
+
+    def _path(self, layer: QgsMapLayer, extension: str) -> str:
+        """A new path whose last part keeps the layer's name, which may hold a date."""
+        self._count += 1
+        folder = Path(self.folder, str(self._count))
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in layer.name()) or "layer"
+        return str(folder / (stem + extension))
+
+    def _convert(self, layer: QgsRasterLayer) -> str:
+        path = self._path(layer, ".tif")
+        provider = layer.dataProvider()
+        if not provider.xSize() or not provider.ySize():
+            raise SourceError(
+                tr("The layer {name} has no fixed pixel size; save it as a GeoTIFF first.").format(
+                    name=layer.name()
+                )
+            )
+        self.conversions.append(
+            Conversion(
+                provider.clone(),
+                layer.extent(),
+                provider.xSize(),
+                provider.ySize(),
+                layer.crs(),
+                path,
+                layer.name(),
+            )
+        )
+        return path
+
+    def _wrap(self, layer: QgsRasterLayer, crs: Optional[str], nodata: Union[float, str, None]) -> str:
+        path = self._path(layer, ".vrt")
+        options = gdal.TranslateOptions(format="VRT", outputSRS=crs, noData=nodata)
+        if gdal.Translate(path, layer.source(), options=options) is None:
+            raise SourceError(
+                tr("The layer {name} cannot be read: {path}").format(name=layer.name(), path=layer.source())
+            )
+        return path
+
+    def _export(self, layer: QgsVectorLayer) -> str:
+        path = self._path(layer, ".gpkg")
+        options = QgsVectorFileWriter.SaveVectorOptions()
+        options.driverName = "GPKG"
+        outcome = QgsVectorFileWriter.writeAsVectorFormatV3(
+            layer, path, QgsCoordinateTransformContext(), options
+        )
+        if int(outcome[0]) != 0:
+            raise SourceError(
+                tr("The polygons of {name} could not be exported: {why}").format(
+                    name=layer.name(), why=outcome[1]
+                )
+            )
+        return path
+
+
+def _layer_count(path: str) -> int:
+    dataset = gdal.OpenEx(path, gdal.OF_VECTOR)
+    return 0 if dataset is None else int(dataset.GetLayerCount())
+
+
+def _crs_override(layer: QgsRasterLayer) -> Optional[str]:
+    """The layer's CRS as an authority code or WKT where it differs from the file's."""
+    crs = layer.crs()
+    if not crs.isValid() or crs == layer.dataProvider().crs():
+        return None
+    if crs.authid() and not crs.authid().startswith("USER:"):
+        return str(crs.authid())
+    return str(crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED_GDAL))
+
+
+def _nodata_override(layer: QgsRasterLayer) -> List[Tuple[float, float]]:
+    """Ranges that the layer treats as nodata where its properties add some, else nothing."""
+    provider = layer.dataProvider()
+    added, stored = [], []
+    for band in range(1, layer.bandCount() + 1):
+        added += [(item.min(), item.max()) for item in provider.userNoDataValues(band)]
+        if provider.sourceHasNoDataValue(band) and provider.useSourceNoDataValue(band):
+            value = provider.sourceNoDataValue(band)
+            stored.append((value, value))
+    return sorted(set(added + stored)) if added else []
+
+
+def _ignores_nodata(layer: QgsRasterLayer) -> bool:
+    """Whether the file's own nodata value was switched off in the layer's properties."""
+    provider = layer.dataProvider()
+    return any(
+        provider.sourceHasNoDataValue(band) and not provider.useSourceNoDataValue(band)
+        for band in range(1, layer.bandCount() + 1)
+    )
