@@ -44,6 +44,63 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         # files
         "file.access": (INPUT, "{path} cannot be used: {why}; check that it exists and that you may use it."),
         "file.read": (INPUT, "A raster could not be read to its end ({why}): it may be damaged or cut off."),
+        # outputs
+        "output.exists": (INPUT, "{path} exists already: choose another name, or allow it with --overwrite."),
+        "output.folder": (INPUT, "{path} is a folder: give the name of a GeoTIFF file."),
+        "output.is-input": (
+            INPUT,
+            "{path} is also an input of this run; inputs are never changed: choose another output.",
+        ),
+        "output.locked": (
+            ENVIRONMENT,
+            "{path} could not be put in place ({why}): close the programs that use it and run again.",
+        ),
+        "output.no-folder": (INPUT, "The folder {folder} of the output {path} does not exist: make it first."),
+        "output.option": (
+            INPUT,
+            "The creation option {option} is not used by Terramend: it takes {known}.",
+        ),
+        "output.lossy": (
+            INPUT,
+            "The compression {compression} changes values, and valid pixels stay as they are: use one of {known}.",
+        ),
+        "output.read-only": (INPUT, "The folder {path} cannot be written to: choose another one."),
+        "output.space": (
+            ENVIRONMENT,
+            "The outputs may need {need} in {path}, where {free} are free: free some, or choose another disk.",
+        ),
+        "output.twice": (INPUT, "{path} is the name of two outputs: give each its own."),
+        "output.unfilled": (
+            INPUT,
+            "{path} has no nodata value, so --unfilled nodata has nothing to write: "
+            "use --unfilled keep, or give the raster a nodata value.",
+        ),
+        "output.write": (ENVIRONMENT, "{path} could not be written ({why}): check the disk and run again."),
+        # methods
+        "model.band": (
+            INPUT,
+            "Band {band} ({description}) is a {role} band, which no method can estimate: "
+            "leave it out of --bands.",
+        ),
+        "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
+        "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
+        "model.package": (
+            ENVIRONMENT,
+            "The method {model} needs the Python package {package}, which is not installed: "
+            "install the full backend, or choose another method.",
+        ),
+        "model.setting": (INPUT, "The method {model} has no setting {setting}; it has {known}."),
+        "model.unknown": (INPUT, "There is no method {model}; there are {known}."),
+        "model.value": (INPUT, "The method {model} cannot use {settings} ({why}): see terramend models."),
+        # memory and temporary files
+        "memory.tile": (
+            INPUT,
+            "One tile of this scene needs {need} GB with the method {model}: raise --memory-limit to that.",
+        ),
+        "tmp.folder": (
+            ENVIRONMENT,
+            "No temporary folder can be made in {path} ({why}): choose another one with --tmp.",
+        ),
         # the environment
         "environment.device": (
             ENVIRONMENT,
