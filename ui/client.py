@@ -1,0 +1,181 @@
+"""The session's one backend, as dock and Processing see it.
+
+`call` is for the GUI: it returns at once, and its callbacks arrive in the GUI thread.
+`call_blocking` is for Processing's worker threads: it waits, and heeds the feedback's cancel.
+"""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import threading
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+
+from qgis.core import Qgis, QgsApplication, QgsProcessingFeedback
+from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal, pyqtSlot
+
+from .interpreter import chosen_interpreter
+from .messages import ClientError, notice_sentence, progress_sentence
+from .supervisor import Call, Supervisor
+from .tr import tr
+
+__all__ = ["BackendClient", "Call", "ClientError", "client", "close"]
+
+Progress = Mapping[str, Any]
+"""`{stage, done, total, eta}`: units of the stage, and seconds to its end or None."""
+
+
+class BackendClient(QObject):
+    """One per QGIS session; usable from any thread."""
+
+    status_changed = pyqtSignal(str)
+    """A sentence for the user: what the backend is doing, or on which device it computes."""
+    _posted = pyqtSignal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status = tr("The backend has not been needed yet.")
+        self._supervisor = Supervisor(chosen_interpreter, self._started, self._ended, _log)
+        application = QCoreApplication.instance()
+        if application is not None:
+            self.moveToThread(application.thread())
+        self._posted.connect(self._run)
+
+    def call(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        on_progress: Optional[Callable[[Progress], None]] = None,
+        on_log: Optional[Callable[[str], None]] = None,
+        on_result: Optional[Callable[[Dict[str, Any]], None]] = None,
+        on_error: Optional[Callable[[ClientError], None]] = None,
+    ) -> Call:
+        """Start a call and return at once. All callbacks arrive in the GUI thread.
+
+        Args:
+            method: of the server; params: its parameters (JSON).
+            on_progress: gets the newest progress (several may be melted into one).
+            on_log: gets the sentence of each notice.
+            on_result, on_error: exactly one of them is called, once and last.
+        """
+        latest: Dict[str, Progress] = {}
+        lock = threading.Lock()
+
+        def report() -> None:
+            with lock:
+                progress = latest.pop("progress")
+            if on_progress is not None:
+                on_progress(progress)
+
+        def sink(kind: str, value: Any) -> None:
+            if kind == "progress":
+                with lock:  # one in the queue is enough, however fast they come
+                    posted, latest["progress"] = "progress" in latest, value
+                if not posted:
+                    self._posted.emit(report)
+                return
+            listener: Optional[Callable[[Any], None]]
+            listener = {"log": on_log, "result": on_result, "error": on_error}[kind]
+            if listener is not None:
+                argument = notice_sentence(value) if kind == "log" else value
+                self._posted.emit(lambda: listener(argument))
+
+        return self._supervisor.submit(method, params, sink)
+
+    def call_blocking(
+        self, method: str, params: Mapping[str, Any], feedback: Optional[QgsProcessingFeedback] = None
+    ) -> Dict[str, Any]:
+        """Make a call and wait for its result, in any thread that may wait.
+
+        Args:
+            feedback: gets progress, stages and notices; its cancel stops the call.
+
+        Raises:
+            ClientError: with the sentence for the user; `cancelled` tells the user's own cancel.
+        """
+        news: queue.SimpleQueue[Tuple[str, Any]] = queue.SimpleQueue()
+        call = self._supervisor.submit(method, params, lambda kind, value: news.put((kind, value)))
+        stage = ""
+        while True:
+            if feedback is not None and feedback.isCanceled():
+                call.cancel()
+            try:
+                kind, value = news.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if kind == "result":
+                return dict(value)
+            if kind == "error":
+                raise value
+            if feedback is None:
+                continue
+            if kind == "log":
+                feedback.pushInfo(notice_sentence(value))
+            else:
+                if value.get("stage") != stage:
+                    stage = value.get("stage")
+                    feedback.pushInfo(progress_sentence({"stage": stage}))
+                feedback.setProgressText(progress_sentence(value))
+                if value.get("total"):
+                    feedback.setProgress(100.0 * value["done"] / value["total"])
+
+    @property
+    def pid(self) -> Optional[int]:
+        """Process id of the backend, None while none runs."""
+        return self._supervisor.pid
+
+    def stop(self) -> None:
+        """End the backend; the next call starts it again (with another interpreter, say)."""
+        self._supervisor.stop()
+        self._say(tr("The backend is stopped."))
+
+    def _started(self) -> None:
+        self._say(tr("The backend has started."))
+        self._supervisor.submit("doctor", {}, self._examined)
+
+    def _examined(self, kind: str, value: Any) -> None:
+        if kind == "result":  # the device that was seen to compute
+            self._say(str(value["device"]))
+
+    def _ended(self, error: ClientError) -> None:
+        if error.log:
+            _log(error.log)
+        self._say(error.sentence)
+
+    def _say(self, sentence: str) -> None:
+        self.status = sentence
+        self.status_changed.emit(sentence)
+
+    @pyqtSlot(object)
+    def _run(self, callback: Callable[[], None]) -> None:
+        callback()
+
+
+_client: Optional[BackendClient] = None
+_making = threading.Lock()
+
+
+def client() -> BackendClient:
+    """The session's client, made at first use; the backend starts with its first call."""
+    global _client
+    with _making:
+        if _client is None:
+            _client = BackendClient()
+            atexit.register(_client.stop)
+        return _client
+
+
+def close() -> None:
+    """End the backend and forget the client (the plugin is unloaded)."""
+    global _client
+    with _making:
+        gone, _client = _client, None
+    if gone is not None:
+        atexit.unregister(gone.stop)
+        gone.stop()
+        gone.deleteLater()
+
+
+def _log(line: str) -> None:
+    QgsApplication.messageLog().logMessage(line, "Terramend", Qgis.MessageLevel.Info)

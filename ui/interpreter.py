@@ -1,0 +1,37 @@
+"""Which Python runs the backend: a variable over the setting over the managed environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from qgis.core import QgsApplication
+
+from . import settings
+from .environment import State, environment_python, state
+from .messages import ClientError
+
+VARIABLE = "TERRAMEND_PYTHON"
+
+
+def managed_folder() -> Path:
+    """Where the managed environment lies: in the user's profile, which an upgrade leaves alone."""
+    return Path(QgsApplication.qgisSettingsDirPath()) / "terramend" / "environment"
+
+
+def chosen_interpreter() -> str:
+    """The path of the backend's Python.
+
+    Raises:
+        ClientError: `backend.absent`, `backend.outdated`, or `backend.interpreter` where the
+            chosen file does not exist.
+    """
+    own = os.environ.get(VARIABLE) or settings.get("backend/python")
+    if own:
+        if not Path(own).is_file():
+            raise ClientError("backend.interpreter", {"path": own, "why": "there is no such file"})
+        return str(own)
+    found = state(managed_folder())
+    if found is State.READY:
+        return str(environment_python(managed_folder()))
+    raise ClientError("backend.outdated" if found is State.OUTDATED else "backend.absent")

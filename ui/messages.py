@@ -1,0 +1,89 @@
+"""From codes to sentences in the user's language.
+
+The backend sends codes with arguments; the English templates live in `backend.errors` and
+nowhere else. Here they go through `tr()` before the arguments are put in.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from ..backend.errors import CANCELLED, ERRORS, INTERNAL, NOTICES
+from .tr import tr
+
+
+class ClientError(Exception):
+    """What went wrong, as the user should read it.
+
+    Args:
+        code: key of `backend.errors.ERRORS` (one of another version is kept as it came).
+        arguments: values of the sentence's placeholders.
+        message: the backend's English sentence, shown when the code is not known here.
+        log: more for the log, such as the backend's last words.
+
+    Attributes:
+        sentence: the translated sentence, which is `str(error)` too.
+        exit_status: as the command line would give it.
+    """
+
+    def __init__(
+        self, code: str, arguments: Optional[Mapping[str, Any]] = None, message: str = "", log: str = ""
+    ) -> None:
+        self.code = code
+        self.arguments = dict(arguments or {})
+        self.exit_status = ERRORS[code][0] if code in ERRORS else INTERNAL
+        self.sentence = error_sentence(code, self.arguments, message)
+        self.log = log
+        super().__init__(self.sentence)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this is the user's own cancel, which needs no alarm."""
+        return self.exit_status == CANCELLED
+
+
+def error_sentence(code: str, arguments: Mapping[str, Any], message: str = "") -> str:
+    """The sentence of an error; `message` (the backend's English) where the code is not known."""
+    return _fill(ERRORS[code][1] if code in ERRORS else "", arguments, message or code)
+
+
+def notice_sentence(notice: Mapping[str, Any]) -> str:
+    """The sentence of a notice as it stands in results and log notifications."""
+    code = str(notice.get("code", ""))
+    message = str(notice.get("message", "") or code)
+    return _fill(NOTICES.get(code, ""), notice.get("arguments") or {}, message)
+
+
+def progress_sentence(progress: Mapping[str, Any]) -> str:
+    """Stage, count and time left of a progress notification, as one line."""
+    sentence = stage_title(str(progress.get("stage", "")))
+    if progress.get("total"):
+        sentence = tr("{stage}: {done} of {total}").format(
+            stage=sentence, done=progress.get("done"), total=progress["total"]
+        )
+    if progress.get("eta") is not None:
+        sentence += tr(", {time} left").format(time=duration(float(progress["eta"])))
+    return sentence
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it."""
+    if seconds < 90:
+        return tr("{seconds} s").format(seconds=round(seconds))
+    if seconds < 90 * 60:
+        return tr("{minutes} min").format(minutes=round(seconds / 60))
+    return tr("{hours} h").format(hours=round(seconds / 3600, 1))
+
+
+def stage_title(stage: str) -> str:
+    """The stage of a run in the user's language."""
+    return tr(stage).capitalize()
+
+
+def _fill(template: str, arguments: Mapping[str, Any], fallback: str) -> str:
+    if not template:
+        return fallback
+    try:
+        return tr(template).format(**arguments)
+    except (KeyError, IndexError, ValueError):  # a translation or a backend of another version
+        return fallback
