@@ -1,0 +1,225 @@
+"""Output files that exist whole or not at all.
+
+Everything is written beside its destination under a temporary name that carries this
+host and process, flushed, and renamed at the end, the main file last. What a killed
+process left behind is swept by the next run in the same folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..errors import TerramendError
+
+SIDECARS = (".aux.xml", ".ovr", ".msk")
+"""What GDAL and QGIS keep beside a raster; out of date once the raster is replaced."""
+
+_MARK = "terramend"
+_HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
+_LEFT_OVER = re.compile(rf"\..*\.{_MARK}-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-\d+\.tmp(\.tif.*)?")
+_numbers = itertools.count()
+
+
+def temporary_name(name: str) -> str:
+    """A hidden name that tells whose it is: `.NAME.terramend-HOST-PID-NUMBER.tmp`."""
+    return f".{name}.{_MARK}-{_HOST}-{os.getpid()}-{next(_numbers)}.tmp"
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files and folders of dead processes of this host."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        match = _LEFT_OVER.fullmatch(entry.name)
+        if match and match["host"] == _HOST and not _alive(int(match["pid"])):
+            _remove(entry)
+
+
+@contextlib.contextmanager
+def working_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder inside `parent`, removed at the end; left-overs there are swept.
+
+    Raises:
+        TerramendError: `tmp.folder` when it cannot be made.
+    """
+    sweep(parent)
+    folder = parent / temporary_name("work")
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise TerramendError("tmp.folder", path=str(parent), why=_why(error)) from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Outputs:
+    """The files of one run: checked first, written under temporary names, renamed together.
+
+    Args:
+        paths: destinations, the main file first.
+        inputs: every file that the run reads.
+        overwrite: whether existing destinations may be replaced.
+
+    Raises:
+        TerramendError: `output.*`, before anything is written.
+    """
+
+    def __init__(self, paths: Iterable[str], inputs: Iterable[str], overwrite: bool) -> None:
+        self.paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - keeps symlinks
+        files = [part for path in inputs for part in local_files(path)]
+        for number, path in enumerate(self.paths):
+            _check(path, files, overwrite)
+            if any(_same(path, other) for other in self.paths[:number]):
+                raise TerramendError("output.twice", path=str(path))
+        self._temporary = {path: path.parent / f"{temporary_name(path.name)}.tif" for path in self.paths}
+        for folder in {path.parent for path in self.paths}:
+            sweep(folder)
+
+    def temporary(self, path: str | Path) -> Path:
+        """Where the content of a destination is written."""
+        return self._temporary[Path(os.path.abspath(path))]  # noqa: PTH100
+
+    def need(self, bytes_needed: int) -> None:
+        """Check the free space of the main file's folder.
+
+        Raises:
+            TerramendError: `output.space`.
+        """
+        folder = self.paths[0].parent
+        free = shutil.disk_usage(folder).free
+        if free < bytes_needed:
+            raise TerramendError(
+                "output.space", path=str(folder), need=_size(bytes_needed), free=_size(free)
+            )
+
+    def commit(self) -> None:
+        """Flush everything to disk, then rename: siblings first, the main file last.
+
+        Raises:
+            TerramendError: `output.locked`; new files of this run are gone again then.
+        """
+        for temporary in self._temporary.values():
+            _flush(temporary)
+        fresh: list[Path] = []
+        for path in reversed(self.paths):
+            new = not path.exists()
+            try:
+                for suffix in SIDECARS:
+                    with contextlib.suppress(FileNotFoundError):
+                        Path(f"{path}{suffix}").unlink()
+                self._temporary[path].replace(path)
+            except OSError as error:
+                for done in fresh:
+                    _remove(done)
+                raise TerramendError("output.locked", path=str(path), why=_why(error)) from None
+            if new:
+                fresh.append(path)
+        for folder in {path.parent for path in self.paths}:
+            _flush(folder)
+
+    def discard(self) -> None:
+        """Remove what is left under temporary names; harmless after `commit`."""
+        for temporary in self._temporary.values():
+            for entry in temporary.parent.glob(f"{glob_escape(temporary.name)}*"):
+                _remove(entry)
+
+
+def local_files(name: str) -> list[Path]:
+    """Existing local files that a GDAL name reads: `/vsizip/a.zip/b.tif` reads `a.zip`.
+
+    Also parts of subdataset names such as `GPKG:/a.gpkg:table` or `NETCDF:"a.nc":v`.
+    """
+    candidates = [name, *re.split(r'[:"]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
+    found = []
+    for candidate in candidates:
+        bare = re.sub(r"^(/vsi(zip|tar|gzip|7z|rar|subfile)/)+", "", candidate.strip("{}"))
+        path = Path(bare)
+        if not bare or bare.startswith("/vsi"):
+            continue
+        for part in (path, *path.parents):
+            if part.is_file():
+                found.append(part)
+                break
+    return found
+
+
+def glob_escape(name: str) -> str:
+    """A file name with the signs that `glob` interprets taken literally."""
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
+    if path.is_dir():
+        raise TerramendError("output.folder", path=str(path))
+    if not path.parent.is_dir():
+        raise TerramendError("output.no-folder", path=str(path), folder=str(path.parent))
+    if not os.access(path.parent, os.W_OK):
+        raise TerramendError("output.read-only", path=str(path.parent))
+    if any(_same(path, source) for source in inputs):
+        raise TerramendError("output.is-input", path=str(path))
+    if path.exists() and not overwrite:
+        raise TerramendError("output.exists", path=str(path))
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths name one file, also through links."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them does not exist (yet)
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _flush(path: Path) -> None:
+    if sys.platform == "win32" and path.is_dir():
+        return  # Windows flushes folders itself
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
+        if handle:
+            kernel.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2g} GB" if count >= 1e8 else f"{count / 1e6:.2g} MB"

@@ -1,0 +1,144 @@
+"""Outputs exist whole or not at all; wrong destinations are refused before anything is written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from terramend.backend.errors import TerramendError
+from terramend.backend.raster import outputs
+from terramend.backend.raster.outputs import Outputs, local_files, sweep, temporary_name, working_folder
+
+
+def refused(code: str, paths, inputs=(), overwrite=False):
+    with pytest.raises(TerramendError) as caught:
+        Outputs([str(p) for p in paths], [str(i) for i in inputs], overwrite)
+    assert caught.value.code == code
+    return str(caught.value)
+
+
+def test_commit_renames_all_and_removes_stale_sidecars(tmp_path):
+    main, std = tmp_path / "out.tif", tmp_path / "std.tif"
+    main.write_text("old")
+    (tmp_path / "out.tif.aux.xml").write_text("old statistics")
+    files = Outputs([str(main), str(std)], [], overwrite=True)
+    for path in (main, std):
+        files.temporary(path).write_text("new " + path.name)
+    assert main.read_text() == "old" and not std.exists()
+    files.commit()
+    files.discard()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "std.tif"]
+    assert main.read_text() == "new out.tif"
+
+
+def test_discard_leaves_nothing(tmp_path):
+    files = Outputs([str(tmp_path / "a[1]*.tif")], [], False)
+    temporary = files.temporary(tmp_path / "a[1]*.tif")
+    temporary.write_text("x")
+    Path(f"{temporary}.aux.xml").write_text("x")
+    other = tmp_path / "a1.tif"
+    other.write_text("kept")
+    files.discard()
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_failing_main_file_takes_its_new_siblings_along(tmp_path, monkeypatch):
+    main, std = tmp_path / "out.tif", tmp_path / "std.tif"
+    files = Outputs([str(main), str(std)], [], False)
+    files.temporary(std).write_text("x")
+    files.temporary(main).write_text("x")
+    replace = Path.replace
+
+    def fail_for_main(self, target):
+        if target == main:
+            raise PermissionError(13, "in use")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail_for_main)
+    with pytest.raises(TerramendError, match="in use"):
+        files.commit()
+    files.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_output_needs_overwrite(tmp_path):
+    (tmp_path / "out.tif").write_text("x")
+    assert "--overwrite" in refused("output.exists", [tmp_path / "out.tif"])
+    Outputs([str(tmp_path / "out.tif")], [], True)
+
+
+def test_folder_missing_folder_and_twice(tmp_path):
+    refused("output.folder", [tmp_path])
+    refused("output.no-folder", [tmp_path / "absent" / "out.tif"])
+    refused("output.twice", [tmp_path / "a.tif", tmp_path / "a.tif"])
+
+
+@pytest.mark.parametrize("how", ["same", "symlink", "hardlink", "dots", "linked folder", "zip", "subdataset"])
+def test_an_output_that_is_an_input_is_refused_even_with_overwrite(tmp_path, how):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    source = folder / "in.tif"
+    source.write_text("x")
+    output, named = source, str(source)
+    if how == "symlink":
+        output = tmp_path / "link.tif"
+        output.symlink_to(source)
+    elif how == "hardlink":
+        output = tmp_path / "hard.tif"
+        os.link(source, output)
+    elif how == "dots":
+        output = folder / ".." / "data" / "in.tif"
+    elif how == "linked folder":
+        (tmp_path / "other").symlink_to(folder)
+        output = tmp_path / "other" / "in.tif"
+    elif how == "zip":
+        named = f"/vsizip/{source}/inner/band.tif"
+    elif how == "subdataset":
+        named = f'NETCDF:"{source}":reflectance'
+    refused("output.is-input", [output], [named], overwrite=True)
+
+
+def test_a_dangling_link_to_a_new_file_is_no_input(tmp_path):
+    assert local_files(str(tmp_path / "absent.tif")) == []
+    assert local_files("/vsicurl/https://example.org/a.tif") == []
+
+
+def test_free_space_is_checked(tmp_path):
+    files = Outputs([str(tmp_path / "out.tif")], [], False)
+    files.need(1)
+    with pytest.raises(TerramendError) as caught:
+        files.need(10**18)
+    assert caught.value.code == "output.space"
+
+
+def test_left_overs_of_dead_processes_are_swept_and_others_kept(tmp_path):
+    code = (
+        "import sys, pathlib; from terramend.backend.raster.outputs import temporary_name as t;"
+        "f = pathlib.Path(sys.argv[1]); (f / (t('a.tif') + '.tif')).touch(); (f / t('work')).mkdir()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    mine = tmp_path / (temporary_name("b.tif") + ".tif")
+    foreign = tmp_path / ".c.tif.terramend-otherhost-1-0.tmp.tif"
+    plain = tmp_path / ".hidden.tif"
+    for path in (mine, foreign, plain):
+        path.touch()
+    assert len(list(tmp_path.iterdir())) == 5
+    sweep(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {mine.name, foreign.name, plain.name}
+
+
+def test_the_working_folder_goes_also_after_an_error(tmp_path):
+    with pytest.raises(ValueError), working_folder(tmp_path) as folder:  # noqa: PT011, PT012
+        (folder / "file").touch()
+        raise ValueError
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(TerramendError) as caught, working_folder(tmp_path / "absent"):
+        pass
+    assert caught.value.code == "tmp.folder"
+
+
+def test_own_process_is_alive():
+    assert outputs._alive(os.getpid())
