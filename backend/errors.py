@@ -34,6 +34,28 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The request has schema version {found}, this Terramend reads {expected}: "
             "make the request again with this version.",
         ),
+        # evaluation
+        "evaluate.data": (
+            INPUT,
+            "The data of {name} under {root} are missing or are not those that the cases were made from: "
+            "check --data, or make new cases with --make-cases.",
+        ),
+        "evaluate.empty": (
+            INPUT,
+            "Under {root} is no scene that a case can be made from: "
+            "each place needs a date with at most 2 % gaps.",
+        ),
+        "evaluate.gap": (
+            INTERNAL,
+            "The gap of the case {case} came out unlike its recipe: make new cases with --make-cases.",
+        ),
+        "evaluate.method": (INPUT, "There is no method {name} to evaluate; there are {known}."),
+        "evaluate.package": (
+            ENVIRONMENT,
+            "The method {name} needs the package {package}: install the bench extra, or leave it out with --methods.",
+        ),
+        "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
+        "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         # settings
         "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend or remove it."),
         "setting.unknown": (
