@@ -1,0 +1,75 @@
+"""Checkpoints as safetensors and JSON: complete, atomic, no pickle.
+
+A checkpoint is a folder `step-N` with `model.safetensors`, `average.safetensors` (the
+exponential moving average), `optimizer.safetensors` and `state.json`. It appears whole
+or not at all: it is written under another name and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+
+def save(
+    out: Path,
+    step: int,
+    model: torch.nn.Module,
+    average: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+) -> Path:
+    """Write the checkpoint of `step` below `out` and remove the one before."""
+    folder, unfinished = out / f"step-{step}", out / f".step-{step}.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    save_file(_tensors(model), unfinished / "model.safetensors")
+    save_file(_tensors(average), unfinished / "average.safetensors")
+    moments, scalars = {}, {}
+    for index, values in optimizer.state_dict()["state"].items():
+        for key, value in values.items():
+            if isinstance(value, torch.Tensor):
+                moments[f"{index}.{key}"] = value.detach().cpu().contiguous()
+            else:
+                scalars[f"{index}.{key}"] = value
+    save_file(moments, unfinished / "optimizer.safetensors")
+    text = json.dumps({"step": step, "optimizer": scalars, **state}, indent=1)
+    (unfinished / "state.json").write_text(text, "utf-8")
+    before = latest(out)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    if before is not None and before != folder:
+        shutil.rmtree(before, ignore_errors=True)
+    return folder
+
+
+def latest(out: Path) -> Path | None:
+    """The newest whole checkpoint below `out`, or None."""
+    found = [p for p in out.glob("step-*") if (p / "state.json").exists()]
+    return max(found, key=lambda p: int(p.name.split("-")[1]), default=None)
+
+
+def load(
+    folder: Path, model: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put a checkpoint back into place and return its state."""
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    average.load_state_dict(load_file(folder / "average.safetensors"))
+    state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
+    per_parameter: dict[int, dict[str, Any]] = {}
+    moments = load_file(folder / "optimizer.safetensors")
+    for name, value in {**moments, **state["optimizer"]}.items():
+        index, _, key = name.partition(".")
+        per_parameter.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": per_parameter, "param_groups": groups})
+    return state
+
+
+def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}

@@ -1,0 +1,143 @@
+"""The training loop that every network shares.
+
+Batches are a pure function of seed and step, so a run that was killed and resumed sees
+the same numbers as one that was not, and no loader state has to be kept.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from ..watch import Watch
+from . import checkpoint
+
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast.
+
+    Attributes:
+        steps: optimizer steps. batch: samples a step. accumulate: parts of a batch.
+        rate: peak learning rate (AdamW), after `warmup` steps, then a cosine to a
+            hundredth of it. decay: weight decay. clip: gradient norm.
+        average: decay of the exponential moving average of the weights.
+        precision: `no`, `bf16` or `fp16`. save_every: steps between checkpoints.
+    """
+
+    steps: int
+    batch: int
+    rate: float = 1e-3
+    warmup: int = 100
+    decay: float = 1e-4
+    clip: float = 1.0
+    average: float = 0.999
+    accumulate: int = 1
+    precision: str = "no"
+    save_every: int = 250
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step counted from 0."""
+        if step < self.warmup:
+            return self.rate * (step + 1) / self.warmup
+        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+
+
+def train(
+    model: torch.nn.Module,
+    batch: Callable[[int, int], Batch],
+    loss: Callable[[torch.nn.Module, Batch, int], dict[str, torch.Tensor]],
+    schedule: Schedule,
+    out: Path,
+    watch: Watch,
+    device: str = "cpu",
+) -> torch.nn.Module:
+    """Train until `schedule.steps`, resuming from the newest checkpoint in `out`.
+
+    Args:
+        batch: (step, part) to tensors, deterministic.
+        loss: (model, batch, step) to named scalars; `loss` is minimised, all are logged.
+
+    Returns:
+        The averaged model, on the CPU, in eval mode. `out` holds `loss.csv` and the
+        last checkpoint.
+    """
+    torch.manual_seed(schedule.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    accelerator = Accelerator(mixed_precision=schedule.precision, cpu=device == "cpu")
+    average = copy.deepcopy(model).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
+    start = 0
+    found = checkpoint.latest(out)
+    if found is not None:
+        start = checkpoint.load(found, model, average, optimizer)["step"]
+    model, optimizer = accelerator.prepare(model, optimizer)
+    average.to(accelerator.device)
+    log = _open_log(out / "loss.csv", start)
+    watch.stage("train", schedule.steps)
+    if start:
+        watch.advance(start)
+    began = time.monotonic()
+    for step in range(start, schedule.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.rate_at(step)
+        model.train()
+        totals: dict[str, float] = {}
+        for part in range(schedule.accumulate):
+            tensors = {k: v.to(accelerator.device) for k, v in batch(step, part).items()}
+            with accelerator.autocast():
+                terms = loss(model, tensors, step)
+            accelerator.backward(terms["loss"] / schedule.accumulate)
+            for name, value in terms.items():
+                totals[name] = totals.get(name, 0.0) + float(value.detach()) / schedule.accumulate
+        accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        _average(average, accelerator.unwrap_model(model), min(schedule.average, (step + 1) / (step + 10)))
+        _log(log, step, schedule.rate_at(step), time.monotonic() - began, totals)
+        watch.advance()
+        if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
+            state = {"schedule": asdict(schedule)}
+            checkpoint.save(out, step + 1, accelerator.unwrap_model(model), average, optimizer.optimizer, state)
+    return average.cpu().eval()
+
+
+def _average(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
+    """Move the average towards the model; buffers are copied."""
+    with torch.no_grad():
+        for mine, theirs in zip(average.parameters(), model.parameters(), strict=True):
+            mine.lerp_(theirs, 1 - decay)
+        for mine, theirs in zip(average.buffers(), model.buffers(), strict=True):
+            mine.copy_(theirs)
+
+
+def _open_log(path: Path, start: int) -> Path:
+    """Cut the log back to the step that training resumes from."""
+    rows: list[list[str]] = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as source:
+            rows = [row for row in csv.reader(source) if row and (not row[0].isdigit() or int(row[0]) < start)]
+    with path.open("w", newline="", encoding="utf-8") as sink:
+        csv.writer(sink).writerows(rows)
+    return path
+
+
+def _log(path: Path, step: int, rate: float, seconds: float, totals: dict[str, Any]) -> None:
+    with path.open("a", newline="", encoding="utf-8") as sink:
+        writer = csv.writer(sink)
+        if sink.tell() == 0:
+            writer.writerow(["step", "rate", "seconds", *totals])
+        writer.writerow([step, f"{rate:.6g}", f"{seconds:.1f}", *(f"{v:.6g}" for v in totals.values())])

@@ -1,0 +1,1 @@
+"""One small diffusion core: schedules, samplers and noise that every diffusion model shares."""
