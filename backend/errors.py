@@ -19,6 +19,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         # the command line and the protocol
         "command.absent": (INPUT, "There is no command {command}; the commands are {known}."),
+        "command.option": (INPUT, "{option} is not valid: {why}."),
+        "command.order": (INPUT, "{option} must stand after the {owner} that it belongs to."),
         "command.usage": (INPUT, "{why}; see {command} --help."),
         "protocol.order": (INPUT, "The first call must be initialize; this one was {method}."),
         "protocol.params": (INPUT, "The call {method} is not valid: {why}."),
@@ -26,6 +28,26 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "The client speaks protocol {found}, this backend {expected}: "
             "install the same version of plugin and backend.",
+        ),
+        # rasters and products
+        "radiometry.sun": (
+            INPUT,
+            "{name} needs the sun's elevation to become reflectance: give it with --sun AZIMUTH,ELEVATION.",
+        ),
+        "raster.gcps": (
+            INPUT,
+            "{path} is placed by control points or RPCs only: warp it to a map projection first "
+            "(QGIS: Raster > Projections > Warp).",
+        ),
+        "raster.missing": (INPUT, "{path} does not exist: check the path."),
+        "raster.service": (
+            INPUT,
+            "{path} is a map service (WMS, WMTS, WCS or XYZ tiles), which sends pictures and no measured "
+            "values: use the raster product itself.",
+        ),
+        "raster.unreadable": (
+            INPUT,
+            "{path} cannot be read as a raster ({why}): check that it is whole, or convert it to a GeoTIFF.",
         ),
         # what was asked for
         "request.field": (INPUT, "The request's field {field} is not valid: {why}."),
@@ -180,6 +202,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
 # code: sentence. Notices do not stop a run; they are shown and kept in the result.
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
+        "radiometry.guess": (
+            "{name} does not say how its values become reflectance; {rule} is taken. "
+            "Set the radiometry if that is wrong."
+        ),
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
     }
 )

@@ -1,0 +1,76 @@
+"""Opening files through GDAL: one place that names what is wrong with a file, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+
+from ..errors import TerramendError
+
+SERVICES = frozenset({"WMS", "WMTS", "WCS", "TMS", "PLMosaic", "STACTA", "HTTP"})
+"""GDAL drivers whose pixels come from a server that draws them."""
+
+# Bounded and quiet, unless the user says otherwise: GDAL reads these on first use.
+os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB
+# Sidecars (.aux.xml, .ovr, .msk) are probed by name: EMPTY_DIR would lose them, listing is slow on the web.
+os.environ.setdefault("GDAL_DISABLE_READDIR_ON_OPEN", "YES")
+os.environ.setdefault("GDAL_PAM_ENABLED", "YES")
+os.environ.setdefault("GDAL_HTTP_TIMEOUT", "60")
+os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "2")
+
+
+def gdal_name(path: str) -> str:
+    """What GDAL calls a path: web addresses are read by range, a lone file in a zip is found."""
+    if path.startswith(("http://", "https://")):
+        return f"/vsicurl/{path}"
+    return path
+
+
+def is_local(path: str) -> bool:
+    """Whether a path is an ordinary file or folder of this machine."""
+    return not path.startswith(("/vsi", "http://", "https://", "vrt://")) and Path(path).exists()
+
+
+def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
+    """Open a raster for reading; the caller closes it and stays in one thread with it.
+
+    Args:
+        path: file, web address or GDAL name (`/vsizip/...`, `NETCDF:"a.nc":b`).
+        overview: index of the overview to open in place of the full raster.
+
+    Raises:
+        TerramendError: `raster.service`, `raster.missing` or `raster.unreadable`.
+    """
+    if looks_like_service(path):
+        raise TerramendError("raster.service", path=path)
+    options = {} if overview is None else {"overview_level": overview}
+    try:
+        dataset = rasterio.open(gdal_name(path), sharing=False, **options)
+    except RasterioError as error:
+        plain = not path.startswith(("/vsi", "http://", "https://")) and ":" not in path[2:]
+        if plain and not Path(path).exists():
+            raise TerramendError("raster.missing", path=path) from error
+        raise TerramendError("raster.unreadable", path=path, why=_reason(error)) from error
+    if dataset.driver in SERVICES:
+        dataset.close()
+        raise TerramendError("raster.service", path=path)
+    return dataset
+
+
+def looks_like_service(path: str) -> bool:
+    """Whether a path is a map service's address rather than a raster: WMS, WMTS, XYZ tiles."""
+    text = path.lower()
+    if text.startswith(("wms:", "wmts:", "wcs:", "tms:", "<gdal_wms", "<gdal_wmts", "type=xyz", "contextualwmslegend")):
+        return True
+    if "service=wms" in text or "service=wmts" in text or "service=wcs" in text or "{z}" in text:
+        return True
+    return "type=xyz" in text or ("url=" in text and ("crs=" in text or "zmax=" in text))
+
+
+def _reason(error: BaseException) -> str:
+    """The last line of GDAL's own words, without a full stop."""
+    return " ".join(str(error).split()).rstrip(".") or "GDAL gave no reason"

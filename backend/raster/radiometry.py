@@ -1,0 +1,154 @@
+"""How stored values become reflectance: by option, tags, product name, or a guess that is said.
+
+Rules (gain, bias for reflectance = stored * gain + bias):
+
+- Sentinel-2 MSI: 1/10000; from processing baseline 04.00 (25 January 2022) stored values carry an
+  offset of +1000, so the bias is -0.1 (ESA, S2 Products Specification 14.9).
+- Landsat Collection 2 surface reflectance: 2.75e-5, -0.2; surface temperature 0.00341802 K, +149 K
+  (USGS, Landsat Collection 2 Level 2 Science Product Guide).
+- Landsat Level 1 OLI reflectance: 2e-5, -0.1, divided by the sine of the sun's elevation (USGS, Landsat 8
+  Data Users Handbook). Collection 1 surface reflectance (LaSRC, LEDAPS): 1e-4.
+- Thermal bands are kept in kilokelvin, so that they too are numbers around 0.3.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import TerramendError
+from ..watch import Watch
+from .gdal import open_dataset
+from .raster import Band, Raster
+
+OFFSET_SINCE = datetime.date(2022, 1, 25)
+KILO = 1e-3
+
+FIXED = {
+    "reflectance": (1.0, 0.0),
+    "sentinel2": (1e-4, 0.0),
+    "sentinel2-offset": (1e-4, -0.1),
+    "landsat-c2-sr": (2.75e-5, -0.2),
+    "landsat-c1-sr": (1e-4, 0.0),
+}
+LANDSAT_TOA = (2e-5, -0.1)
+LANDSAT_ST = (0.00341802 * KILO, 149.0 * KILO)
+LANDSAT_C1_BT = (0.1 * KILO, 0.0)
+
+_LANDSAT = re.compile(r"L[COTEM]0[1-9]_L(1TP|1GT|1GS|2SP|2SR)_\d{6}_\d{8}_\d{8}_0([12])_(T1|T2|RT|A1|A2)", re.I)
+_OLD_ESPA = re.compile(r"L[COTEM]0[1-9]\d{6}\d{8}01(T1|T2|RT)|_sr_band\d", re.I)
+_BASELINE = re.compile(r"_N(\d{4})_R\d{3}", re.I)
+_S2_TILE = re.compile(r"T\d{2}[A-Z]{3}_(\d{8})T\d{6}_(B\w\w)", re.I)
+
+
+def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
+    """The raster with gains and biases for `radiometry`, one of `request.RADIOMETRIES`.
+
+    Bands whose file states scale and offset, or whose product does, come with them; `auto` keeps those
+    and looks further only where gain is 1 and bias is 0.
+
+    Raises:
+        TerramendError: `radiometry.sun` where the sun's elevation is needed and unknown.
+    """
+    if radiometry != "auto":
+        return replace(raster, bands=tuple(_forced(band, raster, radiometry) for band in raster.bands), surface=_level(radiometry, raster.surface))
+    text = " ".join(dict.fromkeys([raster.name, *(band.path for band in raster.bands)]))
+    rule = rule_of(text, raster)
+    if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
+        return apply(raster, rule, watch)
+    bands = tuple(_guessed(band, raster, watch) for band in raster.bands)
+    return replace(raster, bands=bands, surface=raster.surface if rule is None else _level(rule, raster.surface))
+
+
+def rule_of(text: str, raster: Raster) -> str | None:
+    """The radiometry that product names in `text` tell, or None."""
+    landsat = _LANDSAT.search(text)
+    if landsat:
+        level = "sr" if landsat.group(1).startswith("2") else "toa"
+        return f"landsat-c{landsat.group(2)}-{level}"
+    if _OLD_ESPA.search(text):
+        return "landsat-c1-toa" if re.search(r"_toa_band\d", text, re.I) else "landsat-c1-sr"
+    baseline = _BASELINE.search(text)
+    if baseline and re.search(r"S2[ABCD]_MSIL", text):
+        return "sentinel2-offset" if 400 <= int(baseline.group(1)) < 9999 else "sentinel2"
+    tile = _S2_TILE.search(text)
+    if tile and text.lower().count(".jp2"):
+        sensed = datetime.datetime.strptime(tile.group(1), "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
+        return "sentinel2-offset" if sensed >= OFFSET_SINCE else "sentinel2"
+    return None
+
+
+def _forced(band: Band, raster: Raster, radiometry: str) -> Band:
+    if band.role not in ("optical", "thermal"):
+        return band
+    whole = np.dtype(band.dtype).kind in "iu"
+    if radiometry == "dn":
+        return replace(band, gain=_plain(band.dtype), bias=0.0)
+    if band.role == "thermal":
+        if (band.gain, band.bias) != (1, 0):
+            return band
+        if radiometry == "landsat-c2-sr" and whole:
+            return replace(band, gain=LANDSAT_ST[0], bias=LANDSAT_ST[1])
+        return replace(band, gain=LANDSAT_C1_BT[0] if whole else KILO, bias=0.0)
+    if radiometry in ("landsat-c1-toa", "landsat-c2-toa"):
+        if band.dtype == "int16":  # ESPA's top-of-atmosphere product
+            return replace(band, gain=1e-4, bias=0.0)
+        if raster.sun is None:
+            raise TerramendError("radiometry.sun", name=raster.name)
+        sine = math.sin(math.radians(raster.sun[1]))
+        return replace(band, gain=LANDSAT_TOA[0] / sine, bias=LANDSAT_TOA[1] / sine)
+    gain, bias = FIXED[radiometry]
+    return replace(band, gain=gain, bias=bias)
+
+
+def _guessed(band: Band, raster: Raster, watch: Watch) -> Band:
+    """Tags are kept; else what the dtype and the values suggest, said as a notice."""
+    if band.role in ("class", "qa", "alpha") or (band.gain, band.bias) != (1, 0):
+        return band
+    kind = np.dtype(band.dtype)
+    if band.role == "index":
+        return replace(band, gain=_plain(band.dtype))
+    if band.role == "thermal":
+        return replace(band, gain=LANDSAT_C1_BT[0] if kind.kind in "iu" else KILO)
+    if kind.kind == "f":
+        high = _high(band)
+        if high <= 3:
+            return band
+        gain = 0.01 if high <= 150 else 1e-4
+        watch.notice("radiometry.guess", name=raster.name, rule=f"the stored value times {gain:g}")
+        return replace(band, gain=gain)
+    gain = _plain(band.dtype)
+    if kind.itemsize == 1:
+        watch.notice("radiometry.guess", name=raster.name, rule="the stored value divided by 255")
+    elif raster.sensor != "sentinel2":
+        watch.notice("radiometry.guess", name=raster.name, rule="the stored value divided by 10000")
+    return replace(band, gain=gain)
+
+
+def _plain(dtype: str) -> float:
+    """The gain of plain numbers: uint8 over 255, other whole numbers over 10000."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return 1.0
+    return 1 / 255 if kind.itemsize == 1 else 1e-4
+
+
+def _high(band: Band) -> float:
+    """A high value of the band (98th percentile of a sparse sample); 0 if nothing is observed."""
+    with open_dataset(band.path) as file:
+        shape = (min(file.height, 256), min(file.width, 256))
+        values = file.read(band.index, out_shape=shape)
+    values = values[np.isfinite(values)]
+    if band.nodata is not None:
+        values = values[values != band.nodata]
+    return float(np.percentile(values, 98)) if values.size else 0.0
+
+
+def _level(radiometry: str, known: bool | None) -> bool | None:
+    if radiometry.endswith("-sr"):
+        return True
+    return False if radiometry.endswith("-toa") else known

@@ -1,0 +1,312 @@
+"""Reading a raster by windows: stored samples, and reflectance on its own or another grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
+from rasterio.io import DatasetReader
+
+from .gdal import open_dataset
+from .grid import Grid, Window
+from .raster import Band, Raster
+from .warp import Floats, Warp, bilinear, block_mean, nearest, plan
+
+CHUNK = 4_000_000
+"""Source pixels of a band held at once while blocks are averaged."""
+
+
+class RasterReader:
+    """Samples of a raster's bands; a context manager that stays in one thread.
+
+    Args:
+        raster: what to read.
+        grid: the grid that windows refer to; None: the raster's own. Optical values come
+            there by averaging (where pixels are finer) and bilinear interpolation, class
+            values by the nearest pixel. A pixel's value does not depend on the window.
+
+    Raises:
+        ValueError: the raster or the grid has no CRS and their sizes differ.
+    """
+
+    def __init__(self, raster: Raster, grid: Grid | None = None) -> None:
+        self.raster = raster
+        self.grid = grid or raster.grid
+        self._files: dict[str, DatasetReader] = {}
+        self._source = raster.grid
+        self._overview: int | None = None
+        self._warp: Warp | None = None
+        if grid is not None and grid != raster.grid:
+            self._warp = plan(raster.grid, grid)
+            if min(self._warp.factor) >= 4:
+                self._use_overview()
+        self._coarse: dict[int, RasterReader] = {}
+
+    def __enter__(self) -> RasterReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        for reader in self._coarse.values():
+            reader.close()
+        for file in self._files.values():
+            file.close()
+        self._coarse, self._files = {}, {}
+
+    def stored(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
+        """Samples as they are in the file; on another grid those of the nearest pixel.
+
+        Args:
+            window: may reach over the raster's edge; nodata (else 0) stands there.
+            bands: 0-based; None: all.
+
+        Returns:
+            (B, h, w); bands of different dtypes come in a dtype that holds them all.
+        """
+        return np.stack(self.samples(window, bands))
+
+    def samples(self, window: Window, bands: Sequence[int] | None = None) -> list[NDArray[Any]]:
+        """Like `stored`, one (h, w) array per band, each in its own dtype."""
+        chosen = self._chosen(bands)
+        if self._warp is None:
+            return self._native(window, chosen)
+        return self._nearest(window, chosen)
+
+    def reflectance(self, window: Window, bands: Sequence[int] | None = None, step: int = 1) -> Floats:
+        """Reflectance (B, h, w) float32; NaN where not observed or outside.
+
+        Args:
+            window: in pixels of `grid`, also with `step`; may reach over the edge.
+            bands: 0-based; None: all.
+            step: average blocks of this many pixels; row and column are multiples of it.
+        """
+        if step > 1:
+            if step not in self._coarse:
+                self._coarse[step] = RasterReader(self.raster, self.grid.coarse(step))
+            coarse = Window(window.row // step, window.column // step, *_ceil(window, step))
+            return self._coarse[step].reflectance(coarse, bands)
+        chosen = self._chosen(bands)
+        if self._warp is None:
+            return self._observed(window, chosen)
+        if not chosen:
+            return np.empty((0, window.height, window.width), np.float32)
+        classes = [i for i in chosen if self.raster.bands[i].role in ("class", "qa")]
+        smooth = [i for i in chosen if i not in classes]
+        out = np.empty((len(chosen), window.height, window.width), np.float32)
+        if smooth:
+            out[[chosen.index(i) for i in smooth]] = self._smooth(window, smooth)
+        for i, samples in zip(classes, self._nearest(window, classes), strict=True):
+            out[chosen.index(i)] = to_reflectance(samples, self.raster.bands[i])
+        return out
+
+    def _smooth(self, window: Window, chosen: list[int]) -> Floats:
+        """Averaged to about the target's pixel size, then interpolated."""
+        assert self._warp is not None  # noqa: S101 - for the type checker
+        shift = self._warp.shift
+        if shift is not None:
+            moved = Window(window.row + shift[0], window.column + shift[1], window.height, window.width)
+            return self._observed(moved, chosen)
+        down, across = self._warp.factor
+        rows, columns = self._warp.places(window)
+        rows, columns = rows / down, columns / across
+        blocks = _around(rows, columns, -(-self._source.height // down), -(-self._source.width // across))
+        out = (len(chosen), window.height, window.width)
+        if blocks is None:
+            return np.full(out, np.nan, np.float32)
+        if blocks.height * blocks.width > 4 * CHUNK and window.height > 1:
+            return np.concatenate([self._smooth(w, chosen) for w in _halves(window)], axis=1)
+        image = self._means(blocks, chosen, down, across)
+        return bilinear(image, rows - blocks.row, columns - blocks.column)
+
+    def _means(self, blocks: Window, chosen: list[int], down: int, across: int) -> Floats:
+        """Means of source blocks, read in strips so that memory stays bounded."""
+        if (down, across) == (1, 1):
+            return self._observed(blocks, chosen)
+        strips = []
+        strip = max(1, CHUNK // (down * across * blocks.width))
+        limit_row, limit_column = self._source.height, self._source.width
+        left = blocks.column * across
+        width = min(blocks.width * across, limit_column - left)
+        for first in range(blocks.row, blocks.row + blocks.height, strip):
+            last = min(first + strip, blocks.row + blocks.height)
+            top = first * down
+            part = Window(top, left, min(last * down, limit_row) - top, width)
+            strips.append(block_mean(self._observed(part, chosen), down, across))
+        return np.concatenate(strips, axis=1)
+
+    def _nearest(self, window: Window, chosen: list[int]) -> list[NDArray[Any]]:
+        if not chosen:
+            return []
+        assert self._warp is not None  # noqa: S101 - for the type checker
+        rows, columns = self._warp.places(window)
+        inner = _around(rows, columns, self._source.height, self._source.width)
+        fills = [_fill(self.raster.bands[i]) for i in chosen]
+        if inner is None:
+            return [
+                np.full((window.height, window.width), fill, self.raster.bands[i].dtype)
+                for i, fill in zip(chosen, fills, strict=True)
+            ]
+        if inner.height * inner.width > 4 * CHUNK and window.height > 1:
+            first, second = (self._nearest(w, chosen) for w in _halves(window))
+            return [np.concatenate(pair) for pair in zip(first, second, strict=True)]
+        rows, columns = rows - inner.row, columns - inner.column
+        return [
+            nearest(samples[None], rows, columns, fill)[0]
+            for samples, fill in zip(self._native(inner, chosen), fills, strict=True)
+        ]
+
+    def _observed(self, window: Window, chosen: list[int]) -> Floats:
+        """Reflectance of source pixels, NaN where they are not observed."""
+        optical = [i for i, b in enumerate(self.raster.bands) if b.role == "optical"]
+        alphas = [i for i, b in enumerate(self.raster.bands) if b.role == "alpha"]
+        zeros = optical if self.raster.zero_fill else []
+        wanted = list(dict.fromkeys([*chosen, *alphas, *zeros]))
+        samples = dict(zip(wanted, self._native(window, wanted), strict=True))
+        out = np.empty((len(chosen), window.height, window.width), np.float32)
+        for place, i in enumerate(chosen):
+            out[place] = to_reflectance(samples[i], self.raster.bands[i])
+        hidden = self._outside(window)
+        if zeros:
+            hidden |= np.logical_and.reduce([samples[i] == 0 for i in zeros])
+        for i in alphas:
+            hidden |= samples[i] == 0
+        if hidden.any():
+            out[:, hidden] = np.nan
+        return out
+
+    def _outside(self, window: Window) -> NDArray[np.bool_]:
+        """Pixels outside the raster, or hidden by a mask that is stored with a file."""
+        hidden = np.zeros((window.height, window.width), bool)
+        inner = _cut(window, self._source)
+        place = inner.within(window) if inner else None
+        if place is None or hidden[place].shape != hidden.shape:
+            outside = np.ones_like(hidden)
+            if place is not None:
+                outside[place] = False
+            hidden |= outside
+        if inner is not None and place is not None:
+            for path in dict.fromkeys(band.path for band in self.raster.bands):
+                file = self._file(path)
+                flags = file.mask_flag_enums[0]
+                if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
+                    hidden[place] |= file.read_masks(1, window=inner.ranges) == 0
+        return hidden
+
+    def _native(self, window: Window, chosen: list[int]) -> list[NDArray[Any]]:
+        """Samples of source pixels; nodata (else 0) outside."""
+        inner = _cut(window, self._source)
+        found: dict[int, NDArray[Any]] = {}
+        by_path: dict[str, list[int]] = {}
+        for i in chosen:
+            by_path.setdefault(self.raster.bands[i].path, []).append(i)
+        for path, members in by_path.items():
+            block = None
+            if inner is not None:
+                indexes = [self.raster.bands[i].index for i in members]
+                block = self._file(path).read(indexes, window=inner.ranges)
+            for place, i in enumerate(members):
+                if block is not None and inner == window:
+                    found[i] = block[place]
+                    continue
+                band = self.raster.bands[i]
+                found[i] = np.full((window.height, window.width), _fill(band), band.dtype)
+                if block is not None and inner is not None:
+                    found[i][inner.within(window)] = block[place]
+        return [found[i] for i in chosen]
+
+    def _file(self, path: str) -> DatasetReader:
+        if path not in self._files:
+            self._files[path] = open_dataset(path, self._overview)
+        return self._files[path]
+
+    def _use_overview(self) -> None:
+        """Read from the files' overviews where at least two of their pixels make one of ours."""
+        assert self._warp is not None  # noqa: S101 - for the type checker
+        if any(band.role in ("class", "qa", "alpha") for band in self.raster.bands):
+            return
+        most = min(self._warp.factor) // 2
+        levels = [self._file(path).overviews(1) for path in dict.fromkeys(b.path for b in self.raster.bands)]
+        fitting = [g for g in levels[0] if g <= most and all(other == levels[0] for other in levels)]
+        self.close()
+        if not fitting:
+            return
+        self._overview = levels[0].index(max(fitting))
+        file = self._file(self.raster.bands[0].path)
+        scale = (self._source.width / file.width, self._source.height / file.height)
+        a, b, c, d, e, f = self._source.transform
+        transform = (a * scale[0], b * scale[1], c, d * scale[0], e * scale[1], f)
+        self._source = Grid(self._source.crs, transform, file.width, file.height)
+        self._warp = plan(self._source, self.grid)
+
+    def _chosen(self, bands: Sequence[int] | None) -> list[int]:
+        return list(range(len(self.raster.bands))) if bands is None else list(bands)
+
+
+def to_reflectance(samples: NDArray[Any], band: Band) -> Floats:
+    """Stored samples of a band as reflectance, NaN at nodata."""
+    values = np.multiply(samples, np.float32(band.gain), dtype=np.float32, casting="unsafe")
+    values += np.float32(band.bias)
+    if samples.dtype.kind == "f":
+        values[~np.isfinite(values)] = np.nan
+    if band.nodata is not None and not np.isnan(band.nodata):
+        values[samples == band.nodata] = np.nan
+    return values
+
+
+def on_grid(raster: Raster, grid: Grid) -> Raster:
+    """The raster with another grid's geography: for rasters of one size without CRS."""
+    return replace(raster, grid=grid)
+
+
+def _fill(band: Band) -> float | int:
+    """What stands outside the raster: nodata where the dtype can hold it, else 0."""
+    if band.nodata is None:
+        return 0
+    kind = np.dtype(band.dtype)
+    if kind.kind == "f":
+        return band.nodata
+    limits = np.iinfo(kind)
+    whole = band.nodata == band.nodata and float(band.nodata).is_integer()
+    return int(band.nodata) if whole and limits.min <= band.nodata <= limits.max else 0
+
+
+def _cut(window: Window, grid: Grid) -> Window | None:
+    """The part of a window that lies on the grid, or None."""
+    row, column = max(window.row, 0), max(window.column, 0)
+    bottom = min(window.row + window.height, grid.height)
+    right = min(window.column + window.width, grid.width)
+    return Window(row, column, bottom - row, right - column) if bottom > row and right > column else None
+
+
+def _around(rows: Any, columns: Any, height: int, width: int) -> Window | None:
+    """The source pixels that interpolation at these places needs, or None if all lie outside."""
+    with np.errstate(invalid="ignore"):
+        down = rows[(rows >= 0) & (rows < height)]
+        across = columns[(columns >= 0) & (columns < width)]
+    if not down.size or not across.size:
+        return None
+    top, left = max(int(down.min()) - 1, 0), max(int(across.min()) - 1, 0)
+    bottom, right = min(int(down.max()) + 2, height), min(int(across.max()) + 2, width)
+    return Window(top, left, bottom - top, right - left)
+
+
+def _halves(window: Window) -> tuple[Window, Window]:
+    half = window.height // 2
+    return (
+        Window(window.row, window.column, half, window.width),
+        Window(window.row + half, window.column, window.height - half, window.width),
+    )
+
+
+def _ceil(window: Window, step: int) -> tuple[int, int]:
+    return -(-window.height // step), -(-window.width // step)

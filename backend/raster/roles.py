@@ -1,0 +1,142 @@
+"""What a band is, by its name: role and centre wavelength."""
+
+from __future__ import annotations
+
+import math
+import re
+
+NAN = math.nan
+
+SENTINEL2 = {
+    "B01": 443, "B02": 492, "B03": 560, "B04": 665, "B05": 704, "B06": 740, "B07": 783,
+    "B08": 833, "B8A": 865, "B09": 945, "B10": 1374, "B11": 1614, "B12": 2202,
+}  # fmt: skip
+"""Nanometres, Sentinel-2 MSI (ESA, S2 User Handbook)."""
+OLI = {
+    "1": 443, "2": 482, "3": 561, "4": 655, "5": 865, "6": 1609, "7": 2201, "8": 590, "9": 1373,
+    "10": 10895, "11": 12005,
+}  # fmt: skip
+"""Nanometres, Landsat 8/9 OLI and TIRS (USGS)."""
+TM = {"1": 485, "2": 560, "3": 660, "4": 835, "5": 1650, "6": 11450, "7": 2220, "8": 710}
+"""Nanometres, Landsat 4-7 TM and ETM+ (USGS)."""
+MSS = {"4": 550, "5": 650, "6": 750, "7": 950}
+"""Nanometres, Landsat 4-5 MSS; 1-3 count the same bands from 4 too."""
+
+COLOURS = {
+    "coastal": 443, "aerosol": 443, "blue": 490, "green": 560, "yellow": 605, "red": 660, "rededge": 720,
+    "nir": 842, "nir08": 865, "nir09": 945, "nirnarrow": 865, "narrownir": 865, "nearinfrared": 842,
+    "cirrus": 1375, "swir": 1610, "swir1": 1610, "swir16": 1610, "swir2": 2200, "swir22": 2200,
+    "pan": 590, "panchromatic": 590,
+}  # fmt: skip
+
+_ALPHA = re.compile(r"^(alpha|band[ _]?alpha|opacity)$")
+_QA = re.compile(
+    r"(^|[^a-z])(qa|qa60|qa\d+|bqa|udm|udm2|quality|pixel_?qa|radsat|valid_?mask|datamask|dqf?|"
+    r"(state|qc)(_\w+)?)([^a-z]|$)|_qa_|qa_pixel"
+)
+_CLASS = re.compile(
+    r"(^|[^a-z])(scl|fmask|class(es|ification)?|landcover|land_cover|lulc|label|labels|clm|cld|"
+    r"cloud_?mask|mask|cloud_?prob(ability)?|cldprb|snwprb|clouds?|shadows?)([^a-z]|$)"
+)
+_INDEX = re.compile(
+    r"(^|[^a-z])(ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
+    r"aot|wvp|zenith|azimuth|vaa|vza|saa|sza)([^a-z]|$)"
+)
+_THERMAL = re.compile(r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt)([^a-z]|$)")
+
+
+def role_of(name: str, *, alpha: bool = False, palette: bool = False) -> str:
+    """One of `raster.ROLES`, from a band's description or its file's name.
+
+    Args:
+        name: description; unknown or empty means `optical`.
+        alpha, palette: what the file's colour interpretation says.
+    """
+    text = name.strip().lower()
+    if alpha or _ALPHA.search(text):
+        return "alpha"
+    if palette:
+        return "class"
+    if _QA.search(text):
+        return "qa"
+    if _CLASS.search(text):
+        return "class"
+    if _THERMAL.search(text):
+        return "thermal"
+    if _INDEX.search(text):
+        return "index"
+    return "optical"
+
+
+def wavelength_of(name: str, sensor: str = "") -> float:
+    """Centre wavelength in nanometres of a band called `name`, NaN if the name does not tell."""
+    text = name.strip().lower()
+    number = re.search(r"(?:^|[^a-z0-9])(?:sr_|toa_|st_)?b(?:and)?[ _]?0*(\d{1,2}a?)(?:[^a-z0-9]|$)", text)
+    if number:
+        found = number.group(1).upper()
+        table = _table(sensor)
+        if table is SENTINEL2:
+            found = found.zfill(3 if found.endswith("A") else 2)
+            found = "B8A" if found.endswith("A") else f"B{found}"
+        if table and found in table:
+            return float(table[found])
+    squeezed = re.sub(r"[^a-z0-9]", "", text)
+    if squeezed in COLOURS:
+        return float(COLOURS[squeezed])
+    words = [word for word in re.split(r"[^a-z0-9]+", text) if word in COLOURS]
+    if words:
+        return float(COLOURS[words[-1]])
+    stated = re.search(r"(\d+(?:\.\d+)?)\s*(nm|nanomet|um|µm|micromet)", text)
+    if stated:
+        return float(stated.group(1)) * (1 if stated.group(2).startswith("n") else 1000)
+    return NAN
+
+
+def _table(sensor: str) -> dict[str, int] | None:
+    if sensor.startswith("sentinel2"):
+        return SENTINEL2
+    if sensor in ("landsat8", "landsat9"):
+        return OLI
+    if sensor in ("landsat4", "landsat5", "landsat7"):
+        return TM
+    if sensor.startswith("landsat"):
+        return MSS
+    return None
+
+
+def sensor_of(name: str) -> str:
+    """The sensor that a product's file name names, or empty."""
+    if re.search(r"(^|[^A-Z0-9])S2[ABCD]?_|(^|[^A-Z0-9])T\d{2}[A-Z]{3}_\d{8}T\d{6}|HLS\.S30\.|SENTINEL2|S2[ABCD]_", name.upper()):
+        return "sentinel2"
+    landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|\d)", name.upper())
+    if landsat:
+        return f"landsat{landsat.group(1)}"
+    if "HLS.L30." in name.upper():
+        return "landsat8"
+    return ""
+
+
+def mask_kind_of(name: str) -> str | None:
+    """The mask kind (`request.MASK_KINDS`) that a band's or file's name tells, or None."""
+    text = name.lower()
+    for pattern, kind in _KINDS:
+        if re.search(pattern, text):
+            return kind
+    return None
+
+
+_KINDS = (
+    (r"qa_pixel", "qa_pixel"),
+    (r"(^|[^a-z])bqa([^a-z]|$)", "bqa"),
+    (r"(^|[^a-z])scl([^a-z]|$)", "scl"),
+    (r"hls.*fmask", "hls_fmask"),
+    (r"fmask", "fmask"),
+    (r"cld_?prb|cloud_?prob(ability)?", "cloudprob"),
+    (r"(^|[^a-z0-9])qa60([^a-z0-9]|$)", "qa60"),
+    (r"udm2", "udm2"),
+    (r"(^|[^a-z])clm_r\d|(^|[^a-z])mg2", "maja"),
+    (r"state_1km|state_qa|sur_refl_state", "modis_state"),
+    (r"(^|[^a-z])clm([^a-z]|$)", "clm"),
+    (r"cloud_?mask|clouds?_?shadow|(^|[^a-z])(mask|clouds?|gaps?)([^a-z]|$)", "auto"),
+)
+"""Names as the products have them; `auto` where the name says mask but not which."""

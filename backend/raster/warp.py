@@ -1,0 +1,294 @@
+"""Where the pixels of one grid lie on another, and values at such places.
+
+GDAL's warper approximates coordinates and chooses its kernel by the window it is asked for, so that a
+pixel's value depends on how a scene was cut into tiles. Here a value depends on the two grids and the
+pixel alone: coordinates come from a lattice at fixed places, weights and sums have one fixed order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rasterio.crs
+import rasterio.errors
+import rasterio.warp
+from affine import Affine
+from numpy.typing import NDArray
+
+from .grid import Grid, Window
+
+Floats = NDArray[np.float32]
+Places = NDArray[np.float64]
+
+SNAP = 0.01
+"""Source pixels by which grids may miss each other and still count as aligned."""
+TOLERANCE = 0.02
+"""Largest error of interpolated coordinates, in source pixels."""
+
+
+@dataclass(frozen=True)
+class Warp:
+    """From target pixels to source pixels, both counted from the corner of pixel (0, 0).
+
+    Attributes:
+        affine: target (column, row) to source (column, row) where one CRS serves both; else None.
+        spacing: target pixels between lattice nodes where the CRSs differ.
+        turn: source columns to add (full turns of longitude).
+        factor: source pixels per target pixel, down and across, rounded down, at least 1.
+    """
+
+    source: Grid
+    target: Grid
+    affine: Affine | None
+    spacing: int = 1
+    turn: float = 0.0
+    factor: tuple[int, int] = (1, 1)
+
+    @property
+    def shift(self) -> tuple[int, int] | None:
+        """Whole source rows and columns by which aligned grids are apart, or None."""
+        a = self.affine
+        if a is None or (a.a, a.b, a.d, a.e) != (1, 0, 0, 1) or a.c % 1 or a.f % 1:
+            return None
+        return int(a.f), int(a.c)
+
+    def places(self, window: Window) -> tuple[Places, Places]:
+        """Source rows and columns of the centres of the window's pixels.
+
+        Returns:
+            Two arrays that broadcast to (height, width); NaN where there is no such place.
+        """
+        rows = np.arange(window.row, window.row + window.height) + 0.5
+        columns = np.arange(window.column, window.column + window.width) + 0.5
+        if self.affine is None:
+            return self._interpolated(window)
+        a = self.affine
+        if a.b == 0 and a.d == 0:
+            return (rows * a.e + a.f)[:, None], (columns * a.a + a.c)[None, :]
+        return (
+            (rows * a.e)[:, None] + (columns * a.d)[None, :] + a.f,
+            (rows * a.b)[:, None] + (columns * a.a)[None, :] + a.c,
+        )
+
+    def _interpolated(self, window: Window) -> tuple[Places, Places]:
+        """Places between nodes that lie at the centres of every `spacing`-th target pixel."""
+        step = self.spacing
+        first_row, first_column = window.row // step, window.column // step
+        last_row = -(-(window.row + window.height - 1) // step)
+        last_column = -(-(window.column + window.width - 1) // step)
+        node_rows = np.arange(first_row, max(last_row, first_row + 1) + 1) * step + 0.5
+        node_columns = np.arange(first_column, max(last_column, first_column + 1) + 1) * step + 0.5
+        nodes = self.exact(node_rows[:, None], node_columns[None, :])
+        rows = np.arange(window.row, window.row + window.height) / step - first_row
+        columns = np.arange(window.column, window.column + window.width) / step - first_column
+        return _between(nodes[0], rows, columns), _between(nodes[1], rows, columns)
+
+    def exact(self, rows: Places, columns: Places) -> tuple[Places, Places]:
+        """Source rows and columns of target positions, without approximation."""
+        rows, columns = np.broadcast_arrays(rows, columns)
+        if self.affine is not None:
+            across, down = self.affine * (columns, rows)
+            return np.asarray(down), np.asarray(across)
+        a = self.target.affine
+        x, y = a * (columns, rows)
+        x, y = _transform(self.target, self.source, x, y)
+        with np.errstate(invalid="ignore"):
+            across, down = ~self.source.affine * (x, y)
+        return np.asarray(down), np.asarray(across) + self.turn
+
+
+def plan(source: Grid, target: Grid) -> Warp:
+    """How to bring `source` onto `target`. Without a CRS on one side, pixels are paired one to one.
+
+    Raises:
+        ValueError: one side has no CRS and the sizes differ.
+    """
+    if source.crs is None or target.crs is None:
+        if source.crs is None and target.crs is None and source.affine != Affine.identity():
+            same = True  # both in one unnamed plane
+        else:
+            same = False
+        if not same and (source.width, source.height) != (target.width, target.height):
+            raise ValueError("no CRS and different sizes")
+        affine = ~source.affine * target.affine if same else Affine.identity()
+        return _with_factor(Warp(source, target, _snapped(affine, target)))
+    if source.crs == target.crs or _crs(source) == _crs(target):
+        return _with_factor(Warp(source, target, _snapped(~source.affine * target.affine, target)))
+    return _with_factor(_lattice(_turned(Warp(source, target, None))))
+
+
+def _with_factor(warp: Warp) -> Warp:
+    """The warp with its local scale at the target's middle."""
+    row, column = warp.target.height / 2, warp.target.width / 2
+    rows, columns = warp.exact(np.array([row, row + 1, row]), np.array([column, column, column + 1]))
+    down = abs(rows[1] - rows[0]) + abs(rows[2] - rows[0])
+    across = abs(columns[1] - columns[0]) + abs(columns[2] - columns[0])
+    factor = tuple(max(1, int(s + 0.05)) if math.isfinite(s) else 1 for s in (down, across))
+    return Warp(warp.source, warp.target, warp.affine, warp.spacing, warp.turn, (factor[0], factor[1]))
+
+
+def _snapped(affine: Affine, target: Grid) -> Affine:
+    """Coefficients rounded to whole numbers where that moves no pixel by more than `SNAP`."""
+    extents = (target.width, target.height, 1.0, target.width, target.height, 1.0)
+    pairs = zip(tuple(affine)[:6], extents, strict=True)
+    return Affine(*(float(round(c)) if abs(c - round(c)) * n < SNAP else c for c, n in pairs))
+
+
+def _turned(warp: Warp) -> Warp:
+    """Longitudes 0..360 meet -180..180: add the full turn that brings the middle inside."""
+    if not _crs(warp.source).is_geographic or warp.source.affine.b or warp.source.affine.d:
+        return warp
+    turn = 360.0 / abs(warp.source.affine.a)
+    middle = warp.exact(np.array([warp.target.height / 2]), np.array([warp.target.width / 2]))[1][0]
+    for candidate in (0.0, turn, -turn):
+        if 0 <= middle + candidate <= warp.source.width:
+            return Warp(warp.source, warp.target, None, turn=candidate)
+    return warp
+
+
+def _lattice(warp: Warp) -> Warp:
+    """The widest spacing whose interpolated places are right to `TOLERANCE` source pixels."""
+    height, width = warp.target.height, warp.target.width
+    spacing = 32
+    while spacing > 1:
+        candidate = Warp(warp.source, warp.target, None, spacing, warp.turn)
+        worst = 0.0
+        for row in {int(height * i / 4) for i in range(5)}:
+            for column in {int(width * i / 4) for i in range(5)}:
+                corner = Window(row // spacing * spacing, column // spacing * spacing, spacing, spacing)
+                guess = candidate.places(corner)
+                rows = np.arange(corner.row, corner.row + spacing) + 0.5
+                columns = np.arange(corner.column, corner.column + spacing) + 0.5
+                truth = warp.exact(rows[:, None], columns[None, :])
+                off = np.hypot(guess[0] - truth[0], guess[1] - truth[1])
+                worst = max(worst, float(np.max(off, initial=0.0, where=np.isfinite(off))))
+        if worst <= TOLERANCE:
+            return candidate
+        spacing //= 2
+    return Warp(warp.source, warp.target, None, 1, warp.turn)
+
+
+def _between(nodes: Places, rows: Places, columns: Places) -> Places:
+    """Bilinear interpolation of lattice nodes at fractional node positions."""
+    top = np.minimum(rows.astype(np.intp), nodes.shape[0] - 2)
+    left = np.minimum(columns.astype(np.intp), nodes.shape[1] - 2)
+    down, across = (rows - top)[:, None], (columns - left)[None, :]
+    along = nodes[top] * (1 - down) + nodes[top + 1] * down
+    return np.asarray(along[:, left] * (1 - across) + along[:, left + 1] * across)
+
+
+def _transform(a: Grid, b: Grid, x: Places, y: Places) -> tuple[Places, Places]:
+    shape = x.shape
+    try:
+        xs, ys = rasterio.warp.transform(_crs(a), _crs(b), x.ravel(), y.ravel())[:2]
+    except rasterio.errors.RasterioError:
+        xs = ys = np.full(x.size, np.inf)
+    return np.asarray(xs, float).reshape(shape), np.asarray(ys, float).reshape(shape)
+
+
+def _crs(grid: Grid) -> Any:
+    return rasterio.crs.CRS.from_wkt(grid.crs)
+
+
+def bilinear(image: Floats, rows: Places, columns: Places) -> Floats:
+    """Values of an image at places, NaN-aware.
+
+    A place is observed where the pixel it falls into is; unobserved neighbours are left out and the
+    other weights grow accordingly.
+
+    Args:
+        image: (B, h, w) float32, NaN = not observed; at least 1 x 1.
+        rows, columns: places from the image's corner, broadcasting to (H, W); NaN: nowhere.
+
+    Returns:
+        (B, H, W) float32.
+    """
+    bands, height, width = image.shape
+    observed = np.isfinite(image)
+    whole = bool(observed.all())
+    top, down, here_row = _neighbours(rows, height)
+    left, across, here_column = _neighbours(columns, width)
+    inside = (here_row >= 0) & (here_column >= 0)
+    nearest = np.clip(here_row, 0, None), np.clip(here_column, 0, None)
+    rows_at = np.clip(top, 0, height - 1), np.clip(top + 1, 0, height - 1)
+    columns_at = np.clip(left, 0, width - 1), np.clip(left + 1, 0, width - 1)
+    out = np.empty((bands, *inside.shape), np.float32)
+    for band in range(bands):
+        values = image[band] if whole else np.where(observed[band], image[band], np.float32(0))
+        out[band] = _lerp(values, rows_at, columns_at, down, across)
+        if not whole:
+            weights = _lerp(observed[band].astype(np.float32), rows_at, columns_at, down, across)
+            known = observed[band][nearest]
+            some = known & (weights < np.float32(1 - 1e-6))
+            np.divide(out[band], weights, out=out[band], where=some)
+            out[band][~known] = np.nan
+        if not inside.all():
+            out[band][~inside] = np.nan
+    return out
+
+
+def _lerp(
+    v: Floats, rows: tuple[Any, Any], columns: tuple[Any, Any], down: Floats, across: Floats
+) -> Floats:
+    """The four neighbours' weighted sum: separable where rows and columns are."""
+    one = np.float32(1)
+    if rows[0].shape[1] == 1 and columns[0].shape[0] == 1:
+        along = v[rows[0][:, 0]] * (one - down) + v[rows[1][:, 0]] * down
+        first, second = columns[0][0], columns[1][0]
+        return np.asarray(along[:, first] * (one - across) + along[:, second] * across)
+    left = v[rows[0], columns[0]] * (one - down) + v[rows[1], columns[0]] * down
+    right = v[rows[0], columns[1]] * (one - down) + v[rows[1], columns[1]] * down
+    return np.asarray(left * (one - across) + right * across)
+
+
+def _neighbours(places: Places, size: int) -> tuple[NDArray[np.intp], Floats, NDArray[np.intp]]:
+    """First neighbour, weight of the second, and the pixel a place falls into (-1: none)."""
+    with np.errstate(invalid="ignore"):
+        inside = (places >= 0) & (places < size)
+    safe = np.where(inside, places, 0.5)
+    here = np.where(inside, np.floor(safe), -1).astype(np.intp)
+    first = np.floor(safe - 0.5)
+    return first.astype(np.intp), (safe - 0.5 - first).astype(np.float32), here
+
+
+def nearest(image: NDArray[Any], rows: Places, columns: Places, fill: Any = 0) -> NDArray[Any]:
+    """Samples (B, H, W) of the pixels that places fall into; `fill` where there is none."""
+    _, height, width = image.shape
+    row, column = _neighbours(rows, height)[2], _neighbours(columns, width)[2]
+    out = image[:, np.clip(row, 0, None), np.clip(column, 0, None)]
+    out[:, ~np.broadcast_to((row >= 0) & (column >= 0), out.shape[1:])] = fill
+    return out
+
+
+def block_mean(image: Floats, down: int, across: int) -> Floats:
+    """Means of blocks of (B, h, w); a mean is known where half of the block's pixels are.
+
+    Blocks at the lower and right edge may be cut short; they count what they have.
+    """
+    if (down, across) == (1, 1):
+        return image
+    observed = np.isfinite(image)
+    total = _block_sum(np.where(observed, image, np.float32(0)), down, across)
+    count = _block_sum(observed.astype(np.float32), down, across)
+    cells = _block_sum(np.ones((1, *image.shape[1:]), np.float32), down, across)
+    out = np.full_like(total, np.nan)
+    np.divide(total, count, out=out, where=(count > 0) & (2 * count >= cells))
+    return out
+
+
+def block_any(flags: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bool_]:
+    """Whether any pixel of each block is set."""
+    if (down, across) == (1, 1):
+        return flags
+    rows = np.arange(0, flags.shape[1], down)
+    columns = np.arange(0, flags.shape[2], across)
+    return np.asarray(np.logical_or.reduceat(np.logical_or.reduceat(flags, rows, axis=1), columns, axis=2))
+
+
+def _block_sum(values: Floats, down: int, across: int) -> Floats:
+    rows = np.arange(0, values.shape[1], down)
+    columns = np.arange(0, values.shape[2], across)
+    return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, axis=1), columns, axis=2))
