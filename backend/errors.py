@@ -166,10 +166,24 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "Terramend has no Python for its backend yet: install one, or choose one, "
             "under Plugins > Terramend > Backend environment.",
         ),
+        "backend.base": (
+            ENVIRONMENT,
+            "No Python 3.11 or newer was found to build on (found: {found}): install one from python.org, "
+            "or with uv python install, for yourself alone; then try again.",
+        ),
         "backend.crashed": (
             ENVIRONMENT,
             "The backend stopped unexpectedly ({reason}); it starts again with the next run. "
             "Its last words are in the log.",
+        ),
+        "backend.folder": (
+            ENVIRONMENT,
+            "The environment cannot be written to {path} ({why}): make room there, or close what uses it.",
+        ),
+        "backend.install": (
+            ENVIRONMENT,
+            "The environment could not be installed ({why}): see the log; "
+            "check the network or the proxy in QGIS's settings, or install from a folder of wheels.",
         ),
         "backend.interpreter": (
             ENVIRONMENT,
@@ -186,9 +200,17 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The backend does not start ({why}): "
             "press Repair, or choose another Python, under Plugins > Terramend > Backend environment.",
         ),
+        "backend.unproven": (
+            ENVIRONMENT,
+            "The environment was installed but does not compute ({why}): see the log, then try again.",
+        ),
         "backend.version": (
             ENVIRONMENT,
             "The backend is of version {found} and the plugin of version {expected}: restart QGIS.",
+        ),
+        "backend.wheels": (
+            ENVIRONMENT,
+            "The folder {path} holds no wheels: choose the folder that holds the .whl files.",
         ),
         # running
         "run.cancelled": (CANCELLED, "Cancelled; nothing was written."),
