@@ -10,11 +10,11 @@ QGIS_ENV := env -u VIRTUAL_ENV PATH=/usr/bin:/bin QT_QPA_PLATFORM=offscreen TERR
 	XDG_RUNTIME_DIR=$(CURDIR)/build/xdg TERRAMEND_DATA=$(TERRAMEND_DATA)
 PYTEST := -m pytest
 
-.PHONY: help demo test test-backend test-qgis lint types bench evaluate docs package screenshots lock env env-full env-qgis clean
+.PHONY: help demo test test-backend test-full test-qgis lint types bench evaluate docs package screenshots lock env env-full env-qgis clean
 
 help:
 	@echo "make demo         fill a real clouded scene through QGIS, print the accuracy, draw before/after"
-	@echo "make test         lint, types, backend tests, tests inside a real QGIS"
+	@echo "make test         lint, types, backend tests, networks in torch, tests inside a real QGIS"
 	@echo "make bench        speed and memory beside GDAL, OpenCV and a plain copy"
 	@echo "make evaluate     accuracy against every classical peer on the validation data"
 	@echo "make docs package screenshots lock env env-full env-qgis clean"
@@ -53,11 +53,14 @@ lock:
 
 # --- checks -----------------------------------------------------------------------------
 
-test: lint test-backend test-qgis
+test: lint test-backend test-full test-qgis
 
 test-backend: env
 	TERRAMEND_DATA=$(TERRAMEND_DATA) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
-		$(LIGHT) $(PYTEST) -n 2 --ignore=tests/ui --ignore=tests/desktop
+		$(LIGHT) $(PYTEST) -n 2 --ignore=tests/ui --ignore=tests/desktop --ignore=tests/full
+
+test-full: env-full
+	TERRAMEND_DATA=$(TERRAMEND_DATA) OMP_NUM_THREADS=1 .venv-full/bin/python $(PYTEST) -n 2 tests/full
 
 test-qgis: env env-qgis
 	mkdir -p -m 700 build/xdg
