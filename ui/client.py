@@ -35,6 +35,7 @@ class BackendClient(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.status = tr("The backend has not been needed yet.")
+        self._closed = False
         self._supervisor = Supervisor(chosen_interpreter, self._started, self._ended, _log)
         application = QCoreApplication.instance()
         if application is not None:
@@ -59,6 +60,8 @@ class BackendClient(QObject):
             on_log: gets the sentence of each notice.
             on_result, on_error: exactly one of them is called, once and last.
         """
+        listeners: Dict[str, Optional[Callable[[Any], None]]]
+        listeners = {"log": on_log, "result": on_result, "error": on_error}
         latest: Dict[str, Progress] = {}
         lock = threading.Lock()
 
@@ -75,8 +78,7 @@ class BackendClient(QObject):
                 if not posted:
                     self._posted.emit(report)
                 return
-            listener: Optional[Callable[[Any], None]]
-            listener = {"log": on_log, "result": on_result, "error": on_error}[kind]
+            listener = listeners[kind]
             if listener is not None:
                 argument = notice_sentence(value) if kind == "log" else value
                 self._posted.emit(lambda: listener(argument))
@@ -130,6 +132,11 @@ class BackendClient(QObject):
         self._supervisor.stop()
         self._say(tr("The backend is stopped."))
 
+    def close(self) -> None:
+        """End the backend for good: callbacks that are still under way are dropped."""
+        self._closed = True
+        self._supervisor.stop()
+
     def _started(self) -> None:
         self._say(tr("The backend has started."))
         self._supervisor.submit("doctor", {}, self._examined)
@@ -144,12 +151,14 @@ class BackendClient(QObject):
         self._say(error.sentence)
 
     def _say(self, sentence: str) -> None:
-        self.status = sentence
-        self.status_changed.emit(sentence)
+        if not self._closed:
+            self.status = sentence
+            self.status_changed.emit(sentence)
 
     @pyqtSlot(object)
     def _run(self, callback: Callable[[], None]) -> None:
-        callback()
+        if not self._closed:
+            callback()
 
 
 _client: Optional[BackendClient] = None
@@ -162,7 +171,7 @@ def client() -> BackendClient:
     with _making:
         if _client is None:
             _client = BackendClient()
-            atexit.register(_client.stop)
+            atexit.register(_client.close)
         return _client
 
 
@@ -172,8 +181,8 @@ def close() -> None:
     with _making:
         gone, _client = _client, None
     if gone is not None:
-        atexit.unregister(gone.stop)
-        gone.stop()
+        atexit.unregister(gone.close)
+        gone.close()
         gone.deleteLater()
 
 

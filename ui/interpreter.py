@@ -35,3 +35,11 @@ def chosen_interpreter() -> str:
     if found is State.READY:
         return str(environment_python(managed_folder()))
     raise ClientError("backend.outdated" if found is State.OUTDATED else "backend.absent")
+
+
+def is_ready() -> bool:
+    """Whether an interpreter for the backend is there (it may still fail to start)."""
+    try:
+        return bool(chosen_interpreter())
+    except ClientError:
+        return False

@@ -1,0 +1,140 @@
+"""Which Python of this machine a managed environment can be built on.
+
+`sys.executable` inside QGIS is no Python that can be used, and QGIS's own Python is often
+older than the backend needs. So the usual places are searched, and every candidate is asked
+what it is by running it. No Qt here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess  # nosec B404: candidates are asked by running them
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterable, Iterator, List, Mapping, Optional, Tuple
+
+from ..backend.errors import TerramendError
+from .backend_process import kill_group, spawn
+
+OLDEST = (3, 11)
+"""The backend's least Python version."""
+
+_QUESTION = """
+import importlib.util, json, os, sys
+print(json.dumps({
+    "path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
+    "version": list(sys.version_info[:3]),
+    "bits": 64 if sys.maxsize > 2**32 else 32,
+    "venv": all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class BasePython:
+    """A Python that answered. `why_not` is empty when an environment can be built on it."""
+
+    path: str
+    version: Tuple[int, ...]
+    why_not: str = ""
+
+
+def candidates(platform: str, environ: Mapping[str, str], home: str, prefix: str) -> Iterator[str]:
+    """Paths where a Python may be, the best first; patterns are already resolved.
+
+    Args:
+        platform: as `sys.platform`. environ: variables. home: the user's home folder.
+        prefix: `sys.prefix` of QGIS's Python, of use on Windows only.
+    """
+    if platform == "win32":
+        yield from _newest(environ.get("APPDATA", ""), "uv/python/cpython-3*/python.exe")
+        yield from _newest(environ.get("LOCALAPPDATA", ""), "Programs/Python/Python3*/python.exe")
+        yield from _newest(environ.get("PROGRAMFILES", ""), "Python3*/python.exe")
+        yield str(Path(prefix) / "python.exe")
+        return
+    versions = "python3.[0-9][0-9]"
+    if platform == "darwin":  # /usr/bin/python3 would ask to install developer tools
+        yield from _newest(home, ".local/share/uv/python/cpython-3*/bin/python3")
+        yield from _newest("/Library/Frameworks", "Python.framework/Versions/3*/bin/python3")
+        yield from _newest("/opt/homebrew/bin", versions)
+        yield from _newest("/usr/local/bin", versions)
+        return
+    yield "/usr/bin/python3"
+    yield from _newest("/usr/bin", versions)
+    yield from _newest("/usr/local/bin", versions)
+    yield from _newest(home, ".local/share/uv/python/cpython-3*/bin/python3")
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        yield from _newest(folder, "python3")
+        yield from _newest(folder, versions)
+
+
+def ask(path: str, timeout: float = 20.0) -> Optional[BasePython]:
+    """Run a candidate and let it say what it is; None when it does not run."""
+    try:
+        process = spawn(
+            [path, "-I", "-c", _QUESTION],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+    try:
+        answer = json.loads(process.communicate(timeout=timeout)[0])
+        return judge(answer["path"], tuple(answer["version"]), answer["bits"], answer["venv"])
+    except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+        kill_group(process)
+        process.communicate()
+        return None
+
+
+def judge(path: str, version: Tuple[int, ...], bits: int, venv: bool) -> BasePython:
+    """Whether an environment can be built on this Python, with the reason if not."""
+    why_not = ""
+    if version < OLDEST:
+        why_not = "it is older than {}.{}".format(*OLDEST)
+    elif bits != 64:
+        why_not = "it is a 32-bit program"
+    elif ".app/" in path.replace("\\", "/"):
+        why_not = "it belongs to an application"
+    elif not venv:
+        why_not = "its venv module is missing (Debian and Ubuntu: install python3-venv)"
+    return BasePython(path, version, why_not)
+
+
+def find(
+    paths: Optional[Iterable[str]] = None, question: Callable[[str], Optional[BasePython]] = ask
+) -> BasePython:
+    """The first Python that an environment can be built on.
+
+    Raises:
+        TerramendError: `backend.base`, with what was found and why it would not do.
+    """
+    if paths is None:
+        paths = candidates(sys.platform, os.environ, str(Path.home()), sys.prefix)
+    refused: List[str] = []
+    seen = set()
+    for path in paths:
+        if path in seen or not Path(path).is_file():
+            continue
+        seen.add(path)
+        found = question(path)
+        if found is not None and not found.why_not:
+            return found
+        if found is not None and found.path not in seen:
+            seen.add(found.path)
+            refused.append(f"{found.path}: {found.why_not}")
+    raise TerramendError("backend.base", found="; ".join(refused) or "none")
+
+
+def _newest(folder: str, pattern: str) -> List[str]:
+    """Files of `folder` that match, the highest version first."""
+
+    def version(path: Path) -> List[int]:
+        return [int(digits) for digits in re.findall(r"\d+", str(path))]
+
+    found = Path(folder).glob(pattern) if folder else ()
+    return [str(path) for path in sorted(found, key=version, reverse=True)]
