@@ -100,9 +100,7 @@ class Outputs:
         folder = self.paths[0].parent
         free = shutil.disk_usage(folder).free
         if free < bytes_needed:
-            raise TerramendError(
-                "output.space", path=str(folder), need=_size(bytes_needed), free=_size(free)
-            )
+            raise TerramendError("output.space", path=str(folder), need=_size(bytes_needed), free=_size(free))
 
     def commit(self) -> None:
         """Flush everything to disk, then rename: siblings first, the main file last.

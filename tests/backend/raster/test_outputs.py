@@ -131,7 +131,7 @@ def test_left_overs_of_dead_processes_are_swept_and_others_kept(tmp_path):
 
 
 def test_the_working_folder_goes_also_after_an_error(tmp_path):
-    with pytest.raises(ValueError), working_folder(tmp_path) as folder:  # noqa: PT011, PT012
+    with pytest.raises(ValueError), working_folder(tmp_path) as folder:
         (folder / "file").touch()
         raise ValueError
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,160 @@
+"""Writes one GeoTIFF block by block: tiled, compressed, with the metadata that it is given."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+
+from ..errors import TerramendError
+from . import gdal  # noqa: F401 - its settings of GDAL hold from here on
+from .grid import Grid, Window
+from .metadata import Metadata, write_metadata
+from .tiles import BLOCK
+
+LOSSLESS = ("DEFLATE", "ZSTD", "LZW", "LZMA", "PACKBITS", "NONE")
+OPTIONS = (
+    "COG", "COMPRESS", "PREDICTOR", "ZLEVEL", "ZSTD_LEVEL", "LZMA_PRESET", "INTERLEAVE", "BIGTIFF",
+    "GEOTIFF_VERSION", "RESAMPLING",
+)  # fmt: skip
+"""Creation options that the user may set. Blocks are fixed: a block written in two steps
+would leave a hole in the file, whose place depends on GDAL's cache."""
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, str]:
+    """`KEY=VALUE` texts as a mapping with upper-case keys.
+
+    Raises:
+        TerramendError: `output.option`, `output.lossy`.
+    """
+    options = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        if key.upper() not in OPTIONS:
+            raise TerramendError("output.option", option=pair, known=", ".join(OPTIONS))
+        options[key.upper()] = value
+    compression = options.get("COMPRESS", LOSSLESS[0]).upper()
+    if compression not in LOSSLESS:
+        raise TerramendError("output.lossy", compression=compression, known=", ".join(LOSSLESS))
+    return options
+
+
+class GeoTiffWriter:
+    """A GeoTIFF in the making.
+
+    Windows must start and end at multiples of `tiles.BLOCK` or at the raster's edge and be
+    written once, all bands together. GDAL then compresses them straight to the file, past
+    its cache, so the file's layout depends on the order of the calls alone.
+
+    Args:
+        path: where to write. grid: of all pixels. kept: metadata, dtype and nodata.
+        tags: further tags of the dataset. options: creation options, see `parse_options`.
+        threads: that compress; they do not change the bytes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        grid: Grid,
+        kept: Metadata,
+        tags: Mapping[str, str],
+        options: Mapping[str, str],
+        threads: int = 1,
+    ) -> None:
+        self._path, self._kept, self._options = path, kept, dict(options)
+        self._cog = self._options.pop("COG", "NO").upper() in ("YES", "TRUE", "ON", "1")
+        self._resampling = self._options.pop("RESAMPLING", "").lower()
+        target = path.with_suffix(".flat.tif") if self._cog else path
+        self._flat = target
+        profile: dict[str, Any] = {
+            "driver": "GTiff",
+            "width": grid.width,
+            "height": grid.height,
+            "count": len(kept.bands),
+            "dtype": kept.dtype,
+            "nodata": kept.nodata,
+            "tiled": True,
+            "blockxsize": BLOCK,
+            "blockysize": BLOCK,
+            "bigtiff": "IF_SAFER",
+            # a mask is written between the bands' blocks: threads would mix their order
+            "num_threads": 1 if kept.has_mask else max(threads, 1),
+            "interleave": kept.interleave,
+            "compress": "deflate",
+            "zlevel": 6,
+            "sparse_ok": False,
+        }
+        profile.update({key.lower(): value for key, value in self._options.items()})
+        if profile["compress"].upper() in ("DEFLATE", "ZSTD", "LZW"):
+            profile.setdefault("predictor", _predictor(kept.dtype))
+        if profile["compress"].upper() != "DEFLATE":
+            del profile["zlevel"]
+        if len(kept.bands) == 1:
+            del profile["interleave"]
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(path):
+            self._output = rasterio.open(target, "w", crs=grid.crs, transform=grid.affine, **profile)
+            write_metadata(self._output, kept)
+            self._output.update_tags(**tags)
+
+    def write(self, window: Window, samples: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> None:
+        """Write (B, h, w) samples and, for targets with a mask of their own, (h, w) validity.
+
+        Raises:
+            TerramendError: `output.write`, for example when the disk is full.
+        """
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(self._path):
+            self._output.write(np.ascontiguousarray(samples), window=window.ranges)
+            if mask is not None:
+                self._output.write_mask(mask.astype(np.uint8) * 255, window=window.ranges)
+
+    def close(self) -> None:
+        """Build overviews where the target had them, write the directory, make a COG if asked."""
+        smooth = self._resampling or ("nearest" if _has_classes(self._kept) else "average")
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(self._path):
+            if self._kept.overviews and not self._cog:
+                self._output.build_overviews(list(self._kept.overviews), Resampling[smooth])
+            self._output.close()
+            if self._cog:
+                self._to_cog(smooth)
+
+    def _to_cog(self, smooth: str) -> None:
+        names = {"ZLEVEL": "LEVEL", "ZSTD_LEVEL": "LEVEL", "LZMA_PRESET": "LEVEL"}
+        skip = ("INTERLEAVE", "PREDICTOR")
+        options = {names.get(k, k): v for k, v in self._options.items() if k not in skip}
+        options.setdefault("COMPRESS", "DEFLATE")
+        rasterio.shutil.copy(
+            self._flat, self._path, driver="COG", PREDICTOR="YES", OVERVIEW_RESAMPLING=smooth, **options
+        )
+        self._flat.unlink()
+
+    def abandon(self) -> None:
+        """Close without finishing; the file is of no use and the caller removes it."""
+        if not self._output.closed:
+            self._output.close()
+
+
+def _predictor(dtype: str) -> int:
+    """Horizontal differences for integers, the floating-point predictor for floats."""
+    return 3 if np.dtype(dtype).kind == "f" else 2
+
+
+def _has_classes(kept: Metadata) -> bool:
+    return any(band.colormap is not None for band in kept.bands)
+
+
+@contextlib.contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Turns what GDAL says about a failed write into our sentence."""
+    try:
+        yield
+    except (RasterioError, OSError) as error:
+        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise TerramendError("output.write", path=str(path), why=why) from error
