@@ -1,0 +1,124 @@
+"""The flow keeps order and bounds, and stops quickly on errors and cancels, wherever they happen."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from terramend.backend.flow import in_order, patiently
+
+
+def nothing() -> None:
+    return None
+
+
+def threads() -> int:
+    return sum(t.name.startswith("terramend-") for t in threading.enumerate())
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("in_flight", [1, 3, 8])
+def test_results_come_in_the_order_of_reading(workers, in_flight):
+    def work(n: int) -> int:
+        time.sleep(0.01 * (n % 3 == 0))
+        return n * n
+
+    assert list(in_order(range(30), work, workers, in_flight, nothing)) == [n * n for n in range(30)]
+    assert threads() == 0
+
+
+def test_no_more_items_exist_than_allowed():
+    lock, alive, most = threading.Lock(), 0, 0
+
+    def read():
+        nonlocal alive, most
+        for n in range(40):
+            with lock:
+                alive += 1
+                most = max(most, alive)
+            yield n
+
+    for _ in in_order(read(), lambda n: n, 4, 3, nothing):
+        time.sleep(0.002)
+        with lock:
+            alive -= 1
+    assert most <= 3 + 1  # one more is read only after the caller has come back for the next
+
+
+@pytest.mark.parametrize("where", ["read", "work", "check", "caller"])
+def test_an_error_anywhere_ends_everything(where):
+    def read():
+        for n in range(1000):
+            if where == "read" and n == 5:
+                raise ValueError(where)
+            yield n
+
+    def work(n):
+        if where == "work" and n == 5:
+            raise ValueError(where)
+        return n
+
+    calls = iter(range(10**9))
+
+    def check():
+        if where == "check" and next(calls) == 5:
+            raise ValueError(where)
+
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=where):
+        for result in in_order(read(), work, 3, 4, check):
+            if where == "caller" and result == 5:
+                raise ValueError(where)
+    assert time.monotonic() - start < 2
+    deadline = time.monotonic() + 2
+    while threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threads() == 0
+
+
+def test_a_cancel_does_not_wait_for_a_worker_deep_in_a_tile():
+    release, started = threading.Event(), threading.Event()
+
+    def work(_):
+        started.set()
+        release.wait(20)
+
+    def check():
+        if started.is_set():
+            raise KeyError("cancelled")
+
+    start = time.monotonic()
+    with pytest.raises(KeyError):
+        list(in_order(range(9), work, 2, 4, check))
+    assert time.monotonic() - start < 2
+    release.set()
+
+
+def test_the_reader_is_closed_in_its_own_thread():
+    seen = []
+
+    def read():
+        try:
+            yield from range(100)
+        finally:
+            seen.append(threading.current_thread().name)
+
+    flow = in_order(read(), lambda n: n, 2, 2, nothing)
+    next(flow)
+    flow.close()
+    assert seen == ["terramend-read"]
+
+
+def test_patiently_returns_raises_and_gives_up():
+    assert patiently(lambda: 3, nothing) == 3
+    with pytest.raises(ZeroDivisionError):
+        patiently(lambda: 1 // 0, nothing)
+
+    def check():
+        raise KeyError("cancelled")
+
+    start = time.monotonic()
+    with pytest.raises(KeyError):
+        patiently(lambda: time.sleep(4), check)
+    assert time.monotonic() - start < 2
