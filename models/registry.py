@@ -58,7 +58,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "guided",
         "Guided regression",
-        "Local regression on other dates, terrain or radar, corrected from the gap's rim; space alone without them.",
+        "Local regression on other dates, terrain or radar, corrected from the rim; else space alone.",
         "guided",
         "guided.model:create",
         wants=frozenset({"references", "terrain", "sar"}),

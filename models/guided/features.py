@@ -1,0 +1,75 @@
+"""What the regression sees: principal components of all dates and bands, their gradients and blur.
+
+Gradients stand for shifts between dates below a pixel, the low-pass for another point spread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Floats
+from .impute import Joint
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Principal axes of the z-scored channels.
+
+    Attributes:
+        axes: (P, C) float32. fine: number of leading components with gradient and low-pass.
+        fine_scale: (3 * fine,) factors that bring those to half the deviation of a component,
+            which makes their ridge four times as strong.
+    """
+
+    axes: Floats
+    fine: int
+    fine_scale: Floats
+
+
+def principal_axes(joint: Joint, count: int) -> Floats:
+    """(count, C) leading eigenvectors of the joint correlation, signs fixed."""
+    values, vectors = np.linalg.eigh(joint.correlation)
+    axes = vectors[:, np.argsort(-values, kind="stable")[:count]].T
+    sign = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])
+    return np.ascontiguousarray(axes * sign[:, None], np.float32)
+
+
+def project(axes: Floats, channels: Floats) -> Floats:
+    """(P, H, W) components of complete channels (C, H, W)."""
+    shape = channels.shape[1:]
+    return np.asarray(axes @ channels.reshape(len(channels), -1)).reshape(len(axes), *shape)
+
+
+def fine_features(components: Floats, blur: float = 2.0) -> Floats:
+    """(3 n, H, W): horizontal and vertical slope and low-pass of n components."""
+    out = np.empty((3 * len(components), *components.shape[1:]), np.float32)
+    for k, plane in enumerate(components):
+        out[3 * k] = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
+        out[3 * k + 1] = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
+        out[3 * k + 2] = cv2.GaussianBlur(plane, (0, 0), blur)
+    return out
+
+
+def make_basis(joint: Joint, channels: Floats, count: int, fine: int) -> Basis:
+    """Axes from the joint correlation, fine scales from the complete overview channels."""
+    axes = principal_axes(joint, count)
+    fine = min(fine, len(axes))
+    if not fine:
+        return Basis(axes, 0, np.empty(0, np.float32))
+    spread: NDArray[np.float64] = fine_features(project(axes[:fine], channels)).std((1, 2), dtype=np.float64)
+    scale = np.where(spread > 1e-6, 0.5 / np.maximum(spread, 1e-6), 0.0)
+    return Basis(axes, fine, scale.astype(np.float32))
+
+
+def build(basis: Basis, channels: Floats) -> Floats:
+    """(P + 3 fine, H, W) features of complete, z-scored channels (C, H, W)."""
+    components = project(basis.axes, channels)
+    if not basis.fine:
+        return components
+    extra = fine_features(components[: basis.fine])
+    extra *= basis.fine_scale[:, None, None]
+    return np.concatenate([components, extra])

@@ -1,0 +1,136 @@
+"""Coefficients of local regressions: ridge towards the coarser scale's, interpolated between cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Flags, Floats
+from .statistics import Cells, Moments, grow, to_cells
+
+
+@dataclass(frozen=True)
+class Field:
+    """Regression coefficients at the centres of cells, (rows, columns, 1 + P, B) float32.
+
+    The first coefficient is the intercept. Lengths are scene pixels.
+    """
+
+    values: Floats
+    size: float
+    top: float
+    left: float
+
+    def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
+        """(n, 1 + P, B) bilinear at scene positions (n,); constant beyond the outer centres."""
+        rows, columns = self.values.shape[:2]
+        v = np.clip((y - self.top) / self.size - 0.5, 0, rows - 1)
+        u = np.clip((x - self.left) / self.size - 0.5, 0, columns - 1)
+        r0, c0 = np.floor(v).astype(np.intp), np.floor(u).astype(np.intp)
+        r1, c1 = np.minimum(r0 + 1, rows - 1), np.minimum(c0 + 1, columns - 1)
+        v = (v - r0).astype(np.float32)[:, None, None]
+        u = (u - c0).astype(np.float32)[:, None, None]
+        upper = self.values[r0, c0] * (1 - u) + self.values[r0, c1] * u
+        lower = self.values[r1, c0] * (1 - u) + self.values[r1, c1] * u
+        out: Floats = upper * (1 - v) + lower * v
+        return out
+
+
+def ridge(
+    matrices: NDArray[np.floating], bands: int, penalty: NDArray[np.floating], prior: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """(n, 1 + P, B) coefficients that minimise squared residuals + penalty x (change from prior)^2.
+
+    Args:
+        matrices: (n, q, q) moments of [1, features, targets]. penalty: (1 + P,) above 0.
+        prior: (n or 1, 1 + P, B).
+    """
+    count = matrices.shape[-1] - bands
+    left = matrices[:, :count, :count].copy()
+    right = matrices[:, :count, count:] + penalty[:, None] * prior
+    diagonal = np.arange(count)
+    left[:, diagonal, diagonal] += penalty
+    return np.linalg.solve(left, right)
+
+
+def refine(
+    moments: Moments, sigma: float, parent: Field, penalty: Floats, bands: int, active: Flags, scale: int = 1
+) -> Field:
+    """Coefficients in Gaussian windows of `sigma` scene pixels at `active` cells, shrunk to the parent's.
+
+    Cells that are not active keep the parent's coefficients. `scale` is scene pixels per pixel.
+    """
+    cells = moments.cells
+    size = cells.size * scale
+    rows, columns = np.nonzero(np.ones((cells.rows, cells.columns), bool))
+    y, x = (rows + 0.5) * size + cells.top * scale, (columns + 0.5) * size + cells.left * scale
+    values = parent.at(y, x).reshape(cells.rows, cells.columns, *parent.values.shape[2:])
+    if active.any():
+        window = moments.window(sigma / size)
+        values[active] = ridge(window.matrices(active), bands, penalty, values[active])
+    return Field(values, size, cells.top * scale, cells.left * scale)
+
+
+def apply(field: Field, features: Floats, where: Flags, row: int, column: int, scale: int = 1) -> Floats:
+    """(B, H, W) predictions at least at `where`, NaN far from it; coefficients bilinear between cells.
+
+    Pixels are handled in blocks between four cell centres: one small matrix product with the
+    four corners' coefficients, then weights. `row` and `column` are in pixels of the features,
+    each `scale` scene pixels wide.
+    """
+    count, height, width = features.shape
+    rows, columns, _, bands = field.values.shape
+    size = round(field.size / scale)
+    half = size // 2
+    # Blocks are cells shifted by half a cell: block i lies between cells i - 1 and i.
+    grid = Cells(
+        size, rows + 1, columns + 1, round(field.top / scale) - half, round(field.left / scale) - half
+    )
+    wanted = to_cells(where, grid, row, column)
+    out = np.full((bands, height, width), np.nan, np.float32)
+    ramp = ((np.arange(size) + 0.5) / size).astype(np.float32)
+    x = column - grid.left
+    above = np.maximum(np.arange(rows + 1) - 1, 0)
+    below = np.minimum(np.arange(rows + 1), rows - 1)
+    before = np.maximum(np.arange(columns + 1) - 1, 0)
+    behind = np.minimum(np.arange(columns + 1), columns - 1)
+    for r in range(rows + 1):
+        chosen = np.flatnonzero(wanted[r])
+        if not len(chosen):
+            continue
+        first = max(grid.top + r * size - row, 0)
+        last = min(grid.top + (r + 1) * size - row, height)
+        lines = last - first
+        strip = np.zeros((1 + count, lines, grid.columns * size), np.float32)
+        strip[0] = 1
+        strip[1:, :, x : x + width] = features[:, first:last]
+        blocks = strip.reshape(1 + count, lines, grid.columns, size)[:, :, chosen]
+        pixels = np.ascontiguousarray(blocks.transpose(2, 1, 3, 0)).reshape(
+            len(chosen), lines * size, 1 + count
+        )
+        values = field.values
+        corners = np.concatenate(
+            [
+                values[above[r], before[chosen]],
+                values[above[r], behind[chosen]],
+                values[below[r], before[chosen]],
+                values[below[r], behind[chosen]],
+            ],
+            axis=2,
+        )
+        parts = (pixels @ corners).reshape(len(chosen), lines, size, 4, bands)
+        start = first + row - (grid.top + r * size)
+        v = ramp[start : start + lines][:, None]
+        weights = np.stack([(1 - v) * (1 - ramp), (1 - v) * ramp, v * (1 - ramp), v * ramp], axis=-1)
+        mixed = np.einsum("nyxkb,yxk->bynx", parts, weights)
+        line = np.full((bands, lines, grid.columns, size), np.nan, np.float32)
+        line[:, :, chosen] = mixed
+        out[:, first:last] = line.reshape(bands, lines, -1)[:, :, x : x + width]
+    return out
+
+
+def near(where: Flags, cells: Cells, row: int, column: int, pixels: float) -> Flags:
+    """Cells within about `pixels` of a true pixel."""
+    return grow(to_cells(where, cells, row, column), int(np.ceil(pixels / cells.size)))

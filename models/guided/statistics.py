@@ -1,0 +1,159 @@
+"""Block statistics: second moments of [1, features, targets] per cell of the scene's grid.
+
+All that a weighted least squares fit needs, summed once per cell; windows of any size are
+then sums of cells, so the cost is linear in pixels whatever the gap's size. Cells lie at
+absolute positions, so that neighbouring tiles sum the same pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Flags, Floats
+
+CELL = 8
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A grid of square cells over a tile, aligned to the scene.
+
+    Attributes:
+        size: pixels per side. rows, columns: number of cells.
+        top, left: scene pixel of the first cell's corner; at or before the tile's first pixel.
+    """
+
+    size: int
+    rows: int
+    columns: int
+    top: int
+    left: int
+
+    def coarse(self) -> Cells:
+        """Cells twice as large over the same area (the grid must be even)."""
+        return Cells(2 * self.size, self.rows // 2, self.columns // 2, self.top, self.left)
+
+
+def cells_over(row: int, column: int, height: int, width: int, size: int = CELL) -> Cells:
+    """Cells that cover a tile, in even numbers, aligned to multiples of `2 * size`."""
+    pair = 2 * size
+    top, left = row // pair * pair, column // pair * pair
+    rows = -(-(row + height - top) // pair) * 2
+    columns = -(-(column + width - left) // pair) * 2
+    return Cells(size, rows, columns, top, left)
+
+
+def to_cells(mask: Flags, cells: Cells, row: int, column: int) -> Flags:
+    """(rows, columns) bool: cells that hold a true pixel of the tile's mask."""
+    padded = np.zeros((cells.rows * cells.size, cells.columns * cells.size), bool)
+    y, x = row - cells.top, column - cells.left
+    padded[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
+    return padded.reshape(cells.rows, cells.size, cells.columns, cells.size).any((1, 3))
+
+
+def grow(mask: Flags, radius: int) -> Flags:
+    """The mask dilated by a square of `radius` cells."""
+    if radius <= 0 or not mask.any():
+        return mask
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted sums of products, (rows, columns, n) packed upper triangles of q x q.
+
+    The order of variables is 1, features, targets.
+    """
+
+    cells: Cells
+    packed: Floats
+    variables: int
+
+    def matrices(self, where: Flags) -> Floats:
+        """(n, q, q) symmetric moment matrices of the chosen cells."""
+        return unpack(self.packed[where], self.variables)
+
+    def total(self) -> NDArray[np.float64]:
+        """(q, q) moments of all cells together, summed in float64."""
+        return unpack(self.packed.sum((0, 1), dtype=np.float64)[None], self.variables)[0]
+
+    def coarse(self) -> Moments:
+        """Sums of 2 x 2 cells."""
+        rows, columns, channels = self.packed.shape
+        summed = self.packed.reshape(rows // 2, 2, columns // 2, 2, channels).sum((1, 3))
+        return Moments(self.cells.coarse(), summed, self.variables)
+
+    def window(self, sigma: float) -> Moments:
+        """Sums in a Gaussian window of peak weight 1 and standard deviation `sigma` cells."""
+        radius = int(np.ceil(2.7 * sigma))
+        kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2).astype(np.float32)
+        rows, columns, channels = self.packed.shape
+        out = np.empty_like(self.packed)
+        one = np.ones(1, np.float32)
+        border = cv2.BORDER_CONSTANT  # nothing beyond the edge
+        # OpenCV filters lines of any width: channels side by side count as columns.
+        flat = cv2.sepFilter2D(self.packed.reshape(rows, -1), -1, one, kernel, borderType=border)
+        for target, line in zip(out, flat.reshape(rows, columns, channels), strict=True):
+            target[:] = cv2.sepFilter2D(line, -1, one, kernel, borderType=border)
+        return Moments(self.cells, out, self.variables)
+
+
+def unpack(packed: np.ndarray, variables: int) -> np.ndarray:
+    """(n, q, q) symmetric matrices from (n, q (q + 1) / 2) upper triangles."""
+    upper = np.triu_indices(variables)
+    index = np.empty((variables, variables), np.intp)
+    index[upper] = np.arange(len(upper[0]))
+    index.T[upper] = index[upper]
+    return np.take(packed, index.ravel(), axis=1).reshape(len(packed), variables, variables)
+
+
+def moments(
+    features: Floats,
+    targets: Floats,
+    weight: Floats,
+    cells: Cells,
+    row: int,
+    column: int,
+    needed: Flags | None = None,
+) -> Moments:
+    """Second moments per cell.
+
+    Args:
+        features: (P, H, W), finite. targets: (B, H, W), read where `weight` is above 0.
+        weight: (H, W) >= 0, the weight of a pixel's squared residual.
+        cells: the grid. row, column: the tile's position. needed: cells to sum (default all).
+    """
+    count, height, width = features.shape
+    bands = len(targets)
+    variables = 1 + count + bands
+    upper = np.triu_indices(variables)
+    flat_upper = upper[0] * variables + upper[1]
+    packed = np.zeros((cells.rows, cells.columns, len(flat_upper)), np.float32)
+    used = to_cells(weight > 0, cells, row, column)
+    if needed is not None:
+        used &= needed
+    root = np.sqrt(weight)
+    size, x = cells.size, column - cells.left
+    for r in range(cells.rows):
+        if not used[r].any():
+            continue
+        first = max(cells.top + r * size - row, 0)
+        last = min(cells.top + (r + 1) * size - row, height)
+        strip = np.zeros((variables, last - first, cells.columns * size), np.float32)
+        inside = strip[:, :, x : x + width]
+        scale = root[first:last]
+        inside[0] = scale
+        np.multiply(features[:, first:last], scale, out=inside[1 : 1 + count])
+        np.multiply(targets[:, first:last], scale, out=inside[1 + count :], where=scale > 0)
+        blocks = strip.reshape(variables, last - first, cells.columns, size)[:, :, used[r]]
+        left = np.ascontiguousarray(blocks.transpose(2, 0, 1, 3)).reshape(
+            -1, variables, (last - first) * size
+        )
+        products = left @ left.transpose(0, 2, 1)
+        packed[r, used[r]] = products.reshape(len(left), -1)[:, flat_upper]
+    return Moments(cells, packed, variables)
