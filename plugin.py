@@ -54,6 +54,7 @@ class TerramendPlugin:
             action.deleteLater()
         self.actions = []
         if self.dialog is not None:
+            self.dialog.abandon()
             self.dialog.close()
             self.dialog.deleteLater()
             self.dialog = None

@@ -33,12 +33,12 @@ class Variant:
     @property
     def download_mb(self) -> int:
         """About how much is downloaded."""
-        return 130 + 2000 * self.gpu + (1300 + 1000 * self.gpu) * self.full
+        return 170 + 1000 * self.gpu + (450 + 2000 * self.gpu) * self.full
 
     @property
     def disk_mb(self) -> int:
         """About how much it takes on the disk."""
-        return 400 + 3200 * self.gpu + (1800 + 2000 * self.gpu) * self.full
+        return 580 + 2200 * self.gpu + (1500 + 4000 * self.gpu) * self.full
 
 
 class State(enum.Enum):

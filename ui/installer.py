@@ -40,14 +40,16 @@ class Plan:
     Attributes:
         folder: place of the environment. variant: what goes in.
         wheels: install from this folder alone, without any network.
-        network: variables for pip's network access (proxy, certificates); not logged.
+        proxy: variables for pip's network access; they may hold a password and are not logged.
+        certificates: certificates (PEM) to be trusted beside those that pip trusts.
         base: the Python to build on; None: search.
     """
 
     folder: Path
     variant: Variant
     wheels: Optional[Path] = None
-    network: Mapping[str, str] = field(default_factory=dict)
+    proxy: Mapping[str, str] = field(default_factory=dict)
+    certificates: bytes = b""
     base: Optional[str] = None
 
 
@@ -68,7 +70,7 @@ class Installation:
         self._lock = threading.Lock()
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._cancelled = False
-        self._names = [package_name(line) for line in requirements(plan.variant)]
+        self._names = list(dict.fromkeys(package_name(line) for line in requirements(plan.variant)))
 
     def cancel(self) -> None:
         """Stop; `run` raises `run.cancelled` soon after. From any thread."""
@@ -127,7 +129,18 @@ class Installation:
         argv += ["--disable-pip-version-check", "--progress-bar", "off", "--no-warn-script-location"]
         if self._plan.wheels is not None:
             argv += ["--no-index", "--find-links", str(self._plan.wheels)]
-        self._step([*argv, *what], self._plan.network, self._count)
+        self._step([*argv, *what], {**self._plan.proxy, **self._trust()}, self._count)
+
+    def _trust(self) -> Dict[str, str]:
+        """Variables that make pip trust the plan's certificates beside its own and the user's."""
+        if not self._plan.certificates:
+            return {}
+        bundles = [*self._place.glob("**/pip/_vendor/certifi/cacert.pem")]
+        bundles += [Path(os.environ[name]) for name in ("PIP_CERT", "SSL_CERT_FILE") if os.environ.get(name)]
+        parts = [self._plan.certificates, *(path.read_bytes() for path in bundles if path.is_file())]
+        bundle = self._place / "certificates.pem"
+        bundle.write_bytes(b"\n".join(parts))
+        return {"PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)}
 
     def _count(self, line: str) -> None:
         """Progress from one line of pip."""

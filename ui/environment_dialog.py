@@ -1,0 +1,331 @@
+"""The dialog that sets up the backend's Python: install, repair, remove, or choose one's own.
+
+Nothing is downloaded before the button that says so is pressed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Mapping, Optional
+
+from qgis.gui import QgsFileWidget
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..backend.errors import TerramendError
+from . import environment, network, settings
+from .client import ClientError, client
+from .environment import State, Variant
+from .installer import Installation, Plan
+from .interpreter import VARIABLE, managed_folder
+from .tr import tr
+
+
+class InstallationRun(QObject):
+    """An installation in a thread, its news as signals in the GUI thread."""
+
+    progress = pyqtSignal(float, str)
+    line = pyqtSignal(str)
+    ended = pyqtSignal(object)
+    """None, or the ClientError that ended it."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._installation = Installation(plan, self.progress.emit, self.line.emit)
+        self._thread = threading.Thread(target=self._run, name="terramend-install", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def cancel(self, wait: float = 0.0) -> None:
+        """Stop it, and wait at most `wait` seconds until it has cleaned up."""
+        self._installation.cancel()
+        if wait:
+            self._thread.join(wait)
+
+    def _run(self) -> None:
+        error: Optional[ClientError] = None
+        try:
+            self._installation.run()
+        except TerramendError as failure:
+            error = ClientError(failure.code, failure.arguments)
+        except Exception as failure:  # a thread's exception would otherwise be lost
+            error = ClientError("run.internal", {"detail": f"{type(failure).__name__}: {failure}"})
+        self.ended.emit(error)
+
+
+class EnvironmentDialog(QDialog):
+    """See the module. `folder` is for tests; None takes the user's profile."""
+
+    def __init__(self, parent: Optional[QWidget] = None, folder: Optional[Path] = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(tr("Terramend: backend environment"))
+        self.folder = folder or managed_folder()
+        self.run: Optional[InstallationRun] = None
+        self.purpose = _text(
+            tr(
+                "Terramend computes in a Python of its own, apart from QGIS's. It can install one into your "
+                "profile (no administrator rights needed), or use one that you have."
+            )
+        )
+        self.status = _text("")
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.purpose)
+        layout.addWidget(self.status)
+        layout.addWidget(self._managed_box())
+        layout.addWidget(self._own_box())
+        self.bar = QProgressBar()
+        self.step = _text("")
+        self.log = QPlainTextEdit()
+        self.log.setReadOnly(True)
+        self.log.setMaximumBlockCount(5000)
+        for widget in (self.bar, self.step, self.log):
+            layout.addWidget(widget)
+        layout.addLayout(self._buttons())
+        self.resize(620, 640)
+        self.refresh()
+
+    # --- what it is made of ---
+
+    def _managed_box(self) -> QGroupBox:
+        box = QGroupBox(tr("Managed environment"))
+        form = QFormLayout(box)
+        self.extent = QComboBox()
+        self.extent.addItem(tr("Light: everything that ships, on the CPU (no torch)"), False)
+        self.extent.addItem(tr("Full: with torch, for training and experiments"), True)
+        self.processor = QComboBox()
+        self.processor.addItem(tr("CPU"), False)
+        if sys.platform != "darwin":
+            self.processor.addItem(tr("NVIDIA GPU (CUDA libraries are included)"), True)
+        self.offline = QCheckBox(tr("Without network, from a folder of wheels"))
+        self.wheels = QgsFileWidget()
+        self.wheels.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+        self.wheels.setFilePath(settings.get("environment/wheels"))
+        self.consent = _text("")
+        self.install = QPushButton()
+        self.remove = QPushButton(tr("Remove"))
+        row = QHBoxLayout()
+        row.addWidget(self.install)
+        row.addWidget(self.remove)
+        row.addStretch()
+        form.addRow(tr("Packages"), self.extent)
+        form.addRow(tr("Computes on"), self.processor)
+        form.addRow(self.offline)
+        form.addRow(tr("Wheels"), self.wheels)
+        form.addRow(self.consent)
+        form.addRow(row)
+        for changed in (self.extent.currentIndexChanged, self.processor.currentIndexChanged):
+            changed.connect(lambda *_: self._describe())
+        self.offline.toggled.connect(lambda *_: self._describe())
+        self.install.clicked.connect(self.start)
+        self.remove.clicked.connect(self.remove_environment)
+        return box
+
+    def _own_box(self) -> QGroupBox:
+        box = QGroupBox(tr("A Python of your own"))
+        form = QFormLayout(box)
+        self.own = QgsFileWidget()
+        self.own.setStorageMode(QgsFileWidget.StorageMode.GetFile)
+        self.own_note = _text("")
+        form.addRow(tr("Interpreter"), self.own)
+        form.addRow(self.own_note)
+        self.own.fileChanged.connect(self._choose_own)
+        return box
+
+    def _buttons(self) -> QHBoxLayout:
+        self.test = QPushButton(tr("Test"))
+        self.cancel = QPushButton(tr("Cancel"))
+        close = QPushButton(tr("Close"))
+        row = QHBoxLayout()
+        row.addWidget(self.test)
+        row.addStretch()
+        row.addWidget(self.cancel)
+        row.addWidget(close)
+        self.test.clicked.connect(self.examine)
+        self.cancel.clicked.connect(self.stop)
+        close.clicked.connect(self.close)
+        return row
+
+    # --- what it shows ---
+
+    def refresh(self) -> None:
+        """Show how things stand."""
+        own = os.environ.get(VARIABLE) or settings.get("backend/python")
+        self.own.blockSignals(True)
+        self.own.setFilePath(own)
+        self.own.blockSignals(False)
+        self.own.setEnabled(VARIABLE not in os.environ)
+        self.own_note.setText(
+            tr("The environment variable {name} decides.").format(name=VARIABLE)
+            if VARIABLE in os.environ
+            else tr("Empty: the managed environment. Its packages must be those of requirements/light.lock.")
+        )
+        variant = environment.installed_variant(self.folder)
+        if variant is not None and self.run is None:
+            self.extent.setCurrentIndex(self.extent.findData(variant.full))
+            self.processor.setCurrentIndex(max(0, self.processor.findData(variant.gpu)))
+        self._show_state()
+        self._describe()
+
+    def _show_state(self) -> None:
+        found = environment.state(self.folder)
+        sentences = {
+            State.ABSENT: tr("No environment is installed."),
+            State.BROKEN: tr("The environment is damaged: repair or remove it."),
+            State.OUTDATED: tr("The environment was made for another version of Terramend: repair it."),
+            State.READY: tr("The environment in {folder} is ready.").format(folder=self.folder),
+        }
+        self.status.setText(sentences[found])
+        busy = self.run is not None
+        self.install.setEnabled(not busy)
+        self.remove.setEnabled(not busy and found is not State.ABSENT)
+        self.test.setEnabled(not busy)
+        self.cancel.setVisible(busy)
+        self.bar.setVisible(busy)
+        self.step.setVisible(bool(self.step.text()))
+        self.log.setVisible(busy or not self.log.document().isEmpty())
+
+    def _describe(self) -> None:
+        """Say what pressing the button will do, before it is pressed."""
+        variant, offline = self.variant(), self.offline.isChecked()
+        self.wheels.setEnabled(offline)
+        what = (
+            tr("Nothing is downloaded. About {disk} MB are written to {folder}.")
+            if offline
+            else tr(
+                "About {download} MB are downloaded from the Python Package Index (or the index that pip is "
+                "configured for), through QGIS's proxy, and {disk} MB are written to {folder}. "
+                "Nothing about you or your data is sent."
+            )
+        )
+        self.consent.setText(
+            what.format(download=variant.download_mb, disk=variant.disk_mb, folder=self.folder)
+        )
+        again = environment.state(self.folder) is not State.ABSENT
+        verb = tr("Repair") if again else tr("Install")
+        self.install.setText(verb if offline else tr("Download and {verb}").format(verb=verb.lower()))
+
+    def variant(self) -> Variant:
+        """What is chosen."""
+        return Variant(full=bool(self.extent.currentData()), gpu=bool(self.processor.currentData()))
+
+    # --- what it does ---
+
+    def start(self) -> None:
+        """Install or repair: the user pressed the button that says what will be downloaded."""
+        offline = self.offline.isChecked()
+        wheels = Path(self.wheels.filePath()) if offline else None
+        settings.put("environment/wheels", self.wheels.filePath())
+        settings.put("environment/declined", False)
+        client().stop()  # on Windows a running backend holds its files
+        plan = Plan(
+            folder=self.folder,
+            variant=self.variant(),
+            wheels=wheels,
+            proxy={} if offline else network.proxy_variables(),
+            certificates=b"" if offline else network.trusted_certificates(),
+        )
+        self.log.clear()
+        self.run = InstallationRun(plan)
+        self.run.progress.connect(self._progressed)
+        self.run.line.connect(self.log.appendPlainText)
+        self.run.ended.connect(self._ended)
+        self.run.start()
+        self._progressed(0.0, "")
+        self._show_state()
+
+    def stop(self) -> None:
+        """Cancel the installation."""
+        if self.run is not None:
+            self.step.setText(tr("Cancelling…"))
+            self.run.cancel()
+
+    def abandon(self) -> None:
+        """Cancel and wait: the plugin is going."""
+        if self.run is not None:
+            self.run.cancel(wait=10.0)
+
+    def remove_environment(self) -> None:
+        """Remove the managed environment."""
+        client().stop()
+        try:
+            environment.remove(self.folder)
+        except OSError as error:
+            path, why = str(error.filename or self.folder), error.strerror or str(error)
+            self.step.setText(ClientError("backend.folder", {"path": path, "why": why}).sentence)
+        else:
+            self.step.setText(tr("The environment was removed."))
+        self.refresh()
+
+    def examine(self) -> None:
+        """Start the backend with what is chosen, and let it say what it finds."""
+        self.step.setText(tr("The backend is being started…"))
+        client().stop()
+        client().call(
+            "doctor", {}, on_result=self._examined, on_error=lambda error: self._say(error.sentence)
+        )
+        self._show_state()
+
+    def _examined(self, found: Mapping[str, Any]) -> None:
+        if found["healthy"]:
+            sentence = tr("Terramend {version} on Python {python}: {device}.").format(
+                version=found["version"], python=found["python"]["version"], device=found["device"]
+            )
+        else:
+            why = ", ".join(found["missing"]) or found["device"]
+            sentence = ClientError("backend.unproven", {"why": why}).sentence
+        self._say(sentence)
+
+    def _choose_own(self, path: str) -> None:
+        settings.put("backend/python", path)
+        client().stop()
+
+    def _progressed(self, share: float, what: str) -> None:
+        self.bar.setRange(0, 100)
+        self.bar.setValue(round(100 * share))
+        if what:
+            self.step.setText(tr("Working on: {what}").format(what=what))
+
+    def _ended(self, error: Optional[ClientError]) -> None:
+        self.run = None
+        if error is None:
+            settings.put("backend/python", "")
+            self._say(tr("The environment is installed and computes."))
+        elif error.cancelled:
+            self._say(tr("Cancelled; what was begun has been removed."))
+        else:
+            self._say(error.sentence)
+        self.refresh()
+
+    def _say(self, sentence: str) -> None:
+        self.step.setText(sentence)
+        self._show_state()
+
+    def done(self, result: int) -> None:
+        """Closing without an environment declines the offer at first use; the menu still has it."""
+        if self.run is None and environment.state(self.folder) is State.ABSENT:
+            settings.put("environment/declined", True)
+        super().done(result)
+
+
+def _text(sentence: str) -> QLabel:
+    label = QLabel(sentence)
+    label.setWordWrap(True)
+    return label
