@@ -30,6 +30,16 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "install the same version of plugin and backend.",
         ),
         # rasters and products
+        "guide.apart": (
+            INPUT,
+            "{path} ({option}) does not overlap the raster to fill: choose one of the same place, "
+            "or check its CRS.",
+        ),
+        "pair.crs": (
+            INPUT,
+            "{name} ({width} x {height}) and the raster to fill ({target_width} x {target_height}) have no common "
+            "CRS, and only rasters of one size can be paired pixel to pixel: assign the CRS, or cut them alike.",
+        ),
         "radiometry.sun": (
             INPUT,
             "{name} needs the sun's elevation to become reflectance: give it with --sun AZIMUTH,ELEVATION.",
@@ -49,6 +59,23 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{path} cannot be read as a raster ({why}): check that it is whole, or convert it to a GeoTIFF.",
         ),
+        "reference.apart": (
+            INPUT,
+            "The reference {path} does not overlap the raster to fill: choose one of the same place.",
+        ),
+        "reference.bands": (
+            INPUT,
+            "The reference {path} has no optical band: give the image of that date, and its mask "
+            "with --reference-gaps.",
+        ),
+        "reference.mask": (
+            INPUT,
+            "The reference {path} has no mask of its clouds: name one with --reference-gaps, "
+            "or say with --reference-gaps-kind none that it is clear.",
+        ),
+        "references.json": (INPUT, "{path} is no list of references ({why}): see terramend fill --help."),
+        "references.missing": (INPUT, "{path} is neither a folder nor a JSON file of references: check the path."),
+        "references.none": (INPUT, "In {path} is no raster that could be a reference: choose another folder."),
         # what was asked for
         "request.field": (INPUT, "The request's field {field} is not valid: {why}."),
         "request.version": (
@@ -88,6 +115,56 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         # files
         "file.access": (INPUT, "{path} cannot be used: {why}; check that it exists and that you may use it."),
         "file.read": (INPUT, "A raster could not be read to its end ({why}): it may be damaged or cut off."),
+        # gap masks, polygons, extent
+        "extent.apart": (INPUT, "The extent {extent} does not touch the target: check its coordinates and CRS."),
+        "extent.text": (
+            INPUT,
+            "The extent {extent} is neither W,S,E,N in the target's CRS nor a file of polygons "
+            "(.gpkg, .geojson, .shp).",
+        ),
+        "grow.far": (INPUT, "--grow {grow} is {pixels} pixels here, above {largest}: choose a smaller growth."),
+        "grow.metres": (
+            INPUT,
+            "--grow {grow} is in metres, but the raster does not say how large a pixel is: give it in pixels, "
+            "as in 3px.",
+        ),
+        "mask.ambiguous": (
+            INPUT,
+            "What the mask {path} means cannot be told from its name, and {why}: "
+            "say its kind with --gaps-kind, for instance scl, fmask, qa_pixel or value=1.",
+        ),
+        "mask.apart": (
+            INPUT,
+            "The mask {path} lies elsewhere and does not overlap the raster: check that both show the same "
+            "place and that their CRS is right.",
+        ),
+        "mask.bands": (
+            INPUT,
+            "The mask {path} has {found} bands, but the kind {kind} needs {needed}: "
+            "give the whole file or another kind.",
+        ),
+        "mask.size": (
+            INPUT,
+            "The mask {path} has {width} x {height} pixels and the raster {partner_width} x {partner_height}, and "
+            "one of them has no CRS: assign it, or give a mask of the same size.",
+        ),
+        "mask.value": (
+            INPUT,
+            "The mask kind {kind} is not of the form value=V or value=V,V: give the numbers that mark gaps.",
+        ),
+        "polygons.format": (
+            INPUT,
+            "{path} is no GeoPackage, GeoJSON or Shapefile: save the polygons as one of these.",
+        ),
+        "polygons.layer": (
+            INPUT,
+            "The layer of {path} is not clear: name one as FILE.gpkg|layername=NAME (it has {layers}).",
+        ),
+        "polygons.none": (INPUT, "{path} has no polygons: draw some, or choose another layer."),
+        "polygons.unreadable": (
+            INPUT,
+            "The polygons in {path} cannot be read ({why}): save them again as GeoPackage.",
+        ),
         # outputs
         "output.exists": (INPUT, "{path} exists already: choose another name, or allow it with --overwrite."),
         "output.folder": (INPUT, "{path} is a folder: give the name of a GeoTIFF file."),
@@ -212,6 +289,14 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "The folder {path} holds no wheels: choose the folder that holds the .whl files.",
         ),
+        # training
+        "training.config": (INPUT, "The training configuration {name} is not valid: {why}."),
+        "training.empty": (
+            INPUT,
+            "{path} holds no scene that this network can learn from: give a folder of scenes, or the "
+            "folder of one split of the data pack.",
+        ),
+        "training.unknown": (INPUT, "There is no network called {name} to train; there are: {names}."),
         # running
         "run.cancelled": (CANCELLED, "Cancelled; nothing was written."),
         "run.internal": (
@@ -224,6 +309,22 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
 # code: sentence. Notices do not stop a run; they are shown and kept in the result.
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
+        "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
+        "guide.first-band": "{path} has several bands; the first is taken as elevation.",
+        "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
+        "reference.apart": "{path} does not overlap the raster to fill and is left out.",
+        "reference.date": "The date of {name} is not known: it is used as if it were close in time.",
+        "reference.level": (
+            "{name} and the raster to fill differ in level (surface or top-of-atmosphere reflectance): "
+            "methods that regress allow for it, copying does not."
+        ),
+        "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are taken as such and turned into dB.",
+        "sar.one": "{name} has one unnamed band; it is taken as VV.",
+        "sar.order": "The bands of {name} are not named: band {vv} is taken as VV and band {vh} as VH.",
+        "scene.no-sun": (
+            "The sun's position is not known: terrain guides by elevation and slope only. "
+            "Give it with --sun AZIMUTH,ELEVATION."
+        ),
         "radiometry.guess": (
             "{name} does not say how its values become reflectance; {rule} is taken. "
             "Set the radiometry if that is wrong."

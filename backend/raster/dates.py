@@ -70,4 +70,6 @@ def _date(year: int, month: int, day: int) -> datetime.date | None:
         date = datetime.date(year, month, day)
     except ValueError:
         return None
-    return date if datetime.date(1972, 7, 1) <= date <= datetime.date.today() + datetime.timedelta(2) else None
+    return (
+        date if datetime.date(1972, 7, 1) <= date <= datetime.date.today() + datetime.timedelta(2) else None
+    )

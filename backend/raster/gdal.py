@@ -64,7 +64,9 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
 def looks_like_service(path: str) -> bool:
     """Whether a path is a map service's address rather than a raster: WMS, WMTS, XYZ tiles."""
     text = path.lower()
-    if text.startswith(("wms:", "wmts:", "wcs:", "tms:", "<gdal_wms", "<gdal_wmts", "type=xyz", "contextualwmslegend")):
+    if text.startswith(
+        ("wms:", "wmts:", "wcs:", "tms:", "<gdal_wms", "<gdal_wmts", "type=xyz", "contextualwmslegend")
+    ):
         return True
     if "service=wms" in text or "service=wmts" in text or "service=wcs" in text or "{z}" in text:
         return True

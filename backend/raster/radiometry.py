@@ -39,7 +39,9 @@ LANDSAT_TOA = (2e-5, -0.1)
 LANDSAT_ST = (0.00341802 * KILO, 149.0 * KILO)
 LANDSAT_C1_BT = (0.1 * KILO, 0.0)
 
-_LANDSAT = re.compile(r"L[COTEM]0[1-9]_L(1TP|1GT|1GS|2SP|2SR)_\d{6}_\d{8}_\d{8}_0([12])_(T1|T2|RT|A1|A2)", re.I)
+_LANDSAT = re.compile(
+    r"L[COTEM]0[1-9]_L(1TP|1GT|1GS|2SP|2SR)_\d{6}_\d{8}_\d{8}_0([12])_(T1|T2|RT|A1|A2)", re.I
+)
 _OLD_ESPA = re.compile(r"L[COTEM]0[1-9]\d{6}\d{8}01(T1|T2|RT)|_sr_band\d", re.I)
 _BASELINE = re.compile(r"_N(\d{4})_R\d{3}", re.I)
 _S2_TILE = re.compile(r"T\d{2}[A-Z]{3}_(\d{8})T\d{6}_(B\w\w)", re.I)
@@ -55,13 +57,19 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
         TerramendError: `radiometry.sun` where the sun's elevation is needed and unknown.
     """
     if radiometry != "auto":
-        return replace(raster, bands=tuple(_forced(band, raster, radiometry) for band in raster.bands), surface=_level(radiometry, raster.surface))
+        return replace(
+            raster,
+            bands=tuple(_forced(band, raster, radiometry) for band in raster.bands),
+            surface=_level(radiometry, raster.surface),
+        )
     text = " ".join(dict.fromkeys([raster.name, *(band.path for band in raster.bands)]))
     rule = rule_of(text, raster)
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
         return apply(raster, rule, watch)
     bands = tuple(_guessed(band, raster, watch) for band in raster.bands)
-    return replace(raster, bands=bands, surface=raster.surface if rule is None else _level(rule, raster.surface))
+    return replace(
+        raster, bands=bands, surface=raster.surface if rule is None else _level(rule, raster.surface)
+    )
 
 
 def rule_of(text: str, raster: Raster) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -261,11 +260,6 @@ def to_reflectance(samples: NDArray[Any], band: Band) -> Floats:
     if band.nodata is not None and not np.isnan(band.nodata):
         values[samples == band.nodata] = np.nan
     return values
-
-
-def on_grid(raster: Raster, grid: Grid) -> Raster:
-    """The raster with another grid's geography: for rasters of one size without CRS."""
-    return replace(raster, grid=grid)
 
 
 def _fill(band: Band) -> float | int:

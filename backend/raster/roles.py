@@ -42,7 +42,9 @@ _INDEX = re.compile(
     r"(^|[^a-z])(ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
     r"aot|wvp|zenith|azimuth|vaa|vza|saa|sza)([^a-z]|$)"
 )
-_THERMAL = re.compile(r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt)([^a-z]|$)")
+_THERMAL = re.compile(
+    r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt)([^a-z]|$)"
+)
 
 
 def role_of(name: str, *, alpha: bool = False, palette: bool = False) -> str:
@@ -106,7 +108,10 @@ def _table(sensor: str) -> dict[str, int] | None:
 
 def sensor_of(name: str) -> str:
     """The sensor that a product's file name names, or empty."""
-    if re.search(r"(^|[^A-Z0-9])S2[ABCD]?_|(^|[^A-Z0-9])T\d{2}[A-Z]{3}_\d{8}T\d{6}|HLS\.S30\.|SENTINEL2|S2[ABCD]_", name.upper()):
+    if re.search(
+        r"(^|[^A-Z0-9])S2[ABCD]?_|(^|[^A-Z0-9])T\d{2}[A-Z]{3}_\d{8}T\d{6}|HLS\.S30\.|SENTINEL2|S2[ABCD]_",
+        name.upper(),
+    ):
         return "sentinel2"
     landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|\d)", name.upper())
     if landsat:

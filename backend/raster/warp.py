@@ -101,23 +101,29 @@ class Warp:
 
 
 def plan(source: Grid, target: Grid) -> Warp:
-    """How to bring `source` onto `target`. Without a CRS on one side, pixels are paired one to one.
+    """How to bring `source` onto `target`. Two grids without CRS share one unnamed plane.
 
     Raises:
-        ValueError: one side has no CRS and the sizes differ.
+        ValueError: only one of them has a CRS.
     """
-    if source.crs is None or target.crs is None:
-        if source.crs is None and target.crs is None and source.affine != Affine.identity():
-            same = True  # both in one unnamed plane
-        else:
-            same = False
-        if not same and (source.width, source.height) != (target.width, target.height):
-            raise ValueError("no CRS and different sizes")
-        affine = ~source.affine * target.affine if same else Affine.identity()
-        return _with_factor(Warp(source, target, _snapped(affine, target)))
+    if (source.crs is None) != (target.crs is None):
+        raise ValueError("one grid has a CRS and the other has none")
     if source.crs == target.crs or _crs(source) == _crs(target):
         return _with_factor(Warp(source, target, _snapped(~source.affine * target.affine, target)))
     return _with_factor(_lattice(_turned(Warp(source, target, None))))
+
+
+def overlaps(source: Grid, target: Grid) -> bool:
+    """Whether the two grids share any ground, judged at 33 x 33 places of each."""
+    for one, other in ((source, target), (target, source)):
+        warp = plan(one, other)
+        rows = np.linspace(0.5, other.height - 0.5, 33)[:, None]
+        columns = np.linspace(0.5, other.width - 0.5, 33)[None, :]
+        down, across = warp.exact(rows, columns)
+        with np.errstate(invalid="ignore"):
+            if ((down >= 0) & (down < one.height) & (across >= 0) & (across < one.width)).any():
+                return True
+    return False
 
 
 def _with_factor(warp: Warp) -> Warp:
@@ -230,9 +236,7 @@ def bilinear(image: Floats, rows: Places, columns: Places) -> Floats:
     return out
 
 
-def _lerp(
-    v: Floats, rows: tuple[Any, Any], columns: tuple[Any, Any], down: Floats, across: Floats
-) -> Floats:
+def _lerp(v: Floats, rows: tuple[Any, Any], columns: tuple[Any, Any], down: Floats, across: Floats) -> Floats:
     """The four neighbours' weighted sum: separable where rows and columns are."""
     one = np.float32(1)
     if rows[0].shape[1] == 1 and columns[0].shape[0] == 1:

@@ -1,0 +1,96 @@
+"""Other dates of the target's place, each with its own masks."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+from ..errors import TerramendError
+from ..request import FillRequest, Mask
+from ..request import Reference as AskedReference
+from ..watch import Watch
+from .guides import paired
+from .products import open_product
+from .raster import Band, Raster
+from .siblings import masks_beside, split_paths
+from .warp import overlaps
+
+GUIDING = ("optical",)
+"""Roles of the bands of a reference that methods see."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An opened reference.
+
+    Attributes:
+        name: for messages. date: its acquisition date, or None.
+        parts: its rasters, each with the 0-based bands that are used.
+        masks: of its gaps; empty: said to be clear (its nodata still counts).
+        surface: as `Raster.surface`.
+    """
+
+    name: str
+    date: datetime.date | None
+    parts: tuple[tuple[Raster, tuple[int, ...]], ...]
+    masks: tuple[Mask, ...]
+    surface: bool | None
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands in use, in the order of a tile's reference image."""
+        return tuple(raster.bands[i] for raster, wanted in self.parts for i in wanted)
+
+    @property
+    def partner(self) -> Raster:
+        """The finest raster: what its masks belong to."""
+        return self.parts[0][0]
+
+
+def open_references(
+    request: FillRequest, target: Raster, watch: Watch, found: tuple[AskedReference, ...] = ()
+) -> tuple[Reference, ...]:
+    """All references of a request, opened, with masks and in the given order.
+
+    Args:
+        found: further ones, as `siblings.find_references` gives them; those that lie elsewhere are left
+            out, where one that was named by itself is an error.
+
+    Raises:
+        TerramendError: `reference.apart`, `reference.mask`, `pair.crs`, and what opening raises.
+    """
+    opened = []
+    for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
+        reference = open_reference(asked, target, watch)
+        if reference is not None:
+            opened.append(reference)
+        elif named:
+            raise TerramendError("reference.apart", path=asked.path)
+        else:
+            watch.notice("reference.apart", path=asked.path)
+    for reference in opened:
+        if None not in (reference.surface, target.surface) and reference.surface != target.surface:
+            watch.notice("reference.level", name=reference.name)
+    return tuple(opened)
+
+
+def open_reference(asked: AskedReference, target: Raster, watch: Watch) -> Reference | None:
+    """One reference, or None where it does not overlap the target."""
+    paths = split_paths(asked.path)
+    rasters = open_product(paths, date=asked.date, watch=watch)
+    rasters = tuple(paired(raster, target.grid, watch) for raster in rasters)
+    used = [(r, tuple(i for i, b in enumerate(r.bands) if b.role in GUIDING)) for r in rasters]
+    parts = tuple((raster, wanted) for raster, wanted in used if wanted)
+    if not parts:
+        raise TerramendError("reference.bands", path=asked.path)
+    if not any(overlaps(raster.grid, target.grid) for raster, _ in parts):
+        return None
+    masks = asked.masks or rasters[0].masks or masks_beside(paths, rasters[0])
+    if not masks:
+        raise TerramendError("reference.mask", path=asked.path)
+    first = parts[0][0]
+    if first.date is None:
+        watch.notice("reference.date", name=first.name)
+    return Reference(
+        first.name, first.date, parts, tuple(m for m in masks if m.kind != "none"), first.surface
+    )

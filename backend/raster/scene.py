@@ -1,0 +1,300 @@
+"""The scene: all that is known of one place at one time, read by windows on the target's grid."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.base import Flags, Floats, Tile
+from ...models.base import Reference as TileReference
+from ..errors import TerramendError
+from ..request import FillRequest
+from ..watch import Watch
+from .gapmap import GapMap, ReferenceGaps
+from .grid import Grid, Window
+from .guides import open_guide
+from .raster import Band, Raster
+from .reader import RasterReader
+from .references import Reference
+from .sar import SarReader
+from .terrain import TerrainReader
+from .warp import block_any, block_mean
+
+STRIP = 8_000_000
+"""Scene samples of a band that an overview holds at once at full size."""
+
+
+@dataclass(frozen=True)
+class ReferenceInfo:
+    """One reference of a scene, in the order of `Tile.references`.
+
+    Attributes:
+        days: its date minus the target's, None if one of them is unknown.
+        bands: what its image holds, in order.
+    """
+
+    name: str
+    date: datetime.date | None
+    days: int | None
+    bands: tuple[Band, ...]
+
+
+class Scene:
+    """What fill reads from. A context manager; all reading happens in one thread.
+
+    Attributes:
+        grid, target, bands: the target's; bands in output order.
+        fill_bands: 0-based indices into `bands` of those that are predicted.
+        references: of each date that overlaps the target.
+        date, sun: of the target; the request's over the file's.
+        gap_map: whole-scene gap codes, one per band of the target.
+        has_terrain, has_sar: whether tiles carry them.
+    """
+
+    def __init__(
+        self,
+        target: Raster,
+        fill_bands: tuple[int, ...],
+        references: tuple[Reference, ...],
+        reference_gaps: tuple[ReferenceGaps | None, ...],
+        dem: Raster | None,
+        sar: Raster | None,
+        gap_map: GapMap,
+        mode: str,
+        watch: Watch,
+    ) -> None:
+        self.target, self.grid, self.bands = target, target.grid, target.bands
+        self.fill_bands, self.gap_map = fill_bands, gap_map
+        self.date, self.sun = target.date, target.sun
+        self.has_terrain, self.has_sar = dem is not None, sar is not None
+        self.references = tuple(
+            ReferenceInfo(r.name, r.date, days_between(r.date, target.date), r.bands) for r in references
+        )
+        self._sources, self._reference_gaps = references, reference_gaps
+        self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
+        self._stack = ExitStack()
+        self._full = self._readers(self.grid)
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def wavelengths(self) -> tuple[float, ...]:
+        """Nanometres of each fill band, NaN where unknown."""
+        return tuple(self.bands[i].wavelength for i in self.fill_bands)
+
+    def stored(self, window: Window) -> list[NDArray[Any]]:
+        """The file's samples, one (h, w) array per band of `bands` in its own dtype."""
+        return self._full.target.samples(window)
+
+    def tile(self, window: Window) -> Tile:
+        """All that is known in a window; gaps and what lies outside are NaN in the image.
+
+        In `clear` mode the clouded values stay in the image and `gaps` marks what may change.
+        """
+        codes = self.gap_map.read(window)[list(self.fill_bands)]
+        image = self._full.target.reflectance(window, self.fill_bands)
+        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
+        image[hidden] = np.nan
+        references = []
+        for place, info in enumerate(self.references):
+            pixels = self._full.reference(place, window)
+            gaps = self._reference_gaps[place]
+            if gaps is not None:
+                pixels[:, gaps(window)] = np.nan
+            references.append(TileReference(pixels, info.days, info.name))
+        return Tile(
+            image=image,
+            gaps=codes == GapMap.GAP,
+            references=tuple(references),
+            terrain=self._full.terrain.read(window) if self._full.terrain else None,
+            sar=self._full.sar.read(window) if self._full.sar else None,
+            pixel_size=self.grid.pixel_size,
+            row=window.row,
+            column=window.column,
+            wavelengths=self.wavelengths,
+        )
+
+    def overview(self, max_side: int = 1024) -> Tile:
+        """The whole scene with pixels a power of two as large, at most `max_side` a side.
+
+        A value is the mean of the observed samples under it, known where half of them are. It is read in
+        strips, from the files' own overviews where they have some: memory does not grow with the scene.
+        """
+        step = 1
+        while max(self.grid.height, self.grid.width) > max_side * step:
+            step *= 2
+        if step == 1:
+            return self.tile(self.grid.whole)
+        fine = max(step // 4, 1)
+        parts = []
+        with ExitStack() as stack:
+            readers = self._readers(self.grid.coarse(fine), stack)
+            for window in self._strips(step):
+                self._watch.check()
+                parts.append(self._coarse_part(window, fine, step // fine, readers))
+        image, gaps, references, terrain, sar = (_joined([part[i] for part in parts]) for i in range(5))
+        down, across = self.grid.pixel_size
+        return Tile(
+            image=image,
+            gaps=gaps,
+            references=tuple(
+                TileReference(pixels, info.days, info.name)
+                for pixels, info in zip(references, self.references, strict=True)
+            ),
+            terrain=terrain,
+            sar=sar,
+            pixel_size=(down * step, across * step),
+            step=step,
+            wavelengths=self.wavelengths,
+        )
+
+    def _strips(self, step: int) -> Iterator[Window]:
+        """Full-width windows of whole overview rows."""
+        rows = max(STRIP // (self.grid.width * step), 1) * step
+        for row in range(0, self.grid.height, rows):
+            yield Window(row, 0, min(rows, self.grid.height - row), self.grid.width)
+
+    def _coarse_part(self, window: Window, fine: int, more: int, readers: _Readers) -> tuple[Any, ...]:
+        """A strip of the overview: read at `fine`, gaps hidden there, averaged `more` times."""
+        inner = Window(window.row // fine, 0, -(-window.height // fine), -(-window.width // fine))
+
+        def mean(pixels: Floats) -> Floats:
+            return block_mean(pixels, more, more)
+
+        codes = self.gap_map.read(window)[list(self.fill_bands)]
+        image = readers.target.reflectance(inner, self.fill_bands)
+        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
+        image[block_any(hidden, fine, fine)] = np.nan
+        image = mean(image)
+        gaps = block_any(codes == GapMap.GAP, fine * more, fine * more)
+        if self._mode != "clear":
+            gaps &= np.isnan(image)
+        references = []
+        for place in range(len(self.references)):
+            pixels = readers.reference(place, inner)
+            reference_gaps = self._reference_gaps[place]
+            if reference_gaps is not None:
+                pixels[:, block_any(reference_gaps(window)[None], fine, fine)[0]] = np.nan
+            references.append(mean(pixels))
+        terrain = mean(readers.terrain.read(inner)) if readers.terrain else None
+        sar = mean(readers.sar.read(inner)) if readers.sar else None
+        return image, gaps, tuple(references), terrain, sar
+
+    def _readers(self, grid: Grid, stack: ExitStack | None = None) -> _Readers:
+        """Readers of everything on a grid of this scene's ground, closed with the stack."""
+        enter = (stack or self._stack).enter_context
+        return _Readers(
+            target=enter(RasterReader(self.target, grid)),
+            references=tuple(
+                tuple((enter(RasterReader(raster, grid)), wanted) for raster, wanted in r.parts)
+                for r in self._sources
+            ),
+            terrain=enter(TerrainReader(self._dem, grid, self.sun)) if self._dem else None,
+            sar=enter(SarReader(self._sar, grid, self._watch)) if self._sar else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Readers:
+    """Everything that a scene is read from, on one grid."""
+
+    target: RasterReader
+    references: tuple[tuple[tuple[RasterReader, tuple[int, ...]], ...], ...]
+    terrain: TerrainReader | None
+    sar: SarReader | None
+
+    def reference(self, place: int, window: Window) -> Floats:
+        """All wanted bands of one reference, (K, h, w)."""
+        parts = [reader.reflectance(window, wanted) for reader, wanted in self.references[place]]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def open_scene(
+    request: FillRequest,
+    target: Raster,
+    references: tuple[Reference, ...],
+    gap_map: GapMap,
+    watch: Watch,
+    first_band: int = 0,
+) -> Scene:
+    """The scene of one raster of the target's product.
+
+    Args:
+        target: on its own grid; the request's sun and date are in it already.
+        references: of `references.open_references`, the same for every raster of the product.
+        first_band: bands of the product before this raster's, as `request.bands` counts.
+
+    Raises:
+        TerramendError: `model.band`, `guide.apart`, and what opening masks and guides raises.
+    """
+    dem = open_guide(request.dem, target.grid, "--dem", watch) if request.dem else None
+    if dem is not None and target.sun is None:
+        watch.notice("scene.no-sun")
+    sar = open_guide(request.sar, target.grid, "--sar", watch) if request.sar else None
+    gaps = tuple(
+        ReferenceGaps(
+            reference.masks,
+            reference.partner.grid,
+            target.grid,
+            grow=request.grow,
+            classes=request.classes,
+            cloud_threshold=request.cloud_threshold,
+            watch=watch,
+        )
+        if reference.masks
+        else None
+        for reference in references
+    )
+    chosen = fill_bands(target, request.bands, first_band, watch)
+    return Scene(target, chosen, references, gaps, dem, sar, gap_map, request.mode, watch)
+
+
+def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: Watch) -> tuple[int, ...]:
+    """0-based bands of `target` that are predicted.
+
+    Args:
+        asked: 1-based bands as the request counts them, over all rasters of the product; empty: optical.
+        first_band: number of the product's bands before this raster's.
+
+    Raises:
+        TerramendError: `model.band` for a class, QA or alpha band.
+    """
+    if not asked:
+        return tuple(i for i, band in enumerate(target.bands) if band.role == "optical")
+    chosen = tuple(n - 1 - first_band for n in sorted(asked) if 0 <= n - 1 - first_band < len(target.bands))
+    for i in chosen:
+        band = target.bands[i]
+        if band.role in ("class", "qa", "alpha"):
+            raise TerramendError(
+                "model.band", band=i + 1 + first_band, description=band.description, role=band.role
+            )
+        if band.role == "thermal":
+            watch.notice("bands.thermal", band=band.description)
+    return chosen
+
+
+def days_between(date: datetime.date | None, target: datetime.date | None) -> int | None:
+    """Days from the target's date to `date`."""
+    return None if date is None or target is None else (date - target).days
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Strips below each other; None and tuples of strips likewise."""
+    if parts[0] is None:
+        return None
+    if isinstance(parts[0], tuple):
+        return tuple(_joined([part[i] for part in parts]) for i in range(len(parts[0])))
+    return np.concatenate(parts, axis=1)

@@ -1,0 +1,170 @@
+"""What lies beside a raster: its masks, and other dates of the same place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..errors import TerramendError
+from ..request import Mask, Reference
+from ..watch import Watch
+from . import dates
+from .gdal import is_local
+from .raster import Raster
+from .roles import mask_kind_of
+
+RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
+SEPARATOR = ";"
+"""Between the single-band files of one reference."""
+
+
+def split_paths(path: str) -> tuple[str, ...]:
+    """The files of one date that a reference's path names, separated by `;`."""
+    return tuple(part.strip() for part in path.split(SEPARATOR) if part.strip())
+
+
+def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
+    """Masks in the folder of a raster (or in its `masks` folder) whose names belong to it.
+
+    A mask belongs to a raster if its name is the raster's with another ending or a word put before
+    or after (`a.tif`: `a_scl.tif`, `mask_a.tif`; `LC08_..._T1_SR_B4.TIF`: `LC08_..._T1_QA_PIXEL.TIF`).
+    Of several masks, those of a known kind are taken.
+    """
+    first = paths[0]
+    if not is_local(first) or Path(first).is_dir():
+        return ()
+    path = Path(first)
+    stems = {_stem(path.name), _stem(Path(raster.bands[0].path).name)}
+    found: dict[str, str] = {}
+    for folder in (path.parent, path.parent / "masks", path.parent / "QI_DATA"):
+        if not folder.is_dir():
+            continue
+        for file in sorted(folder.iterdir()):
+            if file.suffix.lower() not in RASTERS or str(file) in paths or file == path:
+                continue
+            kind = mask_kind_of(file.name)
+            if kind is not None and _stem(file.name) in stems:
+                found.setdefault(str(file), kind)
+    known = {p: kind for p, kind in found.items() if kind != "auto"}
+    return tuple(Mask(p, kind) for p, kind in (known or found).items())
+
+
+def find_references(source: str, target: Raster, watch: Watch) -> tuple[Reference, ...]:
+    """References of a folder or a JSON list; the target itself is left out.
+
+    A JSON list holds paths, or objects `{"path", "date", "masks": [{"path", "kind"}]}`; paths are
+    relative to the file.
+
+    Raises:
+        TerramendError: `references.missing`, `references.json`, `references.none`.
+    """
+    place = Path(source)
+    if place.is_dir():
+        found = _in_folder(place, target)
+    elif place.is_file():
+        found = _in_json(place)
+    else:
+        raise TerramendError("references.missing", path=source)
+    own = {str(Path(band.path).resolve()) for band in target.bands}
+    kept = tuple(r for r in found if not own & {str(Path(p).resolve()) for p in split_paths(r.path)})
+    if not kept:
+        raise TerramendError("references.none", path=source)
+    return kept
+
+
+def _in_json(place: Path) -> tuple[Reference, ...]:
+    try:
+        items = json.loads(place.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise TerramendError("references.json", path=str(place), why=str(error)) from None
+    if isinstance(items, dict):
+        items = items.get("references")
+    if not isinstance(items, list):
+        raise TerramendError("references.json", path=str(place), why="it is no list")
+    return tuple(_item(item, place) for item in items)
+
+
+def _item(item: Any, place: Path) -> Reference:
+    if isinstance(item, str):
+        item = {"path": item}
+    try:
+        masks = tuple(
+            Mask(_beside(m.get("path", ""), place), m.get("kind", "auto")) for m in item.get("masks", ())
+        )
+        path = SEPARATOR.join(_beside(part, place) for part in split_paths(item["path"]))
+        return Reference(path, masks, item.get("date"))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TerramendError("references.json", path=str(place), why=f"{item!r} is no reference") from error
+
+
+def _beside(path: str, place: Path) -> str:
+    """A path of a JSON list: as it is if absolute or GDAL's, else relative to the list."""
+    if not path or path.startswith(("/", "http://", "https://")) or re.match(r"^[A-Za-z]\w+:", path):
+        return path
+    return str(place.parent / path)
+
+
+def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
+    """Each product, and each date's raster files, as one reference."""
+    groups: dict[str, list[str]] = {}
+    products = []
+    for entry in sorted(place.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() or _is_archive(entry.name):
+            if _is_product(entry):
+                products.append(Reference(str(entry)))
+        elif entry.suffix.lower() in RASTERS and mask_kind_of(entry.name) is None:
+            groups.setdefault(_stem(entry.name), []).append(str(entry))
+    lone = [Reference(SEPARATOR.join(files)) for files in groups.values()]
+    return tuple(
+        sorted(
+            [*products, *lone], key=lambda r: (str(dates.date_in(Path(split_paths(r.path)[0]).name)), r.path)
+        )
+    )
+
+
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))
+
+
+def _is_product(entry: Path) -> bool:
+    """A Sentinel-2 or Landsat product by its name or its metadata file."""
+    if re.search(r"\.SAFE|^S2[ABCD]_|^L[COTEM]0\d", entry.name):
+        return True
+    return entry.is_dir() and any(
+        re.search(r"^MTD_MSIL|_MTL\.(txt|json|xml)$", f.name) for f in entry.iterdir()
+    )
+
+
+def _stem(name: str) -> str:
+    """A file name without ending, band and mask words: the same for all files of one date."""
+    stem = name
+    while "." in stem and stem.rsplit(".", 1)[1].lower() in {
+        "tif",
+        "tiff",
+        "vrt",
+        "jp2",
+        "img",
+        "nc",
+        "dat",
+        "bsq",
+        "xml",
+    }:
+        stem = stem.rsplit(".", 1)[0]
+    words = [w for w in re.split(r"[_.\-]", stem.lower()) if w]
+    kept = [w for w in _without_band(words) if w not in _MASK_WORDS]
+    return "_".join(kept)
+
+
+_MASK_WORDS = frozenset(
+    "qa pixel bqa scl fmask mask masks cloud clouds cloudmask cloudprob prob probability shadow cldprb msk clm "
+    "udm2 udm radsat aerosol gaps gap qa60 quality pixelqa sr toa st boa refl cld classi b00".split()
+)
+
+
+def _without_band(words: Iterable[str]) -> list[str]:
+    return [w for w in words if not re.fullmatch(r"(b\d{1,2}|b8a|band\d{1,2}|\d0m|analyticms|analytic)", w)]

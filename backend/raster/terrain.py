@@ -1,0 +1,96 @@
+"""Elevation, slope and illumination of a scene from any DEM."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+
+import numpy as np
+
+from .grid import Grid, Window
+from .raster import Raster
+from .reader import RasterReader
+from .warp import Floats
+
+FAR = 32
+"""Most pixels on each side that a slope is taken over."""
+
+
+class TerrainReader:
+    """The three terrain channels on a grid; a context manager that stays in one thread.
+
+    Slopes are central differences over one DEM pixel or one scene pixel, whichever is larger, so that a
+    coarse DEM gives no facets. A window is read with that margin, also beyond the scene's edge: values do
+    not depend on the window.
+
+    Args:
+        dem: elevation in metres in its first band.
+        grid: the scene's grid.
+        sun: azimuth (from north, clockwise) and elevation in degrees; None: no illumination.
+    """
+
+    def __init__(self, dem: Raster, grid: Grid, sun: tuple[float, float] | None) -> None:
+        self._reader = RasterReader(dem, grid)
+        self._grid, self._sun = grid, sun
+        down, across = grid.pixel_size
+        coarse = max(dem.grid.pixel_size[0] / down, dem.grid.pixel_size[1] / across)
+        self._span = min(max(1, round(coarse)), FAR) if math.isfinite(coarse) else 1
+
+    def __enter__(self) -> TerrainReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the DEM."""
+        self._reader.close()
+
+    def read(self, window: Window) -> Floats:
+        """(3, h, w) float32: elevation (m), slope (rad), illumination (cosine); NaN where unknown."""
+        k = self._span
+        wide = Window(window.row - k, window.column - k, window.height + 2 * k, window.width + 2 * k)
+        height = self._reader.reflectance(wide, [0])[0]
+        rows, columns = slice(k, -k), slice(k, -k)
+        here = height[rows, columns]
+        per_row = _difference(height[: -2 * k, columns], here, height[2 * k :, columns], k)
+        per_column = _difference(height[rows, : -2 * k], here, height[rows, 2 * k :], k)
+        out = np.full((3, window.height, window.width), np.nan, np.float32)
+        out[0] = here
+        east, north = self._to_east_north(per_row, per_column)
+        out[1] = np.arctan(np.hypot(east, north))
+        if self._sun is not None:
+            azimuth, elevation = (math.radians(angle) for angle in self._sun)
+            flat, tilt = math.sin(elevation), math.cos(elevation)
+            towards = east * np.float32(math.sin(azimuth)) + north * np.float32(math.cos(azimuth))
+            steep = np.sqrt(1 + east * east + north * north)
+            out[2] = (np.float32(flat) - np.float32(tilt) * towards) / steep
+        return out
+
+    def _to_east_north(self, per_row: Floats, per_column: Floats) -> tuple[Floats, Floats]:
+        """Metres of height per metre east and north, from heights per row and column, on any affine grid."""
+        a, b, _, d, e, _ = self._grid.transform
+        down, across = self._grid.pixel_size
+        right, below = math.hypot(a, d), math.hypot(b, e)
+        # A step of one column moves (a, d) in map units, which is `across` metres; rows likewise.
+        column = (a / right * across, d / right * across)
+        row = (b / below * down, e / below * down)
+        area = column[0] * row[1] - column[1] * row[0]
+        east = per_column * np.float32(row[1] / area) - per_row * np.float32(column[1] / area)
+        north = per_row * np.float32(column[0] / area) - per_column * np.float32(row[0] / area)
+        return east, north
+
+
+def _difference(before: Floats, here: Floats, after: Floats, span: int) -> Floats:
+    """Change per pixel over both sides, over one where the other is unknown, 0 where both are."""
+    slope = (after - before) / np.float32(2 * span)
+    lone = ~np.isfinite(slope) & np.isfinite(here)
+    if lone.any():
+        with np.errstate(invalid="ignore"):
+            forward = (after - here)[lone] / np.float32(span)
+            backward = (here - before)[lone] / np.float32(span)
+        one = np.where(np.isfinite(forward), forward, backward)
+        slope[lone] = np.where(np.isfinite(one), one, np.float32(0))
+    return slope
