@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import rasterio
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from ..errors import TerramendError
@@ -21,6 +22,9 @@ os.environ.setdefault("GDAL_DISABLE_READDIR_ON_OPEN", "YES")
 os.environ.setdefault("GDAL_PAM_ENABLED", "YES")
 os.environ.setdefault("GDAL_HTTP_TIMEOUT", "60")
 os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "2")
+
+# A raster without geography is told to the user in our own words.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 
 def gdal_name(path: str) -> str:
@@ -47,7 +51,7 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
     """
     if looks_like_service(path):
         raise TerramendError("raster.service", path=path)
-    options = {} if overview is None else {"overview_level": overview}
+    options: dict[str, int] = {} if overview is None else {"overview_level": overview}
     try:
         dataset = rasterio.open(gdal_name(path), sharing=False, **options)
     except RasterioError as error:

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.base import Flags, Floats, Tile
+from ...models.base import Floats, Tile
 from ...models.base import Reference as TileReference
 from ..errors import TerramendError
 from ..request import FillRequest
 from ..watch import Watch
-from .gapmap import GapMap, ReferenceGaps
+from .gapmap import GAP, OUTSIDE, VALID, GapMap
 from .grid import Grid, Window
 from .guides import open_guide
 from .raster import Band, Raster
 from .reader import RasterReader
+from .reference_gaps import ReferenceGaps
 from .references import Reference
 from .sar import SarReader
 from .terrain import TerrainReader
@@ -69,6 +70,7 @@ class Scene:
         gap_map: GapMap,
         mode: str,
         watch: Watch,
+        opened: ExitStack,
     ) -> None:
         self.target, self.grid, self.bands = target, target.grid, target.bands
         self.fill_bands, self.gap_map = fill_bands, gap_map
@@ -79,7 +81,7 @@ class Scene:
         )
         self._sources, self._reference_gaps = references, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
-        self._stack = ExitStack()
+        self._stack = opened
         self._full = self._readers(self.grid)
 
     def __enter__(self) -> Scene:
@@ -106,7 +108,7 @@ class Scene:
         """
         codes = self.gap_map.read(window)[list(self.fill_bands)]
         image = self._full.target.reflectance(window, self.fill_bands)
-        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
+        hidden = codes == OUTSIDE if self._mode == "clear" else codes != VALID
         image[hidden] = np.nan
         references = []
         for place, info in enumerate(self.references):
@@ -117,7 +119,7 @@ class Scene:
             references.append(TileReference(pixels, info.days, info.name))
         return Tile(
             image=image,
-            gaps=codes == GapMap.GAP,
+            gaps=codes == GAP,
             references=tuple(references),
             terrain=self._full.terrain.read(window) if self._full.terrain else None,
             sar=self._full.sar.read(window) if self._full.sar else None,
@@ -176,10 +178,10 @@ class Scene:
 
         codes = self.gap_map.read(window)[list(self.fill_bands)]
         image = readers.target.reflectance(inner, self.fill_bands)
-        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
+        hidden = codes == OUTSIDE if self._mode == "clear" else codes != VALID
         image[block_any(hidden, fine, fine)] = np.nan
         image = mean(image)
-        gaps = block_any(codes == GapMap.GAP, fine * more, fine * more)
+        gaps = block_any(codes == GAP, fine * more, fine * more)
         if self._mode != "clear":
             gaps &= np.isnan(image)
         references = []
@@ -244,22 +246,28 @@ def open_scene(
     if dem is not None and target.sun is None:
         watch.notice("scene.no-sun")
     sar = open_guide(request.sar, target.grid, "--sar", watch) if request.sar else None
-    gaps = tuple(
-        ReferenceGaps(
-            reference.masks,
-            reference.partner.grid,
-            target.grid,
-            grow=request.grow,
-            classes=request.classes,
-            cloud_threshold=request.cloud_threshold,
-            watch=watch,
-        )
-        if reference.masks
-        else None
-        for reference in references
-    )
     chosen = fill_bands(target, request.bands, first_band, watch)
-    return Scene(target, chosen, references, gaps, dem, sar, gap_map, request.mode, watch)
+    with ExitStack() as opened:
+        gaps = tuple(
+            opened.enter_context(
+                ReferenceGaps(
+                    reference.masks,
+                    reference.partner.grid,
+                    target.grid,
+                    grow=request.grow,
+                    classes=request.classes,
+                    cloud_threshold=request.cloud_threshold,
+                    watch=watch,
+                    bands=len(reference.partner.bands),
+                )
+            )
+            if reference.masks
+            else None
+            for reference in references
+        )
+        return Scene(
+            target, chosen, references, gaps, dem, sar, gap_map, request.mode, watch, opened.pop_all()
+        )
 
 
 def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: Watch) -> tuple[int, ...]:

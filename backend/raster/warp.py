@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from .grid import Grid, Window
 
 Floats = NDArray[np.float32]
-Places = NDArray[np.float64]
+Places = NDArray[np.floating[Any]]
+"""Positions in pixels, in float64."""
 
 SNAP = 0.01
 """Source pixels by which grids may miss each other and still count as aligned."""
@@ -90,13 +91,12 @@ class Warp:
         """Source rows and columns of target positions, without approximation."""
         rows, columns = np.broadcast_arrays(rows, columns)
         if self.affine is not None:
-            across, down = self.affine * (columns, rows)
+            across, down = _apply(self.affine, columns, rows)
             return np.asarray(down), np.asarray(across)
-        a = self.target.affine
-        x, y = a * (columns, rows)
+        x, y = _apply(self.target.affine, columns, rows)
         x, y = _transform(self.target, self.source, x, y)
         with np.errstate(invalid="ignore"):
-            across, down = ~self.source.affine * (x, y)
+            across, down = _apply(~self.source.affine, x, y)
         return np.asarray(down), np.asarray(across) + self.turn
 
 
@@ -175,6 +175,11 @@ def _lattice(warp: Warp) -> Warp:
             return candidate
         spacing //= 2
     return Warp(warp.source, warp.target, None, 1, warp.turn)
+
+
+def _apply(a: Affine, columns: Places, rows: Places) -> tuple[Places, Places]:
+    """An affine transform of many positions."""
+    return a.a * columns + a.b * rows + a.c, a.d * columns + a.e * rows + a.f
 
 
 def _between(nodes: Places, rows: Places, columns: Places) -> Places:

@@ -1,0 +1,159 @@
+"""Warping: right against rasterio's exact warper, and the same whatever window is read."""
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.crs
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.warp import Resampling, reproject
+
+from terramend.backend.raster.grid import Grid, Window
+from terramend.backend.raster.warp import bilinear, block_any, block_mean, nearest, overlaps, plan
+
+UTM32 = rasterio.crs.CRS.from_epsg(32632).to_wkt()
+UTM33 = rasterio.crs.CRS.from_epsg(32633).to_wkt()
+WGS84 = rasterio.crs.CRS.from_epsg(4326).to_wkt()
+
+
+def grid(crs, left, top, size, width, height, angle=0.0):
+    affine = Affine.translation(left, top) * Affine.rotation(angle) * Affine.scale(size, -size)
+    return Grid(crs, tuple(affine)[:6], width, height)
+
+
+def smooth(height, width, seed=0):
+    rows, columns = np.mgrid[:height, :width]
+    wave = np.sin(rows / 7 + seed) + np.cos(columns / 5) + 0.01 * rows
+    return wave.astype(np.float32)
+
+
+TARGET = grid(UTM32, 600000, 5200000, 10, 90, 70)
+
+
+def under(crs, size, width, height):
+    """A grid whose middle lies in the target's middle."""
+    x, y = rasterio.warp.transform(TARGET.crs, crs, [600450], [5199650])
+    return grid(crs, x[0] - size * width / 2, y[0] + size * height / 2, size, width, height)
+
+
+SOURCES = {
+    "shifted": grid(UTM32, 599903.7, 5200151.2, 10, 120, 110),
+    "coarser": grid(UTM32, 599800, 5200300, 23, 70, 70),
+    "rotated": grid(UTM32, 599700, 5200300, 11, 160, 150, angle=17),
+    "geographic": under(WGS84, 0.0001, 320, 200),
+    "other zone": under(UTM33, 10, 200, 200),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_bilinear_agrees_with_exact_gdal(name):
+    source = SOURCES[name]
+    image = smooth(source.height, source.width)
+    rows, columns = plan(source, TARGET).places(TARGET.whole)
+    ours = bilinear(image[None], rows, columns)[0]
+    theirs = np.full((TARGET.height, TARGET.width), np.nan, np.float32)
+    reproject(
+        image, theirs, src_transform=source.affine, src_crs=source.crs, dst_transform=TARGET.affine,
+        dst_crs=TARGET.crs, resampling=Resampling.bilinear, tolerance=0, src_nodata=np.nan, dst_nodata=np.nan,
+        XSCALE=1, YSCALE=1,
+    )  # fmt: skip
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    assert both.mean() > 0.95
+    assert np.abs(ours - theirs)[both].max() < 2e-3  # a hundredth of a pixel on this slope
+
+
+@pytest.mark.parametrize("name", ["geographic", "rotated", "coarser", "shifted"])
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_places_do_not_depend_on_the_window(name, data):
+    warp = plan(SOURCES[name], TARGET)
+    whole = [np.broadcast_to(part, (TARGET.height, TARGET.width)) for part in warp.places(TARGET.whole)]
+    row = data.draw(st.integers(0, TARGET.height - 1))
+    column = data.draw(st.integers(0, TARGET.width - 1))
+    height = data.draw(st.integers(1, TARGET.height - row))
+    width = data.draw(st.integers(1, TARGET.width - column))
+    window = Window(row, column, height, width)
+    parts = warp.places(window)
+    for part, all_of_it in zip(parts, whole, strict=True):
+        assert np.array_equal(np.broadcast_to(part, (height, width)), all_of_it[window.slices])
+
+
+def test_lattice_is_right_to_its_tolerance():
+    warp = plan(SOURCES["geographic"], TARGET)
+    assert warp.spacing > 1
+    rows, columns = warp.places(TARGET.whole)
+    true_rows, true_columns = warp.exact(
+        (np.arange(TARGET.height) + 0.5)[:, None], (np.arange(TARGET.width) + 0.5)[None, :]
+    )
+    assert np.hypot(rows - true_rows, columns - true_columns).max() <= 0.02
+
+
+def test_aligned_grids_are_a_whole_shift():
+    warp = plan(grid(UTM32, 599900.004, 5200050, 10, 120, 110), TARGET)
+    assert warp.shift == (5, 10)
+    assert plan(SOURCES["shifted"], TARGET).shift is None
+
+
+def test_finer_pixels_are_averaged():
+    warp = plan(grid(UTM32, 600000, 5200000, 10, 90, 70), grid(UTM32, 600000, 5200000, 30, 30, 23))
+    assert warp.factor == (3, 3)
+    rows, columns = warp.places(Window(0, 0, 23, 30))
+    image = smooth(70, 90)[None]
+    mean = bilinear(block_mean(image, 3, 3), rows / 3, columns / 3)[0]
+    expected = image[0, :69].reshape(23, 3, 30, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_longitudes_beyond_180_meet():
+    east = grid(WGS84, 0, 10, 1, 360, 20)  # 0..360
+    west = grid(UTM32, 300000, 500000, 10000, 20, 20)  # 7 to 9 degrees east
+    pacific = grid(rasterio.crs.CRS.from_epsg(32610).to_wkt(), 300000, 500000, 10000, 20, 20)  # -125
+    for target in (west, pacific):
+        assert overlaps(east, target)
+        rows, columns = plan(east, target).places(target.whole)
+        assert ((columns >= 0) & (columns < 360) & (rows >= 0) & (rows < 20)).all()
+
+
+def test_no_overlap_and_small_overlap():
+    assert not overlaps(grid(UTM32, 700000, 5200000, 10, 50, 50), TARGET)
+    assert overlaps(grid(UTM32, 600440, 5199660, 10, 1, 1), TARGET)
+    assert not overlaps(grid(UTM32, 600440, 4199660, 10, 1, 1), TARGET)
+
+
+def test_one_crs_alone_is_refused():
+    with pytest.raises(ValueError, match="CRS"):
+        plan(Grid(None, (1, 0, 0, 0, 1, 0), 5, 5), TARGET)
+
+
+def test_bilinear_leaves_unobserved_neighbours_out():
+    image = np.array([[[1, 2, np.nan, 4]]], np.float32)
+    got = bilinear(image, np.array([[0.5]]), np.array([[0.5, 1.0, 1.9, 2.1, 2.9, 3.2, 4.0, -0.1]]))
+    np.testing.assert_allclose(got[0, 0], [1, 1.5, 2, np.nan, np.nan, 4, np.nan, np.nan])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(0, 10**6))
+def test_block_mean_counts_observed_samples(height, width, down, across, seed):
+    rng = np.random.default_rng(seed)
+    image = rng.random((2, height, width), np.float32)
+    image[rng.random(image.shape) < 0.4] = np.nan
+    got = block_mean(image, down, across)
+    flags = block_any(np.isnan(image), down, across)
+    for row in range(got.shape[1]):
+        for column in range(got.shape[2]):
+            block = image[:, row * down : (row + 1) * down, column * across : (column + 1) * across]
+            for band in range(2):
+                values = block[band][np.isfinite(block[band])]
+                assert flags[band, row, column] == (values.size < block[band].size)
+                if values.size and 2 * values.size >= block[band].size:
+                    assert got[band, row, column] == pytest.approx(values.mean(), rel=1e-5)
+                else:
+                    assert np.isnan(got[band, row, column])
+
+
+def test_nearest_keeps_dtype_and_marks_the_outside():
+    image = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
+    got = nearest(image, np.array([[0.2], [1.9]]), np.array([[0.0, 2.99, 3.0]]), 255)
+    assert got.dtype == np.uint8
+    assert got.tolist() == [[[0, 2, 255], [3, 5, 255]]]
