@@ -74,8 +74,14 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "or say with --reference-gaps-kind none that it is clear.",
         ),
         "references.json": (INPUT, "{path} is no list of references ({why}): see terramend fill --help."),
-        "references.missing": (INPUT, "{path} is neither a folder nor a JSON file of references: check the path."),
-        "references.none": (INPUT, "In {path} is no raster that could be a reference: choose another folder."),
+        "references.missing": (
+            INPUT,
+            "{path} is neither a folder nor a JSON file of references: check the path.",
+        ),
+        "references.none": (
+            INPUT,
+            "In {path} is no raster that could be a reference: choose another folder.",
+        ),
         # what was asked for
         "request.field": (INPUT, "The request's field {field} is not valid: {why}."),
         "request.version": (
@@ -116,17 +122,23 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "file.access": (INPUT, "{path} cannot be used: {why}; check that it exists and that you may use it."),
         "file.read": (INPUT, "A raster could not be read to its end ({why}): it may be damaged or cut off."),
         # gap masks, polygons, extent
-        "extent.apart": (INPUT, "The extent {extent} does not touch the target: check its coordinates and CRS."),
+        "extent.apart": (
+            INPUT,
+            "The extent {extent} does not touch the target: check its coordinates and CRS.",
+        ),
         "extent.text": (
             INPUT,
             "The extent {extent} is neither W,S,E,N in the target's CRS nor a file of polygons "
             "(.gpkg, .geojson, .shp).",
         ),
-        "grow.far": (INPUT, "--grow {grow} is {pixels} pixels here, above {largest}: choose a smaller growth."),
+        "grow.far": (
+            INPUT,
+            "--grow {grow} is {pixels} pixels here, above {largest}: choose a smaller growth.",
+        ),
         "grow.metres": (
             INPUT,
-            "--grow {grow} is in metres, but the raster does not say how large a pixel is: give it in pixels, "
-            "as in 3px.",
+            "--grow {grow} is in metres, but the raster does not say how large a pixel is: "
+            "give it in pixels, as in 3px.",
         ),
         "mask.ambiguous": (
             INPUT,
@@ -145,8 +157,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "mask.size": (
             INPUT,
-            "The mask {path} has {width} x {height} pixels and the raster {partner_width} x {partner_height}, and "
-            "one of them has no CRS: assign it, or give a mask of the same size.",
+            "The mask {path} has {width} x {height} pixels and the raster {partner_width} x {partner_height}, "
+            "and one of them has no CRS: assign it, or give a mask of the same size.",
         ),
         "mask.value": (
             INPUT,
@@ -176,7 +188,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "{path} could not be put in place ({why}): close the programs that use it and run again.",
         ),
-        "output.no-folder": (INPUT, "The folder {folder} of the output {path} does not exist: make it first."),
+        "output.no-folder": (
+            INPUT,
+            "The folder {folder} of the output {path} does not exist: make it first.",
+        ),
         "output.option": (
             INPUT,
             "The creation option {option} is not used by Terramend: it takes {known}.",
@@ -311,6 +326,25 @@ NOTICES: Mapping[str, str] = MappingProxyType(
     {
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
+        "mask.everything": (
+            "Every pixel of the target is a gap: only references, terrain and radar can say what is there."
+        ),
+        "mask.no-shadow": (
+            "The mask {path} ({kind}) marks clouds but no cloud shadows: they stay as they are. "
+            "Add a mask that has them, or polygons."
+        ),
+        "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
+        "mask.open-nodata": (
+            "{percent} % of the scene's outline is nodata that is open to its edge (as the stripes of "
+            "Landsat 7 are) and is left as it is; --fill-swath-edges fills it too."
+        ),
+        "mask.paired": "The mask {path} and its raster have no common CRS: they are paired pixel to pixel.",
+        "mask.partial": (
+            "The mask {path} covers only {percent} % of the raster: what lies beyond is taken as clear."
+        ),
+        "polygons.no-crs": (
+            "{path} and the raster have no common CRS: its coordinates are taken as the raster's."
+        ),
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
         "reference.date": "The date of {name} is not known: it is used as if it were close in time.",

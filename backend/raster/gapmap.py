@@ -1,0 +1,258 @@
+"""The gaps of a whole scene, in a temporary file that is read by window.
+
+Order of the making: masks are read and grown strip by strip (exact across strips: each is
+read with the growth's margin), united, joined with the holes that nodata leaves in the
+footprint, restricted to the extent, and written. Memory does not grow with the scene.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from ..request import Mask
+from ..watch import Watch
+from .extent import read_extent
+from .footprint import SCRATCH, Flags, Footprint, find_footprint, strips
+from .grid import Grid, Window
+from .growth import Growth, parse_growth
+from .growth import grow as grown
+from .mask_kinds import FILL
+from .mask_layers import MaskStack, open_masks
+from .polygons import Polygons
+from .raster import Raster
+from .reference_gaps import ReferenceGaps as ReferenceGaps
+
+VALID, GAP, OUTSIDE = 0, 1, 2
+"""Codes: observed and kept; to be filled; neither observed nor asked for."""
+CELL = 64
+"""Pixels: side of the cells whose gaps are counted."""
+
+Codes = NDArray[np.uint8]
+
+
+class GapMap:
+    """Codes `VALID`, `GAP`, `OUTSIDE` of every sample of a target; made by `build_gap_map`.
+
+    A context manager that removes its file at the end. Reading is safe from several threads.
+
+    Attributes:
+        grid: of the target. bands: number of bands of the target.
+        gap_counts, footprint_counts: samples per band that are gaps; that are gaps or valid.
+        fractions: share of gaps in the footprint, per band.
+        cells: (rows, columns) int: gap pixels (in any band) of each `CELL` squared cell.
+    """
+
+    VALID, GAP, OUTSIDE = VALID, GAP, OUTSIDE
+
+    def __init__(
+        self, path: Path, grid: Grid, bands: int, counted: tuple[int, ...],
+        gaps: tuple[int, ...], valid: tuple[int, ...], cells: NDArray[np.int32],
+    ) -> None:  # fmt: skip
+        self.path, self.grid, self.bands, self.cells = path, grid, bands, cells
+        self.gap_counts = gaps
+        self.footprint_counts = tuple(g + v for g, v in zip(gaps, valid, strict=True))
+        self.fractions = tuple(g / max(f, 1) for g, f in zip(gaps, self.footprint_counts, strict=True))
+        self._counted = counted
+        self._cumulated = np.pad(cells.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        self._lock = threading.Lock()
+        self._file = rasterio.open(path)
+
+    @property
+    def gap_samples(self) -> int:
+        """Gap samples of the bands that can be filled."""
+        return sum(self.gap_counts[i] for i in self._counted)
+
+    @property
+    def footprint_samples(self) -> int:
+        """Valid and gap samples of the bands that can be filled."""
+        return sum(self.footprint_counts[i] for i in self._counted)
+
+    @property
+    def fraction(self) -> float:
+        """Share of gap samples in the footprint, over the bands that can be filled."""
+        return self.gap_samples / max(self.footprint_samples, 1)
+
+    def read(self, window: Window) -> Codes:
+        """(B, h, w) uint8 codes; read-only where all bands share them."""
+        with self._lock:
+            codes: Codes = self._file.read(window=window.ranges)
+        if codes.shape[0] == self.bands:
+            return codes
+        return np.broadcast_to(codes, (self.bands, *codes.shape[1:]))
+
+    def any_gap(self, window: Window) -> bool:
+        """Whether a gap may lie in the window: False is certain, True is right to `CELL` pixels."""
+        top, left = window.row // CELL, window.column // CELL
+        bottom = -(-(window.row + window.height) // CELL)
+        right = -(-(window.column + window.width) // CELL)
+        c = self._cumulated
+        return bool(c[bottom, right] - c[top, right] - c[bottom, left] + c[top, left])
+
+    def close(self) -> None:
+        """Close and remove the file."""
+        with self._lock:
+            self._file.close()
+            self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> GapMap:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def build_gap_map(
+    target: Raster, masks: tuple[Mask, ...], *, grow: str | None, classes: tuple[str, ...],
+    cloud_threshold: float | None, fill_swath_edges: bool, extent: str | None, directory: Path, watch: Watch,
+) -> GapMap:  # fmt: skip
+    """Find every gap of a target.
+
+    A sample is a gap where a mask marks it, or where it is nodata inside the footprint: that
+    of its own band where another band was observed, or a hole enclosed by observed pixels
+    (with `fill_swath_edges`: within their convex hull). Nodata beyond is outside, whatever
+    a mask says. Masked samples beyond the extent are no gaps, but no evidence either: outside.
+
+    Args:
+        masks: empty: those that belong to the target (`target.masks`), else nodata alone.
+        grow: `3px` or `30m` for all masks (and nodata, where no other mask is given or it is
+            named); None: the default of each kind, 0 for nodata.
+        classes: classes that count as gap where a mask has classes.
+        cloud_threshold: percent from which a cloud probability is a gap; None: 40.
+        extent: `W,S,E,N` in the target's CRS, a polygon file, or None.
+        directory: existing folder for the temporary files.
+
+    Raises:
+        TerramendError: `mask.*`, `polygons.*`, `grow.*`, `extent.*`, `raster.*`, `run.cancelled`.
+    """
+    grid = target.grid
+    area = None if extent is None else read_extent(extent, grid, watch)
+    named_nodata = any(mask.kind == "nodata" for mask in masks)
+    with open_masks(
+        masks or target.masks, grid, grid, bands=len(target.bands), grow=grow, classes=classes,
+        cloud_threshold=cloud_threshold, watch=watch,
+    ) as stack:  # fmt: skip
+        nodata_growth = parse_growth(grow, grid) if named_nodata or not stack.layers else Growth()
+        missing = _missing_by_masks(target, stack)
+        found = find_footprint(target, missing, hull=fill_swath_edges, directory=directory, watch=watch)
+        with found as footprint:
+            if footprint.open_share > 0.005:
+                watch.notice("mask.open-nodata", percent=round(100 * footprint.open_share, 1))
+            builder = _Builder(target, stack, footprint, nodata_growth, area, directory / "gaps.tif", watch)
+            try:
+                gap_map = builder.build()
+            except BaseException:
+                builder.path.unlink(missing_ok=True)
+                raise
+    builder.say_what_was_found(gap_map)
+    return gap_map
+
+
+def _missing_by_masks(target: Raster, stack: MaskStack) -> Callable[[Window], Flags] | None:
+    """What masks know of pixels without observation, where it is asked for or the target cannot tell."""
+    layers = [layer for layer in stack.layers if layer.has_fill]
+    silent = not target.zero_fill and all(
+        band.nodata is None and np.dtype(band.dtype).kind != "f" and band.role != "alpha"
+        for band in target.bands
+    )
+    layers = [layer for layer in layers if silent or layer.kind == "nodata"]
+    if not layers:
+        return None
+
+    def missing(window: Window) -> Flags:
+        found = np.zeros((1, window.height, window.width), bool)
+        for layer in layers:
+            found = found | (layer.bits(window) & np.uint8(FILL) != 0)
+        return found
+
+    return missing
+
+
+class _Builder:
+    """Writes the codes strip by strip and counts them."""
+
+    def __init__(
+        self, target: Raster, stack: MaskStack, footprint: Footprint, nodata_growth: Growth,
+        area: Polygons | None, path: Path, watch: Watch,
+    ) -> None:  # fmt: skip
+        self.target, self.stack, self.footprint = target, stack, footprint
+        self.nodata_growth, self.area, self.path, self.watch = nodata_growth, area, path, watch
+        self.planes = len(target.bands) if footprint.per_band or stack.planes > 1 else 1
+        self.marked = [0] * len(stack.layers)
+
+    def build(self) -> GapMap:
+        grid, bands = self.target.grid, len(self.target.bands)
+        margin = max(self.stack.margin, self.nodata_growth.margin)
+        profile = SCRATCH | {"width": grid.width, "height": grid.height, "count": self.planes}
+        gaps, valid = np.zeros(self.planes, np.int64), np.zeros(self.planes, np.int64)
+        cells = np.zeros((-(-grid.height // CELL), -(-grid.width // CELL)), np.int32)
+        columns = np.arange(0, grid.width, CELL)
+        with rasterio.open(self.path, "w", **profile) as file:
+            for strip in strips(grid, self.planes + 8, least=4 * margin):
+                self.watch.check()
+                codes = self._codes(strip)
+                if codes.any():
+                    file.write(codes, window=strip.ranges)
+                is_gap = codes == GapMap.GAP
+                gaps += np.count_nonzero(is_gap, axis=(1, 2))
+                valid += np.count_nonzero(codes == GapMap.VALID, axis=(1, 2))
+                flat = is_gap[0] if self.planes == 1 else is_gap.any(axis=0)
+                if flat.any():
+                    rows = np.arange(0, strip.height, CELL)
+                    across = np.add.reduceat(flat, columns, axis=1, dtype=np.int32)
+                    first = strip.row // CELL
+                    cells[first : first + rows.size] = np.add.reduceat(across, rows, axis=0)
+        repeat = bands if self.planes == 1 else 1
+        optical = tuple(i for i, band in enumerate(self.target.bands) if band.role == "optical")
+        return GapMap(
+            self.path, grid, bands, optical or tuple(range(bands)),
+            tuple(gaps.tolist()) * repeat, tuple(valid.tolist()) * repeat, cells,
+        )  # fmt: skip
+
+    def _codes(self, strip: Window) -> Codes:
+        """(planes, h, w) codes of a strip."""
+        shape = (self.planes, strip.height, strip.width)
+        gap = np.zeros(shape, bool)
+        for number, layer in enumerate(self.stack.layers):
+            window = strip.grown(layer.growth.margin, self.target.grid)
+            inner = strip.within(window)
+            marked = self.stack.marked(layer, layer.bits(window))
+            self.marked[number] += int(np.count_nonzero(marked[:, inner[0], inner[1]]))
+            for plane, flags in enumerate(marked):
+                part = grown(flags, layer.growth)[inner]
+                if layer.planes == 1:
+                    gap |= part
+                else:
+                    gap[plane] |= part
+        window = strip.grown(self.nodata_growth.margin, self.target.grid)
+        inner = strip.within(window)
+        found = self.footprint.read(window)
+        codes = gap.view(np.uint8)
+        if found is not None:
+            nodata, outside = found
+            for plane in range(nodata.shape[0]):
+                part = grown(nodata[plane] & ~outside, self.nodata_growth)[inner]
+                if nodata.shape[0] == 1:
+                    gap |= part
+                else:
+                    gap[plane] |= part
+            codes[:, outside[inner]] = GapMap.OUTSIDE
+        if self.area is not None:
+            codes[(codes == GapMap.GAP) & ~self.area.inside(strip)] = GapMap.OUTSIDE
+        return codes
+
+    def say_what_was_found(self, gap_map: GapMap) -> None:
+        """Notices on masks that mark nothing, or everything."""
+        for layer, marked in zip(self.stack.layers, self.marked, strict=True):
+            if not marked and layer.kind != "nodata":
+                self.watch.notice("mask.nothing", path=layer.path, kind=layer.kind)
+        if gap_map.gap_samples and gap_map.gap_samples == gap_map.footprint_samples:
+            self.watch.notice("mask.everything")

@@ -1,0 +1,297 @@
+"""Gap masks on a grid: raster files and polygons, read by window as class bits.
+
+A mask on the raster's own grid is read as it is. One on another grid is brought over by
+the nearest pixel; where its pixels are finer, a pixel is marked if any of them is, so that
+no cloud slips through. Where a mask does not reach, it marks nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+
+from ..errors import TerramendError
+from ..request import Mask
+from ..watch import Watch
+from .gdal import open_dataset
+from .grid import Grid, Window
+from .growth import Growth, parse_growth
+from .mask_detect import find_decoder, is_vector
+from .mask_kinds import ANY_CLASS, Bits, Decoder, selection
+from .polygons import Polygons, read_polygons
+from .warp import Places, Warp, nearest, plan
+
+PIXELS = 1 << 25
+"""Most mask pixels that are held at once."""
+
+
+class MaskLayer(Protocol):
+    """A mask on a grid.
+
+    Attributes:
+        path, kind: as given; the kind is never `auto`.
+        classes: class names that it can mark; empty for kinds without classes.
+        growth: how far what it marks is grown, in pixels of the grid.
+        planes: 1, or the number of bands where each band has its own mask.
+        has_fill: whether it can mark pixels without observation.
+    """
+
+    path: str
+    kind: str
+    classes: frozenset[str]
+    growth: Growth
+    planes: int
+    has_fill: bool
+
+    def bits(self, window: Window) -> Bits:
+        """(planes, h, w) class bits, see `mask_kinds`."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class RasterMask:
+    """A mask raster on a grid; reads in one thread."""
+
+    def __init__(
+        self, mask: Mask, dataset: DatasetReader, decoder: Decoder, source: Grid, grid: Grid, grow: str | None
+    ) -> None:
+        self.path, self.kind = mask.path, decoder.kind
+        self.classes, self.has_fill = decoder.classes, decoder.has_fill
+        self.planes = len(decoder.bands) if decoder.per_band else 1
+        self._dataset = dataset
+        self._decoder = decoder.tabulated(dataset.dtypes[decoder.bands[0] - 1])
+        self._source, self._warp = source, plan_or_say(mask.path, source, grid)
+        if self._warp is not None:
+            self._check_overlap(grid)
+        self.growth = _growth(grow, decoder.growth, source, grid)
+
+    def bits(self, window: Window) -> Bits:
+        """(planes, h, w) class bits of a window of the grid."""
+        if self._warp is None:
+            return self._native(window)
+        down, across = self._warp.factor
+        rows, columns = self._warp.places(window)
+        rows, columns = rows / down, columns / across
+        high, wide = -(-self._source.height // down), -(-self._source.width // across)
+        cells = _around(rows, columns, high, wide)
+        if cells is None:
+            return np.zeros((self.planes, window.height, window.width), np.uint8)
+        if cells.height * cells.width * down * across > PIXELS and window.height > 1:
+            half = window.height // 2
+            upper = Window(window.row, window.column, half, window.width)
+            lower = Window(window.row + half, window.column, window.height - half, window.width)
+            return np.concatenate([self.bits(upper), self.bits(lower)], axis=1)
+        return nearest(self._cells(cells, down, across), rows - cells.row, columns - cells.column, 0)
+
+    def _cells(self, cells: Window, down: int, across: int) -> Bits:
+        """Bits of blocks of mask pixels: a class is there where any pixel has it."""
+        top, left = cells.row * down, cells.column * across
+        height = min(cells.height * down, self._source.height - top)
+        width = min(cells.width * across, self._source.width - left)
+        bits = self._native(Window(top, left, height, width))
+        if (down, across) == (1, 1):
+            return bits
+        rows, columns = np.arange(0, height, down), np.arange(0, width, across)
+        return np.bitwise_or.reduceat(np.bitwise_or.reduceat(bits, rows, axis=1), columns, axis=2)
+
+    def _native(self, window: Window) -> Bits:
+        return self._decoder.decode(self._dataset.read(list(self._decoder.bands), window=window.ranges))
+
+    def _check_overlap(self, grid: Grid) -> None:
+        """Say it where the mask lies elsewhere; sampled, since grids may be turned."""
+        step = max(1, max(grid.height, grid.width) // 64)
+        coarse = grid.coarse(step)
+        rows, columns = plan(self._source, coarse).places(coarse.whole)
+        with np.errstate(invalid="ignore"):
+            inside = (
+                (rows >= 0) & (rows < self._source.height) & (columns >= 0) & (columns < self._source.width)
+            )
+        self.cover = float(inside.mean())
+        if not inside.any():
+            raise TerramendError("mask.apart", path=self.path)
+
+    cover = 1.0
+    """Share of the grid that the mask covers (sampled)."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._dataset.close()
+
+
+class PolygonMask:
+    """Polygons on a grid: a pixel is marked where its centre lies inside."""
+
+    kind = "polygons"
+    classes: frozenset[str] = frozenset()
+    planes = 1
+    has_fill = False
+
+    def __init__(self, path: str, polygons: Polygons, grow: str | None, grid: Grid) -> None:
+        self.path = path
+        self._polygons = polygons
+        self.growth = parse_growth(grow, grid)
+
+    def bits(self, window: Window) -> Bits:
+        """(1, h, w) bits: all classes where a pixel's centre lies inside."""
+        return (self._polygons.inside(window) * np.uint8(ANY_CLASS))[np.newaxis]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class MaskStack:
+    """The masks of one raster, read together; a context manager."""
+
+    def __init__(self, layers: tuple[MaskLayer, ...], classes: tuple[str, ...]) -> None:
+        self.layers = layers
+        self._selection = selection(classes)
+
+    @property
+    def planes(self) -> int:
+        """1, or the number of bands where a mask has one plane per band."""
+        return max((layer.planes for layer in self.layers), default=1)
+
+    @property
+    def margin(self) -> int:
+        """Pixels around a window that can reach into it by growth."""
+        return max((layer.growth.margin for layer in self.layers), default=0)
+
+    def marked(self, layer: MaskLayer, bits: Bits) -> NDArray[np.bool_]:
+        """Where the layer's bits mean a gap for the ticked classes."""
+        wanted = self._selection if layer.classes else ANY_CLASS
+        return bits & np.uint8(wanted) != 0
+
+    def __enter__(self) -> MaskStack:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all files."""
+        for layer in self.layers:
+            layer.close()
+
+
+def open_masks(
+    masks: tuple[Mask, ...], partner: Grid, grid: Grid, *, bands: int = 1, grow: str | None,
+    classes: tuple[str, ...], cloud_threshold: float | None, watch: Watch,
+) -> MaskStack:  # fmt: skip
+    """Open masks on a grid.
+
+    Args:
+        masks: their union counts; those of kind `none` mark nothing.
+        partner: grid of the raster that they belong to: a mask without a CRS pairs with it.
+        grid: the grid to read on (the partner, or the target's).
+        bands: bands of that raster; a plain mask with as many bands holds one mask a band.
+        grow: `3px`, `30m`, or None for each kind's default.
+        classes: that count as gap. cloud_threshold: percent, None for the default.
+
+    Raises:
+        TerramendError: the `mask.*`, `polygons.*`, `grow.*` and `raster.*` codes.
+    """
+    layers: list[MaskLayer] = []
+    with ExitStack() as opened:
+        for mask in masks:
+            if mask.kind == "none":
+                continue
+            layer: MaskLayer
+            if mask.kind == "polygons" or (mask.kind == "auto" and is_vector(mask.path)):
+                layer = PolygonMask(mask.path, read_polygons(mask.path, grid, watch), grow, grid)
+            else:
+                layer = _open_raster(mask, partner, grid, bands, grow, cloud_threshold, watch)
+            opened.callback(layer.close)
+            layers.append(layer)
+        _say_shadows(layers, classes, watch)
+        opened.pop_all()
+    return MaskStack(tuple(layers), classes)
+
+
+def _open_raster(
+    mask: Mask, partner: Grid, grid: Grid, bands: int, grow: str | None, threshold: float | None, watch: Watch
+) -> RasterMask:
+    dataset = open_dataset(mask.path)
+    try:
+        decoder = find_decoder(mask, dataset, bands=bands, threshold=threshold, watch=watch)
+        source = Grid(
+            dataset.crs.to_wkt() if dataset.crs else None,
+            tuple(dataset.transform)[:6],
+            dataset.width,
+            dataset.height,
+        )
+        if source.crs is None or partner.crs is None:
+            source = _paired(mask.path, source, partner, watch)
+        layer = RasterMask(mask, dataset, decoder, source, grid, grow)
+    except BaseException:
+        dataset.close()
+        raise
+    if layer.cover < 0.995:
+        watch.notice("mask.partial", path=mask.path, percent=round(100 * layer.cover))
+    return layer
+
+
+def _paired(path: str, source: Grid, partner: Grid, watch: Watch) -> Grid:
+    """The partner's geography for a mask of its size, where one of them has no CRS."""
+    if source.same_as(partner):
+        return partner
+    if (source.width, source.height) != (partner.width, partner.height):
+        raise TerramendError(
+            "mask.size", path=path, width=source.width, height=source.height,
+            partner_width=partner.width, partner_height=partner.height,
+        )  # fmt: skip
+    watch.notice("mask.paired", path=path)
+    return partner
+
+
+def plan_or_say(path: str, source: Grid, grid: Grid) -> Warp | None:
+    """How to bring a mask onto a grid; None where it lies on it."""
+    if source.same_as(grid):
+        return None
+    try:
+        warp = plan(source, grid)
+    except ValueError:
+        raise TerramendError(
+            "mask.size", path=path, width=source.width, height=source.height,
+            partner_width=grid.width, partner_height=grid.height,
+        ) from None  # fmt: skip
+    return warp
+
+
+def _growth(grow: str | None, default: float, source: Grid, grid: Grid) -> Growth:
+    """Asked-for growth is in pixels of the grid, default growth in pixels of the mask."""
+    if grow is not None or source.crs is None or grid.crs is None:
+        return parse_growth(grow, grid, default)
+    mask_size, size = math.sqrt(math.prod(source.pixel_size)), math.sqrt(math.prod(grid.pixel_size))
+    ratio = mask_size / size if size else 1.0
+    return parse_growth(None, grid, default * (1.0 if abs(ratio - 1) < 0.01 else ratio))
+
+
+def _say_shadows(layers: list[MaskLayer], classes: tuple[str, ...], watch: Watch) -> None:
+    """Clouds without their shadows leave dark patches: say so, unless another mask may hold them."""
+    if "shadow" not in classes or "cloud" not in classes:
+        return
+    if any(not layer.classes or "shadow" in layer.classes for layer in layers):
+        return
+    for layer in layers:
+        if "cloud" in layer.classes:
+            watch.notice("mask.no-shadow", path=layer.path, kind=layer.kind)
+
+
+def _around(rows: Places, columns: Places, height: int, width: int) -> Window | None:
+    """The window of source cells that hold these places, or None if all lie outside."""
+    with np.errstate(invalid="ignore"):
+        down = rows[(rows >= 0) & (rows < height)]
+        across = columns[(columns >= 0) & (columns < width)]
+    if not down.size or not across.size:
+        return None
+    top, left = int(down.min()), int(across.min())
+    return Window(top, left, int(down.max()) + 1 - top, int(across.max()) + 1 - left)

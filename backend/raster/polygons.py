@@ -1,0 +1,207 @@
+"""Polygons as gap masks and extents: GeoPackage, GeoJSON and Shapefile.
+
+Read with the standard library (JSON, SQLite), pyshp and shapely rather than with a second
+build of GDAL (100 MB, two PROJs in one process); anything else QGIS or ogr2ogr saves as
+GeoPackage. A pixel is inside where its centre is.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import rasterio.crs
+import rasterio.errors
+import rasterio.features
+import rasterio.warp
+import shapefile
+import shapely
+import shapely.errors
+from affine import Affine
+from numpy.typing import NDArray
+
+from ..errors import TerramendError
+from ..watch import Watch
+from .grid import Grid, Window
+
+SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
+LAYER = "|layername="
+"""What stands between file and layer in QGIS's sources."""
+
+Geometries = NDArray[np.object_]
+
+
+class Polygons:
+    """Polygons in pixel coordinates of a grid (column, row from its corner)."""
+
+    def __init__(self, geometries: Geometries) -> None:
+        self._geometries = geometries
+        self._bounds = shapely.bounds(geometries)
+
+    def touches(self, window: Window) -> bool:
+        """Whether the bounds of any polygon reach into the window."""
+        return bool(self._near(window).any())
+
+    def _near(self, window: Window) -> NDArray[np.bool_]:
+        b, right, bottom = self._bounds, window.column + window.width, window.row + window.height
+        return (b[:, 0] < right) & (b[:, 2] > window.column) & (b[:, 1] < bottom) & (b[:, 3] > window.row)
+
+    def inside(self, window: Window) -> NDArray[np.bool_]:
+        """(h, w) bool: pixels of the window whose centre lies in a polygon."""
+        near = self._near(window)
+        if not near.any():
+            return np.zeros((window.height, window.width), bool)
+        burned = rasterio.features.rasterize(
+            list(self._geometries[near]),
+            out_shape=(window.height, window.width),
+            transform=Affine.translation(window.column, window.row),
+            dtype=np.uint8,
+        )
+        return burned.view(np.bool_)
+
+
+def is_vector(path: str) -> bool:
+    """Whether a path names polygons by its suffix (a GeoPackage of rasters does not)."""
+    file = path.split(LAYER)[0]
+    if Path(file).suffix.lower() not in SUFFIXES:
+        return False
+    if not file.lower().endswith(".gpkg"):
+        return True
+    try:
+        return LAYER in path or bool(_gpkg_layers(file))
+    except (sqlite3.Error, OSError):
+        return False
+
+
+def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
+    """Read a file's polygons onto a grid.
+
+    Args:
+        path: file, or `file.gpkg|layername=NAME` where it has several layers.
+
+    Raises:
+        TerramendError: `polygons.format`, `polygons.layer`, `polygons.unreadable`, `polygons.none`.
+    """
+    file, _, layer = path.partition(LAYER)
+    layer = layer.split("|")[0]
+    if not Path(file).is_file():
+        raise TerramendError("raster.missing", path=file)
+    reader = {".gpkg": _gpkg, ".geojson": _geojson, ".json": _geojson, ".shp": _shapefile}.get(
+        Path(file).suffix.lower()
+    )
+    if reader is None:
+        raise TerramendError("polygons.format", path=file)
+    try:
+        geometries, crs = reader(file, layer)
+    except (OSError, ValueError, KeyError, TypeError, sqlite3.Error, shapefile.ShapefileException) as error:
+        raise TerramendError("polygons.unreadable", path=file, why=_reason(error)) from error
+    except (shapely.errors.ShapelyError, rasterio.errors.CRSError) as error:
+        raise TerramendError("polygons.unreadable", path=file, why=_reason(error)) from error
+    kinds = shapely.get_type_id(geometries)
+    geometries = shapely.force_2d(geometries[(kinds == 3) | (kinds == 6)])  # Polygon, MultiPolygon
+    geometries = geometries[~shapely.is_empty(geometries)]
+    if not len(geometries):
+        raise TerramendError("polygons.none", path=file)
+    if crs is None or grid.crs is None:
+        if (crs is None) != (grid.crs is None):
+            watch.notice("polygons.no-crs", path=file)
+        crs = grid.crs
+    return Polygons(_to_pixels(geometries, crs, grid))
+
+
+def box(west: float, south: float, east: float, north: float, grid: Grid) -> Polygons:
+    """A rectangle in the grid's own CRS."""
+    rectangle = np.array([shapely.box(west, south, east, north)], dtype=object)
+    return Polygons(_to_pixels(rectangle, grid.crs, grid))
+
+
+def _to_pixels(geometries: Geometries, crs: str | None, grid: Grid) -> Geometries:
+    """Geometries in the grid's pixel coordinates."""
+    points = shapely.get_coordinates(geometries)
+    if crs is not None and grid.crs is not None and crs != grid.crs:
+        source, target = rasterio.crs.CRS.from_wkt(crs), rasterio.crs.CRS.from_wkt(grid.crs)
+        if source != target:
+            x, y = rasterio.warp.transform(source, target, points[:, 0], points[:, 1])[:2]
+            points = np.column_stack([x, y])
+    columns, rows = ~grid.affine * (points[:, 0], points[:, 1])
+    moved = shapely.set_coordinates(geometries.copy(), np.column_stack([columns, rows]))
+    return moved[np.isfinite(shapely.bounds(moved)).all(axis=1)]
+
+
+def _gpkg_layers(file: str) -> list[tuple[str, str, int]]:
+    """Name, geometry column and spatial reference of each feature layer."""
+    with _connected(file) as database:
+        rows = database.execute("SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns")
+        return [(str(name), str(column), int(reference)) for name, column, reference in rows]
+
+
+class _connected:  # noqa: N801 - used like a function
+    """A read-only connection that is closed at the end."""
+
+    def __init__(self, file: str) -> None:
+        self._database = sqlite3.connect(f"file:{quote(str(Path(file).resolve()))}?mode=ro", uri=True)
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._database
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+
+def _gpkg(file: str, layer: str) -> tuple[Geometries, str | None]:
+    layers = [found for found in _gpkg_layers(file) if not layer or found[0] == layer]
+    if len(layers) != 1:
+        names = ", ".join(found[0] for found in _gpkg_layers(file)) or "none"
+        raise TerramendError("polygons.layer", path=file, layers=names)
+    name, column, reference = layers[0]
+    with _connected(file) as database:
+        query = f"SELECT {_quoted(column)} FROM {_quoted(name)}"  # noqa: S608 # nosec B608 - quoted names
+        blobs = [row[0] for row in database.execute(query) if row[0] is not None]
+        found = database.execute(
+            "SELECT definition FROM gpkg_spatial_ref_sys WHERE srs_id = ?", (reference,)
+        ).fetchone()
+    known = reference > 0 and found is not None and found[0] != "undefined"
+    crs = rasterio.crs.CRS.from_wkt(found[0]).to_wkt() if known else None
+    return shapely.from_wkb([_bare_wkb(blob) for blob in blobs]), crs
+
+
+def _bare_wkb(blob: bytes) -> bytes:
+    """A GeoPackage geometry without its header: magic, version, flags, srs id, envelope."""
+    if blob[:2] != b"GP":
+        raise ValueError("a geometry is not in GeoPackage form")
+    envelope = (blob[3] >> 1) & 0b111
+    return blob[8 + (0, 32, 48, 48, 64)[envelope] :]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _geojson(file: str, _layer: str) -> tuple[Geometries, str | None]:
+    data = json.loads(Path(file).read_text("utf-8-sig"))
+    features = data["features"] if data.get("type") == "FeatureCollection" else [data]
+    geometries = [f.get("geometry") if f.get("type") == "Feature" else f for f in features]
+    name = ((data.get("crs") or {}).get("properties") or {}).get("name", "OGC:CRS84")
+    crs = rasterio.crs.CRS.from_user_input("EPSG:4326" if "CRS84" in name else name)
+    return _shaped([g for g in geometries if g]), crs.to_wkt()
+
+
+def _shapefile(file: str, _layer: str) -> tuple[Geometries, str | None]:
+    with shapefile.Reader(file) as reader:
+        shapes = [s.__geo_interface__ for s in reader.iterShapes() if s.shapeType != shapefile.NULL]
+    projection = Path(file).with_suffix(".prj")
+    crs = rasterio.crs.CRS.from_wkt(projection.read_text("utf-8")).to_wkt() if projection.is_file() else None
+    return _shaped(shapes), crs
+
+
+def _shaped(shapes: Sequence[dict[str, Any]]) -> Geometries:
+    return shapely.from_geojson([json.dumps(shape) for shape in shapes])
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -1,0 +1,65 @@
+"""The gaps of a reference, on the target's grid."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..request import Mask
+from ..watch import Watch
+from .grid import Grid, Window
+from .growth import grow as grown
+from .mask_kinds import FILL
+from .mask_layers import open_masks
+
+
+class ReferenceGaps:
+    """Where a reference is not to be used, read by window of the target; one thread.
+
+    A context manager. Only what the window needs is read, with the growth's margin, so that
+    the answer for a pixel does not depend on the window.
+    """
+
+    def __init__(
+        self, masks: tuple[Mask, ...], reference: Grid, target: Grid, *, grow: str | None,
+        classes: tuple[str, ...], cloud_threshold: float | None, watch: Watch, bands: int = 1,
+    ) -> None:  # fmt: skip
+        """Open the masks.
+
+        Args:
+            masks: of the reference; their union counts. None, or kind `none`: no gaps.
+            reference: its grid: a mask without a CRS pairs with it. target: the grid to read on.
+            grow, classes, cloud_threshold: as for the target's masks.
+            bands: of the reference; of a plain mask with as many bands, any band's gap counts.
+        """
+        self._target = target
+        self._stack = open_masks(
+            masks, reference, target, bands=bands, grow=grow, classes=classes,
+            cloud_threshold=cloud_threshold, watch=watch,
+        )  # fmt: skip
+
+    def __call__(self, window: Window) -> NDArray[np.bool_]:
+        """(h, w) bool: masked, or not observed according to a mask."""
+        gaps = np.zeros((window.height, window.width), bool)
+        for layer in self._stack.layers:
+            wide = window.grown(layer.growth.margin, self._target)
+            inner = window.within(wide)
+            bits = layer.bits(wide)
+            marked = np.any(self._stack.marked(layer, bits), axis=0)
+            gaps |= grown(marked, layer.growth)[inner]
+            gaps |= np.any(bits & np.uint8(FILL) != 0, axis=0)[inner]
+        return gaps
+
+    def close(self) -> None:
+        """Close the files."""
+        self._stack.close()
+
+    def __enter__(self) -> ReferenceGaps:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
