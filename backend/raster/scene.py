@@ -17,7 +17,7 @@ from ...models.base import Reference as TileReference
 from ..errors import TerramendError
 from ..request import FillRequest
 from ..watch import Watch
-from .gapmap import GAP, OUTSIDE, VALID, GapMap
+from .gapmap import GapMap
 from .grid import Grid, Window
 from .guides import open_guide
 from .raster import Band, Raster
@@ -108,7 +108,7 @@ class Scene:
         """
         codes = self.gap_map.read(window)[list(self.fill_bands)]
         image = self._full.target.reflectance(window, self.fill_bands)
-        hidden = codes == OUTSIDE if self._mode == "clear" else codes != VALID
+        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
         image[hidden] = np.nan
         references = []
         for place, info in enumerate(self.references):
@@ -119,7 +119,7 @@ class Scene:
             references.append(TileReference(pixels, info.days, info.name))
         return Tile(
             image=image,
-            gaps=codes == GAP,
+            gaps=codes == GapMap.GAP,
             references=tuple(references),
             terrain=self._full.terrain.read(window) if self._full.terrain else None,
             sar=self._full.sar.read(window) if self._full.sar else None,
@@ -178,10 +178,10 @@ class Scene:
 
         codes = self.gap_map.read(window)[list(self.fill_bands)]
         image = readers.target.reflectance(inner, self.fill_bands)
-        hidden = codes == OUTSIDE if self._mode == "clear" else codes != VALID
+        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
         image[block_any(hidden, fine, fine)] = np.nan
         image = mean(image)
-        gaps = block_any(codes == GAP, fine * more, fine * more)
+        gaps = block_any(codes == GapMap.GAP, fine * more, fine * more)
         if self._mode != "clear":
             gaps &= np.isnan(image)
         references = []
