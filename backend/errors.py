@@ -363,6 +363,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{name} does not say how its values become reflectance; {rule} is taken. "
             "Set the radiometry if that is wrong."
         ),
+        "evaluate.skipped": "The method {name} is left out: the package {package} is not installed.",
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
     }
 )
