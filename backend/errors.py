@@ -219,6 +219,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "leave it out of --bands.",
         ),
         "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
+        "model.no-band": (INPUT, "Band {band} was asked for, but {name} has {count}: mend --bands."),
         "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
         "model.package": (
             ENVIRONMENT,

@@ -1,0 +1,118 @@
+"""Which method fills: what the user named, checked, or what `auto` takes, with its reason."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+
+from ..models.base import Reconstructor
+from ..models.registry import ROWS, Row, find
+from .errors import TerramendError
+from .request import FillRequest
+
+OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a scene holds for methods to lean on.
+
+    Attributes:
+        references: number of other dates that overlap. terrain, sar: whether they cover it.
+    """
+
+    references: int = 0
+    terrain: bool = False
+    sar: bool = False
+
+    @property
+    def held(self) -> frozenset[str]:
+        """In the words of `Row.needs`."""
+        names = {"references": self.references > 0, "terrain": self.terrain, "sar": self.sar}
+        return frozenset(name for name, there in names.items() if there)
+
+
+def named(request: FillRequest) -> Row | None:
+    """The row that the request names, checked as far as is possible without the scene.
+
+    Returns:
+        None for `auto`.
+
+    Raises:
+        TerramendError: `model.unknown`, `model.mode`, `model.package`, `model.setting`.
+    """
+    if request.model == "auto":
+        if request.settings:
+            _check_settings(request, _auto(request))
+        return None
+    row = find(request.model)
+    if row is None:
+        known = ", ".join(["auto", *(r.name for r in ROWS)])
+        raise TerramendError("model.unknown", model=request.model, known=known)
+    if request.mode not in row.modes:
+        able = ", ".join(r.name for r in ROWS if request.mode in r.modes) or "none yet"
+        raise TerramendError("model.mode", model=row.name, mode=request.mode, known=able)
+    for package in row.requires:
+        if importlib.util.find_spec(package) is None:
+            raise TerramendError("model.package", model=row.name, package=package)
+    _check_settings(request, row)
+    return row
+
+
+def choose(request: FillRequest, facts: Facts) -> tuple[Row, str]:
+    """The method and one sentence that says why it is the one.
+
+    Raises:
+        TerramendError: as `named`, and `model.needs` where the scene lacks what a named
+            method cannot do without.
+    """
+    row = named(request)
+    if row is None:
+        return _auto(request), _reason(facts)
+    for need in sorted(row.needs & OPTION_OF.keys() - facts.held):
+        raise TerramendError("model.needs", model=row.name, needs=need, option=OPTION_OF[need])
+    return row, f"{row.title} was asked for."
+
+
+def create(row: Row, request: FillRequest) -> Reconstructor:
+    """The reconstructor of a row with the request's quality, seed and settings.
+
+    Raises:
+        TerramendError: `model.value` where a setting's value makes no sense to the method.
+    """
+    settings = dict(request.settings)
+    try:
+        return row.create(request.quality, request.seed, settings)
+    except (ValueError, TypeError) as error:
+        said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "its defaults"
+        raise TerramendError("model.value", model=row.name, settings=said, why=str(error)) from error
+
+
+def _auto(request: FillRequest) -> Row:
+    """`guided` in every case: without anything to lean on it works from the surroundings."""
+    row = find("guided")
+    if row is None or request.mode not in row.modes:
+        row = next((r for r in ROWS if request.mode in r.modes), None)
+    if row is None:
+        raise TerramendError("model.mode", model="auto", mode=request.mode, known="none yet")
+    return row
+
+
+def _reason(facts: Facts) -> str:
+    if facts.references:
+        dates = "one other date" if facts.references == 1 else f"{facts.references} other dates"
+        return f"{dates[0].upper()}{dates[1:]} of this place can show what lies in the gaps."
+    if facts.terrain and facts.sar:
+        return "There is no other date, so terrain and radar guide the fill where they explain the image."
+    if facts.terrain:
+        return "There is no other date, so the terrain guides the fill where it explains the image."
+    if facts.sar:
+        return "There is no other date, so radar guides the fill where it explains the image."
+    return "There is no other date and no terrain, so only the surroundings can be used: expect smooth fills."
+
+
+def _check_settings(request: FillRequest, row: Row) -> None:
+    for key, _ in request.settings:
+        if key not in row.options:
+            known = ", ".join(row.options) or "none"
+            raise TerramendError("model.setting", model=row.name, setting=key, known=known)

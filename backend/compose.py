@@ -1,0 +1,142 @@
+"""Puts blended predictions into the target's samples; what was valid is never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.base import Source
+from .raster.encode import avoid, encode, frequent_class
+from .raster.gapmap import GAP, OUTSIDE, VALID
+from .raster.mosaic import NO_AGE, Block
+from .raster.raster import Raster
+
+CLASS_REACH = 64
+"""Pixels around a core in which the most frequent class is sought (half the largest window)."""
+
+Samples = NDArray[Any]
+Flags = NDArray[np.bool_]
+Codes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the samples of one raster are composed.
+
+    Attributes:
+        target: bands with their roles, gains and nodata values.
+        fill_bands: 0-based bands that are predicted, in the prediction's order.
+        class_bands: 0-based bands whose gaps take the most frequent class around them.
+        dtype, nodata: of the output. to_nodata: gaps that stay become `nodata`.
+        scales: declared scale of each band, for the deviation.
+        clear: whether thin cloud is removed rather than gaps filled.
+    """
+
+    target: Raster
+    fill_bands: tuple[int, ...]
+    class_bands: tuple[int, ...]
+    dtype: str
+    nodata: float | None
+    to_nodata: bool
+    scales: tuple[float, ...]
+    clear: bool = False
+
+    @property
+    def alpha_bands(self) -> tuple[int, ...]:
+        """Bands that become opaque where a pixel was filled."""
+        return tuple(i for i, band in enumerate(self.target.bands) if band.role == "alpha")
+
+    def forbidden(self, band: int) -> tuple[float | None, ...]:
+        """Stored values that would make a filled sample of the band look like a gap again."""
+        zero = 0.0 if self.target.zero_fill else None
+        return self.target.bands[band].nodata, self.nodata, zero
+
+
+@dataclass
+class Composed:
+    """One finished core.
+
+    Attributes:
+        samples: (B, h, w) in the output's dtype. filled: (F, h, w), of the predicted bands.
+        gaps: (F, h, w) of the predicted bands.
+    """
+
+    samples: Samples
+    filled: Flags
+    gaps: Flags
+
+    @property
+    def restored(self) -> Flags:
+        """(h, w) pixels that had gaps, all of which are filled."""
+        return np.asarray(self.gaps.any(axis=0) & ~(self.gaps & ~self.filled).any(axis=0))
+
+
+def compose(recipe: Recipe, stored: Sequence[Samples], codes: Codes, block: Block | None) -> Composed:
+    """The output's samples of one core.
+
+    Args:
+        stored: the file's samples, one (h, w) array per band. codes: (B, h, w) of the gap map.
+        block: blended predictions of `fill_bands`, or None.
+    """
+    samples = np.stack(stored).astype(recipe.dtype, copy=False)
+    gaps = codes[list(recipe.fill_bands)] == GAP
+    filled = np.zeros_like(gaps) if block is None else gaps & np.isfinite(block.mean)
+    for place, index in enumerate(recipe.fill_bands):
+        band = recipe.target.bands[index]
+        put = filled[place]
+        if block is not None and put.any():
+            values = encode(block.mean[place][put], band.dtype, band.gain, band.bias)
+            samples[index][put] = avoid(values, recipe.forbidden(index))
+        if recipe.to_nodata:
+            samples[index][gaps[place] & ~put] = recipe.nodata
+    done = Composed(samples, filled, gaps)
+    for index in recipe.alpha_bands:
+        kind = np.dtype(recipe.target.bands[index].dtype)
+        samples[index][done.restored] = np.iinfo(kind).max if kind.kind in "iu" else 1
+    return done
+
+
+def classes(stored: Samples, codes: Codes, inner: tuple[slice, slice]) -> Samples:
+    """A class band of one core, its gaps from their neighbours.
+
+    Args:
+        stored, codes: (h, w) of the core and a margin around it. inner: the core in them.
+    """
+    known = stored[codes == VALID]
+    gaps = codes == GAP
+    if not known.size or not gaps[inner].any():
+        return stored[inner]
+    hidden = codes != VALID
+    return np.where(gaps, frequent_class(stored, hidden), stored)[inner]
+
+
+def deviation(recipe: Recipe, codes: Codes, done: Composed, block: Block | None) -> NDArray[np.float32]:
+    """(B, h, w) standard deviation in the target's scaled units: 0 where valid, NaN where unknown."""
+    std = np.where(codes == OUTSIDE, np.float32(np.nan), np.float32(0))
+    for index in recipe.class_bands:
+        std[index][codes[index] == GAP] = np.nan
+    for place, index in enumerate(recipe.fill_bands):
+        std[index][done.gaps[place]] = np.nan
+        if block is not None:
+            put = done.filled[place]
+            unit = abs(recipe.scales[index] / recipe.target.bands[index].gain)
+            std[index][put] = block.std[place][put] * np.float32(unit)
+    return std
+
+
+def sources(recipe: Recipe, codes: Codes, done: Composed, block: Block | None) -> Codes:
+    """(2, h, w): dominant source of each pixel (`models.base.Source`), age of its main reference."""
+    judged = codes[list(recipe.fill_bands)] if recipe.fill_bands else codes
+    outside = (judged == OUTSIDE).all(axis=0)
+    source = np.where(outside, np.uint8(Source.OUTSIDE), np.uint8(Source.VALID))
+    age = np.full(source.shape, NO_AGE, np.uint8)
+    source[done.gaps.any(axis=0)] = Source.UNFILLED
+    if block is not None:
+        put = done.filled.any(axis=0)
+        source[put] = Source.ALTERED if recipe.clear else block.source[put]
+        age[put] = block.age[put]
+    return np.stack([source, age])

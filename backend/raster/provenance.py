@@ -1,0 +1,90 @@
+"""The tags that tell where an output's values come from: enough to repeat the run."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..request import FillRequest, canonical_json, request_hash, semantic_fields
+from ..version import VERSION
+from .outputs import local_files
+
+NOTE = (
+    "Filled pixels are estimates from other pixels, dates or data; "
+    "they are no evidence that nothing changed on the ground."
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is written into the tags of every output of a run.
+
+    Nothing in here may depend on when, how fast or with how many workers the run went.
+    """
+
+    request: FillRequest
+    model: str
+    model_reason: str
+    device: str
+    weights_sha256: str | None
+    state: str
+    gap_fraction: float
+    dates: Mapping[str, str | None]
+    credits: tuple[str, ...]
+    inputs: tuple[Mapping[str, Any], ...]
+
+    def tags(self) -> dict[str, str]:
+        """GeoTIFF tags; `TERRAMEND_REQUEST` restores the settings of the run."""
+        tags = {
+            "VERSION": VERSION,
+            "REQUEST_HASH": request_hash(self.request),
+            "REQUEST": canonical_json(semantic_fields(self.request)),
+            "MODEL": self.model,
+            "MODEL_REASON": self.model_reason,
+            "STATE_SHA256": self.state,
+            "QUALITY": self.request.quality,
+            "SEED": str(self.request.seed),
+            "DEVICE": self.device,
+            "GAP_FRACTION": f"{self.gap_fraction:.6f}",
+            "DATES": json.dumps(self.dates, sort_keys=True),
+            "INPUTS": json.dumps(self.inputs, sort_keys=True),
+            "NOTE": NOTE,
+        }
+        if self.weights_sha256:
+            tags["WEIGHTS_SHA256"] = self.weights_sha256
+        if self.credits:
+            tags["CREDITS"] = "; ".join(self.credits)
+        return {f"TERRAMEND_{key}": text for key, text in tags.items()}
+
+
+def describe_inputs(names: Iterable[str], whole_hash: bool) -> tuple[dict[str, Any], ...]:
+    """Name, size and time of change (UTC) of each input file, once, in the given order.
+
+    Args:
+        names: paths or GDAL names. whole_hash: add the SHA-256 of the content.
+    """
+    described: dict[Path, dict[str, Any]] = {}
+    for name in names:
+        for path in local_files(name):
+            if path not in described:
+                described[path] = _describe(path, whole_hash)
+    return tuple(described.values())
+
+
+def _describe(path: Path, whole_hash: bool) -> dict[str, Any]:
+    state = path.stat()
+    changed = datetime.datetime.fromtimestamp(int(state.st_mtime), datetime.timezone.utc)
+    entry = {
+        "name": path.name,
+        "size": state.st_size,
+        "mtime": changed.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if whole_hash:
+        with path.open("rb") as file:
+            entry["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return entry

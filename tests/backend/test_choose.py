@@ -1,0 +1,75 @@
+"""The choice of the method: named ones are checked, `auto` says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from terramend.backend.choose import Facts, choose, create, named
+from terramend.backend.errors import TerramendError
+from terramend.backend.request import FillRequest
+from terramend.models import registry
+
+REQUEST = FillRequest(target=("a.tif",), output="b.tif")
+
+
+def refused(code: str, request: FillRequest, facts: Facts = Facts()) -> str:
+    with pytest.raises(TerramendError) as caught:
+        choose(request, facts)
+    assert caught.value.code == code
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "facts, word",
+    [
+        (Facts(references=1), "One other date"),
+        (Facts(references=3, terrain=True), "3 other dates"),
+        (Facts(terrain=True), "terrain"),
+        (Facts(sar=True), "radar"),
+        (Facts(), "smooth"),
+    ],
+)
+def test_auto_says_why(facts, word):
+    row, sentence = choose(REQUEST, facts)
+    assert row.name == "guided" and word in sentence
+    assert sentence.endswith(".") and sentence.count(".") == 1
+
+
+def test_a_named_method_is_taken():
+    row, sentence = choose(replace(REQUEST, model="harmonic"), Facts())
+    assert row.name == "harmonic" and row.title in sentence
+
+
+def test_unknown_names_list_the_known():
+    assert "guided" in refused("model.unknown", replace(REQUEST, model="magic"))
+
+
+def test_needs_name_the_option():
+    assert "--reference" in refused("model.needs", replace(REQUEST, model="copy"))
+    assert choose(replace(REQUEST, model="copy"), Facts(references=1))[0].name == "copy"
+
+
+def test_settings_are_checked_before_anything_is_read():
+    with pytest.raises(TerramendError) as caught:
+        named(replace(REQUEST, model="mean", settings=(("speed", "9"),)))
+    assert caught.value.code == "model.setting"
+    refused("model.setting", replace(REQUEST, settings=(("speed", "9"),)))
+
+
+def test_mode_and_package(monkeypatch):
+    refused("model.mode", replace(REQUEST, model="harmonic", mode="clear"))
+    row = replace(registry.find("mean"), name="heavy", requires=("no_such_package",))
+    monkeypatch.setattr("terramend.backend.choose.find", lambda name: row)
+    refused("model.package", replace(REQUEST, model="heavy"))
+
+
+def test_wrong_values_are_the_users_not_ours(monkeypatch):
+    def make(quality, seed, **settings):
+        raise ValueError("speed must be a number")
+
+    row = replace(registry.find("mean"), options={"speed": "how fast"})
+    monkeypatch.setattr(type(row), "create", lambda self, *a: make(*a[:2], **a[2]))
+    with pytest.raises(TerramendError, match="speed must be a number") as caught:
+        create(row, replace(REQUEST, model="mean", settings=(("speed", "x"),)))
+    assert caught.value.code == "model.value"
