@@ -86,10 +86,12 @@ class Choices:
 
 def to_parameters(choices: Choices) -> Dict[str, Any]:
     """The choices as JSON-able parameters of `terramend:fillgaps`: history, batch, project state."""
+    first = choices.target[0] if choices.target else None
     references = choices.references
     masks = [r.mask for r in references]
     parameters: Dict[str, Any] = {
-        "TARGET": _name(choices.target[0]) if choices.target else None,
+        "TARGET": None if first is None or isinstance(first, str) else _name(first),
+        "PRODUCT": first if isinstance(first, str) else "",
         "MORE_BANDS": [_name(item) for item in choices.target[1:]],
         "GAPS": [_name(mask.source) for mask in choices.gaps],
         "GAPS_KIND": join_kinds([mask.kind for mask in choices.gaps]),
@@ -140,7 +142,7 @@ def from_values(values: Mapping[str, Any]) -> Choices:
     """
     gaps = tuple(values.get("GAPS") or ())
     kinds = _kinds(values.get("GAPS_KIND"), len(gaps), tr("Kind of gap masks"))
-    target = values.get("TARGET")
+    target = values.get("TARGET") or values.get("PRODUCT") or None
     return Choices(
         target=(() if target is None else (target,)) + tuple(values.get("MORE_BANDS") or ()),
         output=values.get("OUTPUT") or "",

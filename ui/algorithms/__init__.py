@@ -1,0 +1,1 @@
+"""Terramend in the Processing toolbox, one algorithm a file."""

@@ -1,0 +1,326 @@
+"""What Terramend's algorithms share: identity, inputs, and the call to the backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+    QgsReferencedRectangle,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ...backend.errors import TerramendError
+from ...backend.request import CLASSES, DEFAULT_CLASSES, DEVICES, QUALITIES, RADIOMETRIES
+from ..choices import ChoiceError, Choices, from_values
+from ..client import ClientError, client
+from ..icon import icon
+from ..methods import METHODS
+from ..request_builder import Built, build
+from ..sources import SourceError
+from ..tr import tr
+from .suggestions import suggest
+
+REFUSALS = (ChoiceError, SourceError, TerramendError, ClientError)
+"""Errors whose text is a sentence for the user."""
+
+KINDS = [
+    "auto", "nonzero", "zero", "nodata", "value=1", "qa_pixel", "bqa", "scl", "fmask", "hls_fmask", "clm",
+    "cloudprob", "qa60", "udm2", "maja", "modis_state",
+]  # fmt: skip
+
+
+class TerramendAlgorithm(QgsProcessingAlgorithm):
+    """Identity from class attributes, inputs as parameters, errors as exceptions."""
+
+    ID = ""
+    ICON = "terramend"
+    HELP_PAGE = ""
+
+    def createInstance(self) -> QgsProcessingAlgorithm:
+        """A fresh copy, as Processing wants for every run."""
+        return type(self)()
+
+    def name(self) -> str:
+        """Part of the id after `terramend:`."""
+        return self.ID
+
+    def group(self) -> str:
+        """All stand at the provider's top."""
+        return ""
+
+    def groupId(self) -> str:
+        """See `group`."""
+        return ""
+
+    def icon(self) -> QIcon:
+        """The algorithm's icon."""
+        return icon(self.ICON)
+
+    def helpUrl(self) -> str:
+        """The page of the user guide that travels with the plugin."""
+        page = Path(__file__).parents[2] / "docs" / self.HELP_PAGE
+        return page.as_uri() if page.is_file() else ""
+
+    # --- parameters ---
+
+    def add(self, parameter: QgsProcessingParameterDefinition, help: str, advanced: bool = False) -> None:
+        """Add a parameter with its help text."""
+        parameter.setHelp(help)
+        if advanced:
+            flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+            parameter.setFlags(parameter.flags() | flag)
+        self.addParameter(parameter)
+
+    def add_text(self, name: str, label: str, help: str, **options: Any) -> None:
+        """Add an optional text parameter; `values` makes it a combo box that takes other texts too."""
+        parameter = QgsProcessingParameterString(
+            name, label, defaultValue=options.get("default", ""), optional=True
+        )
+        if "values" in options:
+            parameter.setMetadata(suggest(options["values"]))
+        self.add(parameter, help, options.get("advanced", True))
+
+    def add_choice(self, name: str, label: str, values: Tuple[str, ...], help: str, **options: Any) -> None:
+        """Add a choice among fixed words."""
+        parameter = QgsProcessingParameterEnum(
+            name,
+            label,
+            options=list(values),
+            allowMultiple=options.get("multiple", False),
+            defaultValue=options.get("default", values[0]),
+            optional=options.get("multiple", False),
+            usesStaticStrings=True,
+        )
+        self.add(parameter, help, options.get("advanced", False))
+
+    def add_target(self) -> None:
+        """The raster, and what says where its gaps are."""
+        self.add(
+            QgsProcessingParameterRasterLayer("TARGET", tr("Raster to fill"), optional=True),
+            tr("Any raster with any number of bands."),
+        )
+        self.add(
+            QgsProcessingParameterFile("PRODUCT", tr("Or a product as delivered"), optional=True),
+            tr(
+                "In place of a raster: a Sentinel-2 .SAFE folder, zip or MTD file, or a Landsat folder, tar "
+                "or MTL file."
+            ),
+        )
+        rasters = QgsProcessing.SourceType.TypeRaster
+        self.add(
+            QgsProcessingParameterMultipleLayers("MORE_BANDS", tr("Further bands"), rasters, optional=True),
+            tr("Single-band layers of the same scene, where each band is a file of its own."),
+            advanced=True,
+        )
+
+    def add_gaps(self) -> None:
+        """Masks, and how they are read."""
+        anything = QgsProcessing.SourceType.TypeMapLayer
+        self.add(
+            QgsProcessingParameterMultipleLayers("GAPS", tr("Gap masks"), anything, optional=True),
+            tr(
+                "Cloud masks, quality bands or polygons; their union is filled. Empty: the quality band "
+                "found beside the raster, else its nodata."
+            ),
+        )
+        self.add_text(
+            "GAPS_KIND",
+            tr("Kind of gap masks"),
+            tr(
+                "How the values are read: auto, nonzero, zero, value=V, or a sensor's table (qa_pixel, scl, "
+                "...). Several masks of different kinds: one for each, separated by semicolons."
+            ),
+            default="auto",
+            values=KINDS,
+            advanced=False,
+        )
+        self.add_choice(
+            "CLASSES",
+            tr("Classes that are gaps"),
+            CLASSES,
+            tr("Only for masks with classes."),
+            multiple=True,
+            default=list(DEFAULT_CLASSES),
+        )
+        self.add_text(
+            "GROW",
+            tr("Growth of the gaps"),
+            tr("A distance such as 3px or 60m. Empty: the documented default of each kind of mask."),
+            advanced=False,
+        )
+        self.add(
+            QgsProcessingParameterNumber(
+                "CLOUD_THRESHOLD",
+                tr("Cloud probability from which a pixel is a gap (%)"),
+                QgsProcessingParameterNumber.Type.Double,
+                optional=True,
+                minValue=0,
+                maxValue=100,
+            ),
+            tr("Only for masks of cloud probability. Empty: 40."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterBoolean("FILL_SWATH_EDGES", tr("Fill outside the footprint too"), False),
+            tr("Counts pixels outside the scene's footprint as gaps."),
+            advanced=True,
+        )
+
+    def add_guides(self) -> None:
+        """Other dates, terrain and radar."""
+        rasters = QgsProcessing.SourceType.TypeRaster
+        self.add(
+            QgsProcessingParameterMultipleLayers("REFERENCES", tr("Other dates"), rasters, optional=True),
+            tr("Rasters of the same place on other dates. They help most."),
+        )
+        self.add(
+            QgsProcessingParameterMultipleLayers(
+                "REFERENCE_GAPS", tr("Gap masks of the other dates"), rasters, optional=True
+            ),
+            tr(
+                "One for each date, in the same order; the raster itself where its mask lies beside it. "
+                "Empty: all masks are found beside the rasters."
+            ),
+        )
+        self.add_text(
+            "REFERENCE_GAPS_KIND",
+            tr("Kind of these masks"),
+            tr("As for the gap masks; none says that a date is clear everywhere."),
+            default="auto",
+            values=[*KINDS, "none"],
+        )
+        self.add_text(
+            "REFERENCE_DATES",
+            tr("Days of the other dates"),
+            tr("Such as 2024-06-20;2024-07-15, in the same order. Empty: from tags and file names."),
+        )
+        self.add(
+            QgsProcessingParameterFile(
+                "REFERENCES_FROM", tr("Folder or JSON list of other dates"), optional=True
+            ),
+            tr("All scenes of a folder, or a JSON list, in place of or beside the layers above."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterRasterLayer("DEM", tr("Elevation model"), optional=True),
+            tr("Elevation in metres; any grid and coordinate system."),
+        )
+        self.add(
+            QgsProcessingParameterRasterLayer("SAR", tr("Sentinel-1 radar"), optional=True),
+            tr("VV and VH backscatter, linear or in dB; any grid and coordinate system."),
+        )
+        self.add_text("SUN", tr("Sun azimuth and elevation"), tr("In degrees, such as 145.2,41.7."))
+        self.add_text("DATE", tr("Date of the raster"), tr("Such as 2024-06-30. Empty: from tags or name."))
+
+    def add_method(self) -> None:
+        """The method and how it runs."""
+        self.add_text(
+            "MODEL",
+            tr("Method"),
+            tr("auto looks at what is given and says what it chose and why."),
+            default="auto",
+            values=["auto", *(method.name for method in METHODS)],
+            advanced=False,
+        )
+        self.add_choice("QUALITY", tr("Quality"), QUALITIES, tr("fast, default or best."), default="default")
+        self.add_choice(
+            "RADIOMETRY",
+            tr("Radiometry"),
+            RADIOMETRIES,
+            tr("How stored values become reflectance."),
+            advanced=True,
+        )
+        self.add_text("BANDS", tr("Bands to fill"), tr("Counted from 1, such as 1,2,3. Empty: all."))
+        self.add_text("SETTINGS", tr("Settings of the method"), tr("KEY=VALUE, separated by semicolons."))
+        self.add(
+            QgsProcessingParameterNumber(
+                "SEED", tr("Random seed"), QgsProcessingParameterNumber.Type.Integer, 0, minValue=0
+            ),
+            tr("The same seed gives the same pixels."),
+            advanced=True,
+        )
+        self.add_choice("DEVICE", tr("Device"), DEVICES, tr("Where networks compute."), advanced=True)
+
+    # --- running ---
+
+    def choices(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Choices:
+        """The choices behind evaluated parameters; those that the algorithm lacks keep their default."""
+        values: Dict[str, Any] = {"CLASSES": list(DEFAULT_CLASSES)}
+        for definition in self.parameterDefinitions():
+            if not definition.isDestination():
+                values[definition.name()] = self._value(definition, parameters, context)
+        return from_values(values)
+
+    def _value(
+        self,
+        definition: QgsProcessingParameterDefinition,
+        parameters: Dict[str, Any],
+        context: QgsProcessingContext,
+    ) -> Any:
+        name, kind = definition.name(), definition.type()
+        if kind == "raster":
+            return self.parameterAsRasterLayer(parameters, name, context)
+        if kind == "multilayer":
+            return self.parameterAsLayerList(parameters, name, context)
+        if kind == "vector":
+            return self.parameterAsVectorLayer(parameters, name, context)
+        if kind == "boolean":
+            return self.parameterAsBoolean(parameters, name, context)
+        if kind == "number":
+            if parameters.get(name, definition.defaultValue()) is None:
+                return None
+            return self.parameterAsDouble(parameters, name, context)
+        if kind == "extent":
+            box = self.parameterAsExtent(parameters, name, context)
+            crs = self.parameterAsExtentCrs(parameters, name, context)
+            return None if box.isNull() else QgsReferencedRectangle(box, crs)
+        if kind == "enum":
+            if definition.allowMultiple():
+                return self.parameterAsEnumStrings(parameters, name, context)
+            return self.parameterAsEnumString(parameters, name, context)
+        return self.parameterAsString(parameters, name, context)
+
+    def prepareAlgorithm(
+        self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        """Build the request, in the thread that owns the layers."""
+        try:
+            self._built: Optional[Built] = self.build(parameters, context)
+        except REFUSALS as error:
+            raise QgsProcessingException(str(error)) from None
+        return True
+
+    def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
+        """The request of these parameters."""
+        return build(self.choices(parameters, context), overwrite=True)
+
+    def ask(self, method: str, feedback: QgsProcessingFeedback, **more: Any) -> Mapping[str, Any]:
+        """Call the backend with the request that `prepareAlgorithm` built.
+
+        Raises:
+            QgsProcessingException: with the sentence; also when the user cancelled.
+        """
+        built = self._built
+        if built is None:  # prepareAlgorithm has not run: Processing itself forbids it
+            raise QgsProcessingException(tr("The algorithm was not prepared."))
+        try:
+            built.convert()
+            return client().call_blocking(method, {"request": built.request, **more}, feedback)
+        except REFUSALS as error:
+            raise QgsProcessingException(str(error)) from None
+        finally:
+            built.remove()

@@ -1,0 +1,83 @@
+"""terramend:checkaccuracy, how good a fill would be on this very scene."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Dict, List
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingUtils,
+)
+
+from ..request_builder import Built, build
+from ..tr import tr
+from .base import TerramendAlgorithm
+
+
+class CheckAccuracy(TerramendAlgorithm):
+    """Hide cloud-shaped parts of the valid pixels, fill them, and compare."""
+
+    ID = "checkaccuracy"
+    ICON = "accuracy"
+    HELP_PAGE = "accuracy.md"
+
+    def displayName(self) -> str:
+        """As the toolbox shows it."""
+        return tr("Check accuracy here")
+
+    def shortDescription(self) -> str:
+        """One line."""
+        return tr("Hides cloud-shaped parts of this scene, fills them and compares with the truth.")
+
+    def shortHelpString(self) -> str:
+        """The text beside the parameters."""
+        return tr(
+            "How good would a fill of this scene be? Parts of its valid pixels are hidden under real cloud "
+            "shapes, filled with the same method and inputs, and compared with what was hidden.\n\n"
+            "Reported for every band: bias and root mean square error in reflectance, and how often the "
+            "truth lies inside the interval that the uncertainty promises; and the error of NDVI where the "
+            "bands for it are there. The raster itself is not changed."
+        )
+
+    def tags(self) -> List[str]:
+        """Words that find it in the toolbox."""
+        return ["accuracy", "validation", "rmse", "bias", "uncertainty", "cloud", "gap"]
+
+    def initAlgorithm(self, configuration: Dict[str, Any]) -> None:
+        """Inputs and method as of a fill; a report instead of rasters."""
+        self.add_target()
+        self.add_gaps()
+        self.add_guides()
+        self.add_method()
+        self.addParameter(
+            QgsProcessingParameterFileDestination("OUTPUT", tr("Report"), tr("HTML files (*.html)"))
+        )
+        self.addOutput(QgsProcessingOutputNumber("RMSE", tr("Root mean square error (reflectance)")))
+        self.addOutput(QgsProcessingOutputNumber("BIAS", tr("Bias (reflectance)")))
+        self.addOutput(QgsProcessingOutputNumber("COVERAGE", tr("Share of truth inside the 90 % interval")))
+        self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("All numbers, as JSON")))
+
+    def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
+        """The request of the fill that is checked; its own output is never written."""
+        self._report = self.parameterAsFileOutput(parameters, "OUTPUT", context)
+        output = QgsProcessingUtils.generateTempFilename("accuracy.tif")
+        return build(replace(self.choices(parameters, context), output=output), overwrite=True)
+
+    def processAlgorithm(
+        self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> Dict[str, Any]:
+        """Let the backend hide, fill and compare."""
+        result = self.ask("accuracy", feedback, html=self._report)
+        return {
+            "OUTPUT": self._report,
+            "RMSE": result["rmse"],
+            "BIAS": result["bias"],
+            "COVERAGE": result["coverage"],
+            "RESULT_JSON": json.dumps(result, sort_keys=True),
+        }

@@ -1,0 +1,171 @@
+"""terramend:fillgaps, the main job in the toolbox, in models, in batches and on the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterVectorLayer,
+    QgsRasterLayer,
+)
+
+from ...backend.request import UNFILLED
+from ..request_builder import Built, build
+from ..results import Styler
+from ..tr import tr
+from .base import TerramendAlgorithm
+
+
+class FillGaps(TerramendAlgorithm):
+    """Fill the gaps of a raster; its outputs are the raster, its uncertainty and its provenance."""
+
+    ID = "fillgaps"
+    HELP_PAGE = "fill.md"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stylers: List[Styler] = []  # kept alive until QGIS has loaded the layers
+
+    def displayName(self) -> str:
+        """As the toolbox shows it."""
+        return tr("Fill gaps")
+
+    def shortDescription(self) -> str:
+        """One line."""
+        return tr("Gives back pixels lost to clouds, shadows and sensor gaps, and says how sure it is.")
+
+    def shortHelpString(self) -> str:
+        """The text beside the parameters."""
+        return tr(
+            "Fills the gaps of a satellite raster, guided by other dates of the same place, by an elevation "
+            "model and by Sentinel-1 radar.\n\n"
+            "Every pixel that was valid stays bit-identical; grid, data type, bands, nodata and metadata are "
+            "those of the raster. Beside the filled raster come, if you want them, the standard deviation of "
+            "every filled value and its provenance: what it rests on, and how old the main other date is.\n\n"
+            "A filled pixel is an estimate, and no evidence that nothing changed."
+        )
+
+    def tags(self) -> List[str]:
+        """Words that find it in the toolbox."""
+        return [
+            "cloud",
+            "shadow",
+            "gap",
+            "fill",
+            "inpaint",
+            "nodata",
+            "slc-off",
+            "sentinel",
+            "landsat",
+            "mask",
+        ]
+
+    def initAlgorithm(self, configuration: Dict[str, Any]) -> None:
+        """All parameters; the rare ones are advanced."""
+        self.add_target()
+        self.add_gaps()
+        self.add_guides()
+        self.add_method()
+        self.add(
+            QgsProcessingParameterExtent("EXTENT", tr("Fill only inside this extent"), optional=True),
+            tr("Gaps outside stay as they are."),
+            advanced=True,
+        )
+        polygons = [QgsProcessing.SourceType.TypeVectorPolygon]
+        self.add(
+            QgsProcessingParameterVectorLayer(
+                "AREA", tr("Fill only inside these polygons"), polygons, optional=True
+            ),
+            tr("Gaps outside stay as they are."),
+            advanced=True,
+        )
+        self.add_choice(
+            "UNFILLED",
+            tr("What could not be filled"),
+            UNFILLED,
+            tr("Keeps its value, or becomes nodata."),
+            advanced=True,
+        )
+        self.add_text(
+            "CREATION_OPTIONS", tr("GeoTIFF options"), tr("KEY=VALUE, separated by |; COG=YES for a COG.")
+        )
+        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Filled raster")))
+        for name, label in (("STD", tr("Uncertainty")), ("PROVENANCE", tr("Provenance"))):
+            self.addParameter(
+                QgsProcessingParameterRasterDestination(name, label, optional=True, createByDefault=False)
+            )
+        self.addOutput(QgsProcessingOutputNumber("GAP_PERCENT", tr("Gaps (% of the footprint)")))
+        self.addOutput(QgsProcessingOutputNumber("UNFILLED_SAMPLES", tr("Samples that could not be filled")))
+        self.addOutput(QgsProcessingOutputNumber("EXPECTED_ERROR", tr("Expected error (reflectance)")))
+        self.addOutput(QgsProcessingOutputString("MODEL_USED", tr("Method that was used")))
+        self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("All that the run says, as JSON")))
+
+    def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
+        """The request, with the paths of the outputs that were asked for."""
+        from dataclasses import replace
+
+        paths = {
+            name: self.parameterAsOutputLayer(parameters, name, context) or None
+            for name in ("OUTPUT", "STD", "PROVENANCE")
+        }
+        choices = replace(
+            self.choices(parameters, context),
+            output=paths["OUTPUT"] or "",
+            std=paths["STD"],
+            provenance=paths["PROVENANCE"],
+        )
+        target = choices.target[0] if choices.target else None
+        self._style_of = target if isinstance(target, QgsRasterLayer) else None
+        return build(choices, overwrite=True)
+
+    def processAlgorithm(
+        self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> Dict[str, Any]:
+        """Let the backend fill."""
+        result = self.ask("fill", feedback)
+        feedback.pushInfo(result["model_reason"])
+        feedback.pushInfo(
+            tr(
+                "{share:.2f} % of the samples were gaps; {unfilled} could not be filled. Device: {device}."
+            ).format(
+                share=100 * result["gap_fraction"],
+                unfilled=result["unfilled_samples"],
+                device=result["device"],
+            )
+        )
+        self._result = result
+        return {
+            "OUTPUT": result["outputs"][0],
+            "STD": result.get("std"),
+            "PROVENANCE": result.get("provenance"),
+            "GAP_PERCENT": 100 * result["gap_fraction"],
+            "UNFILLED_SAMPLES": result["unfilled_samples"],
+            "EXPECTED_ERROR": result["expected_error"],
+            "MODEL_USED": result["model"],
+            "RESULT_JSON": json.dumps(result, sort_keys=True),
+        }
+
+    def postProcessAlgorithm(
+        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> Dict[str, Any]:
+        """Give the layers that QGIS will load the styles that the dock's results have."""
+        result = self._result
+        styled = (
+            (result["outputs"][0], "filled"),
+            (result.get("std"), "std"),
+            (result.get("provenance"), "provenance"),
+        )
+        for path, role in styled:
+            if path and context.willLoadLayerOnCompletion(path):
+                styler = Styler(role, self._style_of)
+                self._stylers.append(styler)
+                context.layerToLoadOnCompletionDetails(path).setPostProcessor(styler)
+        return {}

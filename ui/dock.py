@@ -1,0 +1,347 @@
+"""The dock: choices above, what would be filled and the buttons below, and the way between."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from qgis.core import Qgis, QgsMapLayer, QgsProcessingUtils, QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QMenu,
+    QMessageBox,
+    QPlainTextEdit,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..backend.errors import TerramendError
+from . import history, inspection, project_state
+from .choices import ChoiceError, Choices, to_parameters
+from .client import ClientError, client
+from .request_builder import Built, build
+from .results import add_results, show_gap_mask
+from .runner import Run
+from .sources import SourceError
+from .swipe import SwipeTool
+from .tr import tr
+from .widgets.form import ChoicesForm
+from .widgets.run_bar import RunBar
+
+REFUSALS = (ChoiceError, SourceError, TerramendError)
+PAUSE = 600
+"""Milliseconds without a change before the backend is asked what would be filled."""
+PREVIEW_SIDE = 768
+"""Most pixels of a preview's side."""
+
+
+class TerramendDock(QDockWidget):
+    """What the analyst works with.
+
+    Args:
+        iface: of QGIS; gives the canvas, the message bar and the active layer.
+    """
+
+    def __init__(self, iface: Any) -> None:
+        super().__init__(tr("Terramend"))
+        self.setObjectName("TerramendDock")
+        self._iface = iface
+        self.form = ChoicesForm(iface.mapCanvas())
+        self.bar = RunBar()
+        self.log = QPlainTextEdit()
+        self.log.setReadOnly(True)
+        self.log.setMaximumBlockCount(500)
+        self.log.setFixedHeight(110)
+        self.log.hide()
+        self.swipe = SwipeTool(iface.mapCanvas())
+        self.run: Optional[Run] = None
+        self.result: Optional[Dict[str, Any]] = None
+        self._inspect: Optional[Run] = None
+        self._preview: List[str] = []  # layer ids
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(PAUSE)
+        self._timer.timeout.connect(self.inspect)
+        self._lay_out()
+        self._connect()
+        self._restore()
+        self._ask_backend()
+
+    # --- layout and wiring ---
+
+    def _lay_out(self) -> None:
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(self.form)
+        more = QToolButton()
+        more.setText(tr("More"))
+        more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(more)
+        menu.addAction(tr("Load settings from the active layer"), self.load_from_active_layer)
+        show_log = menu.addAction(tr("Show log"))
+        show_log.setCheckable(True)
+        show_log.toggled.connect(self.log.setVisible)
+        menu.addAction(tr("Start over"), lambda: self.form.show_choices(Choices()))
+        more.setMenu(menu)
+        self.bar.add_button(more)
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(6, 4, 6, 6)
+        column.addWidget(scroll, 1)
+        column.addWidget(self.log)
+        column.addWidget(self.bar)
+        content.setMinimumWidth(380)
+        content.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setWidget(content)
+
+    def _connect(self) -> None:
+        self.form.changed.connect(self._changed)
+        self.form.gaps.show_asked.connect(self.show_gaps)
+        self.bar.preview_asked.connect(self.preview)
+        self.bar.fill_asked.connect(self.fill)
+        self.bar.cancel_asked.connect(self.cancel)
+        self.bar.batch_asked.connect(self.open_batch)
+        self.bar.compare_asked.connect(self.compare)
+        self.swipe.ended.connect(lambda: self.bar.compare.setChecked(False))
+        client().status_changed.connect(self.bar.device.setText)
+        QgsProject.instance().readProject.connect(self._restore)
+
+    def close_down(self) -> None:
+        """Leave nothing behind: called when the plugin is unloaded."""
+        self.cancel()
+        self._timer.stop()
+        self._iface.mapCanvas().unsetMapTool(self.swipe)
+
+    def _ask_backend(self) -> None:
+        """Device line and methods, as the backend tells them."""
+        self.bar.device.setText(client().status)
+        client().call("models", {}, on_result=lambda found: self.form.method.show_methods(found["models"]))
+
+    # --- choices ---
+
+    def _changed(self) -> None:
+        if self.run is None:
+            self.bar.estimate.setText("")
+        self._timer.start()
+
+    def _restore(self, *_: Any) -> None:
+        choices = project_state.load(QgsProject.instance())
+        if choices is not None:
+            self.form.show_choices(choices)
+
+    def load_from_active_layer(self) -> None:
+        """Take over the settings that made the active layer."""
+        layer = self._iface.activeLayer()
+        if not isinstance(layer, QgsRasterLayer):
+            self.warn(tr("Choose a raster that Terramend filled in the layer list first."))
+            return
+        try:
+            choices, gone = project_state.from_layer(layer, QgsProject.instance())
+        except SourceError as error:
+            self.warn(str(error))
+            return
+        self.form.show_choices(choices)
+        self.say(tr("Settings of {name} are loaded.").format(name=layer.name()), Qgis.MessageLevel.Success)
+        if gone:
+            files = ", ".join(gone)
+            self.warn(tr("Files that are gone were left out: {files}").format(files=files))
+
+    # --- what would be filled ---
+
+    def inspect(self) -> None:
+        """Ask the backend what would be filled; the newest question counts."""
+        choices = self.form.choices()
+        project_state.save(choices, QgsProject.instance())
+        if self._inspect is not None:
+            self._inspect.cancel()
+            self._inspect = None
+        if not choices.target or self.run is not None:
+            self.form.target.show_facts("")
+            return
+        try:
+            built = build(choices)
+        except REFUSALS as error:
+            self.bar.estimate.setText(str(error))
+            return
+        if built.conversions:
+            built.remove()
+            self.bar.estimate.setText(
+                tr("QGIS must convert a layer first; what would be filled is known when you press Fill.")
+            )
+            return
+        self.bar.estimate.setText(tr("Looking at what would be filled…"))
+
+        def show(found: Mapping[str, Any]) -> None:
+            if self._inspect is run:
+                self._show_inspection(found)
+
+        def fail(error: Exception) -> None:
+            if self._inspect is run and not (isinstance(error, ClientError) and error.cancelled):
+                self.bar.estimate.setText(str(error))
+                self.form.target.show_facts("")
+
+        run = self._inspect = Run("inspect", built, on_result=show, on_error=fail)
+
+    def _show_inspection(self, found: Mapping[str, Any]) -> None:
+        self.bar.estimate.setText(inspection.estimate(found))
+        self.form.target.show_facts(inspection.facts(found))
+        self.form.gaps.show_found(inspection.masks(found))
+        self.form.references.show_found(found.get("references", []))
+        self.form.method.show_reason(inspection.reason(found))
+        for notice in inspection.notices(found):
+            self.note(notice)
+
+    def show_gaps(self) -> None:
+        """Show the gaps as a red layer."""
+        path = QgsProcessingUtils.generateTempFilename("gaps.tif")
+        choices = replace(self.form.choices(), output=path, std=None, provenance=None)
+
+        def done(result: Mapping[str, Any]) -> None:
+            self._replace_preview([show_gap_mask(path, self._title(), QgsProject.instance())])
+            self.say(inspection.mask_made(result), Qgis.MessageLevel.Success)
+
+        self._start("mask", choices, done)
+
+    # --- runs ---
+
+    def fill(self) -> None:
+        """Fill, and load the results."""
+        choices = self.form.choices()
+        if Path(choices.output).exists() and not self._may_replace(choices.output):
+            return
+        target = self.form.target.layer()
+
+        def done(result: Dict[str, Any]) -> None:
+            self.result = result
+            title = tr("{name}, filled").format(name=self._title())
+            layers = add_results(result, target, title, QgsProject.instance())
+            self._forget_preview()
+            history.remember(to_parameters(choices))
+            if target is not None:
+                self.swipe.compare(target, layers[0])
+            self.bar.estimate.setText(inspection.outcome(result))
+            self.say(inspection.outcome(result), Qgis.MessageLevel.Success)
+            for notice in inspection.notices(result):
+                self.note(notice)
+
+        self._start("fill", choices, done)
+
+    def preview(self) -> None:
+        """Fill what the map shows into a temporary layer."""
+        path = QgsProcessingUtils.generateTempFilename("preview.tif")
+        visible = self.form.output.visible_extent()
+        choices = replace(self.form.choices(), output=path, std=None, provenance=None, extent=visible)
+        target = self.form.target.layer()
+
+        def done(result: Dict[str, Any]) -> None:
+            title = tr("{name}, preview (not saved)").format(name=self._title())
+            layers = add_results(result, target, title, QgsProject.instance())
+            self._replace_preview(layers)
+            text = tr("Preview: {outcome}").format(outcome=inspection.outcome(result))
+            self.say(text, Qgis.MessageLevel.Success)
+
+        self._start("preview", choices, done, max_side=PREVIEW_SIDE)
+
+    def cancel(self) -> None:
+        """Stop the run; nothing of it stays."""
+        if self.run is not None:
+            self.bar.stage.setText(tr("Cancelling…"))
+            self.run.cancel()
+
+    def compare(self, on: bool) -> None:
+        """Switch the swipe tool on or off."""
+        canvas = self._iface.mapCanvas()
+        if on:
+            canvas.setMapTool(self.swipe)
+        elif canvas.mapTool() is self.swipe:
+            canvas.unsetMapTool(self.swipe)
+
+    def open_batch(self) -> None:
+        """Open Processing's batch dialog with these choices."""
+        dialog = history.batch_dialog(to_parameters(self.form.choices()), self._iface.mainWindow())
+        dialog.show()
+
+    def _start(self, method: str, choices: Choices, done: Any, **more: Any) -> None:
+        if self.run is not None:
+            return
+        if not choices.target:
+            self.warn(tr("Choose the raster to fill first."))
+            return
+        try:
+            built: Built = build(choices, overwrite=True)
+        except REFUSALS as error:
+            self.warn(str(error))
+            return
+        self.note(tr("{method} started").format(method=method))
+
+        def finish(result: Dict[str, Any]) -> None:
+            self._end()
+            done(result)
+
+        def fail(error: Exception) -> None:
+            self._end()
+            cancelled = isinstance(error, ClientError) and error.cancelled
+            self.say(str(error), Qgis.MessageLevel.Info if cancelled else Qgis.MessageLevel.Critical)
+            if isinstance(error, ClientError) and error.log:
+                self.note(error.log)
+
+        self.bar.set_running(True)
+        self.run = Run(
+            method,
+            built,
+            on_result=finish,
+            on_error=fail,
+            on_progress=self.bar.show_progress,
+            on_log=self.note,
+            more=more,
+        )
+
+    def _end(self) -> None:
+        self.run = None
+        self.bar.set_running(False)
+
+    # --- words and layers ---
+
+    def say(self, text: str, level: Qgis.MessageLevel) -> None:
+        """Tell the user in the message bar, and in the log."""
+        self.note(text)
+        critical = level == Qgis.MessageLevel.Critical
+        self._iface.messageBar().pushMessage("Terramend", text, level, 0 if critical else 8)
+
+    def warn(self, text: str) -> None:
+        """Tell the user that something of theirs must be mended."""
+        self.say(text, Qgis.MessageLevel.Warning)
+
+    def note(self, text: str) -> None:
+        """Add a line to the log."""
+        self.log.appendPlainText(f"{datetime.datetime.now():%H:%M:%S}  {text}")
+
+    def _title(self) -> str:
+        return self.form.target.title()
+
+    def _may_replace(self, path: str) -> bool:
+        question = tr("{path} exists. Replace it?").format(path=path)
+        return QMessageBox.question(self, "Terramend", question) == QMessageBox.StandardButton.Yes
+
+    def _replace_preview(self, layers: List[QgsMapLayer]) -> None:
+        self._forget_preview()
+        self._preview = [layer.id() for layer in layers]
+
+    def _forget_preview(self) -> None:
+        """Take the layers of the last preview away, and the group that held them."""
+        project = QgsProject.instance()
+        for name in self._preview:
+            node = project.layerTreeRoot().findLayer(name)
+            group = None if node is None else node.parent()
+            project.removeMapLayers([name] if name in project.mapLayers() else [])
+            if group is not None and group.parent() is not None and not group.children():
+                group.parent().removeChildNode(group)
+        self._preview = []

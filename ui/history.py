@@ -1,0 +1,57 @@
+"""Runs of the dock in Processing: its history, and its batch dialog."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingContext
+from qgis.gui import QgsGui
+from qgis.PyQt.QtWidgets import QDialog, QWidget
+
+ALGORITHM = "terramend:fillgaps"
+
+
+def remember(parameters: Mapping[str, Any]) -> None:
+    """Enter a run into Processing's history, from where it can be repeated.
+
+    Args:
+        parameters: of `terramend:fillgaps`.
+    """
+    algorithm = _algorithm()
+    given = {name: value for name, value in parameters.items() if value not in (None, "", [])}
+    command = algorithm.asPythonCommand(given, QgsProcessingContext())
+    if hasattr(QgsGui, "historyProviderRegistry"):  # QGIS 3.24 and later
+        details: Dict[str, Any] = {
+            "python_command": command,
+            "algorithm_id": algorithm.id(),
+            "parameters": algorithm.asMap(given, QgsProcessingContext()),
+        }
+        QgsGui.historyProviderRegistry().addEntry("processing", details)
+        return
+    from processing.core.ProcessingLog import ProcessingLog
+
+    ProcessingLog.addToLog(command)
+
+
+def batch_dialog(parameters: Mapping[str, Any], parent: QWidget) -> QDialog:
+    """Processing's batch dialog with one row, filled with these parameters."""
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+
+    algorithm = _algorithm().create()
+    dialog = BatchAlgorithmDialog(algorithm, parent)
+    panel = dialog.mainWidget()
+    context = QgsProcessingContext()
+    for definition in algorithm.parameterDefinitions():
+        value = parameters.get(definition.name())
+        if value in (None, ""):
+            continue
+        column = panel.parameter_to_column[definition.name()]
+        if definition.isDestination():
+            panel.tblParameters.cellWidget(1, column).setValue(str(value))
+        else:
+            panel.wrappers[0][column].setParameterValue(value, context)
+    return dialog
+
+
+def _algorithm() -> QgsProcessingAlgorithm:
+    return QgsApplication.processingRegistry().algorithmById(ALGORITHM)

@@ -1,0 +1,93 @@
+"""What the backend found out, in the dock's words."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping
+
+from .messages import duration, notice_sentence
+from .tr import tr
+
+
+def estimate(found: Mapping[str, Any]) -> str:
+    """The line above the buttons: how much would be filled, and how well.
+
+    Args:
+        found: result of the backend's `inspect`.
+    """
+    fraction = found["gap_fraction"]
+    if not fraction:
+        return tr("No gaps were found: nothing would be filled.")
+    text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(fraction))
+    error = found.get("expected_error")
+    if error is not None:
+        text += tr(", expected error ± {error:.3f} reflectance").format(error=error)
+    return text + "."
+
+
+def facts(found: Mapping[str, Any]) -> str:
+    """The line under the target: what it is."""
+    grid = found.get("grid", {})
+    parts = [
+        found.get("product"),
+        found.get("date"),
+        tr("{width} × {height} pixels").format(width=grid.get("width"), height=grid.get("height"))
+        if grid
+        else None,
+        tr("{count} bands").format(count=len(found["bands"])) if found.get("bands") else None,
+        found.get("radiometry"),
+    ]
+    return " · ".join(str(part) for part in parts if part)
+
+
+def masks(found: Mapping[str, Any]) -> str:
+    """The line under the masks: what was recognised."""
+    names = [f"{_file(mask['path'])} ({mask['kind']})" for mask in found.get("masks", ())]
+    return tr("Found: {masks}").format(masks=", ".join(names)) if names else ""
+
+
+def reason(found: Mapping[str, Any]) -> str:
+    """Why `auto` would choose its method."""
+    return str(found.get("model_reason") or "")
+
+
+def notices(found: Mapping[str, Any]) -> List[str]:
+    """The notices as sentences."""
+    return [notice_sentence(notice) for notice in found.get("notices", ())]
+
+
+def outcome(result: Mapping[str, Any]) -> str:
+    """What a fill did, in one line.
+
+    Args:
+        result: `backend.request.FillResult` as JSON.
+    """
+    if not result["gap_samples"]:
+        return tr("There was nothing to fill.")
+    text = tr("Filled {share} of the scene in {time} with {model}").format(
+        share=percent(result["gap_fraction"]),
+        time=duration(sum(result["seconds"].values())),
+        model=result["model"],
+    )
+    if result.get("expected_error") is not None:
+        text += tr(", expected error ± {error:.3f} reflectance").format(error=result["expected_error"])
+    if result["unfilled_samples"]:
+        share = result["unfilled_samples"] / result["gap_samples"]
+        text += tr("; {share} of the gaps could not be filled").format(share=percent(share))
+    return text + "."
+
+
+def mask_made(result: Mapping[str, Any]) -> str:
+    """What a gap mask holds."""
+    return tr("{share} of the scene would be filled.").format(share=percent(result["gap_fraction"]))
+
+
+def percent(fraction: float) -> str:
+    """A share as people say it."""
+    value = 100 * fraction
+    if value == 0:
+        return "0 %"
+    return tr("less than 0.1 %") if value < 0.1 else f"{value:.1f} %"
+
+
+def _file(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]

@@ -1,0 +1,76 @@
+"""Choices that outlive the dock: in the project, and in the tags of an output."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Optional, Tuple
+
+from osgeo import gdal
+from qgis.core import QgsMapLayer, QgsProject
+
+from ..backend.errors import TerramendError
+from ..backend.request import from_json
+from .choices import ChoiceError, Choices, from_parameters, from_request, to_parameters
+from .sources import SourceError
+from .tr import tr
+
+TAG = "TERRAMEND_REQUEST"
+SCOPE, KEY = "terramend", "/choices"
+
+
+def save(choices: Choices, project: QgsProject) -> None:
+    """Remember choices in the project; it counts as changed only where they differ."""
+    text = json.dumps(to_parameters(choices), sort_keys=True)
+    if text != project.readEntry(SCOPE, KEY)[0]:
+        project.writeEntry(SCOPE, KEY, text)
+
+
+def load(project: QgsProject) -> Optional[Choices]:
+    """The choices that the project remembers, None where it has none that can be read."""
+    text, known = project.readEntry(SCOPE, KEY)
+    if not known or not text:
+        return None
+    try:
+        return from_parameters(json.loads(text), project)
+    except (ValueError, ChoiceError, TypeError):  # written by another version
+        return None
+
+
+def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[str, ...]]:
+    """The choices that made a layer, and the files among them that are gone.
+
+    Raises:
+        SourceError: the layer is no output of Terramend, or of another version.
+    """
+    dataset = gdal.OpenEx(layer.source(), gdal.OF_RASTER)
+    text = dataset.GetMetadataItem(TAG) if dataset is not None else None
+    if not text:
+        raise SourceError(tr("The layer {name} was not filled by Terramend.").format(name=layer.name()))
+    try:
+        request = from_json(json.loads(text))
+    except (ValueError, TerramendError) as error:
+        raise SourceError(
+            tr("The settings of {name} cannot be read: {why}").format(name=layer.name(), why=error)
+        ) from None
+    choices = from_request(request, project)
+    gone = []
+
+    def there(item: object) -> bool:
+        if not isinstance(item, str) or item.startswith("/vsi") or ":" in item[2:] or Path(item).exists():
+            return True
+        gone.append(item)
+        return False
+
+    kept = replace(
+        choices,
+        target=tuple(item for item in choices.target if there(item)),
+        gaps=tuple(mask for mask in choices.gaps if there(mask.source)),
+        references=tuple(reference for reference in choices.references if there(reference.source)),
+        dem=choices.dem if there(choices.dem) else None,
+        sar=choices.sar if there(choices.sar) else None,
+        extent=choices.extent if there(choices.extent) else None,
+        output="",
+    )
+    return kept, tuple(gone)

@@ -1,0 +1,57 @@
+"""Terramend in Processing."""
+
+from __future__ import annotations
+
+from typing import List
+
+from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from ..backend.version import VERSION
+from .icon import icon, icon_path
+from .tr import tr
+
+
+class TerramendProvider(QgsProcessingProvider):
+    """Gives Processing the algorithms of `ui.algorithms`."""
+
+    def id(self) -> str:
+        """First part of the algorithms' ids."""
+        return "terramend"
+
+    def name(self) -> str:
+        """As the toolbox shows it; a name, not translated."""
+        return "Terramend"
+
+    def longName(self) -> str:
+        """With what it is for."""
+        return tr("Terramend: satellite pixels given back")
+
+    def versionInfo(self) -> str:
+        """Version of the plugin."""
+        return VERSION
+
+    def icon(self) -> QIcon:
+        """The plugin's icon."""
+        return icon("terramend")
+
+    def svgIconPath(self) -> str:
+        """The same, as a path."""
+        return icon_path("terramend")
+
+    def supportedOutputRasterLayerExtensions(self) -> List[str]:
+        """Only GeoTIFF is written."""
+        return ["tif"]
+
+    def supportsNonFileBasedOutput(self) -> bool:
+        """Outputs are files."""
+        return False
+
+    def loadAlgorithms(self) -> None:
+        """Called by Processing whenever the provider is refreshed."""
+        from .algorithms.check_accuracy import CheckAccuracy
+        from .algorithms.fill_gaps import FillGaps
+        from .algorithms.make_gap_mask import MakeGapMask
+
+        for algorithm in (FillGaps, MakeGapMask, CheckAccuracy):
+            self.addAlgorithm(algorithm())

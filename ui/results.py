@@ -1,0 +1,231 @@
+"""Results as layers: a group beside the target, styles that compare and legends that name."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional, Tuple
+
+from qgis.core import (
+    QgsColorRampShader,
+    QgsContrastEnhancement,
+    QgsLayerTreeGroup,
+    QgsMapLayer,
+    QgsPalettedRasterRenderer,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsProject,
+    QgsRasterBandStats,
+    QgsRasterLayer,
+    QgsRasterMinMaxOrigin,
+    QgsRasterShader,
+    QgsRasterTransparency,
+    QgsRectangle,
+    QgsSingleBandPseudoColorRenderer,
+)
+from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtXml import QDomDocument
+
+from .tr import tr
+
+BEFORE = "terramend/before"
+"""Custom property of a filled layer: the id of the layer that it was made from."""
+
+SAMPLE = 250_000
+"""Pixels from which stretches are estimated."""
+
+UNCERTAINTY_RAMP = (
+    (0.0, "#2c7bb6"),
+    (0.33, "#abd9e9"),
+    (0.55, "#ffffbf"),
+    (0.78, "#fdae61"),
+    (1.0, "#d7191c"),
+)
+
+
+def provenance_legend() -> Tuple[Tuple[int, str, str], ...]:
+    """Code (as `models.base.Source`), name and colour of every source of a pixel."""
+    return (
+        (0, tr("valid, unchanged"), "#00000000"),
+        (1, tr("other dates"), "#1b9e77"),
+        (2, tr("surroundings"), "#e6ab02"),
+        (3, tr("generated"), "#e7298a"),
+        (4, tr("terrain or radar"), "#7570b3"),
+        (5, tr("altered (thin cloud)"), "#66a61e"),
+        (254, tr("could not be filled"), "#d95f02"),
+        (255, tr("outside the footprint"), "#00000000"),
+    )
+
+
+def add_results(
+    result: Mapping[str, Any], target: Optional[QgsMapLayer], title: str, project: QgsProject
+) -> List[QgsRasterLayer]:
+    """Load a fill's outputs as a group right above the target.
+
+    Args:
+        result: `backend.request.FillResult` as JSON.
+        target: the layer that was filled, if it is one. title: of the group.
+
+    Returns:
+        The layers, the filled raster first.
+    """
+    layers = []
+    for path in result["outputs"]:
+        label = (
+            tr("filled") if path == result["outputs"][0] else tr("filled, {file}").format(file=_stem(path))
+        )
+        layers.append(QgsRasterLayer(path, label))
+        style_filled(layers[-1], target, share=True)
+        if target is not None:
+            layers[-1].setCustomProperty(BEFORE, target.id())
+    extra = (
+        (result.get("std"), tr("uncertainty"), style_std),
+        (result.get("provenance"), tr("provenance"), style_provenance),
+    )
+    for path, label, style in extra:
+        if path:
+            layers.append(QgsRasterLayer(path, label))
+            style(layers[-1])
+    group = _insert_group(title, target, project)
+    for layer in layers:
+        project.addMapLayer(layer, False)
+        node = group.addLayer(layer)
+        node.setItemVisibilityChecked(layer is layers[0])
+        node.setExpanded(layer.name() != tr("filled"))
+    return layers
+
+
+def show_gap_mask(path: str, title: str, project: QgsProject) -> QgsRasterLayer:
+    """Load a gap mask on top of all, gaps in red."""
+    layer = QgsRasterLayer(path, tr("{name}, gaps (not saved)").format(name=title))
+    gap = QgsPalettedRasterRenderer.Class(1, QColor(220, 30, 30, 170), tr("would be filled"))
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, [gap]))
+    project.addMapLayer(layer, False)
+    project.layerTreeRoot().insertLayer(0, layer)
+    return layer
+
+
+def style_filled(layer: QgsRasterLayer, like: Optional[QgsMapLayer], share: bool = False) -> None:
+    """Copy the style of the layer that was filled, with one stretch for both.
+
+    An automatic stretch of a clouded scene is made for clouds. So where the target's is
+    automatic, the stretch is taken from the filled scene, and with `share` set on both;
+    one that the analyst set by hand is copied as it is.
+    """
+    if not isinstance(like, QgsRasterLayer) or like.bandCount() != layer.bandCount():
+        return
+    document = QDomDocument("qgis")
+    like.exportNamedStyle(document)
+    layer.importNamedStyle(document)
+    renderer = layer.renderer()
+    if renderer is None:
+        return
+    automatic = renderer.minMaxOrigin().limits() != QgsRasterMinMaxOrigin.Limits.None_
+    if automatic and renderer.type() in ("multibandcolor", "singlebandgray"):
+        layer.setContrastEnhancement(
+            QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
+            QgsRasterMinMaxOrigin.Limits.CumulativeCut,
+            QgsRectangle(),
+            SAMPLE,
+        )
+    fixed = QgsRasterMinMaxOrigin()
+    fixed.setLimits(QgsRasterMinMaxOrigin.Limits.None_)
+    layer.renderer().setMinMaxOrigin(fixed)
+    if automatic and share:
+        like.setRenderer(layer.renderer().clone())
+        like.triggerRepaint()
+
+
+def style_std(layer: QgsRasterLayer) -> None:
+    """A ramp from sure to unsure; valid pixels, whose uncertainty is 0, are clear."""
+    provider = layer.dataProvider()
+    wanted = QgsRasterBandStats.Stats.Max | QgsRasterBandStats.Stats.Mean | QgsRasterBandStats.Stats.StdDev
+    stats = provider.bandStatistics(1, wanted, QgsRectangle(), SAMPLE)
+    top = _upper_limit(layer) or stats.maximumValue or 1.0
+    ramp = QgsColorRampShader(0.0, top)
+    ramp.setColorRampType(QgsColorRampShader.Type.Interpolated)
+    ramp.setColorRampItemList(
+        [
+            QgsColorRampShader.ColorRampItem(share * top, QColor(color), f"{share * top:.3g}")
+            for share, color in UNCERTAINTY_RAMP
+        ]
+    )
+    shader = QgsRasterShader()
+    shader.setRasterShaderFunction(ramp)
+    renderer = QgsSingleBandPseudoColorRenderer(provider, 1, shader)
+    renderer.setClassificationMin(0.0)
+    renderer.setClassificationMax(top)
+    zero = QgsRasterTransparency.TransparentSingleValuePixel()
+    zero.min, zero.max, zero.percentTransparent = 0.0, 0.0, 100.0
+    transparency = QgsRasterTransparency()
+    transparency.setTransparentSingleValuePixelList([zero])
+    renderer.setRasterTransparency(transparency)
+    layer.setRenderer(renderer)
+
+
+def style_provenance(layer: QgsRasterLayer) -> None:
+    """A colour and a name for every source."""
+    classes = [
+        QgsPalettedRasterRenderer.Class(code, QColor(color), name)
+        for code, name, color in provenance_legend()
+    ]
+    layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
+
+
+class Styler(QgsProcessingLayerPostProcessorInterface):
+    """Styles a layer when Processing has loaded it.
+
+    Args:
+        role: `filled`, `std` or `provenance`. like: the layer that was filled.
+    """
+
+    def __init__(self, role: str, like: Optional[QgsRasterLayer]) -> None:
+        super().__init__()
+        self._role = role
+        self._like = like.id() if like is not None else ""
+
+    def postProcessLayer(
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        """Called by Processing in the GUI thread."""
+        if self._role == "std":
+            style_std(layer)
+        elif self._role == "provenance":
+            style_provenance(layer)
+        else:
+            like = context.project().mapLayer(self._like) if context.project() else None
+            style_filled(layer, like)
+            if like is not None:
+                layer.setCustomProperty(BEFORE, self._like)
+        layer.triggerRepaint()
+
+
+def _insert_group(title: str, target: Optional[QgsMapLayer], project: QgsProject) -> QgsLayerTreeGroup:
+    """A new group right above the target, or on top."""
+    root = project.layerTreeRoot()
+    node = None if target is None else root.findLayer(target.id())
+    if node is None:
+        return root.insertGroup(0, title)
+    parent = node.parent()
+    return parent.insertGroup(parent.children().index(node), title)
+
+
+def _upper_limit(layer: QgsRasterLayer) -> float:
+    """The 98th percentile of what is above 0, as the histogram of a sample tells."""
+    stats = layer.dataProvider().bandStatistics(1, QgsRasterBandStats.Stats.Max, QgsRectangle(), SAMPLE)
+    top = stats.maximumValue
+    if not top > 0:
+        return 0.0
+    bins = 400
+    histogram = layer.dataProvider().histogram(1, bins, 0.0, top, QgsRectangle(), SAMPLE)
+    counts = list(histogram.histogramVector)
+    counts[0] = 0  # valid pixels
+    total, seen = sum(counts), 0
+    for i, count in enumerate(counts):
+        seen += count
+        if seen >= 0.98 * total > 0:
+            return float(top * (i + 1) / bins)
+    return float(top)
+
+
+def _stem(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]

@@ -1,0 +1,96 @@
+"""One run at a time for the dock: convert what must be, call the backend, tidy up."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Mapping, Optional
+
+from qgis.core import QgsApplication, QgsTask
+
+from .client import Call, ClientError, client
+from .request_builder import Built
+from .tr import tr
+
+
+class ConversionTask(QgsTask):
+    """Makes the copies of a request outside the GUI thread."""
+
+    def __init__(self, built: Built, done: Callable[[Optional[Exception]], None]) -> None:
+        super().__init__(tr("Converting layers for Terramend"), QgsTask.Flag.CanCancel)
+        self._built, self._done = built, done
+        self._error: Optional[Exception] = None
+
+    def run(self) -> bool:
+        """Called by QGIS in a thread of its own."""
+        try:
+            self._built.convert()
+        except Exception as error:  # told in `finished`, in the GUI thread
+            self._error = error
+        return self._error is None
+
+    def finished(self, ok: bool) -> None:
+        """Called by QGIS in the GUI thread."""
+        self._done(self._error)
+
+
+class Run:
+    """A call with a built request; its temporary files are removed when it is over.
+
+    Args:
+        method: of the backend. built: the request. more: further parameters of the call.
+        on_result, on_error: exactly one of them is called, in the GUI thread. An error is
+            an exception whose text is a sentence; `ClientError.cancelled` tells a cancel.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        built: Built,
+        *,
+        on_result: Callable[[Dict[str, Any]], None],
+        on_error: Callable[[Exception], None],
+        on_progress: Optional[Callable[[Mapping[str, Any]], None]] = None,
+        on_log: Optional[Callable[[str], None]] = None,
+        more: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        self.built = built
+        self._method, self._more = method, dict(more or {})
+        self._on_result, self._on_error = on_result, on_error
+        self._on_progress, self._on_log = on_progress, on_log
+        self._call: Optional[Call] = None
+        self._cancelled = False
+        self._task: Optional[ConversionTask] = None
+        if built.conversions:
+            self._task = ConversionTask(built, self._converted)
+            QgsApplication.taskManager().addTask(self._task)
+        else:
+            self._converted(None)
+
+    def cancel(self) -> None:
+        """Stop; `on_error` is told as soon as the backend has stopped."""
+        self._cancelled = True
+        if self._call is not None:
+            self._call.cancel()
+
+    def _converted(self, error: Optional[Exception]) -> None:
+        self._task = None
+        if error is None and self._cancelled:
+            error = ClientError("run.cancelled")
+        if error is not None:
+            self._failed(error)
+            return
+        self._call = client().call(
+            self._method,
+            {"request": self.built.request, **self._more},
+            on_progress=self._on_progress,
+            on_log=self._on_log,
+            on_result=self._finished,
+            on_error=self._failed,
+        )
+
+    def _finished(self, result: Dict[str, Any]) -> None:
+        self.built.remove()
+        self._on_result(result)
+
+    def _failed(self, error: Exception) -> None:
+        self.built.remove()
+        self._on_error(error)

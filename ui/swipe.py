@@ -1,0 +1,197 @@
+"""Before and after: drag a line over the map, before on its left, after on its right."""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from qgis.core import QgsMapLayer, QgsMapRendererParallelJob, QgsMapSettings, QgsProject, QgsRasterLayer
+from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent, QgsMapTool
+from qgis.PyQt.QtCore import QRectF, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QColor, QImage, QKeyEvent, QPainter, QPen
+from qgis.PyQt.QtWidgets import QStyleOptionGraphicsItem, QWidget
+
+from .results import BEFORE
+from .tr import tr
+
+HANDLE = 14
+"""Size in pixels of the grip on the line."""
+
+
+class SwipeItem(QgsMapCanvasItem):
+    """Draws a picture of the map with other layers, left of a line (or above it)."""
+
+    def __init__(self, canvas: QgsMapCanvas) -> None:
+        super().__init__(canvas)
+        self._canvas = canvas
+        self.image: Optional[QImage] = None
+        self.share = 0.5  # of the canvas's width (height)
+        self.upright = True
+        self.setZValue(90)
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: Optional[QStyleOptionGraphicsItem] = None,
+        widget: Optional[QWidget] = None,
+    ) -> None:
+        """Called by the canvas."""
+        if self.image is None:
+            return
+        width, height = self._canvas.width(), self._canvas.height()
+        x = round(width * self.share) if self.upright else width
+        y = height if self.upright else round(height * self.share)
+        ratio = self.image.devicePixelRatio()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.drawImage(QRectF(0, 0, x, y), self.image, QRectF(0, 0, x * ratio, y * ratio))
+        start, end = ((x, 0), (x, height)) if self.upright else ((0, y), (width, y))
+        for color, thickness in ((QColor(0, 0, 0, 160), 4), (QColor(255, 255, 255), 2)):
+            painter.setPen(QPen(color, thickness))
+            painter.drawLine(*start, *end)
+        middle = QRectF((start[0] + end[0] - HANDLE) / 2, (start[1] + end[1] - HANDLE) / 2, HANDLE, HANDLE)
+        painter.setBrush(QColor(255, 255, 255))
+        painter.setPen(QPen(QColor(0, 0, 0, 160), 1))
+        painter.drawEllipse(middle)
+        self._label(painter, tr("before"), QRectF(8, 8, max(x - 16, 0), 24), Qt.AlignmentFlag.AlignLeft)
+        right = QRectF(x + 8, 8, width - x - 16, 24) if self.upright else QRectF(8, y + 8, width - 16, 24)
+        self._label(painter, tr("after"), right, Qt.AlignmentFlag.AlignRight)
+
+    @staticmethod
+    def _label(painter: QPainter, text: str, box: QRectF, side: Qt.AlignmentFlag) -> None:
+        if box.width() < 60:
+            return
+        size = painter.fontMetrics().boundingRect(text)
+        width = size.width() + 14
+        left = box.left() if side == Qt.AlignmentFlag.AlignLeft else box.right() - width
+        plate = QRectF(left, box.top(), width, box.height())
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(0, 0, 0, 150))
+        painter.drawRoundedRect(plate, 4, 4)
+        painter.setPen(QColor(255, 255, 255))
+        painter.drawText(plate, int(Qt.AlignmentFlag.AlignCenter), text)
+
+
+class SwipeTool(QgsMapTool):
+    """The map tool. Drag the line; H and V turn it; Escape ends.
+
+    Without `compare`, the pair is that of the active layer, or of the topmost filled layer.
+    """
+
+    ended = pyqtSignal()
+
+    def __init__(self, canvas: QgsMapCanvas) -> None:
+        super().__init__(canvas)
+        self._canvas = canvas
+        self._before: Optional[str] = None
+        self._after: Optional[str] = None
+        self._item: Optional[SwipeItem] = None
+        self._job: Optional[QgsMapRendererParallelJob] = None
+        self.setCursor(Qt.CursorShape.SplitHCursor)
+
+    def compare(self, before: QgsMapLayer, after: QgsMapLayer) -> None:
+        """Set the pair of layers."""
+        self._before, self._after = before.id(), after.id()
+        if self.isActive():
+            self._render()
+
+    @property
+    def picture(self) -> Optional[QImage]:
+        """The picture of before, once it is rendered."""
+        return self._item.image if self._item is not None else None
+
+    def activate(self) -> None:
+        """Called by the canvas."""
+        super().activate()
+        if not self._pair():
+            self._find_pair()
+        self._item = SwipeItem(self._canvas)
+        self._canvas.mapCanvasRefreshed.connect(self._render)
+        self._canvas.extentsChanged.connect(self._forget_picture)
+        self._render()
+
+    def deactivate(self) -> None:
+        """Called by the canvas; leaves nothing behind."""
+        if self._item is not None:
+            self._canvas.mapCanvasRefreshed.disconnect(self._render)
+            self._canvas.extentsChanged.disconnect(self._forget_picture)
+            if self._job is not None:
+                self._job.finished.disconnect(self._rendered)
+                self._job.cancelWithoutBlocking()
+                self._job = None
+            self._canvas.scene().removeItem(self._item)
+            self._item = None
+        super().deactivate()
+        self.ended.emit()
+
+    def canvasPressEvent(self, event: QgsMapMouseEvent) -> None:
+        """Take the line."""
+        self._move(event)
+
+    def canvasMoveEvent(self, event: QgsMapMouseEvent) -> None:
+        """Drag the line."""
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._move(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Turn the line, or end."""
+        if event.key() == Qt.Key.Key_Escape:
+            self._canvas.unsetMapTool(self)
+        elif event.key() in (Qt.Key.Key_H, Qt.Key.Key_V) and self._item is not None:
+            self._item.upright = event.key() == Qt.Key.Key_V
+            upright, flat = Qt.CursorShape.SplitHCursor, Qt.CursorShape.SplitVCursor
+            self.setCursor(upright if self._item.upright else flat)
+            self._item.update()
+
+    def _move(self, event: QgsMapMouseEvent) -> None:
+        if self._item is None:
+            return
+        position = event.pos()
+        share = (
+            position.x() / self._canvas.width()
+            if self._item.upright
+            else position.y() / self._canvas.height()
+        )
+        self._item.share = min(max(share, 0.0), 1.0)
+        self._item.update()
+
+    def _pair(self) -> bool:
+        layers = QgsProject.instance().mapLayers()
+        return self._before in layers and self._after in layers
+
+    def _find_pair(self) -> None:
+        project = QgsProject.instance()
+        candidates = [self._canvas.currentLayer(), *project.layerTreeRoot().layerOrder()]
+        for layer in candidates:
+            if isinstance(layer, QgsRasterLayer) and layer.customProperty(BEFORE) in project.mapLayers():
+                self._before, self._after = layer.customProperty(BEFORE), layer.id()
+                return
+
+    def _layers(self) -> List[QgsMapLayer]:
+        """The canvas's layers with `before` in the place of `after`."""
+        project = QgsProject.instance()
+        before = project.mapLayer(self._before)
+        layers = [before if layer.id() == self._after else layer for layer in self._canvas.layers()]
+        return layers if before in layers else [before, *layers]
+
+    def _forget_picture(self) -> None:
+        """The map moved: the picture no longer fits."""
+        if self._item is not None:
+            self._item.image = None
+            self._item.update()
+
+    def _render(self) -> None:
+        if self._item is None or not self._pair():
+            return
+        if self._job is not None:
+            self._job.finished.disconnect(self._rendered)
+            self._job.cancelWithoutBlocking()
+        settings = QgsMapSettings(self._canvas.mapSettings())
+        settings.setLayers(self._layers())
+        self._job = QgsMapRendererParallelJob(settings)
+        self._job.finished.connect(self._rendered)
+        self._job.start()
+
+    def _rendered(self) -> None:
+        job, self._job = self._job, None
+        if job is not None and self._item is not None:
+            self._item.image = job.renderedImage()
+            self._item.update()

@@ -1,0 +1,1 @@
+"""The parts of the dock, one idea a file."""

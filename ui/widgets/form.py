@@ -1,0 +1,99 @@
+"""All sections of the dock, top to bottom in the order in which an analyst thinks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Optional, Tuple
+
+from qgis.core import QgsMapLayer
+from qgis.gui import QgsCollapsibleGroupBox, QgsMapCanvas
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
+
+from ..choices import Choices
+from ..tr import tr
+from .gaps import GapsBox
+from .guides import GuidesBox
+from .method import MethodBox
+from .output import OutputBox
+from .references import ReferencesBox
+from .target import TargetBox
+
+
+class ChoicesForm(QWidget):
+    """Collects `Choices`, and shows them."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.target = TargetBox()
+        self.gaps = GapsBox()
+        self.references = ReferencesBox()
+        self.guides = GuidesBox()
+        self.method = MethodBox()
+        self.output = OutputBox(canvas)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(4)
+        for title, boxes, collapsed in (
+            (tr("1  Raster to fill"), [self.target], False),
+            (tr("2  Gaps: where is it clouded?"), [self.gaps], False),
+            (tr("3  What helps: other dates, terrain, radar"), [self.references, self.guides], False),
+            (tr("4  Method"), [self.method], False),
+            (tr("5  Result"), [self.output], False),
+        ):
+            column.addWidget(_section(title, boxes, collapsed))
+        column.addStretch()
+        self._boxes = (self.target, self.gaps, self.references, self.guides, self.method, self.output)
+        self._kept = Choices()  # what the form does not show travels through unchanged
+        self._showing = False
+        for box in self._boxes:
+            box.changed.connect(self._announce)
+        self._announce()
+
+    def choices(self) -> Choices:
+        """What is chosen now."""
+        shown = {name: value for box in self._boxes for name, value in box.values().items()}
+        return replace(self._kept, **shown)
+
+    def show_choices(self, choices: Choices) -> None:
+        """Show these choices in all sections."""
+        self._showing = True
+        self._kept = choices
+        for box in self._boxes:
+            box.show_choices(choices)
+        self._showing = False
+        self._announce()
+
+    def _announce(self) -> None:
+        if self._showing:
+            return
+        self._showing = True  # leaving layers out makes the boxes change in turn
+        self._keep_apart()
+        self._showing = False
+        self.changed.emit()
+
+    def _keep_apart(self) -> None:
+        """A layer that is the target is offered nowhere else; masks and guides are no other dates."""
+        targets = _layers(self.target.items())
+        self.gaps.leave_out(targets)
+        self.guides.leave_out(targets)
+        masks = tuple(mask.source for mask in self.gaps.values()["gaps"])
+        guides = tuple(self.guides.values().values())
+        self.references.leave_out(targets + _layers(masks) + _layers(guides))
+
+
+def _section(title: str, boxes: List[QWidget], collapsed: bool) -> QWidget:
+    group = QgsCollapsibleGroupBox(title)
+    group.setSaveCollapsedState(False)
+    column = QVBoxLayout(group)
+    column.setContentsMargins(8, 4, 8, 6)
+    for box in boxes:
+        column.addWidget(box)
+    group.setCollapsed(collapsed)
+    return group
+
+
+def _layers(items: Tuple[object, ...]) -> List[QgsMapLayer]:
+    return [item for item in items if isinstance(item, QgsMapLayer)]

@@ -1,0 +1,225 @@
+"""Where the gaps are: found by itself or masks, their classes and their growth."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from qgis.core import QgsMapLayer, QgsRasterLayer
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...backend.request import CLASSES
+from ..choices import Choices, MaskChoice
+from ..tr import tr
+from .layer_chooser import POLYGONS, RASTERS, LayerChooser
+
+
+def kind_titles() -> Dict[str, str]:
+    """Mask kinds as people know them."""
+    return {
+        "auto": tr("Recognise by itself"),
+        "nonzero": tr("Gap where not 0"),
+        "zero": tr("Gap where 0"),
+        "nodata": tr("Gap where nodata"),
+        "value=1": tr("Gap where 1 (type other values)"),
+        "scl": tr("Sentinel-2 SCL"),
+        "qa_pixel": tr("Landsat Collection 2 QA_PIXEL"),
+        "bqa": tr("Landsat Collection 1 BQA"),
+        "fmask": tr("Fmask"),
+        "hls_fmask": tr("HLS Fmask"),
+        "clm": tr("Cloud mask CLM"),
+        "cloudprob": tr("Cloud probability"),
+        "qa60": tr("Sentinel-2 QA60"),
+        "udm2": tr("Planet UDM2"),
+        "maja": tr("MAJA"),
+        "modis_state": tr("MODIS state"),
+    }
+
+
+def class_titles() -> Dict[str, str]:
+    """Classes of masks as people know them."""
+    titles = {
+        "cloud": tr("Cloud"), "shadow": tr("Shadow"), "cirrus": tr("Cirrus"), "snow": tr("Snow"),
+        "water": tr("Water"), "saturated": tr("Saturated"), "unclassified": tr("Unclassified"),
+    }  # fmt: skip
+    return {name: titles.get(name, name) for name in CLASSES}
+
+
+class MaskRow(QWidget):
+    """One mask: its layer, and how its values are read."""
+
+    changed = pyqtSignal()
+    removed = pyqtSignal()
+
+    def __init__(self, empty: Optional[str], parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.chooser = LayerChooser(RASTERS | POLYGONS, empty=empty)
+        self.kind = QComboBox()
+        self.kind.setToolTip(tr("How the mask's values are read"))
+        for name, title in kind_titles().items():
+            self.kind.addItem(title, name)
+        self.kind.setEditable(True)
+        self.kind.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.kind.setMinimumContentsLength(10)
+        remove = QToolButton()
+        remove.setText("✕")
+        remove.setAutoRaise(True)
+        remove.setToolTip(tr("Remove this mask"))
+        remove.setVisible(empty is None)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.chooser, 3)
+        row.addWidget(self.kind, 2)
+        row.addWidget(remove)
+        self.chooser.changed.connect(self._adapt)
+        self.kind.currentTextChanged.connect(lambda _: self.changed.emit())
+        remove.clicked.connect(self.removed)
+        self._adapt()
+
+    def choice(self) -> Optional[MaskChoice]:
+        """The mask, None while no layer is chosen."""
+        item = self.chooser.item()
+        if item is None:
+            return None
+        return MaskChoice(item, "auto" if self._polygons() else self._kind())
+
+    def show_choice(self, choice: Optional[MaskChoice]) -> None:
+        """Show a mask."""
+        self.chooser.set_item(choice.source if choice else None)
+        index = self.kind.findData(choice.kind if choice else "auto")
+        if index >= 0:
+            self.kind.setCurrentIndex(index)
+        elif choice is not None:
+            self.kind.setEditText(choice.kind)
+
+    def _kind(self) -> str:
+        index = self.kind.findText(self.kind.currentText())
+        return str(self.kind.itemData(index)) if index >= 0 else self.kind.currentText().strip()
+
+    def _polygons(self) -> bool:
+        item = self.chooser.item()
+        return isinstance(item, QgsMapLayer) and not isinstance(item, QgsRasterLayer)
+
+    def _adapt(self) -> None:
+        """Polygons have no values to read."""
+        self.kind.setVisible(self.chooser.item() is not None and not self._polygons())
+        self.changed.emit()
+
+
+class GapsBox(QWidget):
+    """Masks whose union is filled, the classes that count, and how far they grow."""
+
+    changed = pyqtSignal()
+    show_asked = pyqtSignal()
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.rows: List[MaskRow] = []
+        self._masks = QVBoxLayout()
+        add = QPushButton(tr("+ Another mask"))
+        add.setFlat(True)
+        add.setToolTip(tr("The union of all masks is filled"))
+        add.clicked.connect(lambda: self.add_row())
+        self.show_button = QPushButton(tr("Show on map"))
+        self.show_button.setToolTip(tr("Shows in red what would be filled"))
+        self.show_button.clicked.connect(self.show_asked)
+        buttons = QHBoxLayout()
+        buttons.addWidget(add)
+        buttons.addStretch()
+        buttons.addWidget(self.show_button)
+        self.found = QLabel()
+        self.found.setWordWrap(True)
+        self.found.setEnabled(False)
+        self.found.hide()
+        self.classes: Dict[str, QCheckBox] = {}
+        ticks = QGridLayout()
+        for i, (name, title) in enumerate(class_titles().items()):
+            box = self.classes[name] = QCheckBox(title)
+            box.setToolTip(tr("Counts as gap where the mask has classes"))
+            box.toggled.connect(lambda _: self.changed.emit())
+            ticks.addWidget(box, i // 4, i % 4)
+        self.grow = QDoubleSpinBox()
+        self.grow.setRange(-1, 10000)
+        self.grow.setDecimals(0)
+        self.grow.setSpecialValueText(tr("usual for the mask"))
+        self.grow.setToolTip(tr("How far every gap is widened, against haze and blur at cloud edges"))
+        self.unit = QComboBox()
+        self.unit.addItem(tr("pixels"), "px")
+        self.unit.addItem(tr("metres"), "m")
+        self.swath = QCheckBox(tr("Fill outside the footprint too"))
+        growth = QHBoxLayout()
+        growth.addWidget(QLabel(tr("Widen by")))
+        growth.addWidget(self.grow, 1)
+        growth.addWidget(self.unit)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(self._masks)
+        column.addWidget(self.found)
+        column.addLayout(buttons)
+        column.addLayout(ticks)
+        column.addLayout(growth)
+        column.addWidget(self.swath)
+        self.grow.valueChanged.connect(lambda _: self.changed.emit())
+        self.unit.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.swath.toggled.connect(lambda _: self.changed.emit())
+        self.show_choices(Choices())
+
+    def add_row(self) -> MaskRow:
+        """A further mask; the first row can be empty, which means: find out."""
+        row = MaskRow(None if self.rows else tr("Detect: quality band, else nodata"))
+        row.changed.connect(self.changed)
+        row.removed.connect(lambda: self._remove(row))
+        self.rows.append(row)
+        self._masks.addWidget(row)
+        self.changed.emit()
+        return row
+
+    def values(self) -> Dict[str, Any]:
+        """Fields of `Choices`."""
+        grow = self.grow.value()
+        return {
+            "gaps": tuple(choice for choice in (row.choice() for row in self.rows) if choice is not None),
+            "classes": tuple(name for name, box in self.classes.items() if box.isChecked()),
+            "grow": None if grow < 0 else f"{grow:g}{self.unit.currentData()}",
+            "fill_swath_edges": self.swath.isChecked(),
+        }
+
+    def show_choices(self, choices: Choices) -> None:
+        """Show what was chosen before."""
+        for row in list(self.rows):
+            self._remove(row)
+        for choice in choices.gaps or (None,):
+            self.add_row().show_choice(choice)
+        for name, box in self.classes.items():
+            box.setChecked(name in choices.classes)
+        text = choices.grow or "-1px"
+        self.unit.setCurrentIndex(1 if text.endswith("m") else 0)
+        self.grow.setValue(float(text.rstrip("pxm")))
+        self.swath.setChecked(choices.fill_swath_edges)
+
+    def show_found(self, text: str) -> None:
+        """Say which masks were found; nothing hides the line."""
+        self.found.setText(text)
+        self.found.setVisible(bool(text))
+
+    def leave_out(self, layers: List[QgsMapLayer]) -> None:
+        """Do not offer these layers."""
+        for row in self.rows:
+            row.chooser.leave_out(layers)
+
+    def _remove(self, row: MaskRow) -> None:
+        self.rows.remove(row)
+        self._masks.removeWidget(row)
+        row.deleteLater()
+        self.changed.emit()

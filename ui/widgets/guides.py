@@ -1,0 +1,46 @@
+"""Elevation and radar: what else is known of the place."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from qgis.core import QgsMapLayer
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QFormLayout, QWidget
+
+from ..choices import Choices
+from ..tr import tr
+from .layer_chooser import RASTERS, LayerChooser
+
+
+class GuidesBox(QWidget):
+    """Choosers of an elevation model and a radar scene; both can stay empty."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.dem = LayerChooser(RASTERS, empty=tr("none"))
+        self.dem.setToolTip(tr("Elevation in metres; any grid and coordinate system"))
+        self.sar = LayerChooser(RASTERS, empty=tr("none"))
+        self.sar.setToolTip(tr("Sentinel-1 VV and VH backscatter; any grid and coordinate system"))
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow(tr("Elevation (DEM)"), self.dem)
+        form.addRow(tr("Radar (Sentinel-1)"), self.sar)
+        self.dem.changed.connect(self.changed)
+        self.sar.changed.connect(self.changed)
+
+    def values(self) -> Dict[str, Any]:
+        """Fields of `Choices`."""
+        return {"dem": self.dem.item(), "sar": self.sar.item()}
+
+    def show_choices(self, choices: Choices) -> None:
+        """Show what was chosen before."""
+        self.dem.set_item(choices.dem)
+        self.sar.set_item(choices.sar)
+
+    def leave_out(self, layers: List[QgsMapLayer]) -> None:
+        """Do not offer these layers."""
+        self.dem.leave_out(layers)
+        self.sar.leave_out(layers)

@@ -1,0 +1,108 @@
+"""How the gaps are filled: method, quality, device."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional, Sequence
+
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+
+from ...backend.request import DEVICES
+from .. import settings
+from ..choices import Choices
+from ..methods import METHODS, group_title
+from ..tr import tr
+
+
+def quality_titles() -> Dict[str, str]:
+    """Qualities as people know them."""
+    return {"fast": tr("Fast"), "default": tr("Normal"), "best": tr("Best, slower")}
+
+
+def device_titles() -> Dict[str, str]:
+    """Devices as people know them."""
+    titles = {"auto": tr("Fastest that works"), "cpu": tr("Processor"), "cuda": tr("Graphics card (CUDA)")}
+    return {name: titles.get(name, name) for name in DEVICES}
+
+
+class MethodBox(QWidget):
+    """Choosers of the method and of how it runs."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.model = QComboBox()
+        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.model.setMinimumContentsLength(16)
+        self.quality = QComboBox()
+        for name, title in quality_titles().items():
+            self.quality.addItem(title, name)
+        self.device = QComboBox()
+        for name, title in device_titles().items():
+            self.device.addItem(title, name)
+        self.reason = QLabel()
+        self.reason.setWordWrap(True)
+        self.reason.setEnabled(False)
+        self.reason.hide()
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow(tr("Method"), self.model)
+        form.addRow(self.reason)
+        form.addRow(tr("Quality"), self.quality)
+        form.addRow(tr("Compute on"), self.device)
+        rows = [{"name": m.name, "title": m.title, "group": m.group, "available": True} for m in METHODS]
+        self.show_methods(rows)
+        self.show_choices(Choices())
+        for box in (self.model, self.quality, self.device):
+            box.currentIndexChanged.connect(lambda _: self.changed.emit())
+
+    def show_methods(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Offer methods.
+
+        Args:
+            rows: as the backend's `models` tells; those that lack a package are greyed.
+        """
+        chosen = self.model.currentData() or "auto"
+        self.model.blockSignals(True)
+        self.model.clear()
+        self.model.addItem(tr("Choose by itself"), "auto")
+        group = ""
+        for row in rows:
+            if "fill" not in row.get("modes", ("fill",)):
+                continue
+            if row["group"] == "experimental" and not settings.get("experimental"):
+                continue
+            if row["group"] != group:
+                group = row["group"]
+                self.model.insertSeparator(self.model.count())
+            self.model.addItem(tr(row["title"]), row["name"])
+            index = self.model.count() - 1
+            tip = tr(row.get("summary", "")) or group_title(group)
+            if not row["available"]:
+                missing = ", ".join(row.get("missing", ()))
+                tip = tr("Needs {packages}; see the backend environment.").format(packages=missing)
+                self.model.model().item(index).setEnabled(False)
+            self.model.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
+        self.model.setCurrentIndex(max(self.model.findData(chosen), 0))
+        self.model.blockSignals(False)
+
+    def show_reason(self, text: str) -> None:
+        """Say what `auto` would choose and why; nothing hides the line."""
+        visible = bool(text) and self.model.currentData() == "auto"
+        self.reason.setText(text)
+        self.reason.setVisible(visible)
+
+    def values(self) -> Dict[str, Any]:
+        """Fields of `Choices`."""
+        return {
+            "model": self.model.currentData(),
+            "quality": self.quality.currentData(),
+            "device": self.device.currentData(),
+        }
+
+    def show_choices(self, choices: Choices) -> None:
+        """Show what was chosen before."""
+        for name in ("model", "quality", "device"):
+            box = getattr(self, name)
+            box.setCurrentIndex(max(box.findData(getattr(choices, name)), 0))

@@ -1,0 +1,113 @@
+"""Where the results go, which of them are wanted, and which part of the scene is filled."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from qgis.core import QgsProcessingUtils, QgsReferencedRectangle
+from qgis.gui import QgsFileWidget, QgsMapCanvas
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout, QWidget
+
+from ...backend.request import UNFILLED
+from ..choices import Choices
+from ..tr import tr
+from .layer_chooser import POLYGONS, LayerChooser
+
+WHOLE, VISIBLE, INSIDE = "whole", "visible", "inside"
+
+
+class OutputBox(QWidget):
+    """Path, extras and extent.
+
+    Args:
+        canvas: whose extent is meant by "what the map shows".
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self._canvas = canvas
+        self.path = QgsFileWidget()
+        self.path.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
+        self.path.setFilter(tr("GeoTIFF (*.tif *.tiff)"))
+        self.path.lineEdit().setPlaceholderText(tr("temporary file"))
+        self.std = QCheckBox(tr("Uncertainty"))
+        self.std.setToolTip(tr("Standard deviation of every filled value, beside the result as …_std.tif"))
+        self.provenance = QCheckBox(tr("Provenance"))
+        self.provenance.setToolTip(tr("What every filled pixel rests on, beside it as …_provenance.tif"))
+        self.unfilled = QComboBox()
+        titles = {"keep": tr("keeps its value"), "nodata": tr("becomes nodata")}
+        for name in UNFILLED:
+            self.unfilled.addItem(titles.get(name, name), name)
+        self.extent = QComboBox()
+        self.extent.addItem(tr("Whole scene"), WHOLE)
+        self.extent.addItem(tr("What the map shows"), VISIBLE)
+        self.extent.addItem(tr("Inside polygons"), INSIDE)
+        self.area = LayerChooser(POLYGONS)
+        self.area.hide()
+        extras = QVBoxLayout()
+        extras.addWidget(self.std)
+        extras.addWidget(self.provenance)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow(tr("Fill"), self.extent)
+        form.addRow("", self.area)
+        form.addRow(tr("Save to"), self.path)
+        form.addRow(tr("With it"), extras)
+        form.addRow(tr("What can't be filled"), self.unfilled)
+        self.show_choices(Choices(std="std", provenance="provenance"))
+        self.extent.currentIndexChanged.connect(self._adapt)
+        self.area.changed.connect(self.changed)
+
+    def values(self) -> Dict[str, Any]:
+        """Fields of `Choices`; an empty path gets a temporary file."""
+        path = self.path.filePath().strip()
+        if path and not path.lower().endswith((".tif", ".tiff")):
+            path += ".tif"
+        path = path or QgsProcessingUtils.generateTempFilename("filled.tif")
+        stem = path.rsplit(".", 1)[0]
+        return {
+            "output": path,
+            "std": stem + "_std.tif" if self.std.isChecked() else None,
+            "provenance": stem + "_provenance.tif" if self.provenance.isChecked() else None,
+            "unfilled": self.unfilled.currentData(),
+            "extent": self._extent(),
+        }
+
+    def is_temporary(self) -> bool:
+        """Whether no path was given."""
+        return not self.path.filePath().strip()
+
+    def show_choices(self, choices: Choices) -> None:
+        """Show what was chosen before; a temporary path is not kept."""
+        temporary = choices.output.startswith(QgsProcessingUtils.tempFolder())
+        self.path.setFilePath("" if temporary else choices.output)
+        self.std.setChecked(choices.std is not None)
+        self.provenance.setChecked(choices.provenance is not None)
+        self.unfilled.setCurrentIndex(max(self.unfilled.findData(choices.unfilled), 0))
+        if choices.extent is None:
+            kind = WHOLE
+        elif isinstance(choices.extent, QgsReferencedRectangle):
+            kind = VISIBLE
+        else:
+            kind = INSIDE
+            self.area.set_item(choices.extent)
+        self.extent.setCurrentIndex(self.extent.findData(kind))
+        self.area.setVisible(kind == INSIDE)
+
+    def visible_extent(self) -> QgsReferencedRectangle:
+        """What the map shows."""
+        settings = self._canvas.mapSettings()
+        return QgsReferencedRectangle(settings.visibleExtent(), settings.destinationCrs())
+
+    def _extent(self) -> Any:
+        kind = self.extent.currentData()
+        if kind == VISIBLE:
+            return self.visible_extent()
+        return self.area.item() if kind == INSIDE else None
+
+    def _adapt(self) -> None:
+        self.area.setVisible(self.extent.currentData() == INSIDE)
+        self.changed.emit()

@@ -1,0 +1,258 @@
+"""Other dates of the same place: which layers, their dates, and where they are cloudy themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Set
+
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..choices import Choices, MaskChoice, ReferenceChoice
+from ..sources import PICTURES, LayerOrPath
+from ..tr import tr
+
+NAME, DATE, MASK = range(3)
+FOUND, CLEAR = "found", "clear"
+
+
+@dataclass
+class Row:
+    """One raster of the list."""
+
+    source: LayerOrPath
+    item: QTreeWidgetItem
+    mask: QComboBox
+    kind: str = "auto"  # of an explicit mask; the dock lets it be recognised
+
+    @property
+    def key(self) -> str:
+        """Layer id or path."""
+        return self.source if isinstance(self.source, str) else str(self.source.id())
+
+
+class ReferencesBox(QWidget):
+    """A list of rasters to tick, with dates to correct and masks to choose."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.tree = QTreeWidget()
+        self.tree.setHeaderLabels([tr("Other dates (tick)"), tr("Date"), tr("Its gaps")])
+        self.tree.setRootIsDecorated(False)
+        self.tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.tree.setMinimumHeight(96)
+        self.tree.setMaximumHeight(150)
+        self.tree.setToolTip(
+            tr(
+                "Tick rasters of the same place on other dates. Double-click a date to correct it. Where a "
+                "date has clouds of its own, its mask is found beside it or chosen here."
+            )
+        )
+        header = self.tree.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Fixed)
+        self.tree.setColumnWidth(DATE, 86)
+        self.tree.setColumnWidth(MASK, 128)
+        add = QPushButton(tr("Add files…"))
+        add.clicked.connect(self._browse_files)
+        self.folder_button = QPushButton(tr("All of a folder…"))
+        self.folder_button.clicked.connect(self._browse_folder)
+        self.folder = QLabel()
+        self.folder.hide()
+        buttons = QHBoxLayout()
+        buttons.addWidget(add)
+        buttons.addWidget(self.folder_button)
+        buttons.addStretch()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.tree)
+        column.addWidget(self.folder)
+        column.addLayout(buttons)
+        self._rows: List[Row] = []
+        self._paths: List[str] = []
+        self._left_out: Set[str] = set()
+        self._from: Optional[str] = None
+        self.tree.itemChanged.connect(self._edited)
+        self.tree.itemDoubleClicked.connect(self._edit_date)
+        project = QgsProject.instance()
+        project.layersAdded.connect(self.refresh)
+        project.layersRemoved.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, *_: Any) -> None:
+        """List the project's rasters again, keeping what was ticked."""
+        chosen = {row.key: self._reference(row) for row in self._rows if self._ticked(row)}
+        self._fill(chosen)
+
+    def leave_out(self, layers: List[QgsMapLayer]) -> None:
+        """Do not list these layers: target, masks, elevation, radar."""
+        left_out = {layer.id() for layer in layers}
+        if left_out != self._left_out:
+            self._left_out = left_out
+            self.refresh()
+
+    def values(self) -> Dict[str, Any]:
+        """Fields of `Choices`."""
+        return {
+            "references": tuple(self._reference(row) for row in self._rows if self._ticked(row)),
+            "references_from": self._from,
+        }
+
+    def show_choices(self, choices: Choices) -> None:
+        """Show what was chosen before."""
+        chosen = {}
+        for reference in choices.references:
+            key = reference.source if isinstance(reference.source, str) else reference.source.id()
+            chosen[key] = reference
+            if isinstance(reference.source, str) and key not in self._paths:
+                self._paths.append(key)
+        self._set_folder(choices.references_from)
+        self._fill(chosen)
+
+    def show_found(self, found: List[Mapping[str, Any]]) -> None:
+        """Show dates and masks that the backend found, in the order of the ticked rows.
+
+        Args:
+            found: `inspect`'s references: `date`, `masks` (kinds and paths).
+        """
+        self.tree.blockSignals(True)
+        for row, facts in zip([row for row in self._rows if self._ticked(row)], found):
+            if not self._own_date(row):
+                row.item.setText(DATE, facts.get("date") or "?")
+            masks = facts.get("masks") or ()
+            text = (
+                tr("found: {kinds}").format(kinds=", ".join(m["kind"] for m in masks))
+                if masks
+                else tr("find beside")
+            )
+            row.mask.setItemText(0, text)
+        self.tree.blockSignals(False)
+
+    def _fill(self, chosen: Mapping[str, ReferenceChoice]) -> None:
+        rasters = [
+            layer
+            for layer in QgsProject.instance().mapLayers().values()
+            if isinstance(layer, QgsRasterLayer)
+            and layer.providerType() not in PICTURES
+            and (layer.id() not in self._left_out or layer.id() in chosen)
+        ]
+        rasters.sort(key=lambda layer: layer.name().lower())
+        self.tree.blockSignals(True)
+        self.tree.clear()
+        self._rows = []
+        sources: List[LayerOrPath] = [*rasters, *self._paths]
+        for source in sources:
+            self._add(source, chosen.get(source if isinstance(source, str) else source.id()))
+        self.tree.blockSignals(False)
+        self.changed.emit()
+
+    def _add(self, source: LayerOrPath, reference: Optional[ReferenceChoice]) -> None:
+        name = source.replace("\\", "/").rsplit("/", 1)[-1] if isinstance(source, str) else source.name()
+        item = QTreeWidgetItem([name, ""])
+        item.setToolTip(NAME, source if isinstance(source, str) else source.source())
+        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
+        item.setCheckState(NAME, Qt.CheckState.Checked if reference else Qt.CheckState.Unchecked)
+        self.tree.addTopLevelItem(item)
+        mask = QComboBox()
+        mask.setFrame(False)
+        mask.addItem(tr("find beside"), FOUND)
+        mask.addItem(tr("clear everywhere"), CLEAR)
+        for layer in QgsProject.instance().mapLayers().values():
+            if isinstance(layer, QgsRasterLayer) and layer is not source:
+                mask.addItem(layer.name(), layer.id())
+        self.tree.setItemWidget(item, MASK, mask)
+        row = Row(source, item, mask)
+        if reference is not None:
+            if reference.date:
+                item.setText(DATE, reference.date)
+                item.setData(DATE, Qt.ItemDataRole.UserRole, reference.date)
+            self._show_mask(row, reference.mask)
+        self._rows.append(row)
+        mask.currentIndexChanged.connect(lambda _: self.changed.emit())
+
+    def _show_mask(self, row: Row, choice: Optional[MaskChoice]) -> None:
+        if choice is None:
+            return
+        if choice.kind == "none":
+            row.mask.setCurrentIndex(row.mask.findData(CLEAR))
+            return
+        row.kind = choice.kind
+        source = choice.source
+        key = source if isinstance(source, str) else source.id()
+        if row.mask.findData(key) < 0:
+            row.mask.addItem(key.replace("\\", "/").rsplit("/", 1)[-1], key)
+        row.mask.setCurrentIndex(row.mask.findData(key))
+
+    def _reference(self, row: Row) -> ReferenceChoice:
+        key = row.mask.currentData()
+        mask: Optional[MaskChoice] = None
+        if key == CLEAR:
+            mask = MaskChoice("", "none")
+        elif key != FOUND:
+            mask = MaskChoice(QgsProject.instance().mapLayer(key) or key, row.kind)
+        return ReferenceChoice(row.source, mask, self._own_date(row))
+
+    @staticmethod
+    def _ticked(row: Row) -> bool:
+        return row.item.checkState(NAME) == Qt.CheckState.Checked
+
+    @staticmethod
+    def _own_date(row: Row) -> Optional[str]:
+        """The date that the analyst typed, None where it is found."""
+        return row.item.data(DATE, Qt.ItemDataRole.UserRole) or None
+
+    def _edit_date(self, item: QTreeWidgetItem, column: int) -> None:
+        if column == DATE:
+            self.tree.editItem(item, DATE)
+
+    def _edited(self, item: QTreeWidgetItem, column: int) -> None:
+        if column == DATE:
+            self.tree.blockSignals(True)
+            item.setData(DATE, Qt.ItemDataRole.UserRole, item.text(DATE).strip().strip("?"))
+            self.tree.blockSignals(False)
+        self.changed.emit()
+
+    def _browse_files(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(
+            self, tr("Rasters of other dates"), QgsProject.instance().homePath()
+        )
+        self.add_paths(paths)
+
+    def add_paths(self, paths: List[str]) -> None:
+        """List files that are no layers, ticked."""
+        self._paths += [path for path in paths if path not in self._paths]
+        chosen = {row.key: self._reference(row) for row in self._rows if self._ticked(row)}
+        self._fill({**chosen, **{path: ReferenceChoice(path) for path in paths}})
+
+    def _browse_folder(self) -> None:
+        if self._from:
+            self._set_folder(None)
+        else:
+            start = QgsProject.instance().homePath()
+            self._set_folder(
+                QFileDialog.getExistingDirectory(self, tr("Folder of other dates"), start) or None
+            )
+        self.changed.emit()
+
+    def _set_folder(self, path: Optional[str]) -> None:
+        self._from = path
+        self.folder.setText("" if path is None else tr("and all scenes of {folder}").format(folder=path))
+        self.folder.setVisible(path is not None)
+        self.folder_button.setText(tr("All of a folder…") if path is None else tr("Without the folder"))

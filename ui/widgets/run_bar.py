@@ -1,0 +1,101 @@
+"""The foot of the dock: what would be filled, the buttons, progress, and the device line."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..icon import icon
+from ..messages import progress_sentence
+from ..tr import tr
+
+
+class RunBar(QWidget):
+    """Preview, Fill and Cancel; it only says and asks, the dock does."""
+
+    preview_asked = pyqtSignal()
+    fill_asked = pyqtSignal()
+    cancel_asked = pyqtSignal()
+    batch_asked = pyqtSignal()
+    compare_asked = pyqtSignal(bool)
+
+    def __init__(self, parent: Optional[QWidget] = None) -> None:
+        super().__init__(parent)
+        self.estimate = QLabel()
+        self.estimate.setWordWrap(True)
+        self.estimate.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.preview = QPushButton(tr("Preview"))
+        self.preview.setToolTip(tr("Fills what the map shows to a temporary layer; nothing is saved"))
+        self.fill = QPushButton(tr("Fill"))
+        self.fill.setIcon(icon("terramend"))
+        self.fill.setDefault(True)
+        font = self.fill.font()
+        font.setBold(True)
+        self.fill.setFont(font)
+        self.cancel = QPushButton(tr("Cancel"))
+        self.compare = QToolButton()
+        self.compare.setIcon(icon("swipe"))
+        self.compare.setCheckable(True)
+        self.compare.setToolTip(tr("Before / after: drag a line over the map (V and H turn it, Esc ends)"))
+        self.batch = QToolButton()
+        self.batch.setText(tr("Batch…"))
+        self.batch.setToolTip(tr("Opens the batch dialog with these choices, to fill many scenes"))
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(True)
+        self.stage = QLabel()
+        self.device = QLabel()
+        self.device.setEnabled(False)
+        self.device.setWordWrap(True)
+        self.device.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        buttons = self._buttons = QHBoxLayout()
+        buttons.addWidget(self.preview)
+        buttons.addWidget(self.fill, 1)
+        buttons.addWidget(self.cancel)
+        buttons.addWidget(self.compare)
+        buttons.addWidget(self.batch)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.estimate)
+        column.addLayout(buttons)
+        column.addWidget(self.progress)
+        column.addWidget(self.stage)
+        column.addWidget(self.device)
+        self.preview.clicked.connect(self.preview_asked)
+        self.fill.clicked.connect(self.fill_asked)
+        self.cancel.clicked.connect(self.cancel_asked)
+        self.batch.clicked.connect(self.batch_asked)
+        self.compare.toggled.connect(self.compare_asked)
+        self.set_running(False)
+
+    def add_button(self, button: QWidget) -> None:
+        """Add a button after the others."""
+        self._buttons.addWidget(button)
+
+    def set_running(self, running: bool) -> None:
+        """Offer what makes sense: a run is cancelled or started."""
+        self.preview.setEnabled(not running)
+        self.fill.setEnabled(not running)
+        self.cancel.setEnabled(running)
+        self.progress.setVisible(running)
+        self.stage.setVisible(running)
+        if running:
+            self.progress.setRange(0, 0)
+            self.stage.setText(tr("Starting…"))
+
+    def show_progress(self, progress: Mapping[str, Any]) -> None:
+        """Show stage, count and time left."""
+        total = int(progress.get("total") or 0)
+        self.progress.setRange(0, total)
+        self.progress.setValue(int(progress.get("done") or 0))
+        self.stage.setText(progress_sentence(progress))
