@@ -271,27 +271,27 @@ def open_scene(
 
 
 def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: Watch) -> tuple[int, ...]:
-    """0-based bands of `target` that are predicted.
+    """0-based bands of `target` that are predicted; class bands are not, `compose` fills them by majority.
 
     Args:
         asked: 1-based bands as the request counts them, over all rasters of the product; empty: optical.
         first_band: number of the product's bands before this raster's.
 
     Raises:
-        TerramendError: `model.band` for a class, QA or alpha band.
+        TerramendError: `model.band` for a QA or alpha band.
     """
     if not asked:
         return tuple(i for i, band in enumerate(target.bands) if band.role == "optical")
     chosen = tuple(n - 1 - first_band for n in sorted(asked) if 0 <= n - 1 - first_band < len(target.bands))
     for i in chosen:
         band = target.bands[i]
-        if band.role in ("class", "qa", "alpha"):
+        if band.role in ("qa", "alpha"):
             raise TerramendError(
                 "model.band", band=i + 1 + first_band, description=band.description, role=band.role
             )
         if band.role == "thermal":
             watch.notice("bands.thermal", band=band.description)
-    return chosen
+    return tuple(i for i in chosen if target.bands[i].role != "class")
 
 
 def days_between(date: datetime.date | None, target: datetime.date | None) -> int | None:
