@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -14,7 +15,6 @@ from rasterio.io import DatasetReader
 from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
-from .grid import Grid
 from .mask_kinds import Decoder, layout_decoder, plain_decoder, probability_decoder
 from .mask_tables import (
     BQA_C1,
@@ -32,22 +32,10 @@ from .mask_tables import (
     QA_PIXEL,
     Layout,
 )
-from .polygons import is_vector as is_vector
+from .roles import mask_kind_of
 
-# In this order: the more particular names stand before those that they contain.
-NAMES: tuple[tuple[str, str], ...] = (
-    ("qa_pixel", r"qa[ _-]?pixel|pixel[ _-]?qa"),
-    ("bqa", r"\bbqa\b"),
-    ("maja", r"\bclm[ _-](r\d|xs)\b|\bmg2\b|\bmaja\b"),
-    ("cloudprob", r"cld ?prb|cloud ?prob(ability)?|\bclp\b"),
-    ("qa60", r"\bqa ?60\b|msk classi"),
-    ("hls_fmask", r"\bhls\b.*\bfmask"),
-    ("fmask", r"fmask"),
-    ("scl", r"\bscl\b|scene classification"),
-    ("clm", r"\bclm\b"),
-    ("udm2", r"udm ?2"),
-    ("modis_state", r"state ?(qa|1km|500m)|sur refl state"),
-)
+OWN_TAG = "TERRAMEND_MASK"
+"""Tag of the masks that `terramend mask` writes: band 1 is 1 at gaps."""
 TAGS = ("long_name", "standard_name", "description", "NETCDF_VARNAME", "TIFFTAG_IMAGEDESCRIPTION", "BandName")
 """Tags whose text may say what a layer is."""
 
@@ -66,7 +54,7 @@ def find_decoder(
     """
     kind, band = mask.kind, _band_of(dataset, mask.kind)
     if kind == "auto":
-        kind, band = _by_text(dataset, mask.path) or (_by_values(dataset, mask.path, watch), 1)
+        kind, band = _by_text(dataset, mask.path) or (_by_values(dataset, mask.path, bands, watch), 1)
     nodata = dataset.nodatavals[band - 1]
     if kind.split("=", 1)[0] in PLAIN_KINDS:
         planes = tuple(range(1, bands + 1)) if 1 < bands == dataset.count else (band,)
@@ -83,53 +71,49 @@ def find_decoder(
     return layout_decoder(layout, band, nodata)
 
 
-def _words(text: str) -> str:
-    """Lower case, with one space for each run of separators."""
-    return re.sub(r"[\s_.\-:/\\]+", " ", text.lower())
-
-
-def _kind_of(text: str) -> str | None:
-    words = _words(text)
-    return next((kind for kind, pattern in NAMES if re.search(pattern, words)), None)
-
-
 def _by_text(dataset: DatasetReader, path: str) -> tuple[str, int] | None:
     """Kind and band by description, then file name, then tags."""
+    name = PurePath(path).name
+    if dataset.tags().get(OWN_TAG):
+        return "nonzero", 1
     for band, description in enumerate(dataset.descriptions, start=1):
-        if description and (kind := _kind_of(description)):
-            # An HLS layer is described as Fmask only; its name says that it is HLS.
-            whole = f"{PurePath(path).name} {description}"
-            return (_kind_of(whole) or kind) if kind == "fmask" else kind, band
-    if kind := _kind_of(PurePath(path).name):
+        if kind := _kind_of(description):
+            # An HLS layer is described as Fmask only; its file's name says HLS.
+            return ("hls_fmask" if _kind_of(f"{name} {description}") == "hls_fmask" else kind), band
+    if kind := _kind_of(name):
         return kind, 1
     for tags in (dataset.tags(), dataset.tags(1)):
         for key in TAGS:
-            if key in tags and (kind := _kind_of(tags[key])):
+            if kind := _kind_of(tags.get(key)):
                 return kind, 1
     return None
+
+
+def _kind_of(text: str | None) -> str | None:
+    """The kind that a text names; a mere "mask" or "clouds" names none."""
+    kind = mask_kind_of(text) if text else None
+    return None if kind == "auto" else kind
 
 
 def _band_of(dataset: DatasetReader, kind: str) -> int:
     """The band whose description names the kind, else the first."""
     for band, description in enumerate(dataset.descriptions, start=1):
-        named = _kind_of(description) if description else None
+        named = _kind_of(description)
         if named == kind or (named == "fmask" and kind == "hls_fmask"):
             return band
     return 1
 
 
-def _by_values(dataset: DatasetReader, path: str, watch: Watch) -> str:
+def _by_values(dataset: DatasetReader, path: str, bands: int, watch: Watch) -> str:
     """`nonzero` where only 0 and 1, or only 0 and 255, stand in the file."""
-    if dataset.count > 1 and len(set(dataset.dtypes)) > 1:
-        raise TerramendError(
-            "mask.ambiguous", path=path, why=f"it has {dataset.count} bands of different types"
-        )
+    if dataset.count not in (1, bands):
+        raise TerramendError("mask.ambiguous", path=path, why=f"it has {dataset.count} bands")
     nodata = dataset.nodatavals[0]
     seen: set[float] = set()
-    for values in _blocks(dataset, list(dataset.indexes), watch):
+    for values in _strips(dataset, dataset.indexes, watch):
         found = np.unique(values)
         seen.update(float(v) for v in found[np.isfinite(found)] if v != nodata)
-        if len(seen) > 2 or not (seen <= {0, 1} or seen <= {0, 255}):
+        if not (seen <= {0, 1} or seen <= {0, 255}):
             some = ", ".join(f"{v:g}" for v in sorted(seen)[:4])
             raise TerramendError("mask.ambiguous", path=path, why=f"it holds values such as {some}")
     return "nonzero"
@@ -137,53 +121,53 @@ def _by_values(dataset: DatasetReader, path: str, watch: Watch) -> str:
 
 def _layout(kind: str, dataset: DatasetReader, band: int, path: str, watch: Watch) -> Layout:
     """Which of a kind's layouts a file has."""
+    name, nodata = PurePath(path).name.lower(), dataset.nodatavals[band - 1]
     if kind == "qa_pixel":  # Collection 2 always sets confidences from bit 8 on, Collection 1 ends at bit 10
-        return PIXEL_QA_C1 if 1 < _highest(dataset, band, watch) < 2048 else QA_PIXEL
+        return PIXEL_QA_C1 if 1 < _highest(dataset, band, watch, enough=1 << 11) < 1 << 11 else QA_PIXEL
     if kind == "bqa":  # bits 14-15 are never empty before collections, never used in Collection 1
-        return BQA_PRE if _highest(dataset, band, watch) >= 1 << 13 else BQA_C1
+        return BQA_PRE if _highest(dataset, band, watch, enough=1 << 13) >= 1 << 13 else BQA_C1
     if kind == "fmask":
-        nodata = dataset.nodatavals[band - 1]
         return PYTHON_FMASK if nodata == 0 or _highest(dataset, band, watch, below=255) == 5 else FMASK
-    words = _words(PurePath(path).name)
     if kind == "maja":
-        return MAJA_MG2 if "mg2" in words else MAJA_CLM
+        return MAJA_MG2 if "mg2" in name else MAJA_CLM
     if kind == "qa60":
-        return (
-            MSK_CLASSI if "classi" in words or (dataset.count >= 3 and dataset.dtypes[0] == "uint8") else QA60
-        )
+        three = dataset.count >= 3 and dataset.dtypes[0] == "uint8"
+        return MSK_CLASSI if three or "classi" in name else QA60
     return LAYOUTS[kind][0]
-
-
-def _highest(dataset: DatasetReader, band: int, watch: Watch, below: int = 1 << 16) -> int:
-    """The highest value under `below` that is not nodata; 0 if there is none."""
-    nodata, highest = dataset.nodatavals[band - 1], 0
-    for values in _blocks(dataset, [band], watch):
-        numbers = values[np.isfinite(values)].astype(np.int64) & 0xFFFF
-        numbers = numbers[numbers < below]
-        if nodata is not None and np.isfinite(nodata):
-            numbers = numbers[numbers != int(nodata) & 0xFFFF]
-        highest = max(highest, int(numbers.max(initial=0)))
-    return highest
 
 
 def _percent_scale(dataset: DatasetReader, band: int, path: str, watch: Watch) -> float:
     """Percent per stored unit: fractions, percents, or the 0..255 of Sentinel Hub's CLP."""
+    highest = _highest(dataset, band, watch, enough=101)
+    if highest > 100 or re.search(r"(^|[^a-z])clp([^a-z]|$)", _names(dataset, band, path)):
+        return 100 / 255
+    return 100.0 if np.dtype(dataset.dtypes[band - 1]).kind == "f" and highest <= 1 else 1.0
+
+
+def _names(dataset: DatasetReader, band: int, path: str) -> str:
+    return f"{PurePath(path).name} {dataset.descriptions[band - 1] or ''}".lower()
+
+
+def _highest(
+    dataset: DatasetReader, band: int, watch: Watch, below: float = math.inf, enough: float = math.inf
+) -> float:
+    """The highest value under `below` that is not nodata (0 if none is); stops once it is `enough`."""
     nodata, highest = dataset.nodatavals[band - 1], 0.0
-    for values in _blocks(dataset, [band], watch):
-        known = values[np.isfinite(values) & (values != nodata if nodata is not None else True)]
-        highest = max(highest, float(known.max(initial=0)))
-    if np.dtype(dataset.dtypes[band - 1]).kind == "f" and highest <= 1:
-        return 100.0
-    if highest <= 100:
-        text = _words(f"{PurePath(path).name} {dataset.descriptions[band - 1] or ''}")
-        return 100 / 255 if re.search(r"\bclp\b", text) else 1.0
-    return 100 / 255
+    for values in _strips(dataset, [band], watch):
+        known = np.ones(values.shape, bool) if nodata is None else values != nodata
+        if values.dtype == np.int16:
+            values = values.view(np.uint16)  # bit fields in a signed file
+        with np.errstate(invalid="ignore"):
+            known &= values < min(below, np.finfo(np.float64).max)
+        highest = max(highest, float(np.max(values, initial=0, where=known)))
+        if highest >= enough:
+            break
+    return highest
 
 
-def _blocks(dataset: DatasetReader, bands: list[int], watch: Watch) -> Iterator[NDArray[Any]]:
+def _strips(dataset: DatasetReader, bands: Sequence[int], watch: Watch) -> Iterator[NDArray[Any]]:
     """The values of whole-width strips, one after the other."""
     rows = max(64, (1 << 24) // max(dataset.width * len(bands), 1))
-    grid = Grid(None, (1, 0, 0, 0, 1, 0), dataset.width, dataset.height)
-    for row in range(0, grid.height, rows):
+    for row in range(0, dataset.height, rows):
         watch.check()
-        yield dataset.read(bands, window=((row, min(row + rows, grid.height)), (0, grid.width)))
+        yield dataset.read(list(bands), window=((row, min(row + rows, dataset.height)), (0, dataset.width)))

@@ -22,9 +22,9 @@ from ..watch import Watch
 from .gdal import open_dataset
 from .grid import Grid, Window
 from .growth import Growth, parse_growth
-from .mask_detect import find_decoder, is_vector
+from .mask_detect import find_decoder
 from .mask_kinds import ANY_CLASS, Bits, Decoder, selection
-from .polygons import Polygons, read_polygons
+from .polygons import Polygons, is_vector, read_polygons
 from .warp import Places, Warp, nearest, plan
 
 PIXELS = 1 << 25
@@ -57,7 +57,7 @@ class MaskLayer(Protocol):
 
 
 class RasterMask:
-    """A mask raster on a grid; reads in one thread."""
+    """A mask raster on a grid; reads in one thread. `cover` is the share of the grid that it covers."""
 
     def __init__(
         self, mask: Mask, dataset: DatasetReader, decoder: Decoder, source: Grid, grid: Grid, grow: str | None
@@ -68,8 +68,7 @@ class RasterMask:
         self._dataset = dataset
         self._decoder = decoder.tabulated(dataset.dtypes[decoder.bands[0] - 1])
         self._source, self._warp = source, plan_or_say(mask.path, source, grid)
-        if self._warp is not None:
-            self._check_overlap(grid)
+        self.cover = 1.0 if self._warp is None else self._check_overlap(self._warp, grid)
         self.growth = _growth(grow, decoder.growth, source, grid)
 
     def bits(self, window: Window) -> Bits:
@@ -104,21 +103,17 @@ class RasterMask:
     def _native(self, window: Window) -> Bits:
         return self._decoder.decode(self._dataset.read(list(self._decoder.bands), window=window.ranges))
 
-    def _check_overlap(self, grid: Grid) -> None:
-        """Say it where the mask lies elsewhere; sampled, since grids may be turned."""
-        step = max(1, max(grid.height, grid.width) // 64)
-        coarse = grid.coarse(step)
-        rows, columns = plan(self._source, coarse).places(coarse.whole)
+    def _check_overlap(self, warp: Warp, grid: Grid) -> float:
+        """Share of the grid that the mask covers, by samples; an error where that is none."""
+        rows: Places = (np.arange(64) + 0.5) * grid.height / 64
+        columns: Places = (np.arange(64) + 0.5) * grid.width / 64
+        rows, columns = warp.exact(rows[:, None], columns[None, :])
         with np.errstate(invalid="ignore"):
-            inside = (
-                (rows >= 0) & (rows < self._source.height) & (columns >= 0) & (columns < self._source.width)
-            )
-        self.cover = float(inside.mean())
+            inside = (rows >= 0) & (rows < warp.source.height)
+            inside &= (columns >= 0) & (columns < warp.source.width)
         if not inside.any():
             raise TerramendError("mask.apart", path=self.path)
-
-    cover = 1.0
-    """Share of the grid that the mask covers (sampled)."""
+        return float(inside.mean())
 
     def close(self) -> None:
         """Close the file."""

@@ -131,16 +131,16 @@ def mask_kind_of(name: str) -> str | None:
 
 
 _KINDS = (
-    (r"qa_pixel", "qa_pixel"),
+    (r"qa_?pixel|pixel_?qa", "qa_pixel"),
     (r"(^|[^a-z])bqa([^a-z]|$)", "bqa"),
-    (r"(^|[^a-z])scl([^a-z]|$)", "scl"),
+    (r"(^|[^a-z])scl([^a-z]|$)|scene_?classif", "scl"),
     (r"hls.*fmask", "hls_fmask"),
     (r"fmask", "fmask"),
-    (r"cld_?prb|cloud_?prob(ability)?", "cloudprob"),
-    (r"(^|[^a-z0-9])qa60([^a-z0-9]|$)", "qa60"),
+    (r"cld_?prb|cloud[_ ]?prob(ability)?|(^|[^a-z])clp([^a-z]|$)", "cloudprob"),
+    (r"(^|[^a-z0-9])qa60([^a-z0-9]|$)|msk_?classi", "qa60"),
     (r"udm2", "udm2"),
-    (r"(^|[^a-z])clm_r\d|(^|[^a-z])mg2", "maja"),
-    (r"state_1km|state_qa|sur_refl_state", "modis_state"),
+    (r"(^|[^a-z])clm_(r\d|xs)|(^|[^a-z])mg2", "maja"),
+    (r"state_(1km|500m|qa)|sur_refl_state", "modis_state"),
     (r"(^|[^a-z])clm([^a-z]|$)", "clm"),
     (r"cloud_?mask|clouds?_?shadow|(^|[^a-z])(mask|clouds?|gaps?)([^a-z]|$)", "auto"),
 )
