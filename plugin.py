@@ -47,7 +47,9 @@ class TerramendPlugin:
 
     def unload(self) -> None:
         """Take everything away and end the backend."""
-        client.close()  # first: nothing of it may call into a dock that is going
+        if self.dock is not None:
+            self.dock.close_down()
+        client.close()  # before the widgets: nothing may call into one that is going
         for action in self.actions:
             self.iface.removeToolBarIcon(action)
             self.iface.removePluginMenu(MENU, action)

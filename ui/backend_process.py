@@ -68,6 +68,8 @@ class BackendProcess:
         self._on_message, self._on_log, self._on_exit = on_message, on_log, on_exit
         self._writing = threading.Lock()
         self._tail: deque[str] = deque(maxlen=40)
+        self.ready = False
+        """Whether it has answered: before, it has nothing to clean up."""
         self.dismissed = False
         """Whether its end is our own wish."""
         self.fault = ""
@@ -87,6 +89,11 @@ class BackendProcess:
     def pid(self) -> int:
         """Process id."""
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, as far as the system knows now."""
+        return self._process.poll() is None
 
     @property
     def reason(self) -> str:
@@ -125,10 +132,12 @@ class BackendProcess:
         with contextlib.suppress(OSError):
             self._stdin.close()
         try:
-            self._process.wait(GRACE)
+            self._process.wait(GRACE if self.ready else 0.2)
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait(GRACE)
+        if self._reader.is_alive() and self._reader is not threading.current_thread():
+            self._reader.join(GRACE)  # it tells those who still wait
 
     def kill(self) -> None:
         """End it at once, with its workers."""
@@ -144,7 +153,7 @@ class BackendProcess:
         except protocol.ProtocolError as error:
             self.fault = f"it sent what is no message ({error})"
         try:  # the end of its output is the end of the backend, whatever it thinks
-            self._process.wait(GRACE if not self.fault else 0)
+            self._process.wait(1.0 if not self.fault else 0)
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()

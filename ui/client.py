@@ -30,13 +30,15 @@ class BackendClient(QObject):
 
     status_changed = pyqtSignal(str)
     """A sentence for the user: what the backend is doing, or on which device it computes."""
+    started = pyqtSignal()
+    """A backend has started (again): what it can do may have changed."""
     _posted = pyqtSignal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self.status = tr("The backend has not been needed yet.")
         self._closed = False
-        self._supervisor = Supervisor(chosen_interpreter, self._started, self._ended, _log)
+        self._supervisor = Supervisor(chosen_interpreter, self._started, self._failed, _log)
         application = QCoreApplication.instance()
         if application is not None:
             self.moveToThread(application.thread())
@@ -140,12 +142,13 @@ class BackendClient(QObject):
     def _started(self) -> None:
         self._say(tr("The backend has started."))
         self._supervisor.submit("doctor", {}, self._examined)
+        self.started.emit()
 
     def _examined(self, kind: str, value: Any) -> None:
         if kind == "result":  # the device that was seen to compute
             self._say(str(value["device"]))
 
-    def _ended(self, error: ClientError) -> None:
+    def _failed(self, error: ClientError) -> None:
         if error.log:
             _log(error.log)
         self._say(error.sentence)

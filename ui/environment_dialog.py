@@ -96,6 +96,7 @@ class EnvironmentDialog(QDialog):
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(5000)
+        self.log.setMinimumHeight(120)
         for widget in (self.bar, self.step, self.log):
             layout.addWidget(widget)
         layout.addLayout(self._buttons())
@@ -201,6 +202,8 @@ class EnvironmentDialog(QDialog):
         self.bar.setVisible(busy)
         self.step.setVisible(bool(self.step.text()))
         self.log.setVisible(busy or not self.log.document().isEmpty())
+        needed = self.layout().totalHeightForWidth(self.width())  # wrapped texts ask for no room themselves
+        self.resize(self.width(), max(self.height(), needed))
 
     def _describe(self) -> None:
         """Say what pressing the button will do, before it is pressed."""

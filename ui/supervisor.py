@@ -74,7 +74,7 @@ class Supervisor:
     Args:
         interpreter: gives the path of the backend's Python, or raises ClientError.
         on_start: called after each handshake.
-        on_end: called with the error after a backend ended that nobody had told to.
+        on_trouble: called with the error when a backend does not start, or ended untold.
         on_log: gets each line of the backend's standard error.
     """
 
@@ -82,10 +82,11 @@ class Supervisor:
         self,
         interpreter: Callable[[], str],
         on_start: Callable[[], None],
-        on_end: Callable[[ClientError], None],
+        on_trouble: Callable[[ClientError], None],
         on_log: Callable[[str], None],
     ) -> None:
-        self._interpreter, self._on_start, self._on_end, self._on_log = interpreter, on_start, on_end, on_log
+        self._interpreter, self._on_start = interpreter, on_start
+        self._on_trouble, self._on_log = on_trouble, on_log
         self._lock = threading.Lock()  # held for moments only
         self._ids = itertools.count(1)
         self._pending: Dict[Any, Call] = {}
@@ -161,7 +162,13 @@ class Supervisor:
 
     def _send(self, call: Call) -> None:
         for attempt in (1, 2):
-            process = self._process or self._start()
+            process = self._process
+            if process is None or not process.alive:
+                try:
+                    process = self._start()
+                except ClientError as error:
+                    self._on_trouble(error)
+                    raise
             if not self._book(call, process):
                 return
             try:
@@ -220,7 +227,8 @@ class Supervisor:
         except ClientError as error:
             process.close()
             self._forget(process)
-            raise _not_started(process) from None if error.code == "backend.crashed" else error
+            raise (_not_started(process) if error.code == "backend.crashed" else error) from None
+        process.ready = True
         self._on_start()
         return process
 
@@ -253,11 +261,11 @@ class Supervisor:
             for call in lost:
                 del self._pending[call.id]
         error = _crashed(process)
+        if process.ready and not process.dismissed:
+            self._on_trouble(error)
         for call in lost:
             wished = call.cancelled or process.dismissed
             call.finish("error", ClientError("run.cancelled") if wished else error)
-        if not process.dismissed:
-            self._on_end(error)
 
     def _lose_patience(self, call: Call) -> None:
         if not call.done and call.process is not None:

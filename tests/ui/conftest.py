@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,3 +31,39 @@ def backend_python() -> str:
     """The interpreter with the light environment."""
     assert Path(BACKEND_PYTHON).exists(), f"no backend Python at {BACKEND_PYTHON}: make env"
     return BACKEND_PYTHON
+
+
+@pytest.fixture
+def until(qgis_app: Any) -> Callable[..., None]:
+    """`until(condition)`: let QGIS's events run until it holds."""
+
+    def run(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not happen in time"
+            qgis_app.processEvents()
+            time.sleep(0.005)
+
+    return run
+
+
+@pytest.fixture
+def client(qgis_app: Any, backend_python: str) -> Iterator[Any]:
+    """The session's client on the real backend, closed after the test."""
+    from terramend.ui import client as module
+
+    yield module.client()
+    module.close()
+
+
+@pytest.fixture
+def alive() -> Callable[[int], bool]:
+    """`alive(pid)`: whether a process runs (a zombie does not)."""
+
+    def runs(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    return runs
