@@ -1,15 +1,183 @@
-"""The command line: `terramend COMMAND ...`."""
+"""The command line: `terramend COMMAND ...`.
+
+Only the module of the command that runs is imported, so that `--help` and `doctor`
+answer at once and everywhere. Standard output is for results; progress, notices and
+errors go to standard error.
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import re
+import signal
 import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from .errors import TerramendError
+from .failure import as_error
+from .terminal import Terminal
+from .version import VERSION
+from .watch import Watch
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line of help, and the module with `add_arguments(parser)` and `main(arguments, watch)`."""
+
+    help: str
+    module: str
+
+
+COMMANDS = {
+    "fill": Command("fill the gaps of a raster", "cli_fill"),
+    "clear": Command("remove thin cloud from a whole image", "cli_fill"),
+    "inspect": Command("say what would be filled and with what; writes nothing", "cli_fill"),
+    "accuracy": Command("hide parts of this scene, fill them, and measure the error", "cli_accuracy"),
+    "mask": Command("make a gap mask from QA, classes, probabilities or polygons", "cli_mask"),
+    "batch": Command("fill many rasters from a table or a folder", "batch"),
+    "models": Command("list the methods, or install a network's weights", "cli_models"),
+    "evaluate": Command("compare methods on scenes whose truth is known", "evaluation.command"),
+    "train": Command("train a network", "training.command"),
+    "sample": Command("draw samples from a generative network", "training.sample_command"),
+    "export": Command("export a trained network to ONNX", "training.export_command"),
+    "experiment": Command("repeat an experiment of a paper", "experiments.command"),
+    "doctor": Command("what is installed, what computes, which settings hold", "doctor"),
+    "serve": Command("serve a client: JSON lines on standard input and output", "server"),
+}
+"""Offered where their module is there: a zip for QGIS has no research commands."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse whose faults are errors with one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `command.usage`."""
+        why = message.removeprefix("argument ")
+        raise TerramendError("command.usage", why=why[:1].upper() + why[1:], command=self.prog)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command and return its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == ["serve"]:
-        from .server import main as serve
+    """Run a command and return its exit status; what it cannot do is said in one sentence."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    terminal = Terminal(sys.stderr)
+    watch = Watch(on_progress=terminal.progress, on_notice=terminal.notice)
+    try:
+        with _cancelling(watch, terminal):
+            status = _run(argv, watch)
+            sys.stdout.flush()
+            return status
+    except SystemExit as end:  # --help, --version
+        return end.code if isinstance(end.code, int) else 1
+    except BrokenPipeError:  # the reader of our output left: no fault
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except BaseException as failure:
+        error = as_error(failure)
+        if error.exit_status == 1:
+            terminal.close()
+            traceback.print_exception(failure, file=sys.stderr)
+        terminal.say(f"terramend: {error}")
+        if "--json" in argv:
+            print_json({"error": {"code": error.code, "arguments": error.arguments, "message": str(error)}})
+        return error.exit_status
+    finally:
+        terminal.close()
 
-        return serve()
-    raise SystemExit(2)
+
+def print_json(value: Any) -> None:
+    """One JSON object on standard output; NaN and infinity become null."""
+    from .protocol import finite
+
+    sys.stdout.write(json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def available() -> dict[str, Command]:
+    """The commands whose module is there."""
+    return {name: command for name, command in COMMANDS.items() if _spec(command.module)}
+
+
+def parser_of(name: str) -> Parser:
+    """The parser of one command."""
+    command = available()[name]
+    parser = Parser(prog=f"terramend {name}", description=_sentence(command.help), allow_abbrev=False)
+    parser.set_defaults(command=name)
+    importlib.import_module("." + command.module, __package__).add_arguments(parser)
+    return parser
+
+
+def join_negatives(argv: list[str]) -> list[str]:
+    """`--extent -1,2,3,4` as `--extent=-1,2,3,4`: argparse takes a leading minus for an option."""
+    joined: list[str] = []
+    for word in argv:
+        if joined and re.match(r"-\.?\d", word) and re.fullmatch(r"--[a-z][a-z-]*", joined[-1]):
+            joined[-1] += "=" + word
+        else:
+            joined.append(word)
+    return joined
+
+
+def _run(argv: list[str], watch: Watch) -> int:
+    commands = available()
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview(commands), file=sys.stdout if argv else sys.stderr)
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"terramend {VERSION}")
+        return 0
+    if argv[0] not in commands:
+        raise TerramendError("command.absent", command=argv[0], known=", ".join(commands))
+    arguments = parser_of(argv[0]).parse_args(join_negatives(argv[1:]))
+    module = importlib.import_module("." + commands[argv[0]].module, __package__)
+    status: int = module.main(arguments, watch)
+    return status
+
+
+def _overview(commands: dict[str, Command]) -> str:
+    lines = ["usage: terramend COMMAND ...  (terramend COMMAND --help tells more)", ""]
+    lines += [f"  {name:12} {command.help}" for name, command in commands.items()]
+    return "\n".join(lines)
+
+
+def _spec(module: str) -> bool:
+    try:
+        return importlib.util.find_spec("." + module, __package__) is not None
+    except ModuleNotFoundError:  # not even its package
+        return False
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+@contextlib.contextmanager
+def _cancelling(watch: Watch, terminal: Terminal) -> Iterator[None]:
+    """The first signal asks the run to stop and clean up, the second one stops it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def handle(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        watch.cancel()
+
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), handle) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

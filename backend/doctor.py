@@ -5,7 +5,9 @@ Standard library at the top: this must answer even where nothing else can be imp
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -15,13 +17,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import device, settings
+from . import cli_request, device, settings
 from .version import VERSION
+from .watch import Watch
 
 LIGHT = ("numpy", "scipy", "rasterio", "onnxruntime", "opencv-python-headless")
 """Distributions without which nothing can be filled."""
 EXTRA = ("onnxruntime-gpu", "dask", "distributed", "torch", "diffusers", "peft", "transformers")
 KNOWN_VARIABLES = ("TERRAMEND_CONFIG", "TERRAMEND_DATA", "TERRAMEND_PYTHON")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `terramend doctor`: the settings, to see what a flag would make of them."""
+    cli_request.add_settings(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def main(arguments: argparse.Namespace, watch: Watch) -> int:
+    """Print the findings; status 3 where nothing can be filled or `--device` does not compute."""
+    found = examine(vars(arguments))
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print(text(found))
+    device.resolve(found["settings"]["device"]["value"])
+    return 0 if found["healthy"] else 3
 
 
 def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -40,10 +40,27 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{name} ({width} x {height}) and the raster to fill ({target_width} x {target_height}) have no common "
             "CRS, and only rasters of one size can be paired pixel to pixel: assign the CRS, or cut them alike.",
         ),
+        "product.apart": (
+            INPUT,
+            "{path} and {first} are not of the same place or CRS: fill them one by one.",
+        ),
+        "product.archive": (INPUT, "{path} cannot be opened as an archive ({why}): download it again."),
+        "product.dates": (
+            INPUT,
+            "{path} holds files from {first} to {last}: one date is filled at a time; name the files of one.",
+        ),
+        "product.empty": (INPUT, "{path} holds no {what}: check that it is complete."),
+        "product.file": (INPUT, "{file} in {path} cannot be read ({why}): download the product again."),
+        "product.granules": (
+            INPUT,
+            "{path} holds {count} granules: name the folder of one of them under GRANULE.",
+        ),
+        "product.scenes": (INPUT, "{path} holds {count} scenes: put each in a folder of its own."),
         "radiometry.sun": (
             INPUT,
             "{name} needs the sun's elevation to become reflectance: give it with --sun AZIMUTH,ELEVATION.",
         ),
+        "raster.choose": (INPUT, "{path} holds several rasters: name one of them ({names})."),
         "raster.gcps": (
             INPUT,
             "{path} is placed by control points or RPCs only: warp it to a map projection first "
@@ -111,6 +128,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
         "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
+        # the methods
+        "model.no-clear": (
+            INPUT,
+            "No installed method removes thin cloud yet; give a mask of it to terramend fill instead.",
+        ),
         # settings
         "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend or remove it."),
         "setting.unknown": (
@@ -220,6 +242,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
         "model.no-band": (INPUT, "Band {band} was asked for, but {name} has {count}: mend --bands."),
+        "model.no-bands": (
+            INPUT,
+            "No band of {name} looks like an optical one that can be filled: name the bands with --bands.",
+        ),
         "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
         "model.package": (
             ENVIRONMENT,
@@ -360,6 +386,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "The sun's position is not known: terrain guides by elevation and slope only. "
             "Give it with --sun AZIMUTH,ELEVATION."
         ),
+        "product.compressed": "{path} is compressed as a whole, which makes reading slow: unpack it for speed.",
+        "raster.zero-fill": "{name} declares no nodata; zero in all bands is taken as outside the scene.",
         "radiometry.guess": (
             "{name} does not say how its values become reflectance; {rule} is taken. "
             "Set the radiometry if that is wrong."

@@ -89,7 +89,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
     try:
         text = json.dumps(message, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        text = json.dumps(_finite(message), allow_nan=False, separators=(",", ":"))
+        text = json.dumps(finite(message), allow_nan=False, separators=(",", ":"))
     if len(text) + 1 > LIMIT:
         raise ProtocolError(INTERNAL_ERROR, f"a message of {len(text)} bytes is longer than a line may be")
     return text.encode("ascii") + b"\n"
@@ -166,13 +166,14 @@ def code_of(exit_status: int) -> int:
     return INTERNAL_ERROR if exit_status == 1 else -32000 - exit_status
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same JSON with null for NaN and infinity."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value
 
 

@@ -8,6 +8,7 @@ ends the process, its runs and their temporary files, so that it never outlives 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import os
@@ -199,7 +200,8 @@ class Server:
 
     def _fail(self, call: Call, error: TerramendError) -> None:
         if error.exit_status == 1:  # our fault: the log holds what a report needs
-            traceback.print_exc(file=sys.stderr)
+            with contextlib.suppress(OSError):  # unless nobody reads it any more
+                traceback.print_exc(file=sys.stderr)
         data = {"code": error.code, "arguments": error.arguments, "exit_status": error.exit_status}
         code = protocol.code_of(error.exit_status)
         self._reply(call, protocol.error(call.id, code, str(error), data))
@@ -279,7 +281,11 @@ class _LogHandler(logging.Handler):
         self._server._send(protocol.notification("log", params))
 
 
-def main() -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`terramend serve` takes none."""
+
+
+def main(arguments: argparse.Namespace, watch: Watch) -> int:
     """Serve standard input and output until the input ends."""
     source, sink = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -295,8 +301,7 @@ def main() -> int:
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end)
-    with contextlib.suppress(SystemExit):
+    try:
         server.serve()
-    sys.stderr.flush()
-    # Threads in C code cannot be joined: leave without the interpreter's tidying up.
-    os._exit(0)
+    finally:  # threads in C code cannot be joined: leave without the interpreter's tidying up
+        os._exit(0)

@@ -32,6 +32,7 @@ class Setting:
     name: str
     read: Callable[[Any], Any]
     default: Any
+    metavar: str
     help: str
     in_request: bool = True
 
@@ -87,13 +88,13 @@ def choice(*allowed: str) -> Callable[[Any], str]:
 
 
 SETTINGS = (
-    Setting("model", text, "auto", "method that fills"),
-    Setting("quality", choice(*QUALITIES), "default", "fast, default or best"),
-    Setting("device", choice(*DEVICES), "auto", "where networks compute"),
-    Setting("jobs", whole, 0, "tiles predicted at once; 0: as many as cores"),
-    Setting("memory_limit", gigabytes, None, "gigabytes that a fill may take"),
-    Setting("tmp", folder, None, "folder of temporary files; none: beside the output"),
-    Setting("weights", folder, None, "folder of installed networks", in_request=False),
+    Setting("model", text, "auto", "NAME", "method that fills; see terramend models"),
+    Setting("quality", choice(*QUALITIES), "default", "Q", ", ".join(QUALITIES)),
+    Setting("device", choice(*DEVICES), "auto", "D", "where networks compute: " + ", ".join(DEVICES)),
+    Setting("memory_limit", gigabytes, None, "GB", "memory to stay under"),
+    Setting("jobs", whole, 0, "N", "tiles at once; 0: as many as cores"),
+    Setting("tmp", folder, None, "DIR", "folder of temporary files; default: beside the output"),
+    Setting("weights", folder, None, "DIR", "folder of installed networks", in_request=False),
 )
 
 

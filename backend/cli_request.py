@@ -1,0 +1,216 @@
+"""The options that make a request: shared by fill, clear, inspect, accuracy and batch.
+
+An option that qualifies (`--gaps-kind`, `--reference-gaps`, `--reference-date`) belongs
+to the mask or reference before it. Only what was given goes into the request: settings
+and defaults fill the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import settings
+from .errors import TerramendError
+from .request import CLASSES, MASK_KINDS, RADIOMETRIES, UNFILLED, FillRequest
+
+OPTION_OF = {
+    "target": "TARGET",
+    "gaps": "--gaps or --reference-gaps",
+    "references": "--reference",
+    "references_from": "--references",
+    "settings": "--set",
+    "creation_options": "--co",
+}
+"""Options whose name is not that of the request's field."""
+
+KINDS = "KIND: " + ", ".join(kind + ("=V,..." if kind == "value" else "") for kind in MASK_KINDS)
+
+
+def option_of(field: str) -> str:
+    """The option that sets a field of the request (`references.date` counts as `references`)."""
+    name = field.split(".")[0]
+    return OPTION_OF.get(name, "--" + name.replace("_", "-"))
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, target: bool = True, output: bool = True) -> None:
+    """Add the options of a request; `target`, `output`: whether the command needs them."""
+    if target:
+        parser.add_argument(
+            "target", nargs="+", metavar="TARGET", help="raster or product to fill, or its single bands"
+        )
+    add = _adder(parser.add_argument_group("what is a gap"))
+    add("--gaps", bind=_add_gaps, metavar="MASK", help="mask raster or polygons; several make a union")
+    add("--gaps-kind", bind=_gaps_kind, metavar="KIND", help=KINDS)
+    add("--grow", metavar="N[px|m]", help="grow the masks; default: what suits the kind")
+    add("--classes", type=_list, metavar="A,B", help="classes that count as gap: " + ", ".join(CLASSES))
+    add("--cloud-threshold", type=_number, metavar="P", help="percent from which a probability is cloud")
+    add("--fill-swath-edges", action="store_true", help="also fill what lies outside the footprint")
+    add("--extent", metavar="W,S,E,N|AREA", help="fill only inside: bounds in the target's CRS, or polygons")
+
+    add = _adder(parser.add_argument_group("what helps"))
+    add("--reference", bind=_add_reference, metavar="RASTER", help="another date of the same place")
+    add("--reference-gaps", bind=_reference_gaps, metavar="MASK", help="its mask; default: found beside it")
+    add("--reference-gaps-kind", bind=_reference_kind, metavar="KIND", help="how to read it; none: no gaps")
+    add("--reference-date", bind=_reference_date, metavar="DATE", help="its date, such as 2024-06-30")
+    add("--references", dest="references_from", metavar="FOLDER|JSON", help="a folder or list of references")
+    add("--dem", metavar="DEM", help="elevation in metres")
+    add("--sar", metavar="SAR", help="Sentinel-1 VV, VH")
+    add("--sun", type=_numbers, metavar="AZIMUTH,ELEVATION", help="of the sun, degrees; default: from tags")
+    add("--date", metavar="DATE", help="of the target; default: from tags or its name")
+    add("--radiometry", metavar="NAME", help="how values become reflectance: " + ", ".join(RADIOMETRIES))
+    add("--target-crs", metavar="CRS", help="instead of what the file says")
+    add("--target-nodata", type=_number, metavar="V", help="instead of what the file says")
+
+    add = _adder(parser.add_argument_group("how to fill"))
+    add("--bands", type=_bands, metavar="LIST", help="bands to fill, such as 1,3-5; default: all that can be")
+    add("--set", bind=_set, metavar="KEY=VALUE", help="an option of the model")
+    add("--seed", type=_read(settings.whole), metavar="N", help="of everything random")
+    add_settings(parser)
+
+    add = _adder(parser.add_argument_group("what to write"))
+    if output:
+        add("-o", "--output", required=True, metavar="OUTPUT.tif", help="the filled raster")
+    add("--std", nargs="?", const=True, metavar="STD.tif", help="standard deviation; default OUTPUT_std.tif")
+    add("--provenance", nargs="?", const=True, metavar="PROV.tif", help="sources; OUTPUT_provenance.tif")
+    add("--unfilled", metavar="HOW", help="gaps that could not be filled: " + ", ".join(UNFILLED))
+    add("--overwrite", action="store_true", help="replace files that exist")
+    add("--hash-inputs", action="store_true", help="full SHA-256 of the inputs in the tags")
+    add("--co", bind=_creation_option, metavar="KEY=VALUE", help="GeoTIFF creation option; COG=YES: a COG")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the settings of this machine that a request has: a flag goes over variable and file."""
+    add = _adder(parser.add_argument_group("settings (flag over TERRAMEND_NAME over file over default)"))
+    for setting in settings.SETTINGS:
+        if setting.in_request:
+            flag = "--" + setting.name.replace("_", "-")
+            add(flag, type=_read(setting.read), metavar=setting.metavar, help=setting.help)
+
+
+def fields(arguments: argparse.Namespace, output: str | None = None) -> dict[str, Any]:
+    """The request's JSON with only what was given; names of extra outputs derived.
+
+    Args:
+        arguments: parsed with `add_arguments`.
+        output: stands in where the command writes no raster.
+    """
+    given = {name: value for name, value in vars(arguments).items() if name in FIELDS}
+    if output is not None:
+        given.setdefault("output", output)
+    for name in ("std", "provenance"):
+        if given.get(name) is True:
+            path = Path(given["output"])
+            given[name] = str(path.with_name(f"{path.stem}_{name}.tif"))
+    return given
+
+
+FIELDS = frozenset(field.name for field in dataclasses.fields(FillRequest))
+
+
+def _adder(group: argparse._ArgumentGroup) -> Callable[..., None]:
+    """`add_argument` that leaves nothing behind for what was not given."""
+
+    def add(*names: str, bind: Callable[..., None] | None = None, **options: Any) -> None:
+        if bind is not None:
+            options["action"] = _bound(bind)
+        group.add_argument(*names, default=argparse.SUPPRESS, **options)
+
+    return add
+
+
+def _bound(bind: Callable[..., None]) -> type[argparse.Action]:
+    """An action that hands the value, the namespace's dictionary and the option to `bind`."""
+
+    class Bound(argparse.Action):
+        def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+            bind(vars(namespace), values, option_string)
+
+    return Bound
+
+
+def _add_gaps(given: dict[str, Any], path: str, option: str) -> None:
+    given.setdefault("gaps", []).append({"path": path})
+
+
+def _gaps_kind(given: dict[str, Any], kind: str, option: str) -> None:
+    _last(given, "gaps", option, "--gaps")["kind"] = kind
+
+
+def _add_reference(given: dict[str, Any], path: str, option: str) -> None:
+    given.setdefault("references", []).append({"path": path})
+
+
+def _reference_gaps(given: dict[str, Any], path: str, option: str) -> None:
+    _last(given, "references", option, "--reference").setdefault("masks", []).append({"path": path})
+
+
+def _reference_kind(given: dict[str, Any], kind: str, option: str) -> None:
+    reference = _last(given, "references", option, "--reference")
+    if kind == "none":  # the one kind that needs no mask
+        reference.setdefault("masks", [{"path": ""}])
+    _last(reference, "masks", option, "--reference-gaps")["kind"] = kind
+
+
+def _reference_date(given: dict[str, Any], date: str, option: str) -> None:
+    _last(given, "references", option, "--reference")["date"] = date
+
+
+def _set(given: dict[str, Any], text: str, option: str) -> None:
+    key, sign, value = text.partition("=")
+    if not (key and sign):
+        raise TerramendError("command.option", option=option, why=f"{text!r} is not KEY=VALUE")
+    given.setdefault("settings", []).append([key, value])
+
+
+def _creation_option(given: dict[str, Any], text: str, option: str) -> None:
+    given.setdefault("creation_options", []).append(text)
+
+
+def _last(given: dict[str, Any], name: str, option: str, owner: str) -> dict[str, Any]:
+    if not given.get(name):
+        raise TerramendError("command.order", option=option, owner=owner)
+    return given[name][-1]  # type: ignore[no-any-return]
+
+
+def _read(reader: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader of settings as argparse wants it: its reason is the message."""
+
+    def read(text: str) -> Any:
+        try:
+            return reader(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+    return read
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def _numbers(text: str) -> list[float]:
+    return [_number(part) for part in text.split(",")]
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _bands(text: str) -> list[int]:
+    """`1,3-5` as [1, 3, 4, 5]."""
+    found: list[int] = []
+    for part in _list(text):
+        first, sign, last = part.partition("-")
+        if not (first.isdigit() and (last.isdigit() or not sign) and len(first + last) < 10):
+            raise argparse.ArgumentTypeError(f"{part!r} is neither a band nor a range such as 3-5")
+        if sign and not 0 <= int(last) - int(first) < 10_000:
+            raise argparse.ArgumentTypeError(f"{part!r} is no range such as 3-5")
+        found += range(int(first), int(last or first) + 1)
+    return found
