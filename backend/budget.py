@@ -29,7 +29,11 @@ def budget(plan: TilePlan, jobs: int, memory_limit: float | None, model: str) ->
     Raises:
         TerramendError: `memory.tile` where the limit does not hold one tile.
     """
-    workers = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
+    workers = (
+        jobs or len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else jobs or os.cpu_count() or 1
+    )
     workers = min(workers, plan.rows * plan.columns)
     in_flight = workers + AHEAD
     if memory_limit is not None:

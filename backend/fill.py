@@ -32,7 +32,7 @@ from .raster.raster import Raster
 from .raster.references import Reference, open_references
 from .raster.scene import Scene, open_scene
 from .raster.siblings import find_references
-from .raster.tiles import TilePlan, plan_tiles
+from .raster.tiles import plan_tiles
 from .raster.writer import GeoTiffWriter, parse_options
 from .request import FillRequest, FillResult, request_hash, validate
 from .version import VERSION
@@ -106,6 +106,7 @@ def fill(request: FillRequest, watch: Watch) -> FillResult:
             filled.append(run.fill())
             first_band += len(target.bands)
         watch.stage("save")
+        watch.check()  # from here on the run is done
         outputs.commit()
         watch.finish()
     return _result(request, paths, filled, watch)
@@ -192,6 +193,7 @@ class _Run:
                 self.target.bands[0].path if kept.has_mask else None,
             )
             watch.stage("write")
+            watch.check()
             for writer in writers.each():
                 writer.close()
         finally:
@@ -282,6 +284,8 @@ def _check_bands(request: FillRequest, targets: Sequence[Raster]) -> None:
     beyond = [band for band in request.bands if band > count]
     if beyond:
         raise TerramendError("model.no-band", band=beyond[0], count=count, name=targets[0].name)
+    if not request.bands and not any(band.role == "optical" for t in targets for band in t.bands):
+        raise TerramendError("model.no-bands", name=targets[0].name)
 
 
 def _references(request: FillRequest, target: Raster, watch: Watch) -> tuple[Reference, ...]:
@@ -339,7 +343,9 @@ def _std_metadata(kept: Metadata) -> Metadata:
         replace(band, scale=1.0, offset=0.0, colour=ColorInterp.undefined, colormap=None, tags={})
         for band in kept.bands
     )
-    return replace(kept, bands=bands, tags=_place_only(kept), dtype="float32", nodata=math.nan, has_mask=False)
+    return replace(
+        kept, bands=bands, tags=_place_only(kept), dtype="float32", nodata=math.nan, has_mask=False
+    )
 
 
 def _provenance_metadata(kept: Metadata) -> Metadata:

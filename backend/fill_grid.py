@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
-from ..models.base import Prediction, Reconstructor, Tile
+from ..models.base import Prediction, Tile
 from . import compose
 from .flow import in_order
 from .raster.gapmap import GAP, GapMap
@@ -206,9 +205,7 @@ def _cut(said: Prediction, around: Window, used: Window, tile: Tile) -> Piece:
     return Piece(used, part, ages)
 
 
-def _write(
-    recipe: compose.Recipe, writers: Writers, read: _Read, block: Block | None, tally: Tally
-) -> None:
+def _write(recipe: compose.Recipe, writers: Writers, read: _Read, block: Block | None, tally: Tally) -> None:
     core, codes = read.place.core, read.codes
     if codes is None:
         samples = np.stack(read.stored).astype(recipe.dtype, copy=False)

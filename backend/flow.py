@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -20,7 +20,7 @@ POLL = 0.05
 """Seconds between two looks at whether the run was cancelled."""
 
 PATIENCE = 1.5
-"""Seconds that a stopped flow waits for its threads; a worker deep in one tile is left to end alone."""
+"""Seconds that a stopped flow waits for its workers."""
 
 
 class _Slot(Generic[Item, Result]):
@@ -39,7 +39,7 @@ def in_order(
     workers: int,
     in_flight: int,
     check: Callable[[], None],
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """`work(item)` for each item, in the items' order.
 
     Args:
@@ -50,8 +50,8 @@ def in_order(
 
     Raises:
         Whatever `items`, `work` or `check` raise. All threads are told to stop then, as
-        also when the caller stops taking; the reading thread has ended on return unless a
-        single read outlasts `PATIENCE`.
+        also when the caller stops taking. The reading thread has ended on return, so files can
+        be closed; a worker deep in one item is left to end by itself after `PATIENCE`.
     """
     stop = threading.Event()
     room = threading.Semaphore(max(in_flight, 1))
@@ -70,7 +70,7 @@ def in_order(
                     break
                 ordered.put(slot)
                 todo.put(slot)
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
+        except BaseException as error:
             failed: _Slot[Item, Result] = _Slot(None)  # type: ignore[arg-type]
             failed.error = error
             failed.ready.set()
@@ -88,7 +88,7 @@ def in_order(
             if not stop.is_set():
                 try:
                     slot.result = work(slot.item)  # type: ignore[arg-type]
-                except BaseException as error:  # noqa: BLE001 - handed to the caller
+                except BaseException as error:
                     slot.error = error
             slot.item = None  # frees the tile while its result waits
             slot.ready.set()
@@ -112,8 +112,9 @@ def in_order(
             room.release()
     finally:
         stop.set()
+        reader.join()  # its files are closed next
         deadline = time.monotonic() + PATIENCE
-        for thread in (reader, *crew):
+        for thread in crew:
             thread.join(max(deadline - time.monotonic(), 0))
 
 
@@ -123,7 +124,7 @@ def patiently(task: Callable[[], Result], check: Callable[[], None]) -> Result:
     A task that is no longer waited for ends by itself; its result is dropped.
     """
 
-    def once() -> Iterator[None]:
+    def once() -> Generator[None]:
         yield None
 
     for result in in_order(once(), lambda _: task(), 1, 1, check):

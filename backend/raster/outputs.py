@@ -137,9 +137,9 @@ class Outputs:
 def local_files(name: str) -> list[Path]:
     """Existing local files that a GDAL name reads: `/vsizip/a.zip/b.tif` reads `a.zip`.
 
-    Also parts of subdataset names such as `GPKG:/a.gpkg:table` or `NETCDF:"a.nc":v`.
+    Also parts of names such as `GPKG:/a.gpkg:table`, `NETCDF:"a.nc":v` or `vrt:///a.tif?bands=1`.
     """
-    candidates = [name, *re.split(r'[:"]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
+    candidates = [name, *re.split(r'[:"?]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
     found = []
     for candidate in candidates:
         bare = re.sub(r"^(/vsi(zip|tar|gzip|7z|rar|subfile)/)+", "", candidate.strip("{}"))

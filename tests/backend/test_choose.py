@@ -13,7 +13,10 @@ from terramend.models import registry
 REQUEST = FillRequest(target=("a.tif",), output="b.tif")
 
 
-def refused(code: str, request: FillRequest, facts: Facts = Facts()) -> str:
+NOTHING = Facts()
+
+
+def refused(code: str, request: FillRequest, facts: Facts = NOTHING) -> str:
     with pytest.raises(TerramendError) as caught:
         choose(request, facts)
     assert caught.value.code == code

@@ -76,7 +76,9 @@ def test_folder_missing_folder_and_twice(tmp_path):
     refused("output.twice", [tmp_path / "a.tif", tmp_path / "a.tif"])
 
 
-@pytest.mark.parametrize("how", ["same", "symlink", "hardlink", "dots", "linked folder", "zip", "subdataset"])
+@pytest.mark.parametrize(
+    "how", ["same", "symlink", "hardlink", "dots", "linked folder", "zip", "subdataset", "vrt"]
+)
 def test_an_output_that_is_an_input_is_refused_even_with_overwrite(tmp_path, how):
     folder = tmp_path / "data"
     folder.mkdir()
@@ -98,6 +100,8 @@ def test_an_output_that_is_an_input_is_refused_even_with_overwrite(tmp_path, how
         named = f"/vsizip/{source}/inner/band.tif"
     elif how == "subdataset":
         named = f'NETCDF:"{source}":reflectance'
+    elif how == "vrt":
+        named = f"vrt://{source}?bands=3"
     refused("output.is-input", [output], [named], overwrite=True)
 
 

@@ -1,0 +1,365 @@
+"""The contract of a fill: what was valid stays bit by bit, metadata is kept, gaps are filled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import ColorInterp
+from terramend.backend.errors import TerramendError
+from terramend.backend.fill import fill
+from terramend.backend.request import FillRequest, Mask, Reference, from_json
+from terramend.backend.watch import Watch
+from terramend.models.base import Source
+
+from .conftest import blobs, landscape
+
+TOPS = {"uint8": 250, "int16": 9000, "uint16": 9000, "float32": 0.6}
+
+
+def request(target: Path, gaps: Path | None, **more) -> FillRequest:
+    masks = () if gaps is None else (Mask(str(gaps), "nonzero"),)
+    base = {"model": "harmonic", "radiometry": more.get("radiometry", "dn")}
+    output = str(target.parent / "out.tif")
+    return FillRequest(target=(str(target),), output=output, gaps=masks, **{**base, **more})
+
+
+def run(asked: FillRequest) -> tuple[object, np.ndarray]:
+    result = fill(asked, Watch())
+    with rasterio.open(asked.output) as out:
+        return result, out.read()
+
+
+def image(dtype: str, bands: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    top = TOPS[dtype]
+    return landscape(bands, height, width, seed, 0.05 * top, top).astype(dtype)
+
+
+def refused(code: str, asked: FillRequest) -> str:
+    with pytest.raises(TerramendError) as caught:
+        fill(asked, Watch())
+    assert caught.value.code == code, str(caught.value)
+    return str(caught.value)
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# -- bit-identity ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
+@pytest.mark.parametrize("bands", [1, 3, 13])
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_valid_samples_are_bit_identical_and_gaps_are_filled(write, dtype, bands, nodata):
+    truth = image(dtype, bands, 61, 83)
+    gaps = blobs(61, 83, 0.25)
+    samples = truth.copy()
+    samples[:, gaps] = 0 if nodata is not None else TOPS[dtype]
+    target = write("in.tif", samples, nodata=nodata)
+    result, out = run(request(target, write("gaps.tif", gaps.astype(np.uint8))))
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out[:, ~gaps], truth[:, ~gaps])
+    assert result.gap_samples == bands * gaps.sum() and result.unfilled_samples == 0
+    error = np.abs(out[:, gaps].astype(float) - truth[:, gaps])
+    assert error.mean() < 0.15 * TOPS[dtype]
+    if nodata is not None:
+        assert not (out[:, gaps] == nodata).any()
+    with rasterio.open(target) as before, rasterio.open(result.outputs[0]) as after:
+        for key in ("crs", "transform", "dtype", "nodata", "width", "height", "count"):
+            assert before.profile[key] == after.profile[key]
+
+
+def test_gaps_that_differ_per_band(write):
+    truth = image("uint16", 4, 70, 60)
+    gaps = np.stack([blobs(70, 60, 0.2, seed) for seed in range(4)])
+    samples = np.where(gaps, 0, truth).astype("uint16")
+    target = write("in.tif", samples, nodata=0)
+    result, out = run(request(target, None))
+    np.testing.assert_array_equal(out[~gaps], truth[~gaps])
+    assert result.gap_samples == gaps.sum() and result.unfilled_samples == 0
+    assert (out != 0).all()
+
+
+@pytest.mark.parametrize(
+    "crs, transform",
+    [
+        (32633, rasterio.Affine(8.0, 3.0, 1e5, 3.0, -8.0, 4e6)),
+        (4326, rasterio.Affine(1e-4, 0, 14.0, 0, -1e-4, 46.0)),
+        (None, rasterio.Affine.identity()),
+    ],
+)
+def test_rotated_geographic_and_plain_grids(write, crs, transform):
+    where = {"crs": None if crs is None else rasterio.crs.CRS.from_epsg(crs), "transform": transform}
+    truth, gaps = image("uint16", 2, 40, 45), blobs(40, 45, 0.2)
+    target = write("in.tif", np.where(gaps, 7, truth).astype("uint16"), **where)
+    result, out = run(request(target, write("gaps.tif", gaps.astype(np.uint8), **where)))
+    np.testing.assert_array_equal(out[:, ~gaps], truth[:, ~gaps])
+    with rasterio.open(result.outputs[0]) as after:
+        assert after.crs == where["crs"] and after.transform == transform
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (1, 50), (50, 1), (3, 2), (257, 255)])
+def test_odd_and_tiny_sizes(write, height, width):
+    truth = image("uint16", 2, height, width)
+    gaps = np.zeros((height, width), np.uint8)
+    gaps[height // 2, width // 2] = 1
+    result, out = run(request(write("in.tif", truth), write("gaps.tif", gaps)))
+    np.testing.assert_array_equal(out[:, gaps == 0], truth[:, gaps == 0])
+    assert result.gap_samples == 2
+
+
+def test_without_gaps_the_output_is_a_copy_and_says_so(write):
+    truth = image("uint16", 3, 300, 280)
+    result, out = run(request(write("in.tif", truth), write("gaps.tif", np.zeros((300, 280), np.uint8))))
+    np.testing.assert_array_equal(out, truth)
+    assert result.gap_samples == 0 and result.expected_error is None
+    assert "fill.nothing" in [notice["code"] for notice in result.notices]
+
+
+@pytest.mark.parametrize("unfilled", ["keep", "nodata"])
+def test_a_scene_of_gaps_alone_keeps_or_loses_its_values_as_asked(write, unfilled):
+    truth = image("int16", 2, 40, 50)
+    target = write("in.tif", truth, nodata=-9999)
+    gaps = write("gaps.tif", np.ones((40, 50), np.uint8))
+    asked = request(target, gaps, unfilled=unfilled, provenance=str(target.parent / "p.tif"))
+    result, out = run(asked)
+    assert result.unfilled_samples == result.gap_samples == out.size
+    np.testing.assert_array_equal(out, truth if unfilled == "keep" else np.full_like(truth, -9999))
+    with rasterio.open(asked.provenance) as file:
+        assert (file.read(1) == Source.UNFILLED).all()
+
+
+def test_unfilled_nodata_needs_a_nodata_value(write):
+    target = write("in.tif", image("uint16", 1, 9, 9))
+    gaps = write("gaps.tif", np.eye(9, dtype=np.uint8))
+    assert "--unfilled" in refused("output.unfilled", request(target, gaps, unfilled="nodata"))
+    assert left(target.parent) == {"in.tif", "gaps.tif"}
+
+
+# -- values ------------------------------------------------------------------------------
+
+
+def test_estimates_stay_inside_the_dtype_and_off_nodata(write):
+    """Flat at nodata's neighbours: the estimate is nodata itself and must move by one step."""
+    samples = np.full((1, 30, 30), 6, np.uint8)
+    samples[:, :, 15:] = 8  # the harmonic surface between is 7 in the middle
+    gaps = np.zeros((30, 30), np.uint8)
+    gaps[5:25, 8:22] = 1
+    samples[:, gaps > 0] = 7
+    _, out = run(request(write("in.tif", samples, nodata=7), write("gaps.tif", gaps)))
+    assert not (out == 7).any() and out.min() >= 6 and out.max() <= 8
+
+
+def test_scale_and_offset_only_scale_the_deviation(write):
+    def decorate(file):
+        file.scales, file.offsets = (1e-4, 1e-4), (-0.1, -0.1)
+
+    truth, gaps = image("uint16", 2, 60, 60), blobs(60, 60, 0.2)
+    target = write("in.tif", np.where(gaps, 0, truth).astype("uint16"), decorate, nodata=0)
+    std_path = target.parent / "std.tif"
+    asked = request(target, write("gaps.tif", gaps.astype(np.uint8)), std=str(std_path), radiometry="auto")
+    result, _ = run(asked)
+    with rasterio.open(std_path) as file:
+        std = file.read()
+        assert file.dtypes == ("float32",) * 2 and file.scales == (1.0, 1.0) and file.offsets == (0.0, 0.0)
+    assert (std[:, ~gaps] == 0).all()
+    filled = std[:, gaps]
+    assert (filled[np.isfinite(filled)] > 0).all() and np.isfinite(filled).any()
+    # scale 1e-4 makes the target's scaled units reflectance: the same as the expected error
+    assert np.nanmean(filled) == pytest.approx(result.expected_error, rel=1e-4)
+
+
+def test_std_is_nan_outside_and_provenance_tells_sources(write):
+    truth, gaps = image("uint16", 1, 64, 64), blobs(64, 64, 0.2)
+    reference = write("2024-06-20.tif", image("uint16", 1, 64, 64), nodata=0)
+    samples = np.where(gaps, 0, truth)
+    samples[:, :, :10] = 0  # outside the footprint
+    gaps = gaps & (np.arange(64) >= 10)
+    target = write("2024-06-30.tif", samples.astype("uint16"), nodata=0)
+    folder = target.parent
+    asked = request(
+        target,
+        write("gaps.tif", gaps.astype(np.uint8)),
+        std=str(folder / "std.tif"),
+        provenance=str(folder / "prov.tif"),
+        references=(Reference(str(reference), (Mask("", "none"),), "2024-06-20"),),
+        date="2024-06-30",
+        model="copy",
+    )
+    result, _ = run(asked)
+    with rasterio.open(folder / "std.tif") as std, rasterio.open(folder / "prov.tif") as prov:
+        outside = np.arange(64)[None] < np.full((64, 1), 10)
+        assert np.isnan(std.read(1)[outside]).all()
+        source, age = prov.read()
+    assert (source[outside] == Source.OUTSIDE).all()
+    assert (source[~outside & ~gaps] == Source.VALID).all()
+    assert (source[gaps] == Source.REFERENCE).all() and (age[gaps] == 10).all()
+    assert (age[~gaps] == 255).all()
+    assert result.references[0]["days"] == -10
+
+
+# -- bands with other roles --------------------------------------------------------------
+
+
+def test_alpha_becomes_opaque_where_filled_and_classes_stay(write):
+    truth, gaps = image("uint8", 3, 50, 50), blobs(50, 50, 0.2)
+    samples = np.concatenate([truth, np.full((1, 50, 50), 4, np.uint8), np.full((1, 50, 50), 255, np.uint8)])
+    samples[:3, gaps], samples[4, gaps] = 0, 0
+
+    def decorate(file):
+        file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue,
+                            ColorInterp.undefined, ColorInterp.alpha]  # fmt: skip
+        file.descriptions = ("red", "green", "blue", "SCL", "alpha")
+
+    target = write("in.tif", samples, decorate)
+    _, out = run(request(target, write("gaps.tif", gaps.astype(np.uint8))))
+    np.testing.assert_array_equal(out[:3][:, ~gaps], truth[:, ~gaps])
+    np.testing.assert_array_equal(out[3], samples[3])
+    assert (out[4] == 255).all()
+
+
+def test_a_class_band_asked_for_takes_the_most_frequent_neighbour(write):
+    truth, gaps = image("uint8", 2, 60, 60), blobs(60, 60, 0.15)
+    cover = np.full((60, 60), 4, np.uint8)
+    cover[:, 30:] = 6
+    samples = np.concatenate([truth, np.where(gaps, 9, cover)[None]]).astype(np.uint8)
+
+    def decorate(file):
+        file.descriptions = ("red", "green", "SCL")
+
+    target = write("in.tif", samples, decorate)
+    mask = write("gaps.tif", gaps.astype(np.uint8))
+    _, out = run(request(target, mask, bands=(1, 3)))
+    np.testing.assert_array_equal(out[1], samples[1])  # not asked for
+    assert not (out[2] == 9).any() and (out[2] == cover).mean() > 0.97
+    assert (out[0][~gaps] == truth[0][~gaps]).all()
+
+
+def test_a_mask_of_the_target_becomes_valid_where_filled(write):
+    truth, gaps = image("uint8", 1, 50, 60), blobs(50, 60, 0.2)
+    target = write("in.tif", truth, lambda file: file.write_mask(~gaps))
+    result, out = run(request(target, write("gaps.tif", gaps.astype(np.uint8))))
+    with rasterio.open(result.outputs[0]) as file:
+        assert (file.dataset_mask() == 255).all()
+    np.testing.assert_array_equal(out[:, ~gaps], truth[:, ~gaps])
+
+
+# -- the same bytes ----------------------------------------------------------------------
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("model", ["guided", "harmonic"])
+def test_workers_and_memory_change_no_byte(write, monkeypatch, model):
+    monkeypatch.setattr("terramend.backend.raster.tiles.CORES", (256,))
+    truth, gaps = image("uint16", 2, 300, 530), blobs(300, 530, 0.15)
+    later = (truth * 0.9 + 50 + np.random.default_rng(3).normal(0, 30, truth.shape)).astype("uint16")
+    reference = write("ref.tif", later, nodata=0)
+    target = write("in.tif", np.where(gaps, 0, truth).astype("uint16"), nodata=0)
+    mask = write("gaps.tif", gaps.astype(np.uint8))
+    sums = []
+    for jobs, limit in ((1, None), (3, None), (2, 0.6)):
+        folder = target.parent / f"{jobs}-{limit}"
+        folder.mkdir()
+        asked = replace(
+            request(target, mask, model=model, jobs=jobs, memory_limit=limit),
+            output=str(folder / "out.tif"),
+            std=str(folder / "std.tif"),
+            provenance=str(folder / "prov.tif"),
+            references=(Reference(str(reference), (Mask("", "none"),)),),
+        )
+        fill(asked, Watch())
+        sums.append([digest(folder / name) for name in ("out.tif", "std.tif", "prov.tif")])
+    assert sums[0] == sums[1] == sums[2]
+
+
+def test_a_limit_below_one_tile_names_the_need(write):
+    target = write("in.tif", image("uint16", 3, 300, 300))
+    asked = request(target, write("gaps.tif", np.ones((300, 300), np.uint8)), memory_limit=0.1)
+    said = refused("memory.tile", asked)
+    need = float(said.split(" needs ")[1].split(" GB")[0])
+    assert need > 0.1
+    fill(replace(asked, memory_limit=need), Watch())
+
+
+# -- tags --------------------------------------------------------------------------------
+
+
+def test_tags_repeat_the_request_and_name_the_inputs(write):
+    truth, gaps = image("uint16", 2, 40, 40), blobs(40, 40, 0.2)
+    target = write("in.tif", truth, lambda file: file.update_tags(sensor="MSI", STATISTICS_MEAN="1"))
+    asked = request(target, write("gaps.tif", gaps.astype(np.uint8)), seed=5, hash_inputs=True)
+    result, _ = run(asked)
+    with rasterio.open(asked.output) as file:
+        tags = file.tags()
+    assert tags["sensor"] == "MSI" and "STATISTICS_MEAN" not in tags
+    assert tags["TERRAMEND_REQUEST_HASH"] == result.request_hash
+    assert tags["TERRAMEND_MODEL"] == "harmonic" and tags["TERRAMEND_SEED"] == "5"
+    assert "estimates" in tags["TERRAMEND_NOTE"]
+    inputs = json.loads(tags["TERRAMEND_INPUTS"])
+    assert [entry["name"] for entry in inputs] == ["in.tif", "gaps.tif"]
+    assert inputs[0]["sha256"] == digest(target)
+    again = from_json({**json.loads(tags["TERRAMEND_REQUEST"]), "output": asked.output})
+    assert again == replace(asked, jobs=0)
+    assert float(tags["TERRAMEND_GAP_FRACTION"]) == pytest.approx(gaps.mean(), abs=1e-6)
+
+
+# -- outputs whole or absent -------------------------------------------------------------
+
+
+def test_nothing_is_written_where_something_is_wrong(write):
+    target, gaps = write("in.tif", image("uint16", 1, 20, 20)), write("gaps.tif", np.eye(20, dtype=np.uint8))
+    before = left(target.parent)
+    asked = request(target, gaps)
+    refused("output.is-input", replace(asked, output=str(target), overwrite=True))
+    refused("output.is-input", replace(asked, output=str(gaps), overwrite=True))
+    refused("model.unknown", replace(asked, model="magic"))
+    refused("model.no-band", replace(asked, bands=(2,)))
+    refused("output.lossy", replace(asked, creation_options=("COMPRESS=JPEG",)))
+    refused("tmp.folder", replace(asked, tmp=str(target.parent / "absent")))
+    refused("model.needs", replace(asked, model="copy"))
+    assert left(target.parent) == before
+
+
+def test_a_method_that_fails_leaves_nothing(write, monkeypatch):
+    from terramend.models.registry import Row
+
+    class Broken:
+        def prepare(self, overview):
+            return None
+
+        def predict(self, tile, state):
+            raise ValueError("broken")
+
+    monkeypatch.setattr(Row, "create", lambda *a: Broken())
+    target, gaps = write("in.tif", image("uint16", 1, 20, 20)), write("gaps.tif", np.eye(20, dtype=np.uint8))
+    with pytest.raises(ValueError, match="broken"):
+        fill(request(target, gaps), Watch())
+    assert left(target.parent) == {"in.tif", "gaps.tif"}
+
+
+def cancelled_in(stage: str) -> Watch:
+    watch = Watch(on_progress=lambda p: watch.cancel() if p.stage == stage else None)
+    return watch
+
+
+def test_a_cancel_leaves_nothing(write):
+    target, gaps = write("in.tif", image("uint16", 2, 150, 150)), blobs(150, 150, 0.2)
+    mask = write("gaps.tif", gaps.astype(np.uint8))
+    folder = target.parent / "out"
+    folder.mkdir()
+    asked = replace(request(target, mask), output=str(folder / "out.tif"), tmp=str(folder))
+    for stage in ("open", "gaps", "prepare", "fill", "write", "save"):
+        with pytest.raises(TerramendError) as caught:
+            fill(asked, cancelled_in(stage))
+        assert caught.value.code == "run.cancelled", stage
+        assert left(folder) == set(), stage
