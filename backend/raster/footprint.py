@@ -9,6 +9,7 @@ of the observed pixels. Everything is done in strips, so memory is bounded.
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,7 +202,7 @@ class _Finder:
         watch: Watch,
     ) -> None:
         self.grid, self.reader, self.also, self.watch = grid, reader, also, watch
-        self.path = directory / "footprint.tif"
+        self.path = directory / f"footprint-{uuid.uuid4().hex}.tif"
 
     def find(self, bands: int, hull: bool) -> Footprint:
         first = np.full(self.grid.height, self.grid.width)
@@ -212,9 +213,10 @@ class _Finder:
         per_band, some = False, False
         measured = self.reader.measured
         cut = list(strips(self.grid, bands + 8))
+        self.watch.stage("gaps", 2 * len(cut))
         with rasterio.open(self.path, "w", **profile) as file:
             for strip in cut:
-                self.watch.check()
+                self.watch.advance()
                 missing = self._missing(strip)
                 unobserved = _all(missing[measured])
                 rows = slice(strip.row, strip.row + strip.height)
@@ -233,7 +235,7 @@ class _Finder:
         opened = inside = 0
         with rasterio.open(self.path, "r+") as file:
             for number, strip in enumerate(cut):
-                self.watch.check()
+                self.watch.advance()
                 packed = file.read(list(range(1, planes + 1)), window=strip.ranges)
                 unobserved = _all(np.unpackbits(packed, axis=0, count=bands)[measured])
                 beyond = _beyond(strip, left, right)

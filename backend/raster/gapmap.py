@@ -8,7 +8,9 @@ footprint, restricted to the extent, and written. Memory does not grow with the 
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -37,6 +39,19 @@ CELL = 64
 Codes = NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class MaskUse:
+    """What became of a mask: the kind it was read as, its growth in pixels, the share that it marks.
+
+    `marked` is counted before growth, over the whole grid (and bands, for a mask per band).
+    """
+
+    path: str
+    kind: str
+    growth: float
+    marked: float
+
+
 class GapMap:
     """Codes `VALID`, `GAP`, `OUTSIDE` of every sample of a target; made by `build_gap_map`.
 
@@ -47,15 +62,16 @@ class GapMap:
         gap_counts, footprint_counts: samples per band that are gaps; that are gaps or valid.
         fractions: share of gaps in the footprint, per band.
         cells: (rows, columns) int: gap pixels (in any band) of each `CELL` squared cell.
+        masks: the masks that were read, those of the target's own product too.
     """
 
     VALID, GAP, OUTSIDE = VALID, GAP, OUTSIDE
 
     def __init__(
         self, path: Path, grid: Grid, bands: int, counted: tuple[int, ...],
-        gaps: tuple[int, ...], valid: tuple[int, ...], cells: NDArray[np.int32],
+        gaps: tuple[int, ...], valid: tuple[int, ...], cells: NDArray[np.int32], masks: tuple[MaskUse, ...],
     ) -> None:  # fmt: skip
-        self.path, self.grid, self.bands, self.cells = path, grid, bands, cells
+        self.path, self.grid, self.bands, self.cells, self.masks = path, grid, bands, cells, masks
         self.gap_counts = gaps
         self.footprint_counts = tuple(g + v for g, v in zip(gaps, valid, strict=True))
         self.fractions = tuple(g / max(f, 1) for g, f in zip(gaps, self.footprint_counts, strict=True))
@@ -146,13 +162,14 @@ def build_gap_map(
         with found as footprint:
             if footprint.open_share > 0.005:
                 watch.notice("mask.open-nodata", percent=round(100 * footprint.open_share, 1))
-            builder = _Builder(target, stack, footprint, nodata_growth, area, directory / "gaps.tif", watch)
+            path = directory / f"gaps-{uuid.uuid4().hex}.tif"
+            builder = _Builder(target, stack, footprint, nodata_growth, area, path, watch)
             try:
                 gap_map = builder.build()
             except BaseException:
                 builder.path.unlink(missing_ok=True)
                 raise
-    builder.say_what_was_found(gap_map)
+    _say_what_was_found(gap_map, target, watch)
     return gap_map
 
 
@@ -196,8 +213,9 @@ class _Builder:
         cells = np.zeros((-(-grid.height // CELL), -(-grid.width // CELL)), np.int32)
         columns = np.arange(0, grid.width, CELL)
         with rasterio.open(self.path, "w", **profile) as file:
-            for strip in strips(grid, self.planes + 8, least=4 * margin):
-                self.watch.check()
+            cut = list(strips(grid, self.planes + 8, least=4 * margin))
+            self.watch.stage("gaps", len(cut))
+            for strip in cut:
                 codes = self._codes(strip)
                 if codes.any():
                     file.write(codes, window=strip.ranges)
@@ -210,12 +228,25 @@ class _Builder:
                     across = np.add.reduceat(flat, columns, axis=1, dtype=np.int32)
                     first = strip.row // CELL
                     cells[first : first + rows.size] = np.add.reduceat(across, rows, axis=0)
+                self.watch.advance()
         repeat = bands if self.planes == 1 else 1
         optical = tuple(i for i, band in enumerate(self.target.bands) if band.role == "optical")
         return GapMap(
             self.path, grid, bands, optical or tuple(range(bands)),
-            tuple(gaps.tolist()) * repeat, tuple(valid.tolist()) * repeat, cells,
+            tuple(gaps.tolist()) * repeat, tuple(valid.tolist()) * repeat, cells, self._uses(),
         )  # fmt: skip
+
+    def _uses(self) -> tuple[MaskUse, ...]:
+        size = self.target.grid.width * self.target.grid.height
+        return tuple(
+            MaskUse(
+                layer.path,
+                layer.kind,
+                round(max(layer.growth.down, layer.growth.across), 3),
+                marked / size / layer.planes,
+            )
+            for layer, marked in zip(self.stack.layers, self.marked, strict=True)
+        )
 
     def _codes(self, strip: Window) -> Codes:
         """(planes, h, w) codes of a strip."""
@@ -249,10 +280,13 @@ class _Builder:
             codes[(codes == GapMap.GAP) & ~self.area.inside(strip)] = GapMap.OUTSIDE
         return codes
 
-    def say_what_was_found(self, gap_map: GapMap) -> None:
-        """Notices on masks that mark nothing, or everything."""
-        for layer, marked in zip(self.stack.layers, self.marked, strict=True):
-            if not marked and layer.kind != "nodata":
-                self.watch.notice("mask.nothing", path=layer.path, kind=layer.kind)
-        if gap_map.gap_samples and gap_map.gap_samples == gap_map.footprint_samples:
-            self.watch.notice("mask.everything")
+
+def _say_what_was_found(gap_map: GapMap, target: Raster, watch: Watch) -> None:
+    """Notices on masks that mark nothing, and on targets without a valid pixel."""
+    for mask in gap_map.masks:
+        if not mask.marked and mask.kind != "nodata":
+            watch.notice("mask.nothing", path=mask.path, kind=mask.kind)
+    if not gap_map.footprint_samples:
+        watch.notice("target.empty", name=target.name)
+    elif gap_map.gap_samples == gap_map.footprint_samples:
+        watch.notice("mask.everything", name=target.name)

@@ -1,0 +1,140 @@
+"""`terramend mask`: the gaps of a target as a raster that can be looked at, mended and used again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from .errors import TerramendError
+from .raster.gapmap import GapMap, build_gap_map
+from .raster.grid import Window
+from .raster.mask_detect import OWN_TAG
+from .raster.mask_kinds import ANY_CLASS, CLASS_BITS, Bits
+from .raster.mask_layers import MaskStack, open_masks
+from .raster.outputs import Outputs, working_folder
+from .raster.products import open_product
+from .raster.raster import Raster
+from .request import FillRequest, request_hash, validate
+from .version import VERSION
+from .watch import Watch
+
+BLOCK = 512
+"""Pixels: side of the output's blocks."""
+
+
+def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -> dict[str, Any]:
+    """Write the gaps of a target as a GeoTIFF on its (finest) grid.
+
+    Args:
+        request: its target, gaps, grow, classes, cloud_threshold, fill_swath_edges, extent,
+            output, overwrite and tmp are used.
+        class_band: add a second band with what the masks say of each pixel, before growth and
+            whatever classes are ticked: the sum of 1 cloud, 2 shadow, 4 cirrus, 8 snow,
+            16 water, 32 saturated, 64 unclassified (all for a mask without classes).
+
+    Returns:
+        JSON: `output`; `gap_fraction` of the samples that can be filled, and per band
+        (`fractions`); `gap_pixels` that are 1 in the output, of `pixels`; `masks` as read
+        (`raster.gapmap.MaskUse`); `notices`; `seconds`.
+
+    Raises:
+        TerramendError: what is wrong with the request or its files; `run.cancelled`.
+    """
+    validate(request)
+    watch.stage("open")
+    target = open_product(
+        request.target, radiometry=request.radiometry, crs=request.target_crs,
+        nodata=request.target_nodata, watch=watch,
+    )[0]  # fmt: skip
+    with ExitStack() as stack:
+        outputs = Outputs([request.output], _inputs(request, target), request.overwrite)
+        stack.callback(outputs.discard)
+        folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
+        gap_map = stack.enter_context(_gap_map(request, target, folder, watch))
+        classes = stack.enter_context(_all_masks(request, target)) if class_band else None
+        gap_pixels = _write(outputs.temporary(request.output), request, gap_map, classes, watch)
+        outputs.commit()
+        watch.finish()
+    return {
+        "output": request.output,
+        "gap_fraction": gap_map.fraction,
+        "fractions": list(gap_map.fractions),
+        "gap_pixels": gap_pixels,
+        "pixels": target.grid.width * target.grid.height,
+        "masks": [asdict(mask) for mask in gap_map.masks],
+        "notices": [notice.to_json() for notice in watch.notices],
+        "seconds": {name: round(seconds, 3) for name, seconds in watch.seconds.items()},
+    }
+
+
+def _gap_map(request: FillRequest, target: Raster, folder: Path, watch: Watch) -> GapMap:
+    return build_gap_map(
+        target, request.gaps, grow=request.grow, classes=request.classes,
+        cloud_threshold=request.cloud_threshold, fill_swath_edges=request.fill_swath_edges,
+        extent=request.extent, directory=folder, watch=watch,
+    )  # fmt: skip
+
+
+@contextmanager
+def _all_masks(request: FillRequest, target: Raster) -> Iterator[MaskStack]:
+    """The masks once more, for their classes; what they have to say was said already."""
+    with open_masks(
+        request.gaps or target.masks, target.grid, target.grid, bands=len(target.bands), grow=request.grow,
+        classes=request.classes, cloud_threshold=request.cloud_threshold, watch=Watch(),
+    ) as masks:  # fmt: skip
+        yield masks
+
+
+def _write(path: Path, request: FillRequest, gap_map: GapMap, masks: MaskStack | None, watch: Watch) -> int:
+    """Write the bands block by block; returns the number of gap pixels."""
+    grid = gap_map.grid
+    blocks = list(grid.blocks(BLOCK))
+    watch.stage("write", len(blocks))
+    gap_pixels = 0
+    try:
+        with rasterio.open(
+            path, "w", driver="GTiff", width=grid.width, height=grid.height, count=1 if masks is None else 2,
+            dtype="uint8", crs=grid.crs, transform=grid.affine, tiled=True, blockxsize=BLOCK,
+            blockysize=BLOCK, compress="deflate", interleave="band", bigtiff="if_safer",
+        ) as file:  # fmt: skip
+            file.update_tags(
+                **{OWN_TAG: "band 1 is 1 at gaps", "TERRAMEND_VERSION": VERSION},
+                TERRAMEND_REQUEST_HASH=request_hash(request),
+            )
+            file.set_band_description(1, "gaps")
+            if masks is not None:
+                file.set_band_description(2, "classes")
+                file.update_tags(2, **{name: str(bit) for name, bit in CLASS_BITS.items()})
+            for block in blocks:
+                gaps = (gap_map.read(block) == GapMap.GAP).any(axis=0)
+                gap_pixels += int(np.count_nonzero(gaps))
+                file.write(gaps.view(np.uint8), 1, window=block.ranges)
+                if masks is not None:
+                    file.write(_class_bits(masks, block), 2, window=block.ranges)
+                watch.advance()
+    except (rasterio.errors.RasterioError, OSError) as error:
+        raise TerramendError("output.write", path=request.output, why=str(error)) from error
+    return gap_pixels
+
+
+def _class_bits(masks: MaskStack, window: Window) -> Bits:
+    bits: NDArray[np.uint8] = np.zeros((window.height, window.width), np.uint8)
+    for layer in masks.layers:
+        bits |= np.bitwise_or.reduce(layer.bits(window), axis=0)
+    return bits & np.uint8(ANY_CLASS)
+
+
+def _inputs(request: FillRequest, target: Raster) -> list[str]:
+    names = [*request.target, *(band.path for band in target.bands)]
+    names += [mask.path for mask in (*request.gaps, *target.masks)]
+    if request.extent is not None:
+        names.append(request.extent)
+    return [name for name in dict.fromkeys(names) if name]
