@@ -38,10 +38,11 @@ def inspect(params: Mapping[str, Any], watch: Watch) -> Json:
 
 
 def models(params: Mapping[str, Any], watch: Watch) -> Json:
-    """`{}` -> `{"models": [...]}`: every reconstructor and whether it can run here."""
+    """`{}` -> `{models, weights}`: every reconstructor, whether it can run here, and all networks."""
     import importlib.util
 
     from ..models.registry import ROWS
+    from .weights import listing
 
     def row(entry: Any) -> Json:
         missing = [name for name in entry.requires if importlib.util.find_spec(name) is None]
@@ -58,7 +59,17 @@ def models(params: Mapping[str, Any], watch: Watch) -> Json:
             "available": not missing,
         }
 
-    return {"models": [row(entry) for entry in ROWS]}
+    return {"models": [row(entry) for entry in ROWS], "weights": listing()}
+
+
+def install(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{name, source?}` -> the network's weights brought, checked by hash (see `weights`)."""
+    from .weights import install as run
+
+    name, source = params.get("name"), params.get("source")
+    if not isinstance(name, str) or not (source is None or isinstance(source, str)):
+        raise TerramendError("protocol.params", method="install", why="name and source are text")
+    return run(name, source or None, watch)
 
 
 def doctor(params: Mapping[str, Any], watch: Watch) -> Json:
@@ -73,6 +84,7 @@ CALLS: Mapping[str, Callable[[Mapping[str, Any], Watch], Json]] = {
     "clear": clear,
     "inspect": inspect,
     "models": models,
+    "install": install,
     "doctor": doctor,
 }
 

@@ -31,7 +31,10 @@ from .watch import Watch
 
 @dataclass(frozen=True)
 class Command:
-    """A line of help, and the module with `add_arguments(parser)` and `main(arguments, watch)`."""
+    """A line of help, and the module with `add_arguments(parser)` and `main(arguments, watch)`.
+
+    `main` returns its exit status, or the object that `--json` prints.
+    """
 
     help: str
     module: str
@@ -138,8 +141,12 @@ def _run(argv: list[str], watch: Watch) -> int:
         raise TerramendError("command.absent", command=argv[0], known=", ".join(commands))
     arguments = parser_of(argv[0]).parse_args(join_negatives(argv[1:]))
     module = importlib.import_module("." + commands[argv[0]].module, __package__)
-    status: int = module.main(arguments, watch)
-    return status
+    told: int | dict[str, Any] = module.main(arguments, watch)
+    if isinstance(told, int):
+        return told
+    if arguments.json:
+        print_json(told)
+    return 0
 
 
 def _overview(commands: dict[str, Command]) -> str:

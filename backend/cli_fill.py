@@ -8,7 +8,6 @@ from typing import Any
 
 from . import cli_request
 from .calls import CALLS
-from .cli import print_json
 from .errors import TerramendError
 from .terminal import duration
 from .watch import Watch
@@ -20,15 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
-def main(arguments: argparse.Namespace, watch: Watch) -> int:
-    """Run the call of the command's name and print what it did."""
+def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    """Run the call of the command's name; print what it did, or return it for `--json`."""
     output = "inspect.tif" if arguments.command == "inspect" else None  # never written
     result = call(arguments.command, {"request": cli_request.fields(arguments, output)}, watch)
-    if arguments.json:
-        print_json(result)
-    else:
+    if not arguments.json:
         print(found(result) if arguments.command == "inspect" else done(result))
-    return 0
+    return result
 
 
 def call(name: str, params: Mapping[str, Any], watch: Watch) -> dict[str, Any]:

@@ -133,6 +133,21 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "No installed method removes thin cloud yet; give a mask of it to terramend fill instead.",
         ),
+        "weights.address": (INPUT, "{address} is neither a folder nor an http address: mend --from."),
+        "weights.download": (
+            ENVIRONMENT,
+            "{address} could not be downloaded ({why}): run it again to go on, or choose a folder by --from.",
+        ),
+        "weights.hash": (
+            ENVIRONMENT,
+            "{file} from {source} is not the file that this version expects: get it from the release.",
+        ),
+        "weights.missing": (INPUT, "There is no {file} in {folder}: mend --from."),
+        "weights.software": (
+            ENVIRONMENT,
+            "The network {name} needs Terramend {least} or newer and this is {have}: upgrade first.",
+        ),
+        "weights.unknown": (INPUT, "There is no network {name} to install; there are: {known}."),
         # settings
         "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend or remove it."),
         "setting.unknown": (
@@ -354,7 +369,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
         "mask.everything": (
-            "Every pixel of the target is a gap: only references, terrain and radar can say what is there."
+            "Every pixel of {name} is a gap: only references, terrain and radar can say what is there."
         ),
         "mask.no-shadow": (
             "The mask {path} ({kind}) marks clouds but no cloud shadows: they stay as they are. "
@@ -393,6 +408,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Set the radiometry if that is wrong."
         ),
         "evaluate.skipped": "The method {name} is left out: the package {package} is not installed.",
+        "target.empty": "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill.",
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
     }
 )

@@ -1,0 +1,158 @@
+"""Installing the weights of networks: pinned by hash, resumable, from a folder or a server."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..models.weights import File, Weights, locate, read_manifest
+from .errors import TerramendError
+from .settings import weights_folder
+from .version import VERSION
+from .watch import Watch
+
+CHUNK = 1 << 18
+TIMEOUT = 30.0
+"""Seconds without an answer after which a download gives up."""
+
+
+def install(
+    name: str,
+    source: str | None,
+    watch: Watch,
+    *,
+    folder: Path | None = None,
+    manifest: Mapping[str, Weights] | None = None,
+) -> dict[str, Any]:
+    """Bring the files of a network into the user's folder; what is there already stays.
+
+    A download that breaks off leaves a `.part` file, and the next call goes on from it.
+    No file gets its name before its hash was seen to be right.
+
+    Args:
+        name: of the manifest. source: a folder, or an http(s) address; None: the manifest's.
+        folder: where the network's folder goes; default: the setting `weights`.
+
+    Returns:
+        `{name, folder, installed, bytes}`: names of the files that were brought, and their size.
+
+    Raises:
+        TerramendError: `weights.*`, or `run.cancelled`.
+    """
+    known = read_manifest() if manifest is None else manifest
+    if name not in known:
+        raise TerramendError("weights.unknown", name=name, known=", ".join(known) or "none in this version")
+    weights = known[name]
+    if _numbers(weights.least_software) > _numbers(VERSION):
+        raise TerramendError("weights.software", name=name, least=weights.least_software, have=VERSION)
+    place = (folder or weights_folder()) / name
+    place.mkdir(parents=True, exist_ok=True)
+    watch.stage("install", weights.size)
+    brought = []
+    for file in weights.files:
+        if (place / file.name).is_file() and _sha256(place / file.name, watch) == file.sha256:
+            watch.advance(file.size)
+            continue
+        _bring(file, name, source or weights.url, place, watch)
+        brought.append(file)
+    watch.finish()
+    return {
+        "name": name,
+        "folder": str(place),
+        "installed": [file.name for file in brought],
+        "bytes": sum(file.size for file in brought),
+    }
+
+
+def listing() -> list[dict[str, Any]]:
+    """The networks that can be installed, and the folder of each that is."""
+    found = []
+    for weights in read_manifest().values():
+        place = locate(weights, weights_folder())
+        found.append(
+            {
+                "name": weights.name,
+                "title": weights.title,
+                "licence": weights.licence,
+                "bytes": weights.size,
+                "folder": None if place is None else str(place),
+            }
+        )
+    return found
+
+
+def _bring(file: File, name: str, source: str, place: Path, watch: Watch) -> None:
+    part = place / (file.name + ".part")
+    done = part.stat().st_size if part.exists() else 0
+    if done > file.size:
+        part.unlink()
+        done = 0
+    watch.advance(done)
+    chunks = _read if "://" not in source else _download
+    if done < file.size:
+        with part.open("ab") as sink:
+            for offset, chunk in chunks(source, name, file, done):
+                watch.check()
+                if offset != sink.tell():  # the server began from the start
+                    sink.truncate(offset)
+                    sink.seek(offset)
+                sink.write(chunk)
+                watch.advance(len(chunk))
+    if _sha256(part, watch) != file.sha256:
+        part.unlink()
+        raise TerramendError("weights.hash", file=file.name, source=source)
+    part.replace(place / file.name)
+
+
+def _read(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of a file in a local folder, which may be the network's own."""
+    candidates = [Path(source).expanduser() / name / file.name, Path(source).expanduser() / file.name]
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
+        raise TerramendError("weights.missing", file=file.name, folder=source)
+    with path.open("rb") as stream:
+        stream.seek(done)
+        while chunk := stream.read(CHUNK):
+            yield done, chunk
+            done += len(chunk)
+
+
+def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of a file on a server, from byte `done` on where it can do that."""
+    address = f"{source.rstrip('/')}/{urllib.parse.quote(file.name)}"
+    if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
+        raise TerramendError("weights.address", address=source)
+    headers = {"User-Agent": f"terramend/{VERSION}", **({"Range": f"bytes={done}-"} if done else {})}
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310 (scheme checked)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310  # nosec B310
+            offset = done if answer.status == 206 else 0
+            while chunk := answer.read(CHUNK):
+                yield offset, chunk
+                offset += len(chunk)
+                if offset > file.size:
+                    raise TerramendError("weights.hash", file=file.name, source=source)
+            if offset < file.size:  # some breaks look like an end
+                why = f"it ended after {offset} of {file.size} bytes"
+                raise TerramendError("weights.download", address=address, why=why)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        raise TerramendError("weights.download", address=address, why=str(error)) from None
+
+
+def _sha256(path: Path, watch: Watch) -> str:
+    sha = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            watch.check()
+            sha.update(chunk)
+    return sha.hexdigest()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
