@@ -12,10 +12,13 @@ _PATTERNS = (
     re.compile(rf"(?<!\d){_DAY}(\d\d)(\d\d)T\d{{4,6}}"),  # Sentinel-2
     re.compile(rf"(?<!\d){_DAY}[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)"),
 )
+_LANDSAT = re.compile(rf"L[COTEM]0\d\d{{6}}{_DAY}(\d\d)(\d\d)0[12]T")  # ESPA, Collection 1
+_OLD_LANDSAT = re.compile(rf"L[COTEM]\d\d{{6}}{_DAY}(\d{{3}})[A-Z]{{3}}\d\d")
 _DOY = re.compile(rf"(?:^|[._A-Za-z]){_DAY}(\d{{3}})(?:T\d{{6}}|[._A-Z]|$)")  # HLS, MODIS, old Landsat
 _TAGS = (
-    "DATE_ACQUIRED", "ACQUISITION_DATE", "ACQUISITIONDATE", "ACQUISITIONDATETIME", "SENSING_TIME", "PRODUCT_START_TIME",
-    "DATATAKE_1_DATATAKE_SENSING_START", "TIME_COVERAGE_START", "SENSING_DATE", "DATETIME", "DATE",
+    "DATE_ACQUIRED", "ACQUISITION_DATE", "ACQUISITIONDATE", "ACQUISITIONDATETIME", "SENSING_TIME",
+    "PRODUCT_START_TIME", "DATATAKE_1_DATATAKE_SENSING_START", "TIME_COVERAGE_START", "SENSING_DATE",
+    "DATETIME", "DATE",
 )  # fmt: skip
 _AZIMUTH = ("SUN_AZIMUTH", "MEAN_SUN_AZIMUTH", "MEAN_SUN_AZIMUTH_ANGLE", "MEAN_SOLAR_AZIMUTH_ANGLE",
             "SUNAZIMUTH", "SOLAR_AZIMUTH")  # fmt: skip
@@ -25,13 +28,13 @@ _ZENITH = ("MEAN_SUN_ZENITH_ANGLE", "MEAN_SOLAR_ZENITH_ANGLE", "SUN_ZENITH", "SO
 
 def date_in(text: str) -> datetime.date | None:
     """The first plausible date in a file name or tag: 20240630, 2024-06-30, 2024182."""
-    for pattern in _PATTERNS:
+    for pattern in (_LANDSAT, *_PATTERNS):
         for found in pattern.finditer(text):
             year, month, day = (int(part) for part in found.groups()[:3])
             date = _date(year, month, day)
             if date:
                 return date
-    for found in _DOY.finditer(text):
+    for found in (*_OLD_LANDSAT.finditer(text), *_DOY.finditer(text)):
         year, number = int(found.group(1)), int(found.group(2))
         if 1 <= number <= 366:
             return datetime.date(year, 1, 1) + datetime.timedelta(number - 1)
@@ -70,6 +73,5 @@ def _date(year: int, month: int, day: int) -> datetime.date | None:
         date = datetime.date(year, month, day)
     except ValueError:
         return None
-    return (
-        date if datetime.date(1972, 7, 1) <= date <= datetime.date.today() + datetime.timedelta(2) else None
-    )
+    soon = datetime.date.today() + datetime.timedelta(2)
+    return date if datetime.date(1972, 7, 1) <= date <= soon else None

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ..errors import TerramendError
 from ..watch import Watch
+from .files import open_raster
 from .grid import Grid
-from .products import open_raster
 from .raster import Raster
 from .warp import overlaps
 
@@ -49,7 +49,7 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
     Raises:
         TerramendError: `guide.apart` without overlap; `guide.bands`; those of `paired` and `open_raster`.
     """
-    rasters = open_raster(path)
+    rasters = open_raster(path, watch)
     raster = paired(rasters[0], target, watch)
     bands = raster.bands
     if option == "--dem":

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import datetime
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError
-from rasterio.io import DatasetReader
 
 from ..errors import TerramendError
-from ..request import Mask
 from ..watch import Watch
-from . import dates, radiometry, roles
-from .gdal import open_dataset
-from .grid import Grid
-from .raster import Band, Raster
+from . import radiometry as scaling
+from .files import group, open_raster, raster_files
+from .landsat import open_landsat
+from .raster import Raster
+from .sentinel2 import open_sentinel2
+from .shelf import open_shelf
+
+_SUBDATASET = re.compile(
+    r"^SENTINEL2_L(?:1C|2A)(?:_TILE)?:(.+\.(?:xml|zip|SAFE)):(\d\d)m(?::EPSG_\d+)?$", re.IGNORECASE
+)
+_IN_ZIP = re.compile(r"^/vsizip/\{?(.+?\.zip)\}?(?:/[^/]+\.SAFE)?(?:/MTD_\w+\.xml)?/?$", re.IGNORECASE)
 
 
 def open_product(
@@ -44,105 +46,55 @@ def open_product(
         date, sun: override what names and tags say.
 
     Raises:
-        TerramendError: `raster.*`, `product.*`, `radiometry.*`.
+        TerramendError: `raster.*`, `product.*`, `radiometry.sun`, `request.field` for a CRS that is none.
     """
-    rasters = _read(tuple(paths), watch)
     made = []
-    for raster in rasters:
+    for raster in _read(tuple(paths), watch):
         if crs is not None:
             raster = replace(raster, grid=replace(raster.grid, crs=_wkt(crs)))
         if nodata is not None:
-            raster = replace(
-                raster, bands=tuple(replace(b, nodata=nodata) for b in raster.bands), zero_fill=False
-            )
+            bands = tuple(replace(band, nodata=nodata) for band in raster.bands)
+            raster = replace(raster, bands=bands, zero_fill=False)
         if date is not None:
             raster = replace(raster, date=datetime.date.fromisoformat(date))
         if sun is not None:
             raster = replace(raster, sun=sun)
-        made.append(_with_radiometry(raster, radiometry, watch))
+        made.append(scaling.apply(raster, radiometry, watch))
     return tuple(sorted(made, key=lambda r: r.grid.pixel_size[0] * r.grid.pixel_size[1]))
 
 
 def _read(paths: tuple[str, ...], watch: Watch) -> tuple[Raster, ...]:
-    if len(paths) == 1:
-        return open_raster(paths[0])
-    raise NotImplementedError
-
-
-def _with_radiometry(raster: Raster, rule: str, watch: Watch) -> Raster:
-    return radiometry.apply(raster, rule, watch)
-
-
-def open_raster(path: str) -> tuple[Raster, ...]:
-    """One file that GDAL reads as one raster."""
-    with open_dataset(path) as file:
-        if not file.count:
-            raise TerramendError("raster.unreadable", path=path, why="it holds no bands")
-        return (_describe(file, path),)
-
-
-def _describe(file: DatasetReader, path: str) -> Raster:
-    """What a file says of itself; values of tags are kept, guesses come later."""
-    tags = {**file.tags(), **file.tags(ns="IMAGERY")}
-    name = _short(path)
-    sensor = roles.sensor_of(name) or roles.sensor_of(str(tags.get("SATELLITEID", "")))
-    lone = file.count == 1
-    bands = tuple(_band(file, i, path, sensor, name if lone else "") for i in range(1, file.count + 1))
-    return Raster(
-        name=name,
-        grid=grid_of(file, path),
-        bands=bands,
-        date=dates.date_of_tags(tags) or dates.date_in(name),
-        sun=dates.sun_of_tags(tags),
-        sensor=sensor,
-        masks=_own_masks(path, bands),
+    if len(paths) > 1:
+        return group([raster for path in paths for raster in open_raster(path, watch)], paths[0])
+    path = paths[0]
+    subdataset = _SUBDATASET.match(path)
+    if subdataset:
+        metres = float(subdataset.group(2))
+        found = open_sentinel2(_local(subdataset.group(1))) or ()
+        chosen = tuple(r for r in found if abs(r.grid.pixel_size[0] - metres) < 1)
+        if chosen:
+            return chosen
+    path = _local(path)
+    return (
+        open_sentinel2(path) or open_landsat(path, watch) or _folder(path, watch) or open_raster(path, watch)
     )
 
 
-def _band(file: DatasetReader, index: int, path: str, sensor: str, fallback: str) -> Band:
-    place = index - 1
-    description = file.descriptions[place] or ""
-    kind = file.colorinterp[place]
-    words = description or fallback
-    role = roles.role_of(words, alpha=kind == ColorInterp.alpha, palette=kind == ColorInterp.palette)
-    wavelength = roles.wavelength_of(words, sensor) if role in ("optical", "thermal") else math.nan
-    if math.isnan(wavelength) and role == "optical" and kind.name in roles.COLOURS:
-        wavelength = float(roles.COLOURS[kind.name])
-    return Band(
-        path=path,
-        index=index,
-        description=description or (Path(fallback).stem if fallback else f"Band {index}"),
-        role=role,
-        wavelength=wavelength,
-        dtype=file.dtypes[place],
-        nodata=file.nodatavals[place],
-        gain=float(file.scales[place] or 1.0),
-        bias=float(file.offsets[place] or 0.0),
-    )
+def _local(path: str) -> str:
+    """The file itself where a GDAL name says no more than that it is a product's zip."""
+    found = _IN_ZIP.match(path)
+    return found.group(1) if found and Path(found.group(1)).is_file() else path
 
 
-def _own_masks(path: str, bands: tuple[Band, ...]) -> tuple[Mask, ...]:
-    """QA and class bands of the file itself, named so that each opens as a raster of one band."""
-    if len(bands) < 2 or not any(band.role == "optical" for band in bands):
-        return ()
-    return tuple(
-        Mask(f"vrt://{path}?bands={band.index}", kind)
-        for band in bands
-        if band.role in ("qa", "class") and (kind := roles.mask_kind_of(band.description))
-    )
-
-
-def grid_of(file: DatasetReader, path: str) -> Grid:
-    """The grid of an open file.
-
-    Raises:
-        TerramendError: `raster.gcps` where only control points or RPCs tell where it lies.
-    """
-    if file.crs is None and file.transform == Affine.identity() and (file.gcps[0] or file.rpcs is not None):
-        raise TerramendError("raster.gcps", path=path)
-    wkt = file.crs.to_wkt() if file.crs is not None else None
-    transform: Any = tuple(file.transform)[:6]
-    return Grid(wkt or None, transform, file.width, file.height)
+def _folder(path: str, watch: Watch) -> tuple[Raster, ...] | None:
+    """The rasters of one date in a folder or archive that is no known product."""
+    shelf = open_shelf(path)
+    if shelf is None:
+        return None
+    names = raster_files(shelf.names)
+    if not names:
+        raise TerramendError("product.empty", path=path, what="rasters")
+    return group([raster for name in names for raster in open_raster(shelf.gdal(name), watch)], path)
 
 
 def _wkt(text: str) -> str:
@@ -150,8 +102,3 @@ def _wkt(text: str) -> str:
         return str(CRS.from_user_input(text).to_wkt())
     except CRSError:
         raise TerramendError("request.field", field="target_crs", why=f"{text!r} is no CRS") from None
-
-
-def _short(path: str) -> str:
-    """The last part of a path or GDAL name, for messages."""
-    return path.replace("\\", "/").rstrip('/"').split("?", 1)[0].rsplit("/", 1)[-1] or path

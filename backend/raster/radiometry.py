@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import TerramendError
 from ..watch import Watch
+from . import dates
 from .gdal import open_dataset
 from .raster import Band, Raster
 
@@ -40,11 +41,11 @@ LANDSAT_ST = (0.00341802 * KILO, 149.0 * KILO)
 LANDSAT_C1_BT = (0.1 * KILO, 0.0)
 
 _LANDSAT = re.compile(
-    r"L[COTEM]0[1-9]_L(1TP|1GT|1GS|2SP|2SR)_\d{6}_\d{8}_\d{8}_0([12])_(T1|T2|RT|A1|A2)", re.I
+    r"L[COTEM]0[1-9]_L(1TP|1GT|1GS|2SP|2SR)_\d{6}_\d{8}_\d{8}_0([12])_(T1|T2|RT|A1|A2)", re.IGNORECASE
 )
-_OLD_ESPA = re.compile(r"L[COTEM]0[1-9]\d{6}\d{8}01(T1|T2|RT)|_sr_band\d", re.I)
-_BASELINE = re.compile(r"_N(\d{4})_R\d{3}", re.I)
-_S2_TILE = re.compile(r"T\d{2}[A-Z]{3}_(\d{8})T\d{6}_(B\w\w)", re.I)
+_ESPA = re.compile(r"L[COTEM]0[1-9]\d{6}\d{8}01(T1|T2|RT)|_(sr|toa|bt)_band\d", re.IGNORECASE)
+_BASELINE = re.compile(r"_N(\d{4})_R\d{3}", re.IGNORECASE)
+_S2_TILE = re.compile(r"T\d{2}[A-Z]{3}_(\d{8})T\d{6}_(B\w\w)", re.IGNORECASE)
 
 
 def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
@@ -63,31 +64,42 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
             surface=_level(radiometry, raster.surface),
         )
     text = " ".join(dict.fromkeys([raster.name, *(band.path for band in raster.bands)]))
-    rule = rule_of(text, raster)
+    rule = rule_of(text)
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
         return apply(raster, rule, watch)
     bands = tuple(_guessed(band, raster, watch) for band in raster.bands)
-    return replace(
-        raster, bands=bands, surface=raster.surface if rule is None else _level(rule, raster.surface)
-    )
+    return replace(raster, bands=bands, surface=_level(rule or "", raster.surface))
 
 
-def rule_of(text: str, raster: Raster) -> str | None:
+def rule_of(text: str) -> str | None:
     """The radiometry that product names in `text` tell, or None."""
-    landsat = _LANDSAT.search(text)
+    landsat = landsat_rule(text)
     if landsat:
-        level = "sr" if landsat.group(1).startswith("2") else "toa"
-        return f"landsat-c{landsat.group(2)}-{level}"
-    if _OLD_ESPA.search(text):
-        return "landsat-c1-toa" if re.search(r"_toa_band\d", text, re.I) else "landsat-c1-sr"
+        return landsat
     baseline = _BASELINE.search(text)
     if baseline and re.search(r"S2[ABCD]_MSIL", text):
         return "sentinel2-offset" if 400 <= int(baseline.group(1)) < 9999 else "sentinel2"
     tile = _S2_TILE.search(text)
-    if tile and text.lower().count(".jp2"):
-        sensed = datetime.datetime.strptime(tile.group(1), "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
-        return "sentinel2-offset" if sensed >= OFFSET_SINCE else "sentinel2"
+    if tile and ".jp2" in text.lower():
+        sensed = dates.date_in(tile.group(1))
+        return "sentinel2-offset" if sensed and sensed >= OFFSET_SINCE else "sentinel2"
     return None
+
+
+def landsat_rule(text: str) -> str | None:
+    """The radiometry that a Landsat product's name tells, or None."""
+    if _ESPA.search(text):
+        return "landsat-c1-toa" if re.search(r"_toa_band\d", text, re.IGNORECASE) else "landsat-c1-sr"
+    landsat = _LANDSAT.search(text)
+    if landsat is None:
+        return None
+    level = "sr" if landsat.group(1).startswith("2") else "toa"
+    return f"landsat-c{landsat.group(2)}-{level}"
+
+
+def scaled(band: Band, gain: float, bias: float) -> Band:
+    """The band with another gain and bias."""
+    return replace(band, gain=gain, bias=bias)
 
 
 def _forced(band: Band, raster: Raster, radiometry: str) -> Band:

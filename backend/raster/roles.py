@@ -43,7 +43,7 @@ _INDEX = re.compile(
     r"aot|wvp|zenith|azimuth|vaa|vza|saa|sza)([^a-z]|$)"
 )
 _THERMAL = re.compile(
-    r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt)([^a-z]|$)"
+    r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt(_band\d+)?)([^a-z]|$)"
 )
 
 
@@ -108,22 +108,36 @@ def _table(sensor: str) -> dict[str, int] | None:
 
 def sensor_of(name: str) -> str:
     """The sensor that a product's file name names, or empty."""
-    if re.search(
-        r"(^|[^A-Z0-9])S2[ABCD]?_|(^|[^A-Z0-9])T\d{2}[A-Z]{3}_\d{8}T\d{6}|HLS\.S30\.|SENTINEL2|S2[ABCD]_",
-        name.upper(),
-    ):
+    text = name.upper()
+    if re.search(r"(^|[^A-Z0-9])(S2[ABCD]?[_.]|SENTINEL-?2|T\d{2}[A-Z]{3}_\d{8}T\d{6}|HLS\.S30\.)", text):
         return "sentinel2"
-    landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|\d)", name.upper())
+    landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|\d)", text)
     if landsat:
         return f"landsat{landsat.group(1)}"
-    if "HLS.L30." in name.upper():
+    if "HLS.L30." in text:
         return "landsat8"
     return ""
 
 
+def role_of_file(stem: str) -> str:
+    """The role of a file's only band, from the file's name alone.
+
+    A mask is named so at its end (`..._SCL_20m`, `..._QA_PIXEL`, `..._cloudmask`) or begins with `mask`:
+    `clouds_removed` is no mask.
+    """
+    words = [w for w in re.split(r"[^A-Za-z0-9]+", stem) if w and not re.fullmatch(r"\d\dm", w)]
+    tail, last = "_".join(words[-2:]), words[-1] if words else ""
+    if mask_kind_of(tail) not in (None, "auto"):
+        return "qa" if role_of(tail) == "qa" else "class"
+    if mask_kind_of(last) or (words and mask_kind_of(words[0]) == "auto"):
+        return "class"
+    role = role_of(stem)
+    return role if role in ("index", "thermal") or role_of(last) == role else "optical"
+
+
 def mask_kind_of(name: str) -> str | None:
     """The mask kind (`request.MASK_KINDS`) that a band's or file's name tells, or None."""
-    text = name.lower()
+    text = re.sub(r"[ .-]+", "_", name.lower())
     for pattern, kind in _KINDS:
         if re.search(pattern, text):
             return kind

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import TerramendError
 from ..request import Mask, Reference
 from ..watch import Watch
 from . import dates
+from .files import ENDINGS
 from .gdal import is_local
 from .raster import Raster
 from .roles import mask_kind_of
 
-RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
 SEPARATOR = ";"
 """Between the single-band files of one reference."""
 
@@ -43,7 +43,7 @@ def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
         if not folder.is_dir():
             continue
         for file in sorted(folder.iterdir()):
-            if file.suffix.lower() not in RASTERS or str(file) in paths or file == path:
+            if file.suffix.lower() not in ENDINGS or str(file) in paths or file == path:
                 continue
             kind = mask_kind_of(file.name)
             if kind is not None and _stem(file.name) in stems:
@@ -117,7 +117,7 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
         if entry.is_dir() or _is_archive(entry.name):
             if _is_product(entry):
                 products.append(Reference(str(entry)))
-        elif entry.suffix.lower() in RASTERS and mask_kind_of(entry.name) is None:
+        elif entry.suffix.lower() in ENDINGS and mask_kind_of(entry.name) is None:
             groups.setdefault(_stem(entry.name), []).append(str(entry))
     lone = [Reference(SEPARATOR.join(files)) for files in groups.values()]
     return tuple(
@@ -143,26 +143,17 @@ def _is_product(entry: Path) -> bool:
 def _stem(name: str) -> str:
     """A file name without ending, band and mask words: the same for all files of one date."""
     stem = name
-    while "." in stem and stem.rsplit(".", 1)[1].lower() in {
-        "tif",
-        "tiff",
-        "vrt",
-        "jp2",
-        "img",
-        "nc",
-        "dat",
-        "bsq",
-        "xml",
-    }:
-        stem = stem.rsplit(".", 1)[0]
+    while PurePosixPath(stem).suffix.lower() in ENDINGS | {".xml"}:
+        stem = stem[: -len(PurePosixPath(stem).suffix)]
     words = [w for w in re.split(r"[_.\-]", stem.lower()) if w]
     kept = [w for w in _without_band(words) if w not in _MASK_WORDS]
     return "_".join(kept)
 
 
 _MASK_WORDS = frozenset(
-    "qa pixel bqa scl fmask mask masks cloud clouds cloudmask cloudprob prob probability shadow cldprb msk clm "
-    "udm2 udm radsat aerosol gaps gap qa60 quality pixelqa sr toa st boa refl cld classi b00".split()
+    {"qa", "pixel", "bqa", "scl", "fmask", "mask", "masks", "cloud", "clouds", "cloudmask", "cloudprob"}
+    | {"prob", "probability", "shadow", "cldprb", "msk", "clm", "udm2", "udm", "radsat", "aerosol"}
+    | {"gaps", "gap", "qa60", "quality", "pixelqa", "sr", "toa", "st", "boa", "refl", "cld", "classi", "b00"}
 )
 
 

@@ -1,0 +1,224 @@
+"""One file as a raster with all that it says of itself, and several files as one date."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from affine import Affine
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.io import DatasetReader
+
+from ..errors import TerramendError
+from ..request import Mask
+from ..watch import Watch
+from . import dates, roles
+from .gdal import open_dataset
+from .grid import Grid
+from .raster import Band, Raster
+from .warp import overlaps
+
+ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
+"""Of files that are taken for rasters in a folder."""
+PROBES = 33
+"""Places along each side where undeclared fill is looked for."""
+
+_BAND_WORD = re.compile(r"(?:^|[_.\-])((?:(?:sr|st|toa|bt)_)?b(?:and)?\d{1,2}a?)(?:_\d\dm)?$", re.IGNORECASE)
+
+
+def open_raster(path: str, watch: Watch) -> tuple[Raster, ...]:
+    """One file that GDAL reads, or its subdatasets where it holds nothing else.
+
+    Raises:
+        TerramendError: `raster.*`, `product.*`.
+    """
+    with open_dataset(path) as file:
+        if file.count:
+            return (_describe(file, path, watch),)
+        inner = list(file.subdatasets)
+    if not inner:
+        raise TerramendError("raster.unreadable", path=path, why="it holds no bands")
+    found = [raster for name in inner if (raster := _subdataset(name, watch)) is not None]
+    if len({raster.grid for raster in found}) != 1:
+        raise TerramendError("raster.choose", path=path, names=", ".join(inner))
+    return group(found, path)
+
+
+def _subdataset(name: str, watch: Watch) -> Raster | None:
+    """A subdataset with rows and columns; coordinates and the like are none."""
+    with open_dataset(name) as file:
+        return _describe(file, name, watch) if file.count and min(file.shape) > 1 else None
+
+
+def group(rasters: Sequence[Raster], path: str) -> tuple[Raster, ...]:
+    """Several files of one date as one raster per grid; QA and class files become masks.
+
+    Raises:
+        TerramendError: `product.dates`, `product.apart`, `product.empty`.
+    """
+    images = [r for r in rasters if any(b.role not in ("qa", "class", "alpha") for b in r.bands)]
+    others = [r for r in rasters if r not in images]
+    if not images:
+        raise TerramendError("product.empty", path=path, what="images (only masks or classes)")
+    known = sorted({r.date for r in images if r.date is not None})
+    if len(known) > 1:
+        raise TerramendError("product.dates", path=path, first=known[0], last=known[-1])
+    first = images[0]
+    for raster in images[1:]:
+        if (raster.grid.crs != first.grid.crs) or not overlaps(raster.grid, first.grid):
+            raise TerramendError("product.apart", path=raster.name, first=first.name)
+    kinds = [(r, roles.mask_kind_of(r.name)) for r in others]
+    masks = [m for r in images for m in r.masks] + [Mask(r.bands[0].path, k) for r, k in kinds if k]
+    by_grid: dict[Grid, list[Raster]] = {}
+    for raster in images:
+        grid = next((grid for grid in by_grid if grid.same_as(raster.grid)), raster.grid)
+        by_grid.setdefault(grid, []).append(raster)
+    return tuple(
+        replace(
+            members[0],
+            name=_common([r.name for r in members]),
+            grid=grid,
+            bands=tuple(band for r in members for band in r.bands),
+            date=known[0] if known else None,
+            sun=next((r.sun for r in members if r.sun), None),
+            masks=tuple(dict.fromkeys(masks)),
+            zero_fill=all(r.zero_fill for r in members),
+        )
+        for grid, members in by_grid.items()
+    )
+
+
+def raster_files(names: Iterable[str]) -> list[str]:
+    """Of a folder's files those at its top that are rasters; those of an archive's only folder too."""
+    found = [n for n in names if PurePosixPath(n).suffix.lower() in ENDINGS]
+    least = min((n.count("/") for n in found), default=0)
+    return sorted(n for n in found if n.count("/") == least and least < 2)
+
+
+def grid_of(file: DatasetReader, path: str) -> Grid:
+    """The grid of an open file.
+
+    Raises:
+        TerramendError: `raster.gcps` where only control points or RPCs tell where it lies.
+    """
+    if file.transform == Affine.identity() and (file.gcps[0] or file.rpcs is not None):
+        raise TerramendError("raster.gcps", path=path)
+    wkt = file.crs.to_wkt() if file.crs is not None else None
+    a, b, c, d, e, f = tuple(file.transform)[:6]
+    return Grid(wkt or None, (a, b, c, d, e, f), file.width, file.height)
+
+
+def short(path: str) -> str:
+    """The last part of a path or GDAL name, for messages and for what it tells of dates and bands."""
+    inner = re.match(r'^[A-Z0-9_]+:"?([^"]+?)"?:/*([^":]+)$', path)
+    if inner and not re.match(r"^[A-Za-z]$", path.split(":", 1)[0]):
+        return f"{PurePosixPath(inner.group(1).replace(chr(92), '/')).name}:{inner.group(2)}"
+    plain = path.split("?", 1)[0] if path.startswith(("http", "vrt:", "/vsicurl")) else path
+    return plain.replace("\\", "/").rstrip('/"').rsplit("/", 1)[-1] or path
+
+
+def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
+    """What a file says of itself; its scale and offset become gain and bias, guesses come later."""
+    tags = {**file.tags(), **file.tags(ns="IMAGERY")}
+    name = short(path)
+    sensor = roles.sensor_of(name) or roles.sensor_of(str(tags.get("SATELLITEID", "")))
+    bands = tuple(_band(file, i, path, sensor, name if file.count == 1 else "") for i in file.indexes)
+    return Raster(
+        name=name,
+        grid=grid_of(file, path),
+        bands=bands,
+        date=dates.date_of_tags({**tags, **file.tags(1)}) or dates.date_in(name),
+        sun=dates.sun_of_tags(tags),
+        sensor=sensor,
+        masks=_own_masks(path, bands),
+        zero_fill=_zero_filled(file, bands, name, watch),
+    )
+
+
+def _band(file: DatasetReader, index: int, path: str, sensor: str, lone: str) -> Band:
+    """One band; a file's only band without description goes by the file's name."""
+    place = index - 1
+    kind = file.colorinterp[place]
+    description = file.descriptions[place] or ""
+    if not description and lone:
+        word = _BAND_WORD.search(_stem(lone))
+        description = word.group(1) if word else _stem(lone)
+    role = roles.role_of(description, alpha=kind == ColorInterp.alpha, palette=kind == ColorInterp.palette)
+    if lone and not file.descriptions[place] and role != "alpha":
+        role = "class" if kind == ColorInterp.palette else roles.role_of_file(_stem(lone))
+    wavelength = math.nan
+    if role in ("optical", "thermal"):
+        wavelength = _stated(file.tags(index, ns="IMAGERY")) or roles.wavelength_of(description, sensor)
+        if math.isnan(wavelength) and kind.name in roles.COLOURS:
+            wavelength = float(roles.COLOURS[kind.name])
+    if role == "optical" and wavelength > 8000:
+        role = "thermal"
+    return Band(
+        path=path,
+        index=index,
+        description=description or f"Band {index}",
+        role=role,
+        wavelength=wavelength,
+        dtype=file.dtypes[place],
+        nodata=file.nodatavals[place],
+        gain=float(file.scales[place] or 1.0),
+        bias=float(file.offsets[place] or 0.0),
+    )
+
+
+def _stem(name: str) -> str:
+    """A file's name without ending, or a subdataset's own name."""
+    return name.rsplit(":", 1)[-1] if ":" in name else Path(name).stem
+
+
+def _stated(tags: dict[str, str]) -> float:
+    """Nanometres from GDAL's imagery tags, 0 if they do not say."""
+    try:
+        return float(tags["CENTRAL_WAVELENGTH_UM"]) * 1000
+    except (KeyError, ValueError):
+        return 0.0
+
+
+def _own_masks(path: str, bands: tuple[Band, ...]) -> tuple[Mask, ...]:
+    """QA and class bands of the file itself whose description names a known kind."""
+    if not any(band.role == "optical" for band in bands):
+        return ()
+    kinds = (roles.mask_kind_of(b.description) for b in bands if b.role in ("qa", "class"))
+    return tuple(dict.fromkeys(Mask(path, kind) for kind in kinds if kind not in (None, "auto")))
+
+
+def _zero_filled(file: DatasetReader, bands: tuple[Band, ...], name: str, watch: Watch) -> bool:
+    """Whether zero in all optical bands is undeclared fill: it is, where it lies along the edge."""
+    optical = [band for band in bands if band.role == "optical"]
+    if len(optical) < 2 or min(file.shape) < 32 or any(band.role == "alpha" for band in bands):
+        return False
+    if any(band.nodata is not None or np.dtype(band.dtype).kind not in "iu" for band in optical):
+        return False
+    if MaskFlags.per_dataset in file.mask_flag_enums[0]:
+        return False
+    side = 8
+    rows = np.linspace(0, file.height - side, PROBES).astype(int)
+    columns = np.linspace(0, file.width - side, PROBES).astype(int)
+    edge = {(row, column) for row in rows for column in (columns[0], columns[-1])}
+    edge |= {(row, column) for row in (rows[0], rows[-1]) for column in columns}
+    indexes = [band.index for band in optical]
+    empty = 0
+    for row, column in sorted(edge):
+        window = ((int(row), int(row) + side), (int(column), int(column) + side))
+        empty += not file.read(indexes, window=window).any()
+    if empty >= 2:
+        watch.notice("raster.zero-fill", name=name)
+    return empty >= 2
+
+
+def _common(names: list[str]) -> str:
+    """What the names of one date's files have in common, else the first."""
+    first = names[0]
+    length = next(
+        (i for i, letters in enumerate(zip(*names)) if len(set(letters)) > 1), len(min(names, key=len))
+    )
+    return first[:length].rstrip("_.-BbS ") or first

@@ -1,0 +1,134 @@
+"""The files of a product, whether it is a folder, a zip or a tar."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree import ElementTree
+
+from ..errors import TerramendError
+
+LARGEST = 64 << 20
+"""Bytes of a metadata file that are read at most."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Names of a product's files, and how to get at them.
+
+    Attributes:
+        path: what the user named. names: with `/`, relative to the product's outside.
+        prefix: what GDAL needs before a name.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    prefix: str
+    _read: Callable[[str], bytes]
+
+    def gdal(self, name: str) -> str:
+        """What GDAL calls the file."""
+        return f"{self.prefix}/{name}"
+
+    def text(self, name: str) -> str:
+        """A metadata file's text."""
+        try:
+            return self._read(name).decode("utf-8", "replace")
+        except (OSError, KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+            raise TerramendError("product.file", path=self.path, file=name, why=str(error)) from error
+
+    def xml(self, name: str) -> ElementTree.Element:
+        """A metadata file's root element, tags without their namespaces."""
+        text = self.text(name)
+        try:
+            if "<!DOCTYPE" in text or "<!ENTITY" in text:
+                raise ValueError("it declares a document type")
+            root = ElementTree.fromstring(text)  # noqa: S314 - see above
+        except (ElementTree.ParseError, ValueError) as error:
+            raise TerramendError("product.file", path=self.path, file=name, why=str(error)) from error
+        for element in root.iter():
+            element.tag = str(element.tag).rsplit("}", 1)[-1]
+        return root
+
+    def matching(self, *endings: str) -> tuple[str, ...]:
+        """Names with one of these endings, whatever their case, the least nested first."""
+        found = [n for n in self.names if n.lower().endswith(tuple(e.lower() for e in endings))]
+        return tuple(sorted(found, key=lambda n: (n.count("/"), n)))
+
+
+def open_shelf(path: str) -> Shelf | None:
+    """The files of a local folder, zip or tar, or None where the path is none of these.
+
+    Raises:
+        TerramendError: `product.archive` where an archive is damaged.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return Shelf(path, _listed(place), str(place), lambda name: _read_file(place / name))
+    name = place.name.lower()
+    if not place.is_file():
+        return None
+    try:
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(place) as archive:
+                names = tuple(n for n in archive.namelist() if not n.endswith("/"))
+            return Shelf(path, names, f"/vsizip/{place.resolve()}", lambda name: _from_zip(place, name))
+        if name.endswith((".tar", ".tar.gz", ".tgz")):
+            with tarfile.open(place) as tar:
+                names = tuple(member.name for member in tar.getmembers() if member.isfile())
+            prefix = f"/vsitar/{place.resolve()}"
+            return Shelf(path, names, prefix, lambda name: _from_tar(place, name))
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+        raise TerramendError("product.archive", path=path, why=str(error)) from error
+    return None
+
+
+def _listed(place: Path) -> tuple[str, ...]:
+    """Files up to the depth that products have (SAFE: five folders)."""
+    found: list[str] = []
+    waiting: list[tuple[Path, int]] = [(place, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        for entry in sorted(folder.iterdir()):
+            if entry.is_dir():
+                if depth < 6 and not entry.is_symlink():
+                    waiting.append((entry, depth + 1))
+            else:
+                found.append(entry.relative_to(place).as_posix())
+    return tuple(sorted(found))
+
+
+def _read_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST)
+
+
+def _from_zip(place: Path, name: str) -> bytes:
+    with zipfile.ZipFile(place) as archive, archive.open(name) as file:
+        return file.read(LARGEST)
+
+
+def _from_tar(place: Path, name: str) -> bytes:
+    with tarfile.open(place) as tar:
+        file = tar.extractfile(name)
+        if file is None:
+            raise KeyError(name)
+        return file.read(LARGEST)
+
+
+def folder_of(name: str) -> str:
+    """The folder part of a name in a shelf, empty at the top."""
+    parent = str(PurePosixPath(name).parent)
+    return "" if parent == "." else parent
+
+
+def number(element: Any) -> float | None:
+    """The number that an XML element holds, or None."""
+    try:
+        return float(element.text)
+    except (AttributeError, TypeError, ValueError):
+        return None
