@@ -1,0 +1,103 @@
+"""The command `terramend evaluate`: options, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import TerramendError
+from ..watch import Watch
+from . import tables
+from .cases import TRACKS, Recipe, load, save
+from .make_cases import make_cases
+from .run import run_evaluate
+
+RECIPES = Path(__file__).parent / "recipes"
+DATA = "TERRAMEND_DATA"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `terramend evaluate`."""
+    parser.add_argument(
+        "--data", metavar="DIR", help=f"folder of the scenes; default: {DATA}, else ../shared/data"
+    )
+    parser.add_argument("--cases", metavar="FILE", help="file of cases; default: the stored one of the split")
+    parser.add_argument("--split", choices=("val", "train"), default="val", help="part of the data pack")
+    parser.add_argument("--tracks", metavar="LIST", default="", help=f"of {','.join(TRACKS)}; default: all")
+    parser.add_argument(
+        "--methods", metavar="LIST", default="", help="names, a model may carry @fast or @best"
+    )
+    parser.add_argument("--out", metavar="DIR", default="out/evaluate", help="where rows and report go")
+    parser.add_argument(
+        "--make-cases", metavar="DIR", help="make cases from this folder, write --cases, stop"
+    )
+    parser.add_argument("--seed", type=int, default=2026, help="seed of --make-cases")
+    parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
+    parser.add_argument("--quick", action="store_true", help="one cloud case a place")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def data_root(data: str | None, split: str) -> Path:
+    """The folder of a split: DATA/split where that exists, else DATA itself."""
+    root = Path(data or os.environ.get(DATA) or "../shared/data").resolve()
+    return root / split if (root / split).is_dir() else root
+
+
+def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    """Run the command; returns what `--json` prints.
+
+    Raises:
+        TerramendError: `evaluate.*`, with a sentence that says what to mend.
+    """
+    if namespace.make_cases:
+        return _make(namespace, watch)
+    recipe = load(Path(namespace.cases) if namespace.cases else RECIPES / f"{namespace.split}.json")
+    root, out = data_root(namespace.data, recipe.split), Path(namespace.out)
+    results = run_evaluate(
+        recipe, root, out, tracks=_words(namespace.tracks), methods=_words(namespace.methods),
+        jobs=namespace.jobs, quick=namespace.quick, watch=watch,
+    )  # fmt: skip
+    made = tables.tables(results)
+    if not namespace.json:
+        sys.stdout.write(tables.text(made) + "\n")
+    return {"out": str(out), "rows": len(results.rows), "cases": len({row["case"] for row in results.rows})}
+
+
+def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    root = Path(namespace.make_cases)
+    if not root.is_dir():
+        raise TerramendError("evaluate.empty", root=str(root))
+    watch.stage("cases")
+    recipe: Recipe = make_cases(root, root.name, namespace.seed, lambda _: watch.check())
+    watch.finish()
+    path = Path(namespace.cases or f"{root.name}.json")
+    save(recipe, path)
+    if not namespace.json:
+        sys.stdout.write(f"{path}: {len(recipe.cases)} cases\n")
+    return {"cases": str(path), "count": len(recipe.cases)}
+
+
+def standalone() -> None:
+    """`python -m terramend.backend.evaluation.command`, for use without the other doors."""
+    parser = argparse.ArgumentParser(prog="terramend evaluate")
+    add_arguments(parser)
+    namespace = parser.parse_args()
+    try:
+        told = main(namespace, Watch())
+    except TerramendError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_status)
+    if namespace.json:
+        sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    standalone()

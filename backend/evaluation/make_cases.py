@@ -1,0 +1,254 @@
+"""Making a recipe from any folder of scenes: targets, windows, gaps and references are drawn by seed.
+
+Real cloud shapes are the masks found in the same folder, so what `val` is tested with was never
+seen in `train`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..datasets.catalog import places, source_files
+from ..datasets.place import Date, Place
+from ..errors import TerramendError
+from .cases import Case, Other, Recipe, View, bits, digest, fingerprint, place_at
+from .gaps import Gap
+
+WINDOW = 192
+"""Pixels a case is high and wide, at most."""
+PER_PLACE = {"cloud": 4, "blob": 2, "stripes": 1, "random": 2}
+PER_SERIES = {"cloud": 8, "blob": 4, "stripes": 2, "random": 3}
+MANY = 12
+"""Data sets of more places than this are thinned to it, with one cloud and one other gap each."""
+CLEAR, USABLE = 0.02, 0.6
+"""A target hides at most this share of itself; a reference less than that share."""
+STRATA = ((0.1, 0.2), (0.2, 0.35), (0.35, 0.5))
+"""Shares of the window that cloud gaps cycle through."""
+FRACTIONS = (0.1, 0.3, 0.5, 0.2, 0.4)
+LONG = 8
+"""Usable dates from which a place counts as a series."""
+MAX_SERIES = 20
+
+Shape = tuple[str, str, str, int, int]
+
+
+def make_cases(
+    root: Path, split: str, seed: int = 2026, progress: Callable[[str], None] = lambda _: None
+) -> Recipe:
+    """A recipe for everything under `root` (see `datasets.catalog.places`).
+
+    Raises:
+        TerramendError: `evaluate.empty`, nothing there can be a case.
+    """
+    shapes: list[Shape] = []
+    found: list[tuple[str, str]] = []
+    for dataset, name in places(root):
+        place = place_at(root, dataset, name)
+        shapes += [
+            (dataset, name, date.name, *place.shape)
+            for date in place.dates
+            if not place.scale.startswith("display") and 0.05 <= date.gaps.mean() <= 0.9
+        ]
+        if place.bands and (place.pairs or _targets(place)):
+            found.append((dataset, name))
+    cases: list[Case] = []
+    for dataset, name in _thinned(found, seed):
+        progress(f"{dataset}/{name}")
+        many = sum(d == dataset for d, _ in found) > MANY
+        cases += _of_place(root, dataset, name, shapes, seed, many)
+    if not cases:
+        raise TerramendError("evaluate.empty", root=str(root))
+    used = {(case.dataset, case.place) for case in cases}
+    for case in cases:
+        gaps = [case.gap, *(o.extra for view in case.tracks.values() for o in view.references if o.extra)]
+        used |= {gap.source[:2] for gap in gaps if gap.source}
+    sources = {f"{d}/{n}": fingerprint(source_files(root, d, n)) for d, n in sorted(used)}
+    return Recipe(split, seed, sources, tuple(cases))
+
+
+def _thinned(found: list[tuple[str, str]], seed: int) -> list[tuple[str, str]]:
+    kept = []
+    for dataset in dict.fromkeys(dataset for dataset, _ in found):
+        names = [name for d, name in found if d == dataset]
+        if len(names) > MANY:
+            random = np.random.default_rng([seed, zlib.crc32(dataset.encode())])
+            names = sorted(random.choice(names, MANY, replace=False).tolist())
+        kept += [(dataset, name) for name in names]
+    return kept
+
+
+def _targets(place: Place) -> list[Date]:
+    """Dates that are clear by their mask and, in a series, not brighter than clear ones are.
+
+    Masks miss thin cloud: in a series, a date whose first band is half again as bright as the
+    median of the clear dates is no truth.
+    """
+    paired = {cloudy for cloudy, _ in place.pairs}
+    clear = [d for d in place.dates if len(d.image) and d.gaps.mean() <= CLEAR and d.name not in paired]
+    if len(clear) >= LONG:
+        level = [float(np.nanmean(date.image[0])) for date in clear]
+        limit = 1.5 * float(np.median(level))
+        clear = [date for date, value in zip(clear, level, strict=True) if value <= limit]
+    return clear
+
+
+def _windows(place: Place) -> list[tuple[int, int, int, int]]:
+    sides = []
+    for length in place.shape:
+        size = min(length, WINDOW)
+        count = max(length // WINDOW, 1)
+        starts = np.linspace(0, length - size, count).astype(int) if count > 1 else [(length - size) // 2]
+        sides.append([(int(start), size) for start in starts])
+    return [(row, column, height, width) for row, height in sides[0] for column, width in sides[1]]
+
+
+def _of_place(root: Path, dataset: str, name: str, shapes: list[Shape], seed: int, many: bool) -> list[Case]:
+    random = np.random.default_rng([seed, zlib.crc32(f"{dataset}/{name}".encode())])
+    place = place_at(root, dataset, name)
+    cases = [_real_pair(root, place, cloudy, clear) for cloudy, clear in place.pairs]
+    targets = _targets(place) if not place.scale.startswith("display") else []
+    if not targets:
+        return [case for case in cases if case is not None]
+    windows = [w for w in _windows(place) if _observed(targets[0], w)] or _windows(place)
+    counts = dict(PER_SERIES if len(targets) >= LONG else PER_PLACE)
+    if many:
+        counts = {"cloud": 1, ("blob", "stripes", "random")[zlib.crc32(name.encode()) % 3]: 1}
+    order = random.permutation(len(targets) * len(windows))
+    number = int(random.integers(1000))
+    for kind, count in counts.items():
+        for index in range(count):
+            turn = int(order[(index + (0 if kind == "cloud" else 3)) % len(order)])
+            target, window = targets[turn % len(targets)], windows[turn // len(targets)]
+            gap = _gap(kind, number + index, window[2:], shapes, root, random, (dataset, name, target.name))
+            if gap is None:
+                continue
+            hidden = digest(bits(gap, window[2:], root))
+            tracks = _tracks(place, target, shapes, window[2:], root, random)
+            label = f"{dataset}/{name}/{kind}{index}"
+            cases.append(Case(label, dataset, name, target.name, target.name, window, gap, hidden, tracks))
+    return [case for case in cases if case is not None]
+
+
+def _observed(date: Date, window: tuple[int, int, int, int]) -> bool:
+    row, column, height, width = window
+    return bool(date.gaps[row : row + height, column : column + width].mean() <= 0.3)
+
+
+def _real_pair(root: Path, place: Place, cloudy: str, clear: str) -> Case | None:
+    """The real cloud of a published pair; without a mask the whole picture may be changed."""
+    gaps, window = place.date(cloudy).gaps, _windows(place)[0]
+    row, column, height, width = window
+    inside = gaps[row : row + height, column : column + width]
+    whole = bool(gaps.all()) and place.scale.startswith("display")
+    if not whole and not 0.02 <= inside.mean() <= 0.8:
+        return None
+    gap = Gap("whole" if whole else "own")
+    view = View(sar=place.date(cloudy).sar is not None)
+    hidden = digest(bits(gap, (height, width), root, inside))
+    label = f"{place.dataset}/{place.name}/real"
+    return Case(label, place.dataset, place.name, cloudy, clear, window, gap, hidden, {"P": view})
+
+
+def _gap(
+    kind: str,
+    number: int,
+    shape: tuple[int, int],
+    shapes: list[Shape],
+    root: Path,
+    random: np.random.Generator,
+    avoid: tuple[str, str, str],
+) -> Gap | None:
+    seed = int(random.integers(2**31))
+    if kind == "cloud":
+        return cloud_gap(shapes, shape, STRATA[number % len(STRATA)], root, random, avoid)
+    if kind == "blob":
+        return Gap(kind, seed, round(float(random.uniform(0.2, 0.5)), 3))
+    return Gap(kind, seed, FRACTIONS[number % len(FRACTIONS)] if kind == "random" else 0.0)
+
+
+def cloud_gap(
+    shapes: list[Shape],
+    shape: tuple[int, int],
+    share: tuple[float, float],
+    root: Path,
+    random: np.random.Generator,
+    avoid: tuple[str, str, str] = ("", "", ""),
+) -> Gap | None:
+    """A real cloud shape that hides about `share` of the window; None if the folder has none."""
+    usable = [entry for entry in shapes if entry[:3] != avoid]
+    best: tuple[float, Gap | None] = (np.inf, None)
+    for _ in range(60 if usable else 0):
+        dataset, name, date, height, width = usable[int(random.integers(len(usable)))]
+        turn = int(random.integers(8))
+        if turn % 2:
+            height, width = width, height
+        zoom = max(-(-shape[0] // height), -(-shape[1] // width))
+        gap = Gap("cloud", source=(dataset, name, date), turn=turn, zoom=zoom)
+        gap = replace(
+            gap,
+            row=int(random.integers(height * zoom - shape[0] + 1)),
+            column=int(random.integers(width * zoom - shape[1] + 1)),
+        )
+        found = float(bits(gap, shape, root).mean())
+        miss = max(share[0] - found, found - share[1], 0.0)
+        if miss < best[0]:
+            best = (miss, gap)
+        if not miss:
+            break
+    return best[1] if best[0] < 0.1 else None
+
+
+def _tracks(
+    place: Place,
+    target: Date,
+    shapes: list[Shape],
+    shape: tuple[int, int],
+    root: Path,
+    random: np.random.Generator,
+) -> dict[str, View]:
+    """Every track that the place can serve for this target."""
+    tracks = {"S": View()}
+    if place.elevation is not None:
+        tracks["S-DEM"] = View(terrain=True)
+    if target.sar is not None:
+        tracks["R"] = View(sar=True)
+    others = [d for d in place.dates if d.name != target.name and len(d.image) and d.gaps.mean() < USABLE]
+    for track, chosen in _chosen(target, others).items():
+        clouded = track in ("T4", "T4past", "series")
+        entries = []
+        for date in chosen:
+            extra = None
+            if clouded and date.gaps.mean() < 0.05 and random.random() < 0.5:
+                share = STRATA[int(random.integers(len(STRATA)))]
+                extra = cloud_gap(shapes, shape, share, root, random)
+            entries.append(Other(date.name, extra))
+        tracks[track] = View(tuple(entries))
+    return tracks
+
+
+def _chosen(target: Date, others: list[Date]) -> dict[str, list[Date]]:
+    """References of each track: nearest in time, on both sides where there are days."""
+    if target.day is None or any(date.day is None for date in others):
+        return {f"T{count}": others[:count] for count in (1, 2, 4) if len(others) >= count}
+    gaps = {date.name: (date.day - target.day).days for date in others if date.day}
+    near = sorted(others, key=lambda date: (abs(gaps[date.name]), date.name))
+    past = [date for date in near if gaps[date.name] < 0]
+    future = [date for date in near if gaps[date.name] > 0]
+    chosen = {}
+    for count in (1, 2, 4):
+        if len(near) >= count:
+            both = [*past[: count // 2], *future[: count // 2]] if count > 1 else near[:1]
+            more = [date for date in near if date not in both]
+            chosen[f"T{count}"] = sorted(
+                [*both, *more[: count - len(both)]], key=lambda date: gaps[date.name]
+            )
+    if len(past) >= 4:
+        chosen["T4past"] = past[:4][::-1]
+    if len(near) >= LONG:
+        chosen["series"] = sorted(near[:MAX_SERIES], key=lambda date: gaps[date.name])
+    return chosen

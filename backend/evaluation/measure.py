@@ -1,0 +1,71 @@
+"""One row: run a method on a sample, with its time and peak memory, and score it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import metrics
+from .cases import Sample
+from .membrane import membrane
+from .methods import Filled
+
+MOSTLY_UNFILLED = 0.5
+"""A method that leaves more of a gap than this does not apply to the case: what would be scored
+is the membrane that closes the rest."""
+
+_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+
+
+def _memory(field: str) -> float:
+    """A field of Linux's process status in MB, NaN elsewhere."""
+    try:
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
+    except (OSError, StopIteration):
+        return float("nan")
+    return int(line.split()[1]) / 1024
+
+
+def watched(call: Callable[[], Filled]) -> tuple[Filled, float, float]:
+    """Result, seconds, and MB that the process grew at its peak (NaN where the system cannot tell)."""
+    try:
+        _CLEAR.write_text("5")  # resets the peak of the resident size
+        reset = True
+    except OSError:
+        reset = False
+    before = _memory("VmRSS")
+    start = time.perf_counter()
+    result = call()
+    seconds = time.perf_counter() - start
+    return result, seconds, max(_memory("VmHWM") - before, 0.0) if reset else float("nan")
+
+
+def row(run: Callable[[Sample], Filled], sample: Sample) -> dict[str, Any]:
+    """Numbers of one method on one sample; `note` instead of numbers if it does not apply.
+
+    Whatever the method raises is kept as the note: one peer that fails on one case must not
+    cost the others' rows.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            (mean, std), seconds, memory = watched(lambda: run(sample))
+        except Exception as error:
+            return {"note": f"{type(error).__name__}: {error}"}
+    gaps = sample.tile.gaps
+    picture = np.where(gaps, mean, sample.tile.image)
+    left = ~np.isfinite(picture).all(0)
+    unfilled = float(left[sample.scored].mean())
+    if unfilled > MOSTLY_UNFILLED:
+        return {"note": "does not fill this gap", "seconds": seconds, "unfilled": unfilled}
+    closed = membrane(picture, left)
+    numbers = metrics.score(closed, sample.truth, sample.scored, sample.tile.wavelengths, std)
+    return {
+        "seconds": seconds, "peak_mb": memory, "unfilled": unfilled,
+        "mpx": sample.scored.size / 1e6, "samples": int(sample.scored.sum()) * len(mean), **numbers,
+    }  # fmt: skip

@@ -1,0 +1,202 @@
+"""Everything that is compared, by name: our reconstructors, the peers, the oracles, doing nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models import registry
+from ..errors import TerramendError
+from . import oracle, peers_space, peers_time
+from .cases import Sample, View, fingerprint
+
+Floats = NDArray[np.float32]
+Filled = tuple[Floats, Floats | None]
+
+HERE = Path(__file__).parent
+MODELS = Path(registry.__file__).parent
+QUALITIES = ("fast", "default", "best")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the tables.
+
+    Attributes:
+        name: as `--methods` takes it. title: for people.
+        group: `ours`, `space`, `time`, `oracle` or `nothing`. Peers are `space` and `time`.
+        uses: of `references`, `terrain`, `sar`; what it does not use does not make a new row.
+        needs: the same words, what it cannot do without.
+        make: settings -> a function from sample to mean and standard deviation (or None).
+        settings: what it runs with. grid: settings that tuning on train chooses from.
+        package: importable module that it needs beside the light environment.
+        modes: `fill`, and `clear` if it may change whole pictures.
+    """
+
+    name: str
+    title: str
+    group: str
+    make: Callable[[Mapping[str, Any]], Callable[[Sample], Filled]]
+    uses: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    grid: tuple[Mapping[str, Any], ...] = ()
+    package: str = ""
+    modes: tuple[str, ...] = ("fill",)
+
+    @property
+    def peer(self) -> bool:
+        """Whether gains are measured against it."""
+        return self.group in ("space", "time")
+
+    def seen(self, view: View) -> View:
+        """The part of a track's view that it uses."""
+        return View(
+            view.references if "references" in self.uses else (),
+            view.terrain and "terrain" in self.uses,
+            view.sar and "sar" in self.uses,
+        )
+
+    def applies(self, view: View, whole: bool, real: bool) -> bool:
+        """Whether it can run; `whole`: every pixel may change, `real`: the clouded values are known."""
+        if self.group == "nothing":
+            return real
+        if whole:
+            return "clear" in self.modes
+        given = {"references": bool(view.references), "terrain": view.terrain, "sar": view.sar}
+        return "fill" in self.modes and all(given[need] for need in self.needs)
+
+    def version(self) -> str:
+        """Hash of the code and weights that the numbers depend on."""
+        if self.group != "ours":
+            names = ("peers_space", "peers_time", "regress", "membrane", "oracle")
+            return fingerprint([HERE / f"{name}.py" for name in names])
+        factory = next(row.factory for row in registry.ROWS if row.name == self.name.split("@")[0])
+        folders = {"classical", "guided", factory.split(".")[0]}
+        paths = [path for path in MODELS.glob("*.py") if path.stem != "registry"]
+        paths += [path for folder in folders for path in (MODELS / folder).rglob("*.py")]
+        paths += [path for path in (MODELS / "weights").rglob("*") if path.is_file()]
+        return fingerprint(sorted(paths))
+
+
+def _peer(function: Callable[..., Floats]) -> Callable[[Mapping[str, Any]], Callable[[Sample], Filled]]:
+    return lambda settings: lambda sample: (function(sample.tile, **settings), None)
+
+
+def _grid(name: str, *values: Any) -> tuple[Mapping[str, Any], ...]:
+    return tuple({name: value} for value in values)
+
+
+def _space(name: str, title: str, function: Callable[..., Floats], **more: Any) -> Method:
+    return Method(name, title, "space", _peer(function), **more)
+
+
+def _time(name: str, title: str, function: Callable[..., Floats], **more: Any) -> Method:
+    references = frozenset({"references"})
+    return Method(name, title, "time", _peer(function), uses=references, needs=references, **more)
+
+
+def _oracle(name: str, title: str, function: Callable[..., Floats]) -> Method:
+    def make(_: Mapping[str, Any]) -> Callable[[Sample], Filled]:
+        return lambda sample: (function(sample.tile, sample.truth, sample.scored), None)
+
+    references = frozenset({"references"})
+    return Method(name, title, "oracle", make, uses=references, needs=references)
+
+
+PEERS: tuple[Method, ...] = (
+    _space("band-mean", "mean of the band", peers_space.band_mean),
+    _space("nearest-pixel", "nearest pixel", peers_space.nearest),
+    _space("scipy-linear", "linear (scipy)", peers_space.linear),
+    _space("scipy-cubic", "cubic (scipy)", peers_space.cubic, grid=_grid("width", 1, 2, 3, 5)),
+    _space("opencv-telea", "Telea (OpenCV)", peers_space.telea, grid=_grid("radius", 3, 5, 9, 15)),
+    _space("opencv-ns", "Navier-Stokes (OpenCV)", peers_space.navier_stokes, grid=_grid("radius", 3, 5, 9, 15)),
+    _space("biharmonic", "biharmonic (scikit-image)", peers_space.biharmonic, package="skimage"),
+    _space("gdal", "fillnodata (GDAL)", peers_space.gdal,
+           grid=tuple({"distance": d, "smoothing": s} for d in (100, 500) for s in (0, 3, 10))),
+    _space("kriging", "ordinary kriging (PyKrige)", peers_space.kriging, package="pykrige",
+           grid=tuple({"neighbours": n, "model": m} for n in (16, 48) for m in ("exponential", "spherical"))),
+    _space("exemplar", "exemplar (own, short)", peers_space.exemplar, grid=_grid("size", 5, 7, 9, 13)),
+    _time("copy-date", "copy nearest date", peers_time.copy),
+    _time("pixel-linear", "linear in time", peers_time.time_linear),
+    _time("pixel-akima", "Akima in time", peers_time.akima),
+    _time("pixel-whittaker", "Whittaker in time", peers_time.whittaker,
+          grid=_grid("smoothness", 1e2, 1e3, 1e4, 1e5, 1e6)),
+    _time("pixel-harmonic", "harmonics of the year", peers_time.harmonic,
+          grid=tuple({"order": o, "ridge": r} for o in (1, 2) for r in (0.01, 0.1, 1.0))),
+    _time("histogram", "histogram matching", peers_time.histogram, grid=_grid("quantiles", 16, 64, 256)),
+    _time("lsq-one", "least squares, one date", peers_time.lsq_one, grid=_grid("ridge", 1e-4, 1e-3, 1e-2)),
+    _time("lsq-one-residual", "least squares, one date, + membrane", peers_time.lsq_one_residual,
+          grid=_grid("ridge", 1e-4, 1e-3, 1e-2)),
+    _time("lsq-all", "least squares, all dates", peers_time.lsq_all, grid=_grid("ridge", 1e-4, 1e-3, 1e-2, 1e-1)),
+    _time("lsq-all-residual", "least squares, all dates, + membrane", peers_time.lsq_all_residual,
+          grid=_grid("ridge", 1e-4, 1e-3, 1e-2, 1e-1)),
+    _time("nspi", "NSPI (own)", peers_time.nspi,
+          grid=tuple({"candidates": c, "similar": s} for c in (100, 300, 600) for s in (10, 20, 40))),
+)  # fmt: skip
+
+ORACLES: tuple[Method, ...] = (
+    _oracle("oracle-global", "oracle: one regression", oracle.everywhere),
+    _oracle("oracle-24", "oracle: within 24 px", lambda *given: oracle.nearby(*given, sigma=24)),
+    _oracle("oracle-12", "oracle: within 12 px", lambda *given: oracle.nearby(*given, sigma=12)),
+)
+
+NOTHING = Method("do-nothing", "do nothing", "nothing", lambda _: lambda sample: (sample.original, None))
+
+DEFAULT = ("guided@fast", "guided", "guided@best")
+"""Ours that run when `--methods` names none."""
+
+
+def _tuned() -> dict[str, Mapping[str, Any]]:
+    stored: dict[str, Mapping[str, Any]] = json.loads((HERE / "tuned.json").read_text())
+    return {name: row["settings"] for name, row in stored.items()}
+
+
+def ours(name: str) -> Method | None:
+    """A registry row, `name` or `name@quality`; None if there is none of that name."""
+    base, _, quality = name.partition("@")
+    row = registry.find(base)
+    if row is None or (quality or "default") not in QUALITIES:
+        return None
+
+    def make(settings: Mapping[str, Any]) -> Callable[[Sample], Filled]:
+        made = row.create(quality or "default", 0, settings)
+
+        def fill(sample: Sample) -> Filled:
+            prediction = made.predict(sample.tile, made.prepare(sample.tile))
+            return prediction.mean, prediction.std
+
+        return fill
+
+    title = row.title + (f", {quality}" if quality else "")
+    uses = (row.needs | row.wants) & {"references", "terrain", "sar"}
+    needs = row.needs & {"references", "terrain", "sar"}
+    return Method(name, title, "ours", make, uses=uses, needs=needs, modes=row.modes)
+
+
+def find(name: str) -> Method:
+    """The method called `name`, with its tuned settings.
+
+    Raises:
+        TerramendError: `evaluate.method`; `evaluate.package` if its package is missing.
+    """
+    fixed = {method.name: method for method in (*PEERS, *ORACLES, NOTHING)}
+    method = fixed.get(name) or ours(name)
+    if method is None:
+        known = [*(row.name for row in registry.ROWS), *fixed]
+        raise TerramendError("evaluate.method", name=name, known=", ".join(known))
+    if method.package and importlib.util.find_spec(method.package) is None:
+        raise TerramendError("evaluate.package", name=name, package=method.package)
+    return replace(method, settings=_tuned().get(name, {}))
+
+
+def standard() -> list[str]:
+    """Names that run when none are given: ours by default, all peers, the oracles, do-nothing."""
+    return [*DEFAULT, *(method.name for method in (*PEERS, *ORACLES)), NOTHING.name]

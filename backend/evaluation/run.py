@@ -1,0 +1,206 @@
+"""Runs methods over cases: in processes, resumable, each row cached under the hash of all it rests on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import TerramendError
+from ..watch import Watch
+from .cases import TRACKS, Case, Recipe, View, fingerprint, key, sample, verify
+from .methods import HERE, Method, find, standard
+
+ROWS = "rows.jsonl"
+_HARNESS = ("metrics", "measure", "cases", "gaps", "relief", "membrane")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Methods that see the same of a case."""
+
+    case: Case
+    track: str
+    methods: tuple[tuple[str, str], ...]  # name, key of the row
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was asked for and what came out.
+
+    Attributes:
+        recipe, root, methods: as they ran. rows: one a case, track and method, with `case`,
+            `track`, `kind`, `dataset`, `place`, `method`, `group` and the numbers, or a `note`.
+    """
+
+    recipe: Recipe
+    root: Path
+    methods: tuple[Method, ...]
+    rows: tuple[dict[str, Any], ...]
+
+
+def run_evaluate(
+    recipe: Recipe,
+    root: Path,
+    out: Path,
+    *,
+    tracks: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    jobs: int = 2,
+    quick: bool = False,
+    watch: Watch | None = None,
+) -> Results:
+    """Run `methods` (default: `methods.standard()`) on the cases of `tracks` (default: all).
+
+    Rows land in `out/rows.jsonl` as they are done; a second run does only what is missing or
+    whose code, settings, weights or data changed. `quick` keeps one cloud case a place.
+
+    Raises:
+        TerramendError: `evaluate.track`, `.method`, `.package`, `.data`; `run.cancelled`.
+    """
+    watch = watch or Watch()
+    for track in tracks:
+        if track not in TRACKS:
+            raise TerramendError("evaluate.track", name=track, known=", ".join(TRACKS))
+    chosen = tuple(_found(methods, watch))
+    verify(recipe, root)
+    out.mkdir(parents=True, exist_ok=True)
+    cases = _quick(recipe.cases) if quick else list(recipe.cases)
+    wanted = _wanted(cases, tuple(tracks) or TRACKS, chosen, recipe)
+    cache = _read(out / ROWS)
+    todo = _tasks(wanted, cache)
+    watch.stage("evaluate", len(todo))
+    with (out / ROWS).open("a") as file, contextlib.ExitStack() as stack:
+        for rows in stack.enter_context(contextlib.closing(_run(todo, root, jobs))):
+            for row in rows:
+                cache[row["key"]] = row
+                file.write(json.dumps(row) + "\n")
+            file.flush()
+            watch.advance()
+    watch.finish()
+    rows = tuple(
+        {**cache[row_key], "case": case.name, "track": track, "kind": case.gap.kind,
+         "dataset": case.dataset, "place": f"{case.dataset}/{case.place}", "group": method.group}
+        for case, track, method, row_key in wanted
+    )  # fmt: skip
+    return Results(recipe, root, chosen, rows)
+
+
+def _found(names: Sequence[str], watch: Watch) -> Iterator[Method]:
+    for name in names or standard():
+        try:
+            yield find(name)
+        except TerramendError as error:
+            if names or error.code != "evaluate.package":
+                raise
+            watch.notice("evaluate.skipped", **error.arguments)
+
+
+def _quick(cases: Sequence[Case]) -> list[Case]:
+    """The first cloud (or real) case of each place."""
+    first: dict[tuple[str, str, str], Case] = {}
+    for case in cases:
+        if case.gap.kind in ("cloud", "own", "whole"):
+            first.setdefault((case.dataset, case.place, case.gap.kind), case)
+    return list(first.values())
+
+
+def _wanted(
+    cases: Sequence[Case], tracks: Sequence[str], methods: Sequence[Method], recipe: Recipe
+) -> list[tuple[Case, str, Method, str]]:
+    harness = fingerprint([HERE / f"{name}.py" for name in _HARNESS])
+    versions = {method.name: method.version() for method in methods}
+    wanted = []
+    for case in cases:
+        keys: dict[View, str] = {}
+        for track in (track for track in tracks if track in case.tracks):
+            view, whole = case.tracks[track], case.gap.kind == "whole"
+            for method in methods:
+                if not method.applies(view, whole, case.truth != case.target):
+                    continue
+                seen = method.seen(view)
+                if seen not in keys:
+                    keys[seen] = key(case, seen, recipe.sources)
+                parts = [harness, keys[seen], method.name, versions[method.name], dict(method.settings)]
+                row_key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+                wanted.append((case, track, method, row_key))
+    return wanted
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Rows by key; a last line cut off by a crash is ignored."""
+    rows: dict[str, dict[str, Any]] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            with contextlib.suppress(ValueError, KeyError):
+                row = json.loads(line)
+                rows[row["key"]] = row
+    return rows
+
+
+def _tasks(wanted: list[tuple[Case, str, Method, str]], cache: dict[str, dict[str, Any]]) -> list[Task]:
+    grouped: dict[tuple[str, str], tuple[Case, str, dict[str, str]]] = {}
+    planned = set(cache)
+    for case, track, method, row_key in wanted:
+        if row_key not in planned:
+            planned.add(row_key)
+            grouped.setdefault((case.name, track), (case, track, {}))[2][method.name] = row_key
+    return [Task(case, track, tuple(names.items())) for case, track, names in grouped.values()]
+
+
+def _run(tasks: list[Task], root: Path, jobs: int) -> Iterator[list[dict[str, Any]]]:
+    if jobs <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield _do(task, root)
+        return
+    with _single_threaded():
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_calm)
+        try:
+            for future in as_completed([pool.submit(_do, task, root) for task in tasks]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Children inherit one thread a process, so that `jobs` processes share the cores fairly."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _calm() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+_MADE: dict[str, Any] = {}
+
+
+def _do(task: Task, root: Path) -> list[dict[str, Any]]:
+    from .measure import row
+
+    given, rows = sample(task.case, task.track, root), []
+    for name, row_key in task.methods:
+        if name not in _MADE:  # imports are not part of a method's time
+            method = find(name)
+            _MADE[name] = method.make(method.settings)
+        rows.append({"key": row_key, "method": name, **row(_MADE[name], given)})
+    return rows

@@ -1,0 +1,194 @@
+"""Tables from rows: one a track and gap kind, gains over the best single peer, intervals by place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .bootstrap import by_place, interval
+from .cases import TRACKS
+from .metrics import LEVELS
+from .run import Results
+
+KIND_ORDER = ("cloud", "blob", "stripes", "random", "own", "whole")
+MEANS = ("psnr", "rmse", "mae", "bias", "sam", "ssim", "seam", "sharp", "ndvi", "width90", "crps", "rank")
+TITLES = {
+    "S": "space only", "S-DEM": "space with a DEM", "T1": "one reference", "T2": "two references",
+    "T4": "four references, both sides", "T4past": "four past references",
+    "series": "up to twenty references to choose from", "R": "radar, no other date",
+    "P": "real cloudy to clear pairs; truth is another date",
+}  # fmt: skip
+KIND_TITLES = {
+    "cloud": "real cloud shapes", "blob": "one large blob", "stripes": "SLC-off stripes",
+    "random": "random pixels", "own": "the scene's own cloud", "whole": "whole picture may change",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Mean gain in dB over a peer (by place), its 95 % interval, and the share of cases won."""
+
+    peer: str
+    mean: float
+    low: float
+    high: float
+    won: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method in one table; `cases` of `of` it could do. `numbers`: see `MEANS`, by place."""
+
+    method: str
+    title: str
+    group: str
+    cases: int
+    of: int
+    places: int
+    numbers: dict[str, float]
+    coverage: dict[float, float]
+    seconds: float
+    megabytes: float
+    gain: Gain | None
+    against: tuple[Gain, ...]
+
+    @property
+    def least(self) -> float:
+        """Lowest end of the intervals of the gain over every peer."""
+        return min((gain.low for gain in self.against), default=math.nan)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One track and gap kind; `best`: the peer with the highest mean PSNR that did all cases."""
+
+    track: str
+    kind: str
+    cases: int
+    places: int
+    best: str
+    lines: tuple[Line, ...]
+
+
+def tables(results: Results) -> list[Table]:
+    """Every track and kind that has rows, in the order of the design."""
+    made = []
+    for track in TRACKS:
+        for kind in KIND_ORDER:
+            rows = [row for row in results.rows if row["track"] == track and row["kind"] == kind]
+            if any("psnr" in row for row in rows):
+                made.append(_table(track, kind, rows, results))
+    return made
+
+
+def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Results) -> Table:
+    cases = {row["case"]: row["place"] for row in rows}
+    by_method = {
+        method.name: {row["case"]: row for row in rows if row["method"] == method.name and "psnr" in row}
+        for method in results.methods
+    }
+    whole = {name: _mean(done, "psnr") for name, done in by_method.items() if len(done) == len(cases)}
+    peers = [method.name for method in results.methods if method.peer and method.name in whole]
+    best = max(peers, key=lambda name: whole[name], default="")
+    lines = []
+    for method in results.methods:
+        done = by_method[method.name]
+        if not done:
+            continue
+        rivals = [peer for peer in peers if peer != method.name]
+        against = tuple(_gain(done, by_method[peer], peer) for peer in rivals)
+        lines.append(
+            Line(
+                method.name,
+                method.title,
+                method.group,
+                len(done),
+                len(cases),
+                len({row["place"] for row in done.values()}),
+                {name: _mean(done, name) for name in MEANS},
+                _coverage(done),
+                sum(row["seconds"] for row in done.values()) / sum(row["mpx"] for row in done.values()),
+                max((row["peak_mb"] for row in done.values()), default=math.nan),
+                next((gain for gain in against if gain.peer == best), None),
+                against,
+            )  # fmt: skip
+        )
+    lines.sort(key=lambda line: (line.group == "oracle", -line.numbers["psnr"]))
+    return Table(track, kind, len(cases), len(set(cases.values())), best, tuple(lines))
+
+
+def _mean(done: dict[str, dict[str, Any]], name: str) -> float:
+    pairs = [(row[name], row["place"]) for row in done.values() if _number(row.get(name))]
+    return by_place(*zip(*pairs, strict=True)) if pairs else math.nan
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _gain(done: dict[str, dict[str, Any]], peer: dict[str, dict[str, Any]], name: str) -> Gain:
+    common = [case for case in done if case in peer]
+    differences = [done[case]["psnr"] - peer[case]["psnr"] for case in common]
+    places = [done[case]["place"] for case in common]
+    low, high = interval(differences, places)
+    return Gain(name, by_place(differences, places), low, high, float(np.mean(np.array(differences) > 0)))
+
+
+def _coverage(done: dict[str, dict[str, Any]]) -> dict[float, float]:
+    """Share of all scored samples inside each nominal interval, pooled over cases."""
+    rows = [row for row in done.values() if "hits" in row]
+    if not rows:
+        return {}
+    weights = [row["samples"] * row["std_share"] for row in rows]
+    pooled = np.average([row["hits"] for row in rows], axis=0, weights=weights)
+    return dict(zip(LEVELS, pooled.tolist(), strict=True))
+
+
+_HEAD = (
+    f"{'method':36s} {'PSNR':>6s} {'gain [95 %]':>22s} {'won':>5s} {'least':>6s} {'RMSE':>6s} {'MAE':>6s} {'SAM':>5s} "
+    f"{'SSIM':>5s} {'seam':>5s} {'sharp':>5s} {'NDVI':>5s} {'c50':>3s} {'c80':>3s} {'c90':>3s} {'c95':>3s} "
+    f"{'width':>6s} {'CRPS':>6s} {'rank':>5s} {'s/Mpx':>6s} {'MB':>5s} {'n':>4s}"
+)
+
+
+def _cell(value: float, width: int, digits: int) -> str:
+    return f"{value:{width}.{digits}f}" if math.isfinite(value) else " " * (width - 1) + "-"
+
+
+def _text(line: Line) -> str:
+    numbers, gain = line.numbers, line.gain
+    told = " " * 21 + "-" + " " * 5 + "-"
+    if gain is not None:
+        told = f"{gain.mean:+6.2f} [{_cell(gain.low, 6, 2)},{_cell(gain.high, 6, 2)}]{'':1s}{gain.won:5.0%}"
+    covered = " ".join(
+        f"{100 * line.coverage[level]:3.0f}" if line.coverage else "  -" for level in (0.5, 0.8, 0.9, 0.95)
+    )
+    return (
+        f"{line.title[:36]:36s} {_cell(numbers['psnr'], 6, 2)} {told:>28s} {_cell(line.least, 6, 2)} "
+        f"{_cell(numbers['rmse'], 6, 4)} {_cell(numbers['mae'], 6, 4)} {_cell(numbers['sam'], 5, 2)} "
+        f"{_cell(numbers['ssim'], 5, 3)} {_cell(numbers['seam'], 5, 2)} {_cell(numbers['sharp'], 5, 2)} "
+        f"{_cell(numbers['ndvi'], 5, 3)} {covered} {_cell(numbers['width90'], 6, 4)} "
+        f"{_cell(numbers['crps'], 6, 4)} {_cell(numbers['rank'], 5, 2)} {_cell(line.seconds, 6, 2)} "
+        f"{_cell(line.megabytes, 5, 0)} {line.cases:4d}"
+    )
+
+
+def text(made: Sequence[Table]) -> str:
+    """The tables as they are printed."""
+    parts = []
+    for table in made:
+        head = f"{table.track} ({TITLES[table.track]}), {KIND_TITLES[table.kind]}: "
+        head += f"{table.cases} cases, {table.places} places"
+        parts.append("\n".join([head, _HEAD, *(_text(line) for line in table.lines)]))
+    return "\n\n".join([*parts, NOTE])
+
+
+NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB, range 1. gain: over the
+best single peer of the table (highest PSNR of those that did every case), with the 95 % interval from drawing places;
+won: share of cases better than it; least: lowest end of the intervals of the gain over every peer. seam, sharp: 1 is
+ideal. c50..c95: per cent of errors inside those intervals, pooled; width: of the 90 % interval. MB: highest growth of a
+process. Oracles saw the truth. With two or three places an interval is little more than their range."""
