@@ -87,7 +87,7 @@ class Grid:
             latitude = math.radians((self.affine * (self.width / 2, self.height / 2))[1])
             degree = math.radians(1) * 6371008.8  # mean Earth radius, IUGG
             return down * degree, right * degree * max(math.cos(latitude), 0.01)
-        factor = float(crs.linear_units_factor[1])
+        factor = float(crs.linear_units_factor[1]) if crs.is_projected else 1.0  # local plane: metres
         return down * factor, right * factor
 
     def same_as(self, other: Grid) -> bool:

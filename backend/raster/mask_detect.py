@@ -65,7 +65,7 @@ def find_decoder(
             band, scale, CLOUD_PROBABILITY_THRESHOLD if threshold is None else threshold, nodata
         )
     layout = _layout(kind, dataset, band, mask.path, watch)
-    needed = max(f.band for tests in layout.classes.values() for f in tests)
+    needed = max(field.band for tests in (*layout.classes.values(), layout.fill) for field in tests)
     if needed > dataset.count:
         raise TerramendError("mask.bands", path=mask.path, kind=kind, found=dataset.count, needed=needed)
     return layout_decoder(layout, band, nodata)
