@@ -111,7 +111,9 @@ def train(
         watch.advance()
         if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
             state = {"schedule": asdict(schedule)}
-            checkpoint.save(out, step + 1, accelerator.unwrap_model(model), average, optimizer.optimizer, state)
+            checkpoint.save(
+                out, step + 1, accelerator.unwrap_model(model), average, optimizer.optimizer, state
+            )
     return average.cpu().eval()
 
 
@@ -129,7 +131,9 @@ def _open_log(path: Path, start: int) -> Path:
     rows: list[list[str]] = []
     if path.exists():
         with path.open(newline="", encoding="utf-8") as source:
-            rows = [row for row in csv.reader(source) if row and (not row[0].isdigit() or int(row[0]) < start)]
+            rows = [
+                row for row in csv.reader(source) if row and (not row[0].isdigit() or int(row[0]) < start)
+            ]
     with path.open("w", newline="", encoding="utf-8") as sink:
         csv.writer(sink).writerows(rows)
     return path

@@ -1,0 +1,102 @@
+"""`terramend experiment schedules`: linear, cosine and sigmoid noise, same seed, data and budget.
+
+Rows are cached by the hash of their configuration, and an unfinished row goes on where it
+stopped. Losses of different schedules weigh noise levels differently, so the runs are
+compared at common log-SNR, and by what they draw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...models.diffusion import sampler, schedules
+from ..request import canonical_json
+from ..training import ddpm, pictures
+from ..training.loop import train
+from ..training.patches import clear_bank
+from ..training.recipe import load_config
+from ..watch import Watch
+from . import inception, report, statistics
+
+LEVELS = (-6.0, -3.0, 0.0, 3.0, 6.0)
+"""Log-SNR at which the denoising error is read."""
+SAMPLES = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `terramend experiment schedules`."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
+    parser.add_argument("--out", type=Path, default=Path("out/schedules"))
+    parser.add_argument("--config", default="small", help="small, paper, or a JSON file")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="entry of the config")
+
+
+def main(options: argparse.Namespace, watch: Watch) -> None:
+    """Train what is missing, measure what is new, write the report."""
+    changes = dict(text.partition("=")[::2] for text in options.set)
+    rows = []
+    for seed in range(options.seeds):
+        for name in schedules.NAMES:
+            chosen = {**changes, "diffusion.noise": name, "training.seed": str(seed)}
+            rows.append(_row(load_config("ddpm", options.config, chosen), options, watch))
+    report.write_schedules(rows, options.out)
+    watch.finish()
+
+
+def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    """Train and measure one configuration, or read what an earlier run measured."""
+    key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
+    name, seed = config["diffusion"]["noise"], config["training"]["seed"]
+    folder = options.out / f"{name}-{seed}-{key}"
+    measured = folder / "metrics.json"
+    if not measured.exists():
+        made = ddpm.recipe(config, options.data / "train")
+        average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
+        made.finish(average, folder)
+        measured.write_text(json.dumps(measure(average, config, options.data / "val", folder)), "utf-8")
+    return {"schedule": name, "seed": seed, "folder": str(folder), **json.loads(measured.read_text("utf-8"))}
+
+
+def measure(model: torch.nn.Module, config: dict[str, Any], data: Path, folder: Path) -> dict[str, Any]:
+    """Denoising error per log-SNR, and distances of samples to real patches the model never saw."""
+    bank = clear_bank(data, ddpm.RGB, config["size"])
+    real = ddpm.display(bank.draw(99, 0, SAMPLES, config["size"]))
+    made = np.concatenate(
+        [ddpm.draw(model, config, 16, config["size"], 50, seed) for seed in range(100, 100 + SAMPLES // 16)]
+    )
+    pictures.grid(np.clip((made[:16] + 1) / 2, 0, 1), folder / "samples.png")
+    distances = {
+        "histogram": statistics.histogram_distance(real, made),
+        "spectrum": statistics.spectrum_distance(real, made),
+    }
+    features = inception.features(real), inception.features(made)
+    if features[0] is not None and features[1] is not None:
+        distances["fid"] = statistics.frechet_distance(*features)
+        distances["kid"] = statistics.kernel_distance(*features)
+    return {"error": denoising_error(model, config, real), **distances}
+
+
+def denoising_error(
+    model: torch.nn.Module, config: dict[str, Any], real: NDArray[np.float32]
+) -> dict[str, float]:
+    """RMSE of the predicted x0 (display units, -1..1) at the times nearest to each of `LEVELS`."""
+    schedule = ddpm.diffusion(config)
+    drawn = np.random.default_rng(7).standard_normal(real.shape).astype(np.float32)
+    errors = {}
+    for level in LEVELS:
+        t = int(np.argmin(np.abs(schedule.log_snr - level))) + 1
+        x = sampler.forward(schedule, real, drawn, t)
+        with torch.no_grad():
+            output = model(torch.from_numpy(x), torch.full((len(x),), t)).numpy()
+        clean = sampler.to_clean(schedule, x, output, t, config["diffusion"]["predicts"])
+        errors[f"{level:g}"] = float(np.sqrt(np.mean((np.clip(clean, -1, 1) - real) ** 2)))
+    return errors

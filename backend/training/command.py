@@ -1,0 +1,33 @@
+"""`terramend train NAME`: one network, one configuration, one folder that can be resumed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..watch import Watch
+from . import recipe
+from .loop import train
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `terramend train`."""
+    parser.add_argument("name", metavar="NAME", help="network: " + ", ".join(sorted(recipe.RECIPES)))
+    parser.add_argument("--config", default="small", help="small, paper, or a JSON file (default: small)")
+    parser.add_argument("--data", type=Path, required=True, help="folder of scenes or of one data split")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="entry of the config")
+    parser.add_argument("--schedule", help="ddpm: linear, cosine or sigmoid")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+
+
+def main(options: argparse.Namespace, watch: Watch) -> None:
+    """Train, then write weights, curves and pictures to the run's folder."""
+    changes = dict(text.partition("=")[::2] for text in options.set)
+    if options.schedule:
+        changes["diffusion.noise"] = options.schedule
+    maker = recipe.maker(options.name)
+    made = maker.recipe(recipe.load_config(options.name, options.config, changes), options.data)
+    average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, options.device)
+    made.finish(average, options.out)
+    watch.finish()
