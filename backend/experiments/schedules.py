@@ -21,7 +21,7 @@ from ...models.diffusion import sampler, schedules
 from ..request import canonical_json
 from ..training import ddpm, pictures
 from ..training.loop import train
-from ..training.patches import clear_bank
+from ..training.patches import RGB, clear_bank
 from ..training.recipe import load_config
 from ..watch import Watch
 from . import inception, report, statistics
@@ -68,7 +68,7 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
 
 def measure(model: torch.nn.Module, config: dict[str, Any], data: Path, folder: Path) -> dict[str, Any]:
     """Denoising error per log-SNR, and distances of samples to real patches the model never saw."""
-    bank = clear_bank(data, ddpm.RGB, config["size"])
+    bank = clear_bank(data, RGB, config["size"])
     real = ddpm.display(bank.draw(99, 0, SAMPLES, config["size"]))
     made = np.concatenate(
         [ddpm.draw(model, config, 16, config["size"], 50, seed) for seed in range(100, 100 + SAMPLES // 16)]
@@ -78,10 +78,10 @@ def measure(model: torch.nn.Module, config: dict[str, Any], data: Path, folder: 
         "histogram": statistics.histogram_distance(real, made),
         "spectrum": statistics.spectrum_distance(real, made),
     }
-    features = inception.features(real), inception.features(made)
-    if features[0] is not None and features[1] is not None:
-        distances["fid"] = statistics.frechet_distance(*features)
-        distances["kid"] = statistics.kernel_distance(*features)
+    seen, drawn = inception.features(real), inception.features(made)
+    if seen is not None and drawn is not None:
+        distances["fid"] = statistics.frechet_distance(seen, drawn)
+        distances["kid"] = statistics.kernel_distance(seen, drawn)
     return {"error": denoising_error(model, config, real), **distances}
 
 

@@ -36,8 +36,8 @@ def sigmoid(steps: int, start: float = -3.0, end: float = 3.0, tau: float = 1.0)
     """
     time = np.arange(steps + 1) / steps
 
-    def v(x: Series | float) -> Series | float:
-        return 1 / (1 + np.exp(-np.asarray(x, np.float64) / tau))
+    def v(x: Series | float) -> Series:
+        return np.asarray(1 / (1 + np.exp(-np.asarray(x, np.float64) / tau)))
 
     return _betas((v(end) - v(start + time * (end - start))) / (v(end) - v(start)))
 
@@ -97,4 +97,4 @@ def make(name: str, steps: int, *, zero_snr: bool = False) -> Schedule:
     betas = {"linear": linear, "cosine": cosine, "sigmoid": sigmoid}[name](steps)
     if zero_snr:
         betas = zero_terminal_snr(betas)
-    return Schedule(betas, np.cumprod(1 - betas))
+    return Schedule(betas, np.cumprod(1 - betas, dtype=np.float64))
