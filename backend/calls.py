@@ -37,6 +37,13 @@ def inspect(params: Mapping[str, Any], watch: Watch) -> Json:
     return run(_request("inspect", params), watch)
 
 
+def mask(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{request, class_band?}` -> a gap mask written to the request's output, and its shares."""
+    from .mask import make_mask
+
+    return make_mask(_request("mask", params), watch, class_band=params.get("class_band") is True)
+
+
 def models(params: Mapping[str, Any], watch: Watch) -> Json:
     """`{}` -> `{models, weights}`: every reconstructor, whether it can run here, and all networks."""
     import importlib.util
@@ -83,6 +90,7 @@ CALLS: Mapping[str, Callable[[Mapping[str, Any], Watch], Json]] = {
     "fill": fill,
     "clear": clear,
     "inspect": inspect,
+    "mask": mask,
     "models": models,
     "install": install,
     "doctor": doctor,

@@ -37,20 +37,10 @@ def option_of(field: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, target: bool = True, output: bool = True) -> None:
-    """Add the options of a request; `target`, `output`: whether the command needs them."""
+    """Add all options of a request; `target`, `output`: whether the command needs them."""
     if target:
-        parser.add_argument(
-            "target", nargs="+", metavar="TARGET", help="raster or product to fill, or its single bands"
-        )
-    add = _adder(parser.add_argument_group("what is a gap"))
-    add("--gaps", bind=_add_gaps, metavar="MASK", help="mask raster or polygons; several make a union")
-    add("--gaps-kind", bind=_gaps_kind, metavar="KIND", help=KINDS)
-    add("--grow", metavar="N[px|m]", help="grow the masks; default: what suits the kind")
-    add("--classes", type=_list, metavar="A,B", help="classes that count as gap: " + ", ".join(CLASSES))
-    add("--cloud-threshold", type=_number, metavar="P", help="percent from which a probability is cloud")
-    add("--fill-swath-edges", action="store_true", help="also fill what lies outside the footprint")
-    add("--extent", metavar="W,S,E,N|AREA", help="fill only inside: bounds in the target's CRS, or polygons")
-
+        add_target(parser)
+    add_gaps(parser)
     add = _adder(parser.add_argument_group("what helps"))
     add("--reference", bind=_add_reference, metavar="RASTER", help="another date of the same place")
     add("--reference-gaps", bind=_reference_gaps, metavar="MASK", help="its mask; default: found beside it")
@@ -62,8 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser, *, target: bool = True, outpu
     add("--sun", type=_numbers, metavar="AZIMUTH,ELEVATION", help="of the sun, degrees; default: from tags")
     add("--date", metavar="DATE", help="of the target; default: from tags or its name")
     add("--radiometry", metavar="NAME", help="how values become reflectance: " + ", ".join(RADIOMETRIES))
-    add("--target-crs", metavar="CRS", help="instead of what the file says")
-    add("--target-nodata", type=_number, metavar="V", help="instead of what the file says")
 
     add = _adder(parser.add_argument_group("how to fill"))
     add("--bands", type=_bands, metavar="LIST", help="bands to fill, such as 1,3-5; default: all that can be")
@@ -73,13 +61,47 @@ def add_arguments(parser: argparse.ArgumentParser, *, target: bool = True, outpu
 
     add = _adder(parser.add_argument_group("what to write"))
     if output:
-        add("-o", "--output", required=True, metavar="OUTPUT.tif", help="the filled raster")
+        add_output(add, "OUTPUT.tif", "the filled raster")
     add("--std", nargs="?", const=True, metavar="STD.tif", help="standard deviation; default OUTPUT_std.tif")
     add("--provenance", nargs="?", const=True, metavar="PROV.tif", help="sources; OUTPUT_provenance.tif")
     add("--unfilled", metavar="HOW", help="gaps that could not be filled: " + ", ".join(UNFILLED))
-    add("--overwrite", action="store_true", help="replace files that exist")
     add("--hash-inputs", action="store_true", help="full SHA-256 of the inputs in the tags")
     add("--co", bind=_creation_option, metavar="KEY=VALUE", help="GeoTIFF creation option; COG=YES: a COG")
+
+
+def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a gap mask needs of a request."""
+    add_target(parser)
+    add_gaps(parser)
+    add = _adder(parser)
+    add("--tmp", metavar="DIR", help="folder of temporary files")
+    add_output(add, "MASK.tif", "the mask: 1 gap, 0 not")
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add TARGET."""
+    help = "raster or product to fill, or its single bands"
+    parser.add_argument("target", nargs="+", metavar="TARGET", help=help)
+
+
+def add_gaps(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is a gap."""
+    add = _adder(parser.add_argument_group("what is a gap"))
+    add("--gaps", bind=_add_gaps, metavar="MASK", help="mask raster or polygons; several make a union")
+    add("--gaps-kind", bind=_gaps_kind, metavar="KIND", help=KINDS)
+    add("--grow", metavar="N[px|m]", help="grow the masks; default: what suits the kind")
+    add("--classes", type=_list, metavar="A,B", help="classes that count as gap: " + ", ".join(CLASSES))
+    add("--cloud-threshold", type=_number, metavar="P", help="percent from which a probability is cloud")
+    add("--fill-swath-edges", action="store_true", help="also fill what lies outside the footprint")
+    add("--extent", metavar="W,S,E,N|AREA", help="fill only inside: bounds in the target's CRS, or polygons")
+    add("--target-crs", metavar="CRS", help="instead of what the file says")
+    add("--target-nodata", type=_number, metavar="V", help="instead of what the file says")
+
+
+def add_output(add: Callable[..., None], metavar: str, help: str) -> None:
+    """Add the main output and `--overwrite`."""
+    add("-o", "--output", required=True, metavar=metavar, help=help)
+    add("--overwrite", action="store_true", help="replace files that exist")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +133,7 @@ def fields(arguments: argparse.Namespace, output: str | None = None) -> dict[str
 FIELDS = frozenset(field.name for field in dataclasses.fields(FillRequest))
 
 
-def _adder(group: argparse._ArgumentGroup) -> Callable[..., None]:
+def _adder(group: argparse._ActionsContainer) -> Callable[..., None]:
     """`add_argument` that leaves nothing behind for what was not given."""
 
     def add(*names: str, bind: Callable[..., None] | None = None, **options: Any) -> None:
