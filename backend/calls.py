@@ -22,19 +22,19 @@ Json = dict[str, Any]
 
 def fill(params: Mapping[str, Any], watch: Watch) -> Json:
     """`{request}` -> the fill's result (`request.FillResult` as JSON)."""
-    return _run(_request("fill", params, mode="fill"), watch)
+    return run(_request("fill", params, mode="fill"), watch)
 
 
 def clear(params: Mapping[str, Any], watch: Watch) -> Json:
     """`{request}` -> the result of removing thin cloud."""
-    return _run(_request("clear", params, mode="clear"), watch)
+    return run(_request("clear", params, mode="clear"), watch)
 
 
 def inspect(params: Mapping[str, Any], watch: Watch) -> Json:
     """`{request}` -> what would be filled, and with what; nothing is written."""
-    from .inspect import inspect as run
+    from .inspect import inspect
 
-    return run(_request("inspect", params), watch)
+    return inspect(_request("inspect", params), watch)
 
 
 def mask(params: Mapping[str, Any], watch: Watch) -> Json:
@@ -71,12 +71,12 @@ def models(params: Mapping[str, Any], watch: Watch) -> Json:
 
 def install(params: Mapping[str, Any], watch: Watch) -> Json:
     """`{name, source?}` -> the network's weights brought, checked by hash (see `weights`)."""
-    from .weights import install as run
+    from .weights import install
 
     name, source = params.get("name"), params.get("source")
     if not isinstance(name, str) or not (source is None or isinstance(source, str)):
         raise TerramendError("protocol.params", method="install", why="name and source are text")
-    return run(name, source or None, watch)
+    return install(name, source or None, watch)
 
 
 def doctor(params: Mapping[str, Any], watch: Watch) -> Json:
@@ -108,12 +108,13 @@ def _request(call: str, params: Mapping[str, Any], **fixed: Any) -> FillRequest:
     return from_json({**settings.for_request(), **asked, **fixed})
 
 
-def _run(request: FillRequest, watch: Watch) -> Json:
+def run(request: FillRequest, watch: Watch) -> Json:
+    """Do one request, of either mode; the result as JSON."""
     if request.mode == "clear":
         from ..models.registry import ROWS
 
         if not any("clear" in row.modes for row in ROWS):
             raise TerramendError("model.no-clear")
-    from .fill import fill as run
+    from .fill import fill
 
-    return asdict(run(request, watch))
+    return asdict(fill(request, watch))

@@ -36,10 +36,16 @@ def option_of(field: str) -> str:
     return OPTION_OF.get(name, "--" + name.replace("_", "-"))
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, target: bool = True, output: bool = True) -> None:
-    """Add all options of a request; `target`, `output`: whether the command needs them."""
-    if target:
-        add_target(parser)
+def add_arguments(parser: argparse.ArgumentParser, *, output: bool = True) -> None:
+    """Add TARGET and all options of a request; `output`: whether the command writes a raster."""
+    add_target(parser)
+    add_options(parser)
+    if output:
+        add_output(parser, "OUTPUT.tif", "the filled raster")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add all options but the main output's."""
     add_gaps(parser)
     add = _adder(parser.add_argument_group("what helps"))
     add("--reference", bind=_add_reference, metavar="RASTER", help="another date of the same place")
@@ -60,8 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser, *, target: bool = True, outpu
     add_settings(parser)
 
     add = _adder(parser.add_argument_group("what to write"))
-    if output:
-        add_output(add, "OUTPUT.tif", "the filled raster")
     add("--std", nargs="?", const=True, metavar="STD.tif", help="standard deviation; default OUTPUT_std.tif")
     add("--provenance", nargs="?", const=True, metavar="PROV.tif", help="sources; OUTPUT_provenance.tif")
     add("--unfilled", metavar="HOW", help="gaps that could not be filled: " + ", ".join(UNFILLED))
@@ -73,9 +77,8 @@ def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a gap mask needs of a request."""
     add_target(parser)
     add_gaps(parser)
-    add = _adder(parser)
-    add("--tmp", metavar="DIR", help="folder of temporary files")
-    add_output(add, "MASK.tif", "the mask: 1 gap, 0 not")
+    _adder(parser)("--tmp", metavar="DIR", help="folder of temporary files")
+    add_output(parser, "MASK.tif", "the mask: 1 gap, 0 not")
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -98,9 +101,10 @@ def add_gaps(parser: argparse.ArgumentParser) -> None:
     add("--target-nodata", type=_number, metavar="V", help="instead of what the file says")
 
 
-def add_output(add: Callable[..., None], metavar: str, help: str) -> None:
+def add_output(parser: argparse.ArgumentParser, metavar: str, help: str, required: bool = True) -> None:
     """Add the main output and `--overwrite`."""
-    add("-o", "--output", required=True, metavar=metavar, help=help)
+    add = _adder(parser)
+    add("-o", "--output", required=required, metavar=metavar, help=help)
     add("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -123,11 +127,17 @@ def fields(arguments: argparse.Namespace, output: str | None = None) -> dict[str
     given = {name: value for name, value in vars(arguments).items() if name in FIELDS}
     if output is not None:
         given.setdefault("output", output)
+    return name_extras(given)
+
+
+def name_extras(given: dict[str, Any]) -> dict[str, Any]:
+    """Extra outputs that were asked for without a name get one from the main output's."""
+    named = dict(given)
     for name in ("std", "provenance"):
-        if given.get(name) is True:
-            path = Path(given["output"])
-            given[name] = str(path.with_name(f"{path.stem}_{name}.tif"))
-    return given
+        if named.get(name) is True and named.get("output"):
+            path = Path(named["output"])
+            named[name] = str(path.with_name(f"{path.stem}_{name}.tif"))
+    return named
 
 
 FIELDS = frozenset(field.name for field in dataclasses.fields(FillRequest))

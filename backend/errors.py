@@ -17,6 +17,30 @@ INPUT, ENVIRONMENT, CANCELLED, PARTIAL, INTERNAL = 2, 3, 4, 5, 1
 # code: (exit status, sentence). Keep alphabetical within each group.
 ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
+        # the batch
+        "batch.address": (INPUT, "{scheduler} is no scheduler: give --scheduler local:N or tcp://HOST:PORT."),
+        "batch.cancelled": (
+            CANCELLED,
+            "Cancelled after {done} of {rows} rows; the same command goes on with the others.",
+        ),
+        "batch.count": (
+            INPUT,
+            "The column {column} has {count} values for {owners} of {owner}: give one, or one for each.",
+        ),
+        "batch.folder": (INPUT, "Nothing in the folder {folder} matches {pattern}: mend --folder or --pattern."),
+        "batch.lost": (ENVIRONMENT, "The row's worker died several times: it may need more memory."),
+        "batch.output": (
+            INPUT,
+            "There is no output: add a column output, or an option such as -o {{folder}}/{{stem}}_filled.tif.",
+        ),
+        "batch.results": (INPUT, "{path} exists and is no table of results: choose another by --results."),
+        "batch.scheduler": (ENVIRONMENT, "The Dask scheduler {scheduler} cannot be used: {why}."),
+        "batch.table": (INPUT, "The table {path} cannot be used: {why}."),
+        "batch.twice": (INPUT, "{path} is already the output of row {row}: give each row its own."),
+        "batch.worker": (
+            ENVIRONMENT,
+            "The cluster's workers have not Terramend {need} ({have}): install the same version there.",
+        ),
         # the command line and the protocol
         "command.absent": (INPUT, "There is no command {command}; the commands are {known}."),
         "command.option": (INPUT, "{option} is not valid: {why}."),
@@ -366,6 +390,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
 # code: sentence. Notices do not stop a run; they are shown and kept in the result.
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
+        "batch.row": "Row {row} ({target}) failed: {why}",
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
         "mask.everything": (

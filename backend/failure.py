@@ -29,4 +29,5 @@ def as_error(failure: BaseException) -> TerramendError:
             return TerramendError("file.access", path=str(failure.filename), why=failure.strerror)
         if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing
             return TerramendError("file.read", why=str(failure).rstrip("."))
-    return TerramendError("run.internal", detail=f"{type(failure).__name__}: {failure}")
+    detail = " ".join(f"{type(failure).__name__}: {failure}".split())
+    return TerramendError("run.internal", detail=detail)

@@ -1,0 +1,187 @@
+"""`terramend batch`: many fills, resumable; what fails is reported and the rest goes on."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from . import batch_row, batch_table, cli_request
+from .batch_row import Outcome
+from .batch_table import Row
+from .errors import TerramendError
+from .request import request_hash, to_json
+from .watch import Watch
+
+COLUMNS = (
+    "row", "target", "output", "status", "model", "gap_fraction", "unfilled_samples", "expected_error",
+    "seconds", "request_hash", "code", "message", "notices",
+)  # fmt: skip
+"""Of the results table."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the table or folder, and the options that hold for all rows."""
+    parser.add_argument("table", nargs="?", metavar="TABLE.csv", help="a row a fill; columns as the options")
+    parser.add_argument("--folder", metavar="DIR", help="instead of a table: each raster of a folder")
+    parser.add_argument("--pattern", default="*.tif", metavar="GLOB", help="which of the folder; *.tif")
+    parser.add_argument("--results", metavar="CSV", help="default: TABLE_results.csv, DIR/results.csv")
+    parser.add_argument(
+        "--scheduler", metavar="S", help="rows on Dask: local:N worker processes, or tcp://HOST:PORT"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    batch_table.add_arguments(parser)
+
+
+def main(arguments: argparse.Namespace, watch: Watch) -> int:
+    """Run the rows; status 5 if some failed."""
+    if (arguments.table is None) == (arguments.folder is None):
+        raise TerramendError("command.usage", why="Give a TABLE.csv or --folder", command="terramend batch")
+    common = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
+    if arguments.folder is not None:
+        rows = batch_table.from_folder(Path(arguments.folder), arguments.pattern, common)
+        results = Path(arguments.results or Path(arguments.folder) / "results.csv")
+    else:
+        table = Path(arguments.table)
+        rows = batch_table.from_table(table, common)
+        results = Path(arguments.results or table.with_name(f"{table.stem}_results.csv"))
+    summary = run(rows, results, arguments.scheduler, watch)
+    if arguments.json:
+        from .cli import print_json
+
+        print_json(summary)
+    else:
+        counts = ", ".join(f"{summary[name]} {name}" for name in ("done", "skipped", "failed"))
+        print(f"{summary['rows']} rows: {counts}. Results: {summary['results']}")
+    return 5 if summary["failed"] else 0
+
+
+def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> dict[str, Any]:
+    """Do the rows that are not done, one after the other or on a cluster.
+
+    Returns:
+        `{rows, done, skipped, failed, results, failures}`.
+
+    Raises:
+        TerramendError: `batch.cancelled`, or what is wrong with table or scheduler. Rows that
+            were done stay done, and the next run goes on after them.
+    """
+    outcomes: dict[int, Outcome] = {}
+    with _Report(results) as report:
+        watch.stage("rows", len(rows))
+
+        def finish(row: Row, outcome: Outcome) -> None:
+            outcomes[row.number] = outcome
+            report.add(row, outcome)
+            if outcome["status"] == "failed":
+                why = outcome["error"]["message"]
+                watch.notice("batch.row", row=row.number, target=row.target, why=why)
+
+        try:
+            todo = []
+            for row in rows:
+                if row.request is None:
+                    finish(row, batch_row.failed(row.error or TerramendError("batch.output")))
+                elif batch_row.is_done(row.request):
+                    finish(row, {"status": "skipped"})
+                else:
+                    todo.append(row)
+                    continue
+                watch.advance()
+            for row, outcome in _outcomes(todo, scheduler, watch):
+                finish(row, outcome)
+                watch.advance()
+        except TerramendError as error:
+            if error.code != "run.cancelled":
+                raise
+            done = sum(outcome["status"] == "done" for outcome in outcomes.values())
+            raise TerramendError("batch.cancelled", done=done, rows=len(rows)) from None
+    watch.finish()
+    counts = {
+        status: sum(outcome["status"] == status for outcome in outcomes.values())
+        for status in ("done", "skipped", "failed")
+    }
+    failures = [
+        {"row": row.number, "target": row.target, **outcomes[row.number]["error"]}
+        for row in rows
+        if outcomes[row.number]["status"] == "failed"
+    ]
+    return {"rows": len(rows), **counts, "results": str(results), "failures": failures}
+
+
+def _outcomes(rows: list[Row], scheduler: str | None, watch: Watch) -> Iterator[tuple[Row, Outcome]]:
+    """Each row with its outcome, as they come; raises `run.cancelled`."""
+    requests = [to_json(row.request) for row in rows if row.request is not None]
+    if scheduler is None:
+        for row, request in zip(rows, requests, strict=True):
+            outcome = batch_row.do(request, _RowWatch(watch))
+            watch.check()
+            yield row, outcome
+    elif rows:
+        from .distribution.cluster import run_requests
+
+        for position, outcome in run_requests(requests, scheduler, watch):
+            yield rows[position], outcome
+
+
+class _RowWatch(Watch):
+    """A row's own stages and notices, with the batch's cancel."""
+
+    def __init__(self, batch: Watch) -> None:
+        super().__init__()
+        self._check: Callable[[], None] = batch.check
+
+    def check(self) -> None:
+        """Raise `run.cancelled` if the batch was cancelled."""
+        self._check()
+
+
+class _Report:
+    """The results table: a line as soon as a row is finished, sorted at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: dict[int, dict[str, Any]] = {}
+
+    def __enter__(self) -> _Report:
+        if self._path.exists():
+            with self._path.open(encoding="utf-8", errors="replace") as file:
+                if file.readline().strip() != ",".join(COLUMNS):
+                    raise TerramendError("batch.results", path=str(self._path))
+        self._write()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+
+    def add(self, row: Row, outcome: Outcome) -> None:
+        result, error = outcome.get("result", {}), outcome.get("error", {})
+        line = {
+            "row": row.number,
+            "target": row.target,
+            "status": outcome["status"],
+            "code": error.get("code"),
+            "message": error.get("message"),
+            "notices": " ".join(notice["message"] for notice in result.get("notices", ())),
+            **{name: result.get(name) for name in ("model", "gap_fraction", "unfilled_samples")},
+            "expected_error": result.get("expected_error"),
+            "seconds": round(sum(result["seconds"].values()), 3) if result else None,
+        }
+        if row.request is not None:
+            line |= {"output": row.request.output, "request_hash": request_hash(row.request)}
+        self._lines[row.number] = line
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS).writerow(line)
+
+    def _write(self) -> None:
+        draft = self._path.with_name(self._path.name + ".tmp")
+        try:
+            with draft.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(self._lines[number] for number in sorted(self._lines))
+            draft.replace(self._path)
+        finally:
+            draft.unlink(missing_ok=True)

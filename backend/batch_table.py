@@ -1,0 +1,234 @@
+"""The rows of a batch: from a CSV table, or one for each raster of a folder.
+
+A column is named like an option (`gaps-kind`) or like a field of the request
+(`gaps_kind`). Where an option may be given several times a cell holds several values,
+separated by `|`; `gaps` and `gaps-kind`, `reference` and what qualifies it go by position,
+and one qualifier serves all. Paths in a table are relative to the table. What the batch's
+own options say holds for all rows that do not say otherwise; `{stem}` and `{folder}` in
+them stand for name and folder of the row's target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import cli_request, settings
+from .errors import TerramendError
+from .request import FillRequest, from_json
+
+SEPARATOR = "|"
+YES, NO = ("1", "true", "yes", "on", "x"), ("", "0", "false", "no", "off")
+SWITCHES = ("fill-swath-edges", "hash-inputs", "overwrite")
+MAY_BE_NAMED = ("std", "provenance")
+ALIASES = {"references-from": "references", "creation-options": "co", "settings": "set"}
+GAPS, REFERENCE = (
+    ("gaps", "gaps-kind"),
+    (
+        "reference",
+        "reference-gaps",
+        "reference-gaps-kind",
+        "reference-date",
+    ),
+)
+REPEATED = ("set", "co")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the batch: its number from 1, what to fill, and the request or what is wrong with it."""
+
+    number: int
+    target: str
+    request: FillRequest | None
+    error: TerramendError | None = None
+
+
+def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
+    """The rows of a CSV table with a header; comma, semicolon or tab between cells.
+
+    Args:
+        common: fields of a request that hold where a row says nothing.
+
+    Raises:
+        TerramendError: `batch.table`, when the table itself cannot be used.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TerramendError("batch.table", path=str(path), why=str(error)) from None
+    header = text.partition("\n")[0]
+    lines = csv.reader(text.splitlines(), delimiter=max(",;\t", key=header.count))
+    columns = [_column(name) for name in next(lines, [])]
+    for name in columns:
+        if name not in KNOWN or columns.count(name) > 1:
+            why = f"{name!r} is no column that it may have once; they are {', '.join(sorted(KNOWN))}"
+            raise TerramendError("batch.table", path=str(path), why=why)
+    if "target" not in columns:
+        raise TerramendError("batch.table", path=str(path), why="it has no column target")
+    cells = [line for line in lines if any(cell.strip() for cell in line)]
+    if not cells:
+        raise TerramendError("batch.table", path=str(path), why="it has no rows")
+    folder = path.resolve().parent
+    return _unique(
+        [_row(n, dict(zip(columns, c, strict=False)), folder, common) for n, c in enumerate(cells, 1)]
+    )
+
+
+def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[Row]:
+    """One row for each entry of a folder that matches, except those that other rows use or write.
+
+    Raises:
+        TerramendError: `batch.folder` when nothing matches.
+    """
+    entries = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    if not entries:
+        raise TerramendError("batch.folder", folder=str(folder), pattern=pattern)
+    cells = [{"target": str(entry.resolve())} for entry in entries]
+    drafts = [_row(1, cell, folder, common) for cell in cells]
+    used = {name for draft in drafts if draft.request for name in _files(draft.request)}
+    kept = [cell for cell in cells if cell["target"] not in used]
+    return _unique([_row(number, cell, folder, common) for number, cell in enumerate(kept, 1)])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that hold for all rows."""
+    cli_request.add_options(parser)
+    cli_request.add_output(parser, "OUTPUT.tif", "such as out/{stem}_filled.tif", required=False)
+
+
+def absolute(value: Any, folder: Path) -> Any:
+    """Every path of a request's fields made absolute: rows may run in other processes and places."""
+    made = dict(value)
+    for name in ("output", "std", "provenance", "references_from", "dem", "sar", "tmp", "extent"):
+        if isinstance(made.get(name), str):
+            made[name] = _absolute(made[name], folder)
+    if "target" in made:
+        made["target"] = [_absolute(name, folder) for name in made["target"]]
+    for name in ("gaps", "masks", "references"):
+        if name in made:
+            parts = [absolute(part, folder) for part in made[name]]
+            made[name] = [
+                {**part, "path": _absolute(part["path"], folder)} if part.get("path") else part
+                for part in parts
+            ]
+    return made
+
+
+def _row(number: int, cells: Mapping[str, str], folder: Path, common: Mapping[str, Any]) -> Row:
+    cells = {name: text.strip() for name, text in cells.items()}
+    target = cells["target"]
+    try:
+        own = absolute({**_fields(cells), "target": _several(target)}, folder)
+        shared = absolute(_placed(common, Path(own["target"][0])), Path.cwd()) if own["target"] else {}
+        fields = cli_request.name_extras({**settings.for_request(), **shared, **own})
+        if "output" not in fields:
+            raise TerramendError("batch.output")
+        return Row(number, target, from_json(fields))
+    except TerramendError as error:
+        return Row(number, target, None, error)
+
+
+def _fields(cells: Mapping[str, str]) -> dict[str, Any]:
+    """The request's fields of a row, read by the command line's own parser."""
+    words: list[str] = []
+    words += _bound(cells, *GAPS)
+    words += _bound(cells, *REFERENCE)
+    for name, text in cells.items():
+        if name in ("target", *GAPS, *REFERENCE) or (text == "" and name not in SWITCHES):
+            continue
+        if name in SWITCHES or (name in MAY_BE_NAMED and text.lower() in YES + NO):
+            if text.lower() not in YES + NO:
+                raise TerramendError("command.option", option=name, why=f"{text!r} is neither yes nor no")
+            words += [f"--{name}"] if text.lower() in YES else []
+        else:
+            words += [f"--{name}={value}" for value in (_several(text) if name in REPEATED else [text])]
+    return cli_request.fields(_parser().parse_args(words))
+
+
+def _bound(cells: Mapping[str, str], owner: str, *qualifiers: str) -> list[str]:
+    """Options of several owners, each followed by what qualifies it."""
+    owners = _several(cells.get(owner, ""))
+    columns = {}
+    for name in qualifiers:
+        values = [value.strip() for value in cells.get(name, "").split(SEPARATOR)]
+        if len(values) not in (1, len(owners)) or (any(values) and not owners):
+            raise TerramendError(
+                "batch.count", column=name, count=len(values), owner=owner, owners=len(owners)
+            )
+        columns[name] = values * len(owners) if len(values) == 1 else values
+    words = []
+    for position, path in enumerate(owners):
+        words.append(f"--{owner}={path}")
+        words += [f"--{name}={values[position]}" for name, values in columns.items() if values[position]]
+    return words
+
+
+def _several(text: str) -> list[str]:
+    return [part.strip() for part in text.split(SEPARATOR) if part.strip()]
+
+
+def _placed(value: Any, target: Path) -> Any:
+    """The same with `{stem}` and `{folder}` of the target in every text."""
+    if isinstance(value, str):
+        return value.replace("{stem}", target.stem).replace("{folder}", str(target.parent))
+    if isinstance(value, Mapping):
+        return {name: _placed(item, target) for name, item in value.items()}
+    return [_placed(item, target) for item in value] if isinstance(value, list) else value
+
+
+def _absolute(name: str, folder: Path) -> str:
+    """A path seen from `folder`; GDAL's names (`/vsizip/...`, `NETCDF:...`, URLs) and bounds stay."""
+    if name.startswith("/vsi") or re.match(r"[A-Za-z0-9_+]{2,}:|-?[\d.]+,", name):
+        return name
+    return os.path.normpath(folder.resolve() / Path(name).expanduser())
+
+
+def _files(request: FillRequest) -> set[str]:
+    """Files that a row reads beside its target, or writes."""
+    masks = [*request.gaps, *(mask for reference in request.references for mask in reference.masks)]
+    names = [mask.path for mask in masks] + [reference.path for reference in request.references]
+    names += [name for name in (request.dem, request.sar, request.std, request.provenance) if name]
+    return {*names, request.output} - set(request.target)
+
+
+def _unique(rows: Sequence[Row]) -> list[Row]:
+    """The rows, those with the output of an earlier one as errors."""
+    taken: dict[str, int] = {}
+    checked = []
+    for row in rows:
+        if row.request is not None:
+            first = taken.setdefault(os.path.normcase(row.request.output), row.number)
+            if first != row.number:
+                error = TerramendError("batch.twice", path=row.request.output, row=first)
+                row = Row(row.number, row.target, None, error)
+        checked.append(row)
+    return checked
+
+
+def _column(name: str) -> str:
+    plain = name.strip().lower().lstrip("-").replace("_", "-").replace(" ", "-")
+    return ALIASES.get(plain, plain)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from .cli import Parser
+
+    parser = Parser(prog="terramend batch", add_help=False, allow_abbrev=False)
+    add_arguments(parser)
+    return parser
+
+
+def _known() -> frozenset[str]:
+    options = [name for action in _parser()._actions for name in action.option_strings]
+    return frozenset({"target", *(name.removeprefix("--") for name in options if name.startswith("--"))})
+
+
+KNOWN = _known()
+"""Columns that a table may have."""

@@ -1,0 +1,156 @@
+"""Rows of a batch on Dask distributed: real worker processes, here or elsewhere.
+
+A worker does whole rows with the same function as a serial run, so the bytes are the
+same. A row whose worker dies is done again by another one; temporary files of the dead
+are swept by the writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import distributed
+
+from ..batch_row import Outcome, do, failed
+from ..errors import TerramendError
+from ..failure import as_error
+from ..version import VERSION
+from ..watch import Watch
+
+POLL = 0.5
+"""Seconds between two looks at the cancel flag."""
+CONNECT = 15.0
+"""Seconds that a scheduler may take to answer."""
+GRACE = 5.0
+"""Seconds that running rows get to stop and clean up after a cancel."""
+
+
+def run_requests(
+    requests: Sequence[dict[str, Any]], scheduler: str, watch: Watch
+) -> Iterator[tuple[int, Outcome]]:
+    """Do requests on a cluster; yields positions and outcomes as they come.
+
+    Args:
+        requests: JSON of `FillRequest`s, paths absolute.
+        scheduler: `local:N` starts N worker processes, `tcp://HOST:PORT` names a cluster
+            whose workers have the same Terramend and see the same files.
+
+    Raises:
+        TerramendError: `batch.scheduler`, `batch.worker`, or `run.cancelled`.
+    """
+    with _client(scheduler, len(requests)) as (client, workers):
+        if workers is None:
+            _check_workers(client, scheduler)
+        batch = f"terramend-{uuid.uuid4()}"
+        cores = max(1, (os.cpu_count() or 1) // workers) if workers else 0
+        waiting = {
+            client.submit(work, _shared(request, cores), batch, key=f"{batch}-{position}"): position
+            for position, request in enumerate(requests)
+        }
+        try:
+            while waiting:
+                watch.check()
+                for future in _finished(list(waiting)):
+                    yield waiting.pop(future), _outcome(future)
+        finally:
+            if waiting:
+                _stop(client, batch, list(waiting))
+
+
+_running: dict[str, list[Watch]] = {}
+"""On a worker: the watches of each batch's running rows."""
+
+
+def work(request: dict[str, Any], batch: str) -> Outcome:
+    """One row, on a worker."""
+    watch = Watch()
+    _running.setdefault(batch, []).append(watch)
+    try:
+        return do(request, watch)
+    finally:
+        _running[batch].remove(watch)
+
+
+def cancel(batch: str) -> None:
+    """Ask the batch's rows on this worker to stop; runs beside them."""
+    for watch in list(_running.get(batch, ())):
+        watch.cancel()
+
+
+def version() -> str:
+    """The worker's Terramend."""
+    return VERSION
+
+
+@contextlib.contextmanager
+def _client(scheduler: str, rows: int) -> Iterator[tuple[distributed.Client, int | None]]:
+    """A client, and the number of workers where they are our own."""
+    local = re.fullmatch(r"local:([1-9]\d{0,3})", scheduler)
+    if local is None:
+        if not re.fullmatch(r"(tcp|tls)://\S+", scheduler):
+            raise TerramendError("batch.address", scheduler=scheduler)
+        try:
+            client = distributed.Client(scheduler, timeout=CONNECT)
+        except (OSError, ValueError) as error:
+            raise TerramendError("batch.scheduler", scheduler=scheduler, why=str(error)) from None
+        with client:
+            yield client, None
+        return
+    workers = min(int(local[1]), max(rows, 1))
+    with (
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+            dashboard_address=None, memory_limit=0, silence_logs=50,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):  # fmt: skip
+        yield client, workers
+
+
+def _check_workers(client: distributed.Client, scheduler: str) -> None:
+    """Every worker of a foreign cluster must have this Terramend."""
+    try:
+        found = client.run(version)
+    except Exception as error:  # whatever the worker's import raised
+        raise TerramendError("batch.worker", have=str(error), need=VERSION) from None
+    if not found:
+        raise TerramendError("batch.scheduler", scheduler=scheduler, why="it has no workers")
+    for have in found.values():
+        if have != VERSION:
+            raise TerramendError("batch.worker", have=have, need=VERSION)
+
+
+def _shared(request: dict[str, Any], cores: int) -> dict[str, Any]:
+    """The request with its share of the cores, where it leaves them open (the bytes stay)."""
+    return {**request, "jobs": request["jobs"] or cores}
+
+
+def _finished(futures: list[distributed.Future]) -> list[distributed.Future]:
+    try:
+        return list(distributed.wait(futures, timeout=POLL, return_when="FIRST_COMPLETED").done)
+    except TimeoutError:
+        return []
+
+
+def _outcome(future: distributed.Future) -> Outcome:
+    try:
+        outcome: Outcome = future.result()
+        return outcome
+    except distributed.KilledWorker:
+        return failed(TerramendError("batch.lost"))
+    except Exception as error:
+        return failed(as_error(error))
+
+
+def _stop(client: distributed.Client, batch: str, futures: list[distributed.Future]) -> None:
+    """Take back the rows that wait, ask the running ones to stop, and give these a moment."""
+    with contextlib.suppress(Exception):  # the cluster may be the reason why we stop
+        running = {key for keys in client.processing().values() for key in keys}
+        client.cancel([future for future in futures if future.key not in running])
+        client.run(cancel, batch)
+        distributed.wait([future for future in futures if future.key in running], timeout=GRACE)
