@@ -32,6 +32,9 @@ from .environment import (
     write_marker,
 )
 
+_BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""Variables that name a file of certificates; what pip builds on reads all of them."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -136,18 +139,18 @@ class Installation:
         if not self._plan.certificates:
             return {}
         bundles = [*self._place.glob("**/pip/_vendor/certifi/cacert.pem")]
-        bundles += [Path(os.environ[name]) for name in ("PIP_CERT", "SSL_CERT_FILE") if os.environ.get(name)]
+        bundles += {Path(os.environ[name]) for name in _BUNDLES if os.environ.get(name)}
         parts = [self._plan.certificates, *(path.read_bytes() for path in bundles if path.is_file())]
         bundle = self._place / "certificates.pem"
         bundle.write_bytes(b"\n".join(parts))
-        return {"PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)}
+        return dict.fromkeys(_BUNDLES, str(bundle))
 
     def _count(self, line: str) -> None:
         """Progress from one line of pip."""
-        found = re.match(r"\s*(?:Collecting|Downloading|Using cached|Processing) (\S+)", line)
+        found = re.match(r"\s*(Collecting|Downloading|Using cached|Processing) (.+)", line)
         if found:
-            name = re.split(r"[\[<>=!~;]|-\d", Path(found.group(1)).name, maxsplit=1)[0]
-            name = name.lower().replace("_", "-")
+            what = found.group(2) if found.group(1) == "Processing" else found.group(2).split()[0]
+            name = package_name(re.split(r"-\d", Path(what).name, maxsplit=1)[0])
             if name in self._names:
                 self._on_progress(0.05 + 0.65 * (self._names.index(name) + 1) / len(self._names), name)
         elif line.startswith("Installing collected packages"):
