@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,12 @@ LAYER = "|layername="
 """What stands between file and layer in QGIS's sources."""
 
 Geometries = NDArray[np.object_]
+
+_UNREADABLE = (
+    OSError, LookupError, TypeError, AttributeError, ValueError, struct.error, sqlite3.Error,
+    shapefile.ShapefileException, shapely.errors.ShapelyError, rasterio.errors.CRSError,
+)  # fmt: skip
+"""What the readers raise on files that are damaged or not what they seem."""
 
 
 class Polygons:
@@ -98,9 +105,7 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
         raise TerramendError("polygons.format", path=file)
     try:
         geometries, crs = reader(file, layer)
-    except (OSError, ValueError, KeyError, TypeError, sqlite3.Error, shapefile.ShapefileException) as error:
-        raise TerramendError("polygons.unreadable", path=file, why=_reason(error)) from error
-    except (shapely.errors.ShapelyError, rasterio.errors.CRSError) as error:
+    except _UNREADABLE as error:
         raise TerramendError("polygons.unreadable", path=file, why=_reason(error)) from error
     kinds = shapely.get_type_id(geometries)
     geometries = shapely.force_2d(geometries[(kinds == 3) | (kinds == 6)])  # Polygon, MultiPolygon

@@ -1,0 +1,214 @@
+"""Polygons from GeoPackage, GeoJSON and Shapefile on grids."""
+
+import json
+import sqlite3
+import struct
+
+import numpy as np
+import pytest
+import shapefile
+import shapely
+from rasterio.crs import CRS
+from terramend.backend.errors import TerramendError
+from terramend.backend.raster.extent import read_extent
+from terramend.backend.raster.grid import Grid, Window
+from terramend.backend.raster.polygons import is_vector, read_polygons
+from terramend.backend.watch import Watch
+
+UTM = CRS.from_epsg(32633).to_wkt()
+GRID = Grid(UTM, (10, 0, 500000, 0, -10, 5000000), 40, 30)
+# Columns 5 to 15 and rows 4 to 9 of the grid, with a hole of columns 8 to 10 and rows 6 to 7.
+SQUARE = shapely.Polygon(
+    [(500050, 4999960), (500150, 4999960), (500150, 4999910), (500050, 4999910)],
+    [[(500080, 4999940), (500100, 4999940), (500100, 4999930), (500080, 4999930)]],
+)
+EXPECTED = np.zeros((30, 40), bool)
+EXPECTED[4:9, 5:15] = True
+EXPECTED[6:7, 8:10] = False
+
+
+def geopackage(path, layers, reference=32633, wkt=UTM, envelope=1):
+    """A GeoPackage as OGC 12-128 describes it, written without GDAL."""
+    database = sqlite3.connect(path)
+    database.execute(
+        "CREATE TABLE gpkg_geometry_columns (table_name TEXT, column_name TEXT, geometry_type_name TEXT, "
+        "srs_id INTEGER, z TINYINT, m TINYINT)"
+    )
+    database.execute("CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT, srs_id INTEGER, definition TEXT)")
+    database.execute("INSERT INTO gpkg_spatial_ref_sys VALUES ('x', ?, ?)", (reference, wkt))
+    for name, geometries in layers.items():
+        quoted = name.replace('"', '""')
+        database.execute(f'CREATE TABLE "{quoted}" (fid INTEGER PRIMARY KEY, geom BLOB)')
+        database.execute(
+            "INSERT INTO gpkg_geometry_columns VALUES (?, 'geom', 'POLYGON', ?, 0, 0)", (name, reference)
+        )
+        for geometry in geometries:
+            size = (0, 4, 6, 6, 8)[envelope]
+            header = b"GP" + bytes([0, envelope << 1 | 1]) + struct.pack("<i", reference)
+            header += struct.pack(f"<{size}d", *range(size))
+            blob = None if geometry is None else header + shapely.to_wkb(geometry, output_dimension=3)
+            database.execute(f'INSERT INTO "{quoted}" (geom) VALUES (?)', (blob,))
+    database.commit()
+    database.close()
+    return str(path)
+
+
+def geojson(path, geometry, crs=None):
+    data = {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "properties": {}, "geometry": json.loads(shapely.to_geojson(geometry))},
+            {"type": "Feature", "properties": {}, "geometry": None},
+        ],
+    }
+    if crs:
+        data["crs"] = {"type": "name", "properties": {"name": crs}}
+    path.write_text(json.dumps(data), "utf-8")
+    return str(path)
+
+
+def esri(path, geometry, wkt=UTM):
+    with shapefile.Writer(str(path), shapeType=shapefile.POLYGON) as writer:
+        writer.field("id", "N")
+        writer.shape(json.loads(shapely.to_geojson(geometry)))
+        writer.record(1)
+        writer.null()
+        writer.record(2)
+    if wkt:
+        path.with_suffix(".prj").write_text(wkt, "utf-8")
+    return str(path)
+
+
+def inside(path, grid=GRID, watch=None):
+    return read_polygons(path, grid, watch or Watch()).inside(grid.whole)
+
+
+@pytest.mark.parametrize("envelope", [0, 1, 2, 3, 4])
+def test_geopackage(tmp_path, envelope):
+    path = geopackage(tmp_path / "a b.gpkg", {'we"ird': [SQUARE, None]}, envelope=envelope)
+    assert np.array_equal(inside(path), EXPECTED)
+    assert is_vector(path)
+
+
+def test_geojson_and_shapefile(tmp_path):
+    assert np.array_equal(inside(geojson(tmp_path / "a.geojson", SQUARE, "EPSG:32633")), EXPECTED)
+    assert np.array_equal(inside(esri(tmp_path / "a.shp", SQUARE)), EXPECTED)
+
+
+def test_bare_geometry_and_feature(tmp_path):
+    geometry = json.loads(shapely.to_geojson(SQUARE))
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    for number, data in enumerate(
+        [{**geometry, "crs": crs}, {"type": "Feature", "geometry": geometry, "crs": crs}]
+    ):
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps(data), "utf-8")
+        assert np.array_equal(inside(str(path)), EXPECTED)
+
+
+def test_multipolygons_and_other_geometries(tmp_path):
+    left, right = shapely.box(500000, 4999990, 500010, 5000000), shapely.box(500390, 4999990, 500400, 5000000)
+    collection = [shapely.MultiPolygon([left, right]), shapely.Point(500200, 4999900), shapely.Polygon()]
+    flags = inside(geopackage(tmp_path / "a.gpkg", {"l": collection}))
+    assert np.argwhere(flags).tolist() == [[0, 0], [0, 39]]
+
+
+def test_degrees_onto_metres(tmp_path):
+    shape = shapely.box(15.001, 45.15, 15.003, 45.152)
+    grid = Grid(UTM, (10, 0, 500000, 0, -10, 5000000), 40, 80)
+    flags = inside(geojson(tmp_path / "a.geojson", shape), grid)
+    from rasterio.warp import transform
+
+    x, y = transform("EPSG:4326", "EPSG:32633", [15.001, 15.003], [45.15, 45.152])
+    rows, columns = np.nonzero(flags)
+    assert columns.min() == pytest.approx((x[0] - 500000) / 10, abs=1)
+    assert columns.max() == pytest.approx((x[1] - 500000) / 10, abs=1.5)
+    assert rows.max() == pytest.approx((5000000 - y[0]) / 10, abs=1.5)
+    assert flags.sum() == pytest.approx((x[1] - x[0]) * (y[1] - y[0]) / 100, rel=0.1)
+
+
+def test_windows_are_cut_from_the_whole(tmp_path):
+    polygons = read_polygons(esri(tmp_path / "a.shp", SQUARE), GRID, Watch())
+    for window in GRID.blocks(7):
+        assert np.array_equal(polygons.inside(window), EXPECTED[window.slices])
+
+
+def test_rotated_grid(tmp_path):
+    grid = Grid(UTM, (6, 8, 500000, 8, -6, 5000000), 50, 50)
+    flags = inside(esri(tmp_path / "a.shp", SQUARE), grid)
+    rows, columns = np.mgrid[:50, :50] + 0.5
+    x, y = 500000 + 6 * columns + 8 * rows, 5000000 + 8 * columns - 6 * rows
+    assert np.array_equal(flags, shapely.contains_xy(SQUARE, x, y))
+    assert flags.any()
+
+
+@pytest.mark.parametrize("grid", [GRID, Grid(None, GRID.transform, 40, 30)])
+def test_no_crs_is_said(tmp_path, grid):
+    watch = Watch()
+    assert np.array_equal(inside(esri(tmp_path / "a.shp", SQUARE, None), grid, watch), EXPECTED)
+    assert [n.code for n in watch.notices] == (["polygons.no-crs"] if grid.crs else [])
+
+
+def test_layers_are_named(tmp_path):
+    path = geopackage(tmp_path / "a.gpkg", {"one": [SQUARE], "two": [shapely.box(0, 0, 1, 1)]})
+    assert np.array_equal(inside(f"{path}|layername=one"), EXPECTED)
+    for wrong in (path, f"{path}|layername=three"):
+        with pytest.raises(TerramendError, match="it has one, two") as raised:
+            inside(wrong)
+        assert raised.value.code == "polygons.layer"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("a.kml", b"<kml/>", "polygons.format"),
+        ("a.geojson", b"{", "polygons.unreadable"),
+        ("a.geojson", b"[1]", "polygons.unreadable"),
+        ("a.geojson", b'{"type": "FeatureCollection"}', "polygons.unreadable"),
+        ("a.geojson", b'{"type": "FeatureCollection", "features": []}', "polygons.none"),
+        ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "polygons.none"),
+        ("a.geojson", b'{"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}', "polygons.unreadable"),
+        ("a.gpkg", b"not a database, but long enough to be read as one" * 9, "polygons.unreadable"),
+        ("a.shp", b"nonsense", "polygons.unreadable"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, name, content, code):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(TerramendError) as raised:
+        inside(str(path))
+    assert raised.value.code == code
+    assert str(path) in str(raised.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(TerramendError) as raised:
+        inside(str(tmp_path / "none.gpkg"))
+    assert raised.value.code == "raster.missing"
+
+
+def test_extent_as_bounds():
+    area = read_extent("500050,4999910,500150,4999960", GRID, Watch())
+    rows, columns = np.nonzero(area.inside(GRID.whole))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 8, 5, 14)
+
+
+def test_extent_as_polygons(tmp_path):
+    area = read_extent(geopackage(tmp_path / "area.gpkg", {"l": [SQUARE]}), GRID, Watch())
+    assert np.array_equal(area.inside(Window(4, 5, 5, 10)), EXPECTED[4:9, 5:15])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("1,2,3", "extent.text"),
+        ("a,b,c,d", "extent.text"),
+        ("5,0,5,1", "extent.text"),
+        ("nan,0,5,1", "extent.text"),
+        ("0,0,1,1", "extent.apart"),
+    ],
+)
+def test_extents_that_cannot_be(text, code):
+    with pytest.raises(TerramendError) as raised:
+        read_extent(text, GRID, Watch())
+    assert raised.value.code == code
