@@ -206,12 +206,17 @@ def place_at(root: Path, dataset: str, name: str) -> Place:
     return read_place(root, dataset, name)
 
 
+@functools.lru_cache(maxsize=2048)
+def mask_at(root: Path, dataset: str, name: str, date: str) -> Flags:
+    """(H, W) bool: a date's own mask, kept: shapes are drawn from many places."""
+    return place_at(root, dataset, name).date(date).gaps
+
+
 def bits(gap: Gap, shape: tuple[int, int], root: Path, own: Flags | None = None) -> Flags:
     """(H, W) bool of a gap in a window of `shape`; `own`: the date's mask in that window."""
     mask = own
     if gap.source is not None:
-        dataset, name, date = gap.source
-        mask = place_at(root, dataset, name).date(date).gaps
+        mask = mask_at(root, *gap.source)
     return make(gap, shape, mask)
 
 

@@ -16,13 +16,13 @@ import numpy as np
 from ..datasets.catalog import places, source_files
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
-from .cases import Case, Other, Recipe, View, bits, digest, fingerprint, place_at
+from .cases import Case, Other, Recipe, View, bits, digest, fingerprint, mask_at, place_at
 from .gaps import Gap
 
 WINDOW = 192
 """Pixels a case is high and wide, at most."""
-PER_PLACE = {"cloud": 4, "blob": 2, "stripes": 1, "random": 2}
-PER_SERIES = {"cloud": 8, "blob": 4, "stripes": 2, "random": 3}
+PER_PLACE = {"cloud": 6, "blob": 3, "stripes": 2, "random": 5}
+PER_SERIES = {"cloud": 12, "blob": 5, "stripes": 3, "random": 5}
 MANY = 12
 """Data sets of more places than this are thinned to it, with one cloud and one other gap each."""
 CLEAR, USABLE = 0.02, 0.6
@@ -33,6 +33,9 @@ FRACTIONS = (0.1, 0.3, 0.5, 0.2, 0.4)
 LONG = 8
 """Usable dates from which a place counts as a series."""
 MAX_SERIES = 20
+
+MAX_ZOOM = 3
+"""Pixels that one pixel of a small mask may become; more would be no real cloud any more."""
 
 Shape = tuple[str, str, str, int, int]
 
@@ -49,11 +52,9 @@ def make_cases(
     found: list[tuple[str, str]] = []
     for dataset, name in places(root):
         place = place_at(root, dataset, name)
-        shapes += [
-            (dataset, name, date.name, *place.shape)
-            for date in place.dates
-            if not place.scale.startswith("display") and 0.05 <= date.gaps.mean() <= 0.9
-        ]
+        for date in place.dates:
+            if not place.scale.startswith("display") and 0.05 <= date.gaps.mean() <= 0.9:
+                shapes.append((dataset, name, date.name, *mask_at(root, dataset, name, date.name).shape))
         if place.bands and (place.pairs or _targets(place)):
             found.append((dataset, name))
     cases: list[Case] = []
@@ -180,7 +181,7 @@ def cloud_gap(
     avoid: tuple[str, str, str] = ("", "", ""),
 ) -> Gap | None:
     """A real cloud shape that hides about `share` of the window; None if the folder has none."""
-    usable = [entry for entry in shapes if entry[:3] != avoid]
+    usable = [e for e in shapes if e[:3] != avoid and min(e[3:]) * MAX_ZOOM >= max(shape)]
     best: tuple[float, Gap | None] = (np.inf, None)
     for _ in range(60 if usable else 0):
         dataset, name, date, height, width = usable[int(random.integers(len(usable)))]

@@ -6,6 +6,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,9 @@ class Method:
         if self.group != "ours":
             names = ("peers_space", "peers_time", "regress", "membrane", "oracle")
             return fingerprint([HERE / f"{name}.py" for name in names])
-        factory = next(row.factory for row in registry.ROWS if row.name == self.name.split("@")[0])
+        factory = next(
+            row.factory for row in registry.ROWS if row.name == self.name.split("?")[0].split("@")[0]
+        )
         folders = {"classical", "guided", factory.split(".")[0]}
         paths = [path for path in MODELS.glob("*.py") if path.stem != "registry"]
         paths += [path for folder in folders for path in (MODELS / folder).rglob("*.py")]
@@ -117,7 +120,8 @@ PEERS: tuple[Method, ...] = (
     _space("scipy-linear", "linear (scipy)", peers_space.linear),
     _space("scipy-cubic", "cubic (scipy)", peers_space.cubic, grid=_grid("width", 1, 2, 3, 5)),
     _space("opencv-telea", "Telea (OpenCV)", peers_space.telea, grid=_grid("radius", 3, 5, 9, 15)),
-    _space("opencv-ns", "Navier-Stokes (OpenCV)", peers_space.navier_stokes, grid=_grid("radius", 3, 5, 9, 15)),
+    _space("opencv-ns", "Navier-Stokes (OpenCV)", peers_space.navier_stokes,
+           grid=_grid("radius", 3, 5, 9, 15)),
     _space("biharmonic", "biharmonic (scikit-image)", peers_space.biharmonic, package="skimage"),
     _space("gdal", "fillnodata (GDAL)", peers_space.gdal,
            grid=tuple({"distance": d, "smoothing": s} for d in (100, 500) for s in (0, 3, 10))),
@@ -135,7 +139,8 @@ PEERS: tuple[Method, ...] = (
     _time("lsq-one", "least squares, one date", peers_time.lsq_one, grid=_grid("ridge", 1e-4, 1e-3, 1e-2)),
     _time("lsq-one-residual", "least squares, one date, + membrane", peers_time.lsq_one_residual,
           grid=_grid("ridge", 1e-4, 1e-3, 1e-2)),
-    _time("lsq-all", "least squares, all dates", peers_time.lsq_all, grid=_grid("ridge", 1e-4, 1e-3, 1e-2, 1e-1)),
+    _time("lsq-all", "least squares, all dates", peers_time.lsq_all,
+          grid=_grid("ridge", 1e-4, 1e-3, 1e-2, 1e-1)),
     _time("lsq-all-residual", "least squares, all dates, + membrane", peers_time.lsq_all_residual,
           grid=_grid("ridge", 1e-4, 1e-3, 1e-2, 1e-1)),
     _time("nspi", "NSPI (own)", peers_time.nspi,
@@ -144,8 +149,8 @@ PEERS: tuple[Method, ...] = (
 
 ORACLES: tuple[Method, ...] = (
     _oracle("oracle-global", "oracle: one regression", oracle.everywhere),
-    _oracle("oracle-24", "oracle: within 24 px", lambda *given: oracle.nearby(*given, sigma=24)),
-    _oracle("oracle-12", "oracle: within 12 px", lambda *given: oracle.nearby(*given, sigma=12)),
+    _oracle("oracle-24", "oracle: within 24 px", partial(oracle.nearby, sigma=24)),
+    _oracle("oracle-12", "oracle: within 12 px", partial(oracle.nearby, sigma=12)),
 )
 
 NOTHING = Method("do-nothing", "do nothing", "nothing", lambda _: lambda sample: (sample.original, None))
@@ -159,6 +164,23 @@ def _tuned() -> dict[str, Mapping[str, Any]]:
     return {name: row["settings"] for name, row in stored.items()}
 
 
+def _settings(text: str) -> dict[str, Any]:
+    """`radius=3&model=spherical` as a mapping; what is no JSON is a word."""
+    made: dict[str, Any] = {}
+    for part in filter(None, text.split("&")):
+        word, _, value = part.partition("=")
+        try:
+            made[word] = json.loads(value)
+        except ValueError:
+            made[word] = value
+    return made
+
+
+def spelled(name: str, settings: Mapping[str, Any]) -> str:
+    """The name that `find` turns into the method with these settings."""
+    return name + ("?" if settings else "") + "&".join(f"{key}={value}" for key, value in settings.items())
+
+
 def ours(name: str) -> Method | None:
     """A registry row, `name` or `name@quality`; None if there is none of that name."""
     base, _, quality = name.partition("@")
@@ -167,7 +189,7 @@ def ours(name: str) -> Method | None:
         return None
 
     def make(settings: Mapping[str, Any]) -> Callable[[Sample], Filled]:
-        made = row.create(quality or "default", 0, settings)
+        made = row.create(quality or "default", 0, {key: str(value) for key, value in settings.items()})
 
         def fill(sample: Sample) -> Filled:
             prediction = made.predict(sample.tile, made.prepare(sample.tile))
@@ -182,19 +204,25 @@ def ours(name: str) -> Method | None:
 
 
 def find(name: str) -> Method:
-    """The method called `name`, with its tuned settings.
+    """The method called `name`: a registry row (`guided@best`), a peer, an oracle.
+
+    Settings may follow, `opencv-ns?radius=3`, `guided?key=value&key=value`; without them a peer
+    runs with those that were best on train.
 
     Raises:
         TerramendError: `evaluate.method`; `evaluate.package` if its package is missing.
     """
+    base, _, text = name.partition("?")
     fixed = {method.name: method for method in (*PEERS, *ORACLES, NOTHING)}
-    method = fixed.get(name) or ours(name)
+    method = fixed.get(base) or ours(base)
     if method is None:
         known = [*(row.name for row in registry.ROWS), *fixed]
         raise TerramendError("evaluate.method", name=name, known=", ".join(known))
     if method.package and importlib.util.find_spec(method.package) is None:
         raise TerramendError("evaluate.package", name=name, package=method.package)
-    return replace(method, settings=_tuned().get(name, {}))
+    if not text:
+        return replace(method, settings=_tuned().get(name, {}))
+    return replace(method, name=name, title=f"{method.title} {text}", settings=_settings(text))
 
 
 def standard() -> list[str]:

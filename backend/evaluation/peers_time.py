@@ -48,7 +48,7 @@ def _series(tile: Tile) -> tuple[NDArray[np.float64], Floats, NDArray[np.bool_]]
         return None
     gaps = unknown(tile)
     values = np.stack([tile.references[index].image[:, gaps] for _, index in dated])
-    return np.array([day for day, _ in dated], np.float64), values, np.isfinite(values).all(1)
+    return np.array([day for day, _ in dated], np.float64), values, np.asarray(np.isfinite(values).all(1))
 
 
 def _by_pattern(

@@ -7,7 +7,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,12 +86,12 @@ def run_evaluate(
             file.flush()
             watch.advance()
     watch.finish()
-    rows = tuple(
+    told = tuple(
         {**cache[row_key], "case": case.name, "track": track, "kind": case.gap.kind,
          "dataset": case.dataset, "place": f"{case.dataset}/{case.place}", "group": method.group}
         for case, track, method, row_key in wanted
     )  # fmt: skip
-    return Results(recipe, root, chosen, rows)
+    return Results(recipe, root, chosen, told)
 
 
 def _found(names: Sequence[str], watch: Watch) -> Iterator[Method]:
@@ -156,7 +156,7 @@ def _tasks(wanted: list[tuple[Case, str, Method, str]], cache: dict[str, dict[st
     return [Task(case, track, tuple(names.items())) for case, track, names in grouped.values()]
 
 
-def _run(tasks: list[Task], root: Path, jobs: int) -> Iterator[list[dict[str, Any]]]:
+def _run(tasks: list[Task], root: Path, jobs: int) -> Generator[list[dict[str, Any]], None, None]:
     if jobs <= 1 or len(tasks) <= 1:
         for task in tasks:
             yield _do(task, root)

@@ -103,19 +103,20 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
         against = tuple(_gain(done, by_method[peer], peer) for peer in rivals)
         lines.append(
             Line(
-                method.name,
-                method.title,
-                method.group,
-                len(done),
-                len(cases),
-                len({row["place"] for row in done.values()}),
-                {name: _mean(done, name) for name in MEANS},
-                _coverage(done),
-                sum(row["seconds"] for row in done.values()) / sum(row["mpx"] for row in done.values()),
-                max((row["peak_mb"] for row in done.values()), default=math.nan),
-                next((gain for gain in against if gain.peer == best), None),
-                against,
-            )  # fmt: skip
+                method=method.name,
+                title=method.title,
+                group=method.group,
+                cases=len(done),
+                of=len(cases),
+                places=len({row["place"] for row in done.values()}),
+                numbers={name: _mean(done, name) for name in MEANS},
+                coverage=_coverage(done),
+                seconds=sum(row["seconds"] for row in done.values())
+                / sum(row["mpx"] for row in done.values()),
+                megabytes=max((row["peak_mb"] for row in done.values()), default=math.nan),
+                gain=next((gain for gain in against if gain.peer == best), None),
+                against=against,
+            )
         )
     lines.sort(key=lambda line: (line.group == "oracle", -line.numbers["psnr"]))
     return Table(track, kind, len(cases), len(set(cases.values())), best, tuple(lines))
@@ -124,6 +125,10 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
 def _mean(done: dict[str, dict[str, Any]], name: str) -> float:
     pairs = [(row[name], row["place"]) for row in done.values() if _number(row.get(name))]
     return by_place(*zip(*pairs, strict=True)) if pairs else math.nan
+
+
+def _total(done: dict[str, dict[str, Any]], name: str) -> float:
+    return float(sum(row[name] for row in done.values()))
 
 
 def _number(value: Any) -> bool:
@@ -149,9 +154,9 @@ def _coverage(done: dict[str, dict[str, Any]]) -> dict[float, float]:
 
 
 _HEAD = (
-    f"{'method':36s} {'PSNR':>6s} {'gain [95 %]':>22s} {'won':>5s} {'least':>6s} {'RMSE':>6s} {'MAE':>6s} {'SAM':>5s} "
-    f"{'SSIM':>5s} {'seam':>5s} {'sharp':>5s} {'NDVI':>5s} {'c50':>3s} {'c80':>3s} {'c90':>3s} {'c95':>3s} "
-    f"{'width':>6s} {'CRPS':>6s} {'rank':>5s} {'s/Mpx':>6s} {'MB':>5s} {'n':>4s}"
+    f"{'method':36s} {'PSNR':>6s} {'gain [95 %]':>22s} {'won':>5s} {'least':>6s} {'RMSE':>6s} {'MAE':>6s} "
+    f"{'SAM':>5s} {'SSIM':>5s} {'seam':>5s} {'sharp':>5s} {'NDVI':>5s} {'c50':>3s} {'c80':>3s} {'c90':>3s} "
+    f"{'c95':>3s} {'width':>6s} {'CRPS':>6s} {'rank':>5s} {'s/Mpx':>6s} {'MB':>5s} {'n':>4s}"
 )
 
 
@@ -187,8 +192,10 @@ def text(made: Sequence[Table]) -> str:
     return "\n\n".join([*parts, NOTE])
 
 
-NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB, range 1. gain: over the
-best single peer of the table (highest PSNR of those that did every case), with the 95 % interval from drawing places;
-won: share of cases better than it; least: lowest end of the intervals of the gain over every peer. seam, sharp: 1 is
-ideal. c50..c95: per cent of errors inside those intervals, pooled; width: of the 90 % interval. MB: highest growth of a
-process. Oracles saw the truth. With two or three places an interval is little more than their range."""
+NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB,
+range 1. gain: over the best single peer of the table (highest PSNR of those that did every case), with the
+95 % interval from drawing places; won: share of cases better than it; least: lowest end of the intervals of
+the gain over every such peer. seam, sharp: 1 is ideal. c50..c95: per cent of errors inside those intervals,
+pooled; width: of the 90 % interval. s/Mpx: processor seconds on one thread. MB: highest growth of a process.
+Oracles saw the truth. With two or three places an interval is little more than their range. Peers run with
+the settings that were best on train."""
