@@ -82,11 +82,14 @@ class _Sums:
         for name in ("lead", "source", "age"):
             np.copyto(getattr(self, name)[rows, columns], getattr(other, name), where=wins)
 
-    def cut(self, window: Window) -> _Sums:
-        """A copy of the part inside `window`."""
+    def cut(self, zone: Window) -> _Sums | None:
+        """The part inside a zone (views), or None."""
+        window = _meet(self.window, zone)
+        if window is None:
+            return None
         rows, columns = window.within(self.window)
         planes = (self.weight, self.mean, self.std_weight, self.std, self.lead, self.source, self.age)
-        return _Sums(window, *(plane[..., rows, columns].copy() for plane in planes))  # type: ignore[arg-type]
+        return _Sums(window, *(plane[..., rows, columns] for plane in planes))  # type: ignore[arg-type]
 
 
 class Mosaic:
@@ -109,66 +112,113 @@ class Mosaic:
             The core's block, or None when no tile said anything about it.
         """
         above, left = self._below.pop(tile.column, None), self._right
-        self._right = None
+        self._carry(tile, piece, left)
         if piece is None and above is None and left is None:
             return None
-        sums = _Sums.empty(tile.cover, self._bands)
-        for part in (above, left, self._weighted(tile, piece) if piece is not None else None):
-            if part is not None:
-                sums.add(part)
-        self._carry(tile, sums)
-        return _finish(sums.cut(tile.core))
-
-    def _weighted(self, tile: TilePlace, piece: Piece) -> _Sums:
-        """The piece as weighted sums over its own window."""
-        rows, columns = self._plan.weights(tile)
-        inside = piece.window.within(tile.cover)
-        fade = rows[inside[0], None] * columns[None, inside[1]]
-        said = piece.prediction
-        known, sure = np.isfinite(said.mean), np.isfinite(said.std)
-        sure &= known
-        weight, std_weight = fade * known, fade * sure
-        lead = np.where(known.any(axis=0), fade, np.float32(0))
-        return _Sums(
-            piece.window,
-            weight,
-            weight * np.where(known, said.mean, np.float32(0)),
-            std_weight,
-            std_weight * np.where(sure, said.std, np.float32(0)),
-            lead,
-            said.source.astype(np.uint8, copy=False),
-            _ages(said.reference, piece.ages),
+        core, fade = tile.core, self._plan.overlap
+        block = _blank(core, self._bands)
+        if piece is not None:
+            _paste(block, core, piece)
+        head = min(fade, core.height) if tile.row else 0
+        side = min(fade, core.width) if tile.column else 0
+        zones = (
+            Window(core.row, core.column, head, core.width),
+            Window(core.row + head, core.column, core.height - head, side),
         )
+        for zone in zones:  # elsewhere in the core this tile is alone
+            sums = self._sum(zone, above, left, self._weighted(tile, piece, zone))
+            if sums is not None:
+                _finish(sums, block, core)
+        return block
 
-    def _carry(self, tile: TilePlace, sums: _Sums) -> None:
+    def _carry(self, tile: TilePlace, piece: Piece | None, left: _Sums | None) -> None:
         """Keep what later tiles of this row and the next will add to."""
         core, cover = tile.core, tile.cover
-        wider, taller = cover.width - core.width, cover.height - core.height
-        if wider > 0:
-            right = Window(cover.row, core.column + core.width, cover.height, wider)
-            self._right = _kept(sums.cut(right))
-        if taller > 0:  # without the right border: that goes on through the next tile
-            below = _kept(sums.cut(Window(core.row + core.height, cover.column, taller, core.width)))
-            if below is not None:
-                self._below[tile.column] = below
+        right = Window(cover.row, core.column + core.width, cover.height, cover.width - core.width)
+        below = Window(core.row + core.height, core.column, cover.height - core.height, core.width)
+        self._right = self._weighted(tile, piece, right)
+        sums = self._sum(below, left, self._weighted(tile, piece, below))
+        if sums is not None:  # its corner beyond the core travels with `right`
+            self._below[tile.column] = sums
+
+    def _weighted(self, tile: TilePlace, piece: Piece | None, zone: Window) -> _Sums | None:
+        """The piece's part in a zone, as weighted sums; None where it knows nothing."""
+        window = None if piece is None else _meet(piece.window, zone)
+        if piece is None or window is None:
+            return None
+        rows, columns = self._plan.weights(tile)
+        inside, part = window.within(tile.cover), (..., *window.within(piece.window))
+        fade = rows[inside[0], None] * columns[None, inside[1]]
+        mean, std = piece.prediction.mean[part], piece.prediction.std[part]
+        known = np.isfinite(mean)
+        if not known.any():
+            return None
+        sure = np.isfinite(std) & known
+        weight, std_weight = fade * known, fade * sure
+        return _Sums(
+            window,
+            weight,
+            weight * np.where(known, mean, np.float32(0)),
+            std_weight,
+            std_weight * np.where(sure, std, np.float32(0)),
+            np.where(known.any(axis=0), fade, np.float32(0)),
+            piece.prediction.source[part].astype(np.uint8),  # a copy: not the whole prediction
+            _ages(piece.prediction.reference[part], piece.ages),
+        )
+
+    def _sum(self, zone: Window, *parts: _Sums | None) -> _Sums | None:
+        """Parts of the sums inside a zone, added in the order given."""
+        cut = [part.cut(zone) for part in parts if part is not None]
+        found = [part for part in cut if part is not None]
+        if not found:
+            return None
+        total = _Sums.empty(zone, self._bands)
+        for part in found:
+            total.add(part)
+        return total
 
 
-def _kept(sums: _Sums) -> _Sums | None:
-    return sums if sums.weight.any() else None
+def _meet(one: Window, other: Window) -> Window | None:
+    """The pixels that two windows share, or None."""
+    row, column = max(one.row, other.row), max(one.column, other.column)
+    height = min(one.row + one.height, other.row + other.height) - row
+    width = min(one.column + one.width, other.column + other.width) - column
+    return Window(row, column, height, width) if height > 0 and width > 0 else None
+
+
+def _blank(core: Window, bands: int) -> Block:
+    shape = (core.height, core.width)
+    mean, std = (np.full((bands, *shape), np.nan, np.float32) for _ in range(2))
+    return Block(mean, std, np.full(shape, Source.UNFILLED, np.uint8), np.full(shape, NO_AGE, np.uint8))
+
+
+def _paste(block: Block, core: Window, piece: Piece) -> None:
+    """The piece as it is; right wherever no other tile reaches."""
+    window = _meet(piece.window, core)
+    if window is None:
+        return
+    there, part = (..., *window.within(core)), (..., *window.within(piece.window))
+    said = piece.prediction
+    known = np.isfinite(said.mean[part])
+    block.mean[there] = said.mean[part]
+    block.std[there] = np.where(known, said.std[part], np.float32(np.nan))
+    some = known.any(axis=0)
+    block.source[there] = np.where(some, said.source[part], np.uint8(Source.UNFILLED))
+    block.age[there] = np.where(some, _ages(said.reference[part], piece.ages), np.uint8(NO_AGE))
+
+
+def _finish(sums: _Sums, block: Block, core: Window) -> None:
+    """Divide the sums by their weights: tiles that could not say anything do not count."""
+    there = (..., *sums.window.within(core))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        block.mean[there] = np.where(sums.weight > 0, sums.mean / sums.weight, np.float32(np.nan))
+        # Neighbouring tiles err together, so the mean of their deviations is the honest sum.
+        block.std[there] = np.where(sums.std_weight > 0, sums.std / sums.std_weight, np.float32(np.nan))
+    block.source[there] = sums.source
+    block.age[there] = sums.age
 
 
 def _ages(reference: NDArray[np.int16], ages: tuple[int | None, ...]) -> NDArray[np.uint8]:
     """Days of the main reference per pixel; -1 looks up the last entry: none."""
     table = [NO_AGE if days is None else min(days, NO_AGE - 1) for days in ages]
     return np.array([*table, NO_AGE], np.uint8)[reference]
-
-
-def _finish(sums: _Sums) -> Block | None:
-    """Divide the sums by their weights: tiles that could not say anything do not count."""
-    if not sums.weight.any():
-        return None
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(sums.weight > 0, sums.mean / sums.weight, np.float32(np.nan))
-        # Neighbouring tiles err together, so the mean of their deviations is the honest sum.
-        std = np.where(sums.std_weight > 0, sums.std / sums.std_weight, np.float32(np.nan))
-    return Block(mean, std, sums.source, sums.age)

@@ -23,13 +23,13 @@ from .grid import Grid, Window
 BLOCK = 256
 """Side of the output files' blocks; cores are multiples of it, so each is written once."""
 
-OVERLAP = 64
+OVERLAP = 32
 """Pixels over which neighbouring tiles are cross-faded."""
 
-WORKING_COPIES = 6
+WORKING_COPIES = 4
 """Arrays of the tile's size that a method holds for each channel, about (measured on `guided`)."""
 
-WORKING_SET = 160e6
+WORKING_SET = 200e6
 """Bytes that one tile in work should stay near."""
 
 CORES = (1024, 768, 512, 256)

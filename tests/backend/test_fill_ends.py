@@ -1,0 +1,159 @@
+"""Ends that are not the usual one: killed in the middle, several resolutions, extents, overrides."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from terramend.backend import fill as filling
+from terramend.backend.errors import TerramendError
+from terramend.backend.fill import fill, output_paths
+from terramend.backend.raster.products import open_product
+from terramend.backend.request import FillRequest, Mask, to_json
+from terramend.backend.watch import Watch
+
+from .conftest import NORTH_UP, blobs, landscape
+
+SLOW = textwrap.dedent(
+    """
+    import json, sys, time
+    from terramend.backend.fill import fill
+    from terramend.backend.request import from_json
+    from terramend.backend.watch import Watch
+    from terramend.models.registry import Row
+    create = Row.create
+
+    class Slow:
+        def __init__(self, model): self.model, self.calls = model, 0
+        def prepare(self, overview): return self.model.prepare(overview)
+        def predict(self, tile, state):
+            self.calls += 1
+            if self.calls > 1: time.sleep(60)
+            return self.model.predict(tile, state)
+
+    Row.create = lambda self, *a: Slow(create(self, *a))
+    fill(from_json(json.loads(sys.argv[1])), Watch())
+    """
+)
+
+
+def asked_for(target: Path, gaps: Path, **more) -> FillRequest:
+    base = {"target": (str(target),), "gaps": (Mask(str(gaps), "nonzero"),), "model": "nearest",
+            "radiometry": "dn", "output": str(target.parent / "out" / "out.tif")}  # fmt: skip
+    return FillRequest(**{**base, **more})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not on Windows")
+def test_killed_in_the_middle_leaves_no_output_and_the_next_run_sweeps(write, monkeypatch):
+    truth = landscape(2, 300, 530).astype("uint16")
+    target = write("in.tif", truth)
+    mask = write("gaps.tif", blobs(300, 530, 0.3).astype(np.uint8))
+    folder, tmp = target.parent / "out", target.parent / "tmp"
+    folder.mkdir(), tmp.mkdir()
+    asked = asked_for(target, mask, tmp=str(tmp), std=str(folder / "std.tif"), jobs=1)
+    small = "import terramend.backend.raster.tiles as t; t.CORES = (256,)\n"
+    process = subprocess.Popen([sys.executable, "-c", small + SLOW, json.dumps(to_json(asked))])
+    deadline = time.monotonic() + 60
+    while not any(p.stat().st_size for p in folder.glob(".out.tif.*")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    names = {path.name for path in folder.iterdir()}
+    assert names and all(name.startswith(".") and "terramend" in name for name in names)
+    assert list(tmp.iterdir())
+    fill(asked, Watch())
+    assert {path.name for path in folder.iterdir()} == {"out.tif", "std.tif"}
+    assert list(tmp.iterdir()) == []
+
+
+def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
+    """The grids are filled one by one; bands are counted through both."""
+    fine, coarse = landscape(2, 80, 60).astype("uint16"), landscape(1, 40, 30, 5).astype("uint16")
+    wide = NORTH_UP * rasterio.Affine.scale(2)
+    first, second = write("B02.tif", fine), write("B11.tif", coarse, transform=wide)
+    gaps = blobs(80, 60, 0.2)
+    mask = write("gaps.tif", gaps.astype(np.uint8))
+    rasters = [open_product([str(path)], radiometry="dn", watch=Watch())[0] for path in (first, second)]
+    monkeypatch.setattr(filling, "open_product", lambda *a, **k: tuple(rasters))
+    folder = first.parent / "out"
+    folder.mkdir()
+    asked = asked_for(first, mask, std=str(folder / "s.tif"), unfilled="keep")
+    result = fill(asked, Watch())
+    assert {path.name for path in folder.iterdir()} == {"out.tif", "out_20m.tif", "s.tif", "s_20m.tif"}
+    assert result.outputs[0] == asked.output and str(folder / "out_20m.tif") in result.outputs
+    with rasterio.open(folder / "out_20m.tif") as file:
+        out = file.read()
+        assert file.transform == wide
+    coarse_gaps = gaps[1::2, 1::2] | gaps[::2, ::2] | gaps[1::2, ::2] | gaps[::2, 1::2]
+    np.testing.assert_array_equal(out[:, ~coarse_gaps], coarse[:, ~coarse_gaps])
+    assert result.unfilled_samples == 0 and result.gap_samples > 2 * gaps.sum()
+    only_third = fill(replace(asked, bands=(3,), overwrite=True, std=None), Watch())
+    with rasterio.open(only_third.outputs[0]) as file:
+        np.testing.assert_array_equal(file.read(), fine)
+
+
+def test_names_of_equal_looking_resolutions_differ(write):
+    first = open_product([str(write("a.tif", np.ones((1, 4, 4), "uint8")))], radiometry="dn", watch=Watch())
+    paths = output_paths(FillRequest(("a.tif",), "o.tif", std="s.tif"), [*first, *first, *first])
+    assert [part.main for part in paths] == ["o.tif", "o_10m.tif", "o_10m_3.tif"]
+    assert [part.std for part in paths] == ["s.tif", "s_10m.tif", "s_10m_3.tif"]
+
+
+def test_only_gaps_inside_the_extent_are_filled(write):
+    truth, gaps = landscape(1, 60, 60).astype("uint16"), np.zeros((60, 60), np.uint8)
+    gaps[10:20, 10:20] = gaps[40:50, 40:50] = 1
+    samples = np.where(gaps, 9999, truth).astype("uint16")
+    target, mask = write("in.tif", samples), write("gaps.tif", gaps)
+    (target.parent / "out").mkdir()
+    x, y = NORTH_UP * (30, 30)
+    asked = asked_for(target, mask, extent=f"{NORTH_UP.c},{y},{x},{NORTH_UP.f}")
+    result = fill(asked, Watch())
+    with rasterio.open(asked.output) as file:
+        out = file.read()
+    assert result.gap_samples == 100
+    assert (out[0, 10:20, 10:20] != 9999).all() and (out[0, 40:50, 40:50] == 9999).all()
+
+
+def test_the_layers_crs_and_nodata_count_where_they_are_given(write):
+    truth = landscape(1, 50, 50).astype("uint16")
+    gaps = blobs(50, 50, 0.2)
+    target = write("in.tif", np.where(gaps, 77, truth).astype("uint16"), crs=None)
+    (target.parent / "out").mkdir()
+    asked = replace(asked_for(target, target), gaps=(), target_crs="EPSG:32633", target_nodata=77.0)
+    result = fill(asked, Watch())
+    with rasterio.open(asked.output) as file:
+        assert file.crs.to_epsg() == 32633 and file.nodata == 77
+        assert not (file.read() == 77).any()
+    assert result.gap_samples == gaps.sum()
+
+
+def test_a_full_disk_is_said_before_anything_is_written(write, monkeypatch):
+    target, mask = write("in.tif", np.ones((1, 40, 40), "uint8")), write("g.tif", np.eye(40, dtype="uint8"))
+    (target.parent / "out").mkdir()
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("terramend.backend.raster.outputs.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(TerramendError) as caught:
+        fill(asked_for(target, mask), Watch())
+    assert caught.value.code == "output.space"
+    assert list((target.parent / "out").iterdir()) == []
+
+
+def test_progress_reaches_its_total(write):
+    truth = landscape(1, 300, 300).astype("uint16")
+    target, mask = write("in.tif", truth), write("g.tif", blobs(300, 300, 0.1).astype(np.uint8))
+    (target.parent / "out").mkdir()
+    seen = []
+    fill(asked_for(target, mask), Watch(on_progress=seen.append))
+    filled = [p for p in seen if p.stage == "fill"]
+    assert filled[-1].done == filled[-1].total > 0
+    assert [p.done for p in filled] == sorted(p.done for p in filled)
