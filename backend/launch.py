@@ -18,6 +18,7 @@ if __name__ in ("__main__", "__mp_main__"):
     _here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _here]  # noqa: PTH100
 
+import importlib
 import importlib.util
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional
@@ -69,6 +70,4 @@ def register() -> None:
 if __name__ in ("__main__", "__mp_main__"):  # the latter: a worker process of the batch
     register()
 if __name__ == "__main__":
-    from terramend.backend.cli import main
-
-    sys.exit(main())
+    sys.exit(importlib.import_module("terramend.backend.cli").main())
