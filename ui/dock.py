@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from qgis.core import Qgis, QgsMapLayer, QgsProcessingUtils, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import (
+    QDialog,
     QDockWidget,
     QFrame,
     QMenu,
@@ -63,6 +64,7 @@ class TerramendDock(QDockWidget):
         self.swipe = SwipeTool(iface.mapCanvas())
         self.run: Optional[Run] = None
         self.result: Optional[Dict[str, Any]] = None
+        self.batch: Optional[QDialog] = None
         self._inspect: Optional[Run] = None
         self._preview: List[str] = []  # layer ids
         self._timer = QTimer(self)
@@ -113,6 +115,7 @@ class TerramendDock(QDockWidget):
         self.swipe.ended.connect(lambda: self.bar.compare.setChecked(False))
         client().status_changed.connect(self.bar.device.setText)
         QgsProject.instance().readProject.connect(self._restore)
+        QgsProject.instance().writeProject.connect(self._remember)
 
     def close_down(self) -> None:
         """Leave nothing behind: called when the plugin is unloaded."""
@@ -137,6 +140,10 @@ class TerramendDock(QDockWidget):
         if choices is not None:
             self.form.show_choices(choices)
 
+    def _remember(self, *_: Any) -> None:
+        """The project is being saved; only now, so that looking around does not change it."""
+        project_state.save(self.form.choices(), QgsProject.instance())
+
     def load_from_active_layer(self) -> None:
         """Take over the settings that made the active layer."""
         layer = self._iface.activeLayer()
@@ -159,7 +166,6 @@ class TerramendDock(QDockWidget):
     def inspect(self) -> None:
         """Ask the backend what would be filled; the newest question counts."""
         choices = self.form.choices()
-        project_state.save(choices, QgsProject.instance())
         if self._inspect is not None:
             self._inspect.cancel()
             self._inspect = None
@@ -266,8 +272,9 @@ class TerramendDock(QDockWidget):
 
     def open_batch(self) -> None:
         """Open Processing's batch dialog with these choices."""
-        dialog = history.batch_dialog(to_parameters(self.form.choices()), self._iface.mainWindow())
-        dialog.show()
+        parameters = to_parameters(self.form.choices())
+        self.batch = history.batch_dialog(parameters, self._iface.mainWindow())
+        self.batch.show()
 
     def _start(self, method: str, choices: Choices, done: Any, **more: Any) -> None:
         if self.run is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping
 
-from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingContext
+from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingContext, QgsProject
 from qgis.gui import QgsGui
 from qgis.PyQt.QtWidgets import QDialog, QWidget
 
@@ -41,6 +41,7 @@ def batch_dialog(parameters: Mapping[str, Any], parent: QWidget) -> QDialog:
     dialog = BatchAlgorithmDialog(algorithm, parent)
     panel = dialog.mainWidget()
     context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
     for definition in algorithm.parameterDefinitions():
         value = parameters.get(definition.name())
         if value in (None, ""):

@@ -21,10 +21,8 @@ SCOPE, KEY = "terramend", "/choices"
 
 
 def save(choices: Choices, project: QgsProject) -> None:
-    """Remember choices in the project; it counts as changed only where they differ."""
-    text = json.dumps(to_parameters(choices), sort_keys=True)
-    if text != project.readEntry(SCOPE, KEY)[0]:
-        project.writeEntry(SCOPE, KEY, text)
+    """Remember choices in the project."""
+    project.writeEntry(SCOPE, KEY, json.dumps(to_parameters(choices), sort_keys=True))
 
 
 def load(project: QgsProject) -> Optional[Choices]:

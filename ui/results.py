@@ -30,6 +30,9 @@ from .tr import tr
 BEFORE = "terramend/before"
 """Custom property of a filled layer: the id of the layer that it was made from."""
 
+ROLE = "terramend/role"
+"""Custom property of every layer that Terramend made."""
+
 SAMPLE = 250_000
 """Pixels from which stretches are estimated."""
 
@@ -87,6 +90,7 @@ def add_results(
             style(layers[-1])
     group = _insert_group(title, target, project)
     for layer in layers:
+        layer.setCustomProperty(ROLE, "result")
         project.addMapLayer(layer, False)
         node = group.addLayer(layer)
         node.setItemVisibilityChecked(layer is layers[0])
@@ -99,6 +103,7 @@ def show_gap_mask(path: str, title: str, project: QgsProject) -> QgsRasterLayer:
     layer = QgsRasterLayer(path, tr("{name}, gaps (not saved)").format(name=title))
     gap = QgsPalettedRasterRenderer.Class(1, QColor(220, 30, 30, 170), tr("would be filled"))
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, [gap]))
+    layer.setCustomProperty(ROLE, "mask")
     project.addMapLayer(layer, False)
     project.layerTreeRoot().insertLayer(0, layer)
     return layer

@@ -111,14 +111,15 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         """The raster, and what says where its gaps are."""
         self.add(
             QgsProcessingParameterRasterLayer("TARGET", tr("Raster to fill"), optional=True),
-            tr("Any raster with any number of bands."),
+            tr("Any raster with any number of bands; or give a product as delivered (advanced)."),
         )
         self.add(
-            QgsProcessingParameterFile("PRODUCT", tr("Or a product as delivered"), optional=True),
+            QgsProcessingParameterFile("PRODUCT", tr("Product as delivered"), optional=True),
             tr(
                 "In place of a raster: a Sentinel-2 .SAFE folder, zip or MTD file, or a Landsat folder, tar "
                 "or MTL file."
             ),
+            advanced=True,
         )
         rasters = QgsProcessing.SourceType.TypeRaster
         self.add(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional, Tuple
 
-from qgis.core import QgsMapLayer
+from qgis.core import QgsMapLayer, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsMapCanvas
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
@@ -81,7 +81,8 @@ class ChoicesForm(QWidget):
         self.guides.leave_out(targets)
         masks = tuple(mask.source for mask in self.gaps.values()["gaps"])
         guides = tuple(self.guides.values().values())
-        self.references.leave_out(targets + _layers(masks) + _layers(guides))
+        single_band = all(isinstance(t, QgsRasterLayer) and t.bandCount() == 1 for t in targets)
+        self.references.leave_out(targets + _layers(masks) + _layers(guides), single_band)
 
 
 def _section(title: str, boxes: List[QWidget], collapsed: bool) -> QWidget:

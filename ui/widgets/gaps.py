@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from qgis.core import QgsMapLayer, QgsRasterLayer
+from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
@@ -162,14 +163,19 @@ class GapsBox(QWidget):
         growth.addWidget(QLabel(tr("Widen by")))
         growth.addWidget(self.grow, 1)
         growth.addWidget(self.unit)
+        self.details = QgsCollapsibleGroupBoxBasic(tr("Which classes are gaps, and how far they are widened"))
+        inner = QVBoxLayout(self.details)
+        inner.setContentsMargins(4, 2, 4, 4)
+        inner.addLayout(ticks)
+        inner.addLayout(growth)
+        inner.addWidget(self.swath)
+        self.details.setCollapsed(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(self._masks)
         column.addWidget(self.found)
         column.addLayout(buttons)
-        column.addLayout(ticks)
-        column.addLayout(growth)
-        column.addWidget(self.swath)
+        column.addWidget(self.details)
         self.grow.valueChanged.connect(lambda _: self.changed.emit())
         self.unit.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.swath.toggled.connect(lambda _: self.changed.emit())

@@ -38,11 +38,12 @@ class LayerChooser(QWidget):
         super().__init__(parent)
         self.combo = QgsMapLayerComboBox(self)
         self.combo.setFilters(filters)
-        self.combo.setMinimumContentsLength(12)
+        self.combo.setMinimumContentsLength(8)
         self.combo.setSizeAdjustPolicy(self.combo.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._empty = empty
         if empty is not None:
             self.combo.setAllowEmptyLayer(True, empty)
-            self.combo.setLayer(None)
+            self._choose_nothing()
         browse = QToolButton(self)
         browse.setText("…")
         browse.setToolTip(tr("Choose a file that is not in the project"))
@@ -82,11 +83,14 @@ class LayerChooser(QWidget):
                 self.combo.setAdditionalItems([*items, item])
             self.combo.setCurrentIndex(self.combo.findText(item))
         else:
-            self.combo.setLayer(None)
+            self._choose_nothing()
 
     def leave_out(self, layers: List[QgsMapLayer]) -> None:
         """Do not offer these layers."""
         self.combo.setExceptedLayerList(layers)
+
+    def _choose_nothing(self) -> None:
+        self.combo.setCurrentIndex(0 if self._empty is not None else -1)
 
     def _browse_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, tr("Choose a file"), self._start())

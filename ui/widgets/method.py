@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QWidget
 
 from ...backend.request import DEVICES
 from .. import settings
@@ -49,8 +49,11 @@ class MethodBox(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow(tr("Method"), self.model)
         form.addRow(self.reason)
-        form.addRow(tr("Quality"), self.quality)
-        form.addRow(tr("Compute on"), self.device)
+        row = QHBoxLayout()
+        row.addWidget(self.quality, 1)
+        row.addWidget(QLabel(tr("on")))
+        row.addWidget(self.device, 1)
+        form.addRow(tr("Quality"), row)
         rows = [{"name": m.name, "title": m.title, "group": m.group, "available": True} for m in METHODS]
         self.show_methods(rows)
         self.show_choices(Choices())

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 from qgis.core import QgsProcessingUtils, QgsReferencedRectangle
 from qgis.gui import QgsFileWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QWidget
 
 from ...backend.request import UNFILLED
 from ..choices import Choices
@@ -47,7 +47,7 @@ class OutputBox(QWidget):
         self.extent.addItem(tr("Inside polygons"), INSIDE)
         self.area = LayerChooser(POLYGONS)
         self.area.hide()
-        extras = QVBoxLayout()
+        extras = QHBoxLayout()
         extras.addWidget(self.std)
         extras.addWidget(self.provenance)
         form = QFormLayout(self)

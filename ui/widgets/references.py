@@ -22,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..choices import Choices, MaskChoice, ReferenceChoice
+from ..results import ROLE
 from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 
@@ -36,12 +37,8 @@ class Row:
     source: LayerOrPath
     item: QTreeWidgetItem
     mask: QComboBox
+    key: str  # layer id or path, also when the layer is gone
     kind: str = "auto"  # of an explicit mask; the dock lets it be recognised
-
-    @property
-    def key(self) -> str:
-        """Layer id or path."""
-        return self.source if isinstance(self.source, str) else str(self.source.id())
 
 
 class ReferencesBox(QWidget):
@@ -68,8 +65,9 @@ class ReferencesBox(QWidget):
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Fixed)
-        self.tree.setColumnWidth(DATE, 86)
-        self.tree.setColumnWidth(MASK, 128)
+        self.tree.setColumnWidth(DATE, 80)
+        self.tree.setColumnWidth(MASK, 112)
+        self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # dates stand at the end of names
         add = QPushButton(tr("Add files…"))
         add.clicked.connect(self._browse_files)
         self.folder_button = QPushButton(tr("All of a folder…"))
@@ -88,6 +86,7 @@ class ReferencesBox(QWidget):
         self._rows: List[Row] = []
         self._paths: List[str] = []
         self._left_out: Set[str] = set()
+        self._single_band = True
         self._from: Optional[str] = None
         self.tree.itemChanged.connect(self._edited)
         self.tree.itemDoubleClicked.connect(self._edit_date)
@@ -101,11 +100,22 @@ class ReferencesBox(QWidget):
         chosen = {row.key: self._reference(row) for row in self._rows if self._ticked(row)}
         self._fill(chosen)
 
-    def leave_out(self, layers: List[QgsMapLayer]) -> None:
-        """Do not list these layers: target, masks, elevation, radar."""
-        left_out = {layer.id() for layer in layers}
-        if left_out != self._left_out:
-            self._left_out = left_out
+    def tick(self, layer: QgsMapLayer) -> None:
+        """Use a layer as another date."""
+        for row in self._rows:
+            if row.source is layer:
+                row.item.setCheckState(NAME, Qt.CheckState.Checked)
+
+    def leave_out(self, layers: List[QgsMapLayer], single_band: bool) -> None:
+        """Do not list these layers: target, masks, elevation, radar.
+
+        Args:
+            single_band: whether rasters of one band are listed; beside a target of many bands
+                they are masks and elevation, as a rule.
+        """
+        wanted = {layer.id() for layer in layers}, single_band
+        if wanted != (self._left_out, self._single_band):
+            self._left_out, self._single_band = wanted
             self.refresh()
 
     def values(self) -> Dict[str, Any]:
@@ -149,9 +159,7 @@ class ReferencesBox(QWidget):
         rasters = [
             layer
             for layer in QgsProject.instance().mapLayers().values()
-            if isinstance(layer, QgsRasterLayer)
-            and layer.providerType() not in PICTURES
-            and (layer.id() not in self._left_out or layer.id() in chosen)
+            if isinstance(layer, QgsRasterLayer) and (layer.id() in chosen or self._offered(layer))
         ]
         rasters.sort(key=lambda layer: layer.name().lower())
         self.tree.blockSignals(True)
@@ -162,6 +170,15 @@ class ReferencesBox(QWidget):
             self._add(source, chosen.get(source if isinstance(source, str) else source.id()))
         self.tree.blockSignals(False)
         self.changed.emit()
+
+    def _offered(self, layer: QgsRasterLayer) -> bool:
+        """Whether a raster can be another date: no picture, no result, not in another role."""
+        return (
+            layer.providerType() not in PICTURES
+            and layer.customProperty(ROLE) is None
+            and layer.id() not in self._left_out
+            and (layer.bandCount() > 1 or self._single_band)
+        )
 
     def _add(self, source: LayerOrPath, reference: Optional[ReferenceChoice]) -> None:
         name = source.replace("\\", "/").rsplit("/", 1)[-1] if isinstance(source, str) else source.name()
@@ -178,7 +195,7 @@ class ReferencesBox(QWidget):
             if isinstance(layer, QgsRasterLayer) and layer is not source:
                 mask.addItem(layer.name(), layer.id())
         self.tree.setItemWidget(item, MASK, mask)
-        row = Row(source, item, mask)
+        row = Row(source, item, mask, source if isinstance(source, str) else source.id())
         if reference is not None:
             if reference.date:
                 item.setText(DATE, reference.date)
