@@ -137,11 +137,11 @@ class BackendClient(QObject):
     def close(self) -> None:
         """End the backend for good: callbacks that are still under way are dropped."""
         self._closed = True
-        self._supervisor.stop()
+        self._supervisor.stop(for_good=True)
 
     def _started(self) -> None:
         self._say(tr("The backend has started."))
-        self._supervisor.submit("doctor", {}, self._examined)
+        self._supervisor.submit("doctor", {}, self._examined, revive=False)
         self.started.emit()
 
     def _examined(self, kind: str, value: Any) -> None:

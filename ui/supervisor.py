@@ -91,7 +91,7 @@ class Supervisor:
         self._ids = itertools.count(1)
         self._pending: Dict[Any, Call] = {}
         self._process: Optional[BackendProcess] = None
-        self._stopping = False
+        self._stopping = self._closed = False
         self._outbox: queue.SimpleQueue[Optional[Tuple[str, Call]]] = queue.SimpleQueue()
         self._dispatcher: Optional[threading.Thread] = None
 
@@ -101,15 +101,24 @@ class Supervisor:
         process = self._process
         return process.pid if process else None
 
-    def submit(self, method: str, params: Mapping[str, Any], sink: Sink) -> Call:
-        """Queue a call; returns at once."""
+    def submit(self, method: str, params: Mapping[str, Any], sink: Sink, revive: bool = True) -> Call:
+        """Queue a call; returns at once.
+
+        `revive` tells whether a call after `stop` starts everything again, or is cancelled.
+        """
         call = Call(self, method, params, sink)
         with self._lock:
-            self._stopping = False
-            self._outbox.put(("send", call))
-            if self._dispatcher is None:
-                self._dispatcher = threading.Thread(target=self._dispatch, name="terramend-send", daemon=True)
-                self._dispatcher.start()
+            accepted = not self._closed and (revive or self._dispatcher is not None)
+            if accepted:
+                self._stopping = False
+                self._outbox.put(("send", call))
+                if self._dispatcher is None:
+                    self._dispatcher = threading.Thread(
+                        target=self._dispatch, name="terramend-send", daemon=True
+                    )
+                    self._dispatcher.start()
+        if not accepted:
+            call.finish("error", ClientError("run.cancelled"))
         return call
 
     def cancel(self, call: Call) -> None:
@@ -124,20 +133,20 @@ class Supervisor:
         timer.daemon = True
         timer.start()
 
-    def stop(self) -> None:
+    def stop(self, for_good: bool = False) -> None:
         """End the backend and all threads; calls under way count as cancelled.
 
-        A later call starts everything again.
+        A later call starts everything again, unless it was stopped `for_good`.
         """
         with self._lock:
             self._stopping = True
+            self._closed = self._closed or for_good
             dispatcher, self._dispatcher = self._dispatcher, None
             if dispatcher is not None:
                 self._outbox.put(None)
         self._close()
         if dispatcher is not None and dispatcher is not threading.current_thread():
             dispatcher.join(PATIENCE)
-            self._close()  # the one that the dispatcher was just starting
 
     def _close(self) -> None:
         process = self._process
@@ -167,7 +176,8 @@ class Supervisor:
                 try:
                     process = self._start()
                 except ClientError as error:
-                    self._on_trouble(error)
+                    if not error.cancelled:
+                        self._on_trouble(error)
                     raise
             if not self._book(call, process):
                 return
@@ -212,6 +222,8 @@ class Supervisor:
         process.watch()
         hello = {"protocol": protocol.PROTOCOL, "client": f"terramend-qgis {VERSION}"}
         try:
+            if self._stopping:  # `stop` came too early to see the process
+                raise ClientError("run.cancelled")
             with contextlib.suppress(OSError):  # of its end the reader tells
                 process.send(protocol.call(greeting.id, "initialize", hello))
             kind, value = replies.get(timeout=HANDSHAKE)

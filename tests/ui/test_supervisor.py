@@ -230,3 +230,23 @@ def test_stop_kills_what_clings(story: Story, fake: Callable, monkeypatch: pytes
     story.supervisor.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_stop_at_any_moment_of_the_start(stories: Callable[..., Story]) -> None:
+    for milliseconds in (0, 1, 2, 5, 10, 20, 40, 80):
+        story = stories()
+        story.supervisor._on_start = lambda s=story: s.supervisor.submit("doctor", {}, print, revive=False)
+        call, news = story.begin("fill")
+        time.sleep(milliseconds / 1000)
+        started = time.monotonic()
+        story.supervisor.stop()
+        assert time.monotonic() - started < 2
+        last(call, news)
+        assert story.supervisor.pid is None
+        assert not [t for t in threading.enumerate() if t.name.startswith("terramend")]
+
+
+def test_stopped_for_good_stays_stopped(story: Story) -> None:
+    story.supervisor.stop(for_good=True)
+    assert story.outcome("fill")[1].cancelled
+    assert story.supervisor.pid is None and not story.starts

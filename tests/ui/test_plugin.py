@@ -1,0 +1,173 @@
+"""The plugin in a QGIS: loaded, used, unloaded, loaded again; and without a window."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QEvent
+from qgis.PyQt.QtWidgets import QAction, QDockWidget
+
+
+def terramend_widgets(window: Any) -> list[Any]:
+    """All that the plugin may have put into the main window."""
+    found = [dock for dock in window.findChildren(QDockWidget) if "Terramend" in dock.objectName()]
+    found += [action for action in window.findChildren(QAction) if "Terramend" in action.objectName()]
+    found += [child for child in window.children() if type(child).__module__.startswith("terramend")]
+    return found
+
+
+class Interface:
+    """QGIS's interface as far as pytest-qgis leaves it out, recording what is added and removed."""
+
+    def __init__(self, iface: Any) -> None:
+        self._iface = iface
+        self.icons: list[QAction] = []
+        self.menu: list[tuple[str, QAction]] = []
+        self.docks: list[QDockWidget] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._iface, name)
+
+    def addToolBarIcon(self, action: QAction) -> None:  # noqa: N802
+        self.icons.append(action)
+
+    def removeToolBarIcon(self, action: QAction) -> None:  # noqa: N802
+        if action in self.icons:
+            self.icons.remove(action)
+
+    def addPluginToMenu(self, menu: str, action: QAction) -> None:  # noqa: N802
+        self.menu.append((menu, action))
+
+    def removePluginMenu(self, menu: str, action: QAction) -> None:  # noqa: N802
+        self.menu.remove((menu, action))
+
+    def addDockWidget(self, area: Any, dock: QDockWidget) -> None:  # noqa: N802
+        self.docks.append(dock)
+        self._iface.mainWindow().addDockWidget(area, dock)
+
+    def removeDockWidget(self, dock: QDockWidget) -> None:  # noqa: N802
+        self.docks.remove(dock)
+        self._iface.mainWindow().removeDockWidget(dock)
+
+
+@pytest.fixture
+def iface(qgis_iface: Any, qgis_new_project: None) -> Iterator[Interface]:
+    yield Interface(qgis_iface)
+
+
+def provider() -> Any:
+    return QgsApplication.processingRegistry().providerById("terramend")
+
+
+def load(iface: Any) -> Any:
+    import terramend
+
+    plugin = terramend.classFactory(iface)
+    if iface is None:
+        plugin.initProcessing()
+    else:
+        plugin.initGui()
+    return plugin
+
+
+def settle(qgis_app: Any) -> None:
+    """Let deferred deletions happen."""
+    qgis_app.processEvents()
+    qgis_app.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
+    gc.collect()
+
+
+def test_without_a_window_there_are_algorithms_only(qgis_app: Any) -> None:
+    plugin = load(None)
+    assert {a.name() for a in provider().algorithms()} >= {"fillgaps", "makegapmask", "checkaccuracy"}
+    plugin.unload()
+    assert provider() is None
+
+
+def test_load_use_unload_and_again_without_leftovers(
+    iface: Interface, qgis_app: Any, until: Callable, alive: Callable[[int], bool]
+) -> None:
+    from terramend.ui.client import client
+
+    window = iface.mainWindow()
+    threads = {thread.name for thread in threading.enumerate()}
+    pids = []
+    for _ in range(3):
+        plugin = load(iface)
+        assert len(iface.icons) == 1 and {menu for menu, _ in iface.menu} == {"Terramend"}
+        assert provider() is not None
+        iface.icons[0].trigger()
+        assert len(iface.docks) == 1 and iface.docks[0].isVisibleTo(window)
+        until(lambda: client().pid is not None)
+        pids.append(client().pid)
+        plugin.unload()
+        settle(qgis_app)
+        assert (iface.icons, iface.menu, iface.docks) == ([], [], [])
+        assert provider() is None
+        assert terramend_widgets(window) == []
+        assert not alive(pids[-1])
+        assert {thread.name for thread in threading.enumerate()} <= threads
+    assert len(set(pids)) == 3
+    plugin.unload()  # a second time does no harm
+
+
+def test_the_button_shows_and_hides_the_dock(iface: Interface, qgis_app: Any) -> None:
+    iface.mainWindow().show()
+    plugin = load(iface)
+    button = iface.icons[0]
+    assert not iface.docks, "the dock is made when it is first wanted"
+    button.trigger()
+    (dock,) = iface.docks
+    assert button.isChecked() and dock.isVisible()
+    button.trigger()
+    assert not button.isChecked() and not dock.isVisible()
+    button.trigger()
+    dock.close()  # by its own cross
+    qgis_app.processEvents()
+    assert not button.isChecked()
+    assert len(iface.docks) == 1
+    plugin.unload()
+    iface.mainWindow().hide()
+
+
+@pytest.fixture
+def no_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A machine where no backend is set up."""
+    from terramend.ui import interpreter, settings
+
+    monkeypatch.delenv("TERRAMEND_PYTHON")
+    monkeypatch.setattr(interpreter, "managed_folder", lambda: tmp_path / "environment")
+    settings.put("environment/declined", False)
+    yield
+    settings.put("environment/declined", False)
+
+
+def test_first_use_offers_the_environment_until_it_is_declined(
+    iface: Interface, qgis_app: Any, no_python: None, tmp_path: Path
+) -> None:
+    plugin = load(iface)
+    iface.icons[0].trigger()
+    assert plugin.dialog is not None and plugin.dialog.isVisible()
+    plugin.dialog.close()
+    iface.icons[0].trigger()
+    iface.icons[0].trigger()
+    assert not plugin.dialog.isVisible(), "it was declined once"
+    plugin.actions[1].trigger()
+    assert plugin.dialog.isVisible(), "the menu still has it"
+    plugin.unload()
+    settle(qgis_app)
+    assert terramend_widgets(iface.mainWindow()) == []
+    assert list(tmp_path.iterdir()) == [], "nothing is installed without consent"
+
+
+def test_where_a_backend_is_set_up_nothing_is_offered(iface: Interface, backend_python: str) -> None:
+    plugin = load(iface)
+    iface.icons[0].trigger()
+    assert plugin.dialog is None
+    plugin.unload()
