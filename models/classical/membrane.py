@@ -26,15 +26,20 @@ def relax(values: Floats, unknown: Flags, sweeps: int, damping: float = 0.9) -> 
     return values
 
 
-def _halve(values: Floats, known: Flags) -> tuple[Floats, Flags]:
-    """Mean of the known pixels of each 2 x 2 block, and where there is any."""
+def _halve(values: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Mean of the known pixels of each 2 x 2 block, and their share; unknown values are 0."""
     height, width = values.shape
-    padding = ((0, height % 2), (0, width % 2))
-    weight = np.pad(known.astype(np.float32), padding)
-    total = np.pad(np.where(known, values, 0), padding)
-    shape = (weight.shape[0] // 2, 2, weight.shape[1] // 2, 2)
-    weight, total = weight.reshape(shape).sum((1, 3)), total.reshape(shape).sum((1, 3))
-    return (total / np.maximum(weight, 1)).astype(np.float32), weight > 0
+    if height % 2 or width % 2:
+        bottom, right = height % 2, width % 2
+        values = cv2.copyMakeBorder(values * weight, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
+        weight = cv2.copyMakeBorder(weight, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
+    else:
+        values = values * weight
+    size = (values.shape[1] // 2, values.shape[0] // 2)
+    total = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+    known = weight > 0
+    return total / np.where(known, weight, 1), known.astype(np.float32)
 
 
 def cascade(image: Floats, sweeps: int = 4) -> Floats:
@@ -45,16 +50,17 @@ def cascade(image: Floats, sweeps: int = 4) -> Floats:
     known = np.isfinite(image)
     if known.all() or not known.any():
         return image.copy()
-    levels: list[tuple[Floats, Flags]] = [(np.where(known, image, 0).astype(np.float32), known)]
+    levels = [(np.where(known, image, 0).astype(np.float32), known.astype(np.float32))]
     while not levels[-1][1].all() and max(levels[-1][0].shape) > 1:
         levels.append(_halve(*levels[-1]))
-    values, known = levels[-1]
-    for finer, finer_known in reversed(levels[:-1]):
+    values = levels[-1][0]
+    for finer, weight in reversed(levels[:-1]):
         height, width = finer.shape
         # Blocks at an odd edge are half outside: enlarge exactly twice, then cut.
         up = cv2.resize(values, (2 * values.shape[1], 2 * values.shape[0]), interpolation=cv2.INTER_LINEAR)
-        values = np.where(finer_known, finer, up[:height, :width])
-        relax(values, ~finer_known, sweeps)
+        unknown = weight == 0
+        values = np.where(unknown, up[:height, :width], finer)
+        relax(values, unknown, sweeps)
     return values
 
 

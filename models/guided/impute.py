@@ -55,40 +55,43 @@ def conditional(joint: Joint, present: Flags, missing: Flags, penalty: float = 0
     return np.linalg.solve(within, c[np.ix_(present, missing)]).T.astype(np.float32)
 
 
-def complete(channels: Floats, joint: Joint, spread_error: float = 0.7) -> tuple[Floats, Floats]:
+def complete(channels: Floats, joint: Joint, spread_error: float = 1.0) -> tuple[Floats, Floats]:
     """Fill channels (C, H, W), and the share of dates that were really there, (H, W) in 0..1.
 
-    Returns z-scored channels without NaN.
+    Returns z-scored channels without NaN. `spread_error` is the share of the rim's error that
+    is carried into a date's gap.
     """
-    z = (channels - joint.mean[:, None, None].astype(np.float32)) / joint.scale[:, None, None].astype(
-        np.float32
-    )
+    shape = channels.shape[1:]
+    z = channels.reshape(len(channels), -1)
+    z = z - joint.mean[:, None].astype(np.float32)
+    z *= (1 / joint.scale[:, None]).astype(np.float32)
     dates = int(joint.owner.max()) + 1
     firsts = [int(np.flatnonzero(joint.owner == k)[0]) for k in range(dates)]
     seen = np.isfinite(z[firsts])  # a date's bands share one mask
-    share = seen.mean(0, dtype=np.float32)
+    share = seen.mean(0, dtype=np.float32).reshape(shape)
     if seen.all():
-        return z, share
-    filled = np.where(np.isfinite(z), z, np.float32(0))
-    code = np.zeros(seen.shape[1:], np.int64)
-    for k in range(dates):
-        code |= seen[k].astype(np.int64) << k
-    full = (1 << dates) - 1
-    for pattern in np.unique(code):
-        if pattern in (0, full):
-            continue
-        where = code == pattern
+        return z.reshape(channels.shape), share
+    code = np.left_shift(seen, np.arange(dates)[:, None], dtype=np.int32).sum(0, dtype=np.int32)
+    patterns = np.unique(code)
+    for pattern in patterns[patterns < (1 << dates) - 1]:
+        where = np.flatnonzero(code == pattern)
         there = np.array([bool(pattern >> k & 1) for k in range(dates)])[joint.owner]
-        values = filled[:, where]
-        values[~there] = conditional(joint, there, ~there) @ values[there]
-        filled[:, where] = values
+        lost = np.flatnonzero(~there)
+        if there.any():
+            weights = conditional(joint, there, ~there)
+            z[lost[:, None], where] = weights @ z[np.flatnonzero(there)[:, None], where]
+        else:
+            z[lost[:, None], where] = 0
+    filled = z.reshape(channels.shape)
     for k in range(dates):
-        if seen[k].all() or not seen[k].any() or dates == 1:
+        clear = seen[k].reshape(shape)
+        if clear.all() or not clear.any() or dates == 1:
             continue
         mine = joint.owner == k
         weights = conditional(joint, ~mine, mine)
-        error = filled[mine] - np.tensordot(weights, filled[~mine], 1).astype(np.float32)
-        for channel, e in zip(np.flatnonzero(mine), error, strict=True):
-            surface = cascade(np.where(seen[k], e, np.float32(np.nan)))
-            filled[channel][~seen[k]] += spread_error * surface[~seen[k]]
+        expected = (weights @ z[~mine]).reshape(-1, *shape)
+        gap = ~clear
+        for channel, guess in zip(np.flatnonzero(mine), expected, strict=True):
+            surface = cascade(np.where(clear, filled[channel] - guess, np.float32(np.nan)), sweeps=2)
+            filled[channel][gap] += np.float32(spread_error) * surface[gap]
     return filled, share

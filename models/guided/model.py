@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,8 @@ from . import impute, residual, select, solve, spatial
 from .statistics import CELL, cells_over, grow, moments
 
 COARSE = (96.0, 48.0)  # window sigmas in scene pixels, solved once on the overview
-FINE = (24.0, 12.0)  # solved in each tile
+COARSEN = 4  # cells a side that make one of the coarse solution
+LOCAL = 12.0  # solved in each tile
 REACH = 16  # pixels around gaps where residuals are wanted
 
 
@@ -30,9 +32,10 @@ class Settings:
 
     components: int = 24
     fine: int = 3
-    windows: tuple[float, ...] = FINE
-    penalty: float = 30.0
-    intercept: float = 0.3
+    local: float = LOCAL
+    penalty: float = 60.0
+    intercept: float = 1.0
+    cut: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -134,19 +137,22 @@ class Guided:
         stack = feats.build(basis, complete)
         target = (overview.image - mean[:, None, None]) / scale[:, None, None]
         height, width = valid.shape
-        cells = cells_over(0, 0, height, width)
+        cells = cells_over(0, 0, height, width, multiple=COARSEN)
         bands = len(target)
         field: solve.Field | None = None
         penalty = self._penalty(len(stack))
         fields = []
         for group in _groups(overview.valid):
-            weight = _weight(overview.valid[group[0]], share)
-            sums = moments(stack, target[group], weight, cells, 0, 0)
+            valid_band = overview.valid[group[0]]
+            weight = _weight(valid_band, share)
+            first = _global_fit(stack, target[group], weight, penalty)
+            weight *= robust(target[group] - first, valid_band, self.settings.cut)
+            sums = moments(stack, target[group], weight, cells, 0, 0).coarse(COARSEN)
             start = solve.ridge(sums.total()[None], len(group), penalty, np.zeros((1, len(penalty), 1)))
-            size = float(max(cells.rows, cells.columns) * cells.size * overview.step)
+            size = float(max(cells.rows, cells.columns) * CELL * overview.step)
             field = solve.Field(start[None].astype(np.float32), size, 0.0, 0.0)
             for sigma in COARSE:
-                sigma = max(sigma, 1.5 * CELL * overview.step)
+                sigma = max(sigma, CELL * COARSEN * overview.step)
                 active = np.ones((sums.cells.rows, sums.cells.columns), bool)
                 field = solve.refine(sums, sigma, field, penalty, len(group), active, overview.step)
             fields.append(field)
@@ -171,13 +177,14 @@ class Guided:
     def _calibrate(self, overview: Tile, state: State) -> Floats:
         """Factors that make 90 % intervals cover 90 % in the overview's pseudo-gaps."""
         factors = np.ones((len(overview.image), CLASSES), np.float32)
+        overview = _sample(overview)
         hidden = pseudo_gap(overview.valid.all(0), overview.gaps.any(0))
         if hidden is None:
             return factors
         image = np.where(hidden, np.float32(np.nan), overview.image)
         trial = replace(overview, image=image, gaps=overview.gaps | hidden)
         made = self.predict(trial, state)
-        classes = distance_class(distance_to_valid(trial.gaps.any(0)) * overview.step)
+        classes = distance_class(distance_to_valid(trial.gaps.any(0)))
         ratio = np.abs(made.mean - overview.image) / made.std
         previous = np.ones(len(factors), np.float32)
         for k in range(CLASSES):
@@ -219,7 +226,7 @@ class Guided:
         mean = np.clip(image, state.low[:, None, None], state.high[:, None, None])
         mean[~tile.gaps] = np.nan
         for band in range(len(std)):
-            classes = distance_class(distance_to_valid(tile.gaps[band]) * tile.step)
+            classes = distance_class(distance_to_valid(tile.gaps[band]))
             std[band] *= state.calibration[band][classes]
         std[~np.isfinite(mean)] = np.nan
         filled_pixels = np.isfinite(mean).any(0)
@@ -249,24 +256,86 @@ class Guided:
             if not gap.any():
                 continue
             valid = tile.valid[group[0]]
-            sums = moments(stack, target[group], _weight(valid, share), cells, row, column)
             field = replace(known.field, values=known.field.values[..., group])
-            pyramid = [sums.coarse(), sums]
-            for sigma, level in zip(self.settings.windows, pyramid, strict=True):
-                wanted = solve.near(gap, level.cells, row, column, REACH + level.cells.size)
-                field = solve.refine(level, sigma * tile.step, field, penalty, len(group), wanted, tile.step)
+            expected = solve.apply(field, stack, valid, row, column, tile.step)
+            weight = _weight(valid, share) * robust(target[group] - expected, valid, self.settings.cut)
+            wanted = solve.near(gap, cells, row, column, REACH + CELL)
+            needed = grow(wanted, math.ceil(2.7 * self.settings.local / CELL))
+            sums = moments(stack, target[group], weight, cells, row, column, needed)
+            field = solve.refine(
+                sums, self.settings.local * tile.step, field, penalty, len(group), wanted, tile.step
+            )
             fitted = solve.apply(field, stack, grow(gap, REACH), row, column, tile.step)
             distance = distance_to_valid(gap)
             for index, layer in zip(group, fitted, strict=True):
                 left = np.where(valid, target[index] - layer, np.float32(np.nan))
                 mean[index] = layer + residual.carry(left, distance, known.coherence[index])
-                std[index] = np.sqrt(residual.variance(left, gap))
+                std[index] = np.sqrt(residual.variance(left))
         mean = mean * state.scale[:, None, None] + state.mean[:, None, None]
         std *= state.scale[:, None, None]
         main = np.full(share.shape, -1, np.int16)
         for index in reversed(known.chosen):
             main[np.isfinite(tile.references[index].image).all(0)] = index
         return mean, std, share > 0, main
+
+
+def _sample(overview: Tile, side: int = 384) -> Tile:
+    """A window of the overview, at most `side` squared, with as usual a share of gaps as the whole."""
+    gap = overview.gaps.any(0)
+    height, width = gap.shape
+    if height <= side and width <= side:
+        return overview
+    wanted, best, place = float(gap.mean()), np.inf, (0, 0)
+    for row in range(0, max(height - side, 0) + 1, side // 2):
+        for column in range(0, max(width - side, 0) + 1, side // 2):
+            window = np.s_[row : row + side, column : column + side]
+            known = overview.valid.any(0)[window].mean()
+            off = abs(float(gap[window].mean()) - max(wanted, 0.05)) + 2 * max(0.0, 0.3 - float(known))
+            if off < best:
+                best, place = off, (row, column)
+    row, column = place
+    window = np.s_[:, row : row + side, column : column + side]
+
+    def cut(pixels: Floats | None) -> Floats | None:
+        return None if pixels is None else pixels[window]
+
+    return replace(
+        overview,
+        image=overview.image[window],
+        gaps=overview.gaps[window],
+        references=tuple(replace(r, image=r.image[window]) for r in overview.references),
+        terrain=cut(overview.terrain),
+        sar=cut(overview.sar),
+        row=row * overview.step,
+        column=column * overview.step,
+    )
+
+
+def robust(residual: Floats, valid: Flags, cut: float) -> Floats:
+    """(H, W) Cauchy weights of residuals (B, H, W): half at `cut` robust deviations, averaged over bands."""
+    if not valid.any():
+        return np.ones(valid.shape, np.float32)
+    weight = np.zeros(valid.shape, np.float32)
+    for layer in residual:
+        sample = np.abs(layer[valid][:: max(1, int(valid.sum()) // 50000)])
+        deviation = 1.4826 * float(np.median(sample)) + 1e-6
+        scaled = np.where(valid, layer, np.float32(0)) / np.float32(cut * deviation)
+        weight += scaled * scaled
+    out: Floats = 1 / (1 + weight / len(residual))
+    return out
+
+
+def _global_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
+    """(B, H, W) prediction of one ridge regression over a regular sample of the weighted pixels."""
+    places = np.flatnonzero(weight.ravel() > 0)
+    places = places[:: max(1, len(places) // 20000)]
+    flat = stack.reshape(len(stack), -1)
+    x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
+    y = target.reshape(len(target), -1)[:, places].astype(np.float64)
+    xw = x * weight.ravel()[places]
+    beta = np.linalg.solve(xw @ x.T + np.diag(penalty.astype(np.float64)), xw @ y.T).T.astype(np.float32)
+    out: Floats = (beta[:, 1:] @ flat + beta[:, :1]).reshape(target.shape)
+    return out
 
 
 def _weight(valid: Flags, share: Floats) -> Floats:

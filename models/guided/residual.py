@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..base import Flags, Floats
+from ..base import Floats
 from ..classical.membrane import cascade
 
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
@@ -34,15 +34,32 @@ def coherence(residual: Floats) -> float:
     return float(np.clip((mean * residual[use]).sum() / power, 0.0, 1.0))
 
 
-def local_mean(residual: Floats, sigma: float, doubt: float = 8.0) -> Floats:
-    """Gaussian mean of the known residuals, shrunk to 0 where few of them are near."""
-    known = np.isfinite(residual)
-    weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    total = cv2.GaussianBlur(
-        np.where(known, residual, 0).astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REFLECT
-    )
-    area = 2 * np.pi * sigma * sigma
-    out: Floats = total / (weight + np.float32(doubt / area))
+def _reduced(plane: Floats, factor: int) -> Floats:
+    """Block means; an edge that does not divide is repeated first."""
+    height, width = plane.shape
+    bottom, right = -height % factor, -width % factor
+    if bottom or right:
+        plane = cv2.copyMakeBorder(plane, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    size = (plane.shape[1] // factor, plane.shape[0] // factor)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+
+
+def local_mean(values: Floats, known: Floats, sigma: float, prior: float, doubt: float) -> Floats:
+    """Gaussian mean of known values, drawn to `prior` as by `doubt` pixels that hold it.
+
+    Args:
+        values: (H, W), 0 where unknown. known: (H, W) 1 or 0. sigma: pixels, 4 or more: the
+            work is done on blocks a quarter of it wide.
+    """
+    factor = max(int(sigma / 2), 1)
+    height, width = values.shape
+    small = sigma / factor
+    total = cv2.GaussianBlur(_reduced(values, factor), (0, 0), small, borderType=cv2.BORDER_REFLECT)
+    weight = cv2.GaussianBlur(_reduced(known, factor), (0, 0), small, borderType=cv2.BORDER_REFLECT)
+    share = np.float32(doubt / (2 * np.pi * sigma * sigma))
+    mean = (total + share * np.float32(prior)) / (weight + share)
+    full = (mean.shape[1] * factor, mean.shape[0] * factor)
+    out: Floats = cv2.resize(mean, full, interpolation=cv2.INTER_LINEAR)[:height, :width]
     return out
 
 
@@ -55,23 +72,20 @@ def carry(residual: Floats, distance: Floats, beta: float, length: float = 6.0, 
     """
     if not np.isfinite(residual).any():
         return np.zeros_like(residual)
+    known = np.isfinite(residual)
+    slow = local_mean(np.where(known, residual, np.float32(0)), known.astype(np.float32), sigma, 0.0, 8.0)
     membrane = cascade(residual)
-    slow = local_mean(residual, sigma)
     decay = np.exp(-np.maximum(distance - 1, 0) / length).astype(np.float32)
     out: Floats = np.float32(beta) * (slow + decay * (membrane - slow))
     return out
 
 
-def variance(residual: Floats, gap: Flags, sigma: float = 16.0, floor: float = 1e-6) -> Floats:
-    """(H, W) local mean square of the known residuals, with the whole tile's as prior of weight 32."""
+def variance(residual: Floats, sigma: float = 16.0, floor: float = 1e-6) -> Floats:
+    """(H, W) local mean square of the known residuals, drawn to the whole tile's by 32 pixels of it."""
     known = np.isfinite(residual)
     count = int(known.sum())
     if not count:
         return np.full(residual.shape, np.nan, np.float32)
-    squares = np.where(known, residual * residual, 0).astype(np.float32)
-    mean = squares.sum(dtype=np.float64) / count
-    weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    total = cv2.GaussianBlur(squares, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    prior = np.float32(32 / (2 * np.pi * sigma * sigma))
-    out: Floats = (total + prior * np.float32(mean)) / (weight + prior) + np.float32(floor)
-    return out
+    squares = np.where(known, residual * residual, np.float32(0))
+    mean = float(squares.sum(dtype=np.float64)) / count
+    return local_mean(squares, known.astype(np.float32), sigma, mean, 32.0) + np.float32(floor)

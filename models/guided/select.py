@@ -31,14 +31,14 @@ def score(target: Floats, valid: Flags, gap: Flags, reference: Floats) -> float:
     """
     clear = np.isfinite(reference).all(0)
     common = valid & clear
-    if common.sum() < _LEAST or not (clear & gap).any():
+    if common.sum() < _LEAST:
         return 0.0
     a, b = target[:, common], reference[:, common]
     if len(a) == len(b):
         strength = np.abs(correlation(a, b))
     else:
         strength = np.array([np.abs(correlation(np.broadcast_to(row, b.shape), b)).max() for row in a])
-    share = (clear & gap).sum() / gap.sum()
+    share = (clear & gap).sum() / gap.sum() if gap.any() else clear.mean()
     return float(strength.mean() * share**0.25)
 
 

@@ -33,17 +33,17 @@ class Cells:
     top: int
     left: int
 
-    def coarse(self) -> Cells:
-        """Cells twice as large over the same area (the grid must be even)."""
-        return Cells(2 * self.size, self.rows // 2, self.columns // 2, self.top, self.left)
+    def coarse(self, factor: int) -> Cells:
+        """Cells `factor` times as large over the same area (a whole number of them)."""
+        return Cells(factor * self.size, self.rows // factor, self.columns // factor, self.top, self.left)
 
 
-def cells_over(row: int, column: int, height: int, width: int, size: int = CELL) -> Cells:
-    """Cells that cover a tile, in even numbers, aligned to multiples of `2 * size`."""
-    pair = 2 * size
-    top, left = row // pair * pair, column // pair * pair
-    rows = -(-(row + height - top) // pair) * 2
-    columns = -(-(column + width - left) // pair) * 2
+def cells_over(row: int, column: int, height: int, width: int, size: int = CELL, multiple: int = 1) -> Cells:
+    """Cells that cover a tile, aligned to multiples of `size * multiple`, `multiple` at a time."""
+    unit = size * multiple
+    top, left = row // unit * unit, column // unit * unit
+    rows = -(-(row + height - top) // unit) * multiple
+    columns = -(-(column + width - left) // unit) * multiple
     return Cells(size, rows, columns, top, left)
 
 
@@ -82,11 +82,11 @@ class Moments:
         """(q, q) moments of all cells together, summed in float64."""
         return unpack(self.packed.sum((0, 1), dtype=np.float64)[None], self.variables)[0]
 
-    def coarse(self) -> Moments:
-        """Sums of 2 x 2 cells."""
+    def coarse(self, factor: int) -> Moments:
+        """Sums of `factor` x `factor` cells."""
         rows, columns, channels = self.packed.shape
-        summed = self.packed.reshape(rows // 2, 2, columns // 2, 2, channels).sum((1, 3))
-        return Moments(self.cells.coarse(), summed, self.variables)
+        blocks = self.packed.reshape(rows // factor, factor, columns // factor, factor, channels)
+        return Moments(self.cells.coarse(factor), blocks.sum((1, 3)), self.variables)
 
     def window(self, sigma: float) -> Moments:
         """Sums in a Gaussian window of peak weight 1 and standard deviation `sigma` cells."""
