@@ -17,7 +17,7 @@ from ..errors import TerramendError
 from .loop import Batch, Schedule
 
 CONFIGS = Path(__file__).parent / "configs"
-RECIPES: Mapping[str, str] = MappingProxyType({"ddpm": ".ddpm"})
+RECIPES: Mapping[str, str] = MappingProxyType({"ddpm": ".ddpm", "mend": ".mend"})
 """Name of each trainable network and the module that holds its `recipe(config, data)`."""
 
 

@@ -1,0 +1,1 @@
+"""`mend`: a small learned correction of `guided`, with its own uncertainty."""
