@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +20,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
+from rasterio.io import DatasetReader
 
 from ..watch import Watch
 from .enclosure import Enclosure, hull_columns
@@ -29,6 +29,8 @@ from .grid import Grid, Window
 from .raster import Raster
 
 Flags = NDArray[np.bool_]
+Border = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""First and last column inside the hull, per row."""
 
 SCRATCH = {
     "driver": "GTiff", "dtype": "uint8", "tiled": True, "blockxsize": 256, "blockysize": 256,
@@ -126,24 +128,22 @@ def _can_be_nodata(dtype: str, nodata: float | None) -> bool:
     return limits.min <= nodata <= limits.max
 
 
-@dataclass
 class Footprint:
-    """Nodata and outside of a scene, kept in a temporary file.
+    """Nodata and outside of a scene, kept in a temporary file; a context manager.
 
     Attributes:
         per_band: whether bands differ in their nodata.
         open_share: share of the hull that is nodata open to the edge (0 if it counts as hole).
     """
 
-    path: Path | None
-    bands: int
-    per_band: bool
-    open_share: float
-    _file: rasterio.io.DatasetReader | None = None
+    def __init__(self, path: Path | None, bands: int, per_band: bool, open_share: float) -> None:
+        self.per_band, self.open_share = per_band, open_share
+        self._path, self._bands = path, bands
+        self._file: DatasetReader | None = None
 
     def __enter__(self) -> Footprint:
-        if self.path is not None:
-            self._file = rasterio.open(self.path)
+        if self._path is not None:
+            self._file = rasterio.open(self._path)
         return self
 
     def __exit__(
@@ -151,8 +151,8 @@ class Footprint:
     ) -> None:
         if self._file is not None:
             self._file.close()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     def read(self, window: Window) -> tuple[Flags, Flags] | None:
         """Nodata (B or 1, h, w) and outside (h, w); None where all is observed."""
@@ -161,7 +161,7 @@ class Footprint:
         packed = self._file.read(window=window.ranges)
         if not packed.any():
             return None
-        nodata = np.unpackbits(packed[:-1], axis=0, count=self.bands).view(np.bool_)
+        nodata = np.unpackbits(packed[:-1], axis=0, count=self._bands).view(np.bool_)
         return nodata if self.per_band else nodata[:1], packed[-1].view(np.bool_)
 
 
@@ -180,71 +180,79 @@ def find_footprint(
         hull: whether nodata inside the hull of the observed pixels is a hole.
         directory: for the temporary file.
     """
-    bands = len(raster.bands)
     reader = NodataReader(raster)
     try:
         if not reader.possible and also_missing is None:
-            return Footprint(None, bands, False, 0.0)
-        return _Finder(raster.grid, reader, also_missing, directory, watch).find(bands, hull)
+            return Footprint(None, len(raster.bands), False, 0.0)
+        return _Finder(raster, reader, also_missing, directory, watch).find(hull)
     finally:
         reader.close()
 
 
 class _Finder:
-    """The two passes over a scene: what is missing, then what of it lies outside."""
+    """Two passes over a scene: what is missing, then what of it lies outside."""
 
     def __init__(
-        self,
-        grid: Grid,
-        reader: NodataReader,
-        also: Callable[[Window], Flags] | None,
-        directory: Path,
+        self, raster: Raster, reader: NodataReader, also: Callable[[Window], Flags] | None, directory: Path,
         watch: Watch,
-    ) -> None:
-        self.grid, self.reader, self.also, self.watch = grid, reader, also, watch
+    ) -> None:  # fmt: skip
+        self.grid, self.bands = raster.grid, len(raster.bands)
+        self.reader, self.also, self.watch = reader, also, watch
         self.path = directory / f"footprint-{uuid.uuid4().hex}.tif"
+        self.planes = -(-self.bands // 8)  # a bit for each band
+        self.strips = list(strips(self.grid, self.bands + 8))
 
-    def find(self, bands: int, hull: bool) -> Footprint:
+    def find(self, hull: bool) -> Footprint:
+        self.watch.stage("gaps", 2 * len(self.strips))
+        try:
+            some, per_band, enclosure, border = self._note_missing()
+            if some:
+                open_share = self._mark_outside(enclosure, border, hull)
+                return Footprint(self.path, self.bands, per_band, open_share)
+        except BaseException:
+            self.path.unlink(missing_ok=True)
+            raise
+        self.path.unlink()
+        return Footprint(None, self.bands, False, 0.0)
+
+    def _note_missing(self) -> tuple[bool, bool, Enclosure, Border]:
+        """Write what is missing; whether there is any, whether bands differ, and what encloses it."""
         first = np.full(self.grid.height, self.grid.width)
         last = np.full(self.grid.height, -1)
-        labels = Enclosure()
-        planes = -(-bands // 8)
-        profile = SCRATCH | {"width": self.grid.width, "height": self.grid.height, "count": planes + 1}
-        per_band, some = False, False
-        measured = self.reader.measured
-        cut = list(strips(self.grid, bands + 8))
-        self.watch.stage("gaps", 2 * len(cut))
-        with rasterio.open(self.path, "w", **profile) as file:
-            for strip in cut:
-                self.watch.advance()
+        enclosure, some, per_band = Enclosure(), False, False
+        size = {"width": self.grid.width, "height": self.grid.height, "count": self.planes + 1}
+        with rasterio.open(self.path, "w", **SCRATCH, **size) as file:
+            for strip in self.strips:
                 missing = self._missing(strip)
-                unobserved = _all(missing[measured])
+                unobserved = _all(missing[self.reader.measured])
                 rows = slice(strip.row, strip.row + strip.height)
                 first[rows], last[rows] = _ends(~unobserved)
-                labels.add(unobserved)
+                enclosure.add(unobserved)
                 if missing.any():
                     some = True
                     per_band = per_band or bool((missing != unobserved).any())
                     packed = np.packbits(missing, axis=0)
-                    file.write(packed, list(range(1, planes + 1)), window=strip.ranges)
-        if not some:
-            self.path.unlink()
-            return Footprint(None, bands, False, 0.0)
-        left, right = hull_columns(first, last)
-        is_outside = labels.outside()
+                    file.write(packed, list(range(1, self.planes + 1)), window=strip.ranges)
+                self.watch.advance()
+        return some, per_band, enclosure, hull_columns(first, last)
+
+    def _mark_outside(self, enclosure: Enclosure, border: Border, hull: bool) -> float:
+        """Write what lies outside; returns the share of the hull that does."""
+        is_outside = enclosure.outside()
         opened = inside = 0
         with rasterio.open(self.path, "r+") as file:
-            for number, strip in enumerate(cut):
-                self.watch.advance()
-                packed = file.read(list(range(1, planes + 1)), window=strip.ranges)
-                unobserved = _all(np.unpackbits(packed, axis=0, count=bands)[measured])
-                beyond = _beyond(strip, left, right)
+            for number, strip in enumerate(self.strips):
+                packed = file.read(list(range(1, self.planes + 1)), window=strip.ranges)
+                missing = np.unpackbits(packed, axis=0, count=self.bands)
+                unobserved = _all(missing[self.reader.measured])
+                beyond = _beyond(strip, *border)
                 outside = unobserved & beyond if hull else is_outside(number, unobserved)
-                inside += int(beyond.size - np.count_nonzero(beyond))
+                inside += beyond.size - int(np.count_nonzero(beyond))
                 opened += int(np.count_nonzero(outside & ~beyond))
                 if outside.any():
-                    file.write(outside.view(np.uint8), planes + 1, window=strip.ranges)
-        return Footprint(self.path, bands, per_band, opened / max(inside, 1))
+                    file.write(outside.view(np.uint8), self.planes + 1, window=strip.ranges)
+                self.watch.advance()
+        return opened / max(inside, 1)
 
     def _missing(self, strip: Window) -> Flags:
         missing = self.reader.read(strip)
