@@ -47,15 +47,23 @@ def open_landsat(path: str, watch: Watch) -> tuple[Raster, ...] | None:
     images = _images(shelf)
     if not metadata and not images:
         return None
-    scenes = {m.group("id").upper() for n in images.values() if (m := _FILE.search(PurePosixPath(n).name))}
+    scenes = {_scene(n) for n in shelf.names if n.count("/") < 2 and _FILE.search(PurePosixPath(n).name)}
     if not images:
         raise TerramendError("product.empty", path=path, what="band images (_B2.TIF, _SR_B2.TIF and so on)")
     if len(scenes) > 1:
         raise TerramendError("product.scenes", path=path, count=len(scenes))
     if path.lower().endswith((".gz", ".tgz")):
         watch.notice("product.compressed", path=path)
-    groups = _read_mtl(shelf, metadata) if metadata else {}
+    stem = _product(PurePosixPath(next(iter(images.values()))).name)
+    own = [n for n in metadata if stem.upper() in n.upper()]
+    groups = _read_mtl(shelf, own or metadata) if metadata else {}
     return _rasters(path, shelf, images, groups)
+
+
+def _scene(name: str) -> str:
+    """Path, row and date of a file, whatever its product's level."""
+    found = re.search(r"(\d{6})_?(\d{8}|\d{7})", PurePosixPath(name).name)
+    return "".join(found.groups()) if found else ""
 
 
 def _find(path: str) -> Shelf | None:
@@ -96,7 +104,6 @@ def _rasters(path: str, shelf: Shelf, images: dict[str, str], groups: Groups) ->
     sensor = _sensor(groups, first)
     sun = _sun(groups)
     date = dates.date_in(_value(groups, "DATE_ACQUIRED") or "") or dates.date_in(first)
-    product = re.sub(r"_(SR_|ST_|sr_|toa_|bt_|band|B\d).*$", "", first, flags=re.IGNORECASE)
     rule = radiometry.landsat_rule(first) or ("landsat-c1-toa" if groups else None)
     by_grid: dict[Grid, list[Band]] = {}
     for key, name in images.items():
@@ -107,7 +114,7 @@ def _rasters(path: str, shelf: Shelf, images: dict[str, str], groups: Groups) ->
     masks = [Mask(shelf.gdal(name), kind) for name, kind in quality]
     return tuple(
         Raster(
-            name=product,
+            name=_product(first),
             grid=grid,
             bands=tuple(bands),
             date=date,
@@ -119,6 +126,11 @@ def _rasters(path: str, shelf: Shelf, images: dict[str, str], groups: Groups) ->
         )
         for grid, bands in by_grid.items()
     )
+
+
+def _product(name: str) -> str:
+    """A product's name from that of one of its band files."""
+    return re.sub(r"_(SR_|ST_|toa_|bt_|band|B\d).*$", "", name, flags=re.IGNORECASE)
 
 
 def _band(name: str, key: str, sensor: str) -> tuple[Band, Grid]:

@@ -8,7 +8,6 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
-
 from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.warp import bilinear, block_any, block_mean, nearest, overlaps, plan
 

@@ -1,0 +1,276 @@
+"""Rasters that are no named product: any GDAL raster, groups, services, what files say of themselves."""
+
+import datetime
+import subprocess
+import sys
+import zipfile
+
+import makers
+import numpy as np
+import pytest
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.enums import ColorInterp
+from scipy.io import netcdf_file
+from terramend.backend.errors import TerramendError
+from terramend.backend.raster.grid import Window
+from terramend.backend.raster.products import open_product
+from terramend.backend.raster.reader import RasterReader
+from terramend.backend.watch import Watch
+
+
+def image(bands=4, side=64, dtype=np.uint16, low=1, high=9000, seed=0):
+    return np.random.default_rng(seed).integers(low, high, (bands, side, side)).astype(dtype)
+
+
+def one(path, **options):
+    (raster,) = open_product([str(path)], watch=options.pop("watch", Watch()), **options)
+    return raster
+
+
+def test_geotiff_says_what_it_is(tmp_path):
+    path = makers.write(
+        tmp_path / "S2_cut.tif", image(), nodata=0, tags={"date": "2021-05-06", "SUN_AZIMUTH": "140", "SUN_ELEVATION": "41"},
+        descriptions=("B02", "B8A", "NDVI", "SCL"), scales=(1e-4, 1e-4, 1, 1), offsets=(-0.1, -0.1, 0, 0),
+    )  # fmt: skip
+    watch = Watch()
+    raster = one(path, watch=watch)
+    assert [band.role for band in raster.bands] == ["optical", "optical", "index", "class"]
+    assert [band.wavelength for band in raster.bands[:2]] == [492, 865]
+    assert (raster.bands[0].gain, raster.bands[0].bias, raster.bands[0].nodata) == (1e-4, -0.1, 0)
+    assert raster.date == datetime.date(2021, 5, 6)
+    assert raster.sun == (140, 41)
+    assert [(mask.path, mask.kind) for mask in raster.masks] == [(path, "scl")]
+    assert not watch.notices
+
+
+def test_overrides(tmp_path):
+    path = makers.write(tmp_path / "a.tif", image(), crs=None)
+    raster = one(
+        path, crs="EPSG:32633", nodata=7, date="2020-02-02", sun=(1, 2), radiometry="sentinel2-offset"
+    )
+    assert rasterio.crs.CRS.from_wkt(raster.grid.crs).to_epsg() == 32633
+    assert {band.nodata for band in raster.bands} == {7}
+    assert (raster.date, raster.sun) == (datetime.date(2020, 2, 2), (1, 2))
+    assert {(band.gain, band.bias) for band in raster.bands} == {(1e-4, -0.1)}
+    with pytest.raises(TerramendError, match="no CRS"):
+        one(path, crs="EPSG:999999")
+
+
+def test_alpha_and_palette(tmp_path):
+    path = makers.write(
+        tmp_path / "rgba.tif", image(4, dtype=np.uint8, high=255), photometric="RGB", alpha="YES"
+    )
+    assert [band.role for band in one(path).bands] == ["optical", "optical", "optical", "alpha"]
+    assert [band.wavelength for band in one(path).bands[:3]] == [660, 560, 490]
+    path = makers.write(tmp_path / "classes.tif", image(1, dtype=np.uint8, high=5))
+    with rasterio.open(path, "r+") as file:
+        file.write_colormap(1, {0: (0, 0, 0, 255), 1: (255, 0, 0, 255)})
+        file.colorinterp = [ColorInterp.palette]
+    assert one(path).bands[0].role == "class"
+
+
+@pytest.mark.parametrize("edge", ["top", "left", "none", "inside"])
+def test_undeclared_zero_fill_is_found_at_the_edge(tmp_path, edge):
+    pixels = image(3, side=200)
+    if edge == "top":
+        pixels[:, :20] = 0
+    elif edge == "left":
+        pixels[:, 50:120, :12] = 0
+    elif edge == "inside":
+        pixels[:, 80:120, 80:120] = 0
+    watch = Watch()
+    raster = one(makers.write(tmp_path / "a.tif", pixels), watch=watch)
+    assert raster.zero_fill == (edge in ("top", "left"))
+    assert ("raster.zero-fill" in [n.code for n in watch.notices]) == raster.zero_fill
+    with RasterReader(raster) as reader:
+        values = reader.reflectance(raster.grid.whole)
+    expected = (pixels == 0).all(axis=0) if raster.zero_fill else np.zeros((200, 200), bool)
+    assert np.array_equal(np.isnan(values[0]), expected)
+
+
+def test_vrt_zip_and_missing(tmp_path):
+    path = makers.write(tmp_path / "a.tif", image())
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "inner/a.tif")
+    with zipfile.ZipFile(tmp_path / "text.zip", "w") as archive:
+        archive.writestr("readme.txt", "no raster")
+    expected = image()
+    for way in (path, f"vrt://{path}", f"/vsizip/{tmp_path}/a.zip/inner/a.tif", str(tmp_path / "a.zip")):
+        with RasterReader(one(way)) as reader:
+            assert np.array_equal(reader.stored(Window(0, 0, 64, 64)), expected), way
+    with pytest.raises(TerramendError, match="no rasters"):
+        one(tmp_path / "text.zip")
+    with pytest.raises(TerramendError, match="does not exist"):
+        one(tmp_path / "nothing.tif")
+    (tmp_path / "broken.tif").write_bytes(b"II*\0nothing")
+    with pytest.raises(TerramendError, match=r"broken.tif cannot be read"):
+        one(tmp_path / "broken.tif")
+    (tmp_path / "broken.zip").write_bytes(b"PK nothing")
+    with pytest.raises(TerramendError, match="archive"):
+        one(tmp_path / "broken.zip")
+
+
+SERVER = """
+import http.server, pathlib, sys
+
+folder = pathlib.Path(sys.argv[1])
+
+class Ranged(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        file = folder / self.path[1:]
+        if not file.is_file():
+            return self.send_error(404)
+        body = file.read_bytes()
+        wanted = self.headers.get("Range")
+        first, _, last = (wanted or f"bytes=0-{len(body) - 1}").removeprefix("bytes=").partition("-")
+        first, last = int(first), min(int(last or len(body)), len(body) - 1)
+        self.send_response(206 if wanted else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        if wanted:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(body)}")
+        self.send_header("Content-Length", str(last - first + 1))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body[first : last + 1])
+
+    do_HEAD = do_GET
+
+    def log_message(self, *args):
+        pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ranged)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The address of a web server for `tmp_path` that serves byte ranges, in a process of its own."""
+    command = [sys.executable, "-c", SERVER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        server.kill()
+
+
+def test_web_addresses(tmp_path, web):
+    makers.write(tmp_path / "a.tif", image())
+    for way in (f"{web}/a.tif", f"/vsicurl/{web}/a.tif"):
+        raster = one(way)
+        assert raster.name == "a.tif"
+        with RasterReader(raster) as reader:
+            assert np.array_equal(reader.stored(Window(0, 0, 64, 64)), image())
+    with pytest.raises(TerramendError, match="cannot be read"):
+        one(f"{web}/b.tif")
+
+
+def test_geopackage(tmp_path):
+    path = tmp_path / "a.gpkg"
+    makers.write(
+        path, image(3, dtype=np.uint8, high=255), driver="GPKG", TILE_FORMAT="PNG", RASTER_TABLE="one"
+    )
+    raster = one(path)
+    assert raster.grid.width == 64
+    with rasterio.open(path) as file, RasterReader(raster) as reader:
+        assert np.array_equal(reader.stored(raster.grid.whole), file.read())
+    makers.write(
+        path,
+        image(3, dtype=np.uint8, side=32, high=255),
+        driver="GPKG",
+        APPEND_SUBDATASET="YES",
+        RASTER_TABLE="two",
+    )
+    with pytest.raises(TerramendError, match="several rasters"):
+        one(path)
+    assert one(f"GPKG:{path}:two").grid.width == 32
+
+
+def make_netcdf(path, **variables):
+    with netcdf_file(path, "w") as file:
+        file.Conventions = "CF-1.8"
+        file.time_coverage_start = "2019-03-04T10:00:00Z"
+        for axis, values in (
+            ("y", makers.TOP - 5 - 10 * np.arange(64)),
+            ("x", makers.LEFT + 5 + 10 * np.arange(64)),
+        ):
+            file.createDimension(axis, 64)
+            variable = file.createVariable(axis, "f8", (axis,))
+            variable[:] = values
+            variable.standard_name, variable.units = f"projection_{axis}_coordinate", "m"
+        crs = file.createVariable("crs", "i4", ())
+        crs.spatial_ref = rasterio.crs.CRS.from_string(makers.UTM).to_wkt()
+        for name, values in variables.items():
+            variable = file.createVariable(name, "i2", ("y", "x"))
+            variable[:] = values
+            variable.grid_mapping, variable.scale_factor = "crs", 0.0001
+    return str(path)
+
+
+def test_netcdf_variables_are_bands(tmp_path):
+    blue, red = image(2, dtype=np.int16)
+    path = make_netcdf(tmp_path / "a.nc", blue=blue, red=red)
+    raster = one(path)
+    assert [band.description for band in raster.bands] == ["blue", "red"]
+    assert [band.wavelength for band in raster.bands] == [490, 660]
+    assert raster.bands[0].gain == pytest.approx(0.0001)
+    assert raster.date == datetime.date(2019, 3, 4)
+    assert raster.grid.affine == (10, 0, makers.LEFT, 0, -10, makers.TOP)
+    with RasterReader(raster) as reader:
+        assert np.array_equal(reader.stored(raster.grid.whole), [blue, red])
+    single = one(f'NETCDF:"{path}":red')
+    assert [(band.description, band.wavelength) for band in single.bands] == [("red", 660)]
+
+
+def test_services_are_refused(tmp_path):
+    (tmp_path / "wms.xml").write_text(
+        '<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}.png</ServerUrl></Service>'
+        "<DataWindow><UpperLeftX>-20037508</UpperLeftX><UpperLeftY>20037508</UpperLeftY>"
+        "<LowerRightX>20037508</LowerRightX><LowerRightY>-20037508</LowerRightY><TileLevel>5</TileLevel>"
+        "</DataWindow><Projection>EPSG:3857</Projection><BandsCount>3</BandsCount></GDAL_WMS>"
+    )
+    for way in (
+        "type=xyz&url=https://tile.example.org/{z}/{x}/{y}.png&zmax=19",
+        "crs=EPSG:3857&format=image/png&layers=a&url=https://example.org/wms",
+        "WMS:https://example.org/?SERVICE=WMS",
+        "https://example.org/wms?service=WMS&request=GetMap",
+        str(tmp_path / "wms.xml"),
+    ):
+        with pytest.raises(TerramendError, match="map service"):
+            one(way)
+
+
+def test_control_points_only(tmp_path):
+    path = tmp_path / "gcps.tif"
+    points = [GroundControlPoint(r, c, 10 + c / 100, 50 - r / 100) for r in (0, 60) for c in (0, 60)]
+    with rasterio.open(
+        path, "w", driver="GTiff", width=64, height=64, count=1, dtype="uint16", gcps=points, crs="EPSG:4326"
+    ) as file:
+        file.write(image(1))
+    with pytest.raises(TerramendError, match="control points"):
+        one(path)
+
+
+def test_group_of_files(tmp_path):
+    red = makers.write(tmp_path / "x_20200101_red.tif", image(1, seed=1))
+    nir = makers.write(tmp_path / "x_20200101_nir.tif", image(1, seed=2))
+    swir = makers.write(tmp_path / "x_20200101_swir1.tif", image(1, side=32, seed=3), size=20)
+    mask = makers.write(tmp_path / "x_20200101_fmask.tif", image(1, dtype=np.uint8, high=5))
+    rasters = open_product([red, nir, swir, mask], watch=Watch())
+    assert [[band.wavelength for band in raster.bands] for raster in rasters] == [[660, 842], [1610]]
+    assert [m.kind for m in rasters[0].masks] == ["fmask"]
+    assert {raster.date for raster in rasters} == {datetime.date(2020, 1, 1)}
+    with RasterReader(rasters[0]) as reader:
+        assert np.array_equal(
+            reader.stored(Window(0, 0, 64, 64)), np.concatenate([image(1, seed=1), image(1, seed=2)])
+        )
+
+
+def test_groups_that_are_none(tmp_path):
+    first = makers.write(tmp_path / "x_20200101_red.tif", image(1))
+    later = makers.write(tmp_path / "x_20200111_nir.tif", image(1))
+    apart = makers.write(tmp_path / "x_20200101_nir.tif", image(1), left=makers.LEFT + 1e5)
+    for paths, code in (([first, later], "product.dates"), ([first, apart], "product.apart")):
+        with pytest.raises(TerramendError) as caught:
+            open_product(paths, watch=Watch())
+        assert caught.value.code == code
