@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from rasterio.io import DatasetReader
 from ..models.base import Prediction, Tile
 from . import compose
 from .flow import in_order
+from .opening import Method
 from .raster.gapmap import GAP, GapMap
 from .raster.gdal import open_dataset
 from .raster.grid import Grid, Window
@@ -51,7 +52,6 @@ class Tally:
     unfilled: int = 0
     deviation: float = 0.0
     known: int = 0
-    references: dict[int, int] | None = None
 
     def add(self, done: compose.Composed, block: Block | None) -> None:
         """Count one core."""
@@ -87,12 +87,9 @@ class _Said:
 
 def fill_grid(
     scene: Scene,
-    plan: TilePlan,
+    method: Method,
     recipe: compose.Recipe,
-    predict: Callable[[Tile], Prediction],
     writers: Writers,
-    workers: int,
-    in_flight: int,
     watch: Watch,
     masked: str | None = None,
 ) -> Tally:
@@ -100,24 +97,25 @@ def fill_grid(
 
     Args:
         scene: where tiles come from; read in one thread of this function.
-        predict: one tile's prediction; called in `workers` threads.
+        method: predicts tiles, in as many threads as it is allowed.
         masked: GDAL name of the target when its own validity mask is to be kept.
 
     Raises:
         TerramendError: `run.cancelled`, or what reading, predicting or writing say.
     """
+    plan, allowed = method.plan, method.allowed
     watch.stage("fill", sum(_cost(scene.gap_map, place) for place in plan.tiles()))
     mosaic, tally = Mosaic(plan, len(recipe.fill_bands)), Tally()
 
     def work(read: _Read) -> _Said:
         piece = None
         if read.tile is not None and read.around is not None and read.used is not None:
-            piece = _cut(predict(read.tile), read.around, read.used, read.tile)
+            piece = _cut(method.predict(read.tile), read.around, read.used, read.tile)
             read.tile = None
         return _Said(read, piece)
 
     reading = _read(scene, plan, recipe, writers, masked)
-    with contextlib.closing(in_order(reading, work, workers, in_flight, watch.check)) as flow:
+    with contextlib.closing(in_order(reading, work, allowed.workers, allowed.in_flight, watch.check)) as flow:
         for said in flow:
             place = said.read.place
             block = mosaic.add(place, said.piece)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,33 @@ def write_metadata(output: DatasetWriter, kept: Metadata) -> None:
             output.write_colormap(number, dict(band.colormap))
         _write_tags(output, number, band.tags)
     _write_tags(output, 0, kept.tags)
+
+
+def std_metadata(kept: Metadata) -> Metadata:
+    """Of the deviation's file: the target's bands and units as plain float32, NaN where unknown."""
+    bands = tuple(
+        replace(band, scale=1.0, offset=0.0, colour=ColorInterp.undefined, colormap=None, tags={})
+        for band in kept.bands
+    )
+    return replace(
+        kept, bands=bands, tags=_place_only(kept), dtype="float32", nodata=math.nan, has_mask=False
+    )
+
+
+def provenance_metadata(kept: Metadata) -> Metadata:
+    """Of the provenance file: two bands, 255 where there is nothing to say."""
+
+    def band(description: str, unit: str | None) -> BandMetadata:
+        return BandMetadata(description, unit, 1.0, 0.0, ColorInterp.undefined, None, {})
+
+    bands = (band("source of the pixel", None), band("age of the main reference", "days"))
+    return replace(kept, bands=bands, tags=_place_only(kept), dtype="uint8", nodata=255, has_mask=False)
+
+
+def _place_only(kept: Metadata) -> dict[str, dict[str, str]]:
+    """Of the target's tags the one that says what the georeference refers to."""
+    point = kept.tags.get("", {}).get("AREA_OR_POINT")
+    return {"": {"AREA_OR_POINT": point}} if point else {}
 
 
 def _band(source: DatasetReader, band: Band, alone: bool) -> BandMetadata:

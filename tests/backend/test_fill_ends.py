@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from terramend.backend import fill as filling
+from terramend.backend import opening
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill, output_paths
 from terramend.backend.raster.products import open_product
@@ -84,7 +84,7 @@ def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
     gaps = blobs(80, 60, 0.2)
     mask = write("gaps.tif", gaps.astype(np.uint8))
     rasters = [open_product([str(path)], radiometry="dn", watch=Watch())[0] for path in (first, second)]
-    monkeypatch.setattr(filling, "open_product", lambda *a, **k: tuple(rasters))
+    monkeypatch.setattr(opening, "open_product", lambda *a, **k: tuple(rasters))
     folder = first.parent / "out"
     folder.mkdir()
     asked = asked_for(first, mask, std=str(folder / "s.tif"), unfilled="keep")

@@ -1,0 +1,191 @@
+"""From a request to open inputs: target, references, the scene of each grid, the method.
+
+What filling and checking the accuracy have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+from threadpoolctl import threadpool_limits
+
+from ..models.base import Prediction, Tile, digest
+from ..models.registry import Row
+from .budget import Budget, budget
+from .choose import Facts, choose, create
+from .errors import TerramendError
+from .flow import patiently
+from .raster.gapmap import GapMap, build_gap_map
+from .raster.products import open_product
+from .raster.raster import Raster
+from .raster.references import Reference, open_references
+from .raster.scene import Scene, open_scene
+from .raster.siblings import find_references
+from .raster.tiles import TilePlan, plan_tiles
+from .request import FillRequest
+from .watch import Watch
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a request's paths turned out to be.
+
+    Attributes:
+        targets: one raster per resolution, the finest first. references: opened, in order.
+        names: every file that is read, once, in a fixed order.
+    """
+
+    targets: tuple[Raster, ...]
+    references: tuple[Reference, ...]
+    names: tuple[str, ...]
+
+    def first_band(self, number: int) -> int:
+        """Bands before the `number`-th target, as `request.bands` counts them."""
+        return sum(len(target.bands) for target in self.targets[:number])
+
+
+@dataclass(frozen=True)
+class Method:
+    """A chosen reconstructor that has seen the scene.
+
+    Attributes:
+        row, reason: what was chosen and why. predict: for one tile; safe in threads.
+        plan: the scene's tiles. allowed: how many of them at once.
+        device: where it computes. weights_sha256: of its network, or None.
+        state_sha256: of what it learned from the whole scene.
+    """
+
+    row: Row
+    reason: str
+    predict: Callable[[Tile], Prediction]
+    plan: TilePlan
+    allowed: Budget
+    device: str
+    weights_sha256: str | None
+    state_sha256: str
+
+
+def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
+    """Open target and references.
+
+    Raises:
+        TerramendError: what is wrong with a file, a band number or a pairing.
+    """
+    targets = open_product(
+        request.target,
+        radiometry=request.radiometry,
+        crs=request.target_crs,
+        nodata=request.target_nodata,
+        date=request.date,
+        sun=request.sun,
+        watch=watch,
+    )
+    _check_bands(request, targets)
+    found: tuple[object, ...] = ()
+    if request.references_from:
+        found = find_references(request.references_from, targets[0], watch)
+    references = open_references(request, targets[0], watch, found)  # type: ignore[arg-type]
+    return Inputs(targets, references, _names(request, targets, references))
+
+
+@contextmanager
+def open_grid(
+    request: FillRequest, inputs: Inputs, number: int, folder: Path, watch: Watch
+) -> Iterator[tuple[Scene, GapMap]]:
+    """Find the gaps of one of the targets and open its scene; `folder` takes temporary files."""
+    target = inputs.targets[number]
+    gaps = build_gap_map(
+        target,
+        request.gaps,
+        grow=request.grow,
+        classes=request.classes,
+        cloud_threshold=request.cloud_threshold,
+        fill_swath_edges=request.fill_swath_edges,
+        extent=request.extent,
+        directory=folder,
+        watch=watch,
+    )
+    first = inputs.first_band(number)
+    with gaps as gap_map, open_scene(request, target, inputs.references, gap_map, watch, first) as scene:
+        yield scene, gap_map
+
+
+def make_method(
+    request: FillRequest, scene: Scene, overview: Callable[[], Tile] | None, watch: Watch
+) -> Method:
+    """Choose the method, check the memory, and let it see the whole scene.
+
+    Args:
+        overview: reads the whole scene, coarse; None: nothing will be predicted.
+
+    Raises:
+        TerramendError: `model.*`, `memory.tile`, `run.cancelled`.
+    """
+    row, reason = choose(request, Facts(len(scene.references), scene.has_terrain, scene.has_sar))
+    model = create(row, request)
+    plan = plan_tiles(scene.grid, _channels(scene), row.context)
+    allowed = budget(plan, request.jobs, request.memory_limit, row.name)
+    state = None
+    if overview is not None:
+        watch.stage("prepare")
+        seen = overview()
+        state = patiently(lambda: model.prepare(seen), watch.check)
+    return Method(
+        row,
+        reason,
+        lambda tile: model.predict(tile, state),
+        plan,
+        allowed,
+        getattr(model, "device", "cpu"),
+        getattr(model, "weights_sha256", None),
+        digest(state),
+    )
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """BLAS and OpenCV compute in the calling thread only: tiles are the parallel work.
+
+    So the bytes do not depend on the number of cores, and cores are not fought over.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _check_bands(request: FillRequest, targets: Sequence[Raster]) -> None:
+    count = sum(len(target.bands) for target in targets)
+    beyond = [band for band in request.bands if band > count]
+    if beyond:
+        raise TerramendError("model.no-band", band=beyond[0], count=count, name=targets[0].name)
+    if not request.bands and not any(band.role == "optical" for t in targets for band in t.bands):
+        raise TerramendError("model.no-bands", name=targets[0].name)
+
+
+def _names(
+    request: FillRequest, targets: Sequence[Raster], references: Sequence[Reference]
+) -> tuple[str, ...]:
+    names = list(request.target)
+    for raster in [*targets, *(part for r in references for part, _ in r.parts)]:
+        names += [band.path for band in raster.bands]
+        names += [mask.path for mask in raster.masks]
+    masks = [*request.gaps, *(m for r in request.references for m in r.masks)]
+    masks += [mask for r in references for mask in r.masks]
+    names += [r.path for r in request.references] + [mask.path for mask in masks]
+    names += [name for name in (request.references_from, request.dem, request.sar, request.extent) if name]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _channels(scene: Scene) -> int:
+    """Float planes of a tile: input, gaps, prediction and deviation per band, references, guides."""
+    bands = 4 * len(scene.fill_bands)
+    references = sum(len(reference.bands) for reference in scene.references)
+    return max(bands + references + 3 * scene.has_terrain + 2 * scene.has_sar, 1)
