@@ -15,7 +15,7 @@ from qgis.core import Qgis, QgsApplication, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal, pyqtSlot
 
 from .interpreter import chosen_interpreter
-from .messages import ClientError, notice_sentence, progress_sentence
+from .messages import ClientError, notice_sentence, overall_percent, progress_sentence
 from .supervisor import Call, Supervisor
 from .tr import tr
 
@@ -121,8 +121,7 @@ class BackendClient(QObject):
                     stage = value.get("stage")
                     feedback.pushInfo(progress_sentence({"stage": stage}))
                 feedback.setProgressText(progress_sentence(value))
-                if value.get("total"):
-                    feedback.setProgress(100.0 * value["done"] / value["total"])
+                feedback.setProgress(overall_percent(value))
 
     @property
     def pid(self) -> Optional[int]:

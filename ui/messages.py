@@ -54,16 +54,47 @@ def notice_sentence(notice: Mapping[str, Any]) -> str:
     return _fill(NOTICES.get(code, ""), notice.get("arguments") or {}, message)
 
 
+_SPANS = {
+    "open": (0, 2),
+    "gaps": (2, 8),
+    "prepare": (8, 12),
+    "fill": (12, 97),
+    "write": (97, 99),
+    "save": (99, 100),
+}
+"""Stages of a fill: percent of the whole at their begin and at their end."""
+
+
+def stage_title(stage: str) -> str:
+    """What a stage does, in the user's language."""
+    titles = {
+        "open": tr("Opening the files"),
+        "gaps": tr("Finding the gaps"),
+        "prepare": tr("Looking at the whole scene"),
+        "fill": tr("Filling"),
+        "write": tr("Writing"),
+        "save": tr("Saving"),
+        "install": tr("Installing a network"),
+    }
+    return titles.get(stage, stage.capitalize())
+
+
 def progress_sentence(progress: Mapping[str, Any]) -> str:
-    """Stage, count and time left of a progress notification, as one line."""
+    """Stage, share and time left of a progress notification, as one line."""
     sentence = stage_title(str(progress.get("stage", "")))
     if progress.get("total"):
-        sentence = tr("{stage}: {done} of {total}").format(
-            stage=sentence, done=progress.get("done"), total=progress["total"]
-        )
+        share = round(100 * progress["done"] / progress["total"])
+        sentence = tr("{stage}: {share} %").format(stage=sentence, share=share)
     if progress.get("eta") is not None:
         sentence += tr(", {time} left").format(time=duration(float(progress["eta"])))
     return sentence
+
+
+def overall_percent(progress: Mapping[str, Any]) -> float:
+    """How much of the whole run is done, as far as the stages tell (0 to 100)."""
+    begin, end = _SPANS.get(str(progress.get("stage", "")), (0, 100))
+    total = progress.get("total") or 0
+    return begin + (end - begin) * min(progress.get("done", 0) / total, 1.0) if total else float(begin)
 
 
 def duration(seconds: float) -> str:
@@ -73,11 +104,6 @@ def duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return tr("{minutes} min").format(minutes=round(seconds / 60))
     return tr("{hours} h").format(hours=round(seconds / 3600, 1))
-
-
-def stage_title(stage: str) -> str:
-    """The stage of a run in the user's language."""
-    return tr(stage).capitalize()
 
 
 def _fill(template: str, arguments: Mapping[str, Any], fallback: str) -> str:

@@ -17,7 +17,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..icon import icon
-from ..messages import progress_sentence
+from ..messages import overall_percent, progress_sentence
 from ..tr import tr
 
 
@@ -95,7 +95,6 @@ class RunBar(QWidget):
 
     def show_progress(self, progress: Mapping[str, Any]) -> None:
         """Show stage, count and time left."""
-        total = int(progress.get("total") or 0)
-        self.progress.setRange(0, total)
-        self.progress.setValue(int(progress.get("done") or 0))
+        self.progress.setRange(0, 100)
+        self.progress.setValue(round(overall_percent(progress)))
         self.stage.setText(progress_sentence(progress))

@@ -1,0 +1,138 @@
+"""The environment dialog, clicked as a user would."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terramend.ui import environment, settings
+from terramend.ui.environment import State, Variant
+
+
+@pytest.fixture
+def dialog(qgis_app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Callable) -> Iterator[Any]:
+    """A dialog on an empty place, without an interpreter of the user's own."""
+    from terramend.ui import client
+    from terramend.ui.environment_dialog import EnvironmentDialog
+
+    monkeypatch.delenv("TERRAMEND_PYTHON")
+    settings.put("backend/python", "")
+    made = EnvironmentDialog(None, tmp_path / "Profil mit Ümlaut" / "environment")
+    made.show()
+    yield made
+    made.abandon()
+    made.close()
+    client.close()
+    for key in settings.SETTINGS:
+        settings.put(key, settings.SETTINGS[key])
+
+
+def press(button: Any) -> None:
+    assert button.isEnabled() and button.isVisibleTo(button.window()), button.text()
+    button.click()
+
+
+def test_it_says_what_will_be_downloaded_before_it_is(dialog: Any) -> None:
+    assert environment.state(dialog.folder) is State.ABSENT
+    light = dialog.consent.text()
+    assert "170 MB are downloaded" in light and str(dialog.folder) in light
+    assert dialog.install.text() == "Download and install"
+    assert not dialog.remove.isEnabled()
+    dialog.extent.setCurrentIndex(1)
+    dialog.processor.setCurrentIndex(1)
+    assert dialog.variant() == Variant(full=True, gpu=True)
+    assert dialog.consent.text() != light
+    dialog.offline.setChecked(True)
+    assert "Nothing is downloaded" in dialog.consent.text()
+    assert dialog.install.text() == "Install"
+    assert not dialog.folder.parent.exists(), "nothing happens before the button is pressed"
+
+
+def test_texts_have_room(dialog: Any, until: Callable) -> None:
+    dialog.log.appendPlainText("line\n" * 50)
+    dialog.step.setText("A sentence that is long enough to be wrapped over two lines. " * 3)
+    dialog._show_state()
+    until(lambda: dialog.log.isVisible())
+    for label in (dialog.purpose, dialog.status, dialog.consent, dialog.own_note, dialog.step):
+        assert label.height() >= label.heightForWidth(label.width()), label.text()
+
+
+def test_failed_install_tells_why(dialog: Any, until: Callable, tmp_path: Path) -> None:
+    dialog.offline.setChecked(True)
+    dialog.wheels.setFilePath(str(tmp_path))
+    press(dialog.install)
+    until(lambda: dialog.run is None)
+    assert "holds no wheels" in dialog.step.text()
+    assert dialog.install.isEnabled()
+    assert settings.get("environment/wheels") == str(tmp_path)
+
+
+def test_cancel_while_it_installs(
+    dialog: Any, until: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terramend.ui import base_python
+
+    slow = tmp_path / "python3"
+    slow.write_text("#!/bin/sh\necho a line from venv\nexec sleep 60\n")
+    slow.chmod(slow.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(base_python, "find", lambda: base_python.BasePython(str(slow), (3, 12)))
+    press(dialog.install)
+    assert dialog.bar.isVisible() and dialog.cancel.isVisible() and not dialog.install.isEnabled()
+    until(lambda: "a line from venv" in dialog.log.toPlainText())
+    press(dialog.cancel)
+    until(lambda: dialog.run is None)
+    assert "Cancelled" in dialog.step.text()
+    assert not dialog.cancel.isVisible() and dialog.install.isEnabled()
+    assert list(dialog.folder.parent.iterdir()) == []
+
+
+def test_success_is_shown_and_its_removal(
+    dialog: Any, until: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terramend.ui import installer
+
+    def build(self: Any) -> None:  # the tests of the installer build real ones
+        python = environment.environment_python(self._place)
+        python.parent.mkdir(parents=True)
+        python.symlink_to(sys.executable)
+        (self._place / "pyvenv.cfg").write_text("")
+
+    monkeypatch.setattr(installer.Installation, "_build", build)
+    monkeypatch.setattr(installer.Installation, "_prove", lambda self: None)
+    settings.put("backend/python", "/some/other/python")
+    press(dialog.install)
+    until(lambda: dialog.run is None)
+    assert "installed" in dialog.step.text() and "ready" in dialog.status.text()
+    assert settings.get("backend/python") == "", "what was just installed is what is used"
+    assert "repair" in dialog.install.text()
+    press(dialog.remove)
+    assert "removed" in dialog.step.text()
+    assert environment.state(dialog.folder) is State.ABSENT
+
+
+def test_a_python_of_ones_own_is_tested(dialog: Any, until: Callable, backend_python: str) -> None:
+    dialog.own.setFilePath(backend_python)
+    assert settings.get("backend/python") == backend_python
+    press(dialog.test)
+    until(lambda: "Terramend" in dialog.step.text())
+    assert "cores" in dialog.step.text() or "CUDA" in dialog.step.text()
+    dialog.own.setFilePath("/no/such/python")
+    press(dialog.test)
+    until(lambda: "/no/such/python" in dialog.step.text())
+
+
+def test_the_variable_decides(dialog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERRAMEND_PYTHON", "/opt/python")
+    dialog.refresh()
+    assert dialog.own.filePath() == "/opt/python" and not dialog.own.isEnabled()
+    assert "TERRAMEND_PYTHON" in dialog.own_note.text()
+
+
+def test_closing_without_one_declines_the_offer(dialog: Any) -> None:
+    assert settings.get("environment/declined") is False
+    dialog.close()
+    assert settings.get("environment/declined") is True

@@ -1,0 +1,102 @@
+"""From codes to sentences, in the user's language."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from qgis.PyQt.QtCore import QCoreApplication, QTranslator
+from terramend.backend.errors import ERRORS, NOTICES, Notice
+from terramend.ui.messages import ClientError, duration, notice_sentence, overall_percent, progress_sentence
+
+
+class Shouting(QTranslator):
+    """A language that is English in capitals, placeholders kept."""
+
+    def translate(self, context: str, text: str, *rest: Any) -> str:
+        if context != "Terramend":
+            return ""
+        pieces = []
+        for literal, name, form, conversion in string.Formatter().parse(text):
+            pieces.append(literal.upper().replace("{", "{{").replace("}", "}}"))
+            if name is not None:
+                field = name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+                pieces.append("{" + field + "}")
+        return "".join(pieces)
+
+    def isEmpty(self) -> bool:  # noqa: N802
+        return False
+
+
+@pytest.fixture
+def shouting(qgis_app: Any) -> Iterator[None]:
+    translator = Shouting()
+    QCoreApplication.installTranslator(translator)
+    yield
+    QCoreApplication.removeTranslator(translator)
+
+
+class Anything(dict):
+    """Arguments that have every name."""
+
+    def __missing__(self, name: str) -> str:
+        return "x"
+
+
+def test_errors_are_said_in_the_users_language(shouting: None) -> None:
+    error = ClientError("file.access", {"path": "C:/größe.tif", "why": "gone"}, "english")
+    assert str(error) == error.sentence
+    assert error.sentence.startswith("C:/größe.tif CANNOT BE USED: gone")
+    assert error.exit_status == 2 and not error.cancelled
+    assert ClientError("run.cancelled").sentence.isupper() and ClientError("run.cancelled").cancelled
+
+
+def test_notices_too(shouting: None) -> None:
+    assert notice_sentence(Notice("fill.nothing").to_json()).isupper()
+
+
+@pytest.mark.parametrize("code", [*ERRORS, *NOTICES])
+def test_every_template_survives_translation(shouting: None, code: str) -> None:
+    template = ERRORS[code][1] if code in ERRORS else NOTICES[code]
+    names = [name for _, name, _, _ in string.Formatter().parse(template) if name]
+    arguments = {name.split(".")[0].split("[")[0]: 1.5 for name in names}
+    if code in ERRORS:
+        sentence = ClientError(code, arguments, "fallback").sentence
+    else:
+        sentence = notice_sentence({"code": code, "arguments": arguments, "message": "fallback"})
+    assert sentence != "fallback"
+
+
+def test_what_another_version_says_is_kept() -> None:
+    assert ClientError("of.tomorrow", {}, "Tomorrow's words.").sentence == "Tomorrow's words."
+    assert ClientError("of.tomorrow").sentence == "of.tomorrow"
+    assert ClientError("file.access", {"path": "a"}, "The whole.").sentence == "The whole."
+    assert notice_sentence({"code": "new", "message": "News."}) == "News."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "0 s"), (89, "89 s"), (100, "2 min"), (3600, "60 min"), (7200, "2.0 h")]
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_progress_line() -> None:
+    line = progress_sentence({"stage": "fill", "done": 3, "total": 40, "eta": 75.2})
+    assert line == "Filling: 8 %, 75 s left"
+    assert progress_sentence({"stage": "write", "done": 0, "total": 0, "eta": None}) == "Writing"
+    assert (
+        progress_sentence({"stage": "of tomorrow", "done": 1, "total": 2, "eta": None}) == "Of tomorrow: 50 %"
+    )
+
+
+def test_overall_percent_grows_through_the_stages() -> None:
+    steps = [
+        (stage, done) for stage in ("open", "gaps", "prepare", "fill", "write", "save") for done in (0, 1, 2)
+    ]
+    percents = [overall_percent({"stage": stage, "done": done, "total": 2}) for stage, done in steps]
+    assert percents == sorted(percents) and percents[0] == 0 and percents[-1] == 100
+    assert overall_percent({"stage": "gaps", "done": 0, "total": 0}) == 2
+    assert overall_percent({"stage": "of tomorrow", "done": 1, "total": 4}) == 25
