@@ -412,6 +412,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "polygons.no-crs": (
             "{path} and the raster have no common CRS: its coordinates are taken as the raster's."
         ),
+        "mask.rim": (
+            "{percent} % of the valid pixels next to the gaps disagree with the other dates: the mask may miss "
+            "cloud or shadow there. Growing it with --grow may help."
+        ),
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
         "reference.date": "The date of {name} is not known: it is used as if it were close in time.",

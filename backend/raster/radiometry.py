@@ -172,3 +172,16 @@ def _level(radiometry: str, known: bool | None) -> bool | None:
     if radiometry.endswith("-sr"):
         return True
     return False if radiometry.endswith("-toa") else known
+
+
+def in_words(raster: Raster) -> str:
+    """How the first optical band's values become reflectance, and of which level, for people."""
+    band = next((b for b in raster.bands if b.role == "optical"), None)
+    if band is None:
+        return "no optical band"
+    level = {True: "surface reflectance", False: "top-of-atmosphere reflectance", None: "reflectance"}
+    if (band.gain, band.bias) == (1, 0):
+        return level[raster.surface]
+    sign = "-" if band.bias < 0 else "+"
+    bias = f" {sign} {abs(band.bias):g}" if band.bias else ""
+    return f"{level[raster.surface]} = value × {band.gain:g}{bias}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import TerramendError
-from ..request import Mask, Reference
+from ..request import MASK_KINDS, Mask, Reference
 from ..watch import Watch
 from . import dates
 from .files import ENDINGS
@@ -95,9 +96,16 @@ def _item(item: Any, place: Path) -> Reference:
             Mask(_beside(m.get("path", ""), place), m.get("kind", "auto")) for m in item.get("masks", ())
         )
         path = SEPARATOR.join(_beside(part, place) for part in split_paths(item["path"]))
-        return Reference(path, masks, item.get("date"))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise TerramendError("references.json", path=str(place), why=f"{item!r} is no reference") from error
+        date = item.get("date")
+        if date is not None:
+            datetime.date.fromisoformat(date)
+        unknown = [m.kind for m in masks if m.kind.split("=", 1)[0] not in MASK_KINDS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no mask kind")
+        return Reference(path, masks, date)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        why = str(error) if isinstance(error, ValueError) else f"{item!r} is no reference"
+        raise TerramendError("references.json", path=str(place), why=why) from error
 
 
 def _beside(path: str, place: Path) -> str:

@@ -1,0 +1,144 @@
+"""What a request would fill, and with what: looked at before filling; nothing is written."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio.crs
+
+from .choose import Facts, choose, named
+from .opening import Inputs, one_thread_each, open_grid, open_inputs
+from .raster.outputs import working_folder
+from .raster.radiometry import in_words
+from .raster.raster import Raster
+from .raster.references import Reference
+from .raster.rim import missed_share
+from .raster.scene import Scene
+from .request import FillRequest, validate
+from .watch import Watch
+
+SIDE = 256
+"""Side of the overview from which covers are measured."""
+MISSED = 0.1
+"""Share of disagreeing rim pixels from which missed cloud is suspected."""
+
+
+def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
+    """Look at a request's inputs. Gaps, covers and the method are those of the finest grid.
+
+    Returns:
+        JSON: `product`, `sensor`, `grid`, `date`, `sun` (azimuth, elevation), `surface`, `radiometry` in words,
+        `bands` (number, description, role, wavelength, pixel size, whether it would be filled, gap fraction),
+        `masks` (path, kind, growth in pixels, share marked), `gap_fraction`, `gap_samples`, `references`
+        (name, date, days, bands, masks, cover), `dem` and `sar` (path, cover) or None, `model`,
+        `model_reason`, `notices`. Covers and fractions are 0 to 1.
+
+    Raises:
+        TerramendError: as a fill of the request would.
+    """
+    validate(request)
+    named(request)
+    with one_thread_each(), ExitStack() as stack:
+        watch.stage("open")
+        inputs = open_inputs(request, watch)
+        folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
+        watch.stage("gaps")
+        scene, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
+        row, why = choose(request, Facts(len(scene.references), scene.has_terrain, scene.has_sar))
+        watch.stage("prepare")
+        covers = _covers(scene, watch)
+        watch.finish()
+        return {
+            **_about(inputs.targets[0]),
+            "bands": _bands(inputs, scene, gap_map.fractions),
+            "masks": [asdict(mask) for mask in gap_map.masks],
+            "gap_fraction": gap_map.fraction,
+            "gap_samples": gap_map.gap_samples,
+            "references": [
+                _reference(reference, info.days, cover)
+                for reference, info, cover in zip(
+                    inputs.references, scene.references, covers["references"], strict=True
+                )
+            ],
+            "dem": {"path": request.dem, "cover": covers["terrain"]} if request.dem else None,
+            "sar": {"path": request.sar, "cover": covers["sar"]} if request.sar else None,
+            "model": row.name,
+            "model_reason": why,
+            "notices": [notice.to_json() for notice in watch.notices],
+        }
+
+
+def _about(target: Raster) -> dict[str, Any]:
+    grid = target.grid
+    crs = rasterio.crs.CRS.from_wkt(grid.crs) if grid.crs else None
+    return {
+        "product": target.name,
+        "sensor": target.sensor,
+        "grid": {
+            "width": grid.width,
+            "height": grid.height,
+            "crs": crs.to_string() if crs else None,
+            "transform": list(grid.transform),
+            "pixel_size": list(grid.pixel_size),
+        },
+        "date": target.date.isoformat() if target.date else None,
+        "sun": list(target.sun) if target.sun else None,
+        "surface": target.surface,
+        "radiometry": in_words(target),
+    }
+
+
+def _bands(inputs: Inputs, scene: Scene, fractions: tuple[float, ...]) -> list[dict[str, Any]]:
+    """Every band of the product, numbered as `--bands` counts; gaps are known on the finest grid."""
+    found: list[dict[str, Any]] = []
+    for place, target in enumerate(inputs.targets):
+        for i, band in enumerate(target.bands):
+            found.append(
+                {
+                    "number": len(found) + 1,
+                    "description": band.description,
+                    "role": band.role,
+                    "wavelength": None if np.isnan(band.wavelength) else band.wavelength,
+                    "dtype": band.dtype,
+                    "pixel_size": target.grid.pixel_size[0],
+                    "filled": i in scene.fill_bands if place == 0 else band.role == "optical",
+                    "gap_fraction": fractions[i] if place == 0 else None,
+                }
+            )
+    return found
+
+
+def _covers(scene: Scene, watch: Watch) -> dict[str, Any]:
+    """Which part of the scene references, terrain and radar cover with observations."""
+    if not (scene.references or scene.has_terrain or scene.has_sar):
+        return {"references": [], "terrain": 0.0, "sar": 0.0}
+    overview = scene.overview(SIDE)
+    missed = missed_share(overview)
+    if missed is not None and missed > MISSED:
+        watch.notice("mask.rim", percent=round(100 * missed))
+    return {
+        "references": [_observed(reference.image) for reference in overview.references],
+        "terrain": 0.0 if overview.terrain is None else _observed(overview.terrain[:1]),
+        "sar": 0.0 if overview.sar is None else _observed(overview.sar),
+    }
+
+
+def _observed(image: np.ndarray) -> float:
+    """Share of pixels that any band observed."""
+    return round(float(np.isfinite(image).any(axis=0).mean()), 4)
+
+
+def _reference(reference: Reference, days: int | None, cover: float) -> dict[str, Any]:
+    return {
+        "name": reference.name,
+        "date": reference.date.isoformat() if reference.date else None,
+        "days": days,
+        "bands": [band.description for band in reference.bands],
+        "masks": [asdict(mask) for mask in reference.masks],
+        "cover": cover,
+    }
