@@ -44,6 +44,17 @@ def mask(params: Mapping[str, Any], watch: Watch) -> Json:
     return make_mask(_request("mask", params), watch, class_band=params.get("class_band") is True)
 
 
+def preview(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{request, max_side?}` -> the result of filling the request's extent, decimated."""
+    from .preview import MAX_SIDE
+    from .preview import preview as run
+
+    side = params.get("max_side", MAX_SIDE)
+    if not isinstance(side, int) or side < 1:
+        raise TerramendError("protocol.params", method="preview", why="max_side is a number of pixels")
+    return asdict(run(_request("preview", params, mode="fill"), watch, side))
+
+
 def models(params: Mapping[str, Any], watch: Watch) -> Json:
     """`{}` -> `{models, weights}`: every reconstructor, whether it can run here, and all networks."""
     import importlib.util
@@ -91,6 +102,7 @@ CALLS: Mapping[str, Callable[[Mapping[str, Any], Watch], Json]] = {
     "clear": clear,
     "inspect": inspect,
     "mask": mask,
+    "preview": preview,
     "models": models,
     "install": install,
     "doctor": doctor,

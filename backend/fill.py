@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,11 @@ class Filled:
     references: tuple[dict[str, Any], ...]
 
 
-def fill(request: FillRequest, watch: Watch) -> FillResult:
+def fill(
+    request: FillRequest,
+    watch: Watch,
+    opening: Callable[[FillRequest, Watch], Inputs] = open_inputs,
+) -> FillResult:
     """Fill the gaps of a target and write the outputs; see the request for what can be asked.
 
     Only gaps change: every sample that was valid is copied bit by bit. The outputs appear
@@ -69,7 +73,7 @@ def fill(request: FillRequest, watch: Watch) -> FillResult:
         resolve(request.device)
     with one_thread_each(), ExitStack() as stack:
         watch.stage("open")
-        inputs = open_inputs(request, watch)
+        inputs = opening(request, watch)
         paths = output_paths(request, inputs.targets)
         outputs = Outputs([p for part in paths for p in part.each()], inputs.names, request.overwrite)
         stack.callback(outputs.discard)

@@ -31,7 +31,7 @@ from .version import VERSION
 from .watch import Progress, Watch
 
 LANES = {
-    "fill": "work", "clear": "work", "mask": "work", "accuracy": "work",
+    "fill": "work", "clear": "work", "mask": "work", "preview": "work", "accuracy": "work",
     "inspect": "look", "doctor": "answer", "models": "answer", "install": "fetch",
 }  # fmt: skip
 """Calls of one lane wait for each other."""

@@ -54,6 +54,13 @@ class Polygons:
         """Whether the bounds of any polygon reach into the window."""
         return bool(self._near(window).any())
 
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of all polygons together, in pixels."""
+        left, top = self._bounds[:, :2].min(axis=0)
+        right, bottom = self._bounds[:, 2:].max(axis=0)
+        return float(left), float(top), float(right), float(bottom)
+
     def _near(self, window: Window) -> NDArray[np.bool_]:
         b, right, bottom = self._bounds, window.column + window.width, window.row + window.height
         return (b[:, 0] < right) & (b[:, 2] > window.column) & (b[:, 1] < bottom) & (b[:, 3] > window.row)
