@@ -13,7 +13,8 @@ printf '[PythonPlugins]\nterramend=true\nprocessing=true\n[app]\nshowTipOfDay=fa
     >"$work/profiles/profiles/default/QGIS/QGIS3.ini"
 export SCENES="$work/scenes" IMAGES="${1:-$root/docs/images}" XDG_RUNTIME_DIR="$work/run"
 mkdir -p "$IMAGES"
-export QGIS_PLUGINPATH="$work/plugins" TERRAMEND_PYTHON="${TERRAMEND_PYTHON:-$root/.venv/bin/python}"
+ln -s "$root/.venv" "$work/venv" # so that no picture shows where the checkout lies
+export QGIS_PLUGINPATH="$work/plugins" TERRAMEND_PYTHON="$work/venv/bin/python"
 unset VIRTUAL_ENV QT_QPA_PLATFORM
 PATH=/usr/bin:/bin timeout 280 xvfb-run -a -s "-screen 0 1400x900x24" \
     qgis --profiles-path "$work/profiles" --nologo --noversioncheck --code "$root/docs/screenshots.py"

@@ -63,13 +63,13 @@ def outcome(result: Mapping[str, Any]) -> str:
     """
     if not result["gap_samples"]:
         return tr("There was nothing to fill.")
-    text = tr("Filled {share} of the scene in {time} with {model}").format(
+    text = tr("Filled {share} in {time} ({model})").format(
         share=percent(result["gap_fraction"]),
         time=duration(sum(result["seconds"].values())),
         model=result["model"],
     )
     if result.get("expected_error") is not None:
-        text += tr(", expected error ± {error:.3f} reflectance").format(error=result["expected_error"])
+        text += tr(", expected error ± {error:.3f}").format(error=result["expected_error"])
     if result["unfilled_samples"]:
         share = result["unfilled_samples"] / result["gap_samples"]
         text += tr("; {share} of the gaps could not be filled").format(share=percent(share))

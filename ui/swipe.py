@@ -51,8 +51,10 @@ class SwipeItem(QgsMapCanvasItem):
         painter.setBrush(QColor(255, 255, 255))
         painter.setPen(QPen(QColor(0, 0, 0, 160), 1))
         painter.drawEllipse(middle)
-        self._label(painter, tr("before"), QRectF(8, 8, max(x - 16, 0), 24), Qt.AlignmentFlag.AlignLeft)
-        right = QRectF(x + 8, 8, width - x - 16, 24) if self.upright else QRectF(8, y + 8, width - 16, 24)
+        low = height - 32  # the message bar lies over the upper edge
+        left = QRectF(8, low if self.upright else max(y - 32, 0), x - 16, 24)
+        right = QRectF(x + 8, low, width - x - 16, 24) if self.upright else QRectF(8, low, width - 16, 24)
+        self._label(painter, tr("before"), left, Qt.AlignmentFlag.AlignLeft)
         self._label(painter, tr("after"), right, Qt.AlignmentFlag.AlignRight)
 
     @staticmethod

@@ -163,7 +163,7 @@ class GapsBox(QWidget):
         growth.addWidget(QLabel(tr("Widen by")))
         growth.addWidget(self.grow, 1)
         growth.addWidget(self.unit)
-        self.details = QgsCollapsibleGroupBoxBasic(tr("Which classes are gaps, and how far they are widened"))
+        self.details = QgsCollapsibleGroupBoxBasic(tr("Classes and widening"))
         inner = QVBoxLayout(self.details)
         inner.setContentsMargins(4, 2, 4, 4)
         inner.addLayout(ticks)

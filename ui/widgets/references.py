@@ -52,8 +52,8 @@ class ReferencesBox(QWidget):
         self.tree.setHeaderLabels([tr("Other dates (tick)"), tr("Date"), tr("Its gaps")])
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.tree.setMinimumHeight(96)
-        self.tree.setMaximumHeight(150)
+        self.tree.setMinimumHeight(72)
+        self.tree.setMaximumHeight(96)
         self.tree.setToolTip(
             tr(
                 "Tick rasters of the same place on other dates. Double-click a date to correct it. Where a "
