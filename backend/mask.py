@@ -51,7 +51,7 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
     validate(request)
     watch.stage("open")
     target = open_product(
-        request.target, radiometry=request.radiometry, crs=request.target_crs,
+        request.target, radiometry="dn", crs=request.target_crs,
         nodata=request.target_nodata, watch=watch,
     )[0]  # fmt: skip
     with ExitStack() as stack:
