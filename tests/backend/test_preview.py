@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_origin
-
 from terramend.backend.errors import TerramendError
 from terramend.backend.preview import preview
 from terramend.backend.request import FillRequest, Mask, Reference
