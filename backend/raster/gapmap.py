@@ -33,6 +33,8 @@ from .reference_gaps import ReferenceGaps as ReferenceGaps
 
 VALID, GAP, OUTSIDE = 0, 1, 2
 """Codes: observed and kept; to be filled; neither observed nor asked for."""
+VALIDITY = ("zero", "nodata")
+"""Kinds that say what is valid, not what hides it."""
 CELL = 64
 """Pixels: side of the cells whose gaps are counted."""
 
@@ -134,8 +136,10 @@ def build_gap_map(
 
     A sample is a gap where a mask marks it, or where it is nodata inside the footprint: that
     of its own band where another band was observed, or a hole enclosed by observed pixels
-    (with `fill_swath_edges`: within their convex hull). Nodata beyond is outside, whatever
-    a mask says. Masked samples beyond the extent are no gaps, but no evidence either: outside.
+    (with `fill_swath_edges`: within their convex hull). Nodata beyond is outside, unless a
+    mask of clouds marks it (before growth): then it was asked for. Masks of validity (`zero`,
+    `nodata`) mark the outside as well as the gaps, so they do not ask for it. Masked samples
+    beyond the extent are no gaps, but no evidence either: outside.
 
     Args:
         masks: empty: those that belong to the target (`target.masks`), else nodata alone.
@@ -160,8 +164,6 @@ def build_gap_map(
         missing = _missing_by_masks(target, stack)
         found = find_footprint(target, missing, hull=fill_swath_edges, directory=directory, watch=watch)
         with found as footprint:
-            if footprint.open_share > 0.005:
-                watch.notice("mask.open-nodata", percent=round(100 * footprint.open_share, 1))
             path = directory / f"gaps-{uuid.uuid4().hex}.tif"
             builder = _Builder(target, stack, footprint, nodata_growth, area, path, watch)
             try:
@@ -169,6 +171,9 @@ def build_gap_map(
             except BaseException:
                 builder.path.unlink(missing_ok=True)
                 raise
+            left = footprint.open_share * (1 - builder.asked / max(builder.open, 1))
+            if left > 0.005:
+                watch.notice("mask.open-nodata", percent=round(100 * left, 1))
     _say_what_was_found(gap_map, target, watch)
     return gap_map
 
@@ -204,6 +209,7 @@ class _Builder:
         self.nodata_growth, self.area, self.path, self.watch = nodata_growth, area, path, watch
         self.planes = len(target.bands) if footprint.per_band or stack.planes > 1 else 1
         self.marked = [0] * len(stack.layers)
+        self.open, self.asked = 0, 0  # pixels of open nodata, and those of them that a mask asks for
 
     def build(self) -> GapMap:
         grid, bands = self.target.grid, len(self.target.bands)
@@ -252,11 +258,15 @@ class _Builder:
         """(planes, h, w) codes of a strip."""
         shape = (self.planes, strip.height, strip.width)
         gap = np.zeros(shape, bool)
+        asked = np.zeros(shape[1:], bool)
         for number, layer in enumerate(self.stack.layers):
             window = strip.grown(layer.growth.margin, self.target.grid)
             inner = strip.within(window)
             marked = self.stack.marked(layer, layer.bits(window))
-            self.marked[number] += int(np.count_nonzero(marked[:, inner[0], inner[1]]))
+            here = marked[:, inner[0], inner[1]]
+            self.marked[number] += int(np.count_nonzero(here))
+            if layer.kind not in VALIDITY:
+                asked |= here.any(axis=0)
             for plane, flags in enumerate(marked):
                 part = grown(flags, layer.growth)[inner]
                 if layer.planes == 1:
@@ -275,7 +285,10 @@ class _Builder:
                     gap |= part
                 else:
                     gap[plane] |= part
-            codes[:, outside[inner]] = GapMap.OUTSIDE
+            beyond = outside[inner]
+            self.open += int(np.count_nonzero(beyond))
+            self.asked += int(np.count_nonzero(beyond & asked))
+            codes[:, beyond & ~asked] = GapMap.OUTSIDE
         if self.area is not None:
             codes[(codes == GapMap.GAP) & ~self.area.inside(strip)] = GapMap.OUTSIDE
         return codes

@@ -292,13 +292,33 @@ def test_a_mask_stored_with_the_file(tmp_path, tmp):
     assert np.array_equal(codes(raster(path), directory=tmp)[1], np.choose(parts, [V, O, G, O]))
 
 
-def test_masks_do_not_reach_outside_the_footprint(tmp_path, tmp):
+def test_masks_of_clouds_ask_for_open_nodata_masks_of_validity_do_not(tmp_path, tmp):
     samples = np.where(holed() == 1, 0, 7).astype(np.uint8)
     target = raster(save(tmp_path / "t.tif", samples, nodata=0))
-    everything = Mask(save(tmp_path / "m.tif", np.ones((40, 50), bool)))
+    cloud = np.zeros((40, 50), np.uint8)
+    cloud[5:15, :20] = 1
+    path = save(tmp_path / "m.tif", cloud)
     watch = Watch()
-    assert np.array_equal(codes(target, everything, directory=tmp, watch=watch)[0], np.where(samples, G, O))
-    assert "mask.everything" in [n.code for n in watch.notices]
+    found = codes(target, Mask(path, "nonzero"), directory=tmp, watch=watch)[0]
+    assert np.array_equal(found, np.where(cloud, G, np.where(samples, V, O)))
+    assert "mask.open-nodata" in [n.code for n in watch.notices]  # what the mask leaves
+    validity = Mask(save(tmp_path / "v.tif", 1 - cloud), "zero")
+    found = codes(target, validity, directory=tmp)[0]
+    assert np.array_equal(found, np.where(samples == 0, O, np.where(cloud, G, V)))
+    everything = Mask(save(tmp_path / "e.tif", np.ones((40, 50), np.uint8)), "nonzero")
+    watch = Watch()
+    assert (codes(target, everything, directory=tmp, watch=watch) == G).all()
+    assert [n.code for n in watch.notices] == ["mask.everything"]
+
+
+def test_growth_does_not_ask_for_open_nodata(tmp_path, tmp):
+    samples = np.where(holed() == 1, 0, 7).astype(np.uint8)
+    cloud = np.zeros((40, 50), np.uint8)
+    cloud[11, 5] = 1
+    mask = Mask(save(tmp_path / "m.tif", cloud), "nonzero")
+    found = codes(raster(save(tmp_path / "t.tif", samples, nodata=0)), mask, directory=tmp, grow="4px")[0]
+    assert (found[:10, :10] == O).all()
+    assert found[12, 5] == G
 
 
 def test_fill_of_a_mask_counts_where_the_target_cannot_tell(tmp_path, tmp):
@@ -334,7 +354,7 @@ def test_scenes_of_one_pixel(tmp_path, tmp, value):
     assert codes(target, directory=tmp, watch=watch).tolist() == [[[V if value else O]]] * 2
     assert [n.code for n in watch.notices] == ([] if value else ["target.empty"])
     mask = Mask(save(tmp_path / "m.tif", np.ones((1, 1), bool)))
-    assert codes(target, mask, directory=tmp, grow="50px").tolist() == [[[G if value else O]]] * 2
+    assert codes(target, mask, directory=tmp, grow="50px").tolist() == [[[G]]] * 2
 
 
 # --- extent ---
@@ -455,7 +475,8 @@ def test_strips_never_matter(shape, radius, edges):
         everywhere = nodata.all(axis=0)
         if not edges:
             outside = everywhere & ~ndimage.binary_fill_holes(~everywhere)
-            expected = np.where(outside, O, (marked | nodata).astype(np.uint8))
+            beyond = outside & ~(flags[0] | flags[1])  # a mask asks for what it marks, not for its growth
+            expected = np.where(beyond, O, (marked | nodata).astype(np.uint8))
             assert np.array_equal(whole, expected)
         else:
             assert not (whole[:, ~everywhere] == O).any()
