@@ -167,15 +167,18 @@ def _is_nodata(values: Values, nodata: float | None) -> NDArray[np.bool_]:
 
 
 def _by_fields(tests: tuple[tuple[int, Field], ...], nodata: float | None) -> Rule:
+    numbers = np.arange(1 << 16)
+    table = np.zeros(numbers.size, np.uint8)
+    for bits, test in tests:
+        part = (numbers >> test.first) & ((1 << test.width) - 1) if test.width else numbers
+        table[np.isin(part, test.values)] |= bits
+    table[table & FILL != 0] = FILL  # what was not observed has no class
+
     def rule(values: Values) -> Bits:
         missing = _is_nodata(values, nodata)
-        numbers = np.where(missing, 0, values).astype(np.int64)
-        numbers &= 0xFFFF  # signed 16-bit files hold the same bits
-        found = np.zeros(numbers.shape, np.uint8)
-        for bits, test in tests:
-            part = (numbers >> test.first) & ((1 << test.width) - 1) if test.width else numbers
-            found[np.isin(part, test.values)] |= bits
-        found[missing | (found & FILL != 0)] = FILL  # what was not observed has no class
+        # The lowest 16 bits: files that are signed or wider hold the same bits there.
+        found: Bits = table[np.where(missing, 0, values).astype(np.int64) & 0xFFFF]
+        found[missing] = FILL
         return found
 
     return rule
