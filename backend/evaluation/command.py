@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import TerramendError
 from ..watch import Watch
-from . import tables
+from . import tables, tuning
 from .cases import TRACKS, Recipe, load, save
 from .make_cases import make_cases
 from .run import run_evaluate
@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", default="out/evaluate", help="where rows and report go")
     parser.add_argument(
         "--make-cases", metavar="DIR", help="make cases from this folder, write --cases, stop"
+    )
+    parser.add_argument(
+        "--tune", metavar="FILE", help="choose the peers' settings, write FILE"
     )
     parser.add_argument("--seed", type=int, default=2026, help="seed of --make-cases")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
@@ -61,6 +64,9 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         return _make(namespace, watch)
     recipe = load(Path(namespace.cases) if namespace.cases else RECIPES / f"{namespace.split}.json")
     root, out = data_root(namespace.data, recipe.split), Path(namespace.out)
+    if namespace.tune:
+        tuning.save(tuning.tune(recipe, root, out, namespace.jobs, watch), Path(namespace.tune))
+        return {"tuned": namespace.tune}
     results = run_evaluate(
         recipe, root, out, tracks=_words(namespace.tracks), methods=_words(namespace.methods),
         jobs=namespace.jobs, quick=namespace.quick, watch=watch,

