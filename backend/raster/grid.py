@@ -84,7 +84,7 @@ class Grid:
             return down, right
         crs = rasterio.crs.CRS.from_wkt(self.crs)
         if crs.is_geographic:
-            latitude = math.radians((self.affine * (self.width / 2, self.height / 2))[1])
+            latitude = math.radians((self.affine @ (self.width / 2, self.height / 2))[1])
             degree = math.radians(1) * 6371008.8  # mean Earth radius, IUGG
             return down * degree, right * degree * max(math.cos(latitude), 0.01)
         factor = float(crs.linear_units_factor[1]) if crs.is_projected else 1.0  # local plane: metres
@@ -102,7 +102,7 @@ class Grid:
                 return False
         tolerance = 0.01 * min(math.hypot(*self.transform[0:4:3]), math.hypot(*self.transform[1:5:3]))
         corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
-        return all(math.dist(self.affine * corner, other.affine * corner) <= tolerance for corner in corners)
+        return all(math.dist(self.affine @ corner, other.affine @ corner) <= tolerance for corner in corners)
 
     def blocks(self, size: int) -> Iterator[Window]:
         """Windows of at most `size` squared that cover the grid, row by row."""

@@ -140,7 +140,7 @@ def _to_pixels(geometries: Geometries, crs: str | None, grid: Grid) -> Geometrie
         if source != target:
             x, y = rasterio.warp.transform(source, target, points[:, 0], points[:, 1])[:2]
             points = np.column_stack([x, y])
-    columns, rows = ~grid.affine * (points[:, 0], points[:, 1])
+    columns, rows = ~grid.affine @ (points[:, 0], points[:, 1])
     moved = shapely.set_coordinates(geometries.copy(), np.column_stack([columns, rows]))
     return moved[np.isfinite(shapely.bounds(moved)).all(axis=1)]
 

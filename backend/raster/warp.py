@@ -109,7 +109,7 @@ def plan(source: Grid, target: Grid) -> Warp:
     if (source.crs is None) != (target.crs is None):
         raise ValueError("one grid has a CRS and the other has none")
     if source.crs == target.crs or _crs(source) == _crs(target):
-        return _with_factor(Warp(source, target, _snapped(~source.affine * target.affine, target)))
+        return _with_factor(Warp(source, target, _snapped(~source.affine @ target.affine, target)))
     return _with_factor(_lattice(_turned(Warp(source, target, None))))
 
 
