@@ -29,12 +29,7 @@ def budget(plan: TilePlan, jobs: int, memory_limit: float | None, model: str) ->
     Raises:
         TerramendError: `memory.tile` where the limit does not hold one tile.
     """
-    workers = (
-        jobs or len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else jobs or os.cpu_count() or 1
-    )
-    workers = min(workers, plan.rows * plan.columns)
+    workers = min(jobs or _cores(), plan.rows * plan.columns)
     in_flight = workers + AHEAD
     if memory_limit is not None:
         fits = int((memory_limit * 1e9 - BASE) // plan.tile_bytes)
@@ -43,3 +38,10 @@ def budget(plan: TilePlan, jobs: int, memory_limit: float | None, model: str) ->
             raise TerramendError("memory.tile", need=f"{need + 0.05:.1f}", model=model)
         in_flight = min(in_flight, fits)
     return Budget(min(workers, in_flight), in_flight)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -111,7 +111,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "reference.mask": (
             INPUT,
-            "The reference {path} has no mask of its clouds: name one with --reference-gaps, "
+            "The reference {path} has no mask of its clouds: name one with --reference-gaps or in a JSON list, "
             "or say with --reference-gaps-kind none that it is clear.",
         ),
         "references.json": (INPUT, "{path} is no list of references ({why}): see terramend fill --help."),
@@ -273,6 +273,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "use --unfilled keep, or give the raster a nodata value.",
         ),
         "output.write": (ENVIRONMENT, "{path} could not be written ({why}): check the disk and run again."),
+        # the accuracy check
+        "accuracy.nothing": (
+            INPUT,
+            "{name} has too few valid pixels to hide some of them and compare: check its gap masks.",
+        ),
         # methods
         "model.band": (
             INPUT,

@@ -1,0 +1,257 @@
+"""How good would a fill be here? Hides valid pixels of the scene, fills them, and compares."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.base import Floats, Prediction, Tile
+from .accuracy_report import Sample, write_report
+from .choose import named
+from .errors import TerramendError
+from .flow import in_order
+from .hidden import HiddenScene, choose_shape
+from .opening import Inputs, Method, make_method, one_thread_each, open_grid, open_inputs
+from .raster.grid import Window
+from .raster.outputs import Outputs, working_folder
+from .raster.raster import Band
+from .raster.scene import Scene
+from .raster.tiles import TilePlace
+from .request import FillRequest, validate
+from .watch import Watch
+
+MOST_TILES = 24
+"""Tiles that are tried on one grid, spread over the scene: enough for steady figures."""
+
+HALF_WIDTHS = {"coverage_50": 0.67449, "coverage": 1.64485}
+"""Standard deviations from the mean to the ends of the 50 and 90 % intervals of a normal law."""
+
+RED, NEAR_INFRARED = (620.0, 700.0), (760.0, 900.0)
+"""Nanometres between which a band counts as red or near infrared for NDVI."""
+
+
+def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dict[str, Any]:
+    """Hide cloud-shaped parts of the valid pixels, fill them as the request says, and compare.
+
+    Args:
+        request: of the fill that is to be judged; its outputs are not written.
+        html: path of a report with figures and pictures, or None.
+
+    Returns:
+        JSON: `rmse`, `bias`, `mae` (reflectance), `coverage` and `coverage_50` (shares of the
+        truth inside the 90 and 50 % intervals, None where the method gives no deviation),
+        `expected_error`, `ndvi` (the same figures, or None), `bands` (the same for each),
+        `samples`, `unfilled_samples`, `hidden_under`, `model`, `model_reason`, `notices`.
+
+    Raises:
+        TerramendError: as a fill; `accuracy.nothing` where nothing can be hidden.
+    """
+    validate(request)
+    named(request)
+    with one_thread_each(), contextlib.ExitStack() as stack:
+        watch.stage("open")
+        inputs = open_inputs(request, watch)
+        report = Outputs([html], inputs.names, overwrite=True) if html else None
+        if report:
+            stack.callback(report.discard)
+        folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
+        checks = []
+        for number, target in enumerate(inputs.targets):
+            if request.bands and not _asked(request, inputs, number):
+                continue
+            if not request.bands and not any(band.role == "optical" for band in target.bands):
+                continue
+            watch.stage("gaps")
+            with open_grid(request, inputs, number, folder, watch) as (scene, _):
+                checks.append(_check(request, scene, watch))
+        result = _result(request, checks, watch)
+        if report and html:
+            write_report(report.temporary(html), result, [c.sample for c in checks if c.sample])
+            report.commit()
+        watch.finish()
+    return result
+
+
+@dataclass
+class Errors:
+    """Sums over hidden samples of one band (or of NDVI), in float64 and in fixed order."""
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    absolute: float = 0.0
+    sure: int = 0
+    deviation: float = 0.0
+    inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HALF_WIDTHS, 0))
+
+    def add(self, error: Floats, std: Floats | None = None) -> None:
+        """Count errors and, where finite, their predicted standard deviations."""
+        exact = error.astype(np.float64)
+        self.count += exact.size
+        self.total += float(exact.sum())
+        self.squares += float((exact**2).sum())
+        self.absolute += float(np.abs(exact).sum())
+        if std is not None:
+            known = np.isfinite(std)
+            size, spread = np.abs(exact[known]), std[known].astype(np.float64)
+            self.sure += size.size
+            self.deviation += float(spread.sum())
+            for name, width in HALF_WIDTHS.items():
+                self.inside[name] += int((size <= width * spread).sum())
+
+    def merged(self, other: Errors) -> Errors:
+        """The sums of both."""
+        inside = {name: self.inside[name] + other.inside[name] for name in self.inside}
+        pairs = ("count", "total", "squares", "absolute", "sure", "deviation")
+        return Errors(**{name: getattr(self, name) + getattr(other, name) for name in pairs}, inside=inside)
+
+    def figures(self) -> dict[str, Any]:
+        """RMSE, bias, mean absolute error, coverage; None where nothing was counted."""
+        n, sure = self.count, self.sure
+        return {
+            "samples": n,
+            "rmse": math.sqrt(self.squares / n) if n else None,
+            "bias": self.total / n if n else None,
+            "mae": self.absolute / n if n else None,
+            "expected_error": self.deviation / sure if sure else None,
+            **{name: count / sure if sure else None for name, count in self.inside.items()},
+        }
+
+
+@dataclass
+class Check:
+    """What was found on one grid."""
+
+    method: Method
+    bands: tuple[Band, ...]
+    errors: list[Errors]
+    ndvi: Errors
+    unfilled: int
+    under: str
+    sample: Sample | None
+
+
+@dataclass(frozen=True)
+class _Work:
+    place: TilePlace
+    around: Window
+    tile: Tile
+    hidden: NDArray[np.bool_]
+    truth: Floats
+
+
+def _check(request: FillRequest, scene: Scene, watch: Watch) -> Check:
+    shape, under = choose_shape(scene, request.seed)
+    seen = HiddenScene(scene, shape)
+    method = make_method(request, scene, seen.overview, watch)
+    places = list(method.plan.tiles())
+    steps = max(len(places) / MOST_TILES, 1.0)
+    chosen = [places[int(i * steps)] for i in range(min(len(places), MOST_TILES))]
+    watch.stage("check", len(chosen))
+    bands = tuple(scene.bands[i] for i in scene.fill_bands)
+    check = Check(method, bands, [Errors() for _ in bands], Errors(), 0, under, None)
+
+    def read() -> Iterator[_Work]:
+        for place in chosen:
+            around = place.core.grown(method.plan.context, scene.grid)
+            yield _Work(place, around, *seen.pair(around))
+
+    def work(item: _Work) -> tuple[_Work, Prediction | None]:
+        inner = item.place.core.within(item.around)
+        return item, method.predict(item.tile) if item.hidden[(..., *inner)].any() else None
+
+    flow = in_order(read(), work, method.allowed.workers, method.allowed.in_flight, watch.check)
+    most = 0
+    with contextlib.closing(flow):
+        for item, said in flow:
+            if said is not None:
+                size = _compare(check, item, said)
+                if size > most:
+                    most, check.sample = size, _sample(check, item, said)
+            watch.advance()
+    if not most:
+        raise TerramendError("accuracy.nothing", name=scene.target.name)
+    return check
+
+
+def _compare(check: Check, item: _Work, said: Prediction) -> int:
+    """Count the errors of one tile's core; returns the number of compared samples."""
+    core = (..., *item.place.core.within(item.around))
+    hidden, truth, mean, std = item.hidden[core], item.truth[core], said.mean[core], said.std[core]
+    known = hidden & np.isfinite(mean)
+    check.unfilled += int((hidden & ~known).sum())
+    for band, errors in enumerate(check.errors):
+        put = known[band]
+        errors.add((mean[band] - truth[band])[put], std[band][put])
+    pair = _ndvi_bands(check.bands)
+    if pair:
+        red, near = pair
+        put = known[red] & known[near]
+        index = [_ndvi(image[red][put], image[near][put]) for image in (mean, truth)]
+        wrong = index[0] - index[1]
+        check.ndvi.add(wrong[np.isfinite(wrong)])
+    return int(known.sum())
+
+
+def _ndvi_bands(bands: tuple[Band, ...]) -> tuple[int, int] | None:
+    """Positions of the red and the near infrared band, or None."""
+
+    def within(limits: tuple[float, float]) -> int | None:
+        middle = sum(limits) / 2
+        fits = [i for i, band in enumerate(bands) if limits[0] <= band.wavelength <= limits[1]]
+        return min(fits, key=lambda i: abs(bands[i].wavelength - middle)) if fits else None
+
+    red, near = within(RED), within(NEAR_INFRARED)
+    return None if red is None or near is None else (red, near)
+
+
+def _ndvi(red: Floats, near: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.clip((near - red) / (near + red), -1, 1))
+
+
+def _sample(check: Check, item: _Work, said: Prediction) -> Sample:
+    """Pictures of the tile where most was hidden."""
+    visible = sorted(
+        range(len(check.bands)),
+        key=lambda i: (math.isnan(check.bands[i].wavelength), check.bands[i].wavelength),
+    )[:3]
+    chosen = visible[::-1] if len(visible) == 3 else visible[:1]
+    filled = np.where(item.hidden & np.isfinite(said.mean), said.mean, item.truth)
+    return Sample(item.truth[chosen], item.hidden[chosen], filled[chosen])
+
+
+def _result(request: FillRequest, checks: list[Check], watch: Watch) -> dict[str, Any]:
+    pooled, ndvi, bands = Errors(), Errors(), []
+    for check in checks:
+        ndvi = ndvi.merged(check.ndvi)
+        for band, errors in zip(check.bands, check.errors, strict=True):
+            pooled = pooled.merged(errors)
+            bands.append({"band": band.description or f"band {band.index}", **errors.figures()})
+    first = checks[0]
+    return {
+        **pooled.figures(),
+        "ndvi": ndvi.figures() if ndvi.count else None,
+        "bands": bands,
+        "unfilled_samples": sum(check.unfilled for check in checks),
+        "hidden_under": first.under,
+        "model": first.method.row.name,
+        "model_reason": first.method.reason,
+        "quality": request.quality,
+        "notices": [notice.to_json() for notice in watch.notices],
+    }
+
+
+def _asked(request: FillRequest, inputs: Inputs, number: int) -> bool:
+    """Whether the request names a band of this grid that can be predicted."""
+    first, bands = inputs.first_band(number), inputs.targets[number].bands
+    asked = [b - 1 - first for b in request.bands if 0 <= b - 1 - first < len(bands)]
+    return any(bands[i].role != "class" for i in asked)

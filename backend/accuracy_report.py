@@ -1,0 +1,111 @@
+"""The accuracy check as one HTML file: figures and pictures, nothing to load."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.base import Floats
+
+MOST = 480
+"""Pixels of a picture's longer side."""
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse}td,th{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #ddd}
+td:first-child,th:first-child{text-align:left}figure{display:inline-block;margin:.5rem .5rem .5rem 0}
+img{image-rendering:pixelated;width:14rem}figcaption,p.small{color:#555;font-size:13px}
+@media (prefers-color-scheme:dark){body{background:#181818;color:#ddd}td,th{border-color:#444}}
+"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pictures of one tile: (1 or 3, h, w) truth, hidden samples, truth with the fill pasted in."""
+
+    truth: Floats
+    hidden: NDArray[np.bool_]
+    filled: Floats
+
+
+def write_report(path: Path, result: Mapping[str, Any], samples: Sequence[Sample]) -> None:
+    """Write the report of `accuracy.accuracy`'s result."""
+    rows = [("all bands", result), *((band["band"], band) for band in result["bands"])]
+    if result["ndvi"]:
+        rows.append(("NDVI", result["ndvi"]))
+    table = "".join(
+        f"<tr><td>{html.escape(str(name))}</td>"
+        + "".join(f"<td>{_figure(figures[key], form)}</td>" for key, form in COLUMNS.values())
+        + "</tr>"
+        for name, figures in rows
+    )
+    heads = "".join(f"<th>{head}</th>" for head in COLUMNS)
+    pictures = "".join(_pictures(sample) for sample in samples)
+    unfilled = result["unfilled_samples"]
+    left = f" {unfilled} hidden samples could not be filled and are not in the table." if unfilled else ""
+    said = (
+        "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Accuracy check</title>"
+        f"<style>{STYLE}</style><h1>Accuracy check</h1>"
+        f"<p>Method <b>{html.escape(result['model'])}</b>: {html.escape(result['model_reason'])} "
+        f"Valid pixels were hidden under {html.escape(result['hidden_under'])}, filled, and compared "
+        f"with what had been there.{left}</p>"
+        f"<table><tr><th></th>{heads}</tr>{table}</table>"
+        "<p class=small>Errors are in reflectance (NDVI: in NDVI). A good 90 % interval holds the truth in "
+        "about 90 of 100 samples. Real gaps can be harder: a cloud's rim and shadow may be left unmasked.</p>"
+        f"{pictures}</html>"
+    )
+    path.write_text(said, encoding="utf-8")
+
+
+COLUMNS = {
+    "samples": ("samples", "d"),
+    "RMSE": ("rmse", ".4f"),
+    "bias": ("bias", "+.4f"),
+    "mean absolute error": ("mae", ".4f"),
+    "expected error": ("expected_error", ".4f"),
+    "in 50 % interval": ("coverage_50", ".1%"),
+    "in 90 % interval": ("coverage", ".1%"),
+}
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _pictures(sample: Sample) -> str:
+    known = sample.truth[np.isfinite(sample.truth)]
+    low, high = np.percentile(known, (1, 99)) if known.size else (0.0, 1.0)
+    span = max(float(high - low), 1e-6)
+    error = np.abs(sample.filled - sample.truth).max(axis=0, keepdims=True)
+    shown = {
+        "hidden": (np.where(sample.hidden, np.nan, sample.truth) - low) / span,
+        "filled": (sample.filled - low) / span,
+        "truth": (sample.truth - low) / span,
+        "error (white: a quarter of the contrast)": error / span * 4,
+    }
+    return "".join(
+        f"<figure><img alt='{name}' src='data:image/png;base64,{_png(image)}'>"
+        f"<figcaption>{name}</figcaption></figure>"
+        for name, image in shown.items()
+    )
+
+
+def _png(image: Floats) -> str:
+    """(1 or 3, h, w) in 0..1 as base64 PNG; NaN is magenta."""
+    shown = np.repeat(image, 3, axis=0) if len(image) == 1 else image
+    pixels = (np.clip(np.nan_to_num(shown), 0, 1) * 255).astype(np.uint8)
+    pixels[:, np.isnan(shown).any(axis=0)] = np.array([[200], [0], [200]], np.uint8)
+    picture = np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))  # OpenCV wants blue first
+    longest = max(picture.shape[:2])
+    if longest > MOST:
+        scale = MOST / longest
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode()
