@@ -22,10 +22,11 @@ help:
 # --- environments -----------------------------------------------------------------------
 
 env: .venv/.ready
-.venv/.ready: requirements/dev.lock pyproject.toml setup.py
+.venv/.ready: requirements/dev.lock requirements/stubs.lock pyproject.toml setup.py
 	./requirements/system.sh venv
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -r requirements/dev.lock
+	.venv/bin/pip install -q --no-deps -r requirements/stubs.lock
 	.venv/bin/pip install -q --no-deps -e .
 	touch $@
 
