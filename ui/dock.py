@@ -41,6 +41,8 @@ PAUSE = 600
 """Milliseconds without a change before the backend is asked what would be filled."""
 PREVIEW_SIDE = 768
 """Most pixels of a preview's side."""
+THUMBNAIL_SIDE = 256
+"""Most pixels of the side of the scene that tells the expected error."""
 
 
 class NarrowScrollArea(QScrollArea):
@@ -200,23 +202,43 @@ class TerramendDock(QDockWidget):
 
         def show(found: Mapping[str, Any]) -> None:
             if self._inspect is run:
-                self._show_inspection(found)
+                self._show_inspection(found, choices)
 
         def fail(error: Exception) -> None:
             if self._inspect is run and not (isinstance(error, ClientError) and error.cancelled):
                 self.bar.estimate.setText(str(error))
+                self.bar.show_notices([])
                 self.form.target.show_facts("")
 
         run = self._inspect = Run("inspect", built, on_result=show, on_error=fail)
 
-    def _show_inspection(self, found: Mapping[str, Any]) -> None:
+    def _show_inspection(self, found: Mapping[str, Any], choices: Choices) -> None:
+        self._inspect = None
         self.bar.estimate.setText(inspection.estimate(found))
         self.form.target.show_facts(inspection.facts(found))
         self.form.gaps.show_found(inspection.masks(found))
         self.form.references.show_found(found.get("references", []))
         self.form.method.show_reason(inspection.reason(found))
-        for notice in inspection.notices(found):
-            self.note(notice)
+        self.bar.show_notices(inspection.notices(found))
+        if found["gap_fraction"]:
+            self._expect(found, choices)
+
+    def _expect(self, found: Mapping[str, Any], choices: Choices) -> None:
+        """Fill a thumbnail of the scene, to say how well a fill would do."""
+        path = QgsProcessingUtils.generateTempFilename("thumbnail.tif")
+        try:
+            built = build(replace(choices, output=path, std=None, provenance=None), overwrite=True)
+        except REFUSALS:  # told by the inspection
+            return
+
+        def done(result: Mapping[str, Any]) -> None:
+            Path(path).unlink(missing_ok=True)
+            if self._inspect is run:
+                self.bar.estimate.setText(inspection.estimate(found, result["expected_error"]))
+
+        run = self._inspect = Run(
+            "preview", built, on_result=done, on_error=lambda _: None, more={"max_side": THUMBNAIL_SIDE}
+        )
 
     def show_gaps(self) -> None:
         """Show the gaps as a red layer."""
@@ -292,6 +314,10 @@ class TerramendDock(QDockWidget):
     def _start(self, method: str, choices: Choices, done: Any, **more: Any) -> None:
         if self.run is not None:
             return
+        self._timer.stop()
+        if self._inspect is not None:
+            self._inspect.cancel()  # the run must not wait for it
+            self._inspect = None
         if not choices.target:
             self.warn(tr("Choose the raster to fill first."))
             return

@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping
+from typing import Any, List, Mapping, Optional
 
 from .messages import duration, notice_sentence
 from .tr import tr
 
 
-def estimate(found: Mapping[str, Any]) -> str:
+def estimate(found: Mapping[str, Any], error: Optional[float] = None) -> str:
     """The line above the buttons: how much would be filled, and how well.
 
     Args:
         found: result of the backend's `inspect`.
+        error: expected error in reflectance, once it is known.
     """
-    fraction = found["gap_fraction"]
-    if not fraction:
+    if not found["gap_fraction"]:
         return tr("No gaps were found: nothing would be filled.")
-    text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(fraction))
-    error = found.get("expected_error")
+    text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(found["gap_fraction"]))
     if error is not None:
-        text += tr(", expected error ± {error:.3f} reflectance").format(error=error)
+        text += tr(", expected error about ± {error:.3f} reflectance").format(error=error)
     return text + "."
 
 
 def facts(found: Mapping[str, Any]) -> str:
     """The line under the target: what it is."""
-    grid = found.get("grid", {})
+    grid = found["grid"]
     parts = [
-        found.get("product"),
-        found.get("date"),
-        tr("{width} × {height} pixels").format(width=grid.get("width"), height=grid.get("height"))
-        if grid
-        else None,
-        tr("{count} bands").format(count=len(found["bands"])) if found.get("bands") else None,
-        found.get("radiometry"),
+        found["sensor"],
+        found["date"] or tr("date unknown"),
+        tr("{width} × {height} pixels").format(width=grid["width"], height=grid["height"]),
+        tr("{count} bands").format(count=len(found["bands"])),
+        found["radiometry"],
     ]
     return " · ".join(str(part) for part in parts if part)
 
 
 def masks(found: Mapping[str, Any]) -> str:
     """The line under the masks: what was recognised."""
-    names = [f"{_file(mask['path'])} ({mask['kind']})" for mask in found.get("masks", ())]
-    return tr("Found: {masks}").format(masks=", ".join(names)) if names else ""
+    names = [f"{_file(mask['path'])} ({mask['kind']})" for mask in found["masks"]]
+    return tr("Read: {masks}").format(masks=", ".join(names)) if names else ""
 
 
 def reason(found: Mapping[str, Any]) -> str:
-    """Why `auto` would choose its method."""
-    return str(found.get("model_reason") or "")
+    """Which method `auto` would choose, and why."""
+    return f"{found['model']}: {found['model_reason']}"
 
 
 def notices(found: Mapping[str, Any]) -> List[str]:

@@ -48,6 +48,10 @@ PICTURES = ("wms", "arcgismapserver", "vectortile")
 """Providers whose rasters are drawn pictures, not measurements."""
 
 
+VECTORS = (".gpkg", ".geojson", ".json", ".shp")
+"""Endings of polygon files that the backend reads; others are exported."""
+
+
 class SourceError(Exception):
     """A layer that cannot be used; the text says why and what would mend it."""
 
@@ -124,15 +128,16 @@ class SourceMaker:
             or item.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry
         ):
             raise SourceError(tr("The layer {name} holds no polygons.").format(name=item.name()))
-        path = item.source().split("|")[0]
+        path, _, options = item.source().partition("|")
         if (
             item.providerType() == "ogr"
-            and not item.subsetString()
+            and path.lower().endswith(VECTORS)
+            and options.partition("=")[0] in ("", "layername")
+            and "|" not in options
             and not item.isEditable()
             and item.crs() == item.dataProvider().crs()
-            and _layer_count(path) == 1
         ):
-            return path
+            return str(item.source())
         return self._export(item)
 
     def rectangle(self, box: QgsReferencedRectangle) -> str:
@@ -147,7 +152,7 @@ class SourceMaker:
     def is_polygons(self, item: LayerOrPath) -> bool:
         """Whether a mask is a vector layer or file."""
         if isinstance(item, str):
-            return item.lower().endswith((".gpkg", ".geojson", ".json", ".shp", ".kml", ".fgb"))
+            return item.partition("|")[0].lower().endswith(VECTORS)
         return isinstance(item, QgsVectorLayer)
 
     def _raster(self, item: LayerOrPath, wrap: bool) -> Source:
@@ -235,11 +240,6 @@ class SourceMaker:
                 )
             )
         return path
-
-
-def _layer_count(path: str) -> int:
-    dataset = gdal.OpenEx(path, gdal.OF_VECTOR)
-    return 0 if dataset is None else int(dataset.GetLayerCount())
 
 
 def _crs_override(layer: QgsRasterLayer) -> Optional[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, List, Mapping, Optional
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -35,6 +35,10 @@ class RunBar(QWidget):
         self.estimate = QLabel()
         self.estimate.setWordWrap(True)
         self.estimate.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.notices = QLabel()
+        self.notices.setWordWrap(True)
+        self.notices.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.notices.hide()
         self.preview = QPushButton(tr("Preview"))
         self.preview.setToolTip(tr("Fills what the map shows to a temporary layer; nothing is saved"))
         self.fill = QPushButton(tr("Fill"))
@@ -67,6 +71,7 @@ class RunBar(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.estimate)
+        column.addWidget(self.notices)
         column.addLayout(buttons)
         column.addWidget(self.progress)
         column.addWidget(self.stage)
@@ -81,6 +86,12 @@ class RunBar(QWidget):
     def add_button(self, button: QWidget) -> None:
         """Add a button after the others."""
         self._buttons.addWidget(button)
+
+    def show_notices(self, sentences: List[str]) -> None:
+        """Show what should be known before filling; the first two in full, all in the tip."""
+        self.notices.setText("\n".join("⚠ " + sentence for sentence in sentences[:2]))
+        self.notices.setToolTip("\n".join(sentences))
+        self.notices.setVisible(bool(sentences))
 
     def set_running(self, running: bool) -> None:
         """Offer what makes sense: a run is cancelled or started."""
