@@ -102,7 +102,9 @@ def picture(pairs: list[tuple[Path, Path, np.ndarray]], path: Path) -> None:
         old, new = (read(p)[[2, 1, 0]].astype(np.float32) for p in (before, after))
         low, high = (np.percentile(old[:, ~hidden], q, axis=1)[:, None, None] for q in (2, 98))
         shown = [np.clip((image - low) / (high - low), 0, 1) for image in (old, new)]
-        row = np.concatenate([cv2.resize(s.transpose(1, 2, 0), (512, 512)) for s in shown], axis=1)
+        row = np.concatenate(
+            [cv2.resize(s.transpose(1, 2, 0), (512, 512 * s.shape[1] // s.shape[2])) for s in shown], axis=1
+        )
         rows.append((row[:, :, ::-1] * 255).astype(np.uint8))
     cv2.imwrite(str(path), np.concatenate(rows))
 

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 HERE = Path(__file__).resolve().parent
-CLOUDY = Window(0, 130, 400, 400)  # columns, rows, width, height in the Landsat-8 piece
+CLOUDY = Window(227, 0, 400, 320)  # columns, rows, width, height in the Landsat-8 piece
 SHAPE = Window(250, 200, 127, 127)  # where the cloud shape of the two-date hole is taken
 
 
