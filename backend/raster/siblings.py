@@ -16,7 +16,7 @@ from . import dates
 from .files import ENDINGS
 from .gdal import is_local
 from .raster import Raster
-from .roles import mask_kind_of
+from .roles import mask_kind_of, role_of_file
 
 SEPARATOR = ";"
 """Between the single-band files of one reference."""
@@ -40,9 +40,7 @@ def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
     path = Path(first)
     stems = {_stem(path.name), _stem(Path(raster.bands[0].path).name)}
     found: dict[str, str] = {}
-    for folder in (path.parent, path.parent / "masks", path.parent / "QI_DATA"):
-        if not folder.is_dir():
-            continue
+    for folder in (path.parent, *_mask_folders(path.parent)):
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() not in ENDINGS or str(file) in paths or file == path:
                 continue
@@ -51,6 +49,13 @@ def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
                 found.setdefault(str(file), kind)
     known = {p: kind for p, kind in found.items() if kind != "auto"}
     return tuple(Mask(p, kind) for p, kind in (known or found).items())
+
+
+def _mask_folders(place: Path) -> list[Path]:
+    """Where masks lie apart: in `masks`, or in the 20 m folder of a Sentinel-2 product."""
+    named = [f for f in place.iterdir() if f.is_dir() and f.name.lower() == "masks"]
+    beside = place.parent / "R20m"
+    return named + ([beside] if beside.is_dir() and beside != place else [])
 
 
 def find_references(source: str, target: Raster, watch: Watch) -> tuple[Reference, ...]:
@@ -69,11 +74,17 @@ def find_references(source: str, target: Raster, watch: Watch) -> tuple[Referenc
         found = _in_json(place)
     else:
         raise TerramendError("references.missing", path=source)
-    own = {str(Path(band.path).resolve()) for band in target.bands}
-    kept = tuple(r for r in found if not own & {str(Path(p).resolve()) for p in split_paths(r.path)})
+    kept = tuple(r for r in found if not _is_target(r, target))
     if not kept:
         raise TerramendError("references.none", path=source)
     return kept
+
+
+def _is_target(reference: Reference, target: Raster) -> bool:
+    """Whether a reference's path is a file of the target, or the folder or archive that holds them."""
+    own = [str(Path(b.path).resolve()) if is_local(b.path) else b.path for b in target.bands]
+    places = [str(Path(part).resolve()) for part in split_paths(reference.path)]
+    return any(path == place or place + "/" in path for place in places for path in own)
 
 
 def _in_json(place: Path) -> tuple[Reference, ...]:
@@ -125,7 +136,7 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
         if entry.is_dir() or _is_archive(entry.name):
             if _is_product(entry):
                 products.append(Reference(str(entry)))
-        elif entry.suffix.lower() in ENDINGS and mask_kind_of(entry.name) is None:
+        elif entry.suffix.lower() in ENDINGS and _is_image(entry.stem):
             groups.setdefault(_stem(entry.name), []).append(str(entry))
     lone = [Reference(SEPARATOR.join(files)) for files in groups.values()]
     return tuple(
@@ -133,6 +144,21 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
             [*products, *lone], key=lambda r: (str(dates.date_in(Path(split_paths(r.path)[0]).name)), r.path)
         )
     )
+
+
+def _is_image(stem: str) -> bool:
+    """Whether a file's name speaks of an optical image, and not of what accompanies one."""
+    if _COMPANION.search(stem) or mask_kind_of(stem) is not None:
+        return False
+    return role_of_file(stem) in ("optical", "thermal")
+
+
+_COMPANION = re.compile(
+    r"(^|[^a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
+    r"atran|cdist|drad|trad|urad|tci|aot|wvp|std|provenance)([^a-z0-9]|$)",
+    re.IGNORECASE,
+)
+"""Terrain, radar, products' by-products, and this software's own extra outputs."""
 
 
 def _is_archive(name: str) -> bool:
@@ -161,6 +187,7 @@ def _stem(name: str) -> str:
 _MASK_WORDS = frozenset(
     {"qa", "pixel", "bqa", "scl", "fmask", "mask", "masks", "cloud", "clouds", "cloudmask", "cloudprob"}
     | {"prob", "probability", "shadow", "cldprb", "msk", "clm", "udm2", "udm", "radsat", "aerosol"}
+    | {"image", "img", "optical", "stack", "fre", "sre", "r1", "r2"}
     | {"gaps", "gap", "qa60", "quality", "pixelqa", "sr", "toa", "st", "boa", "refl", "cld", "classi", "b00"}
 )
 

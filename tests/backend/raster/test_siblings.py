@@ -1,0 +1,176 @@
+"""Masks and references that lie beside a raster."""
+
+import json
+import shutil
+
+import makers
+import numpy as np
+import pytest
+from terramend.backend.errors import TerramendError
+from terramend.backend.raster.products import open_product
+from terramend.backend.raster.references import open_references
+from terramend.backend.raster.siblings import find_references, masks_beside, split_paths
+from terramend.backend.request import FillRequest, Mask, Reference
+from terramend.backend.watch import Watch
+
+
+def tif(path, bands=1, **options):
+    image = np.random.default_rng(1).integers(1, 9000, (bands, 64, 64)).astype(np.uint16)
+    return makers.write(path, image, **options)
+
+
+def opened(path):
+    return open_product([path], watch=Watch())[0]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "kind"),
+    [
+        ("S2_20200101.tif", "S2_20200101_SCL.tif", "scl"),
+        ("S2_20200101.tif", "S2_20200101_SCL_20m.tif", "scl"),
+        ("S2_20200101.tif", "mask_S2_20200101.tif", "auto"),
+        ("S2_20200101.tif", "masks/S2_20200101_cloudprob.tif", "cloudprob"),
+        ("S2_20200101_image.tif", "S2_20200101_mask.tif", "auto"),
+        ("HLS.S30.T32TQM.2020182T101559.v2.0.B04.tif", "HLS.S30.T32TQM.2020182T101559.v2.0.Fmask.tif", "hls_fmask"),
+        ("20200101_1034_3B_AnalyticMS_SR.tif", "20200101_1034_3B_udm2.tif", "udm2"),
+        (f"{makers.LANDSAT_ID}_SR_B4.TIF", f"{makers.LANDSAT_ID}_QA_PIXEL.TIF", "qa_pixel"),
+        ("T32TQM_20200101T101010_B04_10m.tif", "T32TQM_20200101T101010_SCL_20m.tif", "scl"),
+    ],
+)  # fmt: skip
+def test_masks_are_found_by_name(tmp_path, image, mask, kind):
+    path = tif(tmp_path / image)
+    tif(tmp_path / mask)
+    tif(tmp_path / mask.replace("2020", "2019"))  # another date's
+    assert masks_beside((path,), opened(path)) == (Mask(str(tmp_path / mask), kind),)
+
+
+def test_a_known_kind_is_preferred_and_other_names_are_ignored(tmp_path):
+    path = tif(tmp_path / "a_20200101.tif")
+    for name in ("a_20200101_mask.tif", "a_20200101_scl.tif", "b_20200101_scl.tif", "a_20200111_scl.tif"):
+        tif(tmp_path / name)
+    assert [m.path for m in masks_beside((path,), opened(path))] == [str(tmp_path / "a_20200101_scl.tif")]
+
+
+def test_folder_of_references(tmp_path):
+    target = tif(tmp_path / "S2_20200101.tif", 3)
+    for day in ("20200111", "20191222"):
+        tif(tmp_path / f"S2_{day}.tif", 3)
+        tif(tmp_path / f"S2_{day}_SCL.tif")
+    for band in ("B02", "B03"):
+        tif(tmp_path / f"S2_20200202_{band}.tif")
+    for other in ("S2_20200101_SCL.tif", "dem.tif", "S1_20200101_VV.tif", "ndvi_20200101.tif", "x_std.tif"):
+        tif(tmp_path / other)
+    (tmp_path / "notes.txt").write_text("x")
+    makers.make_landsat_c2(tmp_path)
+    found = find_references(str(tmp_path), opened(target), Watch())
+    names = [[p.rsplit("/", 1)[-1] for p in split_paths(r.path)] for r in found]
+    assert names == [
+        ["S2_20191222.tif"],
+        ["S2_20200111.tif"],
+        ["S2_20200202_B02.tif", "S2_20200202_B03.tif"],
+        [makers.LANDSAT_ID],
+    ]
+    request = FillRequest(target=(target,), output="o.tif")
+    with pytest.raises(TerramendError, match=r"S2_20200202_B02.*no mask"):
+        open_references(request, opened(target), Watch(), found)
+    references = open_references(
+        request, opened(target), Watch(), tuple(r for r in found if "0202" not in r.path)
+    )
+    assert [[m.kind for m in r.masks] for r in references] == [["scl"], ["scl"], ["qa_pixel"]]
+    assert [len(r.bands) for r in references] == [3, 3, 7]
+
+
+def test_the_targets_own_product_is_no_reference(tmp_path):
+    makers.make_safe(tmp_path, side=60)
+    early = makers.make_safe(tmp_path, baseline="03.00", side=60)
+    target = open_product([str(early)], watch=Watch())[0]
+    (reference,) = find_references(str(tmp_path), target, Watch())
+    assert "N0400" in reference.path
+    shutil.make_archive(str(tmp_path / early.name), "zip", tmp_path, early.name)
+    shutil.rmtree(early)
+    target = open_product([str(tmp_path / f"{early.name}.zip")], watch=Watch())[0]
+    (reference,) = find_references(str(tmp_path), target, Watch())
+    assert "N0400" in reference.path
+
+
+def test_json_list(tmp_path):
+    target = tif(tmp_path / "t.tif")
+    tif(tmp_path / "a.tif")
+    place = tmp_path / "list.json"
+    items = [
+        "a.tif",
+        {"path": "a.tif;b.tif", "date": "2020-01-01", "masks": [{"path": "m.tif", "kind": "scl"}]},
+        {"path": str(tmp_path / "c.tif"), "masks": [{"kind": "none"}]},
+    ]
+    place.write_text(json.dumps({"references": items}))
+    first, second, third = find_references(str(place), opened(target), Watch())
+    assert first == Reference(str(tmp_path / "a.tif"))
+    assert second == Reference(
+        f"{tmp_path}/a.tif;{tmp_path}/b.tif", (Mask(str(tmp_path / "m.tif"), "scl"),), "2020-01-01"
+    )
+    assert third.masks == (Mask("", "none"),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "{}", "3", "[3]", '[{"date": "2020-01-01"}]', '[{"path": "a", "date": "yesterday"}]',
+     '[{"path": "a", "masks": [{"path": "m", "kind": "fog"}]}]', '[{"path": "a", "masks": ["m"]}]'],
+)  # fmt: skip
+def test_wrong_json_gets_a_sentence(tmp_path, text):
+    (tmp_path / "list.json").write_text(text)
+    with pytest.raises(TerramendError, match="no list of references"):
+        find_references(str(tmp_path / "list.json"), opened(tif(tmp_path / "t.tif")), Watch())
+
+
+def test_nothing_there(tmp_path):
+    target = opened(tif(tmp_path / "t.tif"))
+    for source, code in ((tmp_path, "references.none"), (tmp_path / "x", "references.missing")):
+        with pytest.raises(TerramendError) as caught:
+            find_references(str(source), target, Watch())
+        assert caught.value.code == code
+
+
+def test_a_reference_without_mask_is_never_taken_as_clear(tmp_path):
+    target = opened(tif(tmp_path / "t.tif"))
+    path = tif(tmp_path / "r_20200101.tif", nodata=0)  # nodata alone is not enough
+    with pytest.raises(TerramendError, match="reference-gaps-kind none"):
+        open_references(FillRequest(("t",), "o", references=(Reference(path),)), target, Watch())
+    asked = Reference(path, (Mask("", "none"),))
+    (reference,) = open_references(FillRequest(("t",), "o", references=(asked,)), target, Watch())
+    assert reference.masks == ()
+
+
+def test_references_apart_and_without_crs(tmp_path):
+    target = opened(tif(tmp_path / "t_20200101.tif"))
+    clear = (Mask("", "none"),)
+
+    def reference(name, **options):
+        return Reference(tif(tmp_path / name, **options), clear, "2020-02-01")
+
+    apart = reference("far.tif", left=makers.LEFT + 1e6)
+    with pytest.raises(TerramendError, match="does not overlap"):
+        open_references(FillRequest(("t",), "o", references=(apart,)), target, Watch())
+    watch = Watch()
+    assert open_references(FillRequest(("t",), "o"), target, watch, (apart,)) == ()
+    assert watch.notices[-1].code == "reference.apart"
+    watch = Watch()
+    same = reference("same.tif", crs=None)
+    (paired,) = open_references(FillRequest(("t",), "o", references=(same,)), target, watch)
+    assert paired.partner.grid == target.grid
+    assert watch.notices[-1].code == "pair.pixels"
+    small = makers.write(tmp_path / "small.tif", np.ones((3, 20, 20), np.uint16), crs=None)
+    with pytest.raises(TerramendError, match="20 x 20"):
+        open_references(FillRequest(("t",), "o", references=(Reference(small, clear),)), target, Watch())
+    mask_only = Reference(tif(tmp_path / "x_scl.tif"), clear)
+    with pytest.raises(TerramendError, match="no optical band"):
+        open_references(FillRequest(("t",), "o", references=(mask_only,)), target, Watch())
+
+
+def test_levels_and_dates_are_noticed(tmp_path):
+    late = open_product([str(makers.make_safe(tmp_path / "a", side=60))], watch=Watch())[0]
+    early = Reference(str(makers.make_safe(tmp_path / "b", "1C", side=60)))
+    undated = Reference(makers.write(tmp_path / "u.tif", np.ones((60, 60), np.uint16)), (Mask("", "none"),))
+    watch = Watch()
+    open_references(FillRequest(("t",), "o", references=(early, undated)), late, watch)
+    codes = [notice.code for notice in watch.notices]
+    assert "reference.level" in codes and "reference.date" in codes
