@@ -44,6 +44,16 @@ def mask(params: Mapping[str, Any], watch: Watch) -> Json:
     return make_mask(_request("mask", params), watch, class_band=params.get("class_band") is True)
 
 
+def accuracy(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{request, html?}` -> errors on hidden pixels of the scene itself; `html` names a report to write."""
+    from .accuracy import accuracy as run
+
+    html = params.get("html")
+    if not (html is None or isinstance(html, str)):
+        raise TerramendError("protocol.params", method="accuracy", why="html is the path of a report")
+    return run(_request("accuracy", params), watch, html or None)
+
+
 def preview(params: Mapping[str, Any], watch: Watch) -> Json:
     """`{request, max_side?}` -> the result of filling the request's extent, decimated."""
     from .preview import MAX_SIDE
@@ -102,6 +112,7 @@ CALLS: Mapping[str, Callable[[Mapping[str, Any], Watch], Json]] = {
     "clear": clear,
     "inspect": inspect,
     "mask": mask,
+    "accuracy": accuracy,
     "preview": preview,
     "models": models,
     "install": install,

@@ -126,3 +126,15 @@ def test_nothing_to_hide_is_an_error(write):
     with pytest.raises(TerramendError) as caught:
         accuracy(request(target), Watch())
     assert caught.value.code == "accuracy.nothing"
+
+
+def test_the_doors_give_the_same_figures(write, capsys):
+    from terramend.backend.cli import main
+
+    target = write("in.tif", landscape(2, 100, 100).astype("uint16"), named)
+    result = accuracy(request(target), Watch())
+    options = [str(target), "--model", "nearest", "--radiometry", "sentinel2"]
+    assert main(["accuracy", *options]) == 0
+    printed = capsys.readouterr().out
+    assert f"{result['rmse']:.4f}" in printed and "nir" in printed and "NDVI" in printed
+    assert main(["accuracy", *options, "--html", str(target)]) == 2  # never over an input

@@ -1,0 +1,45 @@
+"""`terramend accuracy`: how good a fill would be on this very scene."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from . import cli_request
+from .cli_fill import call
+from .watch import Watch
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a request, `--html` and `--json`."""
+    cli_request.add_arguments(parser, output=False)
+    parser.add_argument("--html", metavar="REPORT.html", help="write a report with figures and pictures")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    """Hide, fill, compare, and say what came out."""
+    request = cli_request.fields(arguments, "accuracy.tif")  # never written
+    params = {"request": request} | ({"html": arguments.html} if arguments.html else {})
+    result = call("accuracy", params, watch)
+    if not arguments.json:
+        print(figures(result))
+    return result
+
+
+def figures(result: dict[str, Any]) -> str:
+    """The figures as a table for people."""
+    rows = [("all bands", result), *((band["band"], band) for band in result["bands"])]
+    if result["ndvi"]:
+        rows.append(("NDVI", result["ndvi"]))
+    width = max(len(name) for name, _ in rows)
+    lines = [
+        f"{result['model']}: {result['model_reason']} Hidden under {result['hidden_under']}.",
+        f"{'':{width}}    RMSE    bias  in 90 % interval",
+    ]
+    for name, row in rows:
+        inside = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
+        lines.append(f"{name:{width}}  {row['rmse']:.4f} {row['bias']:+.4f}  {inside:>16}".rstrip())
+    if result["unfilled_samples"]:
+        lines.append(f"{result['unfilled_samples']} hidden samples could not be filled.")
+    return "\n".join(lines)
