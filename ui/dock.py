@@ -129,6 +129,7 @@ class TerramendDock(QDockWidget):
         self.bar.compare_asked.connect(self.compare)
         self.swipe.ended.connect(lambda: self.bar.compare.setChecked(False))
         client().status_changed.connect(self.bar.device.setText)
+        client().started.connect(self._ask_methods)
         QgsProject.instance().readProject.connect(self._restore)
         QgsProject.instance().writeProject.connect(self._remember)
 
@@ -141,6 +142,10 @@ class TerramendDock(QDockWidget):
     def _ask_backend(self) -> None:
         """Device line and methods, as the backend tells them."""
         self.bar.device.setText(client().status)
+        self._ask_methods()
+
+    def _ask_methods(self) -> None:
+        """What this backend can do; another one, started later, may do more."""
         client().call("models", {}, on_result=lambda found: self.form.method.show_methods(found["models"]))
 
     # --- choices ---

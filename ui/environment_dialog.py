@@ -311,6 +311,7 @@ class EnvironmentDialog(QDialog):
         if error is None:
             settings.put("backend/python", "")
             self._say(tr("The environment is installed and computes."))
+            client().call("models", {})  # starts it, so that the dock knows what it can do
         elif error.cancelled:
             self._say(tr("Cancelled; what was begun has been removed."))
         else:
