@@ -12,8 +12,8 @@ from .place import Date, Place
 
 FOLDER = "s2_ndvi_dem_timeseries_slovenia"
 THIRTEEN = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
-CLEAR_SCENES = (1, 2, 3, 4)
-"""Scene 0 is under cloud throughout (its NIR does not correlate with the others)."""
+CLEAR_SCENES = (2, 3, 4)
+"""Scenes 0 and 1 are under cloud throughout: their red does not correlate with the others' (0.1)."""
 
 
 def names(folder: Path) -> list[str]:

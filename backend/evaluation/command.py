@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import TerramendError
 from ..watch import Watch
-from . import tables, tuning
+from . import report, tables, tuning
 from .cases import TRACKS, Recipe, load, save
 from .make_cases import make_cases
 from .run import run_evaluate
@@ -35,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--make-cases", metavar="DIR", help="make cases from this folder, write --cases, stop"
     )
-    parser.add_argument(
-        "--tune", metavar="FILE", help="choose the peers' settings, write FILE"
-    )
+    parser.add_argument("--tune", metavar="FILE", help="choose the peers' settings, write FILE")
     parser.add_argument("--seed", type=int, default=2026, help="seed of --make-cases")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--quick", action="store_true", help="one cloud case a place")
@@ -72,9 +70,11 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         jobs=namespace.jobs, quick=namespace.quick, watch=watch,
     )  # fmt: skip
     made = tables.tables(results)
+    page = report.write(results, made, out, watch)
     if not namespace.json:
         sys.stdout.write(tables.text(made) + "\n")
-    return {"out": str(out), "rows": len(results.rows), "cases": len({row["case"] for row in results.rows})}
+        sys.stdout.write(f"\n{page}, {out / 'rows.csv'}, {out / 'summary.json'}\n")
+    return {"report": str(page), "csv": str(out / "rows.csv"), **report.summary(results, made)}
 
 
 def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:

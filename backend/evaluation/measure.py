@@ -70,6 +70,11 @@ def row(run: Callable[[Sample], Filled], sample: Sample) -> dict[str, Any]:
     closed = membrane(picture, left)
     numbers = metrics.score(closed, sample.truth, sample.scored, sample.tile.wavelengths, std)
     return {
-        "seconds": seconds, "peak_mb": memory, "unfilled": unfilled,
-        "mpx": sample.scored.size / 1e6, "samples": int(sample.scored.sum()) * len(mean), **numbers,
-    }  # fmt: skip
+        "seconds": seconds,
+        "peak_mb": memory,
+        "unfilled": unfilled,
+        "mpx": sample.scored.size / 1e6,
+        "share": float(sample.scored.mean()),
+        "samples": int(sample.scored.sum()) * len(mean),
+        **numbers,
+    }

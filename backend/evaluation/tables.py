@@ -41,7 +41,10 @@ class Gain:
 
 @dataclass(frozen=True)
 class Line:
-    """One method in one table; `cases` of `of` it could do. `numbers`: see `MEANS`, by place."""
+    """One method in one table; `cases` of `of` it could do, `notes` on the others.
+
+    `numbers`: see `MEANS`, by place.
+    """
 
     method: str
     title: str
@@ -55,6 +58,7 @@ class Line:
     megabytes: float
     gain: Gain | None
     against: tuple[Gain, ...]
+    notes: tuple[str, ...]
 
     @property
     def least(self) -> float:
@@ -116,10 +120,16 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
                 megabytes=max((row["peak_mb"] for row in done.values()), default=math.nan),
                 gain=next((gain for gain in against if gain.peer == best), None),
                 against=against,
+                notes=_notes(rows, method.name),
             )
         )
     lines.sort(key=lambda line: (line.group == "oracle", -line.numbers["psnr"]))
     return Table(track, kind, len(cases), len(set(cases.values())), best, tuple(lines))
+
+
+def _notes(rows: Sequence[dict[str, Any]], method: str) -> tuple[str, ...]:
+    found = [row["note"] for row in rows if row["method"] == method and "note" in row]
+    return tuple(f"{found.count(note)} x {note}" for note in dict.fromkeys(found))
 
 
 def _mean(done: dict[str, dict[str, Any]], name: str) -> float:
@@ -188,7 +198,10 @@ def text(made: Sequence[Table]) -> str:
     for table in made:
         head = f"{table.track} ({TITLES[table.track]}), {KIND_TITLES[table.kind]}: "
         head += f"{table.cases} cases, {table.places} places"
-        parts.append("\n".join([head, _HEAD, *(_text(line) for line in table.lines)]))
+        failed = [
+            f"! {line.method}: {note}" for line in table.lines if line.group == "ours" for note in line.notes
+        ]
+        parts.append("\n".join([head, _HEAD, *(_text(line) for line in table.lines), *failed]))
     return "\n\n".join([*parts, NOTE])
 
 

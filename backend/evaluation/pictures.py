@@ -1,0 +1,101 @@
+"""Pictures of single cases: truth, input, peer, ours, errors, standard deviation, as PNG bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .cases import Case, Sample, sample
+from .membrane import membrane
+from .methods import find
+from .metrics import psnr
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+GAP = (255, 0, 255)
+"""Colour of gaps in the input: magenta occurs in no landscape."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A caption and the PNG file that belongs to it."""
+
+    caption: str
+    png: bytes
+
+
+def case_pictures(case: Case, track: str, root: Path, peer: str, ours: str) -> list[Picture]:
+    """One case as a row of pictures; both methods are run again."""
+    given = sample(case, track, root)
+    theirs, _ = _filled(peer, given)
+    mean, std = _filled(ours, given)
+    colour = _Colour(given)
+    limit = max(float(np.nanpercentile(_error(theirs, given)[given.scored], 98)), 1e-4)
+    hidden = colour(given.tile.image)
+    hidden[given.tile.gaps.any(0)] = GAP
+    made = [
+        Picture("truth", _png(colour(given.truth))),
+        Picture("input", _png(hidden)),
+        Picture(f"{peer} {_level(theirs, given):.1f} dB", _png(colour(theirs))),
+        Picture(f"{ours} {_level(mean, given):.1f} dB", _png(colour(mean))),
+        Picture(f"error of {peer}, 0 to {limit:.3f}", _png(_heat(_error(theirs, given), limit, given))),
+        Picture(f"error of {ours}", _png(_heat(_error(mean, given), limit, given))),
+    ]
+    if std is not None:
+        spread = np.sqrt(np.mean(np.square(np.nan_to_num(std)), axis=0))
+        made.append(Picture(f"std of {ours}", _png(_heat(spread, limit, given))))
+    return made
+
+
+def _filled(name: str, given: Sample) -> tuple[Floats, Floats | None]:
+    method = find(name)
+    mean, std = method.make(method.settings)(given)
+    picture = np.where(given.tile.gaps, mean, given.tile.image)
+    closed = membrane(picture, np.asarray(~np.isfinite(picture).all(0)))
+    return closed, std
+
+
+def _error(mean: Floats, given: Sample) -> Floats:
+    return np.sqrt(np.mean(np.square(mean - given.truth), axis=0))
+
+
+def _level(mean: Floats, given: Sample) -> float:
+    return psnr((mean - given.truth)[:, given.scored])
+
+
+class _Colour:
+    """(B, H, W) to (H, W, 3) red, green, blue, stretched as the truth is (2 to 98 %)."""
+
+    def __init__(self, given: Sample) -> None:
+        waves = np.array(given.tile.wavelengths or (np.nan,) * len(given.truth))
+        wanted = (660.0, 560.0, 485.0)
+        if np.isfinite(waves).sum() >= 3:
+            self.bands = [int(np.nanargmin(np.abs(waves - centre))) for centre in wanted]
+        else:
+            self.bands = [0, 0, 0]
+        chosen = given.truth[self.bands]
+        self.low, self.high = np.nanpercentile(chosen, [2, 98], axis=(1, 2))[:, :, None, None]
+
+    def __call__(self, image: Floats) -> Bytes:
+        scaled = (image[self.bands] - self.low) / np.maximum(self.high - self.low, 1e-6)
+        return (255 * np.clip(np.nan_to_num(scaled), 0, 1)).astype(np.uint8).transpose(1, 2, 0).copy()
+
+
+def _heat(values: Floats, limit: float, given: Sample) -> Bytes:
+    """Viridis from 0 to `limit` at scored pixels, light grey elsewhere."""
+    level = (255 * np.clip(np.nan_to_num(values) / limit, 0, 1)).astype(np.uint8)
+    made = cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy()
+    made[~given.scored] = 225
+    return made
+
+
+def _png(picture: Bytes) -> bytes:
+    done, data = cv2.imencode(".png", picture[..., ::-1])
+    if not done:
+        raise ValueError("PNG encoding failed")
+    return bytes(data.tobytes())
