@@ -32,8 +32,8 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     """Look at a request's inputs. Gaps, covers and the method are those of the finest grid.
 
     Returns:
-        JSON: `product`, `sensor`, `grid`, `date`, `sun` (azimuth, elevation), `surface`,
-        `radiometry` in words, `bands` (number, description, role, wavelength, pixel size, whether filled, gap fraction),
+        JSON: `product`, `sensor`, `grid`, `date`, `sun` (azimuth, elevation), `surface`, `radiometry` in
+        words, `bands` (number, description, role, wavelength, pixel size, whether filled, gap fraction),
         `masks` (path, kind, growth in pixels, share marked), `gap_fraction`, `gap_samples`, `references`
         (name, date, days, bands, masks, cover), `dem` and `sar` (path, cover) or None, `model`,
         `model_reason`, `notices`. Covers and fractions are 0 to 1.

@@ -37,6 +37,7 @@ class RasterReader:
         self.raster = raster
         self.grid = grid or raster.grid
         self._files: dict[str, DatasetReader] = {}
+        self._coarse: dict[int, RasterReader] = {}
         self._source = raster.grid
         self._overview: int | None = None
         self._warp: Warp | None = None
@@ -44,7 +45,6 @@ class RasterReader:
             self._warp = plan(raster.grid, grid)
             if min(self._warp.factor) >= 4:
                 self._use_overview()
-        self._coarse: dict[int, RasterReader] = {}
 
     def __enter__(self) -> RasterReader:
         return self
