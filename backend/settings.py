@@ -112,7 +112,7 @@ def resolve(
     """
     environment = os.environ if environment is None else environment
     path = config_path(environment)
-    table = _table(path)
+    table = _table(path, must_exist=bool(environment.get("TERRAMEND_CONFIG")))
     unknown = sorted(set(table) - {setting.name for setting in SETTINGS})
     if unknown:
         raise TerramendError("setting.unknown", name=unknown[0], path=str(path))
@@ -168,11 +168,11 @@ def weights_folder() -> Path:
     return base / "terramend" / "weights"
 
 
-def _table(path: Path) -> Mapping[str, Any]:
+def _table(path: Path, must_exist: bool) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        if os.environ.get("TERRAMEND_CONFIG") == str(path):
+        if must_exist:
             raise TerramendError("setting.file", path=str(path), why="there is no such file") from None
         return {}
     except (OSError, ValueError) as error:

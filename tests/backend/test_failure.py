@@ -1,0 +1,33 @@
+"""Whose fault is it?"""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+import rasterio
+from terramend.backend.errors import ERRORS, TerramendError
+from terramend.backend.failure import as_error
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "words"),
+    [
+        (TerramendError("run.cancelled"), "run.cancelled", ["Cancelled"]),
+        (KeyboardInterrupt(), "run.cancelled", ["Cancelled"]),
+        (MemoryError(), "environment.memory", ["--memory-limit"]),
+        (OSError(errno.ENOSPC, "No space left on device"), "environment.disk", ["no space"]),
+        (PermissionError(errno.EACCES, "Permission denied", "a.tif"), "file.access", ["a.tif", "Permission"]),
+        (FileNotFoundError(errno.ENOENT, "No such file", "b.csv"), "file.access", ["b.csv", "No such file"]),
+        (ModuleNotFoundError("No module named 'dask'", name="dask"), "environment.package", ["dask"]),
+        (rasterio.errors.RasterioIOError("Read failed."), "file.read", ["Read failed", "damaged"]),
+        (ZeroDivisionError("one\n  two"), "run.internal", ["ZeroDivisionError: one two", "report"]),
+        (ModuleNotFoundError("x", name="terramend.backend.x"), "run.internal", ["report"]),
+    ],
+)
+def test_every_failure_has_a_code_and_a_sentence(failure, code, words):
+    error = as_error(failure)
+    assert error.code == code
+    assert error.exit_status == ERRORS[code][0]
+    assert all(word in str(error) for word in words)
+    assert "\n" not in str(error)

@@ -1,0 +1,72 @@
+"""A flag over the environment over the file over the default, and each knows its origin."""
+
+from __future__ import annotations
+
+import pytest
+from terramend.backend import settings
+from terramend.backend.errors import TerramendError
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('jobs = 3\ndevice = "cpu"\nmemory_limit = 2\n')
+    return path
+
+
+def test_precedence_and_origins(file):
+    environment = {"TERRAMEND_CONFIG": str(file), "TERRAMEND_JOBS": "5", "TERRAMEND_MEMORY_LIMIT": "0.5"}
+    held = settings.resolve({"jobs": 7, "quality": None}, environment)
+    assert held["jobs"] == settings.Value(7, "--jobs")
+    assert held["memory_limit"] == settings.Value(0.5, "TERRAMEND_MEMORY_LIMIT")
+    assert held["device"] == settings.Value("cpu", str(file))
+    assert held["quality"] == settings.Value("default", "default")
+    assert settings.resolve(environment={**environment, "TERRAMEND_JOBS": ""})["jobs"].value == 3
+
+
+def test_a_request_gets_only_what_was_set(file):
+    environment = {"TERRAMEND_CONFIG": str(file), "TERRAMEND_WEIGHTS": "/w"}
+    assert settings.for_request(environment) == {"jobs": 3, "device": "cpu", "memory_limit": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"TERRAMEND_JOBS": "many"}, ["jobs", "TERRAMEND_JOBS", "many", "whole number"]),
+        ({"TERRAMEND_JOBS": "-1"}, ["whole number from 0"]),
+        ({"TERRAMEND_DEVICE": "gpu"}, ["device", "'gpu'", "cuda"]),
+        ({"TERRAMEND_MEMORY_LIMIT": "nan"}, ["memory_limit", "gigabytes above 0"]),
+        ({"TERRAMEND_QUALITY": "BEST"}, ["quality", "fast, default, best"]),
+    ],
+)
+def test_wrong_values_name_their_origin(environment, words, tmp_path):
+    with pytest.raises(TerramendError) as caught:
+        settings.resolve(environment={"XDG_CONFIG_HOME": str(tmp_path), **environment})
+    assert caught.value.exit_status == 2
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("jobs = ", "setting.file"),
+        ("jobz = 3", "setting.unknown"),
+        ("jobs = true", "setting.value"),
+        ("jobs = 1.5", "setting.value"),
+        ("device = 1", "setting.value"),
+        ("\ufffe", "setting.file"),
+    ],
+)
+def test_wrong_files(text, code, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(TerramendError) as caught:
+        settings.resolve(environment={"TERRAMEND_CONFIG": str(path)})
+    assert caught.value.code == code
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path):
+    with pytest.raises(TerramendError, match="no such file"):
+        settings.resolve(environment={"TERRAMEND_CONFIG": str(tmp_path / "none.toml")})
+    assert settings.resolve(environment={"XDG_CONFIG_HOME": str(tmp_path)})["jobs"].origin == "default"

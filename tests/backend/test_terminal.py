@@ -1,0 +1,55 @@
+"""A bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from terramend.backend.errors import Notice
+from terramend.backend.terminal import Terminal, describe, duration
+from terramend.backend.watch import Progress
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_describe():
+    assert describe(Progress("open", 0, 0, None)) == "open"
+    assert describe(Progress("fill", 3, 4, 12.0)).split() == ["fill", "75%,", "12", "s", "left"]
+    assert "[###############               ]" in describe(Progress("fill", 1, 2, None), bar=True)
+    assert "100%" in describe(Progress("fill", 5, 4, 0.0))
+
+
+def test_plain_lines_are_few():
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    for done in range(1001):
+        terminal.progress(Progress("fill", done, 1000, 1.0))
+    terminal.progress(Progress("save", 0, 0, None))
+    terminal.notice(Notice("fill.nothing"))
+    terminal.close()
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["fill", "save", "Note:"]
+    assert "\r" not in stream.getvalue()
+
+
+def test_the_bar_gives_way_to_notices_and_leaves_nothing():
+    stream = Tty()
+    terminal = Terminal(stream)
+    terminal.progress(Progress("fill", 0, 10, None))
+    terminal.progress(Progress("fill", 10, 10, 0.0))
+    terminal.say("done")
+    shown = stream.getvalue()
+    assert "100%" in shown
+    last = shown.splitlines()[-1]
+    assert last.split("\r")[-1] == "done"
