@@ -155,7 +155,7 @@ def from_values(values: Mapping[str, Any]) -> Choices:
         references_from=values.get("REFERENCES_FROM") or None,
         dem=values.get("DEM") or None,
         sar=values.get("SAR") or None,
-        sun=_sun(values.get("SUN") or ""),
+        sun=read_sun(values.get("SUN") or ""),
         date=values.get("DATE") or None,
         radiometry=values.get("RADIOMETRY") or "auto",
         bands=_bands(values.get("BANDS") or ""),
@@ -283,7 +283,8 @@ def _references(values: Mapping[str, Any]) -> Tuple[ReferenceChoice, ...]:
     return tuple(choices)
 
 
-def _sun(text: str) -> Optional[Tuple[float, float]]:
+def read_sun(text: str) -> Optional[Tuple[float, float]]:
+    """Azimuth and elevation from text; None for no text. Raises ChoiceError."""
     if not text.strip():
         return None
     try:

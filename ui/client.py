@@ -115,7 +115,7 @@ class BackendClient(QObject):
             if feedback is None:
                 continue
             if kind == "log":
-                feedback.pushInfo(notice_sentence(value))
+                feedback.pushWarning(notice_sentence(value))
             else:
                 if value.get("stage") != stage:
                     stage = value.get("stage")

@@ -220,10 +220,9 @@ class TerramendDock(QDockWidget):
     def _show_inspection(self, found: Mapping[str, Any], choices: Choices) -> None:
         self._inspect = None
         self.bar.estimate.setText(inspection.estimate(found))
-        self.form.target.show_facts(inspection.facts(found))
-        self.form.gaps.show_found(inspection.masks(found))
+        self.form.target.show_facts(inspection.facts(found), found["radiometry"])
+        self.form.gaps.show_found(found["masks"])
         self.form.references.show_found(found.get("references", []))
-        self.form.method.show_reason(inspection.reason(found))
         self.bar.show_notices(inspection.notices(found))
         if found["gap_fraction"]:
             self._expect(found, choices)

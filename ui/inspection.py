@@ -20,7 +20,7 @@ def estimate(found: Mapping[str, Any], error: Optional[float] = None) -> str:
     text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(found["gap_fraction"]))
     if error is not None:
         text += tr(", expected error about ± {error:.3f} reflectance").format(error=error)
-    return text + "."
+    return f"{text}. {found['model_reason']} ({found['model']})"
 
 
 def facts(found: Mapping[str, Any]) -> str:
@@ -30,21 +30,10 @@ def facts(found: Mapping[str, Any]) -> str:
         found["sensor"],
         found["date"] or tr("date unknown"),
         tr("{width} × {height} pixels").format(width=grid["width"], height=grid["height"]),
+        tr("{size:.3g} m").format(size=grid["pixel_size"][0]),
         tr("{count} bands").format(count=len(found["bands"])),
-        found["radiometry"],
     ]
     return " · ".join(str(part) for part in parts if part)
-
-
-def masks(found: Mapping[str, Any]) -> str:
-    """The line under the masks: what was recognised."""
-    names = [f"{_file(mask['path'])} ({mask['kind']})" for mask in found["masks"]]
-    return tr("Read: {masks}").format(masks=", ".join(names)) if names else ""
-
-
-def reason(found: Mapping[str, Any]) -> str:
-    """Which method `auto` would choose, and why."""
-    return f"{found['model']}: {found['model_reason']}"
 
 
 def notices(found: Mapping[str, Any]) -> List[str]:
@@ -84,7 +73,3 @@ def percent(fraction: float) -> str:
     if value == 0:
         return "0 %"
     return tr("less than 0.1 %") if value < 0.1 else f"{value:.1f} %"
-
-
-def _file(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 1)[-1]

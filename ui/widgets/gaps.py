@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from qgis.core import QgsMapLayer, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBoxBasic
@@ -23,7 +23,8 @@ from qgis.PyQt.QtWidgets import (
 from ...backend.request import CLASSES
 from ..choices import Choices, MaskChoice
 from ..tr import tr
-from .layer_chooser import POLYGONS, RASTERS, LayerChooser
+from .layer_chooser import POLYGONS, RASTERS, LayerChooser, file_name
+from .quiet import quiet_label
 
 
 def kind_titles() -> Dict[str, str]:
@@ -104,6 +105,11 @@ class MaskRow(QWidget):
         elif choice is not None:
             self.kind.setEditText(choice.kind)
 
+    def show_recognised(self, kind: str) -> None:
+        """Say what `auto` turned out to be."""
+        title = kind_titles().get(kind, kind)
+        self.kind.setItemText(0, tr("Recognised: {kind}").format(kind=title))
+
     def _kind(self) -> str:
         index = self.kind.findText(self.kind.currentText())
         return str(self.kind.itemData(index)) if index >= 0 else self.kind.currentText().strip()
@@ -113,7 +119,8 @@ class MaskRow(QWidget):
         return isinstance(item, QgsMapLayer) and not isinstance(item, QgsRasterLayer)
 
     def _adapt(self) -> None:
-        """Polygons have no values to read."""
+        """Polygons have no values to read; another layer is not recognised yet."""
+        self.kind.setItemText(0, kind_titles()["auto"])
         self.kind.setVisible(self.chooser.item() is not None and not self._polygons())
         self.changed.emit()
 
@@ -139,9 +146,7 @@ class GapsBox(QWidget):
         buttons.addWidget(add)
         buttons.addStretch()
         buttons.addWidget(self.show_button)
-        self.found = QLabel()
-        self.found.setWordWrap(True)
-        self.found.setEnabled(False)
+        self.found = quiet_label()
         self.found.hide()
         self.classes: Dict[str, QCheckBox] = {}
         ticks = QGridLayout()
@@ -214,10 +219,18 @@ class GapsBox(QWidget):
         self.grow.setValue(float(text.rstrip("pxm")))
         self.swath.setChecked(choices.fill_swath_edges)
 
-    def show_found(self, text: str) -> None:
-        """Say which masks were found; nothing hides the line."""
-        self.found.setText(text)
-        self.found.setVisible(bool(text))
+    def show_found(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """Say what was recognised: the kinds of the masks chosen, or the masks found.
+
+        Args:
+            found: `inspect`'s masks, `path` and `kind`; those chosen come in their order.
+        """
+        chosen = [row for row in self.rows if row.choice() is not None]
+        for row, mask in zip(chosen, found):
+            row.show_recognised(mask["kind"])
+        names = [f"{file_name(mask['path'])} ({mask['kind']})" for mask in found]
+        self.found.setText(tr("Found: {masks}").format(masks=", ".join(names)))
+        self.found.setVisible(bool(names) and not chosen)
 
     def leave_out(self, layers: List[QgsMapLayer]) -> None:
         """Do not offer these layers."""

@@ -18,6 +18,11 @@ RASTERS = QgsMapLayerProxyModel.Filter.RasterLayer
 POLYGONS = QgsMapLayerProxyModel.Filter.PolygonLayer
 
 
+def file_name(path: str) -> str:
+    """The last part of a path, of a folder too."""
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
 class LayerChooser(QWidget):
     """A combo box of layers with a button for files.
 

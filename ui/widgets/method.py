@@ -41,14 +41,9 @@ class MethodBox(QWidget):
         self.device = QComboBox()
         for name, title in device_titles().items():
             self.device.addItem(title, name)
-        self.reason = QLabel()
-        self.reason.setWordWrap(True)
-        self.reason.setEnabled(False)
-        self.reason.hide()
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow(tr("Method"), self.model)
-        form.addRow(self.reason)
         row = QHBoxLayout()
         row.addWidget(self.quality, 1)
         row.addWidget(QLabel(tr("on")))
@@ -89,12 +84,6 @@ class MethodBox(QWidget):
             self.model.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
         self.model.setCurrentIndex(max(self.model.findData(chosen), 0))
         self.model.blockSignals(False)
-
-    def show_reason(self, text: str) -> None:
-        """Say what `auto` would choose and why; nothing hides the line."""
-        visible = bool(text) and self.model.currentData() == "auto"
-        self.reason.setText(text)
-        self.reason.setVisible(visible)
 
     def values(self) -> Dict[str, Any]:
         """Fields of `Choices`."""

@@ -25,6 +25,7 @@ from ..choices import Choices, MaskChoice, ReferenceChoice
 from ..results import ROLE
 from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
+from .layer_chooser import file_name
 
 NAME, DATE, MASK = range(3)
 FOUND, CLEAR = "found", "clear"
@@ -65,7 +66,7 @@ class ReferencesBox(QWidget):
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Fixed)
-        self.tree.setColumnWidth(DATE, 80)
+        self.tree.setColumnWidth(DATE, 92)
         self.tree.setColumnWidth(MASK, 112)
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # dates stand at the end of names
         add = QPushButton(tr("Add files…"))
@@ -146,13 +147,10 @@ class ReferencesBox(QWidget):
         for row, facts in zip([row for row in self._rows if self._ticked(row)], found):
             if not self._own_date(row):
                 row.item.setText(DATE, facts.get("date") or "?")
-            masks = facts.get("masks") or ()
-            text = (
-                tr("found: {kinds}").format(kinds=", ".join(m["kind"] for m in masks))
-                if masks
-                else tr("find beside")
-            )
-            row.mask.setItemText(0, text)
+            masks = facts["masks"]
+            row.mask.setItemText(0, tr("found") if masks else tr("find beside"))
+            files = ", ".join(file_name(mask["path"]) for mask in masks)
+            row.mask.setItemData(0, files, Qt.ItemDataRole.ToolTipRole)
         self.tree.blockSignals(False)
 
     def _fill(self, chosen: Mapping[str, ReferenceChoice]) -> None:
@@ -181,7 +179,7 @@ class ReferencesBox(QWidget):
         )
 
     def _add(self, source: LayerOrPath, reference: Optional[ReferenceChoice]) -> None:
-        name = source.replace("\\", "/").rsplit("/", 1)[-1] if isinstance(source, str) else source.name()
+        name = file_name(source) if isinstance(source, str) else source.name()
         item = QTreeWidgetItem([name, ""])
         item.setToolTip(NAME, source if isinstance(source, str) else source.source())
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
@@ -214,7 +212,7 @@ class ReferencesBox(QWidget):
         source = choice.source
         key = source if isinstance(source, str) else source.id()
         if row.mask.findData(key) < 0:
-            row.mask.addItem(key.replace("\\", "/").rsplit("/", 1)[-1], key)
+            row.mask.addItem(file_name(key), key)
         row.mask.setCurrentIndex(row.mask.findData(key))
 
     def _reference(self, row: Row) -> ReferenceChoice:

@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 from ..icon import icon
 from ..messages import overall_percent, progress_sentence
 from ..tr import tr
+from .quiet import quiet_label
 
 
 class RunBar(QWidget):
@@ -35,9 +36,7 @@ class RunBar(QWidget):
         self.estimate = QLabel()
         self.estimate.setWordWrap(True)
         self.estimate.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.notices = QLabel()
-        self.notices.setWordWrap(True)
-        self.notices.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.notices = quiet_label()
         self.notices.hide()
         self.preview = QPushButton(tr("Preview"))
         self.preview.setToolTip(tr("Fills what the map shows to a temporary layer; nothing is saved"))
@@ -58,10 +57,7 @@ class RunBar(QWidget):
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.stage = QLabel()
-        self.device = QLabel()
-        self.device.setEnabled(False)
-        self.device.setWordWrap(True)
-        self.device.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.device = quiet_label()
         buttons = self._buttons = QHBoxLayout()
         buttons.addWidget(self.preview)
         buttons.addWidget(self.fill, 1)
@@ -88,8 +84,9 @@ class RunBar(QWidget):
         self._buttons.addWidget(button)
 
     def show_notices(self, sentences: List[str]) -> None:
-        """Show what should be known before filling; the first two in full, all in the tip."""
-        self.notices.setText("\n".join("⚠ " + sentence for sentence in sentences[:2]))
+        """Show what should be known before filling; the first in full, all in the tip."""
+        more = tr(" (and {count} more)").format(count=len(sentences) - 1) if len(sentences) > 1 else ""
+        self.notices.setText("".join("⚠ " + sentence + more for sentence in sentences[:1]))
         self.notices.setToolTip("\n".join(sentences))
         self.notices.setVisible(bool(sentences))
 

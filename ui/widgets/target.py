@@ -5,13 +5,32 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 from qgis.core import QgsLayerTreeGroup, QgsMapLayer, QgsProject, QgsRasterLayer
+from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
-from ..choices import Choices
+from ...backend.request import RADIOMETRIES
+from ..choices import Choices, read_sun
 from ..sources import LayerOrPath
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser
+from .quiet import quiet_label
+
+
+def radiometry_titles() -> Dict[str, str]:
+    """How stored values become reflectance, as people know it."""
+    titles = {
+        "auto": tr("Recognise by itself"),
+        "reflectance": tr("Reflectance 0 to 1"),
+        "sentinel2": tr("Sentinel-2, before 2022"),
+        "sentinel2-offset": tr("Sentinel-2 with offset (since 2022)"),
+        "landsat-c2-sr": tr("Landsat Collection 2, surface"),
+        "landsat-c2-toa": tr("Landsat Collection 2, top of atmosphere"),
+        "landsat-c1-sr": tr("Landsat Collection 1, surface"),
+        "landsat-c1-toa": tr("Landsat Collection 1, top of atmosphere"),
+        "dn": tr("Plain numbers"),
+    }
+    return {name: titles.get(name, name) for name in RADIOMETRIES}
 
 
 class TargetBox(QWidget):
@@ -28,16 +47,32 @@ class TargetBox(QWidget):
                 ".SAFE folder or zip, a Landsat folder, tar or MTL file."
             )
         )
-        self.facts = QLabel()
-        self.facts.setWordWrap(True)
-        self.facts.setEnabled(False)
+        self.facts = quiet_label()
         self.facts.hide()
+        self.radiometry = QComboBox()
+        for name, title in radiometry_titles().items():
+            self.radiometry.addItem(title, name)
+        self.date = QLineEdit()
+        self.date.setPlaceholderText(tr("from tags or name, else such as 2024-06-30"))
+        self.sun = QLineEdit()
+        self.sun.setPlaceholderText(tr("from tags, else azimuth,elevation in degrees"))
+        self.details = QgsCollapsibleGroupBoxBasic(tr("Values, date and sun"))
+        form = QFormLayout(self.details)
+        form.setContentsMargins(4, 2, 4, 4)
+        form.addRow(tr("Values are"), self.radiometry)
+        form.addRow(tr("Date"), self.date)
+        form.addRow(tr("Sun"), self.sun)
+        self.details.setCollapsed(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.chooser)
         column.addWidget(self.facts)
+        column.addWidget(self.details)
         self._groups: Dict[str, Tuple[QgsRasterLayer, ...]] = {}
         self.chooser.changed.connect(self.changed)
+        self.radiometry.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.date.editingFinished.connect(self.changed)
+        self.sun.editingFinished.connect(self.changed)
         root = QgsProject.instance().layerTreeRoot()
         root.addedChildren.connect(self._offer_groups)
         root.removedChildren.connect(self._offer_groups)
@@ -45,10 +80,18 @@ class TargetBox(QWidget):
 
     def values(self) -> Dict[str, Any]:
         """Fields of `Choices`."""
-        return {"target": self.items()}
+        return {
+            "target": self.items(),
+            "radiometry": self.radiometry.currentData(),
+            "date": self.date.text().strip() or None,
+            "sun": read_sun(self.sun.text()),
+        }
 
     def show_choices(self, choices: Choices) -> None:
         """Show what was chosen before."""
+        self.radiometry.setCurrentIndex(max(self.radiometry.findData(choices.radiometry), 0))
+        self.date.setText(choices.date or "")
+        self.sun.setText("{:g},{:g}".format(*choices.sun) if choices.sun else "")
         names = [name for name, layers in self._groups.items() if layers == choices.target]
         if names:
             self.chooser.set_item(names[0])
@@ -74,9 +117,10 @@ class TargetBox(QWidget):
             return item.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
         return "" if item is None else str(item.name())
 
-    def show_facts(self, text: str) -> None:
-        """Say what was found out about the target; nothing hides the line."""
+    def show_facts(self, text: str, more: str = "") -> None:
+        """Say what was found out about the target, and more in the tip; nothing hides the line."""
         self.facts.setText(text)
+        self.facts.setToolTip(more)
         self.facts.setVisible(bool(text))
 
     def _offer_groups(self, *_: Any) -> None:

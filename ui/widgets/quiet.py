@@ -1,0 +1,19 @@
+"""Small print: lines that explain without asking for attention."""
+
+from __future__ import annotations
+
+from qgis.PyQt.QtGui import QPalette
+from qgis.PyQt.QtWidgets import QLabel, QSizePolicy
+
+
+def quiet_label() -> QLabel:
+    """An empty, wrapping label in a softer shade of the theme's text; it never widens its parent."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    palette = label.palette()
+    color = palette.color(QPalette.ColorRole.WindowText)
+    color.setAlpha(165)
+    palette.setColor(QPalette.ColorRole.WindowText, color)
+    label.setPalette(palette)
+    return label
