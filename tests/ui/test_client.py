@@ -28,6 +28,7 @@ class Feedback(QgsProcessingFeedback):
     def __init__(self) -> None:
         super().__init__()
         self.told: list[str] = []
+        self.warnings: list[str] = []
         self.percents: list[float] = []
         self.progressChanged.connect(self.percents.append)
 
@@ -36,6 +37,9 @@ class Feedback(QgsProcessingFeedback):
 
     def pushInfo(self, text: str) -> None:  # noqa: N802
         self.told.append(text)
+
+    def pushWarning(self, text: str) -> None:  # noqa: N802
+        self.warnings.append(text)
 
 
 def gappy(folder: Path, side: int) -> dict[str, Any]:
@@ -199,6 +203,15 @@ def test_blocking_call_reports_to_the_feedback(client: Any, small: dict) -> None
     assert Path(result["outputs"][0]).is_file()
     assert feedback.told
     assert feedback.percents and max(feedback.percents) <= 100
+
+
+def test_notices_reach_the_feedback(client: Any, small: dict, tmp_path: Path) -> None:
+    feedback = Feedback()
+    clear = tmp_path / "clear.tif"
+    gdal.Translate(str(clear), small["target"][0], options="-a_nodata none -scale 0 4000 1000 4000")
+    request = {**small, "target": [str(clear)], "gaps": [{"path": str(clear), "kind": "value=7"}]}
+    client.call_blocking("fill", {"request": request}, feedback)
+    assert any("No gaps were found" in warning for warning in feedback.warnings), feedback.warnings
 
 
 def test_missing_interpreter_says_where_to_get_one(
