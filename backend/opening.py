@@ -5,6 +5,7 @@ What filling and checking the accuracy have in common.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,19 +147,36 @@ def make_method(
     )
 
 
+class _Limit:
+    """How many runs are under the limit, and what they found before it."""
+
+    lock = threading.Lock()
+    runs = 0
+    opencv = 0
+    blas: threadpool_limits
+
+
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """BLAS and OpenCV compute in the calling thread only: tiles are the parallel work.
 
-    So the bytes do not depend on the number of cores, and cores are not fought over.
+    So the bytes do not depend on the number of cores, and cores are not fought over. The
+    limit is the process's: of runs that go on at the same time (a fill, and a look at the
+    next target) the last one lifts it.
     """
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    with _Limit.lock:
+        if _Limit.runs == 0:
+            _Limit.opencv, _Limit.blas = cv2.getNumThreads(), threadpool_limits(1)
+            cv2.setNumThreads(1)
+        _Limit.runs += 1
     try:
-        with threadpool_limits(1):
-            yield
+        yield
     finally:
-        cv2.setNumThreads(before)
+        with _Limit.lock:
+            _Limit.runs -= 1
+            if _Limit.runs == 0:
+                _Limit.blas.restore_original_limits()
+                cv2.setNumThreads(_Limit.opencv)
 
 
 def _check_bands(request: FillRequest, targets: Sequence[Raster]) -> None:
