@@ -67,6 +67,7 @@ class TerrainReader:
             towards = east * np.float32(math.sin(azimuth)) + north * np.float32(math.cos(azimuth))
             steep = np.sqrt(1 + east * east + north * north)
             out[2] = (np.float32(flat) - np.float32(tilt) * towards) / steep
+        out[1:, np.isnan(here)] = np.nan
         return out
 
     def _to_east_north(self, per_row: Floats, per_column: Floats) -> tuple[Floats, Floats]:

@@ -1,0 +1,64 @@
+"""Radar backscatter: whatever form it is stored in, VV and VH in dB come out."""
+
+import makers
+import numpy as np
+import pytest
+from terramend.backend.raster.files import open_raster
+from terramend.backend.raster.sar import SarReader
+from terramend.backend.watch import Watch
+
+RNG = np.random.default_rng(3)
+VV = (-9 + 2 * RNG.standard_normal((64, 64))).astype(np.float32)
+VH = VV - 7
+
+
+def read(tmp_path, image, **options):
+    watch = Watch()
+    (raster,) = open_raster(makers.write(tmp_path / "s1.tif", image, **options), watch)
+    with SarReader(raster, raster.grid, watch) as reader:
+        return reader.read(raster.grid.whole), [notice.code for notice in watch.notices]
+
+
+@pytest.mark.parametrize("form", ["dB", "dB x 100", "scaled dB", "linear", "amplitude"])
+def test_every_form_becomes_db(tmp_path, form):
+    pair = np.stack([VV, VH])
+    options = {"descriptions": ("VV", "VH")}
+    if form == "dB x 100":
+        pair = np.round(pair * 100).astype(np.int16)
+    elif form == "scaled dB":
+        pair = np.round(pair * 100).astype(np.int16)
+        options |= {"scales": (0.01, 0.01), "offsets": (0, 0)}
+    elif form == "linear":
+        pair = 10 ** (pair / 10)
+    elif form == "amplitude":
+        pair = np.round(1000 * 10 ** (pair / 20)).astype(np.uint16)
+    found, codes = read(tmp_path, pair, **options)
+    expected = np.stack([VV, VH]) + (60 if form == "amplitude" else 0)  # uncalibrated: off by a constant
+    assert np.abs(found - expected).max() < (0.1 if form == "amplitude" else 0.006)
+    assert codes == (["sar.amplitude"] if form == "amplitude" else [])
+
+
+def test_order_by_name_or_brightness(tmp_path):
+    swapped = np.stack([VH, VV])
+    found, codes = read(tmp_path, swapped, descriptions=("Sigma0_VH", "Sigma0_VV"))
+    assert np.array_equal(found, np.stack([VV, VH])) and codes == []
+    found, codes = read(tmp_path, swapped)
+    assert np.array_equal(found, np.stack([VV, VH])) and codes == ["sar.order"]
+
+
+def test_one_polarisation(tmp_path):
+    found, codes = read(tmp_path, VH[None], descriptions=("VH",))
+    assert np.isnan(found[0]).all() and np.array_equal(found[1], VH) and codes == []
+    found, codes = read(tmp_path, VV[None])
+    assert np.array_equal(found[0], VV) and np.isnan(found[1]).all() and codes == ["sar.one"]
+
+
+def test_nodata_and_zero_power_are_not_observed(tmp_path):
+    linear = 10 ** (np.stack([VV, VH]) / 10)
+    linear[:, :5] = 0
+    found, _ = read(tmp_path, linear, descriptions=("VV", "VH"))
+    assert np.isnan(found[:, :5]).all() and np.isfinite(found[:, 5:]).all()
+    stored = np.stack([VV, VH])
+    stored[:, :5] = -9999
+    found, _ = read(tmp_path, stored, descriptions=("VV", "VH"), nodata=-9999)
+    assert np.isnan(found[:, :5]).all() and np.array_equal(found[:, 5:], np.stack([VV, VH])[:, 5:])

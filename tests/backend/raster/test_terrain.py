@@ -1,0 +1,117 @@
+"""Terrain channels against closed forms, on any grid, exact at tile edges."""
+
+import math
+
+import makers
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from terramend.backend.errors import TerramendError
+from terramend.backend.raster.grid import Grid, Window
+from terramend.backend.raster.guides import open_guide
+from terramend.backend.raster.terrain import TerrainReader
+from terramend.backend.watch import Watch
+
+CRS = rasterio.crs.CRS.from_epsg(32632).to_wkt()
+SUN = (130.0, 35.0)
+
+
+def grid(size=10.0, side=60, angle=0.0, left=makers.LEFT, top=makers.TOP):
+    affine = Affine.translation(left, top) @ Affine.rotation(angle) @ Affine.scale(size, -size)
+    return Grid(CRS, tuple(affine)[:6], side, side)
+
+
+def plane(tmp_path, east, north, size=10.0, side=200, name="dem.tif", dtype=np.float32):
+    """A DEM that rises by `east` and `north` metres per metre."""
+    rows, columns = np.mgrid[:side, :side]
+    height = 2000 + east * (columns - 50) * size - north * (rows - 50) * size
+    return makers.write(
+        tmp_path / name, height.astype(dtype), size, left=makers.LEFT - 50 * size, top=makers.TOP + 50 * size
+    )
+
+
+def illumination(east, north, sun=SUN):
+    azimuth, elevation = map(math.radians, sun)
+    normal = np.array([-east, -north, 1]) / math.sqrt(1 + east**2 + north**2)
+    towards = np.array([math.sin(azimuth), math.cos(azimuth)]) * math.cos(elevation)
+    return float(normal @ [*towards, math.sin(elevation)])
+
+
+@pytest.mark.parametrize("angle", [0.0, 25.0, 180.0])
+@pytest.mark.parametrize(("east", "north"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2), (-0.25, 0.4)])
+def test_a_plane_has_its_slope_and_illumination(tmp_path, east, north, angle):
+    target = grid(angle=angle, left=makers.LEFT + 300, top=makers.TOP - 300)
+    dem = open_guide(plane(tmp_path, east, north), target, "--dem", Watch())
+    with TerrainReader(dem, target, SUN) as reader:
+        height, slope, light = reader.read(target.whole)
+    assert np.abs(slope - math.atan(math.hypot(east, north))).max() < 2e-3
+    assert np.abs(light - illumination(east, north)).max() < 2e-3
+    rise = (height[0, -1] - height[0, 0]) / (59 * 10)
+    turned = math.radians(angle)
+    assert rise == pytest.approx(east * math.cos(turned) + north * math.sin(turned), abs=1e-3)
+
+
+def test_windows_agree_and_coarse_dems_have_no_facets(tmp_path):
+    rows, columns = np.mgrid[:40, :40]
+    height = (500 + 80 * np.sin(columns / 3) * np.cos(rows / 4)).astype(np.float32)
+    path = makers.write(tmp_path / "dem.tif", height, 90, left=makers.LEFT - 1000, top=makers.TOP + 1000)
+    target = grid(side=120)
+    dem = open_guide(path, target, "--dem", Watch())
+    with TerrainReader(dem, target, SUN) as reader:
+        whole = reader.read(target.whole)
+        part = reader.read(Window(37, 50, 41, 13))
+    assert part.tobytes() == whole[:, 37:78, 50:63].tobytes()
+    steps = np.abs(np.diff(whole[1], axis=1))
+    assert steps.max() < 0.05 * (whole[1].max() - whole[1].min())  # no jumps where DEM pixels meet
+
+
+def test_voids_edges_and_no_sun(tmp_path):
+    height = np.full((60, 60), 100, np.int16)
+    height[:, 30:] += np.arange(30, dtype=np.int16) * 10
+    height[20, 20] = -32768
+    target = grid()
+    watch = Watch()
+    dem = open_guide(makers.write(tmp_path / "dem.tif", height), target, "--dem", watch)
+    with TerrainReader(dem, target, None) as reader:
+        found = reader.read(target.whole)
+    assert np.isnan(found[2]).all()
+    assert np.isnan(found[:2, 20, 20]).all()
+    assert np.isfinite(found[:2]).sum() == 2 * (3600 - 1)  # neighbours of voids and edges use one side
+    assert found[1, 5, 59] == pytest.approx(math.atan(1.0))
+    assert found[1, 20, 19] == 0
+
+
+def test_partial_cover_is_used_and_none_is_an_error(tmp_path):
+    height = np.full((30, 60), 50, np.float32)
+    target = grid()
+    dem = open_guide(makers.write(tmp_path / "half.tif", height), target, "--dem", Watch())
+    with TerrainReader(dem, target, SUN) as reader:
+        found = reader.read(target.whole)
+    assert np.isfinite(found[0, :30]).all() and np.isnan(found[:, 30:]).all()
+    far = makers.write(tmp_path / "far.tif", height, left=makers.LEFT + 1e5)
+    with pytest.raises(TerramendError, match=r"--dem.*does not overlap"):
+        open_guide(far, target, "--dem", Watch())
+
+
+def test_geographic_dem_and_geographic_target(tmp_path):
+    columns = np.arange(300) * np.ones((300, 1))
+    degree = 1 / 3600
+    height = (1000 + 0.2 * columns * degree * 111194.9 * math.cos(math.radians(46.9))).astype(np.float32)
+    path = makers.write(tmp_path / "srtm.tif", height, degree, "EPSG:4326", 10.32, 46.95)
+    target = grid(30.0, 60, left=602000, top=5198000)
+    dem = open_guide(path, target, "--dem", Watch())
+    with TerrainReader(dem, target, SUN) as reader:
+        assert np.abs(reader.read(target.whole)[1] - math.atan(0.2)).max() < 0.01
+    own = Grid(dem.grid.crs, dem.grid.transform, 300, 300)
+    with TerrainReader(dem, own, SUN) as reader:
+        assert np.abs(reader.read(own.whole)[1][5:-5, 5:-5] - math.atan(0.2)).max() < 0.01
+
+
+def test_dem_without_crs_pairs_pixel_to_pixel(tmp_path):
+    watch = Watch()
+    dem = open_guide(
+        makers.write(tmp_path / "d.tif", np.ones((2, 60, 60), np.float32), crs=None), grid(), "--dem", watch
+    )
+    assert dem.grid == grid()
+    assert {notice.code for notice in watch.notices} == {"pair.pixels", "guide.first-band"}
