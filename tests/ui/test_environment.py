@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomllib
 from terramend.backend.errors import TerramendError
 from terramend.ui import base_python, environment
 from terramend.ui.base_python import BasePython
@@ -24,6 +25,12 @@ def test_exactly_one_onnx_runtime_and_only_pins(variant: Variant) -> None:
     assert ("torch" in names) == variant.full
     assert {"numpy", "scipy", "rasterio", "opencv-python-headless"} <= set(names)
     assert all("==" in line for line in lines)
+
+
+def test_the_lock_file_has_every_dependency() -> None:
+    project = tomllib.loads((environment.LOCKS.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = {environment.package_name(line) for line in project["dependencies"]}
+    assert wanted <= {environment.package_name(line) for line in environment.requirements(Variant())}
 
 
 def test_variants_differ_in_hash_and_size() -> None:
