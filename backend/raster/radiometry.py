@@ -57,18 +57,16 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
     Raises:
         TerramendError: `radiometry.sun` where the sun's elevation is needed and unknown.
     """
-    if radiometry != "auto":
-        return replace(
-            raster,
-            bands=tuple(_forced(band, raster, radiometry) for band in raster.bands),
-            surface=_level(radiometry, raster.surface),
-        )
     text = " ".join(dict.fromkeys([raster.name, *(band.path for band in raster.bands)]))
+    surface = _level_by_name(text) if raster.surface is None else raster.surface
+    if radiometry != "auto":
+        bands = tuple(_forced(band, raster, radiometry) for band in raster.bands)
+        return replace(raster, bands=bands, surface=_level(radiometry, surface))
     rule = rule_of(text)
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
         return apply(raster, rule, watch)
     bands = tuple(_guessed(band, raster, watch) for band in raster.bands)
-    return replace(raster, bands=bands, surface=_level(rule or "", raster.surface))
+    return replace(raster, bands=bands, surface=_level(rule or "", surface))
 
 
 def rule_of(text: str) -> str | None:
@@ -166,6 +164,12 @@ def _high(band: Band) -> float:
     if band.nodata is not None:
         values = values[values != band.nodata]
     return float(np.percentile(values, 98)) if values.size else 0.0
+
+
+def _level_by_name(text: str) -> bool | None:
+    """Surface or top of atmosphere, where a Sentinel-2 or HLS product's name says it."""
+    found = re.search(r"MSI_?L(1C|2A)|(HLS)\.[LS]30", text, re.IGNORECASE)
+    return None if found is None else (found.group(1) or "2A").upper() == "2A"
 
 
 def _level(radiometry: str, known: bool | None) -> bool | None:

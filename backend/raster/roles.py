@@ -129,7 +129,7 @@ def role_of_file(stem: str) -> str:
     tail, last = "_".join(words[-2:]), words[-1] if words else ""
     if mask_kind_of(tail) not in (None, "auto"):
         return "qa" if role_of(tail) == "qa" else "class"
-    if mask_kind_of(last) or (words and mask_kind_of(words[0]) == "auto"):
+    if mask_kind_of(last) or (words and words[0].lower() in ("mask", "cloudmask")):
         return "class"
     role = role_of(stem)
     return role if role in ("index", "thermal") or role_of(last) == role else "optical"

@@ -1,0 +1,101 @@
+"""What names and tags tell: roles, wavelengths, sensors, mask kinds, dates, sun."""
+
+import datetime
+
+import pytest
+from terramend.backend.raster.dates import date_in, date_of_tags, sun_of_tags
+from terramend.backend.raster.roles import role_of, role_of_file, sensor_of, wavelength_of
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("", "optical"), ("B04", "optical"), ("SR_B5", "optical"), ("blue", "optical"), ("Band 7", "optical"),
+        ("nir", "optical"), ("swir16", "optical"), ("coastal aerosol", "optical"), ("cirrus", "optical"),
+        ("red edge 1", "optical"), ("reflectance_red", "optical"),
+        ("ST_B10", "thermal"), ("thermal infrared", "thermal"), ("LST", "thermal"), ("tirs1", "thermal"),
+        ("QA_PIXEL", "qa"), ("BQA", "qa"), ("QA60", "qa"), ("pixel_qa", "qa"), ("udm2", "qa"), ("QA_RADSAT", "qa"),
+        ("SCL", "class"), ("Fmask", "class"), ("cloud mask", "class"), ("landcover", "class"),
+        ("cloud probability", "class"), ("clouds", "class"),
+        ("NDVI", "index"), ("EVI", "index"), ("ndwi_mean", "index"), ("solar zenith", "index"),
+        ("alpha", "alpha"), ("Alpha", "alpha"),
+    ],
+)  # fmt: skip
+def test_roles(name, role):
+    assert role_of(name) == role
+
+
+@pytest.mark.parametrize(
+    ("stem", "role"),
+    [
+        ("T32TQM_20200101T101010_SCL_20m", "class"), ("LC08_L2SP_1_T1_QA_PIXEL", "qa"), ("scene_cloudmask", "class"),
+        ("mask_scene", "class"), ("HLS.S30.T32.v2.0.Fmask", "class"), ("clouds_removed", "optical"),
+        ("scene_masked", "optical"), ("scene", "optical"), ("MOD13_NDVI_2020", "index"), ("x_20200101_red", "optical"),
+        ("unmasked_cloudy_scene", "optical"), ("LC08_x_ST_B10", "thermal"), ("", "optical"),
+    ],
+)  # fmt: skip
+def test_roles_of_files(stem, role):
+    assert role_of_file(stem) == role
+
+
+@pytest.mark.parametrize(
+    ("name", "sensor", "wavelength"),
+    [
+        ("B8A", "sentinel2", 865), ("B08", "sentinel2", 833), ("band 12", "sentinel2", 2202), ("B4", "sentinel2", 665),
+        ("SR_B5", "landsat8", 865), ("B5", "landsat5", 1650), ("band4", "landsat7", 835), ("B10", "landsat9", 10895),
+        ("nir", "", 842), ("Blue", "", 490), ("toa_red", "", 660), ("560 nm", "", 560), ("1.61 um", "", 1610),
+        ("swir22", "", 2200),
+    ],
+)  # fmt: skip
+def test_wavelengths(name, sensor, wavelength):
+    assert wavelength_of(name, sensor) == wavelength
+
+
+@pytest.mark.parametrize(
+    ("name", "sensor"), [("Band 3", ""), ("B4", ""), ("x", "sentinel2"), ("B13", "sentinel2")]
+)
+def test_unknown_wavelengths(name, sensor):
+    assert wavelength_of(name, sensor) != wavelength_of(name, sensor)
+
+
+@pytest.mark.parametrize(
+    ("name", "sensor"),
+    [
+        ("S2A_MSIL2A_20200101T101010_N0213_R022_T32TQM_20200101T101010.SAFE", "sentinel2"),
+        ("T32TQM_20200101T101010_B04_10m.jp2", "sentinel2"), ("S2_20200101.tif", "sentinel2"),
+        ("HLS.S30.T32TQM.2020182T101559.v2.0.B04.tif", "sentinel2"), ("HLS.L30.T32.v2.0.B04.tif", "landsat8"),
+        ("LC09_L2SP_192030_20220715_20220913_02_T1_SR_B4.TIF", "landsat9"), ("LE71920302003180EDC00_B3.TIF", "landsat7"),
+        ("LT05_L1TP_192030_19900715_20200913_01_T1", "landsat5"), ("scene.tif", ""), ("CLC2018.tif", ""),
+    ],
+)  # fmt: skip
+def test_sensors(name, sensor):
+    assert sensor_of(name) == sensor
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("T32TQM_20200131T101010_B04.jp2", (2020, 1, 31)), ("LC08_L2SP_192030_20200715_20200913_02_T1", (2020, 7, 15)),
+        ("LC081920302018071001T1_sr_band1.tif", (2018, 7, 10)), ("LC81920302013180LGN00_B4.TIF", (2013, 6, 29)),
+        ("HLS.S30.T32TQM.2020182T101559.v2.0", (2020, 6, 30)), ("MOD09GA.A2019001.h18v04", (2019, 1, 1)),
+        ("scene_2021-05-06.tif", (2021, 5, 6)), ("2021_05_06_x", (2021, 5, 6)), ("2020-06-14T10:26:01.024Z", (2020, 6, 14)),
+    ],
+)  # fmt: skip
+def test_dates(text, date):
+    assert date_in(text) == datetime.date(*date)
+
+
+@pytest.mark.parametrize(
+    "text", ["scene", "20201301", "19500101", "29990101", "123456789012", "v2020", "20200230"]
+)
+def test_no_dates(text):
+    assert date_in(text) is None
+
+
+def test_tags():
+    assert date_of_tags({"TIFFTAG_DATETIME": "2022:01:01 00:00:00"}) is None  # when it was written
+    assert date_of_tags({"NC_GLOBAL#time_coverage_start": "2019-03-04"}) == datetime.date(2019, 3, 4)
+    assert sun_of_tags({"SUN_AZIMUTH": "-150", "MEAN_SOLAR_ZENITH_ANGLE": "30"}) == (210, 60)
+    assert sun_of_tags({"SUN_AZIMUTH": "150"}) is None
+    assert sun_of_tags({"SUN_AZIMUTH": "150", "SUN_ELEVATION": "-3"}) is None
+    assert sun_of_tags({"SUN_AZIMUTH": "east", "SUN_ELEVATION": "40"}) is None

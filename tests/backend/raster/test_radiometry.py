@@ -1,0 +1,89 @@
+"""How stored values become reflectance: by option, tags, name or a guess that is said."""
+
+import math
+
+import makers
+import numpy as np
+import pytest
+from terramend.backend.errors import TerramendError
+from terramend.backend.raster.products import open_product
+from terramend.backend.raster.radiometry import in_words
+from terramend.backend.request import RADIOMETRIES
+from terramend.backend.watch import Watch
+
+
+def found(path, **options):
+    watch = Watch()
+    (raster,) = open_product([path], watch=watch, **options)
+    return (raster.bands[0].gain, raster.bands[0].bias), raster, [notice.code for notice in watch.notices]
+
+
+def tif(tmp_path, name="a.tif", dtype=np.uint16, high=9000, **options):
+    image = np.random.default_rng(0).uniform(0.01, 1, (2, 40, 40)) * high
+    return makers.write(tmp_path / name, image.astype(dtype), **options)
+
+
+SINE = math.sin(math.radians(30))
+
+
+@pytest.mark.parametrize(
+    ("rule", "pair", "surface"),
+    [
+        ("reflectance", (1, 0), None), ("sentinel2", (1e-4, 0), None), ("sentinel2-offset", (1e-4, -0.1), None),
+        ("landsat-c2-sr", (2.75e-5, -0.2), True), ("landsat-c1-sr", (1e-4, 0), True),
+        ("landsat-c2-toa", (2e-5 / SINE, -0.1 / SINE), False), ("landsat-c1-toa", (2e-5 / SINE, -0.1 / SINE), False),
+        ("dn", (1e-4, 0), None), ("auto", (1e-4, 0), None),
+    ],
+)  # fmt: skip
+def test_every_option(tmp_path, rule, pair, surface):
+    got, raster, _ = found(tif(tmp_path), radiometry=rule, sun=(120, 30))
+    assert got == pytest.approx(pair)
+    assert raster.surface is surface
+
+
+def test_every_option_is_tested():
+    marks = [m for m in test_every_option.pytestmark if m.name == "parametrize"]
+    assert {case[0] for case in marks[0].args[1]} == set(RADIOMETRIES)
+
+
+def test_toa_needs_the_sun(tmp_path):
+    with pytest.raises(TerramendError, match="--sun"):
+        found(tif(tmp_path), radiometry="landsat-c2-toa")
+
+
+def test_tags_win_over_guesses_and_options_over_tags(tmp_path):
+    path = tif(tmp_path, scales=(2e-4, 2e-4), offsets=(-0.05, -0.05))
+    got, raster, codes = found(path)
+    assert got == (2e-4, -0.05) and codes == []
+    assert in_words(raster) == "reflectance = value × 0.0002 - 0.05"
+    assert found(path, radiometry="sentinel2")[0] == (1e-4, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "surface"),
+    [
+        ("LC08_L2SP_192030_20200715_20200913_02_T1_SR_stack.tif", (2.75e-5, -0.2), True),
+        ("S2B_MSIL2A_20230115T102351_N0509_R065_T32TQM_20230115T140000.tif", (1e-4, -0.1), True),
+        ("S2B_MSIL2A_20190115T102351_N0211_R065_T32TQM_20190115T140000.tif", (1e-4, 0), True),
+        ("LC08_L1TP_192030_20200715_20200913_01_T1_toa.tif", (2e-5 / SINE, -0.1 / SINE), False),
+    ],
+)  # fmt: skip
+def test_product_names_tell(tmp_path, name, pair, surface):
+    got, raster, codes = found(tif(tmp_path, name), sun=(120, 30))
+    assert got == pytest.approx(pair) and raster.surface is surface
+    assert codes == []
+
+
+def test_guesses_are_said(tmp_path):
+    assert found(tif(tmp_path))[::2] == ((1e-4, 0), ["radiometry.guess"])
+    assert found(tif(tmp_path, dtype=np.uint8, high=255))[::2] == ((1 / 255, 0), ["radiometry.guess"])
+    assert found(tif(tmp_path, dtype=np.float32, high=0.8))[::2] == ((1, 0), [])
+    assert found(tif(tmp_path, dtype=np.float32, high=80))[::2] == ((0.01, 0), ["radiometry.guess"])
+    assert found(tif(tmp_path, dtype=np.float32, high=8000))[::2] == ((1e-4, 0), ["radiometry.guess"])
+    assert found(tif(tmp_path, "S2_2020.tif"))[::2] == ((1e-4, 0), [])
+
+
+def test_only_measured_bands_are_scaled(tmp_path):
+    path = tif(tmp_path, descriptions=("B04", "SCL"))
+    _, raster, _ = found(path, radiometry="sentinel2-offset")
+    assert [(b.gain, b.bias) for b in raster.bands] == [(1e-4, -0.1), (1, 0)]
