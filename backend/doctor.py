@@ -21,7 +21,10 @@ from . import cli_request, device, settings
 from .version import VERSION
 from .watch import Watch
 
-LIGHT = ("numpy", "scipy", "rasterio", "onnxruntime", "opencv-python-headless")
+LIGHT = (
+    "numpy", "scipy", "rasterio", "onnxruntime", "opencv-python-headless", "threadpoolctl", "shapely",
+    "pyshp",
+)  # fmt: skip
 """Distributions without which nothing can be filled."""
 EXTRA = ("onnxruntime-gpu", "dask", "distributed", "torch", "diffusers", "peft", "transformers")
 KNOWN_VARIABLES = ("TERRAMEND_CONFIG", "TERRAMEND_DATA", "TERRAMEND_PYTHON")
