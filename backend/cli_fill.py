@@ -57,26 +57,39 @@ def done(result: Mapping[str, Any]) -> str:
 
 
 def found(result: Mapping[str, Any]) -> str:
-    """What an inspection found, for people: one `name: value` a line, nested by indenting."""
-    lines: list[str] = []
-
-    def add(name: str, value: Any, depth: int) -> None:
-        indent = "  " * depth
-        if isinstance(value, Mapping):
-            lines.append(f"{indent}{name}:")
-            for key, item in value.items():
-                add(key, item, depth + 1)
-        elif isinstance(value, (list, tuple)) and any(isinstance(item, Mapping) for item in value):
-            lines.append(f"{indent}{name}:")
-            for item in value:
-                flat = item if isinstance(item, Mapping) else {"": item}
-                shown = (f"{key} {part}" for key, part in flat.items() if part not in (None, "", [], ()))
-                lines.append(f"{indent}  - {', '.join(shown)}")
-        elif isinstance(value, (list, tuple)):
-            lines.append(f"{indent}{name}: {', '.join(map(str, value)) or 'none'}")
-        else:
-            lines.append(f"{indent}{name}: {'none' if value is None else value}")
-
-    for name, value in result.items():
-        add(name, value, 0)
+    """What an inspection found, for people."""
+    grid, sun = result["grid"], result["sun"]
+    place = f"{grid['width']} x {grid['height']} pixels of {_metres(grid['pixel_size'][0])}"
+    lines = [
+        f"{result['product']}: {place}, {grid['crs'] or 'no CRS'}",
+        f"  acquired {result['date'] or 'on an unknown date'}, "
+        + (f"sun at azimuth {sun[0]:.1f}, elevation {sun[1]:.1f}" if sun else "sun unknown"),
+        f"  {result['radiometry']}",
+        "Bands",
+    ]
+    for band in result["bands"]:
+        gaps = "" if band["gap_fraction"] is None else f"{band['gap_fraction']:.2%} gaps"
+        use = "filled" if band["filled"] else "not filled"
+        name = band["description"] or "-"
+        lines.append(f"  {band['number']:3} {name:12.12} {band['role']:8} {gaps:>12}  {use}")
+    lines.append("Masks" if result["masks"] else "Masks: none, gaps are where nothing was observed")
+    for mask in result["masks"]:
+        grown = f", grown by {mask['growth']:g} pixels" if mask["growth"] else ""
+        lines.append(f"  {mask['path']}: read as {mask['kind']}, marks {mask['marked']:.2%}{grown}")
+    for reference in result["references"]:
+        days = "" if reference["days"] is None else f", {reference['days']:+d} days"
+        date = f"{reference['date'] or 'unknown date'}{days}"
+        bands = f"{len(reference['bands'])} bands, observed on {reference['cover']:.1%}"
+        lines.append(f"Reference {reference['name']}: {date}, {bands}")
+    for name in ("dem", "sar"):
+        if result[name]:
+            lines.append(f"{name.upper()} {result[name]['path']}: covers {result[name]['cover']:.1%}")
+    lines.append(
+        f"Gaps to fill: {result['gap_fraction']:.2%} of the footprint ({result['gap_samples']} samples)"
+    )
+    lines.append(f"Method: {result['model']}. {result['model_reason']}")
     return "\n".join(lines)
+
+
+def _metres(size: float) -> str:
+    return f"{size:.3g} m"
