@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -89,21 +88,3 @@ def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     if not namespace.json:
         sys.stdout.write(f"{path}: {len(recipe.cases)} cases\n")
     return {"cases": str(path), "count": len(recipe.cases)}
-
-
-def standalone() -> None:
-    """`python -m terramend.backend.evaluation.command`, for use without the other doors."""
-    parser = argparse.ArgumentParser(prog="terramend evaluate")
-    add_arguments(parser)
-    namespace = parser.parse_args()
-    try:
-        told = main(namespace, Watch())
-    except TerramendError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_status)
-    if namespace.json:
-        sys.stdout.write(json.dumps(told) + "\n")
-
-
-if __name__ == "__main__":
-    standalone()

@@ -146,7 +146,7 @@ def _real_pair(root: Path, place: Place, cloudy: str, clear: str) -> Case | None
     row, column, height, width = window
     inside = gaps[row : row + height, column : column + width]
     whole = bool(gaps.all()) and place.scale.startswith("display")
-    if not whole and not 0.02 <= inside.mean() <= 0.8:
+    if not whole and not 0.01 <= inside.mean() <= 0.8:
         return None
     gap = Gap("whole" if whole else "own")
     view = View(sar=place.date(cloudy).sar is not None)
