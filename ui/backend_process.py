@@ -150,7 +150,7 @@ class BackendProcess:
             for chunk in iter(lambda: os.read(stdout.fileno(), 1 << 16), b""):
                 for line in lines.feed(chunk):
                     self._on_message(protocol.decode(line))
-        except protocol.ProtocolError as error:
+        except Exception as error:  # whatever it sent, those who wait must hear of it
             self.fault = f"it sent what is no message ({error})"
         try:  # the end of its output is the end of the backend, whatever it thinks
             self._process.wait(1.0 if not self.fault else 0)

@@ -65,6 +65,8 @@ for line in sys.stdin:
     elif method == "garbage":
         sys.stdout.write("this is no JSON\n")
         sys.stdout.flush()
+    elif method == "odd id":
+        say(method="progress", params={"id": ["no", "id"]})
     elif method == "long line":
         sys.stdout.write("x" * (1 << 21) + "\n")
         sys.stdout.flush()

@@ -109,6 +109,26 @@ def test_callbacks_arrive_in_the_gui_thread(client: Any, until: Callable, qgis_a
     assert "guided" in [model["name"] for model in results[0]["models"]]
 
 
+def test_a_client_made_in_a_worker_thread_still_calls_back_in_the_gui(
+    qgis_app: Any, until: Callable, backend_python: str
+) -> None:
+    from terramend.ui import client as module
+
+    threads: list[QThread] = []
+    worker = threading.Thread(
+        target=lambda: module.client().call(
+            "models", {}, on_result=lambda _: threads.append(QThread.currentThread())
+        )
+    )
+    worker.start()
+    worker.join()
+    try:
+        until(lambda: bool(threads))
+        assert threads == [qgis_app.thread()]
+    finally:
+        module.close()
+
+
 def test_the_gui_never_waits(client: Any, until: Callable) -> None:
     results: list[dict] = []
     started = time.monotonic()

@@ -122,7 +122,7 @@ def test_unknown_error_keeps_the_words_of_the_backend(story: Story) -> None:
     assert (error.code, str(error)) == ("of.tomorrow", "The backend's own words.")
 
 
-@pytest.mark.parametrize("fault", ["crash", "garbage", "long line", "close stdout"])
+@pytest.mark.parametrize("fault", ["crash", "garbage", "odd id", "long line", "close stdout"])
 def test_after_a_fault_there_is_a_message_and_the_next_call_works(story: Story, fault: str) -> None:
     first = story.outcome("fill")[1]["pid"]
     other, others_news = story.begin("fill", steps=1000)
