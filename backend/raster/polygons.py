@@ -156,7 +156,9 @@ class _connected:  # noqa: N801 - used like a function
     """A read-only connection that is closed at the end."""
 
     def __init__(self, file: str) -> None:
-        self._database = sqlite3.connect(f"file:{quote(str(Path(file).resolve()))}?mode=ro", uri=True)
+        path = Path(file).resolve().as_posix()  # /a/b, C:/a/b or //server/share/b
+        address = f"file://{path if path.startswith('/') else '/' + path}"
+        self._database = sqlite3.connect(f"{quote(address, safe='/:')}?mode=ro", uri=True)
 
     def __enter__(self) -> sqlite3.Connection:
         return self._database

@@ -85,7 +85,7 @@ def inside(path, grid=GRID, watch=None):
 
 @pytest.mark.parametrize("envelope", [0, 1, 2, 3, 4])
 def test_geopackage(tmp_path, envelope):
-    path = geopackage(tmp_path / "a b.gpkg", {'we"ird': [SQUARE, None]}, envelope=envelope)
+    path = geopackage(tmp_path / "Wälder 50% #1?.gpkg", {'we"ird': [SQUARE, None]}, envelope=envelope)
     assert np.array_equal(inside(path), EXPECTED)
     assert is_vector(path)
 
