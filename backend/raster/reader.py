@@ -43,7 +43,7 @@ class RasterReader:
         self._warp: Warp | None = None
         if grid is not None and grid != raster.grid:
             self._warp = plan(raster.grid, grid)
-            if min(self._warp.factor) >= 4:
+            if min(self._warp.factor) >= 8:
                 self._use_overview()
 
     def __enter__(self) -> RasterReader:
@@ -229,11 +229,11 @@ class RasterReader:
         return self._files[path]
 
     def _use_overview(self) -> None:
-        """Read from the files' overviews where at least two of their pixels make one of ours."""
+        """Read from the files' overviews where at least 4 x 4 of their pixels make one of ours."""
         assert self._warp is not None  # noqa: S101 - for the type checker
         if any(band.role in ("class", "qa", "alpha") for band in self.raster.bands):
             return
-        most = min(self._warp.factor) // 2
+        most = min(self._warp.factor) // 4
         levels = [self._file(path).overviews(1) for path in dict.fromkeys(b.path for b in self.raster.bands)]
         fitting = [g for g in levels[0] if g <= most and all(other == levels[0] for other in levels)]
         self.close()

@@ -28,7 +28,7 @@ from .sar import SarReader
 from .terrain import TerrainReader
 from .warp import block_any, block_mean
 
-STRIP = 8_000_000
+STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
 
 

@@ -1,0 +1,213 @@
+"""The scene: tiles and overviews hold exactly what the files and masks say."""
+
+import tracemalloc
+from contextlib import contextmanager
+
+import makers
+import numpy as np
+import pytest
+from terramend.backend.errors import TerramendError
+from terramend.backend.raster.gapmap import build_gap_map
+from terramend.backend.raster.grid import Window
+from terramend.backend.raster.products import open_product
+from terramend.backend.raster.references import open_references
+from terramend.backend.raster.scene import fill_bands, open_scene
+from terramend.backend.request import FillRequest, Mask, Reference
+from terramend.backend.watch import Watch
+
+CLEAR = (Mask("", "none"),)
+
+
+def image(seed, bands=3, height=130, width=150, dtype=np.uint16):
+    return np.random.default_rng(seed).integers(1, 9000, (bands, height, width)).astype(dtype)
+
+
+def spots(seed, height=130, width=150):
+    return (np.random.default_rng(seed).random((height // 10, width // 10)) < 0.2).repeat(10, 0).repeat(10, 1)
+
+
+@contextmanager
+def scene_of(tmp_path, path, watch=None, mode="fill", **options):
+    watch = watch or Watch()
+    request = FillRequest((str(path),), "out.tif", mode=mode, radiometry="sentinel2", **options)
+    rasters = open_product(
+        request.target, radiometry="sentinel2", sun=request.sun, date=request.date, watch=watch
+    )
+    references = open_references(request, rasters[0], watch)
+    gap_map = build_gap_map(
+        rasters[0], request.gaps, grow=request.grow, classes=request.classes, cloud_threshold=None,
+        fill_swath_edges=False, extent=None, directory=tmp_path, watch=watch,
+    )  # fmt: skip
+    with gap_map, open_scene(request, rasters[0], references, gap_map, watch) as scene:
+        yield scene
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """A target with its mask, two references (one on another grid), a DEM and radar."""
+    mask, other = spots(1), spots(2)
+    made = {
+        "image": image(0), "mask": mask, "other": image(5), "other_mask": other,
+        "path": makers.write(tmp_path / "t_20200101.tif", image(0)),
+        "gaps": (Mask(makers.write(tmp_path / "m.tif", mask.astype(np.uint8)), "nonzero"),),
+        "dem": makers.write(tmp_path / "dem.tif", image(7, 1, 60, 60).astype(np.float32), 90, left=makers.LEFT - 900, top=makers.TOP + 900),
+        "sar": makers.write(tmp_path / "s1.tif", -10 - image(8, 2).astype(np.float32) / 1000, descriptions=("VV", "VH")),
+    }  # fmt: skip
+    other_mask = makers.write(tmp_path / "om.tif", other.astype(np.uint8))
+    made["references"] = (
+        Reference(
+            makers.write(tmp_path / "a.tif", made["other"]), (Mask(other_mask, "nonzero"),), "2020-01-11"
+        ),
+        Reference(
+            makers.write(tmp_path / "b.tif", image(6, 2, 90, 90), 20, left=makers.LEFT - 37),
+            CLEAR,
+            "2019-12-30",
+        ),
+    )
+    return made
+
+
+def asked(inputs):
+    return {
+        "gaps": inputs["gaps"],
+        "references": inputs["references"],
+        "dem": inputs["dem"],
+        "sar": inputs["sar"],
+        "sun": (150.0, 40.0),
+    }
+
+
+def test_a_tile_holds_what_the_files_say(tmp_path, inputs):
+    with scene_of(tmp_path, inputs["path"], **asked(inputs)) as scene:
+        window = Window(20, 30, 64, 70)
+        tile = scene.tile(window)
+        stored = scene.stored(window)
+    rows, columns = window.slices
+    gaps = np.broadcast_to(inputs["mask"][rows, columns], tile.gaps.shape)
+    assert np.array_equal(tile.gaps, gaps)
+    assert np.array_equal(np.isnan(tile.image), gaps)
+    values = inputs["image"][:, rows, columns]
+    assert np.array_equal(stored, values)
+    np.testing.assert_allclose(tile.image[~gaps], (values / 1e4)[~gaps], atol=1e-6)
+    first, second = tile.references
+    assert (first.days, second.days) == (10, -2)
+    assert (first.image.shape, second.image.shape) == ((3, 64, 70), (2, 64, 70))
+    hidden = np.broadcast_to(inputs["other_mask"][rows, columns], first.image.shape)
+    assert np.array_equal(np.isnan(first.image), hidden)
+    np.testing.assert_allclose(
+        first.image[~hidden], (inputs["other"][:, rows, columns] / 1e4)[~hidden], atol=1e-6
+    )
+    assert np.isfinite(second.image).all()
+    assert tile.terrain.shape == (3, 64, 70) and np.isfinite(tile.terrain).all()
+    np.testing.assert_allclose(tile.sar, (-10 - image(8, 2) / 1000.0)[:, rows, columns], atol=1e-5)
+    assert (tile.row, tile.column, tile.step, tile.pixel_size) == (20, 30, 1, (10.0, 10.0))
+
+
+def test_tiles_agree_where_they_overlap(tmp_path, inputs):
+    with scene_of(tmp_path, inputs["path"], grow="2px", **asked(inputs)) as scene:
+        whole = scene.tile(scene.grid.whole)
+        for window in (Window(0, 0, 65, 75), Window(31, 50, 64, 77), Window(129, 149, 1, 1)):
+            tile = scene.tile(window)
+            for part, of in (
+                (tile.image, whole.image), (tile.gaps, whole.gaps), (tile.terrain, whole.terrain), (tile.sar, whole.sar),
+                (tile.references[0].image, whole.references[0].image), (tile.references[1].image, whole.references[1].image),
+            ):  # fmt: skip
+                assert part.tobytes() == of[(slice(None), *window.slices)].tobytes()
+
+
+def test_an_overview_is_the_mean_of_what_is_valid(tmp_path, inputs):
+    with scene_of(tmp_path, inputs["path"], **asked(inputs)) as scene:
+        view = scene.overview(75)
+        assert view.step == 2
+        tile = scene.tile(scene.grid.whole)
+    valid = ~np.isnan(tile.image)
+    count = valid.reshape(3, 65, 2, 75, 2).sum(axis=(2, 4))
+    total = np.nan_to_num(tile.image).reshape(3, 65, 2, 75, 2).sum(axis=(2, 4))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = np.where(count >= 2, total / count, np.nan)
+    np.testing.assert_allclose(view.image, expected, atol=1e-6)
+    assert np.array_equal(view.gaps, np.isnan(view.image))
+    means = tile.references[0].image[:, :64, :64].reshape(3, 32, 2, 32, 2).mean(axis=(2, 4))
+    known = np.isfinite(means)
+    np.testing.assert_allclose(view.references[0].image[:, :32, :32][known], means[known], atol=1e-6)
+    assert [r.image.shape for r in view.references] == [(3, 65, 75), (2, 65, 75)]
+    assert view.terrain.shape == (3, 65, 75) and view.sar.shape == (2, 65, 75)
+    assert view.pixel_size == (20, 20)
+
+
+@pytest.mark.parametrize("side", [5, 12, 33])
+def test_strongly_reduced_overviews_cover_the_scene(tmp_path, inputs, side):
+    with scene_of(tmp_path, inputs["path"], **asked(inputs)) as scene:
+        view = scene.overview(side)
+        again = scene.overview(side)
+    rows, columns = -(-130 // view.step), -(-150 // view.step)
+    assert max(rows, columns) <= side < 2 * max(rows, columns) + 1
+    for part in (view.image, view.gaps, view.terrain, view.sar, *(r.image for r in view.references)):
+        assert part.shape[1:] == (rows, columns)
+    assert view.image.tobytes() == again.image.tobytes()
+    with np.errstate(invalid="ignore"):
+        assert abs(np.nanmean(view.image) - 0.45) < 0.03
+    assert np.isfinite(view.terrain).all() and np.isfinite(view.sar).all()
+
+
+def test_memory_of_an_overview_does_not_grow_with_the_scene(tmp_path):
+    peaks = []
+    for side in (1536, 3072):
+        pixels = np.full((2, side, side), 500, np.uint16)
+        path = makers.write(tmp_path / f"{side}.tif", pixels, tiled=True, compress="deflate", zlevel=1)
+        reference = Reference(makers.write(tmp_path / f"r{side}.tif", pixels, 10.5, tiled=True), CLEAR)
+        with scene_of(tmp_path, path, references=(reference,)) as scene:
+            tracemalloc.start()
+            view = scene.overview(256)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        np.testing.assert_allclose(view.image, 0.05, rtol=1e-5)
+    assert max(peaks) < 100e6
+    assert peaks[1] < 1.6 * peaks[0]  # four times the pixels
+
+
+def test_clear_mode_keeps_clouded_values(tmp_path, inputs):
+    with scene_of(tmp_path, inputs["path"], mode="clear", gaps=inputs["gaps"]) as scene:
+        tile = scene.tile(scene.grid.whole)
+        view = scene.overview(75)
+    assert np.isfinite(tile.image).all() and tile.gaps.any()
+    assert np.isfinite(view.image).all() and view.gaps.any()
+
+
+def test_only_optical_bands_are_filled_unless_asked(tmp_path):
+    names = ("B02", "QA_PIXEL", "ST_B10", "NDVI", "B04")
+    path = makers.write(tmp_path / "a.tif", image(0, 5), descriptions=names)
+    (target,) = open_product([path], watch=Watch())
+    watch = Watch()
+    assert fill_bands(target, (), 0, watch) == (0, 4)
+    assert fill_bands(target, (5, 3, 4), 0, watch) == (2, 3, 4)
+    assert [notice.code for notice in watch.notices] == ["bands.thermal"]
+    assert fill_bands(target, (6, 11), 5, watch) == (0,)  # the second raster of a product
+    with pytest.raises(TerramendError, match="QA_PIXEL"):
+        fill_bands(target, (2,), 0, watch)
+
+
+def test_a_product_of_several_resolutions_is_one_reference(tmp_path):
+    product = makers.make_safe(tmp_path)
+    rng = np.random.default_rng(0)
+    path = makers.write(tmp_path / "t_20220604.tif", rng.integers(1, 9000, (1, 60, 60)).astype(np.uint16), 40)
+    with scene_of(tmp_path, path, references=(Reference(str(product)),)) as scene:
+        assert [len(info.bands) for info in scene.references] == [12]
+        assert scene.references[0].days == 10
+        tile = scene.tile(scene.grid.whole)
+    (reference,) = tile.references
+    assert reference.image.shape == (12, 60, 60)
+    scl = np.zeros((60, 60), bool)
+    scl[:10, :10] = True  # 20 x 20 pixels of 20 m, and the growth of the SCL around them
+    assert np.isnan(reference.image[:, scl]).all()
+    expected = (makers.numbers("B02", 10).reshape(60, 4, 60, 4).mean(axis=(1, 3)) - 1000) / 1e4
+    clear = np.isfinite(reference.image[0])
+    assert clear.mean() > 0.8
+    np.testing.assert_allclose(reference.image[0][clear], expected[clear], atol=1e-5)
+
+
+def test_no_sun_is_said(tmp_path, inputs):
+    watch = Watch()
+    with scene_of(tmp_path, inputs["path"], watch, dem=inputs["dem"]) as scene:
+        assert np.isnan(scene.tile(Window(0, 0, 9, 9)).terrain[2]).all()
+    assert "scene.no-sun" in [notice.code for notice in watch.notices]
