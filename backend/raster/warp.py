@@ -280,9 +280,11 @@ def block_mean(image: Floats, down: int, across: int) -> Floats:
     if (down, across) == (1, 1):
         return image
     observed = np.isfinite(image)
-    total = _block_sum(np.where(observed, image, np.float32(0)), down, across)
-    count = _block_sum(observed.astype(np.float32), down, across)
-    cells = _block_sum(np.ones((1, *image.shape[1:]), np.float32), down, across)
+    cells = _blocks(np.ones((1, *image.shape[1:]), np.float32), down, across, np.add)
+    if observed.all():
+        return np.asarray(_blocks(image, down, across, np.add) / cells)
+    total = _blocks(np.where(observed, image, np.float32(0)), down, across, np.add)
+    count = _blocks(observed.astype(np.float32), down, across, np.add)
     out = np.full_like(total, np.nan)
     np.divide(total, count, out=out, where=(count > 0) & (2 * count >= cells))
     return out
@@ -292,12 +294,17 @@ def block_any(flags: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bo
     """Whether any pixel of each block is set."""
     if (down, across) == (1, 1):
         return flags
-    rows = np.arange(0, flags.shape[1], down)
-    columns = np.arange(0, flags.shape[2], across)
-    return np.asarray(np.logical_or.reduceat(np.logical_or.reduceat(flags, rows, axis=1), columns, axis=2))
+    return _blocks(flags, down, across, np.logical_or)
 
 
-def _block_sum(values: Floats, down: int, across: int) -> Floats:
-    rows = np.arange(0, values.shape[1], down)
-    columns = np.arange(0, values.shape[2], across)
-    return np.asarray(np.add.reduceat(np.add.reduceat(values, rows, axis=1), columns, axis=2))
+def _blocks(values: NDArray[Any], down: int, across: int, joined: np.ufunc) -> NDArray[Any]:
+    """Sums (or unions) of blocks: whole rows first, then columns; a pass each, no inner loops."""
+    rows = values[:, ::down].copy()
+    for i in range(1, down):
+        part = values[:, i::down]
+        joined(rows[:, : part.shape[1]], part, out=rows[:, : part.shape[1]])
+    out = rows[:, :, ::across].copy()
+    for i in range(1, across):
+        part = rows[:, :, i::across]
+        joined(out[:, :, : part.shape[2]], part, out=out[:, :, : part.shape[2]])
+    return out
