@@ -71,6 +71,8 @@ def _probe(device: str) -> Probe:
     provider = PROVIDERS[device]
     if provider not in onnxruntime.get_available_providers():
         return Probe(device, False, None, f"ONNX Runtime {onnxruntime.__version__} is built without")
+    if device == "cuda":
+        onnxruntime.preload_dlls()  # CUDA as the wheels of the managed environment bring it
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # a missing CUDA library is our finding, not a log line
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
