@@ -11,6 +11,7 @@ import json
 import sqlite3
 import struct
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -152,19 +153,11 @@ def _gpkg_layers(file: str) -> list[tuple[str, str, int]]:
         return [(str(name), str(column), int(reference)) for name, column, reference in rows]
 
 
-class _connected:  # noqa: N801 - used like a function
+def _connected(file: str) -> closing[sqlite3.Connection]:
     """A read-only connection that is closed at the end."""
-
-    def __init__(self, file: str) -> None:
-        path = Path(file).resolve().as_posix()  # /a/b, C:/a/b or //server/share/b
-        address = f"file://{path if path.startswith('/') else '/' + path}"
-        self._database = sqlite3.connect(f"{quote(address, safe='/:')}?mode=ro", uri=True)
-
-    def __enter__(self) -> sqlite3.Connection:
-        return self._database
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
+    path = Path(file).resolve().as_posix()  # /a/b, C:/a/b or //server/share/b
+    address = f"file://{path if path.startswith('/') else '/' + path}"
+    return closing(sqlite3.connect(f"{quote(address, safe='/:')}?mode=ro", uri=True))
 
 
 def _gpkg(file: str, layer: str) -> tuple[Geometries, str | None]:
