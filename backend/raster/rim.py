@@ -39,8 +39,10 @@ def missed_share(overview: Tile) -> float | None:
         rim, rest = both & near, both & ~near
         if min(np.count_nonzero(rim), np.count_nonzero(rest)) < LEAST:
             continue
-        slope, level = np.polyfit(other[rest].astype(np.float64), target[rest].astype(np.float64), 1)
-        off = target - (slope * other + level)
+        x, y = other[rest].astype(np.float64), target[rest].astype(np.float64)
+        spread_x = float(np.var(x))
+        slope = float(np.mean((x - x.mean()) * (y - y.mean()))) / spread_x if spread_x > 0 else 0.0
+        off = target - (slope * (other - x.mean()) + y.mean())
         spread = 1.4826 * float(np.median(np.abs(off[rest]))) + 1e-6
         share = _beyond(off[rim], spread) - _beyond(off[rest], spread)
         if best is None or spread < best[0]:

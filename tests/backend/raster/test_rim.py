@@ -1,0 +1,46 @@
+"""Missed cloud at the rim of gaps is seen, and a good mask is not blamed."""
+
+import cv2
+import numpy as np
+import pytest
+from terramend.backend.raster.rim import missed_share
+from terramend.models.base import Reference, Tile
+
+
+def tile(missed, references=True, side=160):
+    rng = np.random.default_rng(5)
+    ground = cv2.GaussianBlur(rng.random((side, side)).astype(np.float32), (0, 0), 4)
+    cloud = np.zeros((side, side), np.uint8)
+    cv2.circle(cloud, (80, 80), 30, 1, -1)
+    mask = cv2.erode(cloud, np.ones((2 * missed + 1,) * 2, np.uint8)).astype(bool)
+    image = np.stack([ground, 0.8 * ground + 0.1]) + 0.004 * rng.standard_normal((2, side, side))
+    image[:, cloud.astype(bool)] += 0.3
+    image = image.astype(np.float32)
+    image[:, mask] = np.nan
+    other = 1.1 * np.stack([ground, ground]) + 0.02 + 0.004 * rng.standard_normal((2, side, side))
+    gaps = np.broadcast_to(mask, image.shape)
+    dates = (Reference(other.astype(np.float32), 5, "other"),) if references else ()
+    return Tile(image, gaps, dates)
+
+
+def test_missed_cloud_is_seen():
+    assert missed_share(tile(missed=3)) > 0.5
+
+
+def test_a_good_mask_is_not_blamed():
+    assert missed_share(tile(missed=0)) < 0.02
+
+
+def test_nothing_to_judge_by():
+    assert missed_share(tile(3, references=False)) is None
+    whole = tile(3)
+    assert missed_share(Tile(whole.image, np.zeros_like(whole.gaps), whole.references)) is None
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_flat_scenes_do_no_harm(value):
+    flat = np.full((1, 60, 60), value, np.float32)
+    gaps = np.zeros((1, 60, 60), bool)
+    gaps[:, 20:40, 20:40] = True
+    image = np.where(gaps, np.float32(np.nan), flat)
+    assert missed_share(Tile(image, gaps, (Reference(flat, 1, "flat"),))) == 0

@@ -1,0 +1,92 @@
+"""What the dock is told before filling."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from terramend.backend.errors import TerramendError
+from terramend.backend.inspect import inspect
+from terramend.backend.request import FillRequest, Mask, Reference
+from terramend.backend.watch import Watch
+
+
+def write(path, image, left=600000.0, descriptions=None, **options):
+    profile = {"driver": "GTiff", "count": image.shape[0], "height": image.shape[1], "width": image.shape[2]}
+    transform = Affine(10, 0, left, 0, -10, 5200000)
+    with rasterio.open(
+        path, "w", dtype=image.dtype, crs="EPSG:32632", transform=transform, **profile, **options
+    ) as file:
+        file.write(image)
+        if descriptions:
+            file.descriptions = descriptions
+    return str(path)
+
+
+@pytest.fixture
+def request_of(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 9000, (3, 80, 100)).astype(np.uint16)
+    target = write(tmp_path / "S2_20200101.tif", pixels, descriptions=("B04", "B08", "SCL"))
+    mask = np.zeros((1, 80, 100), np.uint8)
+    mask[:, :20, :40] = 1
+    write(tmp_path / "S2_20200111.tif", pixels[:2], left=600500.0)
+    write(tmp_path / "S2_20200111_mask.tif", mask, left=600500.0)
+    dem = write(tmp_path / "dem.tif", np.ones((1, 80, 50), np.float32))
+    gaps = Mask(write(tmp_path / "gaps.tif", mask), "nonzero")
+
+    def made(**options):
+        options = {
+            "gaps": (gaps,),
+            "references": (Reference(str(tmp_path / "S2_20200111.tif")),),
+            "dem": dem,
+            **options,
+        }
+        return FillRequest((target,), "out.tif", **options)
+
+    return made
+
+
+def test_what_is_said(request_of, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    found = inspect(request_of(sun=(140.0, 40.0)), Watch())
+    assert sorted(tmp_path.iterdir()) == before
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["product"], found["date"], found["sensor"]) == (
+        "S2_20200101.tif",
+        "2020-01-01",
+        "sentinel2",
+    )
+    assert found["grid"]["width"] == 100 and found["grid"]["crs"] == "EPSG:32632"
+    assert found["gap_fraction"] == pytest.approx(0.1)
+    assert found["gap_samples"] == 2 * 800
+    assert [(b["number"], b["role"], b["filled"]) for b in found["bands"]] == [
+        (1, "optical", True), (2, "optical", True), (3, "class", False),
+    ]  # fmt: skip
+    assert [mask["kind"] for mask in found["masks"]] == ["nonzero"]
+    (reference,) = found["references"]
+    assert (reference["date"], reference["days"], reference["bands"]) == (
+        "2020-01-11",
+        10,
+        ["Band 1", "Band 2"],
+    )
+    assert reference["masks"][0]["path"].endswith("S2_20200111_mask.tif")
+    assert reference["cover"] == pytest.approx(0.5 * (1 - 20 * 40 / (80 * 50)), abs=0.01)
+    assert found["dem"]["cover"] == pytest.approx(0.5, abs=0.02)
+    assert found["sar"] is None
+    assert found["model"] and found["model_reason"].endswith(".")
+
+
+def test_the_targets_own_classes_serve_as_mask(request_of):
+    found = inspect(request_of(gaps=(), references=(), dem=None), Watch())
+    assert [mask["kind"] for mask in found["masks"]] == ["scl"]
+    assert found["references"] == [] and found["dem"] is None
+
+
+def test_errors_are_those_of_a_fill(request_of, tmp_path):
+    (tmp_path / "S2_20200111_mask.tif").unlink()
+    with pytest.raises(TerramendError, match="has no mask"):
+        inspect(request_of(), Watch())
+    with pytest.raises(TerramendError, match="no method"):
+        inspect(request_of(model="magic"), Watch())
