@@ -52,13 +52,20 @@ VECTORS = (".gpkg", ".geojson", ".json", ".shp")
 """Endings of polygon files that the backend reads; others are exported."""
 
 
+QGIS_UNKNOWN = -3.4028234663852886e38
+"""The lowest float32: no measurement, so nothing is lost by declaring it."""
+
+
 class SourceError(Exception):
     """A layer that cannot be used; the text says why and what would mend it."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A copy that QGIS must make before the backend can read; `run` may take long."""
+    """A copy that QGIS must make before the backend can read.
+
+    `provider` is a clone of the layer's, so that `run`, which may take long, needs no layer.
+    """
 
     provider: QgsRasterDataProvider
     extent: QgsRectangle
@@ -69,9 +76,9 @@ class Conversion:
     name: str
 
     def run(self) -> None:
-        """Write the GeoTIFF. Callable outside the GUI thread."""
+        """Write the GeoTIFF, once. Callable outside the GUI thread."""
         pipe = QgsRasterPipe()
-        if not pipe.set(self.provider.clone()):
+        if not pipe.set(self.provider):  # the pipe owns it now; the clone of a clone may be empty
             raise SourceError(tr("The layer {name} cannot be read by QGIS.").format(name=self.name))
         writer = QgsRasterFileWriter(self.path)
         writer.setCreateOptions(["COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER"])
@@ -84,6 +91,7 @@ class Conversion:
                     name=self.name
                 )
             )
+        _declare_nodata(self.path)
 
 
 @dataclass(frozen=True)
@@ -240,6 +248,15 @@ class SourceMaker:
                 )
             )
         return path
+
+
+def _declare_nodata(path: str) -> None:
+    """Declare the value that QGIS's computed rasters hold where they know nothing."""
+    dataset = gdal.Open(path, gdal.GA_Update)
+    for number in range(1, dataset.RasterCount + 1):
+        band = dataset.GetRasterBand(number)
+        if band.DataType in (gdal.GDT_Float32, gdal.GDT_Float64) and band.GetNoDataValue() is None:
+            band.SetNoDataValue(QGIS_UNKNOWN)
 
 
 def _crs_override(layer: QgsRasterLayer) -> Optional[str]:

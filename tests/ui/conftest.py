@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -67,3 +68,32 @@ def alive() -> Callable[[int], bool]:
             return False
 
     return runs
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> dict[str, str]:
+    """Paths of the sample's two real dates, in a folder of their own: QGIS writes beside what it opens."""
+    names = {
+        "target": "boadella_2020-01-13.tif",
+        "mask": "boadella_2020-01-13_cloudmask.tif",
+        "truth": "boadella_2020-01-13_truth_in_hole.tif",
+        "other": "boadella_2020-01-28.tif",
+        "other_mask": "boadella_2020-01-28_cloudmask.tif",
+    }
+    folder = tmp_path / "two dates"
+    folder.mkdir()
+    for name in names.values():
+        shutil.copy(ROOT / "sample" / "two_dates" / name, folder)
+    return {key: str(folder / name) for key, name in names.items()}
+
+
+@pytest.fixture
+def provider(qgis_processing: None) -> Iterator[Any]:
+    """Terramend's provider, registered with Processing."""
+    from qgis.core import QgsApplication
+    from terramend.ui.provider import TerramendProvider
+
+    made = TerramendProvider()
+    QgsApplication.processingRegistry().addProvider(made)
+    yield made
+    QgsApplication.processingRegistry().removeProvider(made)

@@ -30,11 +30,11 @@ from .quiet import quiet_label
 def kind_titles() -> Dict[str, str]:
     """Mask kinds as people know them."""
     return {
-        "auto": tr("Recognise by itself"),
-        "nonzero": tr("Gap where not 0"),
-        "zero": tr("Gap where 0"),
-        "nodata": tr("Gap where nodata"),
-        "value=1": tr("Gap where 1 (type other values)"),
+        "auto": tr("Auto"),
+        "nonzero": tr("not 0"),
+        "zero": tr("0"),
+        "nodata": tr("nodata"),
+        "value=1": tr("1 (or type value=2,3)"),
         "scl": tr("Sentinel-2 SCL"),
         "qa_pixel": tr("Landsat Collection 2 QA_PIXEL"),
         "bqa": tr("Landsat Collection 1 BQA"),
@@ -68,7 +68,7 @@ class MaskRow(QWidget):
         super().__init__(parent)
         self.chooser = LayerChooser(RASTERS | POLYGONS, empty=empty)
         self.kind = QComboBox()
-        self.kind.setToolTip(tr("How the mask's values are read"))
+        self.kind.setToolTip(tr("Which values of the mask are gaps, or whose classes they are"))
         for name, title in kind_titles().items():
             self.kind.addItem(title, name)
         self.kind.setEditable(True)
@@ -108,7 +108,7 @@ class MaskRow(QWidget):
     def show_recognised(self, kind: str) -> None:
         """Say what `auto` turned out to be."""
         title = kind_titles().get(kind, kind)
-        self.kind.setItemText(0, tr("Recognised: {kind}").format(kind=title))
+        self.kind.setItemText(0, tr("Auto: {kind}").format(kind=title))
 
     def _kind(self) -> str:
         index = self.kind.findText(self.kind.currentText())

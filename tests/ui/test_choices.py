@@ -1,0 +1,140 @@
+"""Choices, their way into parameters and back, and the request that comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsReferencedRectangle,
+)
+from terramend.backend.errors import TerramendError
+from terramend.backend.request import from_json
+from terramend.ui.choices import (
+    ChoiceError,
+    Choices,
+    MaskChoice,
+    ReferenceChoice,
+    from_parameters,
+    from_request,
+    from_values,
+    to_parameters,
+)
+from terramend.ui.request_builder import build
+
+BOX = QgsRectangle(2.80, 42.33, 2.82, 42.35)
+
+
+@pytest.fixture
+def layers(qgis_new_project: None, scene: dict[str, str]) -> dict[str, QgsRasterLayer]:
+    made = {key: QgsRasterLayer(path, key) for key, path in scene.items()}
+    QgsProject.instance().addMapLayers(list(made.values()))
+    return made
+
+
+@pytest.fixture
+def rich(layers: dict[str, QgsRasterLayer], tmp_path: Path) -> Choices:
+    """Something in every field."""
+    return Choices(
+        target=(layers["target"],),
+        output=str(tmp_path / "out.tif"),
+        gaps=(MaskChoice(layers["mask"], "nonzero"), MaskChoice(layers["truth"], "value=1,2")),
+        classes=("cloud", "snow"),
+        grow="30m",
+        cloud_threshold=25.0,
+        fill_swath_edges=True,
+        references=(
+            ReferenceChoice(layers["other"], MaskChoice(layers["other_mask"], "nonzero"), "2020-01-28"),
+            ReferenceChoice(layers["truth"]),
+            ReferenceChoice(str(tmp_path / "more.tif"), MaskChoice("", "none")),
+        ),
+        references_from=str(tmp_path),
+        dem=layers["mask"],
+        sun=(145.5, 33.25),
+        date="2020-01-13",
+        radiometry="sentinel2",
+        bands=(1, 3),
+        extent=QgsReferencedRectangle(BOX, QgsCoordinateReferenceSystem("EPSG:4326")),
+        unfilled="nodata",
+        model="guided",
+        quality="best",
+        settings=(("a", "1"), ("b", "two")),
+        seed=7,
+        device="cpu",
+        std=str(tmp_path / "std.tif"),
+        creation_options=("COMPRESS=ZSTD", "COG=YES"),
+    )
+
+
+def test_parameters_and_back(rich: Choices) -> None:
+    assert from_parameters(to_parameters(rich), QgsProject.instance()) == rich
+    empty = Choices()
+    assert from_parameters(to_parameters(empty), QgsProject.instance()) == empty
+
+
+def test_a_request_and_back(rich: Choices) -> None:
+    built = build(rich)
+    request = from_json(built.request)
+    assert request.extent == "2.8,42.33,2.82,42.35"
+    assert request.references[2].masks[0].kind == "none"
+    again = from_request(request, QgsProject.instance())
+    assert replace(again, extent=rich.extent) == rich
+    assert again.extent.toRectF() == rich.extent.toRectF()
+    built.remove()
+    assert not Path(built.folder).exists()
+
+
+def test_only_what_was_chosen_stands_in_the_request(layers: dict[str, QgsRasterLayer]) -> None:
+    built = build(Choices(target=(layers["target"],), output="/somewhere/out.tif"))
+    assert set(built.request) == {"target", "output", "schema_version"}
+    built.remove()
+
+
+def test_an_extent_in_another_crs(layers: dict[str, QgsRasterLayer]) -> None:
+    utm = QgsReferencedRectangle(
+        QgsRectangle(484000, 4687000, 485000, 4688000), QgsCoordinateReferenceSystem("EPSG:32631")
+    )
+    built = build(Choices(target=(layers["target"],), output="/out.tif", extent=utm))
+    west, south, east, north = (float(part) for part in built.request["extent"].split(","))
+    assert 2.80 < west < east < 2.83
+    assert 42.33 < south < north < 42.35
+    built.remove()
+
+
+def test_an_extent_beside_a_product_whose_crs_qgis_does_not_know(qgis_new_project: None) -> None:
+    box = QgsReferencedRectangle(BOX, QgsCoordinateReferenceSystem("EPSG:4326"))
+    built = build(Choices(target=("/somewhere/S2A.SAFE",), output="/out.tif", extent=box))
+    assert built.request["extent"].endswith(".gpkg")
+    assert Path(built.request["extent"]).exists()
+    built.remove()
+
+
+def test_bad_choices_leave_no_folder(layers: dict[str, QgsRasterLayer], tmp_path: Path) -> None:
+    from qgis.core import QgsProcessingUtils
+
+    before = set(Path(QgsProcessingUtils.tempFolder()).iterdir())
+    with pytest.raises(TerramendError, match="'far' is no distance"):
+        build(Choices(target=(layers["target"],), output="/out.tif", grow="far"))
+    assert set(Path(QgsProcessingUtils.tempFolder()).iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"GAPS": ["a", "b", "c"], "GAPS_KIND": "scl;qa60"}, "one for each of the 3 masks"),
+        ({"REFERENCES": ["a", "b"], "REFERENCE_GAPS": ["m"]}, "2 references but 1 masks"),
+        ({"REFERENCES": ["a", "b"], "REFERENCE_DATES": "2020-01-01"}, "2 references but 1 dates"),
+        ({"SUN": "south"}, "azimuth and elevation"),
+        ({"BANDS": "red"}, "counted from 1"),
+        ({"SETTINGS": "fast"}, "fast is not KEY=VALUE"),
+    ],
+)
+def test_lists_that_do_not_fit(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ChoiceError, match=sentence):
+        from_values(values)

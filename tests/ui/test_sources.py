@@ -1,0 +1,165 @@
+"""What the backend gets for layers as analysts have them."""
+
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsGeometry,
+    QgsRasterDataProvider,
+    QgsRasterLayer,
+    QgsRasterRange,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from terramend.ui.sources import BACKEND_DRIVERS, SourceError, SourceMaker
+
+
+@pytest.fixture
+def maker(qgis_app: Any, tmp_path: Path) -> SourceMaker:
+    return SourceMaker(str(tmp_path / "temporary"))
+
+
+@pytest.fixture
+def layer(qgis_app: Any, scene: dict[str, str]) -> QgsRasterLayer:
+    return QgsRasterLayer(scene["target"], "a scene")
+
+
+def polygons(kind: str = "Polygon") -> QgsVectorLayer:
+    """A scratch layer with one feature."""
+    made = QgsVectorLayer(f"{kind}?crs=EPSG:4326", "drawn by hand", "memory")
+    feature = QgsFeature()
+    feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(2.8, 42.33, 2.81, 42.34)))
+    made.dataProvider().addFeature(feature)
+    return made
+
+
+def test_a_plain_layer_is_its_file(maker: SourceMaker, layer: QgsRasterLayer, scene: dict[str, str]) -> None:
+    source = maker.target(layer)
+    assert (source.path, source.crs, source.nodata) == (scene["target"], None, None)
+    assert maker.raster(layer) == scene["target"]
+    assert not maker.conversions and not Path(maker.folder).exists()
+
+
+def test_crs_and_nodata_of_the_layer_go_with_the_target(maker: SourceMaker, layer: QgsRasterLayer) -> None:
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32631"))
+    layer.dataProvider().setUseSourceNoDataValue(1, False)
+    layer.dataProvider().setUserNoDataValue(1, [QgsRasterRange(7, 7)])
+    for band in range(2, 5):
+        layer.dataProvider().setUseSourceNoDataValue(band, False)
+    source = maker.target(layer)
+    assert (source.path, source.crs, source.nodata) == (layer.source(), "EPSG:32631", 7)
+
+
+def test_overrides_of_other_rasters_are_wrapped(maker: SourceMaker, layer: QgsRasterLayer) -> None:
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32631"))
+    path = maker.raster(layer)
+    assert path.endswith("a_scene.vrt")
+    wrapped = gdal.Open(path)
+    assert 'ID["EPSG",32631]' in wrapped.GetProjection() or "32631" in wrapped.GetProjection()
+    assert wrapped.GetRasterBand(1).GetNoDataValue() == 0
+    assert wrapped.ReadRaster() == gdal.Open(layer.source()).ReadRaster()
+
+
+def test_a_nodata_value_that_was_switched_off_is_gone(maker: SourceMaker, layer: QgsRasterLayer) -> None:
+    for band in range(1, 5):
+        layer.dataProvider().setUseSourceNoDataValue(band, False)
+    source = maker.target(layer)
+    wrapped = gdal.Open(source.path)
+    assert wrapped.GetRasterBand(1).GetNoDataValue() is None
+
+
+def test_several_nodata_values_are_converted(maker: SourceMaker, layer: QgsRasterLayer) -> None:
+    value = layer.dataProvider().sample(layer.extent().center(), 1)[0]
+    for band in range(1, 5):
+        layer.dataProvider().setUserNoDataValue(band, [QgsRasterRange(value, value)])
+    source = maker.target(layer)
+    assert [c.path for c in maker.conversions] == [source.path]
+    maker.conversions[0].run()
+    made, original = gdal.Open(source.path), gdal.Open(layer.source())
+    assert (made.RasterXSize, made.RasterYSize) == (original.RasterXSize, original.RasterYSize)
+    nodata = made.GetRasterBand(1).GetNoDataValue()
+    was = original.GetRasterBand(1).ReadAsArray()
+    now = made.GetRasterBand(1).ReadAsArray()
+    assert ((now == nodata) == ((was == 0) | (was == value))).all()
+    assert (now[now != nodata] == was[now != nodata]).all()
+
+
+def test_what_only_qgis_reads_is_converted(
+    maker: SourceMaker, layer: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    formula = QgsRasterDataProvider.VirtualRasterParameters()
+    formula.crs, formula.extent = layer.crs(), layer.extent()
+    formula.width, formula.height = layer.width(), layer.height()
+    formula.formula = '"a@1" * 2'
+    band = QgsRasterDataProvider.VirtualRasterInputLayers()
+    band.name, band.uri, band.provider = "a", scene["target"], "gdal"
+    formula.rInputLayers = [band]
+    uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(formula)
+    computed = QgsRasterLayer(uri, "doubled", "virtualraster")
+    assert computed.isValid()
+    path = maker.raster(computed)
+    maker.conversions[0].run()
+    now, was = gdal.Open(path).ReadAsArray(), gdal.Open(scene["target"]).ReadAsArray()[0]
+    valid = was > 0
+    assert gdal.Info(path, format="json")["bands"][0]["noDataValue"] == now[~valid].max() == now[~valid].min()
+    assert (now[valid] == 2.0 * was[valid]).all()
+
+
+def test_pictures_are_refused(maker: SourceMaker) -> None:
+    tiles = QgsRasterLayer("type=xyz&url=https://example.invalid/{z}/{x}/{y}.png", "street map", "wms")
+    with pytest.raises(SourceError, match=r"street map is a picture .* use the raster file itself"):
+        maker.target(tiles)
+
+
+def test_a_broken_layer_is_named(maker: SourceMaker, tmp_path: Path) -> None:
+    gone = QgsRasterLayer(str(tmp_path / "gone.tif"), "gone")
+    with pytest.raises(SourceError, match="gone is broken"):
+        maker.raster(gone)
+
+
+def test_subdatasets_and_archives_keep_their_names(
+    maker: SourceMaker, scene: dict[str, str], tmp_path: Path
+) -> None:
+    archive = tmp_path / "scene.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(scene["target"], "scene.tif")
+    package = tmp_path / "two.gpkg"
+    byte = gdal.Translate("/vsimem/byte.tif", scene["target"], outputType=gdal.GDT_Byte, bandList=[1])
+    for table in ("one", "two"):
+        options = [f"RASTER_TABLE={table}", "APPEND_SUBDATASET=YES"]
+        gdal.Translate(str(package), byte, format="GPKG", creationOptions=options)
+    for name in (f"/vsizip/{archive}/scene.tif", f"GPKG:{package}:two"):
+        layer = QgsRasterLayer(name, "sub")
+        assert layer.isValid()
+        assert maker.raster(layer) == name
+    assert not maker.conversions
+
+
+def test_scratch_and_filtered_polygons_are_exported(maker: SourceMaker, tmp_path: Path) -> None:
+    scratch = polygons()
+    path = maker.polygons(scratch)
+    saved = QgsVectorLayer(path, "saved")
+    assert saved.featureCount() == 1
+    assert saved.crs().authid() == "EPSG:4326"
+    assert maker.polygons(saved).split("|")[0] == path
+    saved.setSubsetString("fid > 5")
+    assert QgsVectorLayer(maker.polygons(saved), "filtered").featureCount() == 0
+
+
+def test_points_are_no_polygons(maker: SourceMaker) -> None:
+    with pytest.raises(SourceError, match="holds no polygons"):
+        maker.polygons(QgsVectorLayer("Point?crs=EPSG:4326", "wells", "memory"))
+
+
+def test_the_backend_has_these_drivers(backend_python: str) -> None:
+    code = "import rasterio; print(*rasterio.Env().__enter__().drivers())"
+    found = subprocess.run([backend_python, "-c", code], capture_output=True, text=True, check=True)
+    assert set(found.stdout.split()) >= BACKEND_DRIVERS
