@@ -26,7 +26,7 @@ env: .venv/.ready
 	./requirements/system.sh venv
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -r requirements/dev.lock
-	.venv/bin/pip install -q --no-deps -r requirements/stubs.lock
+	.venv/bin/pip install -q --no-deps --upgrade --target .venv/stubs -r requirements/stubs.lock
 	.venv/bin/pip install -q --no-deps -e .
 	touch $@
 

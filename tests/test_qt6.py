@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+STUBS = Path(sys.prefix) / "stubs" / "PyQt6"
 FILES = [ROOT / "plugin.py", *sorted((ROOT / "ui").rglob("*.py"))]
 
 
 @functools.cache
 def stub(module: str) -> dict[str, ast.ClassDef]:
     """Classes of a PyQt6 module, from its stub; nothing is imported."""
-    spec = importlib.util.find_spec("PyQt6")
-    assert spec is not None and spec.submodule_search_locations, "PyQt6 is not installed: make env"
-    path = Path(spec.submodule_search_locations[0]) / f"{module}.pyi"
+    path = STUBS / f"{module}.pyi"
+    assert path.exists(), f"there are no stubs of PyQt6 in {STUBS}: make env"
     text = path.read_text("utf-8").replace(", /) ->", ") ->")  # a slash after *args, which Python refuses
     tree = ast.parse(text)
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
