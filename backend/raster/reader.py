@@ -101,11 +101,13 @@ class RasterReader:
             return np.empty((0, window.height, window.width), np.float32)
         classes = [i for i in chosen if self.raster.bands[i].role in ("class", "qa")]
         smooth = [i for i in chosen if i not in classes]
+        if not classes:
+            return self._smooth(window, smooth)
         out = np.empty((len(chosen), window.height, window.width), np.float32)
         if smooth:
             out[[chosen.index(i) for i in smooth]] = self._smooth(window, smooth)
         for i, samples in zip(classes, self._nearest(window, classes), strict=True):
-            out[chosen.index(i)] = to_reflectance(samples, self.raster.bands[i])
+            to_reflectance(samples, self.raster.bands[i], out[chosen.index(i)])
         return out
 
     def _smooth(self, window: Window, chosen: list[int]) -> Floats:
@@ -173,7 +175,7 @@ class RasterReader:
         samples = dict(zip(wanted, self._native(window, wanted), strict=True))
         out = np.empty((len(chosen), window.height, window.width), np.float32)
         for place, i in enumerate(chosen):
-            out[place] = to_reflectance(samples[i], self.raster.bands[i])
+            to_reflectance(samples[i], self.raster.bands[i], out[place])
         hidden = self._outside(window)
         if zeros:
             hidden |= np.logical_and.reduce([samples[i] == 0 for i in zeros])
@@ -251,15 +253,17 @@ class RasterReader:
         return list(range(len(self.raster.bands))) if bands is None else list(bands)
 
 
-def to_reflectance(samples: NDArray[Any], band: Band) -> Floats:
-    """Stored samples of a band as reflectance, NaN at nodata."""
-    values = np.multiply(samples, np.float32(band.gain), dtype=np.float32, casting="unsafe")
-    values += np.float32(band.bias)
+def to_reflectance(samples: NDArray[Any], band: Band, values: Floats) -> None:
+    """Write a band's samples as reflectance to `values`, NaN at nodata."""
+    np.multiply(samples, np.float32(band.gain), out=values, dtype=np.float32, casting="unsafe")
+    if band.bias:
+        values += np.float32(band.bias)
     if samples.dtype.kind == "f":
         values[~np.isfinite(values)] = np.nan
     if band.nodata is not None and not np.isnan(band.nodata):
-        values[samples == band.nodata] = np.nan
-    return values
+        missing = samples == band.nodata
+        if missing.any():
+            values[missing] = np.nan
 
 
 def _fill(band: Band) -> float | int:

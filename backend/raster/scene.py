@@ -140,7 +140,7 @@ class Scene:
             step *= 2
         if step == 1:
             return self.tile(self.grid.whole)
-        fine = max(step // 4, 1)
+        fine = step // 2
         parts = []
         with ExitStack() as stack:
             readers = self._readers(self.grid.coarse(fine), stack)

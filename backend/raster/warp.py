@@ -241,16 +241,27 @@ def bilinear(image: Floats, rows: Places, columns: Places) -> Floats:
     return out
 
 
-def _lerp(v: Floats, rows: tuple[Any, Any], columns: tuple[Any, Any], down: Floats, across: Floats) -> Floats:
+def _lerp(
+    v: Floats, rows: tuple[Any, Any], columns: tuple[Any, Any], down: Floats, across: Floats
+) -> Floats:
     """The four neighbours' weighted sum: separable where rows and columns are."""
     one = np.float32(1)
     if rows[0].shape[1] == 1 and columns[0].shape[0] == 1:
-        along = v[rows[0][:, 0]] * (one - down) + v[rows[1][:, 0]] * down
-        first, second = columns[0][0], columns[1][0]
-        return np.asarray(along[:, first] * (one - across) + along[:, second] * across)
+        along = v[_run(rows[0][:, 0])] * (one - down)
+        along += v[_run(rows[1][:, 0])] * down
+        out = along[:, _run(columns[0][0])] * (one - across)
+        out += along[:, _run(columns[1][0])] * across
+        return np.asarray(out)
     left = v[rows[0], columns[0]] * (one - down) + v[rows[1], columns[0]] * down
     right = v[rows[0], columns[1]] * (one - down) + v[rows[1], columns[1]] * down
     return np.asarray(left * (one - across) + right * across)
+
+
+def _run(indexes: NDArray[np.intp]) -> Any:
+    """Consecutive indexes as a slice, which is read without a copy."""
+    if indexes[-1] - indexes[0] == indexes.size - 1 and (np.diff(indexes) == 1).all():
+        return slice(int(indexes[0]), int(indexes[-1]) + 1)
+    return indexes
 
 
 def _neighbours(places: Places, size: int) -> tuple[NDArray[np.intp], Floats, NDArray[np.intp]]:
