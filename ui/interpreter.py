@@ -10,6 +10,7 @@ from qgis.core import QgsApplication
 from . import settings
 from .environment import State, environment_python, state
 from .messages import ClientError
+from .tr import tr
 
 VARIABLE = "TERRAMEND_PYTHON"
 
@@ -23,18 +24,22 @@ def chosen_interpreter() -> str:
     """The path of the backend's Python.
 
     Raises:
-        ClientError: `backend.absent`, `backend.outdated`, or `backend.interpreter` where the
-            chosen file does not exist.
+        ClientError: `backend.absent`, `backend.outdated`, `backend.start` where the managed
+            environment is damaged, or `backend.interpreter` where the chosen file does not exist.
     """
     own = os.environ.get(VARIABLE) or settings.get("backend/python")
     if own:
         if not Path(own).is_file():
-            raise ClientError("backend.interpreter", {"path": own, "why": "there is no such file"})
+            raise ClientError("backend.interpreter", {"path": own, "why": tr("there is no such file")})
         return str(own)
     found = state(managed_folder())
-    if found is State.READY:
-        return str(environment_python(managed_folder()))
-    raise ClientError("backend.outdated" if found is State.OUTDATED else "backend.absent")
+    if found is State.ABSENT:
+        raise ClientError("backend.absent")
+    if found is State.OUTDATED:
+        raise ClientError("backend.outdated")
+    if found is State.BROKEN:
+        raise ClientError("backend.start", {"why": tr("its environment is damaged")})
+    return str(environment_python(managed_folder()))
 
 
 def is_ready() -> bool:
