@@ -27,6 +27,8 @@ ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".b
 PROBES = 33
 """Places along each side where undeclared fill is looked for."""
 
+Probe = tuple[tuple[int, int], tuple[int, int]]
+
 _BAND_WORD = re.compile(r"(?:^|[_.\-])((?:(?:sr|st|toa|bt)_)?b(?:and)?\d{1,2}a?)(?:_\d\dm)?$", re.IGNORECASE)
 
 
@@ -45,7 +47,7 @@ def open_raster(path: str, watch: Watch) -> tuple[Raster, ...]:
     found = [raster for name in inner if (raster := _subdataset(name, watch)) is not None]
     if len({raster.grid for raster in found}) != 1:
         raise TerramendError("raster.choose", path=path, names=", ".join(inner))
-    return group(found, path)
+    return group(found, path, watch)
 
 
 def _subdataset(name: str, watch: Watch) -> Raster | None:
@@ -54,7 +56,7 @@ def _subdataset(name: str, watch: Watch) -> Raster | None:
         return _describe(file, name, watch) if file.count and min(file.shape) > 1 else None
 
 
-def group(rasters: Sequence[Raster], path: str) -> tuple[Raster, ...]:
+def group(rasters: Sequence[Raster], path: str, watch: Watch) -> tuple[Raster, ...]:
     """Several files of one date as one raster per grid; QA and class files become masks.
 
     Raises:
@@ -86,7 +88,7 @@ def group(rasters: Sequence[Raster], path: str) -> tuple[Raster, ...]:
             date=known[0] if known else None,
             sun=next((r.sun for r in members if r.sun), None),
             masks=tuple(dict.fromkeys(masks)),
-            zero_fill=all(r.zero_fill for r in members),
+            zero_fill=zero_filled([b for r in members for b in r.bands], first.name, first.sensor, watch),
         )
         for grid, members in by_grid.items()
     )
@@ -135,7 +137,7 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
         sun=dates.sun_of_tags(tags),
         sensor=sensor,
         masks=_own_masks(path, bands),
-        zero_fill=_zero_filled(file, bands, name, watch),
+        zero_fill=zero_filled(bands, name, sensor, watch),
     )
 
 
@@ -191,28 +193,43 @@ def _own_masks(path: str, bands: tuple[Band, ...]) -> tuple[Mask, ...]:
     return tuple(dict.fromkeys(Mask(path, kind) for kind in kinds if kind not in (None, "auto")))
 
 
-def _zero_filled(file: DatasetReader, bands: tuple[Band, ...], name: str, watch: Watch) -> bool:
-    """Whether zero in all optical bands is undeclared fill: it is, where it lies along the edge."""
+def zero_filled(bands: Sequence[Band], name: str, sensor: str, watch: Watch) -> bool:
+    """Whether zero in all optical bands is undeclared fill: it is, where it lies along the edge.
+
+    Zero is "no data" in every Sentinel-2 image as it is delivered (JPEG 2000).
+    """
     optical = [band for band in bands if band.role == "optical"]
-    if len(optical) < 2 or min(file.shape) < 32 or any(band.role == "alpha" for band in bands):
+    if sensor == "sentinel2" and optical and all(b.path.lower().endswith(".jp2") for b in optical):
+        return True
+    if len(optical) < 2 or any(band.role == "alpha" for band in bands):
         return False
     if any(band.nodata is not None or np.dtype(band.dtype).kind not in "iu" for band in optical):
         return False
-    if MaskFlags.per_dataset in file.mask_flag_enums[0]:
-        return False
+    windows: list[Probe] | None = None
+    for path in dict.fromkeys(band.path for band in optical):
+        indexes = [band.index for band in optical if band.path == path]
+        with open_dataset(path) as file:
+            if windows is None:
+                windows = _probes(file)
+            if MaskFlags.per_dataset in file.mask_flag_enums[0]:
+                return False
+            windows = [w for w in windows if not file.read(indexes, window=w).any()]
+        if len(windows) < 2:
+            return False
+    watch.notice("raster.zero-fill", name=name)
+    return True
+
+
+def _probes(file: DatasetReader) -> list[Probe]:
+    """Small windows along the edge, as rasterio takes them; none for rasters too small to tell."""
     side = 8
-    rows = np.linspace(0, file.height - side, PROBES).astype(int)
-    columns = np.linspace(0, file.width - side, PROBES).astype(int)
+    if min(file.shape) < 4 * side:
+        return []
+    rows = [int(r) for r in np.linspace(0, file.height - side, PROBES)]
+    columns = [int(c) for c in np.linspace(0, file.width - side, PROBES)]
     edge = {(row, column) for row in rows for column in (columns[0], columns[-1])}
     edge |= {(row, column) for row in (rows[0], rows[-1]) for column in columns}
-    indexes = [band.index for band in optical]
-    empty = 0
-    for row, column in sorted(edge):
-        window = ((int(row), int(row) + side), (int(column), int(column) + side))
-        empty += not file.read(indexes, window=window).any()
-    if empty >= 2:
-        watch.notice("raster.zero-fill", name=name)
-    return empty >= 2
+    return [((row, row + side), (column, column + side)) for row, column in sorted(edge)]
 
 
 def _common(names: list[str]) -> str:

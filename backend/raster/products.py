@@ -65,7 +65,7 @@ def open_product(
 
 def _read(paths: tuple[str, ...], watch: Watch) -> tuple[Raster, ...]:
     if len(paths) > 1:
-        return group([raster for path in paths for raster in open_raster(path, watch)], paths[0])
+        return group([raster for path in paths for raster in open_raster(path, watch)], paths[0], watch)
     path = paths[0]
     subdataset = _SUBDATASET.match(path)
     if subdataset:
@@ -94,7 +94,7 @@ def _folder(path: str, watch: Watch) -> tuple[Raster, ...] | None:
     names = raster_files(shelf.names)
     if not names:
         raise TerramendError("product.empty", path=path, what="rasters")
-    return group([raster for name in names for raster in open_raster(shelf.gdal(name), watch)], path)
+    return group([raster for name in names for raster in open_raster(shelf.gdal(name), watch)], path, watch)
 
 
 def _wkt(text: str) -> str:

@@ -215,7 +215,7 @@ def test_netcdf_variables_are_bands(tmp_path):
     assert [band.wavelength for band in raster.bands] == [490, 660]
     assert raster.bands[0].gain == pytest.approx(0.0001)
     assert raster.date == datetime.date(2019, 3, 4)
-    assert raster.grid.affine == (10, 0, makers.LEFT, 0, -10, makers.TOP)
+    assert raster.grid.transform == (10, 0, makers.LEFT, 0, -10, makers.TOP)
     with RasterReader(raster) as reader:
         assert np.array_equal(reader.stored(raster.grid.whole), [blue, red])
     single = one(f'NETCDF:"{path}":red')
@@ -249,6 +249,19 @@ def test_control_points_only(tmp_path):
         file.write(image(1))
     with pytest.raises(TerramendError, match="control points"):
         one(path)
+    path = tmp_path / "rpcs.tif"
+    numbers = " ".join(["1"] + ["0"] * 19)
+    rpc = {f"{axis}_{part}_COEFF": numbers for axis in ("LINE", "SAMP") for part in ("NUM", "DEN")}
+    rpc |= {
+        f"{name}_{what}": "1"
+        for name in ("LINE", "SAMP", "LAT", "LONG", "HEIGHT")
+        for what in ("OFF", "SCALE")
+    }
+    with rasterio.open(path, "w", driver="GTiff", width=64, height=64, count=1, dtype="uint16") as file:
+        file.write(image(1))
+        file.update_tags(ns="RPC", **rpc)
+    with pytest.raises(TerramendError, match="RPCs only"):
+        one(path)
 
 
 def test_group_of_files(tmp_path):
@@ -264,6 +277,18 @@ def test_group_of_files(tmp_path):
         assert np.array_equal(
             reader.stored(Window(0, 0, 64, 64)), np.concatenate([image(1, seed=1), image(1, seed=2)])
         )
+
+
+def test_undeclared_fill_of_a_group_is_that_of_all_its_files(tmp_path):
+    red, nir = image(1, side=200, seed=1), image(1, side=200, seed=2)
+    red[:, :30] = nir[:, :20] = 0
+    paths = [
+        makers.write(tmp_path / f"x_20200101_{name}.tif", band) for name, band in (("red", red), ("nir", nir))
+    ]
+    (raster,) = open_product(paths, watch=Watch())
+    with RasterReader(raster) as reader:
+        values = reader.reflectance(raster.grid.whole)
+    assert np.isnan(values[:, :20]).all() and np.isfinite(values[:, 20:]).all()
 
 
 def test_groups_that_are_none(tmp_path):
