@@ -129,9 +129,9 @@ class Supervisor:
             call.finish("error", ClientError("run.cancelled"))
             return
         self._outbox.put(("cancel", call))
-        timer = threading.Timer(PATIENCE, self._lose_patience, (call,))
-        timer.daemon = True
-        timer.start()
+        threading.Thread(
+            target=self._lose_patience, args=(call,), name="terramend-cancel", daemon=True
+        ).start()
 
     def stop(self, for_good: bool = False) -> None:
         """End the backend and all threads; calls under way count as cancelled.
@@ -188,8 +188,10 @@ class Supervisor:
                 self._pending.pop(call.id, None)
                 raise ClientError("request.field", {"field": call.method, "why": str(error)}) from None
             except OSError:  # it died while idle, unheard: once more, with a new one
-                self._pending.pop(call.id, None)
+                known = self._pending.pop(call.id, None)
                 self._forget(process)
+                if known is None:
+                    return  # the reader was faster, and has told
                 if attempt == 2:
                     raise _crashed(process) from None
 
@@ -280,7 +282,7 @@ class Supervisor:
             call.finish("error", ClientError("run.cancelled") if wished else error)
 
     def _lose_patience(self, call: Call) -> None:
-        if not call.done and call.process is not None:
+        if not call.wait(PATIENCE) and call.process is not None:
             call.process.fault = "it did not heed a cancel"
             call.process.kill()
 
