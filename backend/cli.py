@@ -33,7 +33,7 @@ from .watch import Watch
 class Command:
     """A line of help, and the module with `add_arguments(parser)` and `main(arguments, watch)`.
 
-    `main` returns its exit status, or the object that `--json` prints.
+    `main` returns its exit status, the object that `--json` prints, or None.
     """
 
     help: str
@@ -141,10 +141,10 @@ def _run(argv: list[str], watch: Watch) -> int:
         raise TerramendError("command.absent", command=argv[0], known=", ".join(commands))
     arguments = parser_of(argv[0]).parse_args(join_negatives(argv[1:]))
     module = importlib.import_module("." + commands[argv[0]].module, __package__)
-    told: int | dict[str, Any] = module.main(arguments, watch)
+    told: int | dict[str, Any] | None = module.main(arguments, watch)
     if isinstance(told, int):
         return told
-    if arguments.json:
+    if told is not None and arguments.json:
         print_json(told)
     return 0
 

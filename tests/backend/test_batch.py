@@ -1,0 +1,229 @@
+"""Many fills: tables as people write them, resumable, and one failure stops nobody else."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+import rasterio
+from terramend.backend import batch, batch_table, cli
+from terramend.backend.batch_table import Row, from_folder, from_table
+from terramend.backend.errors import TerramendError
+from terramend.backend.request import Mask, Reference
+from terramend.backend.watch import Watch
+
+from .conftest import blobs, landscape
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "table.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def only(folder: Path, text: str, **common) -> Row:
+    (row,) = from_table(table(folder, text), common)
+    return row
+
+
+# --- tables ---
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_row_is_read_as_the_command_line_would(tmp_path, delimiter, mark):
+    cells = {
+        "Target": "b1.tif|b2.tif", "gaps": "a.tif|b.gpkg", "gaps_kind": "scl|polygons", "--grow": "30m",
+        "reference": "r1.tif|/abs/r2.tif", "reference-gaps": "m1.tif|", "reference-date": "2024-01-02|",
+        "reference-gaps-kind": "|none", "classes": '"cloud,snow"', "Fill swath edges": "yes", "std": "yes",
+        "provenance": "p.tif", "set": "a=1|b=2", "seed": "7", "overwrite": "no", "output": "out/o.tif",
+        "dem": "/vsizip/dem.zip/d.tif", "extent": '"-1,2,3,4"', "quality": "",
+    }  # fmt: skip
+    row = only(tmp_path, f"{mark}{delimiter.join(cells)}\n{delimiter.join(cells.values())}\n\n")
+    assert row.error is None, row.error
+    made, here = row.request, str(tmp_path)
+    assert made.target == (f"{here}/b1.tif", f"{here}/b2.tif")
+    assert made.gaps == (Mask(f"{here}/a.tif", "scl"), Mask(f"{here}/b.gpkg", "polygons"))
+    assert made.references == (
+        Reference(f"{here}/r1.tif", (Mask(f"{here}/m1.tif"),), "2024-01-02"),
+        Reference("/abs/r2.tif", (Mask("", "none"),)),
+    )
+    assert (made.grow, made.classes, made.extent) == ("30m", ("cloud", "snow"), "-1,2,3,4")
+    assert (made.fill_swath_edges, made.overwrite, made.seed) == (True, False, 7)
+    assert (made.std, made.provenance) == (f"{here}/out/o_std.tif", f"{here}/p.tif")
+    assert made.settings == (("a", "1"), ("b", "2"))
+    assert made.dem == "/vsizip/dem.zip/d.tif"
+
+
+def test_one_qualifier_serves_all(tmp_path):
+    row = only(tmp_path, "target,gaps,gaps-kind,output\nt.tif,a.tif|b.tif,nonzero,o.tif\n")
+    assert [mask.kind for mask in row.request.gaps] == ["nonzero", "nonzero"]
+
+
+def test_common_options_hold_where_a_row_says_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    common = {
+        "model": "mean", "dem": "d.tif", "gaps": [{"path": "{folder}/{stem}_m.tif"}], "output": "out/{stem}_f.tif",
+        "std": True,
+    }  # fmt: skip
+    first, second = from_table(table(tmp_path, "target,model\nx.tif,\nsub/y.tif,idw\n"), common)
+    assert (first.request.model, second.request.model) == ("mean", "idw")
+    assert first.request.dem == str(tmp_path.parent / "d.tif")
+    assert second.request.gaps == (Mask(f"{tmp_path}/sub/y_m.tif"),)
+    assert second.request.output == f"{tmp_path.parent}/out/y_f.tif"
+    assert second.request.std == f"{tmp_path.parent}/out/y_f_std.tif"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["no column target"]),
+        ("output\no.tif\n", ["no column target"]),
+        ("target,output\n", ["no rows"]),
+        ("target,colour\nt.tif,red\n", ["'colour'", "gaps-kind"]),
+        ("target,model,model\nt.tif,a,b\n", ["'model'"]),
+    ],
+)
+def test_a_table_that_cannot_be_used(tmp_path, text, words):
+    with pytest.raises(TerramendError) as caught:
+        from_table(table(tmp_path, text), {})
+    assert caught.value.code == "batch.table"
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "code"),
+    [
+        ("target", "t.tif", "batch.output"),
+        ("target,output", ",o.tif", "request.field"),
+        ("target,output,gaps,gaps-kind", "t.tif,o.tif,a|b|c,scl|scl", "batch.count"),
+        ("target,output,gaps-kind", "t.tif,o.tif,scl", "batch.count"),
+        ("target,output,overwrite", "t.tif,o.tif,perhaps", "command.option"),
+        ("target,output,seed", "t.tif,o.tif,x", "command.usage"),
+        ("target,output,quality", "t.tif,o.tif,high", "command.usage"),
+        ("target,output,date", "t.tif,o.tif,yesterday", "request.field"),
+    ],
+)
+def test_a_row_that_cannot_be_used(tmp_path, columns, cells, code):
+    assert only(tmp_path, f"{columns}\n{cells}\n").error.code == code
+
+
+def test_two_rows_cannot_have_one_output(tmp_path):
+    first, second = from_table(table(tmp_path, "target,output\na.tif,o.tif\nb.tif,./o.tif\n"), {})
+    assert first.error is None
+    assert (second.error.code, second.error.arguments["row"]) == ("batch.twice", 1)
+
+
+def test_a_folder_without_its_masks_and_outputs(tmp_path):
+    for name in ("a.tif", "a_mask.tif", "a_filled.tif", "b.tif", "b_mask.tif", "dem.tif", "notes.txt"):
+        (tmp_path / name).touch()
+    common = {
+        "gaps": [{"path": "{folder}/{stem}_mask.tif"}], "dem": str(tmp_path / "dem.tif"),
+        "output": "{folder}/{stem}_filled.tif",
+    }  # fmt: skip
+    rows = from_folder(tmp_path, "*.tif", common)
+    assert [(row.number, Path(row.target).name) for row in rows] == [(1, "a.tif"), (2, "b.tif")]
+    with pytest.raises(TerramendError, match=r"\*\.SAFE"):
+        from_folder(tmp_path, "*.SAFE", common)
+
+
+def test_every_option_of_fill_is_a_column():
+    known = {name for action in cli.parser_of("fill")._actions for name in action.option_strings}
+    columns = {name.removeprefix("--") for name in known if name.startswith("--")} - {"help", "json"}
+    assert columns | {"target"} == batch_table.KNOWN
+
+
+# --- runs ---
+
+
+@pytest.fixture
+def work(write, tmp_path) -> Path:
+    """A folder with three targets, a mask, and a table whose second row cannot be done."""
+    for name in ("a", "b", "c"):
+        write(f"{name}.tif", landscape(1, 48, 48, seed=ord(name)).astype("uint16"))
+    write("m.tif", blobs(48, 48, 0.2).astype("uint8"))
+    lines = ["target,gaps,output", "a.tif,m.tif,oa.tif", "b.tif,none.tif,ob.tif", "c.tif,m.tif,oc.tif"]
+    return table(tmp_path, "\n".join(lines)).parent
+
+
+def terramend(capsys, *words) -> tuple[int, dict]:
+    status = cli.main([*map(str, words), "--model", "nearest", "--radiometry", "dn", "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def results(folder: Path) -> list[dict]:
+    with (folder / "table_results.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_failing_rows_are_reported_and_the_rest_goes_on(work, capsys):
+    status, summary = terramend(capsys, "batch", work / "table.csv")
+    assert status == 5
+    assert (summary["rows"], summary["done"], summary["failed"]) == (3, 2, 1)
+    assert summary["failures"][0]["row"] == 2 and "none.tif" in summary["failures"][0]["message"]
+    assert (work / "oa.tif").exists() and (work / "oc.tif").exists() and not (work / "ob.tif").exists()
+    lines = results(work)
+    assert [line["status"] for line in lines] == ["done", "failed", "done"]
+    assert [line["row"] for line in lines] == ["1", "2", "3"]
+    assert lines[0]["model"] == "nearest" and 0.1 < float(lines[0]["gap_fraction"]) < 0.3
+    assert lines[1]["code"] == "raster.missing" and "none.tif" in lines[1]["message"]
+
+
+def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
+    terramend(capsys, "batch", work / "table.csv")
+    stamps = {name: (work / name).stat().st_mtime_ns for name in ("oa.tif", "oc.tif")}
+    os.utime(work / "m.tif")  # the mask is newer than the outputs: both are out of date
+    status, summary = terramend(capsys, "batch", work / "table.csv")
+    assert (status, summary["skipped"], summary["failed"]) == (5, 0, 3)  # the outputs exist
+    (work / "none.tif").write_bytes((work / "m.tif").read_bytes())
+    status, summary = terramend(capsys, "batch", work / "table.csv", "--overwrite")
+    assert (status, summary["done"], summary["skipped"]) == (0, 3, 0)
+    assert all((work / name).stat().st_mtime_ns > stamp for name, stamp in stamps.items())
+    status, summary = terramend(capsys, "batch", work / "table.csv")
+    assert (status, summary["done"], summary["skipped"]) == (0, 0, 3)
+    assert [line["status"] for line in results(work)] == ["skipped"] * 3
+    (work / "oc.tif").write_bytes(b"")
+    status, summary = terramend(capsys, "batch", work / "table.csv", "--overwrite", "--seed", "1")
+    assert summary["done"] == 3  # another request
+
+
+def test_a_folder_from_the_command_line(work, capsys):
+    words = ("batch", "--folder", work, "--gaps", "{folder}/m.tif", "-o", "{folder}/{stem}_filled.tif")
+    status, summary = terramend(capsys, *words)
+    assert (status, summary["done"]) == (0, 3)
+    assert summary["results"] == str(work / "results.csv")
+    with rasterio.open(work / "a_filled.tif") as file:
+        assert file.tags()["TERRAMEND_REQUEST_HASH"]
+    assert terramend(capsys, *words)[1]["skipped"] == 3
+
+
+def test_a_file_that_is_no_table_of_results_is_not_replaced(work, capsys):
+    (work / "notes.csv").write_text("mine\n")
+    status = cli.main(["batch", str(work / "table.csv"), "--results", str(work / "notes.csv")])
+    assert status == 2 and "notes.csv" in capsys.readouterr().err
+    assert (work / "notes.csv").read_text() == "mine\n"
+
+
+def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
+    (work / "none.tif").write_bytes((work / "m.tif").read_bytes())
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    watch = Watch(on_progress=lambda progress: progress.done == 1 and watch.cancel())
+    with pytest.raises(TerramendError) as caught:
+        batch.run(rows, work / "table_results.csv", None, watch)
+    assert caught.value.code == "batch.cancelled"
+    assert caught.value.exit_status == 4
+    assert caught.value.arguments == {"done": 1, "rows": 3}
+    assert [line["status"] for line in results(work)] == ["done"]
+    assert not list(work.glob(".*")) and not list(work.glob("*.tmp"))
+    assert terramend(capsys, "batch", work / "table.csv")[1] | {"results": ""} == {
+        "rows": 3, "done": 2, "skipped": 1, "failed": 0, "results": "", "failures": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [[], ["t.csv", "--folder", "x"], ["missing.csv"]])
+def test_wrong_calls(words, capsys):
+    assert cli.main(["batch", *words]) == 2
+    assert capsys.readouterr().err.startswith("terramend: ")

@@ -1,0 +1,194 @@
+"""The command line from outside: statuses, streams, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from terramend.backend import cli
+from terramend.backend.version import VERSION
+
+from .conftest import blobs, landscape
+
+BARE = {name: value for name, value in os.environ.items() if not name.startswith("TERRAMEND_")}
+
+
+def terramend(*words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "terramend.backend", *map(str, words)],
+        capture_output=True, text=True, timeout=120, env={**BARE, **variables},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def target(write) -> Path:
+    return write("target.tif", landscape(2, 64, 80).astype("uint16"))
+
+
+@pytest.fixture
+def mask(write) -> Path:
+    return write("mask.tif", blobs(64, 80, 0.2).astype("uint8"))
+
+
+def test_fill_says_what_it_did_and_json_is_one_object(target, mask, tmp_path):
+    words = ("fill", target, "--gaps", mask, "--model", "harmonic", "--radiometry", "dn")
+    done = terramend(*words, "-o", tmp_path / "a.tif", "--std", "--provenance")
+    assert done.returncode == 0, done.stderr
+    assert "harmonic" in done.stdout and str(tmp_path / "a_std.tif") in done.stdout
+    assert "\r" not in done.stderr and "fill" in done.stderr
+    done = terramend(*words, "-o", tmp_path / "b.tif", "--json")
+    result = json.loads(done.stdout)
+    assert result["outputs"] == [str(tmp_path / "b.tif")]
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+    with rasterio.open(tmp_path / "a.tif") as file, rasterio.open(target) as before:
+        flags = rasterio.open(mask).read(1) == 0
+        assert np.array_equal(file.read()[:, flags], before.read()[:, flags])
+
+
+def test_errors_are_one_sentence_and_with_json_one_object(tmp_path):
+    done = terramend("fill", "none.tif", "-o", tmp_path / "x.tif", "--json")
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "raster.missing" and "none.tif" in error["message"]
+    assert done.stderr.splitlines()[-1] == f"terramend: {error['message']}"
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_hold_from_file_and_environment_and_the_flag_wins(target, mask, tmp_path):
+    (tmp_path / "c.toml").write_text('model = "mean"\nquality = "fast"\n')
+    words = (
+        "fill",
+        target,
+        "--gaps",
+        mask,
+        "--radiometry",
+        "dn",
+        "--json",
+        "--overwrite",
+        "-o",
+        tmp_path / "o.tif",
+    )
+    file = {"TERRAMEND_CONFIG": str(tmp_path / "c.toml")}
+    assert json.loads(terramend(*words, **file).stdout)["model"] == "mean"
+    both = json.loads(terramend(*words, **file, TERRAMEND_MODEL="nearest").stdout)
+    assert (both["model"], both["quality"]) == ("nearest", "fast")
+    flag = json.loads(terramend(*words, "--model", "idw", **file, TERRAMEND_MODEL="nearest").stdout)
+    assert flag["model"] == "idw"
+
+
+def test_doctor_shows_origins_and_tells_the_truth_about_the_device(tmp_path):
+    done = terramend("doctor", "--jobs", "3", "--json", TERRAMEND_QUALITY="fast", TERRAMEND_QUALTY="x")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["healthy"] and found["version"] == VERSION
+    assert found["settings"]["jobs"] == {"value": 3, "origin": "--jobs"}
+    assert found["settings"]["quality"] == {"value": "fast", "origin": "TERRAMEND_QUALITY"}
+    assert found["settings"]["device"] == {"value": "auto", "origin": "default"}
+    assert found["unknown_variables"] == ["TERRAMEND_QUALTY"]
+    assert {probe["device"]: probe["computes"] for probe in found["devices"]}["cpu"] is True
+    for package in ("numpy", "rasterio", "onnxruntime"):
+        assert found["packages"][package]
+    text = terramend("doctor", TERRAMEND_QUALITY="fast").stdout
+    assert "from TERRAMEND_QUALITY" in text and "computes" in text
+    if not {probe["device"]: probe["computes"] for probe in found["devices"]}["cuda"]:
+        refused = terramend("doctor", "--device", "cuda")
+        assert refused.returncode == 3 and "cuda was asked for" in refused.stderr
+
+
+def test_doctor_answers_where_nothing_else_can_be_imported():
+    code = """
+import sys
+for name in ("numpy", "scipy", "rasterio", "onnxruntime", "cv2"):
+    sys.modules[name] = None
+from terramend.backend.cli import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True, env=BARE)
+    assert done.returncode == 3 and "Traceback" not in done.stderr
+    assert "Networks cannot run here" in done.stdout
+    words = ["fill", "a.tif", "-o", "b.tif"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=BARE)
+    assert done.returncode == 3 and "Traceback" not in done.stderr
+    assert "package" in done.stderr and "install it" in done.stderr
+
+
+def test_help_and_overview():
+    overview = terramend("--help")
+    assert overview.returncode == 0
+    for name in cli.available():
+        assert f"  {name}" in overview.stdout
+    for name in (
+        "fill",
+        "clear",
+        "inspect",
+        "accuracy",
+        "mask",
+        "batch",
+        "models",
+        "evaluate",
+        "doctor",
+        "serve",
+    ):
+        assert cli.parser_of(name).format_help().startswith(f"usage: terramend {name}")
+    assert terramend().returncode == 2
+    assert terramend("--version").stdout.strip() == f"terramend {VERSION}"
+
+
+def test_a_command_without_its_module_is_not_offered(monkeypatch):
+    monkeypatch.setitem(cli.COMMANDS, "dream", cli.Command("no such thing", "dreams.command"))
+    assert "dream" not in cli.available()
+    assert cli.main(["dream"]) == 2
+
+
+def test_models_lists_what_the_registry_has():
+    from terramend.models.registry import ROWS
+
+    listed = json.loads(terramend("models", "--json").stdout)["models"]
+    assert [row["name"] for row in listed] == [row.name for row in ROWS]
+    assert all(row["name"] in terramend("models").stdout for row in listed[:3])
+
+
+def test_inspect_and_mask(target, mask, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    found = terramend("inspect", target, "--gaps", mask, "--radiometry", "dn", "--json")
+    share = json.loads(found.stdout)["gap_fraction"]
+    assert 0.15 < share < 0.25
+    assert f"{share:.2%}" in terramend("inspect", target, "--gaps", mask).stdout
+    assert sorted(tmp_path.iterdir()) == before
+    made = terramend("mask", target, "--gaps", mask, "--grow", "1px", "-o", tmp_path / "m.tif", "--json")
+    assert json.loads(made.stdout)["gap_fraction"] > share
+
+
+def test_a_reader_that_leaves_is_no_fault():
+    line = f"{sys.executable} -m terramend.backend models | head -n 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=BARE)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_cancel_cleanly(write, tmp_path, number):
+    target = write("large.tif", landscape(4, 1000, 1000).astype("uint16"))
+    mask = write("large_mask.tif", blobs(1000, 1000, 0.2).astype("uint8"))
+    before = sorted(tmp_path.iterdir())
+    words = ["fill", target, "--gaps", mask, "--model", "harmonic", "--radiometry", "dn", "--tmp", tmp_path]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "terramend.backend", *map(str, words), "-o", str(tmp_path / "o.tif")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE,
+    )  # fmt: skip
+    for line in process.stderr:
+        if line.startswith("prepare"):
+            break
+    started = time.monotonic()
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=20)
+    assert time.monotonic() - started < 3
+    assert (process.returncode, out) == (4, "")
+    assert errors.splitlines()[-1] == "terramend: Cancelled; nothing was written."
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,0 +1,147 @@
+"""Installing networks: pinned by hash, resumable, from a folder or a server."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from terramend.backend import weights
+from terramend.backend.errors import TerramendError
+from terramend.backend.watch import Watch
+from terramend.models.weights import File, Weights, locate, read_manifest
+
+CONTENT = {"model.onnx": bytes(range(256)) * 4000, "card.md": b"# A card\n"}
+FILES = tuple(File(name, hashlib.sha256(data).hexdigest(), len(data)) for name, data in CONTENT.items())
+NET = Weights(
+    "net", "A network", "CC0", "http://127.0.0.1:9/none", "0.0.1", 1, ("red",), "reflectance", FILES
+)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves `CONTENT`; `broken` cuts an answer short, `ranges` says whether it can resume."""
+
+    broken: int | None = None
+    ranges = True
+    asked: list[str | None]
+
+    def do_GET(self):
+        data = CONTENT.get(self.path.rpartition("/")[2])
+        if data is None:
+            self.send_error(404)
+            return
+        wanted = self.headers["Range"]
+        self.asked.append(wanted)
+        start = int(wanted[6:-1]) if wanted and self.ranges else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        self.wfile.write(data[start : start + self.broken] if self.broken else data[start:])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    handler = type("Ours", (Handler,), {"asked": []})
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield handler, f"http://127.0.0.1:{made.server_port}/release"
+    made.shutdown()
+    made.server_close()
+
+
+def install(source, folder, net=NET):
+    return weights.install("net", source, Watch(), folder=folder, manifest={"net": net})
+
+
+def refused(code, *arguments):
+    with pytest.raises(TerramendError) as caught:
+        install(*arguments)
+    assert caught.value.code == code, str(caught.value)
+    return str(caught.value)
+
+
+def test_from_a_server(server, tmp_path):
+    _, address = server
+    result = install(address, tmp_path)
+    assert result["installed"] == list(CONTENT)
+    assert result["bytes"] == NET.size
+    assert {p.name: p.read_bytes() for p in (tmp_path / "net").iterdir()} == CONTENT
+    assert locate(NET, tmp_path) == tmp_path / "net"
+    assert install(address, tmp_path)["installed"] == []
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_broken_download_goes_on_where_it_broke(server, tmp_path, ranges):
+    handler, address = server
+    handler.broken, handler.ranges = 300_000, ranges
+    assert "run it again" in refused("weights.download", address, tmp_path)
+    assert locate(NET, tmp_path) is None
+    assert (tmp_path / "net" / "model.onnx.part").stat().st_size == 300_000
+    handler.broken = None
+    install(address, tmp_path)
+    assert "bytes=300000-" in handler.asked
+    assert (tmp_path / "net" / "model.onnx").read_bytes() == CONTENT["model.onnx"]
+    assert not list((tmp_path / "net").glob("*.part"))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_from_a_folder(tmp_path, own):
+    source = tmp_path / "usb" / ("net" if own else "")
+    source.mkdir(parents=True)
+    for name, data in CONTENT.items():
+        (source / name).write_bytes(data)
+    install(str(tmp_path / "usb"), tmp_path / "here")
+    assert locate(NET, tmp_path / "here") == tmp_path / "here" / "net"
+
+
+def test_what_is_not_the_pinned_file_is_not_installed(tmp_path):
+    (tmp_path / "usb").mkdir()
+    (tmp_path / "usb" / "model.onnx").write_bytes(b"\0" * FILES[0].size)
+    assert "model.onnx" in refused("weights.hash", str(tmp_path / "usb"), tmp_path / "here")
+    assert list((tmp_path / "here" / "net").iterdir()) == []
+
+
+def test_a_file_that_was_changed_is_brought_again(server, tmp_path):
+    install(server[1], tmp_path)
+    (tmp_path / "net" / "card.md").write_bytes(b"# B card\n")
+    assert install(server[1], tmp_path)["installed"] == ["card.md"]
+
+
+def test_cancel_keeps_what_came(tmp_path):
+    watch = Watch()
+    watch.cancel()
+    with pytest.raises(TerramendError, match="Cancelled"):
+        weights.install("net", str(tmp_path), watch, folder=tmp_path, manifest={"net": NET})
+
+
+def test_wrong_sources(tmp_path):
+    refused("weights.missing", str(tmp_path / "empty"), tmp_path)
+    refused("weights.address", "ftp://example.org/x", tmp_path)
+    refused("weights.download", "http://127.0.0.1:9/none", tmp_path)
+    refused("weights.download", None, tmp_path)  # the manifest's own address
+    newer = Weights(**{**NET.__dict__, "least_software": "99.0"})
+    refused("weights.software", str(tmp_path), tmp_path, newer)
+    with pytest.raises(TerramendError, match="no network other"):
+        weights.install("other", None, Watch(), folder=tmp_path)
+
+
+def test_the_manifest_is_read_with_all_its_fields(tmp_path):
+    entry = {
+        "title": "A network", "licence": "CC0", "url": NET.url, "least_software": "0.0.1", "io_version": 1,
+        "bands": ["red"], "scaling": "reflectance", "files": [file.__dict__ for file in FILES],
+    }  # fmt: skip
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps({"schema_version": 1, "weights": {"net": entry}}))
+    assert read_manifest(path) == {"net": NET}
+
+
+def test_our_own_manifest_is_whole():
+    for name, entry in read_manifest().items():
+        assert entry.files and all(len(file.sha256) == 64 for file in entry.files), name
+        assert all(Path(file.name).name == file.name for file in entry.files), name
