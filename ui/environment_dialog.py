@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -28,47 +26,13 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..backend.errors import TerramendError
 from . import environment, network, settings
 from .client import ClientError, client
 from .environment import State, Variant
-from .installer import Installation, Plan
+from .installation_run import InstallationRun
+from .installer import Plan
 from .interpreter import VARIABLE, managed_folder
 from .tr import tr
-
-
-class InstallationRun(QObject):
-    """An installation in a thread, its news as signals in the GUI thread."""
-
-    progress = pyqtSignal(float, str)
-    line = pyqtSignal(str)
-    ended = pyqtSignal(object)
-    """None, or the ClientError that ended it."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()
-        self._installation = Installation(plan, self.progress.emit, self.line.emit)
-        self._thread = threading.Thread(target=self._run, name="terramend-install", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def cancel(self, wait: float = 0.0) -> None:
-        """Stop it, and wait at most `wait` seconds until it has cleaned up."""
-        self._installation.cancel()
-        if wait:
-            self._thread.join(wait)
-
-    def _run(self) -> None:
-        error: Optional[ClientError] = None
-        try:
-            self._installation.run()
-        except TerramendError as failure:
-            error = ClientError(failure.code, failure.arguments)
-        except Exception as failure:  # a thread's exception would otherwise be lost
-            error = ClientError("run.internal", {"detail": f"{type(failure).__name__}: {failure}"})
-        self.ended.emit(error)
 
 
 class EnvironmentDialog(QDialog):
