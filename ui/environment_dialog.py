@@ -43,6 +43,7 @@ class EnvironmentDialog(QDialog):
         self.setWindowTitle(tr("Terramend: backend environment"))
         self.folder = folder or managed_folder()
         self.run: Optional[InstallationRun] = None
+        self._past: Optional[InstallationRun] = None
         self.purpose = _text(
             tr(
                 "Terramend computes in a Python of its own, apart from QGIS's. It can install one into your "
@@ -182,12 +183,14 @@ class EnvironmentDialog(QDialog):
                 "Nothing about you or your data is sent."
             )
         )
+        what += " " + tr("A fill that is running is cancelled.")
         self.consent.setText(
             what.format(download=variant.download_mb, disk=variant.disk_mb, folder=self.folder)
         )
-        again = environment.state(self.folder) is not State.ABSENT
-        verb = tr("Repair") if again else tr("Install")
-        self.install.setText(verb if offline else tr("Download and {verb}").format(verb=verb.lower()))
+        if environment.state(self.folder) is State.ABSENT:
+            self.install.setText(tr("Install") if offline else tr("Download and install"))
+        else:
+            self.install.setText(tr("Repair") if offline else tr("Download and repair"))
 
     def variant(self) -> Variant:
         """What is chosen."""
@@ -242,9 +245,8 @@ class EnvironmentDialog(QDialog):
         self.refresh()
 
     def examine(self) -> None:
-        """Start the backend with what is chosen, and let it say what it finds."""
-        self.step.setText(tr("The backend is being started…"))
-        client().stop()
+        """Let the backend say what it finds and on what it computes."""
+        self.step.setText(tr("The backend is being asked…"))
         client().call(
             "doctor", {}, on_result=self._examined, on_error=lambda error: self._say(error.sentence)
         )
@@ -271,7 +273,7 @@ class EnvironmentDialog(QDialog):
             self.step.setText(tr("Working on: {what}").format(what=what))
 
     def _ended(self, error: Optional[ClientError]) -> None:
-        self.run = None
+        self._past, self.run = self.run, None  # kept: it must not be deleted by its own thread
         if error is None:
             settings.put("backend/python", "")
             self._say(tr("The environment is installed and computes."))
