@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..base import Flags, Floats, Prediction, Source, Tile
-from ..classical.common import Base, anchor, make_base, observed, spread
-from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
-from . import features as feats
-from . import impute, residual, select, solve, spatial
-from .statistics import CELL, cells_over, grow, moments
+from ..base import Floats, Prediction, Source, Tile
+from ..classical.common import Base, anchor, observed, spread
+from ..holdout import CLASSES, distance_class, distance_to_valid
+from . import regression, surroundings, uncertainty
 
-COARSE = (96.0, 48.0)  # window sigmas in scene pixels, solved once on the overview
-COARSEN = 4  # cells a side that make one of the coarse solution
-LOCAL = 12.0  # solved in each tile
-REACH = 16  # pixels around gaps where residuals are wanted
+_MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a quality means.
-
-    Attributes:
-        components: most principal components. fine: of them with gradient and low-pass.
-        penalty: ridge of a slope, in pixels of a unit feature. intercept: that of the intercept.
-    """
-
-    components: int = 24
-    fine: int = 3
-    local: float = LOCAL
-    penalty: float = 60.0
-    intercept: float = 1.0
-    cut: float = 4.0
-
-
-@dataclass(frozen=True)
-class Regression:
-    """What prepare learns for predicting from references."""
-
-    chosen: tuple[int, ...]
-    joint: impute.Joint
-    basis: feats.Basis
-    field: solve.Field
-    coherence: NDArray[np.float64]
+_DEFAULT = regression.Settings()
 
 
 @dataclass(frozen=True)
@@ -55,296 +23,154 @@ class State:
 
     Attributes:
         mean, scale: (B,) z-score of the target. low, high: (B,) bounds of plausible values.
-        regression: None without usable references. base: the overview filled.
-        calibration: (B, 4) factors on the standard deviation per class of distance.
+        regression: None without a useful reference. guide: None without terrain and radar.
+        reference_share: (4,) weight of the references against the surroundings, by class of
+            distance to valid data. guide_share: likewise of the guides against space alone.
+        reference_factor, space_factor: (B, 4) on the standard deviations of each way.
+        base: the overview filled, for gaps that are larger than a tile.
     """
 
     mean: Floats
     scale: Floats
     low: Floats
     high: Floats
-    regression: Regression | None
-    base: Base
-    calibration: Floats
+    regression: regression.Regression | None
+    guide: surroundings.Guide | None
+    reference_share: Floats
+    guide_share: Floats
+    reference_factor: Floats
+    space_factor: Floats
+    base: Base | None
 
 
-def _channels(tile: Tile, chosen: tuple[int, ...]) -> tuple[Floats, NDArray[np.intp]]:
-    """(C, H, W) all bands of the chosen references, a pixel all there or all NaN, and each one's date."""
-    parts, owner = [], []
-    for k, index in enumerate(chosen):
-        image = tile.references[index].image
-        clear = np.isfinite(image).all(0)
-        parts.append(np.where(clear, image, np.float32(np.nan)))
-        owner += [k] * len(image)
-    return np.concatenate(parts), np.array(owner, np.intp)
-
-
-def _groups(valid: Flags) -> list[list[int]]:
-    """Bands with the same mask, together."""
-    groups: list[list[int]] = []
-    for band in range(len(valid)):
-        for group in groups:
-            if np.array_equal(valid[band], valid[group[0]]):
-                group.append(band)
-                break
-        else:
-            groups.append([band])
-    return groups
+def _by_distance(tile: Tile, table: Floats) -> Floats:
+    """(B, H, W) entries of a (B, 4) or (4,) table by each pixel's class of distance."""
+    table = np.broadcast_to(np.atleast_2d(table), (len(tile.gaps), CLASSES))
+    out = np.empty(tile.gaps.shape, np.float32)
+    for group in regression.coarse.groups(tile.gaps):
+        classes = distance_class(distance_to_valid(tile.gaps[group[0]]))
+        for band in group:
+            out[band] = table[band][classes]
+    return out
 
 
 @dataclass(frozen=True)
 class Guided:
     """Masked, local, multi-reference ridge regression with a correction from the gap's rim."""
 
-    settings: Settings = Settings()
-
-    # -- prepare -----------------------------------------------------------------------
+    settings: regression.Settings = _DEFAULT
 
     def prepare(self, overview: Tile) -> State:
-        """Choose references, learn axes and coarse coefficients, and measure the uncertainty."""
+        """Choose references, learn coefficients, and try all on hidden pixels of the scene."""
         state = self._learn(overview)
-        return replace(state, calibration=self._calibrate(overview, state))
+        trial = uncertainty.make_trial(overview)
+        if trial is not None:
+            # A small scene is learnt anew without the hidden pixels; in a large one they weigh little.
+            state = self._weigh(state, self._learn(trial.tile) if trial.whole else state, trial)
+        filled = self._fill(overview, state)[0]
+        return replace(state, base=Base(np.where(np.isfinite(filled), filled, 0), overview.step))
 
     def _learn(self, overview: Tile) -> State:
         image = observed(overview)
         bands = len(image)
-        mean, scale = np.zeros(bands, np.float32), spread(overview)
+        mean, scale = np.zeros(bands, np.float32), np.maximum(spread(overview), np.float32(1e-4))
         low, high = np.full(bands, -np.inf, np.float32), np.full(bands, np.inf, np.float32)
         for band, layer in enumerate(image):
             values = layer[np.isfinite(layer)]
             if len(values):
                 mean[band] = values.mean(dtype=np.float64)
-                margin = 0.25 * (values.max() - values.min()) + 0.01
+                margin = _MARGIN * (values.max() - values.min()) + 0.01
                 low[band], high[band] = values.min() - margin, values.max() + margin
-        scale = np.maximum(scale, np.float32(1e-4))
-        regression = self._regress(overview, mean, scale)
-        base = Base(image, overview.step) if regression else make_base(overview, spatial.fill)
+        target = (image - mean[:, None, None]) / scale[:, None, None]
+        known = regression.learn(overview, target, self.settings)
+        guide = surroundings.learn(overview, target)
         ones = np.ones((bands, CLASSES), np.float32)
-        return State(mean, scale, low, high, regression, base, ones)
+        return State(mean, scale, low, high, known, guide, ones[0], ones[0], ones, ones, None)
 
-    def _regress(self, overview: Tile, mean: Floats, scale: Floats) -> Regression | None:
-        valid, gap = overview.valid.all(0), overview.gaps.any(0)
-        chosen = select.select(overview.image, valid, gap, overview.references)
-        if not chosen:
-            return None
-        channels, owner = _channels(overview, chosen)
-        joint = impute.learn(channels, owner)
-        complete, share = impute.complete(channels, joint)
-        samples = int((valid & (share > 0)).sum())
-        most = min(self.settings.components, max(1, samples // 30))
-        fine = self.settings.fine if samples > 60 * most else 0
-        basis = feats.make_basis(joint, complete, min(most, len(channels)), fine)
-        stack = feats.build(basis, complete)
-        target = (overview.image - mean[:, None, None]) / scale[:, None, None]
-        height, width = valid.shape
-        cells = cells_over(0, 0, height, width, multiple=COARSEN)
-        bands = len(target)
-        field: solve.Field | None = None
-        penalty = self._penalty(len(stack))
-        fields = []
-        for group in _groups(overview.valid):
-            valid_band = overview.valid[group[0]]
-            weight = _weight(valid_band, share)
-            first = _global_fit(stack, target[group], weight, penalty)
-            weight *= robust(target[group] - first, valid_band, self.settings.cut)
-            sums = moments(stack, target[group], weight, cells, 0, 0).coarse(COARSEN)
-            start = solve.ridge(sums.total()[None], len(group), penalty, np.zeros((1, len(penalty), 1)))
-            size = float(max(cells.rows, cells.columns) * CELL * overview.step)
-            field = solve.Field(start[None].astype(np.float32), size, 0.0, 0.0)
-            for sigma in COARSE:
-                sigma = max(sigma, CELL * COARSEN * overview.step)
-                active = np.ones((sums.cells.rows, sums.cells.columns), bool)
-                field = solve.refine(sums, sigma, field, penalty, len(group), active, overview.step)
-            fields.append(field)
-        values = np.empty((*fields[0].values.shape[:3], bands), np.float32)
-        for group, part in zip(_groups(overview.valid), fields, strict=True):
-            values[..., group] = part.values
-        field = replace(fields[0], values=values)
-        if overview.step == 1:
-            near = np.ones_like(gap)
-            left = target - solve.apply(field, stack, near, 0, 0, 1)
-            left[~overview.valid] = np.nan
-            beta = np.array([residual.coherence(layer) for layer in left])
-        else:
-            beta = np.full(bands, 0.8)
-        return Regression(chosen, joint, basis, field, beta)
-
-    def _penalty(self, count: int) -> Floats:
-        penalty = np.full(1 + count, self.settings.penalty, np.float32)
-        penalty[0] = self.settings.intercept
-        return penalty
-
-    def _calibrate(self, overview: Tile, state: State) -> Floats:
-        """Factors that make 90 % intervals cover 90 % in the overview's pseudo-gaps."""
-        factors = np.ones((len(overview.image), CLASSES), np.float32)
-        overview = _sample(overview)
-        hidden = pseudo_gap(overview.valid.all(0), overview.gaps.any(0))
-        if hidden is None:
-            return factors
-        image = np.where(hidden, np.float32(np.nan), overview.image)
-        trial = replace(overview, image=image, gaps=overview.gaps | hidden)
-        made = self.predict(trial, state)
-        classes = distance_class(distance_to_valid(trial.gaps.any(0)))
-        ratio = np.abs(made.mean - overview.image) / made.std
-        previous = np.ones(len(factors), np.float32)
-        for k in range(CLASSES):
-            chosen = hidden & (classes == k)
-            values = ratio[:, chosen]
-            for band, row in enumerate(values):
-                row = row[np.isfinite(row)]
-                if len(row) >= 30:
-                    previous[band] = np.quantile(row, 0.9) / 1.645
-            factors[:, k] = previous
-        return np.clip(factors, 0.2, 5.0)
-
-    # -- predict -----------------------------------------------------------------------
+    def _weigh(self, state: State, learnt: State, trial: uncertainty.Trial) -> State:
+        """Shares and factors from a trial, filled by what was `learnt` without the hidden pixels."""
+        scale = state.scale
+        if learnt.guide is not None:
+            with_guide, _ = self._from_space(trial.tile, learnt, observed(trial.tile))
+            alone, _ = self._from_space(trial.tile, replace(learnt, guide=None), observed(trial.tile))
+            share = uncertainty.share_of_first(trial, with_guide, alone, scale)
+            state, learnt = replace(state, guide_share=share), replace(learnt, guide_share=share)
+        space, space_std = self._from_space(trial.tile, learnt, observed(trial.tile))
+        state = replace(state, space_factor=uncertainty.factors(trial, space, space_std))
+        if learnt.regression is None or state.regression is None:
+            return state
+        mean, std, there, _ = self._from_references(trial.tile, learnt)
+        mean = np.where(there, mean, np.float32(np.nan))
+        share = uncertainty.share_of_first(trial, mean, space, scale)
+        share[share > 0.9] = 1
+        mixed = space + _by_distance(trial.tile, share) * (mean - space)
+        factor = uncertainty.factors(trial, mixed, std)
+        return replace(state, reference_share=share, reference_factor=factor)
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
-        gap = tile.gaps.any(0)
-        shape = tile.gaps.shape
-        mean, std = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-        source = np.zeros(gap.shape, np.uint8)
-        main = np.full(gap.shape, -1, np.int16)
-        if not gap.any():
-            return Prediction(mean, std, source, main)
+        gap = np.any(tile.gaps, axis=0)
+        mean, std, source, main = self._fill(tile, state)
+        mean[~tile.gaps] = np.nan
+        std[~np.isfinite(mean)] = np.nan
+        source[~gap] = Source.VALID
+        source[gap & ~np.isfinite(mean).any(0)] = Source.UNFILLED
+        main[source != Source.REFERENCE] = -1
+        return Prediction(mean, std, source, main)
+
+    def _fill(self, tile: Tile, state: State) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
+        """The image with its gaps filled, the standard deviation, source and main reference."""
         image = observed(tile)
-        guess: Floats | None = None
+        shape = image.shape[1:]
+        std = np.full(image.shape, np.nan, np.float32)
+        source, main = np.zeros(shape, np.uint8), np.full(shape, -1, np.int16)
+        if not tile.gaps.any():
+            return image, std, source, main
         if state.regression is not None:
-            guess, spread_, there, main = self._from_references(tile, state, state.regression)
-            image = np.where(tile.gaps & there, guess, image)
-            std = spread_
-            source[gap & there] = Source.REFERENCE
+            mean, error, there, main = self._from_references(tile, state)
+            if (state.reference_share < 1).any():
+                space, _ = self._from_space(tile, state, image)
+                mean = space + _by_distance(tile, state.reference_share) * (mean - space)
+            take = tile.gaps & there
+            image = np.where(take, mean, image)
+            std = np.where(take, error * _by_distance(tile, state.reference_factor), std)
+            source[np.any(take, axis=0)] = Source.REFERENCE
         rest = tile.gaps & ~np.isfinite(image)
         if rest.any():
-            filled = anchor(image, rest, tile, state.base) if guess is None else image
-            for band in range(len(image)):
-                if rest[band].any():
-                    image[band] = spatial.fill(filled[band])
-            std = np.where(rest, self._spatial_std(tile, state), std)
-            source[rest.any(0)] = Source.SURROUNDINGS
-        mean = np.clip(image, state.low[:, None, None], state.high[:, None, None])
-        mean[~tile.gaps] = np.nan
-        for band in range(len(std)):
-            classes = distance_class(distance_to_valid(tile.gaps[band]))
-            std[band] *= state.calibration[band][classes]
-        std[~np.isfinite(mean)] = np.nan
-        filled_pixels = np.isfinite(mean).any(0)
-        source[gap & ~filled_pixels] = Source.UNFILLED
-        main[~gap | (source != Source.REFERENCE)] = -1
-        return Prediction(mean.astype(np.float32), std.astype(np.float32), source, main)
+            mean, error = self._from_space(tile, state, image)
+            image = np.where(rest, mean, image)
+            std = np.where(rest, error * _by_distance(tile, state.space_factor), std)
+            guided = state.guide is not None and bool(state.guide_share.mean() > 0.5)
+            source[np.any(rest, axis=0)] = Source.GUIDE if guided else Source.SURROUNDINGS
+        image = np.clip(image, state.low[:, None, None], state.high[:, None, None])
+        return image, std, source, main
 
-    def _spatial_std(self, tile: Tile, state: State) -> Floats:
-        """A first guess from the band's spread; the calibration makes it the scene's."""
-        return np.broadcast_to(state.scale[:, None, None], tile.gaps.shape)
+    def _from_references(self, tile: Tile, state: State) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
+        """Means and standard deviations in reflectance, where any reference is clear, the main one."""
+        assert state.regression is not None  # noqa: S101 - callers look
+        scale, mean = state.scale[:, None, None], state.mean[:, None, None]
+        target = (observed(tile) - mean) / scale
+        said = regression.predict(tile, target, state.regression, self.settings)
+        return said.mean * scale + mean, said.std * scale, said.there, said.main
 
-    def _from_references(
-        self, tile: Tile, state: State, known: Regression
-    ) -> tuple[Floats, Floats, Flags, NDArray[np.int16]]:
-        """Means, standard deviations, where any reference is clear, and the best clear one's index."""
-        channels, _ = _channels(tile, known.chosen)
-        complete, share = impute.complete(channels, known.joint)
-        stack = feats.build(known.basis, complete)
-        target = (tile.image - state.mean[:, None, None]) / state.scale[:, None, None]
-        height, width = share.shape
-        row, column = tile.row // tile.step, tile.column // tile.step
-        cells = cells_over(row, column, height, width)
-        penalty = self._penalty(len(stack))
-        mean, std = np.full_like(target, np.nan), np.full_like(target, np.nan)
-        for group in _groups(tile.valid):
-            gap = tile.gaps[group[0]]
-            if not gap.any():
-                continue
-            valid = tile.valid[group[0]]
-            field = replace(known.field, values=known.field.values[..., group])
-            expected = solve.apply(field, stack, valid, row, column, tile.step)
-            weight = _weight(valid, share) * robust(target[group] - expected, valid, self.settings.cut)
-            wanted = solve.near(gap, cells, row, column, REACH + CELL)
-            needed = grow(wanted, math.ceil(2.7 * self.settings.local / CELL))
-            sums = moments(stack, target[group], weight, cells, row, column, needed)
-            field = solve.refine(
-                sums, self.settings.local * tile.step, field, penalty, len(group), wanted, tile.step
-            )
-            fitted = solve.apply(field, stack, grow(gap, REACH), row, column, tile.step)
-            distance = distance_to_valid(gap)
-            for index, layer in zip(group, fitted, strict=True):
-                left = np.where(valid, target[index] - layer, np.float32(np.nan))
-                mean[index] = layer + residual.carry(left, distance, known.coherence[index])
-                std[index] = np.sqrt(residual.variance(left))
-        mean = mean * state.scale[:, None, None] + state.mean[:, None, None]
-        std *= state.scale[:, None, None]
-        main = np.full(share.shape, -1, np.int16)
-        for index in reversed(known.chosen):
-            main[np.isfinite(tile.references[index].image).all(0)] = index
-        return mean, std, share > 0, main
-
-
-def _sample(overview: Tile, side: int = 384) -> Tile:
-    """A window of the overview, at most `side` squared, with as usual a share of gaps as the whole."""
-    gap = overview.gaps.any(0)
-    height, width = gap.shape
-    if height <= side and width <= side:
-        return overview
-    wanted, best, place = float(gap.mean()), np.inf, (0, 0)
-    for row in range(0, max(height - side, 0) + 1, side // 2):
-        for column in range(0, max(width - side, 0) + 1, side // 2):
-            window = np.s_[row : row + side, column : column + side]
-            known = overview.valid.any(0)[window].mean()
-            off = abs(float(gap[window].mean()) - max(wanted, 0.05)) + 2 * max(0.0, 0.3 - float(known))
-            if off < best:
-                best, place = off, (row, column)
-    row, column = place
-    window = np.s_[:, row : row + side, column : column + side]
-
-    def cut(pixels: Floats | None) -> Floats | None:
-        return None if pixels is None else pixels[window]
-
-    return replace(
-        overview,
-        image=overview.image[window],
-        gaps=overview.gaps[window],
-        references=tuple(replace(r, image=r.image[window]) for r in overview.references),
-        terrain=cut(overview.terrain),
-        sar=cut(overview.sar),
-        row=row * overview.step,
-        column=column * overview.step,
-    )
-
-
-def robust(residual: Floats, valid: Flags, cut: float) -> Floats:
-    """(H, W) Cauchy weights of residuals (B, H, W): half at `cut` robust deviations, averaged over bands."""
-    if not valid.any():
-        return np.ones(valid.shape, np.float32)
-    weight = np.zeros(valid.shape, np.float32)
-    for layer in residual:
-        sample = np.abs(layer[valid][:: max(1, int(valid.sum()) // 50000)])
-        deviation = 1.4826 * float(np.median(sample)) + 1e-6
-        scaled = np.where(valid, layer, np.float32(0)) / np.float32(cut * deviation)
-        weight += scaled * scaled
-    out: Floats = 1 / (1 + weight / len(residual))
-    return out
-
-
-def _global_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
-    """(B, H, W) prediction of one ridge regression over a regular sample of the weighted pixels."""
-    places = np.flatnonzero(weight.ravel() > 0)
-    places = places[:: max(1, len(places) // 20000)]
-    flat = stack.reshape(len(stack), -1)
-    x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
-    y = target.reshape(len(target), -1)[:, places].astype(np.float64)
-    xw = x * weight.ravel()[places]
-    beta = np.linalg.solve(xw @ x.T + np.diag(penalty.astype(np.float64)), xw @ y.T).T.astype(np.float32)
-    out: Floats = (beta[:, 1:] @ flat + beta[:, :1]).reshape(target.shape)
-    return out
-
-
-def _weight(valid: Flags, share: Floats) -> Floats:
-    """Weight of a pixel: less where its references are filled in."""
-    return np.where(valid & (share > 0), 0.3 + 0.7 * share, 0).astype(np.float32)
+    def _from_space(self, tile: Tile, state: State, image: Floats) -> tuple[Floats, Floats]:
+        """`image` (reflectance, NaN where unknown) filled from its surroundings, and the std."""
+        wanted = tile.gaps & ~np.isfinite(image)
+        if state.base is not None:
+            image = anchor(image, wanted, tile, state.base)
+        scale, mean = state.scale[:, None, None], state.mean[:, None, None]
+        target = (image - mean) / scale
+        guess = None
+        if state.guide is not None and state.guide_share.any():
+            # A share below 1 takes back a part of the guess before its error is filled.
+            guess = surroundings.expected(tile, state.guide) * _by_distance(tile, state.guide_share)
+        filled = surroundings.fill(target, wanted, guess)
+        left = target if guess is None else target - guess
+        return filled * scale + mean, surroundings.roughness(left) * scale
 
 
 def create(quality: str = "default", seed: int = 0) -> Guided:
     """Registry entry of `guided`."""
     if quality == "fast":
-        return Guided(Settings(components=12, fine=0))
+        return Guided(regression.Settings(local=0))
     return Guided()

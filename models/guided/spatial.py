@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ..base import Flags, Floats
-from ..classical.membrane import cascade
+from ..classical import membrane
 from ..holdout import distance_to_valid
 
 _LAPLACE = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float64)
@@ -28,7 +28,7 @@ def _operator(tension: float) -> np.ndarray:
 
 
 def plate(
-    values: Floats, moving: Flags, sweeps: int = 60, tension: float = 0.3, momentum: float = 0.6
+    values: Floats, moving: Flags, sweeps: int = 30, tension: float = 0.3, momentum: float = 0.6
 ) -> Floats:
     """Damped sweeps of the plate's equation at `moving` pixels of (H, W) values; a new array."""
     stencil = _operator(tension)
@@ -44,10 +44,10 @@ def plate(
     return values
 
 
-def fill(image: Floats, reach: float = 6.0, sweeps: int = 60) -> Floats:
+def fill(image: Floats, reach: float = 6.0, sweeps: int = 30) -> Floats:
     """(H, W) with every NaN filled; all NaN stays so."""
     unknown = ~np.isfinite(image)
-    out = cascade(image)
+    out = membrane.solve(image, cycles=3)
     if not unknown.any() or unknown.all():
         return out
     moving = unknown & (distance_to_valid(unknown) <= reach)

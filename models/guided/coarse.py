@@ -1,0 +1,69 @@
+"""Coefficients for the whole scene, from wide windows to less wide ones, on the overview."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..base import Flags, Floats
+from . import robust, solve
+from .statistics import CELL, cells_over, moments
+
+WINDOWS = (96.0, 48.0)
+"""Window sigmas in scene pixels."""
+
+COARSEN = 4  # block statistics a side that make one cell of the coarse solution
+
+
+def groups(valid: Flags) -> list[list[int]]:
+    """Bands with the same mask, together: they share one left side of the equations."""
+    out: list[list[int]] = []
+    for band in range(len(valid)):
+        for group in out:
+            if np.array_equal(valid[band], valid[group[0]]):
+                group.append(band)
+                break
+        else:
+            out.append([band])
+    return out
+
+
+def penalties(count: int, slope: float, intercept: float) -> Floats:
+    """(1 + count,) ridge: of the intercept, then of each slope, in pixels of a unit feature."""
+    penalty = np.full(1 + count, slope, np.float32)
+    penalty[0] = intercept
+    return penalty
+
+
+def fit(
+    stack: Floats, target: Floats, valid: Flags, weight: Floats, penalty: Floats, cut: float, step: int
+) -> solve.Field:
+    """Coefficients of all bands over the scene.
+
+    Args:
+        stack: (P, h, w) features of the overview. target: (B, h, w) z-scored. valid: (B, h, w).
+        weight: (h, w) of a pixel apart from its residual. penalty: (1 + P,). cut: see `robust.cauchy`.
+        step: scene pixels per overview pixel.
+    """
+    bands, height, width = target.shape
+    cells = cells_over(0, 0, height, width, multiple=COARSEN)
+    values: Floats | None = None
+    for group in groups(valid):
+        clear = valid[group[0]]
+        weights = np.where(clear, weight, np.float32(0))
+        first = robust.first_fit(stack, target[group], weights, penalty)
+        weights *= robust.cauchy(target[group] - first, clear & (weights > 0), cut)
+        sums = moments(stack, target[group], weights, cells, 0, 0).coarse(COARSEN)
+        start = solve.ridge(sums.total()[None], len(group), penalty, np.zeros((1, len(penalty), 1)))
+        size = float(max(cells.rows, cells.columns) * CELL * step)
+        field = solve.Field(start[None].astype(np.float32), size, 0.0, 0.0)
+        everywhere = np.ones((sums.cells.rows, sums.cells.columns), bool)
+        for sigma in WINDOWS:
+            sigma = max(sigma, float(CELL * COARSEN * step))
+            field = solve.refine(sums, sigma, field, penalty, len(group), everywhere, step)
+        if values is None:
+            values = np.empty((*field.values.shape[:3], bands), np.float32)
+        values[..., group] = field.values
+    assert values is not None  # noqa: S101 - a target has at least one band
+    return replace(field, values=values)

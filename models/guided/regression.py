@@ -1,0 +1,155 @@
+"""Predicting gaps from other dates: learnt on the overview, sharpened in each tile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Flags, Floats, Tile
+from ..holdout import distance_to_valid
+from . import coarse, impute, residual, robust, select, solve, terrain
+from . import features as feats
+from .statistics import CELL, cells_over, grow, moments
+
+REACH = 16  # pixels around gaps where residuals are wanted
+GUIDED_UP_TO = 2  # references beside which terrain and radar still help
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a quality means for the regression.
+
+    Attributes:
+        components: most principal components. fine: of them with gradient and low-pass.
+        local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
+        slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
+    """
+
+    components: int = 24
+    fine: int = 3
+    local: float = 12.0
+    slope: float = 60.0
+    intercept: float = 1.0
+    cut: float = 4.0
+
+
+@dataclass(frozen=True)
+class Regression:
+    """What the overview teaches.
+
+    Attributes:
+        chosen: indices of the references, best first. guides: terrain or radar beside them.
+        field: coefficients over the scene. coherence: (B,) of the residual.
+    """
+
+    chosen: tuple[int, ...]
+    joint: impute.Joint
+    basis: feats.Basis
+    guides: terrain.Guides | None
+    field: solve.Field
+    coherence: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a regression says of a tile, in z-scores of the target.
+
+    Attributes:
+        mean, std: (B, H, W). there: (H, W) where at least one reference is clear.
+        main: (H, W) index of the best reference that is clear, -1 for none.
+    """
+
+    mean: Floats
+    std: Floats
+    there: Flags
+    main: NDArray[np.int16]
+
+
+def _channels(tile: Tile, chosen: tuple[int, ...]) -> tuple[Floats, NDArray[np.intp]]:
+    """(C, H, W) all bands of the chosen references, a pixel all there or all NaN, and each one's date."""
+    parts, owner = [], []
+    for k, index in enumerate(chosen):
+        image = tile.references[index].image
+        cloudy = ~np.isfinite(image).all(0)
+        part = image.astype(np.float32, copy=True)
+        part[:, cloudy] = np.nan
+        parts.append(part)
+        owner += [k] * len(image)
+    return np.concatenate(parts), np.array(owner, np.intp)
+
+
+def _weight(share: Floats) -> Floats:
+    """Weight of a pixel by the share of its references that is real."""
+    return np.where(share > 0, np.float32(0.3) + np.float32(0.7) * share, np.float32(0))
+
+
+def _stack(basis: feats.Basis, complete: Floats, tile: Tile, guides: terrain.Guides | None) -> Floats:
+    stack = feats.build(basis, complete)
+    return np.concatenate([stack, terrain.features(tile, guides)]) if guides else stack
+
+
+def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | None:
+    """Choose references and fit the scene's coefficients to `target` (B, h, w), the z-scored image.
+
+    None if no reference is of use.
+    """
+    valid, gap = np.all(overview.valid, axis=0), np.any(overview.gaps, axis=0)
+    chosen = select.select(overview.image, valid, gap, overview.references)
+    if not chosen:
+        return None
+    channels, owner = _channels(overview, chosen)
+    joint = impute.learn(channels, owner)
+    complete, share = impute.complete(channels, joint)
+    samples = int((valid & (share > 0)).sum())
+    count = min(settings.components, max(1, samples // 30), len(channels))
+    fine = settings.fine if samples > 60 * count else 0
+    basis = feats.make_basis(joint, complete, count, fine)
+    guides = terrain.learn(overview, True, True) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
+    stack = _stack(basis, complete, overview, guides)
+    penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
+    field = coarse.fit(stack, target, overview.valid, _weight(share), penalty, settings.cut, overview.step)
+    left = target - solve.apply(field, stack, np.ones_like(gap), 0, 0, overview.step)
+    left[~overview.valid] = np.nan
+    coherence = np.array([residual.coherence(layer) for layer in left])
+    return Regression(chosen, joint, basis, guides, field, coherence)
+
+
+def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -> Estimate:
+    """Means and standard deviations at the gaps of a tile whose z-scored image is `target`."""
+    channels, _ = _channels(tile, known.chosen)
+    complete, share = impute.complete(channels, known.joint)
+    stack = _stack(known.basis, complete, tile, known.guides)
+    height, width = share.shape
+    row, column = tile.row // tile.step, tile.column // tile.step
+    cells = cells_over(row, column, height, width)
+    penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
+    mean, std = np.full_like(target, np.nan), np.full_like(target, np.nan)
+    reach = math.ceil(2.7 * settings.local / CELL)
+    for group in coarse.groups(tile.valid):
+        gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
+        if not gap.any():
+            continue
+        around = grow(gap, REACH)
+        field = replace(known.field, values=known.field.values[..., group])
+        if settings.local:
+            wanted = solve.near(gap, cells, row, column, REACH + CELL)
+            needed = grow(wanted, reach)
+            expected = solve.apply(field, stack, valid, row, column, tile.step)
+            weight = np.where(valid, _weight(share), np.float32(0))
+            weight *= robust.cauchy(target[group] - expected, valid & (share > 0), settings.cut)
+            sums = moments(stack, target[group], weight, cells, row, column, needed)
+            sigma = settings.local * tile.step
+            field = solve.refine(sums, sigma, field, penalty, len(group), wanted, tile.step)
+        fitted = solve.apply(field, stack, around, row, column, tile.step)
+        distance = distance_to_valid(gap)
+        for index, layer in zip(group, fitted, strict=True):
+            left = np.where(valid, target[index] - layer, np.float32(np.nan))
+            mean[index] = layer + residual.carry(left, distance, known.coherence[index])
+            std[index] = np.sqrt(residual.variance(left))
+    main = np.full(share.shape, -1, np.int16)
+    for index in reversed(known.chosen):
+        main[np.isfinite(tile.references[index].image).all(0)] = index
+    return Estimate(mean, std, share > 0, main)

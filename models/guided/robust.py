@@ -1,0 +1,42 @@
+"""Weights against what no mask names: thin cloud, shadow, abrupt change."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base import Flags, Floats
+
+_SAMPLE = 20000  # pixels that a first global fit or a median looks at
+
+
+def cauchy(residual: Floats, valid: Flags, cut: float) -> Floats:
+    """(H, W) weights of residuals (B, H, W): one half at `cut` robust deviations in all bands."""
+    if not valid.any():
+        return np.ones(valid.shape, np.float32)
+    every = max(1, int(valid.sum()) // _SAMPLE)
+    total = np.zeros(valid.shape, np.float32)
+    for layer in residual:
+        deviation = 1.4826 * float(np.median(np.abs(layer[valid][::every]))) + 1e-6
+        scaled = np.where(valid, layer, np.float32(0)) / np.float32(cut * deviation)
+        total += scaled * scaled
+    weights: Floats = 1 / (1 + total / len(residual))
+    return weights
+
+
+def first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
+    """(B, H, W) prediction of one ridge regression for the whole array, from a regular sample.
+
+    Args:
+        stack: (P, H, W) features. target: (B, H, W), read where `weight` (H, W) is above 0.
+        penalty: (1 + P,), intercept first.
+    """
+    places = np.flatnonzero(weight.ravel() > 0)
+    places = places[:: max(1, len(places) // _SAMPLE)]
+    flat = stack.reshape(len(stack), -1)
+    x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
+    y = target.reshape(len(target), -1)[:, places].astype(np.float64)
+    weighted = x * weight.ravel()[places]
+    left = weighted @ x.T + np.diag(penalty.astype(np.float64))
+    beta = np.linalg.solve(left, weighted @ y.T).T.astype(np.float32)
+    fitted: Floats = (beta[:, 1:] @ flat + beta[:, :1]).reshape(target.shape)
+    return fitted

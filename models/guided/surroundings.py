@@ -1,0 +1,62 @@
+"""Predicting gaps from what lies around them, on terrain or radar where these explain the scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base import Floats, Tile
+from . import coarse, residual, solve, spatial, terrain
+
+SLOPE, INTERCEPT, CUT = 600.0, 1.0, 4.0
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Coefficients of terrain and radar features over the scene."""
+
+    guides: terrain.Guides
+    field: solve.Field
+
+
+def learn(overview: Tile, target: Floats) -> Guide | None:
+    """Fit the z-scored image `target` (B, h, w) on the overview's guides; None without any."""
+    guides = terrain.learn(overview, True, True)
+    if guides is None or np.all(overview.valid, axis=0).sum() < 400:
+        return None
+    stack = terrain.features(overview, guides)
+    penalty = coarse.penalties(len(stack), SLOPE, INTERCEPT)
+    weight = np.ones(target.shape[1:], np.float32)
+    return Guide(guides, coarse.fit(stack, target, overview.valid, weight, penalty, CUT, overview.step))
+
+
+def expected(tile: Tile, guide: Guide) -> Floats:
+    """(B, H, W) what the guides alone say, z-scored."""
+    stack = terrain.features(tile, guide.guides)
+    everywhere = np.ones(stack.shape[1:], bool)
+    row, column = tile.row // tile.step, tile.column // tile.step
+    return solve.apply(guide.field, stack, everywhere, row, column, tile.step)
+
+
+def fill(image: Floats, wanted: np.ndarray, guess: Floats | None) -> Floats:
+    """`image` (B, H, W) filled: the guess (or nothing), and the surroundings of its error."""
+    out = image.copy()
+    for band in range(len(image)):
+        if not wanted[band].any():
+            continue
+        layer = image[band] if guess is None else image[band] - guess[band]
+        out[band] = spatial.fill(layer) if guess is None else spatial.fill(layer) + guess[band]
+    return out
+
+
+def roughness(image: Floats) -> Floats:
+    """(B, H, W) local standard deviation of detail: what a smooth fill cannot know."""
+    out = np.empty_like(image)
+    for band, layer in enumerate(image):
+        known = np.isfinite(layer)
+        weight = known.astype(np.float32)
+        mean = residual.local_mean(np.where(known, layer, np.float32(0)), weight, 8.0, 0.0, 1e-3)
+        detail = np.where(known, layer - mean, np.float32(np.nan))
+        out[band] = np.sqrt(residual.variance(detail))
+    return out

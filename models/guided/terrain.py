@@ -1,0 +1,96 @@
+"""Features from terrain and radar: what explains brightness where no other date does.
+
+Sun on slopes, height above the surroundings (valleys, ridges) and height itself; radar
+backscatter smoothed against speckle. Gradients are per metre, so that an overview and its
+tiles agree; low-passes have fixed widths on the ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..base import Floats, Tile
+
+
+@dataclass(frozen=True)
+class Guides:
+    """Which guides to read, and the mean and factor (n,) that standardise their features."""
+
+    terrain: bool
+    sar: bool
+    mean: Floats
+    factor: Floats
+
+
+def _smooth(plane: Floats, sigma: float) -> Floats:
+    """Gaussian low-pass; a width below a third of a pixel changes nothing."""
+    if sigma < 0.3:
+        return plane
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REFLECT))
+
+
+def _filled(plane: Floats) -> Floats:
+    """NaN replaced by the mean of the rest (0 if there is none)."""
+    known = np.isfinite(plane)
+    if known.all():
+        return plane
+    mean = np.float32(plane[known].mean(dtype=np.float64)) if known.any() else np.float32(0)
+    return np.where(known, plane, mean)
+
+
+def terrain_features(terrain: Floats, pixel_size: tuple[float, float], step: int) -> list[Floats]:
+    """Planes (H, W): height, slope, illumination, aspect at two scales, height above the surroundings.
+
+    Args:
+        terrain: (3, H, W) elevation (m), slope (rad), illumination; NaN where unknown.
+        pixel_size: metres a pixel is high and wide. step: scene pixels per pixel.
+    """
+    height, slope, light = (_filled(plane) for plane in terrain)
+    down, across = pixel_size
+    planes = [height, slope, light]
+    for sigma in (1.0, 4.0):
+        smooth = _smooth(height, sigma / step)
+        planes.append(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / (8 * across)))
+        planes.append(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / (8 * down)))
+    planes += [height - _smooth(height, sigma / step) for sigma in (8.0, 32.0)]
+    planes.append(_smooth(light, 3.0 / step))
+    return planes
+
+
+def sar_features(sar: Floats, step: int) -> list[Floats]:
+    """Planes (H, W): VV and VH at two widths against speckle. `sar` is (2, H, W) dB, NaN where unknown."""
+    planes = [_filled(plane) for plane in sar]
+    return [_smooth(plane, sigma / step) for sigma in (1.5, 5.0) for plane in planes]
+
+
+def _planes(tile: Tile, terrain: bool, sar: bool) -> Floats:
+    planes: list[Floats] = []
+    if terrain and tile.terrain is not None:
+        planes += terrain_features(tile.terrain, tile.pixel_size, tile.step)
+    if sar and tile.sar is not None:
+        planes += sar_features(tile.sar, tile.step)
+    return np.stack(planes)
+
+
+def learn(overview: Tile, terrain: bool, sar: bool) -> Guides | None:
+    """Standardise the guides that the overview carries; None if there is none that varies."""
+    terrain &= overview.terrain is not None and bool(np.isfinite(overview.terrain[0]).any())
+    sar &= overview.sar is not None and bool(np.isfinite(overview.sar).any())
+    if not (terrain or sar):
+        return None
+    planes = _planes(overview, terrain, sar)
+    mean = planes.mean((1, 2), dtype=np.float64)
+    deviation = planes.std((1, 2), dtype=np.float64)
+    factor = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
+    return Guides(terrain, sar, mean.astype(np.float32), factor.astype(np.float32))
+
+
+def features(tile: Tile, guides: Guides) -> Floats:
+    """(n, H, W) standardised features of a tile."""
+    planes = _planes(tile, guides.terrain, guides.sar)
+    planes -= guides.mean[:, None, None]
+    planes *= guides.factor[:, None, None]
+    return planes

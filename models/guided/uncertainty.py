@@ -1,0 +1,128 @@
+"""How far errors reach: measured in the scene's own pseudo-gaps, by distance to valid data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Flags, Floats, Tile
+from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
+
+SIDE = 384  # pixels a side of the window that is tried on
+_LEAST = 30  # hidden pixels that make a class of distance count
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A window of the overview with a part of its valid pixels hidden.
+
+    Attributes:
+        tile: what the method sees. truth: (B, H, W). hidden: (H, W). classes: (H, W) of distance.
+        whole: whether the window is the whole overview.
+    """
+
+    tile: Tile
+    truth: Floats
+    hidden: Flags
+    classes: NDArray[np.intp]
+    whole: bool
+
+
+def _window(overview: Tile) -> tuple[int, int]:
+    """Row and column of a window whose share of gaps is like the whole overview's."""
+    gap, known = np.any(overview.gaps, axis=0), np.any(overview.valid, axis=0)
+    height, width = gap.shape
+    wanted = max(float(gap.mean()), 0.05)
+    best, place = np.inf, (0, 0)
+    for row in range(0, max(height - SIDE, 0) + 1, SIDE // 2):
+        for column in range(0, max(width - SIDE, 0) + 1, SIDE // 2):
+            window = np.s_[row : row + SIDE, column : column + SIDE]
+            off = abs(float(gap[window].mean()) - wanted) + 2 * max(0.0, 0.3 - float(known[window].mean()))
+            if off < best:
+                best, place = off, (row, column)
+    return place
+
+
+def _cut(overview: Tile) -> Tile:
+    """At most `SIDE` squared pixels of the overview."""
+    row, column = _window(overview)
+    window = np.s_[:, row : row + SIDE, column : column + SIDE]
+
+    def part(pixels: Floats | None) -> Floats | None:
+        return None if pixels is None else pixels[window]
+
+    return replace(
+        overview,
+        image=overview.image[window],
+        gaps=overview.gaps[window],
+        references=tuple(replace(r, image=r.image[window]) for r in overview.references),
+        terrain=part(overview.terrain),
+        sar=part(overview.sar),
+        row=row * overview.step,
+        column=column * overview.step,
+    )
+
+
+def make_trial(overview: Tile) -> Trial | None:
+    """Hide pixels of (a window of) the overview; None where too few are valid."""
+    tile = _cut(overview)
+    hidden = pseudo_gap(np.all(tile.valid, axis=0), np.any(tile.gaps, axis=0))
+    if hidden is None:
+        return None
+    image = np.where(hidden, np.float32(np.nan), tile.image)
+    seen = replace(tile, image=image, gaps=tile.gaps | hidden)
+    classes = distance_class(distance_to_valid(np.any(seen.gaps, axis=0)))
+    whole = tile.image.shape == overview.image.shape
+    return Trial(seen, tile.image, hidden, classes, whole)
+
+
+def _by_class(trial: Trial, value: Callable[[Flags], Floats | None], start: Floats) -> Floats:
+    """(n, 4): `value` of each class's hidden pixels; one that says None takes its neighbour's."""
+    columns: list[Floats | None] = [value(trial.hidden & (trial.classes == k)) for k in range(CLASSES)]
+    known = [k for k in range(CLASSES) if columns[k] is not None]
+    if not known:
+        return np.repeat(start[:, None], CLASSES, 1)
+    nearest = [min(known, key=lambda j: (abs(j - k), j)) for k in range(CLASSES)]
+    return np.stack([columns[k] for k in nearest], axis=1).astype(np.float32)  # type: ignore[arg-type]
+
+
+def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
+    """(B, 4) factors on `std` that make 90 % intervals cover 90 % of the hidden pixels."""
+    ratio = np.abs(mean - trial.truth) / std
+
+    def quantiles(pixels: Flags) -> Floats | None:
+        values = ratio[:, pixels]
+        values = values[:, np.isfinite(values).all(0)]
+        if values.shape[1] < _LEAST:
+            return None
+        own = np.quantile(values, 0.9, axis=1) / 1.645
+        pooled = np.quantile(values, 0.9) / 1.645
+        trust = values.shape[1] / (values.shape[1] + 200)
+        return np.asarray(trust * own + (1 - trust) * pooled, np.float32)
+
+    out = _by_class(trial, quantiles, np.ones(len(mean), np.float32))
+    return np.clip(out, 0.2, 6.0)
+
+
+def share_of_first(trial: Trial, first: Floats, second: Floats, scale: Floats) -> Floats:
+    """(4,) best weights of `first` against `second` (both (B, H, W)), by class of distance.
+
+    Least squares over all bands in units of `scale` (B,), drawn to 1 as by 200 samples.
+    """
+
+    def weight(pixels: Flags) -> Floats | None:
+        if pixels.sum() < _LEAST:
+            return None
+        ours = (first[:, pixels] - second[:, pixels]) / scale[:, None]
+        truth = (trial.truth[:, pixels] - second[:, pixels]) / scale[:, None]
+        seen = np.isfinite(ours) & np.isfinite(truth)
+        ours, truth = ours[seen].astype(np.float64), truth[seen].astype(np.float64)
+        power = float((ours * ours).sum())
+        draw = 200 * power / max(len(ours), 1)
+        share = ((ours * truth).sum() + draw) / (power + draw) if power > 0 else 1.0
+        return np.array([np.clip(share, 0.0, 1.0)], np.float32)
+
+    return _by_class(trial, weight, np.ones(1, np.float32))[0]
