@@ -63,13 +63,16 @@ def run_requests(
 
 
 _running: dict[str, list[Watch]] = {}
-"""On a worker: the watches of each batch's running rows."""
+_cancelled: set[str] = set()
+"""On a worker: the watches of each batch's running rows, and the batches that were cancelled."""
 
 
 def work(request: dict[str, Any], batch: str) -> Outcome:
     """One row, on a worker."""
     watch = Watch()
     _running.setdefault(batch, []).append(watch)
+    if batch in _cancelled:
+        watch.cancel()
     try:
         return do(request, watch)
     finally:
@@ -78,6 +81,7 @@ def work(request: dict[str, Any], batch: str) -> Outcome:
 
 def cancel(batch: str) -> None:
     """Ask the batch's rows on this worker to stop; runs beside them."""
+    _cancelled.add(batch)
     for watch in list(_running.get(batch, ())):
         watch.cancel()
 
@@ -105,7 +109,7 @@ def _client(scheduler: str, rows: int) -> Iterator[tuple[distributed.Client, int
     with (
         distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address=None, memory_limit=0, silence_logs=50,
+            dashboard_address=":0", memory_limit=0, silence_logs=50,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):  # fmt: skip
@@ -148,9 +152,8 @@ def _outcome(future: distributed.Future) -> Outcome:
 
 
 def _stop(client: distributed.Client, batch: str, futures: list[distributed.Future]) -> None:
-    """Take back the rows that wait, ask the running ones to stop, and give these a moment."""
+    """Ask the batch's rows to stop, and give those that run a moment to clean up."""
     with contextlib.suppress(Exception):  # the cluster may be the reason why we stop
-        running = {key for keys in client.processing().values() for key in keys}
-        client.cancel([future for future in futures if future.key not in running])
         client.run(cancel, batch)
-        distributed.wait([future for future in futures if future.key in running], timeout=GRACE)
+        distributed.wait(futures, timeout=GRACE)
+        client.cancel(futures)

@@ -1,0 +1,188 @@
+"""Rows on Dask: the same bytes as serial, with real worker processes that may die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from terramend.backend import batch
+from terramend.backend.batch_table import from_table
+from terramend.backend.errors import TerramendError
+from terramend.backend.watch import Watch
+
+PROFILE = {
+    "driver": "GTiff", "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
+}  # fmt: skip
+COMMON = {"model": "guided", "quality": "fast", "radiometry": "dn"}
+
+
+def save(path: Path, samples: np.ndarray) -> None:
+    count, height, width = samples.shape
+    with rasterio.open(
+        path, "w", count=count, height=height, width=width, dtype=samples.dtype, **PROFILE
+    ) as file:
+        file.write(samples)
+
+
+@pytest.fixture
+def work(tmp_path):
+    """`work(rows, size)`: a folder with targets, a mask and a table."""
+
+    def make(rows: int, size: int) -> Path:
+        rng = np.random.default_rng(0)
+        ramp = np.add.outer(np.arange(size), np.arange(size))
+        mask = np.zeros((1, size, size), np.uint8)
+        mask[:, size // 4 : size // 2, size // 4 : size // 2] = 1
+        save(tmp_path / "m.tif", mask)
+        for row in range(rows):
+            noise = rng.integers(0, 200, (3, size, size))
+            save(tmp_path / f"t{row}.tif", (ramp + noise + 100).astype("uint16"))
+        lines = [f"t{row}.tif,m.tif,{{}}/o{row}.tif" for row in range(rows)]
+        text = "\n".join(["target,gaps,output", *lines])
+        for name in ("serial", "dask", "tmp"):
+            (tmp_path / name).mkdir()
+        for name in ("serial", "dask"):
+            (tmp_path / f"{name}.csv").write_text(text.replace("{}", name))
+        return tmp_path
+
+    return make
+
+
+def run(folder: Path, name: str, scheduler: str | None, watch: Watch | None = None) -> dict:
+    rows = from_table(folder / f"{name}.csv", {**COMMON, "tmp": str(folder / "tmp")})
+    return batch.run(rows, folder / f"{name}_results.csv", scheduler, watch or Watch())
+
+
+def begun(folder: Path) -> int:
+    """Wait until a worker is in a row; its process, which the name of its temporary folder tells."""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        for path in (folder / "tmp").iterdir():
+            pid = int(path.name.split("-")[-2])
+            if pid != os.getpid():
+                return pid
+        time.sleep(0.005)
+    raise AssertionError("no worker began a row")
+
+
+def children(parent: int | None = None) -> set[int]:
+    """All living descendants of a process (Linux)."""
+    parent = os.getpid() if parent is None else parent
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == parent and fields[0] != "Z":
+                found |= {int(entry.name)} | children(int(entry.name))
+    return found
+
+
+def test_the_same_bytes_as_serial(work):
+    folder = work(3, 64)
+    (folder / "dask.csv").write_text((folder / "dask.csv").read_text() + "\nt9.tif,m.tif,dask/o9.tif\n")
+    assert run(folder, "serial", None)["done"] == 3
+    summary = run(folder, "dask", "local:2")
+    assert (summary["done"], summary["failed"]) == (3, 1)
+    assert summary["failures"][0]["code"] == "raster.missing"
+    for row in range(3):
+        assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
+    assert run(folder, "dask", "local:2")["skipped"] == 3
+
+
+def test_a_killed_workers_row_is_done_again(work):
+    folder = work(2, 500)
+    killed: list[int] = []
+
+    def kill() -> None:
+        """Kill the first worker that has begun a row."""
+        killed.append(begun(folder))
+        os.kill(killed[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    summary = run(folder, "dask", "local:2")
+    thread.join()
+    assert len(killed) == 1
+    assert (summary["done"], summary["failed"]) == (2, 0)
+    assert sorted(path.name for path in (folder / "dask").iterdir()) == ["o0.tif", "o1.tif"]
+    assert list((folder / "tmp").iterdir()) == []  # what the dead one left was swept
+    run(folder, "serial", None)
+    for row in range(2):
+        assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
+
+
+def test_cancel_stops_the_workers_and_leaves_nothing(work):
+    folder = work(5, 500)
+    before = children()
+    watch = Watch()
+
+    def cancel() -> None:
+        begun(folder)
+        asked.append(time.monotonic())
+        watch.cancel()
+
+    asked: list[float] = []
+    threading.Thread(target=cancel, daemon=True).start()
+    with pytest.raises(TerramendError) as caught:
+        run(folder, "dask", "local:2", watch)
+    assert caught.value.code == "batch.cancelled"
+    assert time.monotonic() - asked[0] < 15
+    assert list((folder / "dask").iterdir()) == list((folder / "tmp").iterdir()) == []
+    deadline = time.monotonic() + 10
+    while children() - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not children() - before
+
+
+def test_a_cluster_that_runs_already(work):
+    folder = work(2, 64)
+    code = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+    (folder / "cluster.py").write_text(code)
+    process = subprocess.Popen(
+        [sys.executable, folder / "cluster.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        address = process.stdout.readline().strip()
+        assert run(folder, "dask", address)["done"] == 2
+    finally:
+        process.communicate("", timeout=30)
+    run(folder, "serial", None)
+    assert (folder / "dask/o1.tif").read_bytes() == (folder / "serial/o1.tif").read_bytes()
+
+
+@pytest.mark.parametrize("scheduler", ["local:0", "local:", "local:x", "http://x", "tcp://", "two"])
+def test_what_is_no_scheduler(work, scheduler):
+    with pytest.raises(TerramendError) as caught:
+        run(work(1, 16), "dask", scheduler)
+    assert caught.value.code == "batch.address"
+
+
+def test_without_dask_the_sentence_says_so(work):
+    code = """
+import sys
+sys.modules["distributed"] = None
+from terramend.backend.cli import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+    words = ["batch", str(work(1, 16) / "dask.csv"), "--scheduler", "local:2"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 3 and "Traceback" not in done.stderr
+    assert "distributed" in done.stderr and "install it" in done.stderr
