@@ -85,6 +85,7 @@ class TerramendDock(QDockWidget):
         self.batch: Optional[QDialog] = None
         self._inspect: Optional[Run] = None
         self._preview: List[str] = []  # layer ids
+        self._closed = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE)
@@ -135,8 +136,11 @@ class TerramendDock(QDockWidget):
 
     def close_down(self) -> None:
         """Leave nothing behind: called when the plugin is unloaded."""
-        self.cancel()
+        self._closed = True
         self._timer.stop()
+        for run in (self.run, self._inspect):
+            if run is not None:
+                run.abandon()
         self._iface.mapCanvas().unsetMapTool(self.swipe)
 
     def _ask_backend(self) -> None:
@@ -146,11 +150,17 @@ class TerramendDock(QDockWidget):
 
     def _ask_methods(self) -> None:
         """What this backend can do; another one, started later, may do more."""
-        client().call("models", {}, on_result=lambda found: self.form.method.show_methods(found["models"]))
+        client().call("models", {}, on_result=self._show_methods)
+
+    def _show_methods(self, found: Mapping[str, Any]) -> None:
+        if not self._closed:
+            self.form.method.show_methods(found["models"])
 
     # --- choices ---
 
     def _changed(self) -> None:
+        if self._closed:
+            return
         if self.run is None:
             self.bar.estimate.setText("")
         self._timer.start()
@@ -175,7 +185,8 @@ class TerramendDock(QDockWidget):
         except SourceError as error:
             self.warn(str(error))
             return
-        self.form.show_choices(choices)
+        now = self.form.choices()
+        self.form.show_choices(replace(choices, std=now.std, provenance=now.provenance))
         self.say(tr("Settings of {name} are loaded.").format(name=layer.name()), Qgis.MessageLevel.Success)
         if gone:
             files = ", ".join(gone)
@@ -313,6 +324,7 @@ class TerramendDock(QDockWidget):
         """Open Processing's batch dialog with these choices."""
         parameters = to_parameters(self.form.choices())
         self.batch = history.batch_dialog(parameters, self._iface.mainWindow())
+        self.batch.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.batch.show()
 
     def _start(self, method: str, choices: Choices, done: Any, **more: Any) -> None:

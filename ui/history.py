@@ -19,12 +19,14 @@ def remember(parameters: Mapping[str, Any]) -> None:
     """
     algorithm = _algorithm()
     given = {name: value for name, value in parameters.items() if value not in (None, "", [])}
-    command = algorithm.asPythonCommand(given, QgsProcessingContext())
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    command = algorithm.asPythonCommand(given, context)
     if hasattr(QgsGui, "historyProviderRegistry"):  # QGIS 3.24 and later
         details: Dict[str, Any] = {
             "python_command": command,
             "algorithm_id": algorithm.id(),
-            "parameters": algorithm.asMap(given, QgsProcessingContext()),
+            "parameters": algorithm.asMap(given, context),
         }
         QgsGui.historyProviderRegistry().addEntry("processing", details)
         return

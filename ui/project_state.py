@@ -37,7 +37,7 @@ def load(project: QgsProject) -> Optional[Choices]:
 
 
 def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[str, ...]]:
-    """The choices that made a layer, and the files among them that are gone.
+    """The choices that made a layer, without its outputs, and the files among them that are gone.
 
     Raises:
         SourceError: the layer is no output of Terramend, or of another version.
@@ -47,7 +47,7 @@ def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[
     if not text:
         raise SourceError(tr("The layer {name} was not filled by Terramend.").format(name=layer.name()))
     try:
-        request = from_json(json.loads(text))
+        request = from_json({"output": layer.source(), **json.loads(text)})
     except (ValueError, TerramendError) as error:
         raise SourceError(
             tr("The settings of {name} cannot be read: {why}").format(name=layer.name(), why=error)

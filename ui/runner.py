@@ -57,7 +57,7 @@ class Run:
         self._on_result, self._on_error = on_result, on_error
         self._on_progress, self._on_log = on_progress, on_log
         self._call: Optional[Call] = None
-        self._cancelled = False
+        self._cancelled = self._abandoned = False
         self._task: Optional[ConversionTask] = None
         if built.conversions:
             self._task = ConversionTask(built, self._converted)
@@ -71,6 +71,11 @@ class Run:
         if self._call is not None:
             self._call.cancel()
 
+    def abandon(self) -> None:
+        """Stop, and tell nobody: whoever asked is going."""
+        self._abandoned = True
+        self.cancel()
+
     def _converted(self, error: Optional[Exception]) -> None:
         self._task = None
         if error is None and self._cancelled:
@@ -81,16 +86,20 @@ class Run:
         self._call = client().call(
             self._method,
             {"request": self.built.request, **self._more},
-            on_progress=self._on_progress,
-            on_log=self._on_log,
+            on_progress=lambda progress: self._tell(self._on_progress, progress),
+            on_log=lambda sentence: self._tell(self._on_log, sentence),
             on_result=self._finished,
             on_error=self._failed,
         )
 
     def _finished(self, result: Dict[str, Any]) -> None:
         self.built.remove()
-        self._on_result(result)
+        self._tell(self._on_result, result)
 
     def _failed(self, error: Exception) -> None:
         self.built.remove()
-        self._on_error(error)
+        self._tell(self._on_error, error)
+
+    def _tell(self, listener: Optional[Callable[[Any], None]], news: Any) -> None:
+        if listener is not None and not self._abandoned:
+            listener(news)

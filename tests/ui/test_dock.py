@@ -1,0 +1,325 @@
+"""The dock, clicked from empty to finished layers, with a real backend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from osgeo import gdal
+from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.PyQt.QtCore import QEvent, Qt
+from qgis.PyQt.QtTest import QTest
+
+gdal.UseExceptions()
+
+
+class Interface:
+    """QGIS's interface; remembers what was said in the message bar."""
+
+    def __init__(self, iface: Any) -> None:
+        self._iface = iface
+        self.said: list[tuple[str, Qgis.MessageLevel]] = []
+        self.active: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._iface, name)
+
+    def messageBar(self) -> Interface:  # noqa: N802
+        return self
+
+    def pushMessage(self, title: str, text: str, level: Any, duration: int) -> None:  # noqa: N802
+        self.said.append((text, level))
+
+    def activeLayer(self) -> Any:  # noqa: N802
+        return self.active
+
+
+@pytest.fixture
+def layers(qgis_new_project: None, scene: dict[str, str]) -> dict[str, QgsRasterLayer]:
+    made = {key: QgsRasterLayer(scene[key], key) for key in ("target", "mask", "other", "other_mask")}
+    QgsProject.instance().addMapLayers(list(made.values()))
+    return made
+
+
+@pytest.fixture
+def iface(qgis_iface: Any) -> Interface:
+    return Interface(qgis_iface)
+
+
+@pytest.fixture
+def dock(iface: Interface, layers: dict[str, QgsRasterLayer], client: Any, provider: Any) -> Iterator[Any]:
+    """A dock in which the sample's target, mask and other date are chosen."""
+    from terramend.ui.dock import TerramendDock
+
+    made = TerramendDock(iface)
+    made.show()
+    made.form.target.chooser.set_item(layers["target"])
+    made.form.gaps.rows[0].chooser.set_item(layers["mask"])
+    made.form.references.tick(layers["other"])
+    yield made
+    made.close_down()
+    made.deleteLater()
+
+
+def click(button: Any) -> None:
+    assert button.isEnabled()
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def read(path: str) -> Any:
+    return gdal.Open(path).ReadAsArray()
+
+
+def big(scene: dict[str, str], folder: Path) -> tuple[QgsRasterLayer, QgsRasterLayer]:
+    """The sample enlarged, so that filling it takes long enough to be cancelled."""
+    made = []
+    for key in ("target", "mask"):
+        path = str(folder / f"big_{key}.tif")
+        gdal.Translate(path, scene[key], width=2000, height=2000, resampleAlg="near")
+        made.append(QgsRasterLayer(path, f"big {key}"))
+    QgsProject.instance().addMapLayers(made)
+    return made[0], made[1]
+
+
+def test_from_choices_to_layers(
+    dock: Any, iface: Interface, layers: Any, scene: dict[str, str], until: Callable, tmp_path: Path
+) -> None:
+    until(lambda: "expected error" in dock.bar.estimate.text())
+    assert "22.4 % of the scene would be filled" in dock.bar.estimate.text()
+    assert dock.form.target.facts.text().startswith("2020-01-13 · 380 × 377 pixels")
+    assert dock.form.gaps.rows[0].kind.currentText() == "Auto: not 0"
+    until(lambda: "core" in dock.bar.device.text())
+
+    output = tmp_path / "result.tif"
+    dock.form.output.path.setFilePath(str(output))
+    click(dock.bar.fill)
+    assert dock.bar.cancel.isEnabled() and not dock.bar.fill.isEnabled()
+    until(lambda: dock.run is None)
+
+    text, level = iface.said[-1]
+    assert level == Qgis.MessageLevel.Success and text.startswith("Filled 22.4 % in ")
+    group = QgsProject.instance().layerTreeRoot().findGroup("target, filled")
+    names = [node.name() for node in group.children()]
+    assert names == ["filled", "uncertainty", "provenance"]
+    assert [node.itemVisibilityChecked() for node in group.children()] == [True, False, False]
+    filled, std, provenance = (node.layer() for node in group.children())
+    assert filled.source() == str(output)
+    root = QgsProject.instance().layerTreeRoot().children()
+    assert (
+        root.index(group) == root.index(QgsProject.instance().layerTreeRoot().findLayer(layers["target"])) - 1
+    )
+
+    before, after, hole = read(scene["target"]), read(str(output)), read(scene["mask"]) > 0
+    assert (before[:, ~hole] == after[:, ~hole]).all()
+    assert (after[:, hole] > 0).all()
+    assert (read(std.source())[:, ~hole] == 0).all()
+    assert set(read(provenance.source())[0][hole].flat) <= {1, 2}
+
+    shared = layers["target"].renderer(), filled.renderer()
+    limits = [
+        (r.redContrastEnhancement().minimumValue(), r.redContrastEnhancement().maximumValue()) for r in shared
+    ]
+    assert limits[0] == limits[1]
+    assert [c.label for c in provenance.renderer().classes()][:3] == [
+        "valid, unchanged",
+        "other dates",
+        "surroundings",
+    ]
+    assert "result" not in [row.item.text(0) for row in dock.form.references._rows]
+
+
+def test_preview_is_the_visible_part_and_is_not_saved(
+    dock: Any, iface: Interface, layers: Any, until: Callable, qgis_canvas: Any
+) -> None:
+    box = layers["target"].extent()
+    centre = box.center()
+    canvas = iface.mapCanvas()
+    canvas.setDestinationCrs(layers["target"].crs())
+    canvas.setExtent(
+        QgsRectangle(centre.x() - 0.005, centre.y() - 0.005, centre.x() + 0.005, centre.y() + 0.005)
+    )
+    visible = canvas.mapSettings().visibleExtent()
+    files = set(Path(layers["target"].source()).parent.iterdir())
+    click(dock.bar.preview)
+    until(lambda: dock.run is None)
+    group = QgsProject.instance().layerTreeRoot().findGroup("target, preview (not saved)")
+    assert group is not None, iface.said
+    layer = group.children()[0].layer()
+    assert layer.width() < 380
+    assert layer.extent().contains(visible.intersect(box).buffered(-0.0003))
+    assert set(Path(layers["target"].source()).parent.iterdir()) == files
+    click(dock.bar.preview)  # a second one takes the first one's place
+    until(lambda: dock.run is None)
+    groups = [node.name() for node in QgsProject.instance().layerTreeRoot().findGroups()]
+    assert groups == ["target, preview (not saved)"]
+
+
+def test_cancel_in_the_middle_leaves_nothing(
+    dock: Any, iface: Interface, scene: dict[str, str], until: Callable, tmp_path: Path, client: Any
+) -> None:
+    target, mask = big(scene, tmp_path)
+    dock.form.target.chooser.set_item(target)
+    dock.form.gaps.rows[0].chooser.set_item(mask)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    dock.form.output.path.setFilePath(str(folder / "result.tif"))
+    layers = set(QgsProject.instance().mapLayers())
+    click(dock.bar.fill)
+    until(lambda: any(folder.iterdir()), 60)  # it is writing
+    click(dock.bar.cancel)
+    until(lambda: dock.run is None)
+    assert iface.said[-1] == ("Cancelled; nothing was written.", Qgis.MessageLevel.Info)
+    assert list(folder.iterdir()) == []
+    assert set(QgsProject.instance().mapLayers()) == layers
+    assert dock.bar.fill.isEnabled() and not dock.bar.cancel.isEnabled()
+    assert client.call_blocking("doctor", {})["healthy"]  # the backend lives
+
+
+def test_the_gaps_are_shown(dock: Any, iface: Interface, until: Callable) -> None:
+    click(dock.form.gaps.show_button)
+    until(lambda: dock.run is None)
+    layer = QgsProject.instance().layerTreeRoot().children()[0].layer()
+    assert layer.name() == "target, gaps (not saved)"
+    assert iface.said[-1][0] == "22.4 % of the scene would be filled."
+    assert (read(layer.source()) == 1).mean() == pytest.approx(0.2238, abs=1e-3)
+
+
+def test_errors_are_said_and_the_next_run_works(
+    dock: Any, iface: Interface, layers: Any, until: Callable, tmp_path: Path
+) -> None:
+    dock.form.output.path.setFilePath(str(tmp_path / "no such folder" / "result.tif"))
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    text, level = iface.said[-1]
+    assert level == Qgis.MessageLevel.Critical and "no such folder" in text
+    dock.form.output.path.setFilePath("")
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    assert iface.said[-1][1] == Qgis.MessageLevel.Success
+
+
+def test_the_backend_is_killed_in_the_middle(
+    dock: Any, iface: Interface, scene: dict[str, str], until: Callable, tmp_path: Path, client: Any
+) -> None:
+    import os
+    import signal
+
+    target, mask = big(scene, tmp_path)
+    dock.form.target.chooser.set_item(target)
+    dock.form.gaps.rows[0].chooser.set_item(mask)
+    click(dock.bar.fill)
+    until(lambda: dock.bar.progress.maximum() > 0 and dock.bar.progress.value() > 0, 60)
+    os.kill(client.pid, signal.SIGKILL)
+    until(lambda: dock.run is None)
+    text, level = iface.said[-1]
+    assert level == Qgis.MessageLevel.Critical and "SIGKILL" in text
+    dock.form.target.chooser.set_item(QgsProject.instance().mapLayersByName("target")[0])
+    dock.form.gaps.rows[0].chooser.set_item(QgsProject.instance().mapLayersByName("mask")[0])
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    assert iface.said[-1][1] == Qgis.MessageLevel.Success
+
+
+def test_choices_live_in_the_project(dock: Any, iface: Interface, layers: Any, tmp_path: Path) -> None:
+    from terramend.ui.choices import to_parameters
+
+    dock.form.method.quality.setCurrentIndex(dock.form.method.quality.findData("best"))
+    dock.form.gaps.grow.setValue(3)
+    before = to_parameters(dock.form.choices())
+    project = QgsProject.instance()
+    assert project.write(str(tmp_path / "project.qgz"))
+    dock.form.show_choices(type(dock.form.choices())())
+    assert to_parameters(dock.form.choices())["QUALITY"] == "default"
+    project.clear()
+    assert project.read(str(tmp_path / "project.qgz"))
+    after = to_parameters(dock.form.choices())
+    outputs = ("OUTPUT", "STD", "PROVENANCE")  # temporary, and so new each time
+    assert {k: v for k, v in after.items() if k not in outputs} == {
+        k: v for k, v in before.items() if k not in outputs
+    }
+
+
+def test_settings_come_back_from_a_result(
+    dock: Any, iface: Interface, layers: Any, until: Callable, scene: dict[str, str]
+) -> None:
+    dock.form.method.model.setCurrentIndex(dock.form.method.model.findData("copy"))
+    dock.form.gaps.grow.setValue(2)
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    result = dock.result["outputs"][0]
+    iface.active = layers["other"]
+    dock.load_from_active_layer()
+    assert "was not filled by Terramend" in iface.said[-1][0]
+    iface.active = QgsRasterLayer(result, "filled before")
+    dock.form.show_choices(type(dock.form.choices())())
+    dock.load_from_active_layer()
+    assert iface.said[-1][0] == "Settings of filled before are loaded."
+    choices = dock.form.choices()
+    assert (choices.model, choices.grow) == ("copy", "2px")
+    assert choices.target == (layers["target"],)
+    assert choices.gaps[0].source is layers["mask"]
+    assert choices.references[0].source is layers["other"]
+    Path(scene["mask"]).unlink()
+    QgsProject.instance().removeMapLayer(layers["mask"].id())
+    dock.load_from_active_layer()
+    assert "gone were left out" in iface.said[-1][0] and scene["mask"] in iface.said[-1][0]
+
+
+def test_a_run_stands_in_the_history(dock: Any, until: Callable) -> None:
+    from processing.core.ProcessingLog import ProcessingLog
+
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    command = ProcessingLog.getLogEntries()[-1].text
+    assert (
+        command.startswith('processing.run("terramend:fillgaps"')
+        and "boadella_2020-01-13_cloudmask.tif'" in command
+    )
+
+
+def test_the_batch_dialog_takes_the_choices(dock: Any, layers: Any, qgis_app: QgsApplication) -> None:
+    dock.form.gaps.grow.setValue(1)
+    click(dock.bar.batch)
+    panel = dock.batch.mainWidget()
+    parameters, ok = panel.parametersForRow(0)
+    assert ok
+    assert parameters["TARGET"] == layers["target"].id()
+    assert parameters["GAPS"] == [layers["mask"].source()]
+    assert parameters["REFERENCES"] == [layers["other"].source()]
+    assert (parameters["GROW"], parameters["MODEL"]) == ("1px", "auto")
+    dock.batch.close()
+    qgis_app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def test_methods_are_those_of_the_backend(client: Any, qgis_app: QgsApplication) -> None:
+    from terramend.ui.methods import METHODS
+
+    rows = client.call_blocking("models", {})["models"]
+    known = [(row["name"], row["title"], row["group"]) for row in rows if "fill" in row["modes"]]
+    assert [(m.name, m.title, m.group) for m in METHODS] == [r for r in known if r[2] != "experimental"]
+
+
+def test_a_group_of_single_bands_is_a_target(dock: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    root = QgsProject.instance().layerTreeRoot()
+    group = root.addGroup("LC08 scene")
+    for number in (1, 2, 3):
+        path = str(tmp_path / f"B{number}.tif")
+        gdal.Translate(path, scene["target"], bandList=[number])
+        layer = QgsRasterLayer(path, f"B{number}")
+        QgsProject.instance().addMapLayer(layer, False)
+        group.addLayer(layer)
+    dock.form.target.chooser.set_item("Bands of group LC08 scene")
+    assert [layer.name() for layer in dock.form.choices().target] == ["B1", "B2", "B3"]
+    built = json.loads(json.dumps(_request(dock)))
+    assert [Path(path).name for path in built["target"]] == ["B1.tif", "B2.tif", "B3.tif"]
+
+
+def _request(dock: Any) -> dict[str, Any]:
+    from terramend.ui.request_builder import build
+
+    built = build(dock.form.choices())
+    built.remove()
+    return built.request
