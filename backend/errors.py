@@ -27,15 +27,21 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "The column {column} has {count} values for {owners} of {owner}: give one, or one for each.",
         ),
-        "batch.folder": (INPUT, "Nothing in the folder {folder} matches {pattern}: mend --folder or --pattern."),
+        "batch.folder": (
+            INPUT,
+            "Nothing in the folder {folder} matches {pattern}: mend --folder or --pattern.",
+        ),
         "batch.lost": (ENVIRONMENT, "The row's worker died several times: it may need more memory."),
         "batch.output": (
             INPUT,
             "There is no output: add a column output, or an option such as -o {{folder}}/{{stem}}_filled.tif.",
         ),
         "batch.results": (INPUT, "{path} exists and is no table of results: choose another by --results."),
-        "batch.scheduler": (ENVIRONMENT, "The Dask scheduler {scheduler} cannot be used: {why}."),
-        "batch.table": (INPUT, "The table {path} cannot be used: {why}."),
+        "batch.scheduler": (
+            ENVIRONMENT,
+            "The Dask scheduler {scheduler} cannot be used ({why}): check it, or use --scheduler local:N.",
+        ),
+        "batch.table": (INPUT, "The table {path} cannot be used: {why}; mend it and run again."),
         "batch.twice": (INPUT, "{path} is already the output of row {row}: give each row its own."),
         "batch.worker": (
             ENVIRONMENT,
@@ -179,7 +185,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "The settings file {path} sets {name}, which is no setting; see terramend doctor.",
         ),
-        "setting.value": (INPUT, "The setting {name} is {value!r} in {origin}: {why}."),
+        "setting.value": (INPUT, "The setting {name} is {value!r} in {origin}, but {why}: mend it there."),
         # files
         "file.access": (INPUT, "{path} cannot be used: {why}; check that it exists and that you may use it."),
         "file.read": (INPUT, "A raster could not be read to its end ({why}): it may be damaged or cut off."),
