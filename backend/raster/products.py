@@ -19,6 +19,7 @@ from .landsat import open_landsat
 from .raster import Raster
 from .sentinel2 import open_sentinel2
 from .shelf import open_shelf
+from .siblings import masks_beside
 
 _SUBDATASET = re.compile(
     r"^SENTINEL2_L(?:1C|2A)(?:_TILE)?:(.+\.(?:xml|zip|SAFE)):(\d\d)m(?::EPSG_\d+)?$", re.IGNORECASE
@@ -38,6 +39,8 @@ def open_product(
 ) -> tuple[Raster, ...]:
     """All bands of one date, one raster per resolution, the finest first.
 
+    Masks are those of the product; without any, those of a known kind that lie beside the file.
+
     Args:
         paths: one raster or product (folder, zip, tar, metadata file, web address, GDAL name), or several
             rasters of one date.
@@ -55,6 +58,9 @@ def open_product(
         if nodata is not None:
             bands = tuple(replace(band, nodata=nodata) for band in raster.bands)
             raster = replace(raster, bands=bands, zero_fill=False)
+        if not raster.masks:
+            beside = masks_beside(tuple(paths), raster)
+            raster = replace(raster, masks=tuple(m for m in beside if m.kind != "auto"))
         if date is not None:
             raster = replace(raster, date=datetime.date.fromisoformat(date))
         if sun is not None:

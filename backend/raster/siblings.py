@@ -31,22 +31,29 @@ def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
     """Masks in the folder of a raster (or in its `masks` folder) whose names belong to it.
 
     A mask belongs to a raster if its name is the raster's with another ending or a word put before
-    or after (`a.tif`: `a_scl.tif`, `mask_a.tif`; `LC08_..._T1_SR_B4.TIF`: `LC08_..._T1_QA_PIXEL.TIF`).
-    Of several masks, those of a known kind are taken.
+    or after (`a.tif`: `a_scl.tif`, `mask_a.tif`; `LC08_..._T1_SR_B4.TIF`: `LC08_..._T1_QA_PIXEL.TIF`),
+    else if all words of its name, with a date among them, are in the raster's (`2020-01-31_s2.tif`:
+    `2020-01-31_cloudprob.tif`). Of several masks, those of a known kind are taken.
     """
     first = paths[0]
     if not is_local(first) or Path(first).is_dir():
         return ()
     path = Path(first)
     stems = {_stem(path.name), _stem(Path(raster.bands[0].path).name)}
-    found: dict[str, str] = {}
+    exact: dict[str, str] = {}
+    dated: dict[str, str] = {}
     for folder in (path.parent, *_mask_folders(path.parent)):
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() not in ENDINGS or str(file) in paths or file == path:
                 continue
-            kind = mask_kind_of(file.name)
-            if kind is not None and _stem(file.name) in stems:
-                found.setdefault(str(file), kind)
+            kind, stem = mask_kind_of(file.name), _stem(file.name)
+            if kind is None:
+                continue
+            if stem in stems:
+                exact.setdefault(str(file), kind)
+            elif dates.date_in(stem) and any(set(stem.split("_")) <= set(s.split("_")) for s in stems):
+                dated.setdefault(str(file), kind)
+    found = exact or dated
     known = {p: kind for p, kind in found.items() if kind != "auto"}
     return tuple(Mask(p, kind) for p, kind in (known or found).items())
 
@@ -187,7 +194,7 @@ def _stem(name: str) -> str:
 _MASK_WORDS = frozenset(
     {"qa", "pixel", "bqa", "scl", "fmask", "mask", "masks", "cloud", "clouds", "cloudmask", "cloudprob"}
     | {"prob", "probability", "shadow", "cldprb", "msk", "clm", "udm2", "udm", "radsat", "aerosol"}
-    | {"image", "img", "optical", "stack", "fre", "sre", "r1", "r2"}
+    | {"image", "img", "optical", "stack", "fre", "sre", "r1", "r2", "dn"}
     | {"gaps", "gap", "qa60", "quality", "pixelqa", "sr", "toa", "st", "boa", "refl", "cld", "classi", "b00"}
 )
 

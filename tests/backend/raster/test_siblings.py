@@ -28,6 +28,8 @@ def opened(path):
     [
         ("S2_20200101.tif", "S2_20200101_SCL.tif", "scl"),
         ("S2_20200101.tif", "S2_20200101_SCL_20m.tif", "scl"),
+        ("2020-01-01_s2.tif", "2020-01-01_cloudprob.tif", "cloudprob"),
+        ("l8_2020_dn.tif", "l8_2020_bqa.tif", "bqa"),
         ("S2_20200101.tif", "mask_S2_20200101.tif", "auto"),
         ("S2_20200101.tif", "masks/S2_20200101_cloudprob.tif", "cloudprob"),
         ("S2_20200101_image.tif", "S2_20200101_mask.tif", "auto"),
@@ -49,6 +51,21 @@ def test_a_known_kind_is_preferred_and_other_names_are_ignored(tmp_path):
     for name in ("a_20200101_mask.tif", "a_20200101_scl.tif", "b_20200101_scl.tif", "a_20200111_scl.tif"):
         tif(tmp_path / name)
     assert [m.path for m in masks_beside((path,), opened(path))] == [str(tmp_path / "a_20200101_scl.tif")]
+
+
+def test_the_target_too_finds_masks_of_known_kinds(tmp_path):
+    path = tif(tmp_path / "a_20200101.tif")
+    tif(tmp_path / "a_20200101_mask.tif")
+    assert opened(path).masks == ()  # nobody said what it marks
+    beside = tif(tmp_path / "a_20200101_qa_pixel.tif")
+    assert opened(path).masks == (Mask(beside, "qa_pixel"),)
+
+
+def test_a_mask_of_another_image_of_the_day_is_not_taken(tmp_path):
+    path = tif(tmp_path / "a_20200101.tif")
+    tif(tmp_path / "a_20200101_north_scl.tif")
+    tif(tmp_path / "20200102_scl.tif")
+    assert masks_beside((path,), opened(path)) == ()
 
 
 def test_folder_of_references(tmp_path):
