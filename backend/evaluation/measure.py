@@ -14,6 +14,8 @@ from . import metrics
 from .cases import Sample
 from .membrane import membrane
 from .methods import Filled
+from .perceptual import Perceptual
+from .pictures import Colour
 
 MOSTLY_UNFILLED = 0.95
 """A method that leaves more of a gap than this does not apply to the case: what would be scored
@@ -49,8 +51,12 @@ def watched(call: Callable[[], Filled]) -> tuple[Filled, float, float]:
     return result, seconds, max(_memory("VmHWM") - before, 0.0) if reset else float("nan")
 
 
-def row(run: Callable[[Sample], Filled], sample: Sample) -> dict[str, Any]:
+def row(
+    run: Callable[[Sample], Filled], sample: Sample, perceptual: Perceptual | None = None
+) -> dict[str, Any]:
     """Numbers of one method on one sample; `note` instead of numbers if it does not apply.
+
+    With `perceptual`, LPIPS too: of red, green and blue, stretched as the truth's 2 to 98 %.
 
     Whatever the method raises is kept as the note: one peer that fails on one case must not
     cost the others' rows.
@@ -69,6 +75,10 @@ def row(run: Callable[[Sample], Filled], sample: Sample) -> dict[str, Any]:
         return {"note": "does not fill this gap", "seconds": seconds, "unfilled": unfilled}
     closed = membrane(picture, left)
     numbers = metrics.score(closed, sample.truth, sample.scored, sample.tile.wavelengths, std)
+    if perceptual is not None:
+        colour, scored = Colour(sample), sample.scored
+        picture = np.where(scored, closed, sample.truth)
+        numbers["lpips"] = perceptual(colour.stretched(picture), colour.stretched(sample.truth), scored)
     return {
         "seconds": seconds,
         "peak_mb": memory,

@@ -34,7 +34,7 @@ def case_pictures(case: Case, track: str, root: Path, peer: str, ours: str) -> l
     given = sample(case, track, root)
     theirs, _ = _filled(peer, given)
     mean, std = _filled(ours, given)
-    colour = _Colour(given)
+    colour = Colour(given)
     limit = max(float(np.nanpercentile(_error(theirs, given)[given.scored], 98)), 1e-4)
     hidden = colour(given.tile.image)
     hidden[given.tile.gaps.any(0)] = GAP
@@ -68,8 +68,8 @@ def _level(mean: Floats, given: Sample) -> float:
     return psnr((mean - given.truth)[:, given.scored])
 
 
-class _Colour:
-    """(B, H, W) to (H, W, 3) red, green, blue, stretched as the truth is (2 to 98 %)."""
+class Colour:
+    """(B, H, W) as red, green and blue, stretched as the case's truth is (2 to 98 %)."""
 
     def __init__(self, given: Sample) -> None:
         waves = np.array(given.tile.wavelengths or (np.nan,) * len(given.truth))
@@ -81,9 +81,14 @@ class _Colour:
         chosen = given.truth[self.bands]
         self.low, self.high = np.nanpercentile(chosen, [2, 98], axis=(1, 2))[:, :, None, None]
 
-    def __call__(self, image: Floats) -> Bytes:
+    def stretched(self, image: Floats) -> Floats:
+        """(3, H, W) in 0..1; what is not known is 0."""
         scaled = (image[self.bands] - self.low) / np.maximum(self.high - self.low, 1e-6)
-        return (255 * np.clip(np.nan_to_num(scaled), 0, 1)).astype(np.uint8).transpose(1, 2, 0).copy()
+        return np.clip(np.nan_to_num(scaled), 0, 1).astype(np.float32)
+
+    def __call__(self, image: Floats) -> Bytes:
+        """(H, W, 3) uint8."""
+        return (255 * self.stretched(image)).astype(np.uint8).transpose(1, 2, 0).copy()
 
 
 def _heat(values: Floats, limit: float, given: Sample) -> Bytes:

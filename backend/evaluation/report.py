@@ -20,11 +20,11 @@ from ..watch import Watch
 from .metrics import LEVELS
 from .pictures import case_pictures
 from .run import Results
-from .tables import KIND_TITLES, NOTE, TITLES, Line, Table
+from .tables import HEADS, KIND_TITLES, NOTE, TITLES, Line, Table, cells
 
 COLUMNS = (
     "track", "kind", "case", "dataset", "place", "method", "group", "share", "psnr", "rmse", "mae", "bias",
-    "sam", "ssim", "seam", "sharp", "ndvi", "width90", "crps", "rank", "std_share", "unfilled",
+    "sam", "ssim", "lpips", "seam", "sharp", "ndvi", "width90", "crps", "rank", "std_share", "unfilled",
     "seconds", "peak_mb",
     "mpx", "note",
 )  # fmt: skip
@@ -112,11 +112,6 @@ tr.oracle{color:#888}thead{border-bottom:1px solid #999}figure{display:inline-bl
 figure img{width:150px;image-rendering:pixelated;display:block}
 h2{margin-top:2em}svg{max-width:100%;height:auto}"""
 
-_HEADS = (
-    "method", "PSNR", "gain [95 %]", "won", "least", "RMSE", "MAE", "SAM", "SSIM", "seam", "sharp", "NDVI",
-    "c50", "c80", "c90", "c95", "width", "CRPS", "rank", "s/Mpx", "MB", "cases",
-)  # fmt: skip
-
 
 def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) -> str:
     told = summary(results, ())
@@ -148,27 +143,16 @@ def _best_of(table: Table, ours: Sequence[str]) -> str:
 
 
 def _rows(table: Table) -> str:
-    head = "".join(f"<th>{name}</th>" for name in _HEADS)
+    head = "".join(f"<th>{name}</th>" for name in ("method", *(name for name, _ in HEADS)))
     return (
         f"<table><thead><tr>{head}</tr></thead>{''.join(_row(line, table) for line in table.lines)}</table>"
     )
 
 
 def _row(line: Line, table: Table) -> str:
-    def cell(value: float, digits: int) -> str:
-        return f"{value:.{digits}f}" if math.isfinite(value) else "-"
-
-    n, gain = line.numbers, line.gain
-    told = f"{gain.mean:+.2f} [{cell(gain.low, 2)}, {cell(gain.high, 2)}]" if gain else "-"
-    covered = [f"{100 * line.coverage[c]:.0f}" if line.coverage else "-" for c in (0.5, 0.8, 0.9, 0.95)]
-    cells = [
-        escape(line.title), cell(n["psnr"], 2), told, f"{gain.won:.0%}" if gain else "-", cell(line.least, 2),
-        cell(n["rmse"], 4), cell(n["mae"], 4), cell(n["sam"], 2), cell(n["ssim"], 3), cell(n["seam"], 2),
-        cell(n["sharp"], 2), cell(n["ndvi"], 3), *covered, cell(n["width90"], 4), cell(n["crps"], 4),
-        cell(n["rank"], 2), cell(line.seconds, 2), cell(line.megabytes, 0), f"{line.cases}",
-    ]  # fmt: skip
     kind = "best" if line.method == table.best else line.group
-    return f"<tr class='{kind}'>" + "".join(f"<td>{text}</td>" for text in cells) + "</tr>"
+    texts = (escape(line.title), *cells(line))
+    return f"<tr class='{kind}'>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>"
 
 
 def _figures(results: Results, table: Table, best: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -30,6 +31,7 @@ class Task:
     case: Case
     track: str
     methods: tuple[tuple[str, str], ...]  # name, key of the row
+    lpips: Path | None
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,14 @@ def run_evaluate(
     methods: Sequence[str] = (),
     jobs: int = 2,
     quick: bool = False,
+    lpips: Path | None = None,
     watch: Watch | None = None,
 ) -> Results:
     """Run `methods` (default: `methods.standard()`) on the cases of `tracks` (default: all).
 
     Rows land in `out/rows.jsonl` as they are done; a second run does only what is missing or
     whose code, settings, weights or data changed. `quick` keeps one cloud case a place.
+    `lpips`: file of VGG-16 weights (see `perceptual`), for LPIPS beside the other numbers.
 
     Raises:
         TerramendError: `evaluate.track`, `.method`, `.package`, `.data`; `run.cancelled`.
@@ -74,9 +78,10 @@ def run_evaluate(
     verify(recipe, root)
     out.mkdir(parents=True, exist_ok=True)
     cases = _quick(recipe.cases) if quick else list(recipe.cases)
-    wanted = _wanted(cases, tuple(tracks) or TRACKS, chosen, recipe)
+    harness = fingerprint([*(HERE / f"{name}.py" for name in _HARNESS), *([lpips] if lpips else [])])
+    wanted = _wanted(cases, tuple(tracks) or TRACKS, chosen, recipe, harness)
     cache = _read(out / ROWS)
-    todo = _tasks(wanted, cache)
+    todo = _tasks(wanted, cache, lpips)
     watch.stage("evaluate", len(todo))
     with (out / ROWS).open("a") as file, contextlib.ExitStack() as stack:
         if file.tell() and not (out / ROWS).read_bytes().endswith(b"\n"):
@@ -116,9 +121,8 @@ def _quick(cases: Sequence[Case]) -> list[Case]:
 
 
 def _wanted(
-    cases: Sequence[Case], tracks: Sequence[str], methods: Sequence[Method], recipe: Recipe
+    cases: Sequence[Case], tracks: Sequence[str], methods: Sequence[Method], recipe: Recipe, harness: str
 ) -> list[tuple[Case, str, Method, str]]:
-    harness = fingerprint([HERE / f"{name}.py" for name in _HARNESS])
     versions = {method.name: method.version() for method in methods}
     wanted = []
     for case in cases:
@@ -148,14 +152,16 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _tasks(wanted: list[tuple[Case, str, Method, str]], cache: dict[str, dict[str, Any]]) -> list[Task]:
+def _tasks(
+    wanted: list[tuple[Case, str, Method, str]], cache: dict[str, dict[str, Any]], lpips: Path | None
+) -> list[Task]:
     grouped: dict[tuple[str, str], tuple[Case, str, dict[str, str]]] = {}
     planned = set(cache)
     for case, track, method, row_key in wanted:
         if row_key not in planned:
             planned.add(row_key)
             grouped.setdefault((case.name, track), (case, track, {}))[2][method.name] = row_key
-    return [Task(case, track, tuple(names.items())) for case, track, names in grouped.values()]
+    return [Task(case, track, tuple(names.items()), lpips) for case, track, names in grouped.values()]
 
 
 def _run(tasks: list[Task], root: Path, jobs: int) -> Generator[list[dict[str, Any]], None, None]:
@@ -196,13 +202,21 @@ def _calm() -> None:
 _MADE: dict[str, Any] = {}
 
 
+@functools.lru_cache(maxsize=1)
+def _perceptual(path: Path) -> Any:
+    from .perceptual import Perceptual
+
+    return Perceptual.load(path)
+
+
 def _do(task: Task, root: Path) -> list[dict[str, Any]]:
     from .measure import row
 
     given, rows = sample(task.case, task.track, root), []
+    perceptual = _perceptual(task.lpips) if task.lpips else None
     for name, row_key in task.methods:
         if name not in _MADE:  # imports are not part of a method's time
             method = find(name)
             _MADE[name] = method.make(method.settings)
-        rows.append({"key": row_key, "method": name, **row(_MADE[name], given)})
+        rows.append({"key": row_key, "method": name, **row(_MADE[name], given, perceptual)})
     return rows

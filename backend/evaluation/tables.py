@@ -15,7 +15,9 @@ from .metrics import LEVELS
 from .run import Results
 
 KIND_ORDER = ("cloud", "blob", "stripes", "random", "own", "whole")
-MEANS = ("psnr", "rmse", "mae", "bias", "sam", "ssim", "seam", "sharp", "ndvi", "width90", "crps", "rank")
+MEANS = (
+    "psnr", "rmse", "mae", "bias", "sam", "ssim", "lpips", "seam", "sharp", "ndvi", "width90", "crps", "rank",
+)  # fmt: skip
 TITLES = {
     "S": "space only", "S-DEM": "space with a DEM", "T1": "one reference", "T2": "two references",
     "T4": "four references, both sides", "T4past": "four past references",
@@ -163,45 +165,48 @@ def _coverage(done: dict[str, dict[str, Any]]) -> dict[float, float]:
     return dict(zip(LEVELS, pooled.tolist(), strict=True))
 
 
-_HEAD = (
-    f"{'method':36s} {'PSNR':>6s} {'gain [95 %]':>22s} {'won':>5s} {'least':>6s} {'RMSE':>6s} {'MAE':>6s} "
-    f"{'SAM':>5s} {'SSIM':>5s} {'seam':>5s} {'sharp':>5s} {'NDVI':>5s} {'c50':>3s} {'c80':>3s} {'c90':>3s} "
-    f"{'c95':>3s} {'width':>6s} {'CRPS':>6s} {'rank':>5s} {'s/Mpx':>6s} {'MB':>5s} {'n':>4s}"
-)
+HEADS = (
+    ("PSNR", 6), ("gain [95 %]", 22), ("won", 5), ("least", 6), ("RMSE", 6), ("MAE", 6), ("SAM", 5),
+    ("SSIM", 5), ("LPIPS", 5), ("seam", 5), ("sharp", 5), ("NDVI", 5), ("c50", 3), ("c80", 3), ("c90", 3), ("c95", 3),
+    ("width", 6), ("CRPS", 6), ("rank", 5), ("s/Mpx", 6), ("MB", 5), ("n", 4),
+)  # fmt: skip
+"""Columns of the tables and how wide they print."""
+_DIGITS = {"rmse": 4, "mae": 4, "sam": 2, "ssim": 3, "lpips": 3, "seam": 2, "sharp": 2, "ndvi": 3}
 
 
-def _cell(value: float, width: int, digits: int) -> str:
-    return f"{value:{width}.{digits}f}" if math.isfinite(value) else " " * (width - 1) + "-"
+def _cell(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
+
+
+def cells(line: Line) -> list[str]:
+    """A line's numbers as text, in the order of `HEADS`."""
+    numbers, gain = line.numbers, line.gain
+    told = f"{gain.mean:+.2f} [{_cell(gain.low, 2)}, {_cell(gain.high, 2)}]" if gain else "-"
+    covered = [f"{100 * line.coverage[c]:.0f}" if line.coverage else "-" for c in (0.5, 0.8, 0.9, 0.95)]
+    return [
+        _cell(numbers["psnr"], 2), told, f"{gain.won:.0%}" if gain else "-", _cell(line.least, 2),
+        *(_cell(numbers[name], digits) for name, digits in _DIGITS.items()), *covered,
+        _cell(numbers["width90"], 4), _cell(numbers["crps"], 4), _cell(numbers["rank"], 2),
+        _cell(line.seconds, 2), _cell(line.megabytes, 0), str(line.cases),
+    ]  # fmt: skip
 
 
 def _text(line: Line) -> str:
-    numbers, gain = line.numbers, line.gain
-    told = " " * 21 + "-" + " " * 5 + "-"
-    if gain is not None:
-        told = f"{gain.mean:+6.2f} [{_cell(gain.low, 6, 2)},{_cell(gain.high, 6, 2)}]{'':1s}{gain.won:5.0%}"
-    covered = " ".join(
-        f"{100 * line.coverage[level]:3.0f}" if line.coverage else "  -" for level in (0.5, 0.8, 0.9, 0.95)
-    )
-    return (
-        f"{line.title[:36]:36s} {_cell(numbers['psnr'], 6, 2)} {told:>28s} {_cell(line.least, 6, 2)} "
-        f"{_cell(numbers['rmse'], 6, 4)} {_cell(numbers['mae'], 6, 4)} {_cell(numbers['sam'], 5, 2)} "
-        f"{_cell(numbers['ssim'], 5, 3)} {_cell(numbers['seam'], 5, 2)} {_cell(numbers['sharp'], 5, 2)} "
-        f"{_cell(numbers['ndvi'], 5, 3)} {covered} {_cell(numbers['width90'], 6, 4)} "
-        f"{_cell(numbers['crps'], 6, 4)} {_cell(numbers['rank'], 5, 2)} {_cell(line.seconds, 6, 2)} "
-        f"{_cell(line.megabytes, 5, 0)} {line.cases:4d}"
-    )
+    parts = [text.rjust(width) for text, (_, width) in zip(cells(line), HEADS, strict=True)]
+    return " ".join([f"{line.title[:36]:36s}", *parts])
 
 
 def text(made: Sequence[Table]) -> str:
     """The tables as they are printed."""
     parts = []
+    names = " ".join([f"{'method':36s}", *(name.rjust(width) for name, width in HEADS)])
     for table in made:
         head = f"{table.track} ({TITLES[table.track]}), {KIND_TITLES[table.kind]}: "
         head += f"{table.cases} cases, {table.places} places"
         failed = [
             f"! {line.method}: {note}" for line in table.lines if line.group == "ours" for note in line.notes
         ]
-        parts.append("\n".join([head, _HEAD, *(_text(line) for line in table.lines), *failed]))
+        parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *failed]))
     return "\n\n".join([*parts, NOTE])
 
 

@@ -1,0 +1,74 @@
+"""LPIPS: the forward pass against scipy, its properties, and a reader that runs nothing."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import signal
+from terramend.backend.evaluation.perceptual import STAGES, Perceptual, convolved
+
+WIDTHS = (4, 5, 6, 7, 7)
+RANDOM = np.random.default_rng(1)
+
+
+def _weights() -> dict[str, dict]:
+    """The layout of vgg16.ckpt with narrow layers."""
+    widths = [width for width, count in zip(WIDTHS, STAGES, strict=True) for _ in range(count)]
+    layers, before = {}, 3
+    for index, width in enumerate(widths):
+        kernel = RANDOM.normal(0, 0.3, (3, 3, before, width)).astype(np.float32)
+        layers[f"Conv_{index}"] = {"kernel": kernel, "bias": RANDOM.normal(0, 0.1, width).astype(np.float32)}
+        before = width
+    lines = {
+        f"NetLinLayer_{index}": {"Conv_0": {"kernel": RANDOM.random((1, 1, width, 1)).astype(np.float32)}}
+        for index, width in enumerate(WIDTHS)
+    }
+    return {"VGG16_0": layers, **lines}
+
+
+@pytest.fixture(scope="module")
+def distance(tmp_path_factory: pytest.TempPathFactory) -> Perceptual:
+    """A network of that layout, read from a file like the real one."""
+    path = tmp_path_factory.mktemp("weights") / "vgg16.ckpt"
+    path.write_bytes(pickle.dumps(_weights()))
+    return Perceptual.load(path)
+
+
+def test_convolution_is_that_of_scipy() -> None:
+    image = RANDOM.normal(size=(3, 9, 11)).astype(np.float32)
+    kernel = RANDOM.normal(size=(2, 3, 3, 3)).astype(np.float32)
+    bias = np.array([0.5, -1], np.float32)
+    for out in range(2):
+        planes = [signal.correlate2d(image[i], kernel[out, i], mode="same") for i in range(3)]
+        expected = np.sum(planes, 0) + bias[out]
+        np.testing.assert_allclose(convolved(image, kernel, bias)[out], expected, atol=1e-4)
+
+
+def test_distance_is_none_to_itself_symmetric_and_local(distance: Perceptual) -> None:
+    a, b = RANDOM.random((2, 3, 64, 48)).astype(np.float32)
+    everywhere = np.ones((64, 48), bool)
+    assert distance(a, a, everywhere) == 0
+    assert (
+        distance(a, b, everywhere) == pytest.approx(distance(b, a, everywhere))
+        and distance(a, b, everywhere) > 0
+    )
+    corner = np.zeros((64, 48), bool)
+    corner[:8, :8] = True
+    far = a.copy()
+    far[:, 60:, 44:] = 1 - far[:, 60:, 44:]
+    assert distance(a, far, corner) < 0.2 * distance(a, far, everywhere[::-1] & ~corner)
+
+
+def test_a_pickle_that_calls_something_is_refused(tmp_path: Path) -> None:
+    class Harm:
+        def __reduce__(self):  # type: ignore[no-untyped-def]
+            return (Path.touch, (tmp_path / "harmed",))
+
+    path = tmp_path / "vgg16.ckpt"
+    path.write_bytes(pickle.dumps({"VGG16_0": Harm()}))
+    with pytest.raises(pickle.UnpicklingError, match="is not an array"):
+        Perceptual.load(path)
+    assert not (tmp_path / "harmed").exists()
