@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import List, Optional
 
 from qgis.core import QgsMapLayer, QgsMapRendererParallelJob, QgsMapSettings, QgsProject, QgsRasterLayer
@@ -112,15 +113,13 @@ class SwipeTool(QgsMapTool):
 
     def deactivate(self) -> None:
         """Called by the canvas; leaves nothing behind."""
-        if self._item is not None:
-            self._canvas.mapCanvasRefreshed.disconnect(self._render)
-            self._canvas.extentsChanged.disconnect(self._forget_picture)
-            if self._job is not None:
-                self._job.finished.disconnect(self._rendered)
-                self._job.cancelWithoutBlocking()
-                self._job = None
-            self._canvas.scene().removeItem(self._item)
-            self._item = None
+        item, self._item = self._item, None
+        if item is not None:
+            self._stop()
+            with contextlib.suppress(RuntimeError):  # QGIS quits: the canvas is gone, and the item with it
+                self._canvas.mapCanvasRefreshed.disconnect(self._render)
+                self._canvas.extentsChanged.disconnect(self._forget_picture)
+                self._canvas.scene().removeItem(item)
         super().deactivate()
         self.ended.emit()
 
@@ -183,14 +182,19 @@ class SwipeTool(QgsMapTool):
     def _render(self) -> None:
         if self._item is None or not self._pair():
             return
-        if self._job is not None:
-            self._job.finished.disconnect(self._rendered)
-            self._job.cancelWithoutBlocking()
+        self._stop()
         settings = QgsMapSettings(self._canvas.mapSettings())
         settings.setLayers(self._layers())
         self._job = QgsMapRendererParallelJob(settings)
         self._job.finished.connect(self._rendered)
         self._job.start()
+
+    def _stop(self) -> None:
+        """Drop the picture that is being rendered."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.finished.disconnect(self._rendered)
+            job.cancel()
 
     def _rendered(self) -> None:
         job, self._job = self._job, None

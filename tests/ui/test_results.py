@@ -1,0 +1,131 @@
+"""Styles and legends of the results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from osgeo import gdal
+from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsRasterMinMaxOrigin
+from qgis.PyQt.QtGui import QColor
+from terramend.ui.results import (
+    BEFORE,
+    add_results,
+    provenance_legend,
+    style_filled,
+    style_provenance,
+    style_std,
+)
+
+gdal.UseExceptions()
+Limits = QgsRasterMinMaxOrigin.Limits
+
+
+@pytest.fixture
+def target(qgis_new_project: None, scene: dict[str, str]) -> QgsRasterLayer:
+    layer = QgsRasterLayer(scene["target"], "target")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def limits(layer: QgsRasterLayer) -> list[tuple[float, float]]:
+    renderer = layer.renderer()
+    enhancements = (
+        renderer.redContrastEnhancement(),
+        renderer.greenContrastEnhancement(),
+        renderer.blueContrastEnhancement(),
+    )
+    return [(e.minimumValue(), e.maximumValue()) for e in enhancements]
+
+
+def test_the_legend_names_every_source(backend_python: str) -> None:
+    code = (
+        "import json; from terramend.models.base import Source; print(json.dumps([int(s) for s in Source]))"
+    )
+    found = subprocess.run([backend_python, "-c", code], capture_output=True, text=True, check=True)
+    assert [code for code, _, _ in provenance_legend()] == json.loads(found.stdout)
+    assert len({name for _, name, _ in provenance_legend()}) == len(provenance_legend())
+
+
+def test_an_automatic_stretch_is_made_for_the_filled_scene_and_shared(
+    target: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    assert target.renderer().minMaxOrigin().limits() != Limits.None_
+    filled = QgsRasterLayer(scene["other"], "filled")
+    before = limits(target)
+    style_filled(filled, target, share=True)
+    assert limits(filled) == limits(target) != before
+    assert filled.renderer().minMaxOrigin().limits() == Limits.None_
+
+
+def test_a_stretch_set_by_hand_is_kept(target: QgsRasterLayer, scene: dict[str, str]) -> None:
+    renderer = target.renderer()
+    renderer.setRedBand(4)
+    for enhancement in (renderer.redContrastEnhancement(), renderer.greenContrastEnhancement()):
+        enhancement.setMinimumValue(300)
+        enhancement.setMaximumValue(2100)
+    origin = QgsRasterMinMaxOrigin()
+    origin.setLimits(Limits.None_)
+    renderer.setMinMaxOrigin(origin)
+    before = limits(target)
+    filled = QgsRasterLayer(scene["other"], "filled")
+    style_filled(filled, target, share=True)
+    assert limits(filled) == limits(target) == before
+    assert filled.renderer().redBand() == 4
+
+
+def test_other_band_counts_keep_their_own_style(target: QgsRasterLayer, scene: dict[str, str]) -> None:
+    mask = QgsRasterLayer(scene["mask"], "mask")
+    kind = mask.renderer().type()
+    style_filled(mask, target)
+    assert mask.renderer().type() == kind
+
+
+def test_std_runs_from_clear_to_the_98th_percentile(
+    target: QgsRasterLayer, scene: dict[str, str], tmp_path: Any
+) -> None:
+    values = gdal.Open(scene["target"]).ReadAsArray()[0].astype("float32")
+    values[values < 900] = 0
+    values[5, 5] = 1e6  # one wild pixel must not set the scale
+    path = str(tmp_path / "std.tif")
+    made = gdal.GetDriverByName("GTiff").Create(path, values.shape[1], values.shape[0], 1, gdal.GDT_Float32)
+    made.GetRasterBand(1).WriteArray(values)
+    del made
+    layer = QgsRasterLayer(path, "std")
+    style_std(layer)
+    renderer = layer.renderer()
+    assert renderer.type() == "singlebandpseudocolor"
+    assert renderer.classificationMin() == 0
+    assert renderer.classificationMax() < 1e5
+    assert renderer.rasterTransparency().transparentSingleValuePixelList()[0].percentTransparent == 100
+
+
+def test_provenance_is_named(scene: dict[str, str], qgis_app: Any) -> None:
+    layer = QgsRasterLayer(scene["mask"], "provenance")
+    style_provenance(layer)
+    renderer = layer.renderer()
+    assert isinstance(renderer, QgsPalettedRasterRenderer)
+    named = {item.value: (item.label, item.color) for item in renderer.classes()}
+    assert named[1] == ("other dates", QColor("#1b9e77"))
+    assert named[0][1].alpha() == 0
+
+
+def test_a_result_stands_above_its_target_in_the_same_group(
+    target: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    root = QgsProject.instance().layerTreeRoot()
+    inner = root.addGroup("inner")
+    node = root.findLayer(target.id())
+    inner.addChildNode(node.clone())
+    root.removeChildNode(node)
+    result = {"outputs": [scene["other"], scene["truth"]], "std": None, "provenance": scene["mask"]}
+    layers = add_results(result, target, "made", QgsProject.instance())
+    assert [child.name() for child in inner.children()] == ["made", "target"]
+    assert [layer.name() for layer in layers] == [
+        "filled",
+        "filled, boadella_2020-01-13_truth_in_hole",
+        "provenance",
+    ]
+    assert layers[0].customProperty(BEFORE) == target.id()

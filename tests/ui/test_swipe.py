@@ -1,0 +1,111 @@
+"""The before/after line on a real canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from qgis.core import QgsProject, QgsRasterLayer
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
+from qgis.PyQt.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter
+from qgis.PyQt.QtWidgets import QApplication
+from terramend.ui.results import BEFORE
+from terramend.ui.swipe import SwipeItem, SwipeTool
+
+
+@pytest.fixture
+def pair(qgis_new_project: None, scene: dict[str, str]) -> tuple[QgsRasterLayer, QgsRasterLayer]:
+    before, after = QgsRasterLayer(scene["target"], "before"), QgsRasterLayer(scene["other"], "after")
+    QgsProject.instance().addMapLayers([before, after])
+    return before, after
+
+
+@pytest.fixture
+def canvas(pair: Any, until: Callable) -> QgsMapCanvas:
+    made = QgsMapCanvas()
+    made.resize(400, 300)
+    made.setDestinationCrs(pair[0].crs())
+    made.setLayers([pair[1]])
+    made.setExtent(pair[0].extent())
+    made.show()
+    return made
+
+
+def drag(canvas: QgsMapCanvas, x: float, y: float) -> None:
+    for kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonRelease):
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        QApplication.sendEvent(canvas.viewport(), QMouseEvent(kind, QPointF(x, y), left, left, none))
+
+
+def items(canvas: QgsMapCanvas) -> list[SwipeItem]:
+    return [item for item in canvas.scene().items() if isinstance(item, SwipeItem)]
+
+
+def painted(item: SwipeItem, canvas: QgsMapCanvas) -> QImage:
+    image = QImage(canvas.size(), QImage.Format.Format_ARGB32)
+    image.fill(0)
+    painter = QPainter(image)
+    item.paint(painter)
+    painter.end()
+    return image
+
+
+def test_before_is_left_of_the_line(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
+    tool = SwipeTool(canvas)
+    tool.compare(*pair)
+    canvas.setMapTool(tool)
+    until(lambda: tool.picture is not None)
+    drag(canvas, 100, 150)
+    item = items(canvas)[0]
+    assert item.share == pytest.approx(0.25)
+    image = painted(item, canvas)
+    where = QPoint(60, 150)
+    assert image.pixelColor(where) == tool.picture.pixelColor(where)
+    assert image.pixelColor(300, 150).alpha() == 0  # the canvas itself shows through
+    drag(canvas, 999, 150)
+    assert item.share == 1.0
+    QApplication.sendEvent(
+        canvas, QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_H, Qt.KeyboardModifier.NoModifier)
+    )
+    drag(canvas, 10, 75)
+    assert not item.upright
+    assert item.share == pytest.approx(0.25)
+
+
+def test_it_leaves_nothing_behind(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
+    tool = SwipeTool(canvas)
+    ended: list[bool] = []
+    tool.ended.connect(lambda: ended.append(True))
+    tool.compare(*pair)
+    canvas.setMapTool(tool)
+    assert len(items(canvas)) == 1
+    canvas.zoomByFactor(0.5)  # the picture no longer fits
+    assert tool.picture is None
+    QApplication.sendEvent(
+        canvas, QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier)
+    )
+    assert canvas.mapTool() is not tool
+    assert items(canvas) == [] and ended == [True]
+    canvas.setMapTool(tool)
+    until(lambda: tool.picture is not None)
+    canvas.unsetMapTool(tool)
+
+
+def test_the_pair_is_found_by_itself(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
+    pair[1].setCustomProperty(BEFORE, pair[0].id())
+    tool = SwipeTool(canvas)
+    canvas.setMapTool(tool)
+    until(lambda: tool.picture is not None)
+    canvas.unsetMapTool(tool)
+
+
+def test_a_pair_that_is_gone_does_no_harm(canvas: QgsMapCanvas, pair: Any, qgis_app: Any) -> None:
+    tool = SwipeTool(canvas)
+    tool.compare(*pair)
+    QgsProject.instance().removeMapLayer(pair[0].id())
+    canvas.setMapTool(tool)
+    qgis_app.processEvents()
+    assert tool.picture is None
+    canvas.unsetMapTool(tool)
