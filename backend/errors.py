@@ -85,6 +85,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{path} holds {count} granules: name the folder of one of them under GRANULE.",
         ),
+        "product.large": (
+            INPUT,
+            "{path} holds more than {count} files: name the folder of the product itself.",
+        ),
         "product.scenes": (INPUT, "{path} holds {count} scenes: put each in a folder of its own."),
         "radiometry.sun": (
             INPUT,
@@ -388,6 +392,15 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{path} holds no scene that this network can learn from: give a folder of scenes, or the "
             "folder of one split of the data pack.",
+        ),
+        "training.pairs": (
+            INPUT,
+            "{path} holds no pair of a cloudy and a clear image with the bands that are asked for: give a "
+            "split of the data pack, or a folder laid out like RICE, CUHK-CR or SEN12MS-CR.",
+        ),
+        "training.start": (
+            INPUT,
+            "{path} is no run of {name} to begin from ({why}): train it first, and name its folder.",
         ),
         "training.unknown": (INPUT, "There is no network called {name} to train; there are: {names}."),
         # running

@@ -18,16 +18,21 @@ RGB = (665.0, 560.0, 490.0)
 """Wavelengths (nm) of red, green, blue."""
 
 
-def pick(place: Place, wavelengths: Sequence[float], tolerance: float = 40.0) -> list[int] | None:
-    """Indices of the bands nearest to `wavelengths`, or None where one is too far away."""
-    known = np.asarray(place.wavelengths, float)
+def nearest(known: Sequence[float], wanted: Sequence[float], tolerance: float = 40.0) -> list[int] | None:
+    """Indices of the `known` wavelengths nearest to each wanted one, or None where one is too far away."""
+    have = np.asarray(known, float)
     chosen = []
-    for wanted in wavelengths:
-        distance = np.abs(known - wanted)
-        if not len(known) or not np.nanmin(np.where(np.isnan(distance), np.inf, distance)) <= tolerance:
+    for wavelength in wanted:
+        distance = np.abs(have - wavelength)
+        if not len(have) or not np.nanmin(np.where(np.isnan(distance), np.inf, distance)) <= tolerance:
             return None
         chosen.append(int(np.nanargmin(distance)))
     return chosen
+
+
+def pick(place: Place, wavelengths: Sequence[float], tolerance: float = 40.0) -> list[int] | None:
+    """Indices of the place's bands nearest to `wavelengths`, or None where one is too far away."""
+    return nearest(place.wavelengths, wavelengths, tolerance)
 
 
 @dataclass(frozen=True)
