@@ -17,7 +17,7 @@ from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
 from . import dates, roles
-from .gdal import open_dataset
+from .gdal import gdal_name, open_dataset
 from .grid import Grid
 from .raster import Band, Raster
 from .warp import overlaps
@@ -225,8 +225,9 @@ def _probes(file: DatasetReader) -> list[Probe]:
     side = 8
     if min(file.shape) < 4 * side:
         return []
-    rows = [int(r) for r in np.linspace(0, file.height - side, PROBES)]
-    columns = [int(c) for c in np.linspace(0, file.width - side, PROBES)]
+    count = 5 if "/vsicurl/" in gdal_name(file.name) else PROBES
+    rows = [int(r) for r in np.linspace(0, file.height - side, count)]
+    columns = [int(c) for c in np.linspace(0, file.width - side, count)]
     edge = {(row, column) for row in rows for column in (columns[0], columns[-1])}
     edge |= {(row, column) for row in (rows[0], rows[-1]) for column in columns}
     return [((row, row + side), (column, column + side)) for row, column in sorted(edge)]

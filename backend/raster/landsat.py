@@ -17,6 +17,7 @@ from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
 from . import dates, radiometry
+from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
 from .raster import Band, Raster
@@ -135,9 +136,7 @@ def _product(name: str) -> str:
 
 def _band(name: str, key: str, sensor: str) -> tuple[Band, Grid]:
     with open_dataset(name) as file:
-        wkt = file.crs.to_wkt() if file.crs is not None else None
-        a, b, c, d, e, f = tuple(file.transform)[:6]
-        grid = Grid(wkt, (a, b, c, d, e, f), file.width, file.height)
+        grid = grid_of(file, name)
         nodata = file.nodatavals[0]
         dtype = file.dtypes[0]
         gain, bias = float(file.scales[0] or 1.0), float(file.offsets[0] or 0.0)

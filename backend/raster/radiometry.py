@@ -23,7 +23,7 @@ import numpy as np
 from ..errors import TerramendError
 from ..watch import Watch
 from . import dates
-from .gdal import open_dataset
+from .gdal import sparse_sample
 from .raster import Band, Raster
 
 OFFSET_SINCE = datetime.date(2022, 1, 25)
@@ -157,9 +157,7 @@ def _plain(dtype: str) -> float:
 
 def _high(band: Band) -> float:
     """A high value of the band (98th percentile of a sparse sample); 0 if nothing is observed."""
-    with open_dataset(band.path) as file:
-        shape = (min(file.height, 256), min(file.width, 256))
-        values = file.read(band.index, out_shape=shape)
+    values = sparse_sample(band.path, band.index)
     values = values[np.isfinite(values)]
     if band.nodata is not None:
         values = values[values != band.nodata]

@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from ..watch import Watch
-from .gdal import open_dataset
+from .gdal import sparse_sample
 from .grid import Grid, Window
 from .raster import Band, Raster
 from .reader import RasterReader
@@ -105,10 +105,8 @@ def _form(sar: Raster, order: tuple[int | None, int | None], watch: Watch) -> st
 
 
 def _sample(band: Band) -> Floats:
-    """Up to 256 x 256 observed values of a band, spread over it."""
-    with open_dataset(band.path) as file:
-        shape = (min(file.height, 256), min(file.width, 256))
-        values = file.read(band.index, out_shape=shape).astype(np.float32)
+    """Some observed values of a band, spread over it."""
+    values = sparse_sample(band.path, band.index).astype(np.float32)
     observed = np.isfinite(values)
     if band.nodata is not None:
         observed &= values != np.float32(band.nodata)

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 from ..errors import TerramendError
 from ..request import Mask
 from . import dates
+from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
 from .raster import Band, Raster
@@ -94,7 +95,8 @@ def _rasters(
     by_grid: dict[Grid, list[Band]] = {}
     for band in (b for b in IDS if b in chosen):
         name = shelf.gdal(chosen[band])
-        grid, dtype = _grid(name)
+        with open_dataset(name) as file:
+            grid, dtype = grid_of(file, name), file.dtypes[0]
         gain, bias = scaling.of(band)
         by_grid.setdefault(grid, []).append(
             Band(name, 1, band, "optical", float(SENTINEL2[band]), dtype, None, gain, bias)
@@ -186,13 +188,6 @@ def _masks(shelf: Shelf, inside: str, level2: bool) -> tuple[Mask, ...]:
             if name.startswith(inside):
                 return (Mask(shelf.gdal(name), "scl" if level2 else "qa60"),)
     return ()
-
-
-def _grid(name: str) -> tuple[Grid, str]:
-    with open_dataset(name) as file:
-        wkt = file.crs.to_wkt() if file.crs is not None else None
-        a, b, c, d, e, f = tuple(file.transform)[:6]
-        return Grid(wkt, (a, b, c, d, e, f), file.width, file.height), file.dtypes[0]
 
 
 def _name(path: str, shelf: Shelf, product: str | None) -> str:

@@ -14,6 +14,8 @@ from ..errors import TerramendError
 
 LARGEST = 64 << 20
 """Bytes of a metadata file that are read at most."""
+MOST = 50_000
+"""Files that a folder of one product has at most."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def open_shelf(path: str) -> Shelf | None:
     """The files of a local folder, zip or tar, or None where the path is none of these.
 
     Raises:
-        TerramendError: `product.archive` where an archive is damaged.
+        TerramendError: `product.archive` where an archive is damaged, `product.large` for a folder of
+            too many files.
     """
     place = Path(path)
     if place.is_dir():
@@ -99,6 +102,8 @@ def _listed(place: Path) -> tuple[str, ...]:
                     waiting.append((entry, depth + 1))
             else:
                 found.append(entry.relative_to(place).as_posix())
+        if len(found) > MOST:
+            raise TerramendError("product.large", path=str(place), count=MOST)
     return tuple(sorted(found))
 
 
