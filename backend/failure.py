@@ -28,6 +28,7 @@ def as_error(failure: BaseException) -> TerramendError:
         if failure.filename is not None and failure.strerror:
             return TerramendError("file.access", path=str(failure.filename), why=failure.strerror)
         if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing
-            return TerramendError("file.read", why=str(failure).rstrip("."))
+            # its own words refer to the exception before, whose words name the file
+            return TerramendError("file.read", why=str(failure.__cause__ or failure).rstrip("."))
     detail = " ".join(f"{type(failure).__name__}: {failure}".split())
     return TerramendError("run.internal", detail=detail)

@@ -106,5 +106,5 @@ def _folder(path: str, watch: Watch) -> tuple[Raster, ...] | None:
 def _wkt(text: str) -> str:
     try:
         return str(CRS.from_user_input(text).to_wkt())
-    except CRSError:
+    except (CRSError, ValueError):  # the latter for EPSG:x
         raise TerramendError("request.field", field="target_crs", why=f"{text!r} is no CRS") from None

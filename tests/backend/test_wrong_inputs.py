@@ -1,0 +1,270 @@
+"""Wrong inputs at the command line: the status, the sentence, and nothing written.
+
+The table grows with every error that a user can meet.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.control import GroundControlPoint
+from terramend.backend import cli, device
+from terramend.backend.errors import ERRORS
+
+PLACE = rasterio.Affine(10.0, 0.0, 300000.0, 0.0, -10.0, 5000000.0)
+FAR = rasterio.Affine(10.0, 0.0, 700000.0, 0.0, -10.0, 1000000.0)
+
+WMS = """<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}.png</ServerUrl></Service>
+<DataWindow><UpperLeftX>-20037508</UpperLeftX><UpperLeftY>20037508</UpperLeftY><LowerRightX>20037508</LowerRightX>
+<LowerRightY>-20037508</LowerRightY><TileLevel>5</TileLevel><TileCountX>1</TileCountX><TileCountY>1</TileCountY>
+<YOrigin>top</YOrigin></DataWindow><Projection>EPSG:3857</Projection><BandsCount>3</BandsCount></GDAL_WMS>"""
+
+POLYGON = {"type": "Polygon", "coordinates": [[[0, 0], [0, 1], [1, 1], [0, 0]]]}
+
+
+def save(path: str, samples: np.ndarray, **more) -> None:
+    samples = samples[None] if samples.ndim == 2 else samples
+    count, height, width = samples.shape
+    profile = {
+        "driver": "GTiff", "count": count, "height": height, "width": width, "dtype": samples.dtype,
+        "crs": "EPSG:32633", "transform": PLACE, **more,
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(samples)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with one good scene and every wrong thing beside it; the current one."""
+    folder = tmp_path_factory.mktemp("wrong")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        rng = np.random.default_rng(0)
+        image = rng.integers(300, 3000, (4, 40, 50)).astype("uint16")
+        mask = np.zeros((40, 50), np.uint8)
+        mask[10:20, 10:20] = 1
+        save("t.tif", image)
+        save("there.tif", image)
+        save("m.tif", mask)
+        save("ref.tif", image)
+        save("far.tif", image, transform=FAR)
+        save("far_mask.tif", mask, transform=FAR)
+        save("codes.tif", (mask * 4 + 3).astype("uint8"))
+        save("bare.tif", np.zeros((7, 9), "uint8"), crs=None, transform=rasterio.Affine.identity())
+        save("bare_image.tif", image[:, :30], crs=None, transform=rasterio.Affine.identity())
+        save("twelve.tif", np.ones((12, 40, 50), "uint8"))
+        corners = [
+            GroundControlPoint(0, 0, 15, 45),
+            GroundControlPoint(0, 50, 16, 45),
+            GroundControlPoint(40, 0, 15, 44),
+        ]
+        with rasterio.open(
+            "gcps.tif", "w", driver="GTiff", count=1, height=40, width=50, dtype="uint8"
+        ) as file:
+            file.write(mask, 1)
+            file.gcps = (corners, rasterio.crs.CRS.from_epsg(4326))
+        Path("cut.tif").write_bytes(Path("t.tif").read_bytes()[:2000])
+        Path("text.txt").write_text("no raster\n")
+        Path("text.tif").write_text("no raster\n")
+        Path("wms.xml").write_text(WMS)
+        Path("empty").mkdir()
+        Path("broken.zip").write_bytes(b"PK\x03\x04 no archive")
+        Path("S2A_MSIL2A_20240101T000000_N0510_R001_T33UUP_20240101T000000.SAFE").mkdir()
+        Path("list.json").write_text('[{"path": 5}]')
+        Path("nojson.json").write_text("{")
+        Path("point.geojson").write_text(
+            json.dumps(
+                {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [0, 0]}}
+            )
+        )
+        Path("africa.geojson").write_text(
+            json.dumps({"type": "Feature", "properties": {}, "geometry": POLYGON})
+        )
+        Path("settings.toml").write_text("jobs = 'many'\n")
+        Path("table.csv").write_text("target,colour\nt.tif,red\n")
+        yield folder
+
+
+FILL = "fill t.tif -o o.tif --radiometry dn --model nearest "
+MASKED = FILL + "--gaps m.tif --gaps-kind nonzero "
+
+# words, code, what the sentence must name
+WRONG = [
+    # the command
+    ("paint t.tif", "command.absent", ["paint", "fill"]),
+    ("fill", "command.usage", ["TARGET", "--output", "fill --help"]),
+    ("fill t.tif", "command.usage", ["--output"]),
+    ("fill --std t.tif -o o.tif", "command.usage", ["TARGET"]),
+    (FILL + "--clouds m.tif", "command.usage", ["--clouds"]),
+    (FILL + "--gap m.tif", "command.usage", ["--gap"]),
+    (FILL + "--gaps-kind scl", "command.order", ["--gaps-kind", "--gaps"]),
+    (FILL + "--reference-date 2024-01-01", "command.order", ["--reference-date", "--reference"]),
+    # the target
+    ("fill none.tif -o o.tif", "raster.missing", ["none.tif"]),
+    ("fill '' -o o.tif", "command.option", ["TARGET"]),
+    ("fill text.txt -o o.tif", "raster.unreadable", ["text.txt"]),
+    ("fill text.tif -o o.tif", "raster.unreadable", ["text.tif"]),
+    ("fill wms.xml -o o.tif", "raster.service", ["wms.xml"]),
+    ("fill gcps.tif -o o.tif", "raster.gcps", ["gcps.tif", "Warp"]),
+    ("fill broken.zip -o o.tif", None, ["broken.zip"]),
+    ("fill empty -o o.tif", "product.empty", ["empty"]),
+    ("fill S2A_MSIL2A_20240101T000000_N0510_R001_T33UUP_20240101T000000.SAFE -o o.tif", None, [".SAFE"]),
+    ("fill t.tif far.tif -o o.tif", "product.apart", ["far.tif"]),
+    (MASKED + "--target-crs EPSG:nothing", "command.option", ["--target-crs", "EPSG:nothing"]),
+    (MASKED + "--target-crs 123456789", "command.option", ["--target-crs"]),
+    (MASKED + "--target-nodata much", "command.usage", ["--target-nodata", "much"]),
+    (MASKED + "--target-nodata nan", "command.option", ["--target-nodata"]),
+    (MASKED + "--radiometry toa", "command.option", ["--radiometry", "toa", "landsat-c2-toa"]),
+    # what is a gap
+    (FILL + "--gaps none.tif", "raster.missing", ["none.tif"]),
+    (FILL + "--gaps text.tif", None, ["text.tif"]),
+    (FILL + "--gaps codes.tif", "mask.ambiguous", ["codes.tif", "--gaps-kind"]),
+    (FILL + "--gaps far_mask.tif --gaps-kind nonzero", "mask.apart", ["far_mask.tif"]),
+    (FILL + "--gaps bare.tif --gaps-kind nonzero", "mask.size", ["bare.tif", "9 x 7"]),
+    (FILL + "--gaps m.tif --gaps-kind fog", "command.option", ["--gaps", "fog", "qa_pixel"]),
+    (FILL + "--gaps m.tif --gaps-kind value=", "mask.value", ["value="]),
+    (FILL + "--gaps m.tif --gaps-kind value=one", "mask.value", ["value=one"]),
+    (FILL + "--gaps none.gpkg --gaps-kind polygons", None, ["none.gpkg"]),
+    (FILL + "--gaps text.txt --gaps-kind polygons", "polygons.format", ["text.txt"]),
+    (FILL + "--gaps point.geojson --gaps-kind polygons", "polygons.none", ["point.geojson"]),
+    (MASKED + "--grow 3km", "command.option", ["--grow", "3km", "3px"]),
+    (MASKED + "--grow 99999px", "grow.far", ["99999px"]),
+    (MASKED + "--classes fog", "command.option", ["--classes", "fog"]),
+    (MASKED + "--cloud-threshold 140", "command.option", ["--cloud-threshold", "100"]),
+    (MASKED + "--cloud-threshold half", "command.usage", ["--cloud-threshold", "half"]),
+    (MASKED + "--extent 1,2,3", "extent.text", ["1,2,3"]),
+    (MASKED + "--extent -10,-10,-5,-5", "extent.apart", ["-10,-10,-5,-5"]),
+    (MASKED + "--extent africa.geojson", "extent.apart", ["africa.geojson"]),
+    (MASKED + "--extent none.gpkg", None, ["none.gpkg"]),
+    # what helps
+    (MASKED + "--reference none.tif --reference-gaps-kind none", "raster.missing", ["none.tif"]),
+    (MASKED + "--reference ref.tif", "reference.mask", ["ref.tif", "--reference-gaps"]),
+    (MASKED + "--reference far.tif --reference-gaps-kind none", "reference.apart", ["far.tif"]),
+    (MASKED + "--reference ref.tif --reference-date 2024-13-01", "command.option", ["--reference", "2024-13-01"]),
+    (MASKED + "--reference bare_image.tif --reference-gaps-kind none", "pair.crs", ["bare_image.tif"]),
+    (MASKED + "--references nowhere", "references.missing", ["nowhere"]),
+    (MASKED + "--references empty", "references.none", ["empty"]),
+    (MASKED + "--references list.json", "references.json", ["list.json"]),
+    (MASKED + "--references nojson.json", "references.json", ["nojson.json"]),
+    (MASKED + "--dem none.tif", "raster.missing", ["none.tif"]),
+    (MASKED + "--dem far.tif", "guide.apart", ["far.tif", "--dem"]),
+    (MASKED + "--sar far.tif", "guide.apart", ["far.tif", "--sar"]),
+    (MASKED + "--sun 400,10", "command.option", ["--sun", "360"]),
+    (MASKED + "--sun 100", "command.option", ["--sun", "2 values"]),
+    (MASKED + "--sun south,high", "command.usage", ["--sun", "south"]),
+    (MASKED + "--date 30.6.2024", "command.option", ["--date", "2024-06-30"]),
+    # how to fill
+    (MASKED + "--bands 9", "model.no-band", ["9", "--bands"]),
+    (MASKED + "--bands 0", "command.option", ["--bands", "from 1"]),
+    (MASKED + "--bands red", "command.usage", ["--bands", "red"]),
+    (MASKED + "--bands 5-2", "command.usage", ["--bands", "5-2"]),
+    (MASKED + "--bands 1,1", "command.option", ["--bands", "once"]),
+    (MASKED + "--model magic", "model.unknown", ["magic", "guided"]),
+    (MASKED + "--model copy", "model.needs", ["copy", "--reference"]),
+    (MASKED + "--set a", "command.option", ["--set", "KEY=VALUE"]),
+    (MASKED + "--set a=1", "model.setting", ["nearest", "a"]),
+    (MASKED + "--quality high", "command.usage", ["--quality", "fast"]),
+    (MASKED + "--seed -1", "command.usage", ["--seed"]),
+    (MASKED + "--device gpu", "command.usage", ["--device", "cuda"]),
+    (MASKED + "--memory-limit 0", "command.usage", ["--memory-limit", "gigabytes"]),
+    (MASKED + "--memory-limit 0.00001", "memory.tile", ["--memory-limit"]),
+    (MASKED + "--jobs many", "command.usage", ["--jobs", "whole number"]),
+    (MASKED + "--tmp nowhere", "tmp.folder", ["nowhere", "--tmp"]),
+    ("clear t.tif -o o.tif", "model.no-clear", ["fill"]),
+    # what to write
+    ("fill t.tif -o t.tif", "output.is-input", ["t.tif"]),
+    ("fill t.tif -o ./t.tif --overwrite", "output.is-input", ["t.tif"]),
+    ("fill t.tif --gaps m.tif -o m.tif --overwrite", "output.is-input", ["m.tif"]),
+    ("fill t.tif -o there.tif", "output.exists", ["there.tif", "--overwrite"]),
+    ("fill t.tif -o nowhere/o.tif", "output.no-folder", ["nowhere"]),
+    ("fill t.tif -o empty", "output.folder", ["empty"]),
+    ("fill t.tif --std o.tif -o o.tif", "output.twice", ["o.tif"]),
+    ("fill t.tif --provenance there.tif -o o.tif", "output.exists", ["there.tif"]),
+    (MASKED + "--co COMPRESS=JPEG", "output.lossy", ["JPEG"]),
+    (MASKED + "--co COLOUR=RED", "output.option", ["COLOUR"]),
+    (MASKED + "--co COG", "command.option", ["--co", "KEY=VALUE"]),
+    (MASKED + "--unfilled burn", "command.option", ["--unfilled", "keep"]),
+    (MASKED + "--unfilled nodata", "output.unfilled", ["t.tif", "--unfilled"]),
+    # the other commands
+    ("mask none.tif -o o.tif", "raster.missing", ["none.tif"]),
+    ("mask t.tif --gaps codes.tif -o o.tif", "mask.ambiguous", ["codes.tif"]),
+    ("mask t.tif --dem d.tif -o o.tif", "command.usage", ["--dem"]),
+    ("inspect t.tif --gaps codes.tif", "mask.ambiguous", ["codes.tif"]),
+    ("accuracy none.tif", "raster.missing", ["none.tif"]),
+    ("models install", "command.usage", ["NAME"]),
+    ("models install nothing", "weights.unknown", ["nothing"]),
+    ("models remove x", "command.usage", ["install"]),
+    ("batch", "command.usage", ["TABLE.csv", "--folder"]),
+    ("batch none.csv", "batch.table", ["none.csv"]),
+    ("batch table.csv", "batch.table", ["table.csv", "colour"]),
+    ("batch --folder empty", "batch.folder", ["empty", "*.tif"]),
+    ("doctor --jobs x", "command.usage", ["--jobs"]),
+    ("serve now", "command.usage", ["now"]),
+]  # fmt: skip
+
+
+def listing(folder: Path) -> dict[Path, tuple[int, int]]:
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize(("words", "code", "named"), WRONG, ids=[words for words, _, _ in WRONG])
+def test_wrong_input(place, capsys, words, code, named):
+    before = listing(place)
+    status = cli.main([*shlex.split(words), "--json"] if "serve" not in words else shlex.split(words))
+    after = listing(place)
+    (place / "o.tif").unlink(missing_ok=True)
+    shown = capsys.readouterr()
+    sentence = shown.err.splitlines()[-1].removeprefix("terramend: ")
+    assert "Traceback" not in shown.err
+    assert sentence.endswith(".") and all(name in sentence for name in named), sentence
+    if words != "serve now":
+        error = json.loads(shown.out)["error"]
+        assert error["message"] == sentence
+        assert status == ERRORS[error["code"]][0] in (2, 3), sentence
+        assert code is None or error["code"] == code, sentence
+    assert status in (2, 3)
+    assert after == before
+
+
+def test_a_file_that_is_cut_off(place, capsys):
+    """Found while reading, so the outputs were begun: none of them is left."""
+    before = listing(place)
+    assert cli.main(shlex.split(MASKED.replace("t.tif", "cut.tif", 1))) == 2
+    assert "Traceback" not in (shown := capsys.readouterr().err)
+    assert "cut.tif" in shown.splitlines()[-1]
+    assert listing(place) == before
+
+
+def test_settings_that_are_wrong(place, capsys, monkeypatch):
+    monkeypatch.setenv("TERRAMEND_CONFIG", str(place / "settings.toml"))
+    assert cli.main(shlex.split(MASKED)) == 2
+    assert "settings.toml" in capsys.readouterr().err
+    monkeypatch.setenv("TERRAMEND_CONFIG", "nowhere.toml")
+    assert cli.main(["doctor"]) == 2
+    assert "nowhere.toml" in capsys.readouterr().err
+
+
+def test_cuda_where_it_does_not_compute(place, capsys, monkeypatch):
+    missing = device.Probe("cuda", False, None, "there is none")
+    monkeypatch.setattr(device, "probe", lambda name: missing)
+    before = listing(place)
+    assert cli.main([*shlex.split(MASKED), "--device", "cuda"]) == 3
+    assert "there is none" in capsys.readouterr().err
+    assert listing(place) == before
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_every_error_is_one_sentence(code):
+    status, sentence = ERRORS[code]
+    assert status in (1, 2, 3, 4, 5)
+    assert sentence[0].isupper() or sentence[0] == "{" or sentence.startswith("--")
+    assert sentence.endswith(".") and "\n" not in sentence and len(sentence) < 300
