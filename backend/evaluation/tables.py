@@ -167,8 +167,8 @@ def _coverage(done: dict[str, dict[str, Any]]) -> dict[float, float]:
 
 HEADS = (
     ("PSNR", 6), ("gain [95 %]", 22), ("won", 5), ("least", 6), ("RMSE", 6), ("MAE", 6), ("SAM", 5),
-    ("SSIM", 5), ("LPIPS", 5), ("seam", 5), ("sharp", 5), ("NDVI", 5), ("c50", 3), ("c80", 3), ("c90", 3), ("c95", 3),
-    ("width", 6), ("CRPS", 6), ("rank", 5), ("s/Mpx", 6), ("MB", 5), ("n", 4),
+    ("SSIM", 5), ("LPIPS", 5), ("seam", 5), ("sharp", 5), ("NDVI", 5), ("c50", 3), ("c80", 3), ("c90", 3),
+    ("c95", 3), ("width", 6), ("CRPS", 6), ("rank", 5), ("s/Mpx", 6), ("MB", 5), ("n", 4),
 )  # fmt: skip
 """Columns of the tables and how wide they print."""
 _DIGITS = {"rmse": 4, "mae": 4, "sam": 2, "ssim": 3, "lpips": 3, "seam": 2, "sharp": 2, "ndvi": 3}
