@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,15 @@ def gdal_name(path: str) -> str:
 
 def is_local(path: str) -> bool:
     """Whether a path is an ordinary file or folder of this machine."""
-    return not path.startswith(("/vsi", "http://", "https://", "vrt://")) and Path(path).exists()
+    try:
+        return not is_gdal_name(path) and Path(path).exists()
+    except OSError:  # a name that the file system cannot hold
+        return False
+
+
+def is_gdal_name(path: str) -> bool:
+    """Whether only GDAL knows what a path means: a web address, a subdataset, XML, `/vsi...`."""
+    return re.match(r"^(/vsi|<|vrt:|https?:|[A-Za-z][A-Za-z0-9_]+:)", path.lstrip()) is not None
 
 
 def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
@@ -58,8 +67,7 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
     try:
         dataset = rasterio.open(gdal_name(path), sharing=False, **options)
     except RasterioError as error:
-        plain = not path.startswith(("/vsi", "http://", "https://")) and ":" not in path[2:]
-        if plain and not Path(path).exists():
+        if not is_gdal_name(path) and not is_local(path):
             raise TerramendError("raster.missing", path=path) from error
         raise TerramendError("raster.unreadable", path=path, why=_reason(error)) from error
     if dataset.driver in SERVICES:

@@ -70,8 +70,6 @@ def _scene(name: str) -> str:
 def _find(path: str) -> Shelf | None:
     place = Path(path)
     if _MTL.search(place.name):
-        if not place.is_file():
-            raise TerramendError("raster.missing", path=path)
         return open_shelf(str(place.parent))
     return open_shelf(path)
 

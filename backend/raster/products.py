@@ -15,6 +15,7 @@ from ..errors import TerramendError
 from ..watch import Watch
 from . import radiometry as scaling
 from .files import group, open_raster, raster_files
+from .gdal import is_local
 from .landsat import open_landsat
 from .raster import Raster
 from .sentinel2 import open_sentinel2
@@ -81,9 +82,10 @@ def _read(paths: tuple[str, ...], watch: Watch) -> tuple[Raster, ...]:
         if chosen:
             return chosen
     path = _local(path)
-    return (
-        open_sentinel2(path) or open_landsat(path, watch) or _folder(path, watch) or open_raster(path, watch)
-    )
+    if not is_local(path):
+        return open_raster(path, watch)
+    found = open_sentinel2(path) or open_landsat(path, watch) or _folder(path, watch)
+    return found or open_raster(path, watch)
 
 
 def _local(path: str) -> str:

@@ -142,7 +142,7 @@ def _guessed(band: Band, raster: Raster, watch: Watch) -> Band:
     gain = _plain(band.dtype)
     if kind.itemsize == 1:
         watch.notice("radiometry.guess", name=raster.name, rule="the stored value divided by 255")
-    elif raster.sensor != "sentinel2":
+    elif raster.sensor != "sentinel2" or (raster.date is not None and raster.date >= OFFSET_SINCE):
         watch.notice("radiometry.guess", name=raster.name, rule="the stored value divided by 10000")
     return replace(band, gain=gain)
 

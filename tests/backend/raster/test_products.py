@@ -101,8 +101,19 @@ def test_vrt_zip_and_missing(tmp_path):
             assert np.array_equal(reader.stored(Window(0, 0, 64, 64)), expected), way
     with pytest.raises(TerramendError, match="no rasters"):
         one(tmp_path / "text.zip")
-    with pytest.raises(TerramendError, match="does not exist"):
-        one(tmp_path / "nothing.tif")
+    for absent in (
+        tmp_path / "nothing.tif",
+        "nothing.SAFE",
+        "x" * 300 + ".tif",
+        "LC08_MTL.txt",
+        "MTD_MSIL2A.xml",
+    ):
+        with pytest.raises(TerramendError, match="does not exist"):
+            one(absent)
+    with pytest.raises(TerramendError, match="cannot be read"):
+        one("<VRTDataset rasterXSize='3'>" + " " * 5000)
+    with pytest.raises(TerramendError, match="cannot be read"):
+        one(f"/vsizip/{tmp_path}/a.zip/inner/b.tif")
     (tmp_path / "broken.tif").write_bytes(b"II*\0nothing")
     with pytest.raises(TerramendError, match=r"broken.tif cannot be read"):
         one(tmp_path / "broken.tif")

@@ -80,7 +80,9 @@ def test_guesses_are_said(tmp_path):
     assert found(tif(tmp_path, dtype=np.float32, high=0.8))[::2] == ((1, 0), [])
     assert found(tif(tmp_path, dtype=np.float32, high=80))[::2] == ((0.01, 0), ["radiometry.guess"])
     assert found(tif(tmp_path, dtype=np.float32, high=8000))[::2] == ((1e-4, 0), ["radiometry.guess"])
-    assert found(tif(tmp_path, "S2_2020.tif"))[::2] == ((1e-4, 0), [])
+    assert found(tif(tmp_path, "S2_20200101.tif"))[::2] == ((1e-4, 0), [])
+    late = found(tif(tmp_path, "S2_20230101.tif"))  # with the offset of baseline 04.00, or without?
+    assert late[::2] == ((1e-4, 0), ["radiometry.guess"])
 
 
 def test_only_measured_bands_are_scaled(tmp_path):
