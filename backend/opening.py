@@ -5,6 +5,8 @@ What filling and checking the accuracy have in common.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -135,6 +137,8 @@ def make_method(
         watch.stage("prepare")
         seen = overview()
         state = patiently(lambda: model.prepare(seen), watch.check)
+        del seen
+        give_memory_back()
     return Method(
         row,
         reason,
@@ -177,6 +181,13 @@ def one_thread_each() -> Iterator[None]:
             if _Limit.runs == 0:
                 _Limit.blas.restore_original_limits()
                 cv2.setNumThreads(_Limit.opencv)
+        give_memory_back()
+
+
+def give_memory_back() -> None:
+    """Let glibc return freed pages to the system; it would keep what a large array once took."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # other systems have other ways
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _check_bands(request: FillRequest, targets: Sequence[Raster]) -> None:

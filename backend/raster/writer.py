@@ -72,8 +72,7 @@ class GeoTiffWriter:
         self._path, self._kept, self._options = path, kept, dict(options)
         self._cog = self._options.pop("COG", "NO").upper() in ("YES", "TRUE", "ON", "1")
         self._resampling = self._options.pop("RESAMPLING", "").lower()
-        target = path.with_suffix(".flat.tif") if self._cog else path
-        self._flat = target
+        self._flat = Path(f"{path}.flat.tif") if self._cog else path
         profile: dict[str, Any] = {
             "driver": "GTiff",
             "width": grid.width,
@@ -100,7 +99,7 @@ class GeoTiffWriter:
         if len(kept.bands) == 1:
             del profile["interleave"]
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(path):
-            self._output = rasterio.open(target, "w", crs=grid.crs, transform=grid.affine, **profile)
+            self._output = rasterio.open(self._flat, "w", crs=grid.crs, transform=grid.affine, **profile)
             write_metadata(self._output, kept)
             self._output.update_tags(**tags)
 
