@@ -1,0 +1,80 @@
+"""The report: whole, self-contained, and told by the same rows as the tables."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from terramend.backend.evaluation import pictures, plots, report, tables
+from terramend.backend.evaluation.make_cases import make_cases
+from terramend.backend.evaluation.run import Results, run_evaluate
+from terramend.backend.evaluation.tuning import tune
+from terramend.backend.watch import Watch
+
+
+@pytest.fixture(scope="module")
+def results(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Our fast method, two peers and an oracle on one cloud a place."""
+    recipe = make_cases(scenes, "scenes", seed=4)
+    return run_evaluate(
+        recipe, scenes, tmp_path_factory.mktemp("rows"), tracks=["S", "T1"], quick=True, jobs=1,
+        methods=["guided@fast", "gdal", "lsq-all", "oracle-global"],
+    )  # fmt: skip
+
+
+def test_the_report_is_one_file_with_everything_in_it(results: Results, tmp_path: Path) -> None:
+    made = tables.tables(results)
+    page = report.write(results, made, tmp_path, Watch()).read_text()
+    assert not re.search(r"(src|href)='?(http|file|/)", page)
+    found = re.findall(r"base64,([^']+)'", page)
+    assert len(found) == 2 * 2 * 7  # two tracks, two cases, seven pictures
+    for data in found:
+        assert cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1).shape == (72, 72, 3)
+    assert page.count("<svg") >= 2 * 3 + 1
+    for table in made:
+        for line in table.lines:
+            assert f"<td>{line.numbers['psnr']:.2f}</td>" in page
+    with (tmp_path / "rows.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(results.rows)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert [t["track"] for t in summary["tables"]] == [t.track for t in made]
+    ours = next(m for m in summary["tables"][0]["methods"] if m["method"] == "guided@fast")
+    assert 0 <= ours["coverage"]["0.9"] <= 1 and ours["gains"][0]["peer"] == "gdal"
+
+
+def test_pictures_show_gaps_and_truth(results: Results) -> None:
+    case = next(case for case in results.recipe.cases if case.gap.kind == "cloud")
+    made = pictures.case_pictures(case, "T1", results.root, "gdal", "lsq-all")
+    shown = {p.caption.split()[0]: cv2.imdecode(np.frombuffer(p.png, np.uint8), 1)[..., ::-1] for p in made}
+    hidden = (shown["input"] == pictures.GAP).all(-1)
+    share = next(row["share"] for row in results.rows if row["case"] == case.name)
+    assert hidden.mean() == pytest.approx(share, abs=0.02)
+    np.testing.assert_array_equal(shown["truth"][~hidden], shown["input"][~hidden])
+    np.testing.assert_array_equal(shown["gdal"][~hidden], shown["truth"][~hidden])
+
+
+def test_the_front_is_what_nobody_beats_in_both() -> None:
+    points = [(1.0, 30.0), (2.0, 29.0), (3.0, 33.0), (3.0, 31.0), (9.0, 33.0)]
+    assert plots._front(points) == [(1.0, 30.0), (3.0, 33.0)]
+
+
+def test_tuning_takes_the_setting_that_reaches_most(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terramend.backend.evaluation import methods, tuning
+
+    few = tuple(method for method in methods.PEERS if method.name in ("opencv-ns", "histogram"))
+    monkeypatch.setattr(tuning, "PEERS", few)
+    chosen = tune(results.recipe, results.root, tmp_path, 1, Watch())
+    assert set(chosen) == {"opencv-ns", "histogram"}
+    for name, row in chosen.items():
+        reached = row["psnr"]
+        assert isinstance(reached, dict) and isinstance(row["settings"], dict)
+        assert reached[methods.spelled(name, row["settings"])] == max(reached.values())
