@@ -76,6 +76,34 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
     return dataset
 
 
+class FilePool:
+    """Open rasters by name, at most `most` at once: those unused for longest are closed.
+
+    Many dates of many single-band files are more than a process may hold open. One thread.
+    """
+
+    def __init__(self, most: int = 200) -> None:
+        self._most = most
+        self._open: dict[tuple[str, int | None], DatasetReader] = {}
+
+    def get(self, path: str, overview: int | None = None) -> DatasetReader:
+        """The open raster; to be used before the next call only."""
+        key = (path, overview)
+        file = self._open.pop(key, None)
+        if file is None:
+            while len(self._open) >= self._most:
+                self._open.pop(next(iter(self._open))).close()
+            file = open_dataset(path, overview)
+        self._open[key] = file  # last in the order: the newest
+        return file
+
+    def close(self) -> None:
+        """Close all."""
+        for file in self._open.values():
+            file.close()
+        self._open = {}
+
+
 def sparse_sample(path: str, index: int) -> NDArray[Any]:
     """Some stored values of a band from 25 places all over it, flat; cheap also on the web."""
     with open_dataset(path) as file:

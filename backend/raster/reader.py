@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
-from .gdal import open_dataset
+from .gdal import FilePool
 from .grid import Grid, Window
 from .raster import Band, Raster
 from .warp import Floats, Warp, bilinear, block_mean, nearest, plan
@@ -28,15 +28,16 @@ class RasterReader:
         grid: the grid that windows refer to; None: the raster's own. Optical values come
             there by averaging (where pixels are finer) and bilinear interpolation, class
             values by the nearest pixel. A pixel's value does not depend on the window.
+        pool: open files to share with other readers of the thread; None: its own.
 
     Raises:
-        ValueError: the raster or the grid has no CRS and their sizes differ.
+        ValueError: the raster or the grid has no CRS, the other has one.
     """
 
-    def __init__(self, raster: Raster, grid: Grid | None = None) -> None:
+    def __init__(self, raster: Raster, grid: Grid | None = None, pool: FilePool | None = None) -> None:
         self.raster = raster
         self.grid = grid or raster.grid
-        self._files: dict[str, DatasetReader] = {}
+        self._own, self._pool = pool is None, pool or FilePool()
         self._coarse: dict[int, RasterReader] = {}
         self._source = raster.grid
         self._overview: int | None = None
@@ -58,9 +59,9 @@ class RasterReader:
         """Close the files."""
         for reader in self._coarse.values():
             reader.close()
-        for file in self._files.values():
-            file.close()
-        self._coarse, self._files = {}, {}
+        self._coarse = {}
+        if self._own:
+            self._pool.close()
 
     def stored(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
         """Samples as they are in the file; on another grid those of the nearest pixel.
@@ -91,7 +92,7 @@ class RasterReader:
         """
         if step > 1:
             if step not in self._coarse:
-                self._coarse[step] = RasterReader(self.raster, self.grid.coarse(step))
+                self._coarse[step] = RasterReader(self.raster, self.grid.coarse(step), self._pool)
             coarse = Window(window.row // step, window.column // step, *_ceil(window, step))
             return self._coarse[step].reflectance(coarse, bands)
         chosen = self._chosen(bands)
@@ -226,9 +227,7 @@ class RasterReader:
         return [found[i] for i in chosen]
 
     def _file(self, path: str) -> DatasetReader:
-        if path not in self._files:
-            self._files[path] = open_dataset(path, self._overview)
-        return self._files[path]
+        return self._pool.get(path, self._overview)
 
     def _use_overview(self) -> None:
         """Read from the files' overviews where at least 4 x 4 of their pixels make one of ours."""
@@ -238,13 +237,15 @@ class RasterReader:
         most = min(self._warp.factor) // 4
         levels = [self._file(path).overviews(1) for path in dict.fromkeys(b.path for b in self.raster.bands)]
         fitting = [g for g in levels[0] if g <= most and all(other == levels[0] for other in levels)]
-        self.close()
         if not fitting:
             return
         self._overview = levels[0].index(max(fitting))
         file = self._file(self.raster.bands[0].path)
         scale = (self._source.width / file.width, self._source.height / file.height)
         a, b, c, d, e, f = self._source.transform
+        # The samples of a JPEG 2000 level lie on the first of the pixels that they stand for, not amid them.
+        across, down = ((1 - s) / 2 if file.driver.startswith("JP2") else 0.0 for s in scale)
+        c, f = c + a * across + b * down, f + d * across + e * down
         transform = (a * scale[0], b * scale[1], c, d * scale[0], e * scale[1], f)
         self._source = Grid(self._source.crs, transform, file.width, file.height)
         self._warp = plan(self._source, self.grid)

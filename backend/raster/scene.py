@@ -18,6 +18,7 @@ from ..errors import TerramendError
 from ..request import FillRequest
 from ..watch import Watch
 from .gapmap import GapMap
+from .gdal import FilePool
 from .grid import Grid, Window
 from .guides import open_guide
 from .raster import Band, Raster
@@ -81,7 +82,8 @@ class Scene:
         )
         self._sources, self._reference_gaps = references, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
-        self._stack = opened
+        self._stack, self._files = opened, FilePool()
+        opened.callback(self._files.close)
         self._full = self._readers(self.grid)
 
     def __enter__(self) -> Scene:
@@ -199,9 +201,9 @@ class Scene:
         """Readers of everything on a grid of this scene's ground, closed with the stack."""
         enter = (stack or self._stack).enter_context
         return _Readers(
-            target=enter(RasterReader(self.target, grid)),
+            target=enter(RasterReader(self.target, grid, self._files)),
             references=tuple(
-                tuple((enter(RasterReader(raster, grid)), wanted) for raster, wanted in r.parts)
+                tuple((enter(RasterReader(raster, grid, self._files)), wanted) for raster, wanted in r.parts)
                 for r in self._sources
             ),
             terrain=enter(TerrainReader(self._dem, grid, self.sun)) if self._dem else None,

@@ -10,6 +10,8 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
+from terramend.backend.raster import gdal
+from terramend.backend.raster.gdal import FilePool
 from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.reader import RasterReader
@@ -151,6 +153,36 @@ def test_alpha_and_stored_masks_hide(tmp_path):
     with RasterReader(raster_of(path)) as reader:
         values = reader.reflectance(Window(0, 4, 20, 10))
     assert np.isnan(values[:, :, :4]).all() and np.isfinite(values[:, :, 4:]).all()
+
+
+def test_many_files_are_never_open_at_once(tmp_path, monkeypatch):
+    opened = []
+    pool = FilePool(most=3)
+    bands = [np.full((1, 40, 40), i, np.uint16) for i in range(8)]
+    paths = [makers.write(tmp_path / f"x_20200101_B{i:02d}.tif", band) for i, band in enumerate(bands, 1)]
+    monkeypatch.setattr(gdal, "open_dataset", lambda p, o=None: opened.append(rasterio.open(p)) or opened[-1])
+    (raster,) = open_product(paths, **CLEAR)
+    with RasterReader(raster, pool=pool) as reader:
+        for _ in range(2):
+            assert reader.stored(raster.grid.whole)[:, 5, 5].tolist() == list(range(8))
+            assert sum(not file.closed for file in opened) <= 3
+    assert sum(not file.closed for file in opened) <= 3  # a shared pool outlives its readers
+    pool.close()
+    assert all(file.closed for file in opened)
+
+
+def test_levels_of_jpeg2000_lie_where_they_belong(tmp_path):
+    rows, columns = np.mgrid[:1600, :1600]
+    image = (3000 + 1000 * np.sin(rows / 40) * np.cos(columns / 50)).astype(np.uint16)
+    path = makers.write(tmp_path / "a.jp2", image, driver="JP2OpenJPEG")
+    with rasterio.open(path) as file:
+        assert 4 in file.overviews(1)
+    raster = raster_of(path, radiometry="sentinel2")
+    coarse = raster.grid.coarse(16)
+    with RasterReader(raster, coarse) as reader:
+        values = reader.reflectance(coarse.whole)[0]
+    means = image.reshape(100, 16, 100, 16).mean(axis=(1, 3)) / 1e4
+    assert np.abs(values - means)[1:-1, 1:-1].max() < 0.0015  # 0.004 half a level's pixel away
 
 
 def test_class_bands_come_by_the_nearest_pixel(tmp_path):
