@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, List, Optional
 
 from qgis.core import QgsApplication
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAction
 
@@ -47,9 +48,6 @@ class TerramendPlugin:
 
     def unload(self) -> None:
         """Take everything away and end the backend."""
-        if self.dock is not None:
-            self.dock.close_down()
-        client.close()  # before the widgets: nothing may call into one that is going
         for action in self.actions:
             self.iface.removeToolBarIcon(action)
             self.iface.removePluginMenu(MENU, action)
@@ -57,16 +55,17 @@ class TerramendPlugin:
         self.actions = []
         if self.dialog is not None:
             self.dialog.abandon()
-            self.dialog.close()
-            self.dialog.deleteLater()
+            sip.delete(self.dialog)
             self.dialog = None
         if self.dock is not None:
+            self.dock.close_down()
             self.iface.removeDockWidget(self.dock)
-            self.dock.deleteLater()
+            sip.delete(self.dock)  # at once, with the events on their way to it: they would wake the backend
             self.dock = None
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
+        client.close()
 
     def show_dock(self, shown: bool) -> None:
         """Show or hide the dock; at first use, offer to set up the backend."""
