@@ -32,7 +32,7 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 
 def gdal_name(path: str) -> str:
-    """What GDAL calls a path: web addresses are read by range, a lone file in a zip is found."""
+    """What GDAL calls a path: web addresses are read by range."""
     if path.startswith(("http://", "https://")):
         return f"/vsicurl/{path}"
     return path

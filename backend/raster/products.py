@@ -84,8 +84,8 @@ def _read(paths: tuple[str, ...], watch: Watch) -> tuple[Raster, ...]:
     path = _local(path)
     if not is_local(path):
         return open_raster(path, watch)
-    found = open_sentinel2(path) or open_landsat(path, watch) or _folder(path, watch)
-    return found or open_raster(path, watch)
+    product = open_sentinel2(path) or open_landsat(path, watch) or _folder(path, watch)
+    return product or open_raster(path, watch)
 
 
 def _local(path: str) -> str:

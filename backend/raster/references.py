@@ -77,7 +77,9 @@ def open_references(
 def open_reference(asked: AskedReference, target: Raster, watch: Watch) -> Reference | None:
     """One reference, or None where it does not overlap the target."""
     paths = split_paths(asked.path)
-    rasters = open_product(paths, date=asked.date, watch=watch)
+    heard = Watch()
+    rasters = open_product(paths, date=asked.date, watch=heard)
+    _pass_on(heard, rasters, target, watch)
     rasters = tuple(paired(raster, target.grid, watch) for raster in rasters)
     used = [(r, tuple(i for i, b in enumerate(r.bands) if b.role in GUIDING)) for r in rasters]
     parts = tuple((raster, wanted) for raster, wanted in used if wanted)
@@ -94,3 +96,15 @@ def open_reference(asked: AskedReference, target: Raster, watch: Watch) -> Refer
     return Reference(
         first.name, first.date, parts, tuple(m for m in masks if m.kind != "none"), first.surface
     )
+
+
+def _pass_on(heard: Watch, rasters: tuple[Raster, ...], target: Raster, watch: Watch) -> None:
+    """Notices of a reference, less those that its target has had: many dates are of one kind."""
+    same = {_scaling(raster) for raster in rasters} == {_scaling(target)}
+    for notice in heard.notices:
+        if notice.code != "raster.zero-fill" and not (same and notice.code == "radiometry.guess"):
+            watch.notice(notice.code, **notice.arguments)
+
+
+def _scaling(raster: Raster) -> tuple[float, float] | None:
+    return next(((band.gain, band.bias) for band in raster.bands if band.role == "optical"), None)

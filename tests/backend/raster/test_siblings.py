@@ -183,6 +183,19 @@ def test_references_apart_and_without_crs(tmp_path):
         open_references(FillRequest(("t",), "o", references=(mask_only,)), target, Watch())
 
 
+def test_what_the_target_has_said_is_not_repeated_for_each_date(tmp_path):
+    watch = Watch()
+    (target,) = open_product([tif(tmp_path / "t_20200101.tif", 2)], watch=watch)
+    assert [notice.code for notice in watch.notices] == ["radiometry.guess"]
+    clear = (Mask("", "none"),)
+    dates = tuple(Reference(tif(tmp_path / f"r_2020020{i}.tif", 2), clear) for i in range(1, 5))
+    open_references(FillRequest(("t",), "o", references=dates), target, watch)
+    assert len(watch.notices) == 1
+    floats = makers.write(tmp_path / "f_20200301.tif", np.full((2, 64, 64), 40, np.float32))
+    open_references(FillRequest(("t",), "o", references=(Reference(floats, clear),)), target, watch)
+    assert "times 0.01" in watch.notices[-1].sentence
+
+
 def test_levels_and_dates_are_noticed(tmp_path):
     late = open_product([str(makers.make_safe(tmp_path / "a", side=60))], watch=Watch())[0]
     early = Reference(str(makers.make_safe(tmp_path / "b", "1C", side=60)))
