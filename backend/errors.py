@@ -95,6 +95,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{name} needs the sun's elevation to become reflectance: give it with --sun AZIMUTH,ELEVATION.",
         ),
         "raster.choose": (INPUT, "{path} holds several rasters: name one of them ({names})."),
+        "raster.complex": (
+            INPUT,
+            "{path} holds complex numbers, as radar products before detection do: use an intensity image.",
+        ),
         "raster.gcps": (
             INPUT,
             "{path} is placed by control points or RPCs only: warp it to a map projection first "

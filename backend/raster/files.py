@@ -125,6 +125,8 @@ def short(path: str) -> str:
 
 def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     """What a file says of itself; its scale and offset become gain and bias, guesses come later."""
+    if any(dtype.startswith("complex") for dtype in file.dtypes):
+        raise TerramendError("raster.complex", path=path)
     tags = {**file.tags(), **file.tags(ns="IMAGERY")}
     name = short(path)
     sensor = roles.sensor_of(name) or roles.sensor_of(str(tags.get("SATELLITEID", "")))

@@ -275,6 +275,24 @@ def test_control_points_only(tmp_path):
         one(path)
 
 
+def test_complex_numbers_are_refused(tmp_path):
+    path = makers.write(tmp_path / "slc.tif", np.ones((1, 40, 40), np.complex64))
+    with pytest.raises(TerramendError, match="complex"):
+        one(path)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64"]
+)
+def test_every_number_type_is_read_as_it_is(tmp_path, dtype):
+    pixels = np.arange(100).reshape(1, 10, 10).astype(dtype)
+    raster = one(makers.write(tmp_path / "a.tif", pixels), radiometry="reflectance")
+    with RasterReader(raster) as reader:
+        stored, values = reader.stored(raster.grid.whole), reader.reflectance(raster.grid.whole)
+    assert stored.dtype == dtype and np.array_equal(stored, pixels)
+    assert values.dtype == np.float32 and np.array_equal(values, pixels.astype(np.float32))
+
+
 def test_group_of_files(tmp_path):
     red = makers.write(tmp_path / "x_20200101_red.tif", image(1, seed=1))
     nir = makers.write(tmp_path / "x_20200101_nir.tif", image(1, seed=2))
