@@ -41,10 +41,10 @@ def call(name: str, params: Mapping[str, Any], watch: Watch) -> dict[str, Any]:
 
 def done(result: Mapping[str, Any]) -> str:
     """What a fill did, for people."""
-    lines = [
-        f"Filled {result['gap_fraction']:.2%} of the footprint ({result['gap_samples']} samples) "
-        f"with {result['model']}: {result['model_reason']}"
-    ]
+    share = f"{result['gap_fraction']:.2%} of the footprint ({result['gap_samples']} samples)"
+    lines = [f"Filled {share} with {result['model']}: {result['model_reason']}"]
+    if not result["gap_samples"]:
+        lines = ["There was nothing to fill."]
     if result["unfilled_samples"]:
         lines.append(f"{result['unfilled_samples']} samples could not be filled.")
     if result["expected_error"] is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -46,6 +47,8 @@ def run_requests(
     with _client(scheduler, len(requests)) as (client, workers):
         if workers is None:
             _check_workers(client, scheduler)
+        else:
+            client.register_plugin(_Deaf())
         batch = f"terramend-{uuid.uuid4()}"
         cores = max(1, (os.cpu_count() or 1) // workers) if workers else 0
         waiting = {
@@ -84,6 +87,14 @@ def cancel(batch: str) -> None:
     _cancelled.add(batch)
     for watch in list(_running.get(batch, ())):
         watch.cancel()
+
+
+class _Deaf(distributed.WorkerPlugin):
+    """Ctrl+C in a terminal reaches our workers too: they leave it to us to stop them cleanly."""
+
+    def setup(self, worker: distributed.Worker) -> None:
+        """Called in the main thread of every worker, also of one that replaces a dead one."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def version() -> str:

@@ -73,19 +73,15 @@ def begun(folder: Path) -> int:
     raise AssertionError("no worker began a row")
 
 
-def children(parent: int | None = None) -> set[int]:
-    """All living descendants of a process (Linux)."""
-    parent = os.getpid() if parent is None else parent
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == parent and fields[0] != "Z":
-                found |= {int(entry.name)} | children(int(entry.name))
-    return found
+def ends(group: int) -> bool:
+    """Whether a process group is gone within some seconds."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_the_same_bytes_as_serial(work):
@@ -122,27 +118,24 @@ def test_a_killed_workers_row_is_done_again(work):
         assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
 
 
-def test_cancel_stops_the_workers_and_leaves_nothing(work):
+def test_ctrl_c_stops_the_workers_and_leaves_nothing(work):
+    """A terminal sends it to the whole process group, workers included."""
     folder = work(5, 500)
-    before = children()
-    watch = Watch()
-
-    def cancel() -> None:
-        begun(folder)
-        asked.append(time.monotonic())
-        watch.cancel()
-
-    asked: list[float] = []
-    threading.Thread(target=cancel, daemon=True).start()
-    with pytest.raises(TerramendError) as caught:
-        run(folder, "dask", "local:2", watch)
-    assert caught.value.code == "batch.cancelled"
-    assert time.monotonic() - asked[0] < 15
-    assert list((folder / "dask").iterdir()) == list((folder / "tmp").iterdir()) == []
-    deadline = time.monotonic() + 10
-    while children() - before and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not children() - before
+    words = ["batch", "dask.csv", "--scheduler", "local:2", "--tmp", "tmp", "--radiometry", "dn"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "terramend.backend", *words], cwd=folder, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    begun(folder)
+    asked = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 30
+    assert (process.returncode, out) == (4, "")
+    assert errors.splitlines()[-1].startswith("terramend: Cancelled after")
+    assert list((folder / "tmp").iterdir()) == []
+    assert all(path.name.startswith("o") for path in (folder / "dask").iterdir())
+    assert ends(process.pid)
 
 
 def test_a_cluster_that_runs_already(work):
