@@ -237,7 +237,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "mask.size": (
             INPUT,
             "The mask {path} has {width} x {height} pixels and the raster "
-            "{partner_width} x {partner_height}, and one of them has no CRS: assign it, or give a mask of the same size.",
+            "{partner_width} x {partner_height}, and one of them has no CRS: assign it, "
+            "or give a mask of the same size.",
         ),
         "mask.value": (
             INPUT,
