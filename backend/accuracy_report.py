@@ -103,9 +103,8 @@ def _png(image: Floats) -> str:
     shown = np.repeat(image, 3, axis=0) if len(image) == 1 else image
     pixels = (np.clip(np.nan_to_num(shown), 0, 1) * 255).astype(np.uint8)
     pixels[:, np.isnan(shown).any(axis=0)] = np.array([[200], [0], [200]], np.uint8)
-    picture = np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))  # OpenCV wants blue first
-    longest = max(picture.shape[:2])
-    if longest > MOST:
-        scale = MOST / longest
+    picture: NDArray[Any] = np.ascontiguousarray(pixels[::-1].transpose(1, 2, 0))  # OpenCV: blue first
+    scale = MOST / max(picture.shape[:2])
+    if scale < 1:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode()

@@ -24,7 +24,7 @@ from .raster.outputs import Outputs, working_folder
 from .raster.provenance import Origin, describe_inputs
 from .raster.raster import Raster
 from .raster.scene import Scene
-from .raster.writer import GeoTiffWriter, parse_options
+from .raster.writer import GeoTiffWriter, is_cog, parse_options
 from .request import FillRequest, FillResult, request_hash, validate
 from .version import VERSION
 from .watch import Watch
@@ -67,7 +67,7 @@ def fill(
         TerramendError: what is wrong with request, inputs or environment; `run.cancelled`.
     """
     validate(request)
-    parse_options(request.creation_options)
+    options = parse_options(request.creation_options)
     named(request)
     if request.device == "cuda":
         resolve(request.device)
@@ -77,7 +77,8 @@ def fill(
         paths = output_paths(request, inputs.targets)
         outputs = Outputs([p for part in paths for p in part.each()], inputs.names, request.overwrite)
         stack.callback(outputs.discard)
-        outputs.need(sum(_bytes(target, part) for target, part in zip(inputs.targets, paths, strict=True)))
+        cog = is_cog(options)
+        outputs.need(sum(_bytes(*pair, cog) for pair in zip(inputs.targets, paths, strict=True)))
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
         files = describe_inputs(inputs.names, request.hash_inputs)
         filled = []
@@ -138,7 +139,8 @@ class _Run:
         return Filled(method, tally, footprint, used)
 
     def _origin(self, method: Method, fraction: float) -> Origin:
-        dates = {"target": _day(self.scene.date), **{r.name: _day(r.date) for r in self.scene.references}}
+        dates = [{"name": self.target.name, "date": _day(self.scene.date)}]
+        dates += [{"name": r.name, "date": _day(r.date)} for r in self.scene.references]
         return Origin(
             self.request,
             method.row.name,
@@ -147,7 +149,7 @@ class _Run:
             method.weights_sha256,
             method.state_sha256,
             fraction,
-            dates,
+            tuple(dates),
             _credits(self.inputs),
             self.files,
         )
@@ -210,13 +212,14 @@ def _ended(name: str | None, ending: str) -> str | None:
     return str(path.with_name(f"{path.stem}{ending}{path.suffix}"))
 
 
-def _bytes(target: Raster, paths: Paths) -> int:
+def _bytes(target: Raster, paths: Paths, cog: bool) -> int:
     """Space that the outputs of a grid can take: not compressed, as noise would be."""
     pixels = target.grid.width * target.grid.height
     main = sum(np.dtype(band.dtype).itemsize for band in target.bands)
     std = 4 * len(target.bands) * 0.3 if paths.std else 0  # mostly zeros
     provenance = 0.2 if paths.provenance else 0
-    return int(pixels * (main + std + provenance))
+    twice = 2 if cog else 1  # a COG is copied from a plain file
+    return int(pixels * (main + std + provenance) * twice)
 
 
 def _gaps_of(gap_map: GapMap, bands: Sequence[int]) -> tuple[int, int]:

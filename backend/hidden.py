@@ -112,8 +112,10 @@ def _drawn(grid: Grid, seed: int) -> Shape:
     field = cv2.resize(large, small.shape[::-1], interpolation=cv2.INTER_CUBIC) + 0.15 * small
 
     def height(window: Window, step: float = 1.0) -> Floats:
-        y = (np.arange(window.row, window.row + window.height, step, np.float32) + 0.5) * (2 / size)
-        x = (np.arange(window.column, window.column + window.width, step, np.float32) + 0.5) * (2 / size)
+        y, x = (
+            (np.arange(start, start + length, step) + 0.5) * (2 / size)
+            for start, length in ((window.row, window.height), (window.column, window.width))
+        )
         across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
         return np.asarray(cv2.remap(field, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT))
 

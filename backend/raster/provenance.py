@@ -34,7 +34,7 @@ class Origin:
     weights_sha256: str | None
     state: str
     gap_fraction: float
-    dates: Mapping[str, str | None]
+    dates: tuple[Mapping[str, str | None], ...]
     credits: tuple[str, ...]
     inputs: tuple[Mapping[str, Any], ...]
 

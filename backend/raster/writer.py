@@ -47,6 +47,11 @@ def parse_options(pairs: Sequence[str]) -> dict[str, str]:
     return options
 
 
+def is_cog(options: Mapping[str, str]) -> bool:
+    """Whether the options ask for a cloud-optimised GeoTIFF."""
+    return options.get("COG", "NO").upper() in ("YES", "TRUE", "ON", "1")
+
+
 class GeoTiffWriter:
     """A GeoTIFF in the making.
 
@@ -69,8 +74,8 @@ class GeoTiffWriter:
         options: Mapping[str, str],
         threads: int = 1,
     ) -> None:
-        self._path, self._kept, self._options = path, kept, dict(options)
-        self._cog = self._options.pop("COG", "NO").upper() in ("YES", "TRUE", "ON", "1")
+        self._path, self._kept, self._cog = path, kept, is_cog(options)
+        self._options = {key: value for key, value in options.items() if key != "COG"}
         self._resampling = self._options.pop("RESAMPLING", "").lower()
         self._flat = Path(f"{path}.flat.tif") if self._cog else path
         profile: dict[str, Any] = {

@@ -291,6 +291,42 @@ def test_a_limit_below_one_tile_names_the_need(write):
     fill(replace(asked, memory_limit=need), Watch())
 
 
+def test_tiles_leave_no_seams(write, monkeypatch):
+    """Many tiles give nearly what one gives, at the borders as elsewhere."""
+    truth, gaps = image("uint16", 1, 300, 560), blobs(300, 560, 0.3)
+    target = write("in.tif", np.where(gaps, 0, truth).astype("uint16"))
+    asked = request(target, write("gaps.tif", gaps.astype(np.uint8)), overwrite=True)
+    _, one = run(asked)
+    monkeypatch.setattr("terramend.backend.raster.tiles.CORES", (256,))
+    _, many = run(asked)
+    apart = np.abs(many.astype(float) - one)[0]
+    assert apart.max() > 0  # it was tiled
+    assert apart[gaps].mean() < 0.01 * np.ptp(truth)
+    border = np.zeros_like(gaps)
+    border[:, 254:292] = border[:, 510:548] = border[254:292] = True
+    assert apart[gaps & border].mean() < 0.02 * np.ptp(truth)
+
+
+def test_a_cog_with_everything(write):
+    truth, gaps = image("uint16", 2, 300, 280), blobs(300, 280, 0.1)
+    target = write("in.tif", truth, nodata=0)
+    folder = target.parent / "out"
+    folder.mkdir()
+    asked = request(
+        target,
+        write("gaps.tif", gaps.astype(np.uint8)),
+        creation_options=("COG=YES", "COMPRESS=ZSTD"),
+        std=str(folder / "std.tif"),
+        provenance=str(folder / "prov.tif"),
+    )
+    result, out = run(replace(asked, output=str(folder / "out.tif")))
+    np.testing.assert_array_equal(out[:, ~gaps], truth[:, ~gaps])
+    assert left(folder) == {"out.tif", "std.tif", "prov.tif"}
+    with rasterio.open(result.outputs[0]) as file:
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert file.tags()["TERRAMEND_MODEL"] == "harmonic"
+
+
 # -- tags --------------------------------------------------------------------------------
 
 
