@@ -17,15 +17,13 @@ from .raster.outputs import working_folder
 from .raster.radiometry import in_words
 from .raster.raster import Raster
 from .raster.references import Reference
-from .raster.rim import missed_share
+from .raster.rim import say_missed
 from .raster.scene import Scene
 from .request import FillRequest, validate
 from .watch import Watch
 
 SIDE = 256
 """Side of the overview from which covers are measured."""
-MISSED = 0.1
-"""Share of disagreeing rim pixels from which missed cloud is suspected."""
 
 
 def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
@@ -118,9 +116,7 @@ def _covers(scene: Scene, watch: Watch) -> dict[str, Any]:
     if not (scene.references or scene.has_terrain or scene.has_sar):
         return {"references": [], "terrain": 0.0, "sar": 0.0}
     overview = scene.overview(SIDE)
-    missed = missed_share(overview)
-    if missed is not None and missed > MISSED:
-        watch.notice("mask.rim", percent=round(100 * missed))
+    say_missed(overview, watch)
     return {
         "references": [_observed(reference.image) for reference in overview.references],
         "terrain": 0.0 if overview.terrain is None else _observed(overview.terrain[:1]),

@@ -26,6 +26,7 @@ from .raster.gapmap import GapMap, build_gap_map
 from .raster.products import open_product
 from .raster.raster import Raster
 from .raster.references import Reference, open_references
+from .raster.rim import say_missed
 from .raster.scene import Scene, open_scene
 from .raster.siblings import find_references
 from .raster.tiles import TilePlan, plan_tiles
@@ -136,6 +137,7 @@ def make_method(
     if overview is not None:
         watch.stage("prepare")
         seen = overview()
+        say_missed(seen, watch)
         state = patiently(lambda: model.prepare(seen), watch.check)
         del seen
         give_memory_back()

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.base import Tile
+from ..watch import Watch
 
 WIDTH = 3
 """Overview pixels around a gap that count as its rim."""
@@ -14,6 +15,15 @@ FAR_OFF = 4.0
 """Robust standard deviations from which a pixel disagrees."""
 LEAST = 60
 """Pixels that rim and rest need at least, for the comparison to mean something."""
+SUSPECT = 0.1
+"""Share of disagreeing rim pixels from which missed cloud is suspected."""
+
+
+def say_missed(overview: Tile, watch: Watch) -> None:
+    """A notice where so many rim pixels disagree that the mask must have missed cloud or shadow."""
+    missed = missed_share(overview)
+    if missed is not None and missed > SUSPECT:
+        watch.notice("mask.rim", percent=round(100 * missed))
 
 
 def missed_share(overview: Tile) -> float | None:

@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from terramend.backend.raster.rim import missed_share
+from terramend.backend.raster.rim import missed_share, say_missed
+from terramend.backend.watch import Watch
 from terramend.models.base import Reference, Tile
 
 
@@ -29,6 +30,14 @@ def test_missed_cloud_is_seen():
 
 def test_a_good_mask_is_not_blamed():
     assert missed_share(tile(missed=0)) < 0.02
+
+
+def test_it_is_said():
+    watch = Watch()
+    say_missed(tile(missed=0), watch)
+    assert watch.notices == []
+    say_missed(tile(missed=3), watch)
+    assert "may miss cloud" in watch.notices[0].sentence
 
 
 def test_nothing_to_judge_by():
