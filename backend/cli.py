@@ -70,7 +70,10 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status; what it cannot do is said in one sentence."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        argv = sys.argv[1:]
+        for stream in (sys.stdout, sys.stderr):  # a terminal that has no sign for a character of a path
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     terminal = Terminal(sys.stderr)
     watch = Watch(on_progress=terminal.progress, on_notice=terminal.notice)
     try:

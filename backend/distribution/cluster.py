@@ -112,7 +112,7 @@ def _client(scheduler: str, rows: int) -> Iterator[tuple[distributed.Client, int
         try:
             client = distributed.Client(scheduler, timeout=CONNECT)
         except (OSError, ValueError) as error:
-            raise TerramendError("batch.scheduler", scheduler=scheduler, why=str(error)) from None
+            raise TerramendError("batch.scheduler", scheduler=scheduler, why=_line(error)) from None
         with client:
             yield client, None
         return
@@ -132,12 +132,16 @@ def _check_workers(client: distributed.Client, scheduler: str) -> None:
     try:
         found = client.run(version)
     except Exception as error:  # whatever the worker's import raised
-        raise TerramendError("batch.worker", have=str(error), need=VERSION) from None
+        raise TerramendError("batch.worker", have=_line(error), need=VERSION) from None
     if not found:
         raise TerramendError("batch.scheduler", scheduler=scheduler, why="it has no workers")
     for have in found.values():
         if have != VERSION:
             raise TerramendError("batch.worker", have=have, need=VERSION)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _shared(request: dict[str, Any], cores: int) -> dict[str, Any]:

@@ -166,6 +166,12 @@ def test_inspect_and_mask(target, mask, tmp_path):
     assert json.loads(made.stdout)["gap_fraction"] > share
 
 
+def test_a_terminal_with_few_characters(tmp_path):
+    path = tmp_path / "größe ×.tif"
+    done = terramend("fill", path, "-o", tmp_path / "o.tif", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 2 and "gr\\xf6\\xdfe" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_reader_that_leaves_is_no_fault():
     line = f"{sys.executable} -m terramend.backend models | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=BARE)

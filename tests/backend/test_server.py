@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import queue
@@ -19,6 +20,7 @@ import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from terramend.backend import launch, protocol
+from terramend.backend.request import FillRequest
 
 from .conftest import NORTH_UP, UTM, blobs, landscape
 
@@ -290,8 +292,24 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
+FIELDS = st.sampled_from([field.name for field in dataclasses.fields(FillRequest)])
+VALUES = JSON | st.sampled_from(
+    [["none.tif"], "none.tif", {"path": "none.tif"}, [{"path": "none.tif", "kind": "scl"}]]
+)
+REQUESTS = JSON | st.dictionaries(FIELDS, VALUES, max_size=6).map(
+    lambda r: {"target": ["none.tif"], "output": "o.tif"} | r
+)
 PARAMS = JSON | st.fixed_dictionaries(
-    {}, optional={"request": JSON, "id": IDS, "name": JSON, "protocol": st.sampled_from([1, 2])}
+    {},
+    optional={
+        "request": REQUESTS,
+        "html": JSON,
+        "max_side": JSON,
+        "source": JSON,
+        "id": IDS,
+        "name": JSON,
+        "protocol": st.sampled_from([1, 2]),
+    },
 )
 MESSAGES = st.fixed_dictionaries(
     {"jsonrpc": st.sampled_from(["2.0", "2.0", "2.0", "1.0", 2])},

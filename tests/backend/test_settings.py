@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from terramend.backend import settings
 from terramend.backend.errors import TerramendError
@@ -70,3 +72,11 @@ def test_a_file_that_was_named_must_be_there(tmp_path):
     with pytest.raises(TerramendError, match="no such file"):
         settings.resolve(environment={"TERRAMEND_CONFIG": str(tmp_path / "none.toml")})
     assert settings.resolve(environment={"XDG_CONFIG_HOME": str(tmp_path)})["jobs"].origin == "default"
+
+
+def test_networks_lie_outside_the_plugin(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.delenv("TERRAMEND_WEIGHTS", raising=False)
+    assert Path(settings.__file__).parents[1] not in settings.weights_folder().parents
+    monkeypatch.setenv("TERRAMEND_WEIGHTS", str(tmp_path / "w"))
+    assert settings.weights_folder() == tmp_path / "w"
