@@ -8,6 +8,7 @@ pixel alone: coordinates come from a lattice at fixed places, weights and sums h
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -226,12 +227,16 @@ def bilinear(image: Floats, rows: Places, columns: Places) -> Floats:
     nearest = np.clip(here_row, 0, None), np.clip(here_column, 0, None)
     rows_at = np.clip(top, 0, height - 1), np.clip(top + 1, 0, height - 1)
     columns_at = np.clip(left, 0, width - 1), np.clip(left + 1, 0, width - 1)
+    if top.shape[1] == 1 and left.shape[0] == 1:
+        lerp = _separable(rows_at, columns_at, down, across)
+    else:
+        lerp = _scattered(rows_at, columns_at, width, down, across)
     out = np.empty((bands, *inside.shape), np.float32)
     for band in range(bands):
         values = image[band] if whole else np.where(observed[band], image[band], np.float32(0))
-        out[band] = _lerp(values, rows_at, columns_at, down, across)
+        out[band] = lerp(values)
         if not whole:
-            weights = _lerp(observed[band].astype(np.float32), rows_at, columns_at, down, across)
+            weights = lerp(observed[band].astype(np.float32))
             known = observed[band][nearest]
             some = known & (weights < np.float32(1 - 1e-6))
             np.divide(out[band], weights, out=out[band], where=some)
@@ -241,20 +246,43 @@ def bilinear(image: Floats, rows: Places, columns: Places) -> Floats:
     return out
 
 
-def _lerp(
-    v: Floats, rows: tuple[Any, Any], columns: tuple[Any, Any], down: Floats, across: Floats
-) -> Floats:
-    """The four neighbours' weighted sum: separable where rows and columns are."""
+Pair = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""First and second neighbour."""
+
+
+def _separable(rows: Pair, columns: Pair, down: Floats, across: Floats) -> Callable[[Floats], Floats]:
+    """The four neighbours' weighted sum where a row has one place and a column too."""
     one = np.float32(1)
-    if rows[0].shape[1] == 1 and columns[0].shape[0] == 1:
-        along = v[_run(rows[0][:, 0])] * (one - down)
-        along += v[_run(rows[1][:, 0])] * down
-        out = along[:, _run(columns[0][0])] * (one - across)
-        out += along[:, _run(columns[1][0])] * across
+    above, below = _run(rows[0][:, 0]), _run(rows[1][:, 0])
+    left, right = _run(columns[0][0]), _run(columns[1][0])
+
+    def lerp(v: Floats) -> Floats:
+        along = v[above] * (one - down)
+        along += v[below] * down
+        out = along[:, left] * (one - across)
+        out += along[:, right] * across
         return np.asarray(out)
-    left = v[rows[0], columns[0]] * (one - down) + v[rows[1], columns[0]] * down
-    right = v[rows[0], columns[1]] * (one - down) + v[rows[1], columns[1]] * down
-    return np.asarray(left * (one - across) + right * across)
+
+    return lerp
+
+
+def _scattered(
+    rows: Pair, columns: Pair, width: int, down: Floats, across: Floats
+) -> Callable[[Floats], Floats]:
+    """The same where every pixel has its own place; which pixels to take is worked out once."""
+    one = np.float32(1)
+    corners = [row * width + column for column in columns for row in rows]
+    up, beside = one - down, one - across
+
+    def lerp(v: Floats) -> Floats:
+        flat = v.reshape(-1)
+        left = flat.take(corners[0]) * up
+        left += flat.take(corners[1]) * down
+        right = flat.take(corners[2]) * up
+        right += flat.take(corners[3]) * down
+        return np.asarray(left * beside + right * across)
+
+    return lerp
 
 
 def _run(indexes: NDArray[np.intp]) -> Any:
