@@ -7,9 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 from terramend.backend import launch
 
 
@@ -73,3 +77,26 @@ def test_runs_without_isolation_too(elsewhere):
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     found = doctor([*argv, "doctor", "--json"], elsewhere, env=clean)
     assert found["folder"] == str(elsewhere)
+
+
+def test_workers_of_a_batch_find_the_plugin_too(elsewhere, tmp_path):
+    """In an interpreter that has the packages but not us: only the launcher tells where we are."""
+    venv.create(tmp_path / "env")
+    (place,) = (tmp_path / "env").rglob("site-packages")
+    (place / "packages.pth").write_text(sysconfig.get_path("purelib"))  # whose own .pth files do not count
+    python = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    absent = subprocess.run([python, "-I", "-c", "import terramend"], capture_output=True, text=True)
+    assert "ModuleNotFoundError" in absent.stderr
+    with rasterio.open(
+        tmp_path / "t.tif", "w", driver="GTiff", count=1, height=16, width=16, dtype="uint8", crs="EPSG:32633",
+        transform=rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
+    ) as file:  # fmt: skip
+        file.write(np.arange(256, dtype="uint8").reshape(1, 16, 16))
+    words = ["--folder", str(tmp_path), "-o", "{folder}/out.tif", "--model", "mean", "--scheduler", "local:1"]
+    script = str(elsewhere / "backend" / "launch.py")
+    done = subprocess.run(
+        [str(python), "-I", "-X", "utf8", script, "batch", *words, "--radiometry", "dn", "--json"],
+        capture_output=True, text=True, timeout=120, env=launch.environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["done"] == 1
