@@ -1,4 +1,4 @@
-"""Every error and notice of Terramend: a code, its sentence, and the exit status.
+"""Every error of Terramend: a code, its sentence, and the exit status (notices: `notices`).
 
 Standard library only: QGIS's Python imports this too, to translate the sentences.
 The backend raises codes with arguments; the sentence is made here and nowhere else.
@@ -7,9 +7,12 @@ A sentence names the file or option, says what is wrong, and what would mend it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Mapping
+
+from .notices import NOTICES, Notice
+
+__all__ = ["ERRORS", "NOTICES", "Notice", "TerramendError"]
 
 INPUT, ENVIRONMENT, CANCELLED, PARTIAL, INTERNAL = 2, 3, 4, 5, 1
 """Exit statuses: the user's input, the environment, cancelled, part of a batch, our fault."""
@@ -422,63 +425,6 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
     }
 )
 
-# code: sentence. Notices do not stop a run; they are shown and kept in the result.
-NOTICES: Mapping[str, str] = MappingProxyType(
-    {
-        "batch.row": "Row {row} ({target}) failed: {why}",
-        "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
-        "guide.first-band": "{path} has several bands; the first is taken as elevation.",
-        "mask.everything": (
-            "Every pixel of {name} is a gap: only references, terrain and radar can say what is there."
-        ),
-        "mask.no-shadow": (
-            "The mask {path} ({kind}) marks clouds but no cloud shadows: they stay as they are. "
-            "Add a mask that has them, or polygons."
-        ),
-        "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
-        "mask.open-nodata": (
-            "{percent} % of the scene's outline is nodata that is open to its edge (as the stripes of "
-            "Landsat 7 are) and is left as it is; --fill-swath-edges fills it too."
-        ),
-        "mask.paired": "The mask {path} and its raster have no common CRS: they are paired pixel to pixel.",
-        "mask.partial": (
-            "The mask {path} covers only {percent} % of the raster: what lies beyond is taken as clear."
-        ),
-        "polygons.no-crs": (
-            "{path} and the raster have no common CRS: its coordinates are taken as the raster's."
-        ),
-        "mask.rim": (
-            "{percent} % of the valid pixels next to the gaps disagree with the other dates: "
-            "the mask may miss cloud or shadow there. Growing it with --grow may help."
-        ),
-        "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
-        "reference.apart": "{path} does not overlap the raster to fill and is left out.",
-        "reference.date": "The date of {name} is not known: it is used as if it were close in time.",
-        "reference.level": (
-            "{name} and the raster to fill differ in level (surface or top-of-atmosphere reflectance): "
-            "methods that regress allow for it, copying does not."
-        ),
-        "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
-        "sar.one": "{name} has one unnamed band; it is taken as VV.",
-        "sar.order": "The bands of {name} are not named: band {vv} is taken as VV and band {vh} as VH.",
-        "scene.no-sun": (
-            "The sun's position is not known: terrain guides by elevation and slope only. "
-            "Give it with --sun AZIMUTH,ELEVATION."
-        ),
-        "product.compressed": "{path} is compressed as a whole, so reading is slow: unpack it for speed.",
-        "raster.zero-fill": "{name} declares no nodata; zero in all bands is taken as outside the scene.",
-        "radiometry.guess": (
-            "{name} does not say how its values become reflectance; {rule} is taken. "
-            "Set the radiometry if that is wrong."
-        ),
-        "evaluate.skipped": "The method {name} is left out: the package {package} is not installed.",
-        "target.empty": (
-            "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill."
-        ),
-        "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
-    }
-)
-
 
 class TerramendError(Exception):
     """An error with a code that the tables above know.
@@ -500,20 +446,3 @@ class TerramendError(Exception):
 
 def _rebuild(code: str, arguments: Mapping[str, Any]) -> TerramendError:
     return TerramendError(code, **arguments)
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that the user should know but that does not stop the run."""
-
-    code: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def sentence(self) -> str:
-        """The English sentence; `ui` translates the template instead."""
-        return NOTICES[self.code].format(**self.arguments)
-
-    def to_json(self) -> dict[str, Any]:
-        """The notice as it stands in results and `log` notifications."""
-        return {"code": self.code, "arguments": dict(self.arguments), "message": self.sentence}
