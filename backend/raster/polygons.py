@@ -1,4 +1,4 @@
-"""Polygons as gap masks and extents: GeoPackage, GeoJSON and Shapefile.
+"""Polygons as gap masks and extents: GeoPackage, GeoJSON, Shapefile, and Sentinel-2's GML.
 
 Read with the standard library (JSON, SQLite), pyshp and shapely rather than with a second
 build of GDAL (100 MB, two PROJs in one process); anything else QGIS or ogr2ogr saves as
@@ -29,9 +29,10 @@ from numpy.typing import NDArray
 
 from ..errors import TerramendError
 from ..watch import Watch
+from .gml import read_gml
 from .grid import Grid, Window
 
-SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
+SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".gml")
 LAYER = "|layername="
 """What stands between file and layer in QGIS's sources."""
 
@@ -106,9 +107,8 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
     layer = layer.split("|")[0]
     if not Path(file).is_file():
         raise TerramendError("raster.missing", path=file)
-    reader = {".gpkg": _gpkg, ".geojson": _geojson, ".json": _geojson, ".shp": _shapefile}.get(
-        Path(file).suffix.lower()
-    )
+    readers = {".gpkg": _gpkg, ".geojson": _geojson, ".json": _geojson, ".shp": _shapefile, ".gml": _gml}
+    reader = readers.get(Path(file).suffix.lower())
     if reader is None:
         raise TerramendError("polygons.format", path=file)
     try:
@@ -204,6 +204,10 @@ def _shapefile(file: str, _layer: str) -> tuple[Geometries, str | None]:
     projection = Path(file).with_suffix(".prj")
     crs = rasterio.crs.CRS.from_wkt(projection.read_text("utf-8")).to_wkt() if projection.is_file() else None
     return _shaped(shapes), crs
+
+
+def _gml(file: str, _layer: str) -> tuple[Geometries, str | None]:
+    return read_gml(file)
 
 
 def _shaped(shapes: Sequence[dict[str, Any]]) -> Geometries:

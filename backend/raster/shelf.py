@@ -45,16 +45,10 @@ class Shelf:
 
     def xml(self, name: str) -> ElementTree.Element:
         """A metadata file's root element, tags without their namespaces."""
-        text = self.text(name)
         try:
-            if "<!DOCTYPE" in text or "<!ENTITY" in text:
-                raise ValueError("it declares a document type")
-            root = ElementTree.fromstring(text)  # noqa: S314 - see above
-        except (ElementTree.ParseError, ValueError) as error:
+            return parse_xml(self.text(name))
+        except ValueError as error:
             raise TerramendError("product.file", path=self.path, file=name, why=str(error)) from error
-        for element in root.iter():
-            element.tag = str(element.tag).rsplit("}", 1)[-1]
-        return root
 
     def matching(self, *endings: str) -> tuple[str, ...]:
         """Names with one of these endings, whatever their case, the least nested first."""
@@ -123,6 +117,23 @@ def _from_tar(place: Path, name: str) -> bytes:
         if file is None:
             raise KeyError(name)
         return file.read(LARGEST)
+
+
+def parse_xml(text: str) -> ElementTree.Element:
+    """The root of a document, tags without their namespaces.
+
+    Raises:
+        ValueError: it is not well formed, or declares a document type (which could expand without end).
+    """
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("it declares a document type")
+    try:
+        root = ElementTree.fromstring(text)  # noqa: S314 # nosec B314 - see above
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    for element in root.iter():
+        element.tag = str(element.tag).rsplit("}", 1)[-1]
+    return root
 
 
 def folder_of(name: str) -> str:

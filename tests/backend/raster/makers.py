@@ -51,6 +51,24 @@ MTD_TL = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
   </n1:Geometric_Info>
 </n1:Level-2A_Tile_ID>
 """
+MSK_CLOUDS = """<?xml version="1.0" encoding="UTF-8"?>
+<eop:Mask xmlns:eop="http://www.opengis.net/eop/2.0" xmlns:gml="http://www.opengis.net/gml/3.2">
+  <gml:name>MSK_CLOUDS pixel mask</gml:name>
+  <gml:boundedBy><gml:Envelope srsName="urn:ogc:def:crs:EPSG:8.8.1:32632">
+    <gml:lowerCorner>600000 5197620</gml:lowerCorner><gml:upperCorner>602400 5200020</gml:upperCorner>
+  </gml:Envelope></gml:boundedBy>
+  <eop:maskMembers>{members}</eop:maskMembers>
+</eop:Mask>
+"""
+MSK_CLOUD = """<eop:MaskFeature gml:id="OPAQUE.0">
+  <eop:maskType codeSpace="urn:gs2:S2PDGS:maskType">OPAQUE</eop:maskType>
+  <eop:extentOf><gml:Polygon gml:id="OPAQUE.0_Polygon">
+    <gml:exterior><gml:LinearRing><gml:posList srsDimension="2">600100 5199920 600300 5199920 600300 5199820
+      600100 5199820 600100 5199920</gml:posList></gml:LinearRing></gml:exterior>
+    <gml:interior><gml:LinearRing><gml:posList srsDimension="2">600150 5199880 600170 5199880 600170 5199860
+      600150 5199860 600150 5199880</gml:posList></gml:LinearRing></gml:interior>
+  </gml:Polygon></eop:extentOf>
+</eop:MaskFeature>"""
 NATIVE = {
     "B01": 60, "B02": 10, "B03": 10, "B04": 10, "B05": 20, "B06": 20, "B07": 20, "B08": 10, "B8A": 20,
     "B09": 60, "B10": 60, "B11": 20, "B12": 20,
@@ -90,7 +108,7 @@ def numbers(band, size, side=240):
     return rng.integers(1001, 9000, (pixels, pixels)).astype(np.uint16)
 
 
-def make_safe(folder, level="2A", baseline="04.00", side=240):
+def make_safe(folder, level="2A", baseline="04.00", side=240, cloudy=True):
     """A .SAFE folder whose tile is `side` x 10 m wide (a multiple of 60 m)."""
     number = baseline.replace(".", "")
     name = f"S2A_MSIL{level}_20220614T102601_N{number}_R108_T32TPT_20220614T164902.SAFE"
@@ -139,6 +157,10 @@ def make_safe(folder, level="2A", baseline="04.00", side=240):
             np.ones((3, 60, 60), np.uint8),
             driver="JP2OpenJPEG",
         )
+    if level == "1C" and not late:
+        (tile / "QI_DATA").mkdir()
+        text = MSK_CLOUDS.format(members=MSK_CLOUD if cloudy else "")
+        (tile / "QI_DATA" / "MSK_CLOUDS_B00.gml").write_text(text)
     if late:
         classi = np.zeros((3, 4 * 10, 4 * 10), np.uint8)
         classi[0, :3, :3] = 1

@@ -7,9 +7,11 @@ import makers
 import numpy as np
 import pytest
 from terramend.backend.errors import TerramendError
+from terramend.backend.raster.gapmap import build_gap_map
 from terramend.backend.raster.grid import Window
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.reader import RasterReader
+from terramend.backend.request import DEFAULT_CLASSES
 from terramend.backend.watch import Watch
 
 ALL = Window(0, 0, 240, 240)
@@ -69,6 +71,40 @@ def test_l1c_has_its_own_offset_bands_and_mask(l1c):
     assert {(b.gain, b.bias) for r in rasters for b in r.bands} == {(1e-4, -0.1)}
     (mask,) = rasters[0].masks
     assert mask.kind == "qa60" and mask.path.endswith("MSK_CLASSI_B00.jp2")
+
+
+@pytest.mark.parametrize("cloudy", [True, False])
+def test_early_l1c_has_cloud_polygons(tmp_path, cloudy):
+    product = makers.make_safe(tmp_path, "1C", "02.06", 60, cloudy)
+    raster = open_product([str(product)], watch=Watch())[0]
+    (mask,) = raster.masks
+    assert mask.kind == ("polygons" if cloudy else "none")
+    gaps = build_gap_map(
+        raster, (), grow="0", classes=DEFAULT_CLASSES, cloud_threshold=None, fill_swath_edges=False, extent=None,
+        directory=tmp_path, watch=Watch(),
+    )  # fmt: skip
+    with gaps:
+        found = gaps.read(raster.grid.whole)[0] == gaps.GAP
+    expected = np.zeros((60, 60), bool)
+    if cloudy:
+        expected[10:20, 10:30] = True
+        expected[14:16, 15:17] = False
+    assert np.array_equal(found, expected)
+
+
+def test_products_of_2016_have_long_names(tmp_path):
+    product = makers.make_safe(tmp_path, "1C", "02.02", 60)
+    granule = next((product / "GRANULE").iterdir())
+    stem = "S2A_OPER_MSI_L1C_TL_EPA__20160614T102601_A000734_T32TPT"
+    for file in list(granule.rglob("*.jp2")):
+        file.rename(file.with_name(f"{stem}_{file.name[-7:]}"))
+    (granule / "MTD_TL.xml").rename(granule / f"{stem.replace('MSI', 'MTD')}.xml")
+    old = "S2A_OPER_MTD_SAFL1C_PDMC_20160614T102601_R108_V20160614T102601_20160614T102601.xml"
+    (product / "MTD_MSIL1C.xml").rename(product / old)
+    for way in (product, product / old, granule):
+        rasters = open_product([str(way)], watch=Watch())
+        assert [len(raster.bands) for raster in rasters] == [4, 6, 3]
+        assert rasters[0].surface is False and rasters[0].sun == (147.25, 63.5)
 
 
 def test_every_way_in_gives_the_same(l2a, tmp_path):
