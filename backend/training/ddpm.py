@@ -14,10 +14,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
+from ...models.ddpm.model import TOP
 from ...models.diffusion import sampler, schedules
 from ...models.diffusion.noise import noise
+from ...models.diffusion.scaling import shown
 from ...models.diffusion.unet import UNet, UNetConfig
 from . import pictures
+from .export import export
 from .loop import Batch, Schedule
 from .patches import RGB, clear_bank
 from .recipe import Recipe, build
@@ -27,12 +30,7 @@ Floats = NDArray[np.float32]
 
 def display(reflectance: Floats) -> Floats:
     """Reflectance to -1..1 as the network sees it: DN/5000 (reflectance / 0.5), gamma 1/2.2."""
-    return np.asarray(np.clip(reflectance / 0.5, 0, 1) ** (1 / 2.2) * 2 - 1, np.float32)
-
-
-def reflect(display: Floats) -> Floats:
-    """The inverse of `display`."""
-    return np.asarray(np.clip((display + 1) / 2, 0, 1) ** 2.2 * 0.5, np.float32)
+    return shown(reflectance, TOP)
 
 
 def diffusion(config: dict[str, Any]) -> schedules.Schedule:
@@ -105,6 +103,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file({k: v.contiguous() for k, v in average.state_dict().items()}, out / "ddpm.safetensors")
         (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+        export(average, average, [("sample", (1, 3, 64, 64)), ("t", (1,))], out / "ddpm.onnx")
         samples = draw(average, config, 16, config["size"], 50, seed=1)
         pictures.grid(np.clip((samples + 1) / 2, 0, 1), out / "samples.png")
         pictures.losses({"ddpm": out / "loss.csv"}, out / "loss.png")

@@ -17,7 +17,19 @@ from ..errors import TerramendError
 from .loop import Batch, Schedule
 
 CONFIGS = Path(__file__).parent / "configs"
-RECIPES: Mapping[str, str] = MappingProxyType({"ddpm": ".ddpm", "mend": ".mend"})
+RECIPES: Mapping[str, str] = MappingProxyType(
+    {
+        "amgan-cr": ".removers",
+        "cvae": ".removers",
+        "ddpm": ".ddpm",
+        "de": ".de",
+        "memorynet": ".removers",
+        "mend": ".mend",
+        "mprnet": ".removers",
+        "msda-cr": ".removers",
+        "spa-gan": ".removers",
+    }
+)
 """Name of each trainable network and the module that holds its `recipe(config, data)`."""
 
 

@@ -1,0 +1,202 @@
+"""`terramend train de`: Diffusion Enhancement in its three stages.
+
+A configuration holds all three; `stage` says which one runs, and `start` names the folder
+of the stage before it:
+
+    terramend train de --data DATA --out out/de/coarse
+    terramend train de --data DATA --out out/de/weights --set stage=weights --set start=out/de/coarse
+    terramend train de --data DATA --out out/de/joint --set stage=joint --set start=out/de/weights
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from ...models.base import Floats
+from ...models.diffusion import sampler, schedules
+from ...models.diffusion.noise import noise
+from ...models.diffusion.unet import UNetConfig
+from ...models.diffusion_enhancement.fusion import LIMIT, Look, enhance
+from ...models.diffusion_enhancement.network import STAGES, Enhancement, EnhancementConfig, freeze, losses
+from ..errors import TerramendError
+from . import gap_crops, pictures, removers
+from .export import export
+from .loop import Batch, Schedule
+from .pairs import pair_bank
+from .recipe import Recipe, build
+
+WEIGHTS = "de.safetensors"
+Drawn = dict[str, torch.Tensor]
+"""`condition`, `reference`, `clean` (network units) and `scored` of a batch."""
+
+
+def layout(config: dict[str, Any]) -> EnhancementConfig:
+    """The networks' layout; channels follow from bands and mask."""
+    part = config["network"]
+    nets = {
+        name: build(UNetConfig, {"inputs": 0, "outputs": 0, **part[name]}, f"network.{name}")
+        for name in ("predictor", "allocator")
+    }
+    return EnhancementConfig(part["bands"], nets["predictor"], nets["allocator"], part["mask"])
+
+
+def recipe(config: dict[str, Any], data: Path) -> Recipe:
+    """The stage that `config` names."""
+    stage = config["stage"]
+    if stage not in STAGES:
+        why = f"stage is one of {', '.join(STAGES)}, not {stage}"
+        raise TerramendError("training.config", name="de", why=why)
+    part, clip = config[stage], config["diffusion"]["clip"]
+    schedule = build(Schedule, part["training"], f"{stage}.training")
+    forward = schedules.make(config["diffusion"]["noise"], config["diffusion"]["steps"])
+    drawn = source(config, data)
+    torch.manual_seed(schedule.seed)
+    model = Enhancement(layout(config))
+    if stage != "coarse":
+        start(model, Path(config["start"]))
+    freeze(model, stage)
+
+    def batch(step: int, number: int) -> Batch:
+        number += step * schedule.accumulate
+        made = drawn(schedule.seed, number, schedule.batch, part["size"], part["shrink"])
+        return {**made, **noised(made["clean"], forward, schedule.seed * 1_000_003 + number)}
+
+    def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Tensor]:
+        return losses(model, batch, stage, config["balance"], clip)  # type: ignore[arg-type]
+
+    def finish(average: torch.nn.Module, out: Path) -> None:
+        write(average, config, out)  # type: ignore[arg-type]
+        seen = drawn(99, 0, 4, part["size"], part["shrink"])
+        *_, last = sample(average, config, seen, 10, seed=1)  # type: ignore[arg-type]
+        sheet = [seen["condition"][:, : config["network"]["bands"]].numpy(), seen["reference"].numpy()]
+        sheet += [last.sample, seen["clean"].numpy()]
+        rows = np.stack([image[:, [0, 0, 0] if image.shape[1] < 3 else [0, 1, 2]] for image in sheet], 1)
+        rows = rows.reshape(-1, *rows.shape[2:])
+        pictures.grid(np.clip((rows / clip + 1) / 2, 0, 1).astype(np.float32), out / "samples.png")
+        pictures.losses({f"de, {stage}": out / "loss.csv"}, out / "loss.png")
+
+    return Recipe(model, batch, loss, schedule, finish)
+
+
+def source(config: dict[str, Any], data: Path) -> Callable[[int, int, int, int, int], Drawn]:
+    """(seed, step, count, size, shrink) to a batch: pairs with a reference network, or gaps of `guided`.
+
+    Raises:
+        TerramendError: nothing to learn from, or no reference network.
+    """
+    if config["use"] == "fill":
+        return gap_crops.source(config, data)
+    bank = pair_bank(data, config["data"]["wavelengths"])
+    reference = removers.load(Path(config["reference"]))
+
+    def draw(seed: int, step: int, count: int, size: int, shrink: int) -> Drawn:
+        cloudy, clear, known = bank.draw(seed, step, count, size, shrink)
+        given = torch.from_numpy(cloudy)
+        with torch.no_grad():
+            guess = reference(given).clamp(-1, 1)
+        scored = torch.from_numpy(known.astype(np.float32))
+        return {"condition": given, "reference": guess, "clean": torch.from_numpy(clear), "scored": scored}
+
+    return draw
+
+
+def noised(clean: torch.Tensor, schedule: schedules.Schedule, seed: int) -> Drawn:
+    """x_t, its noise, t and alpha-bar for a batch."""
+    generator = torch.Generator().manual_seed(seed)
+    t = torch.randint(1, schedule.steps + 1, (len(clean),), generator=generator)
+    drawn = torch.randn(clean.shape, generator=generator)
+    bar = torch.from_numpy(schedule.bar)[t - 1].float()
+    share = bar[:, None, None, None]
+    return {"x": share.sqrt() * clean + (1 - share).sqrt() * drawn, "noise": drawn, "t": t, "bar": bar}
+
+
+def start(model: Enhancement, run: Path) -> None:
+    """Take the weights of an earlier stage.
+
+    Raises:
+        TerramendError: `training.start`.
+    """
+    try:
+        model.load_state_dict(load_file(run / WEIGHTS))
+    except (OSError, RuntimeError, ValueError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise TerramendError("training.start", path=str(run), name="de", why=why) from None
+
+
+def load(run: Path) -> tuple[Enhancement, dict[str, Any]]:
+    """Networks and configuration of a run's folder."""
+    try:
+        config: dict[str, Any] = json.loads((run / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TerramendError("training.start", path=str(run), name="de", why=str(error)) from None
+    model = Enhancement(layout(config))
+    start(model, run)
+    return model.eval(), config
+
+
+def sample(
+    model: Enhancement,
+    config: dict[str, Any],
+    given: Drawn,
+    steps: int,
+    *,
+    limit: float = LIMIT,
+    seed: int = 0,
+    weight: float | None = None,
+) -> list[Look]:
+    """A DDIM run in torch; `weight` fixes W instead of asking the allocator."""
+    forward = schedules.make(config["diffusion"]["noise"], config["diffusion"]["steps"])
+    condition, reference = given["condition"], given["reference"]
+    count, bands, height, width = reference.shape
+
+    def times(t: int) -> torch.Tensor:
+        return torch.full((count,), t)
+
+    @torch.no_grad()
+    def predict(x: Floats, t: int) -> Floats:
+        out: Floats = model.noise(torch.from_numpy(x), times(t), condition).numpy()
+        return out
+
+    @torch.no_grad()
+    def weigh(x: Floats, t: int) -> Floats:
+        if weight is not None:
+            return np.full(x.shape, weight, np.float32)
+        out: Floats = model.weight(torch.from_numpy(x), times(t), condition, reference).numpy()
+        return out
+
+    begin = np.stack([noise(seed + index, 0, bands, 0, 0, height, width) for index in range(count)])
+    known = condition[:, bands:].numpy() < 0.5 if config["network"]["mask"] else None
+    run = enhance(
+        forward,
+        predict,
+        weigh,
+        reference.numpy(),
+        begin,
+        sampler.spaced(forward.steps, steps),
+        limit=limit,
+        clip=config["diffusion"]["clip"],
+        known=known,
+    )
+    return list(run)
+
+
+def write(model: Enhancement, config: dict[str, Any], out: Path) -> None:
+    """Weights, configuration and the networks as ONNX; beside them the reference network's, if it has one."""
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out / WEIGHTS)
+    (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+    bands, extra = model.config.bands, int(model.config.mask)
+    image, condition = (1, bands, 64, 64), (1, bands + extra, 64, 64)
+    inputs = [("sample", image), ("t", (1,)), ("condition", condition)]
+    export(model, model.noise, inputs, out / "predictor.onnx")
+    export(model, model.weight, [*inputs, ("reference", image)], out / "allocator.onnx")
+    network = Path(config["reference"]) / removers.NETWORK
+    if config["use"] == "clear" and network.exists():
+        shutil.copyfile(network, out / "reference.onnx")

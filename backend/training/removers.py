@@ -1,0 +1,175 @@
+"""`terramend train msda-cr | memorynet | mprnet | cvae | spa-gan | amgan-cr`: networks that remove cloud.
+
+One recipe: the same pairs, and for each network the loss of its paper. Those with a
+discriminator train both in one step: the generator's adversarial term sees the
+discriminator's weights as constants, the discriminator's term sees the image as one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.func import functional_call
+
+from ...models.rivals.network import NETWORKS, Discriminator, Remover, halved, make
+from ..errors import TerramendError
+from . import pictures
+from .export import export
+from .loop import Batch, Schedule
+from .pairs import pair_bank
+from .recipe import Recipe, build
+
+Terms = dict[str, torch.Tensor]
+ADVERSARIES = ("spa-gan", "amgan-cr")
+"""Networks that are trained against a discriminator."""
+WEIGHTS, NETWORK = "remover.safetensors", "remover.onnx"
+
+
+class Trained(torch.nn.Module):
+    """A network and, where it has one, its adversary: what the trainer keeps and averages."""
+
+    def __init__(self, kind: str, values: dict[str, Any], adversary: int) -> None:
+        super().__init__()
+        try:
+            self.network = make(kind, values)
+        except KeyError:
+            names = ", ".join(NETWORKS)
+            why = f"there is no network {kind}, only {names}"
+            raise TerramendError("training.config", name="network", why=why) from None
+        except TypeError as error:
+            raise TerramendError("training.config", name="network", why=str(error)) from None
+        channels = self.network.inputs + self.network.outputs
+        self.adversary = Discriminator(channels, adversary) if kind in ADVERSARIES else None
+
+
+def recipe(config: dict[str, Any], data: Path) -> Recipe:
+    """The run that `config` describes, on the pairs in `data`."""
+    schedule = build(Schedule, config["training"], "training")
+    kind, size = config["network"]["kind"], config["size"]
+    values = {key: value for key, value in config["network"].items() if key not in ("kind", "adversary")}
+    bank = pair_bank(data, config["data"]["wavelengths"])
+    torch.manual_seed(schedule.seed)
+    model = Trained(kind, values, config["network"].get("adversary", 32))
+
+    def batch(step: int, part: int) -> Batch:
+        number = step * schedule.accumulate + part
+        cloudy, clear, known = bank.draw(schedule.seed, number, schedule.batch, size)
+        torch.manual_seed(schedule.seed * 1_000_003 + number)  # for latents drawn in the loss
+        return {
+            "cloudy": torch.from_numpy(cloudy),
+            "clear": torch.from_numpy(clear),
+            "known": torch.from_numpy(known.astype(np.float32)),
+        }
+
+    def finish(average: torch.nn.Module, out: Path) -> None:
+        network: Remover = average.network  # type: ignore[assignment]
+        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / WEIGHTS)
+        (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+        export(network, network, [("image", (1, network.inputs, 64, 64))], out / NETWORK)
+        cloudy, clear, _ = bank.draw(99, 0, 4, size)
+        with torch.no_grad():
+            made = network(torch.from_numpy(cloudy)).numpy()
+        rows = np.stack([cloudy, made, clear], 1).reshape(-1, *clear.shape[1:])
+        if rows.shape[1] == 3:
+            pictures.grid(np.clip((rows + 1) / 2, 0, 1), out / "samples.png", columns=3)
+        pictures.losses({kind: out / "loss.csv"}, out / "loss.png")
+
+    def loss(model: torch.nn.Module, batch: Batch, step: int) -> Terms:
+        return losses(model, kind, batch)  # type: ignore[arg-type]
+
+    return Recipe(model, batch, loss, schedule, finish)
+
+
+def load(run: Path) -> Remover:
+    """The trained network of a run's folder, in eval mode.
+
+    Raises:
+        TerramendError: `training.start`, naming what is missing.
+    """
+    try:
+        config = json.loads((run / "config.json").read_text("utf-8"))["network"]
+        values = {key: value for key, value in config.items() if key not in ("kind", "adversary")}
+        network = make(config["kind"], values)
+        network.load_state_dict(load_file(run / WEIGHTS))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise TerramendError("training.start", path=str(run), name="a reference network", why=why) from None
+    return network.eval().requires_grad_(False)
+
+
+def losses(model: Trained, kind: str, batch: Batch) -> Terms:
+    """Loss terms of a network on a batch of `cloudy`, `clear` and `known`."""
+    network, given, truth, known = model.network, batch["cloudy"], batch["clear"], batch["known"]
+    height, width = given.shape[-2:]
+    if height % network.multiple or width % network.multiple:
+        why = f"size must be a multiple of {network.multiple} for {kind}"
+        raise TerramendError("training.config", name="size", why=why)
+    found = network.stages(given, truth)
+    image = found[0].float()
+    error = absolute(image, truth, known)
+    terms = {"error": error.detach()}
+    if kind == "msda-cr":
+        loss, here, seen = error, truth, known
+        for coarser in found[1:]:
+            here, seen = halved(here), halved(seen)
+            loss = loss + 0.5 * absolute(coarser.float(), here, seen)
+    elif kind in ("mprnet", "memorynet"):
+        loss = sum(
+            (charbonnier(stage.float(), truth, known) + 0.05 * edges(stage.float(), truth, known))
+            for stage in found
+        )  # type: ignore[assignment]
+        if kind == "memorynet":
+            terms["contrast"] = network.contrast(image, given, truth)  # type: ignore[operator]
+            loss = loss + 0.1 * terms["contrast"]
+    elif kind == "cvae":
+        terms["divergence"] = found[1].float()
+        loss = error + 1e-4 * terms["divergence"]
+    else:
+        clouded = ((given[:, : network.outputs] - truth).abs().amax(1, keepdim=True) > 0.2).float()
+        maps = [m.float() for m in found[1:]]
+        shares = [0.8 ** (len(maps) - 1 - index) for index in range(len(maps))]
+        terms["map"] = sum(
+            share * ((m - clouded).square() * known).mean() for share, m in zip(shares, maps, strict=True)
+        )  # type: ignore[assignment]
+        assert model.adversary is not None  # noqa: S101 (these kinds have one)
+        fooled, caught = adversarial(model.adversary, given, image, truth)
+        terms |= {"fooled": fooled, "caught": caught}
+        loss = error + 0.1 * terms["map"] + 0.01 * fooled + caught
+    return {"loss": loss, **terms}
+
+
+def absolute(image: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of known pixels."""
+    return ((image - truth).abs() * known).mean()
+
+
+def charbonnier(image: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Mean of sqrt(d^2 + 1e-6)."""
+    return (((image - truth).square() + 1e-6).sqrt() * known).mean()
+
+
+def edges(image: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Charbonnier distance of the Laplacians."""
+    kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]], device=image.device)
+    weights = kernel.expand(image.shape[1], 1, 3, 3)
+
+    def laplacian(x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.conv2d(x, weights, padding=1, groups=x.shape[1])
+
+    return charbonnier(laplacian(image), laplacian(truth), known)
+
+
+def adversarial(
+    adversary: Discriminator, given: torch.Tensor, image: torch.Tensor, truth: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The generator's term (gradients for the image alone) and the discriminator's (for it alone)."""
+    held = {name: value.detach() for name, value in adversary.named_parameters()}
+    softplus = torch.nn.functional.softplus
+    fooled = softplus(-functional_call(adversary, held, (given, image)).float()).mean()
+    real, made = adversary(given, truth).float(), adversary(given, image.detach()).float()
+    return fooled, 0.5 * (softplus(-real).mean() + softplus(made).mean())

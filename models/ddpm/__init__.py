@@ -1,0 +1,1 @@
+"""An unconditional diffusion model of land, as a study of priors."""

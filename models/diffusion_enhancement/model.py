@@ -1,0 +1,254 @@
+"""Diffusion Enhancement as a reconstructor: ONNX networks, the numpy sampler, any reference.
+
+Two uses, fixed by how the networks were trained. *Clear*: the whole clouded image is the
+condition, and a cloud removal network (or any reconstructor) is the reference. *Fill*: band
+by band, the condition is the image with the reference's prediction pasted into the gap, and
+known pixels stay what they are at every step. Several samples give mean and deviation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from .. import registry
+from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
+from ..diffusion import sampler, scaling, schedules
+from ..diffusion.noise import noise
+from ..onnx import session
+from ..rivals.model import Remover, altered, matching
+from ..weights import PACKAGED
+from .fusion import LIMIT, Look, enhance
+
+STEPS = {"fast": 5, "default": 10, "best": 50}
+SAMPLES = {"fast": 2, "default": 4, "best": 8}
+MARGIN = 32
+"""Pixels around a gap that the networks see."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The two networks and what they were trained for.
+
+    Attributes:
+        use: `clear` or `fill`. wavelengths: of the bands in `clear`, nanometres.
+        clip: bound of x0. mask: whether the condition ends with a gap mask.
+        multiple: what heights and widths that they see divide by.
+    """
+
+    predictor: onnxruntime.InferenceSession
+    allocator: onnxruntime.InferenceSession
+    schedule: schedules.Schedule
+    use: str
+    wavelengths: tuple[float, ...]
+    clip: float
+    mask: bool
+    multiple: int
+
+    def run(
+        self, condition: Floats, reference: Floats, start: Floats, steps: int, limit: float
+    ) -> Iterator[Look]:
+        """The steps from `start` (N, B, H, W); condition and reference are (B [+ 1], H, W)."""
+        height, width = start.shape[-2:]
+        pad = ((0, 0), (0, -height % self.multiple), (0, -width % self.multiple))
+        condition, reference = (np.pad(image, pad, mode="edge") for image in (condition, reference))
+        start = np.pad(start, ((0, 0), *pad), mode="wrap")
+        given = np.broadcast_to(condition, (len(start), *condition.shape)).copy()
+        beside = np.broadcast_to(reference, (len(start), *reference.shape)).copy()
+
+        def inputs(x: Floats, t: int) -> dict[str, Any]:
+            return {"sample": x, "t": np.full(len(x), t, np.float32), "condition": given}
+
+        def predict(x: Floats, t: int) -> Floats:
+            out: Floats = self.predictor.run(None, inputs(x, t))[0]
+            return out
+
+        def weigh(x: Floats, t: int) -> Floats:
+            out: Floats = self.allocator.run(None, {**inputs(x, t), "reference": beside})[0]
+            return out
+
+        known = condition[len(reference) :] < 0.5 if self.mask else None
+        for look in enhance(
+            self.schedule,
+            predict,
+            weigh,
+            reference,
+            start,
+            sampler.spaced(self.schedule.steps, steps),
+            limit=limit,
+            clip=self.clip,
+            known=known,
+        ):
+            parts = (look.weight, look.diffused, look.clean, look.sample)
+            yield Look(look.t, *(part[..., :height, :width] for part in parts))
+
+
+@dataclass(frozen=True)
+class State:
+    """What the reference keeps of the scene, and each band's mean and spread."""
+
+    reference: Any
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Enhancer:
+    """Diffusion Enhancement over a reference.
+
+    Attributes:
+        steps: of the sampler. limit: share that the reference always keeps. samples: drawn.
+        observe: called with (band or -1 for all, step) as sampling goes on, for views.
+    """
+
+    networks: Networks
+    reference: Reconstructor
+    steps: int = 10
+    limit: float = LIMIT
+    samples: int = 4
+    seed: int = 0
+    observe: Callable[[int, Look], None] | None = None
+
+    def prepare(self, overview: Tile) -> State:
+        """The reference's state and the bands' statistics."""
+        bands = len(overview.image)
+        mean, spread = np.zeros(bands), np.full(bands, 0.05)
+        for band, (image, valid) in enumerate(zip(overview.image, overview.valid, strict=True)):
+            values = image[valid].astype(np.float64)
+            if len(values) > 1:
+                mean[band], spread[band] = values.mean(), max(values.std(), 1e-3)
+        return State(self.reference.prepare(overview), mean, spread)
+
+    def predict(self, tile: Tile, state: State) -> Prediction:
+        """Fill or clear, as the networks learned; where the reference is silent nothing is invented."""
+        known = self.reference.predict(tile, state.reference)
+        return self._clear(tile, known) if self.networks.use == "clear" else self._fill(tile, known, state)
+
+    def _clear(self, tile: Tile, reference: Prediction) -> Prediction:
+        mean, std = (np.full(tile.image.shape, np.nan, np.float32) for _ in range(2))
+        bands = matching(tile, self.networks.wavelengths)
+        if bands is None:
+            return altered(tile, mean, std)
+        seen = (np.isfinite(tile.image[bands]) & np.isfinite(reference.mean[bands])).all(0)
+        given, guess = (
+            np.where(seen, scaling.shown(np.nan_to_num(image[bands])), 0).astype(np.float32)
+            for image in (tile.image, reference.mean)
+        )
+        last = self._sampled(tile, given, guess, (0, 0), -1)
+        moments = _moments(scaling.reflected(last.sample))
+        mean[bands], std[bands] = (np.where(seen, part, np.nan) for part in moments)
+        return altered(tile, mean, std)
+
+    def _fill(self, tile: Tile, reference: Prediction, state: State) -> Prediction:
+        mean, std = (np.full(tile.image.shape, np.nan, np.float32) for _ in range(2))
+        source = reference.source.copy()
+        for band in range(len(mean)):
+            gap = tile.gaps[band] & np.isfinite(reference.mean[band])
+            if not gap.any():
+                continue
+            cut = _around(gap)
+            middle, spread = state.mean[band : band + 1], state.spread[band : band + 1]
+            pasted = np.where(gap, reference.mean[band], tile.image[band])[cut]
+            scaled = scaling.standardised(pasted[None], middle, spread)
+            scaled = np.clip(np.nan_to_num(scaled), -self.networks.clip, self.networks.clip)
+            given = np.concatenate([scaled, gap[cut][None]]).astype(np.float32)
+            corner = (cut[0].start, cut[1].start)
+            last = self._sampled(tile, given, scaled.astype(np.float32), corner, band)
+            moments = _moments(scaling.restored(last.sample, middle, spread))
+            for whole, part in zip((mean, std), moments, strict=True):
+                whole[band][cut][gap[cut]] = part[0][gap[cut]]
+            source[cut][gap[cut] & (last.weight.mean((0, 1)) < 0.5)] = Source.GENERATED
+        return Prediction(mean, std, source, reference.reference)
+
+    def _sampled(
+        self, tile: Tile, condition: Floats, reference: Floats, corner: tuple[int, int], band: int
+    ) -> Look:
+        """The last step, (samples, B, H, W) in network units; noise belongs to the scene's pixels."""
+        row, column = tile.row // tile.step + corner[0], tile.column // tile.step + corner[1]
+        size = (len(reference), row, column, *reference.shape[1:])
+        start = np.stack([noise(self.seed, draw, *size) for draw in range(self.samples)])
+        for look in self.networks.run(condition, reference, start, self.steps, self.limit):
+            if self.observe is not None:
+                self.observe(band, look)
+        return look
+
+
+def _moments(samples: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation over samples; NaN deviation of a single one."""
+    if len(samples) == 1:
+        return samples[0], np.full_like(samples[0], np.nan)
+    return samples.mean(0), samples.std(0, ddof=1)
+
+
+def _around(gap: Flags) -> tuple[slice, slice]:
+    """The box that holds the gap, with a margin."""
+    rows, columns = (np.flatnonzero(gap.any(axis)) for axis in (1, 0))
+    sides = zip((rows, columns), gap.shape, strict=True)
+    first, second = (slice(max(int(at[0]) - MARGIN, 0), min(int(at[-1]) + 1 + MARGIN, n)) for at, n in sides)
+    return first, second
+
+
+def load(folder: Path, device: str = "cpu") -> Networks:
+    """The networks of a trained run's folder."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    part, nets = config["diffusion"], config["network"]
+    multiple = max(
+        nets[name].get("unshuffle", 1) * 2 ** (len(nets[name]["multipliers"]) - 1)
+        for name in ("predictor", "allocator")
+    )
+    return Networks(
+        session(folder / "predictor.onnx", device),
+        session(folder / "allocator.onnx", device),
+        schedules.make(part["noise"], part["steps"]),
+        config["use"],
+        tuple(config.get("data", {}).get("wavelengths", ())),
+        part["clip"],
+        nets["mask"],
+        multiple,
+    )
+
+
+def create(
+    quality: str,
+    seed: int,
+    weights: str = str(PACKAGED / "de"),
+    reference: str = "",
+    steps: str = "",
+    limit: str = "",
+    samples: str = "",
+    device: str = "cpu",
+) -> Enhancer:
+    """The reconstructor of a folder of weights.
+
+    Args:
+        reference: a method of the registry; default: the network beside the weights, else `guided`.
+        steps, limit, samples: as `Enhancer`; default by quality.
+
+    Raises:
+        ValueError: an unknown reference, or a number that is none.
+    """
+    folder = Path(weights)
+    networks = load(folder, device)
+    beside: Reconstructor
+    if not reference and (folder / "reference.onnx").exists():
+        beside = Remover(session(folder / "reference.onnx", device), networks.wavelengths)
+    else:
+        row = registry.find(reference or "guided")
+        if row is None:
+            raise ValueError(f"{reference!r} is no method that could be the reference")
+        beside = row.create(quality, seed)
+    return Enhancer(
+        networks,
+        beside,
+        int(steps or STEPS[quality]),
+        float(limit or LIMIT),
+        int(samples or SAMPLES[quality]),
+        seed,
+    )

@@ -1,0 +1,100 @@
+"""The two networks of Diffusion Enhancement, in torch, and the losses of its three stages.
+
+The conditional noise predictor reads (x_t, y), the weight allocator (x_t, y, x0_reference);
+y may carry a mask as its last channel. Sui et al. 2024, section IV and table VI: attention
+"resolutions" 4 and 8 are downsample factors, and the allocator never reaches 8.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..diffusion.unet import UNet, UNetConfig
+
+STAGES = ("coarse", "weights", "joint")
+
+
+@dataclass(frozen=True)
+class EnhancementConfig:
+    """Layout.
+
+    Attributes:
+        bands: of the image. mask: whether y has a gap mask as one more channel.
+        predictor, allocator: U-Nets; their channels in and out follow from `bands` and `mask`.
+    """
+
+    bands: int
+    predictor: UNetConfig
+    allocator: UNetConfig
+    mask: bool = False
+
+
+class Enhancement(nn.Module):
+    """Noise predictor and weight allocator."""
+
+    def __init__(self, config: EnhancementConfig) -> None:
+        super().__init__()
+        bands, extra = config.bands, int(config.mask)
+        self.config = config
+        self.predictor = UNet(dataclasses.replace(config.predictor, inputs=2 * bands + extra, outputs=bands))
+        self.allocator = UNet(dataclasses.replace(config.allocator, inputs=3 * bands + extra, outputs=bands))
+
+    def noise(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """(N, B, H, W), (N,), (N, B or B + 1, H, W) to the predicted noise."""
+        out: Tensor = self.predictor(torch.cat([x, condition], 1), t)
+        return out
+
+    def weight(self, x: Tensor, t: Tensor, condition: Tensor, reference: Tensor) -> Tensor:
+        """W in 0..1: a sigmoid, so that it begins at one half and cannot leave its range."""
+        logits: Tensor = self.allocator(torch.cat([x, condition, reference], 1), t)
+        return torch.sigmoid(logits)
+
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Noise and W."""
+        return self.noise(x, t, condition), self.weight(x, t, condition, reference)
+
+
+def freeze(model: Enhancement, stage: str) -> None:
+    """Let only what a stage trains have gradients.
+
+    Raises:
+        ValueError: an unknown stage.
+    """
+    if stage not in STAGES:
+        raise ValueError(f"{stage!r} is none of the stages {', '.join(STAGES)}")
+    model.predictor.requires_grad_(stage != "weights")
+    model.allocator.requires_grad_(stage != "coarse")
+
+
+def losses(
+    model: Enhancement, batch: dict[str, Tensor], stage: str, balance: float, clip: float
+) -> dict[str, Tensor]:
+    """Loss terms of a stage (eq. 7, 14 with its sign mended, 15).
+
+    Args:
+        batch: `x`, `noise`, `clean`, `condition`, `reference` (N, B, H, W), `t` and `bar` (N,),
+            `scored` (N, 1, H, W): the pixels that count.
+        balance: the factor of the noise's loss in the joint stage. clip: bound of x0.
+    """
+    scored = batch["scored"]
+
+    def mean(error: Tensor) -> Tensor:
+        return (error * scored).sum() / (scored.sum() * error.shape[1]).clamp(min=1)
+
+    with torch.set_grad_enabled(torch.is_grad_enabled() and stage != "weights"):
+        noise = model.noise(batch["x"], batch["t"], batch["condition"]).float()
+    terms = {"noise": mean((noise - batch["noise"]).square())}
+    if stage == "coarse":
+        return {"loss": terms["noise"], **terms}
+    bar = batch["bar"][:, None, None, None]
+    diffused = (batch["x"] - (1 - bar).sqrt() * noise.detach()) / bar.sqrt()
+    diffused = diffused.clamp(-clip, clip)
+    weight = model.weight(batch["x"], batch["t"], batch["condition"], batch["reference"]).float()
+    clean = (1 - weight) * diffused + weight * batch["reference"]
+    terms |= {"fusion": mean((batch["clean"] - clean).abs()), "w": mean(weight.detach())}
+    loss = terms["fusion"] + (balance * terms["noise"] if stage == "joint" else 0)
+    return {"loss": loss, **terms}

@@ -1,0 +1,1 @@
+"""Published cloud removal networks, built from their descriptions: references and rivals."""

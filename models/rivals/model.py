@@ -1,0 +1,81 @@
+"""A trained cloud removal network as a reconstructor: one pass of ONNX, thin cloud mode only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ..base import Floats, Prediction, Source, Tile
+from ..diffusion.scaling import reflected, shown
+from ..onnx import session
+
+MULTIPLE = 16
+"""What heights and widths that a network sees divide by."""
+FAR = 40.0
+"""Nanometres beyond which a band is another band."""
+
+
+@dataclass(frozen=True)
+class Remover:
+    """A network and the centres of the bands that it reads, in nanometres."""
+
+    network: onnxruntime.InferenceSession
+    wavelengths: tuple[float, ...]
+
+    def prepare(self, overview: Tile) -> None:
+        """Nothing is learned of the scene."""
+
+    def predict(self, tile: Tile, state: None) -> Prediction:
+        """Clear the bands that the network knows; others stay unfilled (NaN)."""
+        bands = matching(tile, self.wavelengths)
+        mean = np.full(tile.image.shape, np.nan, np.float32)
+        if bands is not None:
+            image = tile.image[bands]
+            seen = np.isfinite(image).all(0)
+            made = reflected(self.clear(shown(np.where(seen, image, 0).astype(np.float32))))
+            mean[bands] = np.where(seen, made, np.nan)
+        return altered(tile, mean, np.full_like(mean, np.nan))
+
+    def clear(self, image: Floats) -> Floats:
+        """(B, H, W) in -1..1 to the same shape."""
+        height, width = image.shape[1:]
+        pad = ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE))
+        given = np.pad(image, pad, mode="edge")[None]
+        out: Floats = self.network.run(None, {"image": given})[0][0, :, :height, :width]
+        return out
+
+
+def create(quality: str, seed: int, weights: str, device: str = "cpu") -> Remover:
+    """The network of a run's folder (`remover.onnx`, `config.json`)."""
+    folder = Path(weights)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    return Remover(session(folder / "remover.onnx", device), tuple(config["data"]["wavelengths"]))
+
+
+def matching(tile: Tile, wavelengths: Sequence[float]) -> list[int] | None:
+    """The tile's bands nearest to `wavelengths`, or None; all of them if as many and without centres."""
+    known = np.asarray(tile.wavelengths, float)
+    if not np.isfinite(known).any():
+        return list(range(len(tile.image))) if len(tile.image) == len(wavelengths) else None
+    chosen = []
+    for wanted in wavelengths:
+        distance = np.where(np.isfinite(known), np.abs(known - wanted), np.inf)
+        if distance.min() > FAR:
+            return None
+        chosen.append(int(distance.argmin()))
+    return chosen
+
+
+def altered(tile: Tile, mean: Floats, std: Floats) -> Prediction:
+    """A prediction whose filled pixels are changed observations."""
+    filled, wanted = np.isfinite(mean).any(0), tile.gaps.any(0)
+    source: NDArray[Any] = np.where(filled, Source.ALTERED, Source.UNFILLED)
+    source = np.where(wanted, source, Source.VALID).astype(np.uint8)
+    return Prediction(mean, std, source, np.full(source.shape, -1, np.int16))
