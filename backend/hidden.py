@@ -17,8 +17,8 @@ from ..models.base import Floats, Tile
 from .errors import TerramendError
 from .raster.gapmap import GAP, VALID, GapMap
 from .raster.grid import Grid, Window
+from .raster.resample import block_any
 from .raster.scene import Scene
-from .raster.warp import block_any
 
 Flags = NDArray[np.bool_]
 Shape = Callable[[Window], Flags]

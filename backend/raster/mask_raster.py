@@ -20,7 +20,8 @@ from .grid import Grid, Window
 from .growth import Growth, parse_growth
 from .mask_detect import find_decoder
 from .mask_kinds import Bits, Decoder
-from .warp import Places, Warp, nearest, plan
+from .resample import nearest
+from .warp import Places, Warp, plan
 
 PIXELS = 1 << 25
 """Most mask pixels that are held at once."""

@@ -14,7 +14,8 @@ from rasterio.io import DatasetReader
 from .gdal import FilePool
 from .grid import Grid, Window
 from .raster import Band, Raster
-from .warp import Floats, Warp, bilinear, block_mean, nearest, plan
+from .resample import bilinear, block_mean, nearest
+from .warp import Floats, Warp, plan
 
 CHUNK = 4_000_000
 """Source pixels of a band held at once while blocks are averaged."""

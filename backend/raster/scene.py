@@ -25,9 +25,9 @@ from .raster import Band, Raster
 from .reader import RasterReader
 from .reference_gaps import ReferenceGaps
 from .references import Reference
+from .resample import block_any, block_mean
 from .sar import SarReader
 from .terrain import TerrainReader
-from .warp import block_any, block_mean
 
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
 from terramend.backend.raster.grid import Grid, Window
-from terramend.backend.raster.warp import bilinear, block_any, block_mean, nearest, overlaps, plan
+from terramend.backend.raster.resample import bilinear, block_any, block_mean, nearest
+from terramend.backend.raster.warp import overlaps, plan
 
 UTM32 = rasterio.crs.CRS.from_epsg(32632).to_wkt()
 UTM33 = rasterio.crs.CRS.from_epsg(32633).to_wkt()
