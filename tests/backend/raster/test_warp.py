@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
 from terramend.backend.raster.grid import Grid, Window
-from terramend.backend.raster.resample import bilinear, block_any, block_mean, nearest
+from terramend.backend.raster.resample import bilinear, block_mean
 from terramend.backend.raster.warp import overlaps, plan
 
 UTM32 = rasterio.crs.CRS.from_epsg(32632).to_wkt()
@@ -124,36 +124,3 @@ def test_no_overlap_and_small_overlap():
 def test_one_crs_alone_is_refused():
     with pytest.raises(ValueError, match="CRS"):
         plan(Grid(None, (1, 0, 0, 0, 1, 0), 5, 5), TARGET)
-
-
-def test_bilinear_leaves_unobserved_neighbours_out():
-    image = np.array([[[1, 2, np.nan, 4]]], np.float32)
-    got = bilinear(image, np.array([[0.5]]), np.array([[0.5, 1.0, 1.9, 2.1, 2.9, 3.2, 4.0, -0.1]]))
-    np.testing.assert_allclose(got[0, 0], [1, 1.5, 2, np.nan, np.nan, 4, np.nan, np.nan])
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(0, 10**6))
-def test_block_mean_counts_observed_samples(height, width, down, across, seed):
-    rng = np.random.default_rng(seed)
-    image = rng.random((2, height, width), np.float32)
-    image[rng.random(image.shape) < 0.4] = np.nan
-    got = block_mean(image, down, across)
-    flags = block_any(np.isnan(image), down, across)
-    for row in range(got.shape[1]):
-        for column in range(got.shape[2]):
-            block = image[:, row * down : (row + 1) * down, column * across : (column + 1) * across]
-            for band in range(2):
-                values = block[band][np.isfinite(block[band])]
-                assert flags[band, row, column] == (values.size < block[band].size)
-                if values.size and 2 * values.size >= block[band].size:
-                    assert got[band, row, column] == pytest.approx(values.mean(), rel=1e-5)
-                else:
-                    assert np.isnan(got[band, row, column])
-
-
-def test_nearest_keeps_dtype_and_marks_the_outside():
-    image = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
-    got = nearest(image, np.array([[0.2], [1.9]]), np.array([[0.0, 2.99, 3.0]]), 255)
-    assert got.dtype == np.uint8
-    assert got.tolist() == [[[0, 2, 255], [3, 5, 255]]]
