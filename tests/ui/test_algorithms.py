@@ -1,0 +1,263 @@
+"""Terramend's algorithms through Processing, with the real backend."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+
+gdal.UseExceptions()
+
+
+class Feedback(QgsProcessingFeedback):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+        self.errors: list[str] = []
+
+    def reportError(self, text: str, fatal: bool = False) -> None:  # noqa: N802
+        self.errors.append(text)
+
+    def pushInfo(self, text: str) -> None:  # noqa: N802
+        self.told.append(text)
+
+
+@pytest.fixture
+def run(client: Any, provider: Any, qgis_new_project: None) -> Any:
+    import processing
+
+    def call(name: str, feedback: QgsProcessingFeedback | None = None, **parameters: Any) -> dict[str, Any]:
+        return processing.run(f"terramend:{name}", parameters, feedback=feedback or QgsProcessingFeedback())
+
+    return call
+
+
+def read(path: str) -> Any:
+    return gdal.Open(path).ReadAsArray()
+
+
+def test_every_algorithm_explains_itself(provider: Any) -> None:
+    algorithms = provider.algorithms()
+    assert [a.id() for a in algorithms] == [
+        "terramend:checkaccuracy",
+        "terramend:fillgaps",
+        "terramend:makegapmask",
+    ]
+    for algorithm in algorithms:
+        assert len(algorithm.shortHelpString()) > 100
+        assert not algorithm.icon().isNull()
+        assert algorithm.tags() and algorithm.shortDescription().endswith(".")
+        assert isinstance(algorithm.create(), QgsProcessingAlgorithm)
+        for definition in algorithm.parameterDefinitions():
+            assert definition.description(), definition.name()
+            assert definition.isDestination() or definition.help().endswith("."), definition.name()
+
+
+def test_a_mask_is_made_and_its_output_feeds_the_fill(
+    run: Any, scene: dict[str, str], tmp_path: Path
+) -> None:
+    mask = run(
+        "makegapmask", TARGET=scene["target"], GAPS=[scene["mask"]], GROW="2px", OUTPUT="TEMPORARY_OUTPUT"
+    )
+    assert 22.4 < mask["GAP_PERCENT"] < 40
+    filled = run(
+        "fillgaps",
+        feedback := Feedback(),
+        TARGET=scene["target"],
+        GAPS=[mask["OUTPUT"]],
+        REFERENCES=[scene["other"]],
+        OUTPUT=str(tmp_path / "filled.tif"),
+        STD="TEMPORARY_OUTPUT",
+        PROVENANCE="TEMPORARY_OUTPUT",
+    )
+    before, after, hole = read(scene["target"]), read(filled["OUTPUT"]), read(mask["OUTPUT"]) == 1
+    assert (before[:, ~hole] == after[:, ~hole]).all()
+    assert (after[:, hole] > 0).all()
+    assert filled["GAP_PERCENT"] == pytest.approx(100 * hole.mean(), abs=0.01)
+    assert (filled["UNFILLED_SAMPLES"], filled["MODEL_USED"]) == (0, "guided")
+    assert 0 < filled["EXPECTED_ERROR"] < 0.1
+    assert json.loads(filled["RESULT_JSON"])["std"] == filled["STD"]
+    assert (read(filled["STD"])[:, ~hole] == 0).all()
+    assert set(np.unique(read(filled["PROVENANCE"])[0][~hole])) == {0}
+    assert any("other date" in text for text in feedback.told)
+    truth = read(scene["truth"])
+    inside = read(scene["mask"]) > 0
+    error = after[:, inside].astype(float) - truth[:, inside]
+    assert np.sqrt(np.mean(error[:3] ** 2)) < 300  # visible bands: 0.03 reflectance
+
+
+def test_layers_of_the_project_and_their_settings(run: Any, scene: dict[str, str]) -> None:
+    layers = {key: QgsRasterLayer(path, key) for key, path in scene.items()}
+    drawn = QgsVectorLayer("Polygon?crs=EPSG:4326", "drawn", "memory")
+    QgsProject.instance().addMapLayers([*layers.values(), drawn])
+    from qgis.core import QgsFeature, QgsGeometry, QgsRectangle
+
+    centre = layers["target"].extent().center()
+    box = QgsRectangle(centre.x() - 0.002, centre.y() - 0.002, centre.x() + 0.002, centre.y() + 0.002)
+    feature = QgsFeature()
+    feature.setGeometry(QgsGeometry.fromRect(box))
+    drawn.dataProvider().addFeature(feature)
+    made = run(
+        "makegapmask",
+        TARGET=layers["other"].id(),
+        GAPS=[drawn.id(), layers["other_mask"].id()],
+        OUTPUT="TEMPORARY_OUTPUT",
+    )
+    hole, cloud = read(made["OUTPUT"]) == 1, read(scene["other_mask"]) > 0
+    assert (hole & ~cloud).mean() == pytest.approx(0.004 * 0.004 / layers["other"].extent().area(), rel=0.1)
+    assert hole[cloud].all()
+
+
+def test_accuracy_is_a_report_and_numbers(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    found = run(
+        "checkaccuracy",
+        TARGET=scene["target"],
+        GAPS=[scene["mask"]],
+        REFERENCES=[scene["other"]],
+        QUALITY="fast",
+        OUTPUT=str(report),
+    )
+    assert 0 < found["RMSE"] < 0.2
+    assert abs(found["BIAS"]) <= found["RMSE"]
+    assert 0.2 < found["COVERAGE"] <= 1
+    assert report.read_text("utf-8").lstrip().lower().startswith("<!doctype html")
+    assert len(json.loads(found["RESULT_JSON"])["bands"]) == 4
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "two dates"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({}, "give the raster to fill"),
+        ({"TARGET": "target", "GROW": "far"}, "'far' is no distance"),
+        ({"TARGET": "target", "GAPS": ["mask"], "GAPS_KIND": "scl;fmask"}, "one for each of the 1 masks"),
+        ({"TARGET": "target", "MODEL": "magic"}, "magic"),
+        ({"PRODUCT": "/nowhere/S2A.SAFE"}, "/nowhere/S2A.SAFE"),
+    ],
+)
+def test_failures_are_raised(
+    run: Any, scene: dict[str, str], tmp_path: Path, parameters: dict[str, Any], sentence: str
+) -> None:
+    def path(value: Any) -> Any:
+        return [scene[v] for v in value] if isinstance(value, list) else scene.get(value, value)
+
+    output = tmp_path / "filled.tif"
+    feedback = Feedback()
+    with pytest.raises(QgsProcessingException) as error:
+        run("fillgaps", feedback, **{k: path(v) for k, v in parameters.items()}, OUTPUT=str(output))
+    assert sentence in " ".join([str(error.value), *feedback.errors])
+    assert not output.exists()
+
+
+def test_a_cancelled_run_is_no_success(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    for key in ("target", "mask"):
+        gdal.Translate(str(tmp_path / f"{key}.tif"), scene[key], width=2000, height=2000)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    feedback = Feedback()
+
+    def cancel_when_it_writes() -> None:
+        end = time.monotonic() + 60
+        while not any(folder.iterdir()) and time.monotonic() < end:
+            time.sleep(0.01)
+        feedback.cancel()
+
+    watcher = threading.Thread(target=cancel_when_it_writes)
+    watcher.start()
+    with pytest.raises(QgsProcessingException, match="Cancelled; nothing was written"):
+        run(
+            "fillgaps", feedback, TARGET=str(tmp_path / "target.tif"), GAPS=[str(tmp_path / "mask.tif")],
+            OUTPUT=str(folder / "filled.tif"),
+        )  # fmt: skip
+    watcher.join()
+    assert list(folder.iterdir()) == []
+
+
+def test_in_a_model(client: Any, provider: Any, scene: dict[str, str], qgis_new_project: None) -> None:
+    """A model of two steps: the mask that one makes is what the other fills."""
+    registry = QgsApplication.processingRegistry()
+    model = QgsProcessingModelAlgorithm("mask and fill", "tests")
+    source = QgsProcessingModelChildParameterSource
+    mask = QgsProcessingModelChildAlgorithm("terramend:makegapmask")
+    mask.addParameterSources("TARGET", [source.fromStaticValue(scene["target"])])
+    mask.addParameterSources("GAPS", [source.fromStaticValue(scene["mask"])])
+    mask.setChildId("mask")
+    model.addChildAlgorithm(mask)
+    fill = QgsProcessingModelChildAlgorithm("terramend:fillgaps")
+    fill.setChildId("fill")
+    fill.addParameterSources("TARGET", [source.fromStaticValue(scene["target"])])
+    fill.addParameterSources("GAPS", [source.fromChildOutput("mask", "OUTPUT")])
+    fill.addParameterSources("MODEL", [source.fromStaticValue("harmonic")])
+    fill.addParameterSources("QUALITY", [source.fromStaticValue("fast")])
+    output = QgsProcessingModelOutput("filled", "filled")
+    output.setChildId("fill")
+    output.setChildOutputName("OUTPUT")
+    fill.setModelOutputs({"filled": output})
+    model.addChildAlgorithm(fill)
+    assert registry.algorithmById("terramend:fillgaps") is not None
+    context = QgsProcessingContext()
+    results, ok = model.run({"fill:filled": "TEMPORARY_OUTPUT"}, context, QgsProcessingFeedback())
+    assert ok
+    assert (read(results["fill:filled"])[:, read(scene["mask"]) > 0] > 0).all()
+
+
+def test_a_batch_of_three(
+    client: Any, provider: Any, scene: dict[str, str], qgis_new_project: None, tmp_path: Path, qgis_iface: Any
+) -> None:
+    """Three rows in the batch dialog, the second of them wrong: it is reported, the others are done."""
+    from terramend.ui import history
+
+    parameters = {
+        "TARGET": "",
+        "GAPS": [scene["mask"]],
+        "MODEL": "nearest",
+        "OUTPUT": str(tmp_path / "0.tif"),
+    }
+    layer = QgsRasterLayer(scene["target"], "target")
+    QgsProject.instance().addMapLayer(layer)
+    dialog = history.batch_dialog({**parameters, "TARGET": layer.id()}, qgis_iface.mainWindow())
+    panel = dialog.mainWidget()
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    for number, grow in ((1, "far"), (2, "1px")):
+        panel.addRow()
+        for name, value in {**parameters, "TARGET": layer.id(), "GROW": grow}.items():
+            column = panel.parameter_to_column[name]
+            if name == "OUTPUT":
+                panel.tblParameters.cellWidget(number + 1, column).setValue(str(tmp_path / f"{number}.tif"))
+            else:
+                panel.wrappers[number][column].setParameterValue(value, context)
+    done = []  # as the dialog's Run does it, without the task that it leaves to the garbage collector
+    for row in range(panel.batchRowCount()):
+        chosen, ok = panel.parametersForRow(row)
+        assert ok
+        done.append(dialog.algorithm().run(chosen, context, QgsProcessingFeedback())[1])
+    assert done == [True, False, True]
+    assert [p.name for p in sorted(tmp_path.glob("?.tif"))] == ["0.tif", "2.tif"]
+    hole = read(scene["mask"]) > 0
+    for name in ("0.tif", "2.tif"):
+        assert (read(str(tmp_path / name))[:, hole] > 0).all()
+    dialog.deleteLater()
