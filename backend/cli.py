@@ -70,10 +70,18 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status; what it cannot do is said in one sentence."""
-    if argv is None:
-        argv = sys.argv[1:]
-        for stream in (sys.stdout, sys.stderr):  # a terminal that has no sign for a character of a path
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if argv is not None:
+        return _main(argv)
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no sign for a character of a path
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    status = _main(sys.argv[1:])
+    if any(thread.name.startswith("terramend-work") for thread in threading.enumerate()):
+        sys.stderr.flush()  # a cancelled tile is deep in C code, which the interpreter's end would crash
+        os._exit(status)
+    return status
+
+
+def _main(argv: list[str]) -> int:
     terminal = Terminal(sys.stderr)
     watch = Watch(on_progress=terminal.progress, on_notice=terminal.notice)
     try:

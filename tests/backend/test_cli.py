@@ -194,7 +194,7 @@ def test_signals_cancel_cleanly(write, tmp_path, number):
     started = time.monotonic()
     process.send_signal(number)
     out, errors = process.communicate(timeout=20)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 5  # 2 s are promised; the rest is for a busy machine
     assert (process.returncode, out) == (4, "")
     assert errors.splitlines()[-1] == "terramend: Cancelled; nothing was written."
     assert sorted(tmp_path.iterdir()) == before
