@@ -9,9 +9,10 @@ import numpy as np
 from ..base import Floats, Prediction, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASSES, distance_class, distance_to_valid
-from . import regression, surroundings, uncertainty
+from . import coarse, regression, surroundings, uncertainty
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
+_CLEARLY = 0.75  # a share of the references above it counts as 1
 
 
 _DEFAULT = regression.Settings()
@@ -24,8 +25,8 @@ class State:
     Attributes:
         mean, scale: (B,) z-score of the target. low, high: (B,) bounds of plausible values.
         regression: None without a useful reference. guide: None without terrain and radar.
-        reference_share: (4,) weight of the references against the surroundings, by class of
-            distance to valid data. guide_share: likewise of the guides against space alone.
+        reference_share: weight of the references against the surroundings; guide_share: of
+            terrain and radar against space alone.
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
         base: the overview filled, for gaps that are larger than a tile.
     """
@@ -36,18 +37,17 @@ class State:
     high: Floats
     regression: regression.Regression | None
     guide: surroundings.Guide | None
-    reference_share: Floats
-    guide_share: Floats
+    reference_share: float
+    guide_share: float
     reference_factor: Floats
     space_factor: Floats
     base: Base | None
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
-    """(B, H, W) entries of a (B, 4) or (4,) table by each pixel's class of distance."""
-    table = np.broadcast_to(np.atleast_2d(table), (len(tile.gaps), CLASSES))
+    """(B, H, W) entries of a (B, 4) table by each pixel's class of distance."""
     out = np.empty(tile.gaps.shape, np.float32)
-    for group in regression.coarse.groups(tile.gaps):
+    for group in coarse.groups(tile.gaps):
         classes = distance_class(distance_to_valid(tile.gaps[group[0]]))
         for band in group:
             out[band] = table[band][classes]
@@ -85,7 +85,7 @@ class Guided:
         known = regression.learn(overview, target, self.settings)
         guide = surroundings.learn(overview, target)
         ones = np.ones((bands, CLASSES), np.float32)
-        return State(mean, scale, low, high, known, guide, ones[0], ones[0], ones, ones, None)
+        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, None)
 
     def _weigh(self, state: State, learnt: State, trial: uncertainty.Trial) -> State:
         """Shares and factors from a trial, filled by what was `learnt` without the hidden pixels."""
@@ -102,8 +102,8 @@ class Guided:
         mean, std, there, _ = self._from_references(trial.tile, learnt)
         mean = np.where(there, mean, np.float32(np.nan))
         share = uncertainty.share_of_first(trial, mean, space, scale)
-        share[share > 0.9] = 1
-        mixed = space + _by_distance(trial.tile, share) * (mean - space)
+        share = 1.0 if share > _CLEARLY else share
+        mixed = space + np.float32(share) * (mean - space)
         factor = uncertainty.factors(trial, mixed, std)
         return replace(state, reference_share=share, reference_factor=factor)
 
@@ -128,9 +128,9 @@ class Guided:
             return image, std, source, main
         if state.regression is not None:
             mean, error, there, main = self._from_references(tile, state)
-            if (state.reference_share < 1).any():
+            if state.reference_share < 1:
                 space, _ = self._from_space(tile, state, image)
-                mean = space + _by_distance(tile, state.reference_share) * (mean - space)
+                mean = space + np.float32(state.reference_share) * (mean - space)
             take = tile.gaps & there
             image = np.where(take, mean, image)
             std = np.where(take, error * _by_distance(tile, state.reference_factor), std)
@@ -140,7 +140,7 @@ class Guided:
             mean, error = self._from_space(tile, state, image)
             image = np.where(rest, mean, image)
             std = np.where(rest, error * _by_distance(tile, state.space_factor), std)
-            guided = state.guide is not None and bool(state.guide_share.mean() > 0.5)
+            guided = state.guide is not None and state.guide_share > 0.5
             source[np.any(rest, axis=0)] = Source.GUIDE if guided else Source.SURROUNDINGS
         image = np.clip(image, state.low[:, None, None], state.high[:, None, None])
         return image, std, source, main
@@ -161,9 +161,9 @@ class Guided:
         scale, mean = state.scale[:, None, None], state.mean[:, None, None]
         target = (image - mean) / scale
         guess = None
-        if state.guide is not None and state.guide_share.any():
+        if state.guide is not None and state.guide_share > 0:
             # A share below 1 takes back a part of the guess before its error is filled.
-            guess = surroundings.expected(tile, state.guide) * _by_distance(tile, state.guide_share)
+            guess = surroundings.expected(tile, state.guide) * np.float32(state.guide_share)
         filled = surroundings.fill(target, wanted, guess)
         left = target if guess is None else target - guess
         return filled * scale + mean, surroundings.roughness(left) * scale
@@ -173,4 +173,6 @@ def create(quality: str = "default", seed: int = 0) -> Guided:
     """Registry entry of `guided`."""
     if quality == "fast":
         return Guided(regression.Settings(local=0))
+    if quality == "best":
+        return Guided(regression.Settings(twin=True))
     return Guided()

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
-from . import coarse, impute, residual, robust, select, solve, terrain
+from . import coarse, impute, residual, robust, select, solve, terrain, twin
 from . import features as feats
 from .statistics import CELL, cells_over, grow, moments
 
 REACH = 16  # pixels around gaps where residuals are wanted
+TWIN_FROM = 2000  # valid pixels below which a bent regression learns noise
 GUIDED_UP_TO = 2  # references beside which terrain and radar still help
 
 
@@ -26,6 +27,7 @@ class Settings:
         components: most principal components. fine: of them with gradient and low-pass.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
+        twin: take the mean with the regression that bends.
     """
 
     components: int = 24
@@ -34,6 +36,19 @@ class Settings:
     slope: float = 60.0
     intercept: float = 1.0
     cut: float = 4.0
+    twin: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """One regression: its coefficients over the scene, and the twin that makes its features, if it bends."""
+
+    field: solve.Field
+    twin: twin.Twin | None = None
+
+    def features(self, stack: Floats) -> Floats:
+        """What this part's coefficients multiply."""
+        return stack if self.twin is None else twin.predict(stack, self.twin)
 
 
 @dataclass(frozen=True)
@@ -42,14 +57,14 @@ class Regression:
 
     Attributes:
         chosen: indices of the references, best first. guides: terrain or radar beside them.
-        field: coefficients over the scene. coherence: (B,) of the residual.
+        parts: regressions whose mean is the prediction. coherence: (B,) of the residual.
     """
 
     chosen: tuple[int, ...]
     joint: impute.Joint
     basis: feats.Basis
     guides: terrain.Guides | None
-    field: solve.Field
+    parts: tuple[Part, ...]
     coherence: NDArray[np.float64]
 
 
@@ -109,12 +124,21 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     basis = feats.make_basis(joint, complete, count, fine)
     guides = terrain.learn(overview, True, True) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
     stack = _stack(basis, complete, overview, guides)
-    penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
-    field = coarse.fit(stack, target, overview.valid, _weight(share), penalty, settings.cut, overview.step)
-    left = target - solve.apply(field, stack, np.ones_like(gap), 0, 0, overview.step)
+    weight = _weight(share)
+    bent: tuple[twin.Twin | None, ...] = (None,)
+    if settings.twin and samples > TWIN_FROM:
+        bent += (twin.learn(stack, target, np.where(valid, weight, np.float32(0))),)
+    parts = []
+    left = target.copy()
+    for each in bent:
+        inputs = stack if each is None else twin.predict(stack, each)
+        penalty = coarse.penalties(len(inputs), settings.slope, settings.intercept)
+        field = coarse.fit(inputs, target, overview.valid, weight, penalty, settings.cut, overview.step)
+        parts.append(Part(field, each))
+        left -= solve.apply(field, inputs, np.ones_like(gap), 0, 0, overview.step) / len(bent)
     left[~overview.valid] = np.nan
     coherence = np.array([residual.coherence(layer) for layer in left])
-    return Regression(chosen, joint, basis, guides, field, coherence)
+    return Regression(chosen, joint, basis, guides, tuple(parts), coherence)
 
 
 def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -> Estimate:
@@ -122,34 +146,51 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -
     channels, _ = _channels(tile, known.chosen)
     complete, share = impute.complete(channels, known.joint)
     stack = _stack(known.basis, complete, tile, known.guides)
-    height, width = share.shape
-    row, column = tile.row // tile.step, tile.column // tile.step
-    cells = cells_over(row, column, height, width)
-    penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
     mean, std = np.full_like(target, np.nan), np.full_like(target, np.nan)
-    reach = math.ceil(2.7 * settings.local / CELL)
+    inputs = [part.features(stack) for part in known.parts]
     for group in coarse.groups(tile.valid):
         gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
         if not gap.any():
             continue
-        around = grow(gap, REACH)
-        field = replace(known.field, values=known.field.values[..., group])
-        if settings.local:
-            wanted = solve.near(gap, cells, row, column, REACH + CELL)
-            needed = grow(wanted, reach)
-            expected = solve.apply(field, stack, valid, row, column, tile.step)
-            weight = np.where(valid, _weight(share), np.float32(0))
-            weight *= robust.cauchy(target[group] - expected, valid & (share > 0), settings.cut)
-            sums = moments(stack, target[group], weight, cells, row, column, needed)
-            sigma = settings.local * tile.step
-            field = solve.refine(sums, sigma, field, penalty, len(group), wanted, tile.step)
-        fitted = solve.apply(field, stack, around, row, column, tile.step)
+        said = [
+            _local(tile, target[group], group, share, features, part.field, settings)
+            for features, part in zip(inputs, known.parts, strict=True)
+        ]
+        fitted = sum(said[1:], said[0]) / len(said)
+        apart = (said[0] - said[-1]) / 2  # half of what the parts differ by
         distance = distance_to_valid(gap)
-        for index, layer in zip(group, fitted, strict=True):
-            left = np.where(valid, target[index] - layer, np.float32(np.nan))
-            mean[index] = layer + residual.carry(left, distance, known.coherence[index])
-            std[index] = np.sqrt(residual.variance(left))
+        for place, index in enumerate(group):
+            left = np.where(valid, target[index] - fitted[place], np.float32(np.nan))
+            mean[index] = fitted[place] + residual.carry(left, distance, known.coherence[index])
+            std[index] = np.sqrt(residual.variance(left) + apart[place] ** 2)
     main = np.full(share.shape, -1, np.int16)
     for index in reversed(known.chosen):
         main[np.isfinite(tile.references[index].image).all(0)] = index
     return Estimate(mean, std, share > 0, main)
+
+
+def _local(
+    tile: Tile,
+    target: Floats,
+    group: list[int],
+    share: Floats,
+    features: Floats,
+    field: solve.Field,
+    settings: Settings,
+) -> Floats:
+    """(n, H, W) one part's prediction around the gaps of the bands in `group`, which share a mask."""
+    gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
+    row, column = tile.row // tile.step, tile.column // tile.step
+    field = replace(field, values=field.values[..., group])
+    if settings.local:
+        cells = cells_over(row, column, *gap.shape)
+        penalty = coarse.penalties(len(features), settings.slope, settings.intercept)
+        wanted = solve.near(gap, cells, row, column, REACH + CELL)
+        needed = grow(wanted, math.ceil(2.7 * settings.local / CELL))
+        expected = solve.apply(field, features, valid, row, column, tile.step)
+        weight = np.where(valid, _weight(share), np.float32(0))
+        weight *= robust.cauchy(target - expected, valid & (share > 0), settings.cut)
+        sums = moments(features, target, weight, cells, row, column, needed)
+        sigma = settings.local * tile.step
+        field = solve.refine(sums, sigma, field, penalty, len(group), wanted, tile.step)
+    return solve.apply(field, features, grow(gap, REACH), row, column, tile.step)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..base import Floats
-from ..classical.membrane import cascade
+from ..classical import membrane as sheets
 
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
 
@@ -74,7 +74,7 @@ def carry(residual: Floats, distance: Floats, beta: float, length: float = 6.0, 
         return np.zeros_like(residual)
     known = np.isfinite(residual)
     slow = local_mean(np.where(known, residual, np.float32(0)), known.astype(np.float32), sigma, 0.0, 8.0)
-    membrane = cascade(residual)
+    membrane = sheets.solve(residual, cycles=2)
     decay = np.exp(-np.maximum(distance - 1, 0) / length).astype(np.float32)
     out: Floats = np.float32(beta) * (slow + decay * (membrane - slow))
     return out
