@@ -78,7 +78,8 @@ def pictures():
         renderer = layer.renderer()
         renderer.setRedBand(3), renderer.setGreenBand(2), renderer.setBlueBand(1)
         layer.setDefaultContrastEnhancement()
-    QgsProject.instance().layerTreeRoot().findLayer(mask.id()).setItemVisibilityChecked(False)
+    for layer in (mask, clear):  # else the other date shows through the holes
+        QgsProject.instance().layerTreeRoot().findLayer(layer.id()).setItemVisibilityChecked(False)
     iface.mapCanvas().setExtent(target.extent())
     plugin.actions[0].trigger()
     dock = plugin.dock

@@ -234,7 +234,10 @@ class TerramendDock(QDockWidget):
         self.form.target.show_facts(inspection.facts(found), found["radiometry"])
         self.form.gaps.show_found(found["masks"])
         self.form.references.show_found(found.get("references", []))
-        self.bar.show_notices(inspection.notices(found))
+        notices = inspection.notices(found)
+        self.bar.show_notices(notices)
+        for notice in notices:
+            self.note(notice)
         if found["gap_fraction"]:
             self._expect(found, choices)
 

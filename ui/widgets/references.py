@@ -54,7 +54,7 @@ class ReferencesBox(QWidget):
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.tree.setMinimumHeight(72)
-        self.tree.setMaximumHeight(96)
+        self.tree.setMaximumHeight(84)
         self.tree.setToolTip(
             tr(
                 "Tick rasters of the same place on other dates. Double-click a date to correct it. Where a "

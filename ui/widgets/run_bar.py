@@ -21,6 +21,9 @@ from ..messages import overall_percent, progress_sentence
 from ..tr import tr
 from .quiet import quiet_label
 
+NOTICE = 100
+"""Most characters of a notice above the buttons; the tip and the log have it whole."""
+
 
 class RunBar(QWidget):
     """Preview, Fill and Cancel; it only says and asks, the dock does."""
@@ -84,9 +87,11 @@ class RunBar(QWidget):
         self._buttons.addWidget(button)
 
     def show_notices(self, sentences: List[str]) -> None:
-        """Show what should be known before filling; the first in full, all in the tip."""
+        """Show what should be known before filling: the first in short, all in the tip."""
+        first = sentences[0] if sentences else ""
+        short = first if len(first) <= NOTICE else first[:NOTICE].rsplit(" ", 1)[0] + " …"
         more = tr(" (and {count} more)").format(count=len(sentences) - 1) if len(sentences) > 1 else ""
-        self.notices.setText("".join("⚠ " + sentence + more for sentence in sentences[:1]))
+        self.notices.setText(f"⚠ {short}{more}")
         self.notices.setToolTip("\n".join(sentences))
         self.notices.setVisible(bool(sentences))
 
