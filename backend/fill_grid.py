@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader
 from ..models.base import Prediction, Tile
 from . import compose
 from .flow import in_order
-from .opening import Method
+from .opening import Method, give_memory_back
 from .raster.gapmap import GAP, GapMap
 from .raster.gdal import open_dataset
 from .raster.grid import Grid, Window
@@ -26,6 +26,9 @@ from .watch import Watch
 
 COPY_COST, FILL_COST = 1, 10
 """Units of progress of a core that is copied, and of a tile that is predicted."""
+
+TIDY = 8
+"""Predicted tiles after which freed memory goes back: its fragments would grow with the scene."""
 
 ALIGN = 16
 """Predicted windows start and end at multiples of this, so that block statistics line up."""
@@ -105,7 +108,7 @@ def fill_grid(
     """
     plan, allowed = method.plan, method.allowed
     watch.stage("fill", sum(_cost(scene.gap_map, place) for place in plan.tiles()))
-    mosaic, tally = Mosaic(plan, len(recipe.fill_bands)), Tally()
+    mosaic, tally, predicted = Mosaic(plan, len(recipe.fill_bands)), Tally(), 0
 
     def work(read: _Read) -> _Said:
         piece = None
@@ -121,6 +124,9 @@ def fill_grid(
             block = mosaic.add(place, said.piece)
             _write(recipe, writers, said.read, block, tally)
             watch.advance(_cost(scene.gap_map, place))
+            predicted += said.piece is not None
+            if said.piece is not None and predicted % TIDY == 0:
+                give_memory_back()
     return tally
 
 
