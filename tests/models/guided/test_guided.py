@@ -1,0 +1,193 @@
+"""`guided` as a whole: laws it must find, seams it must not show, errors it must know."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from terramend.models.base import Reference, Source, Tile
+from terramend.models.guided.impute import complete, conditional, learn
+from terramend.models.guided.select import select
+from terramend.models.registry import find
+
+
+def texture(shape, seed, bands=3, blur=1.2):
+    """(B, H, W) reflectance-like random fields with detail at all scales."""
+    random = np.random.default_rng(seed)
+    out = np.zeros((bands, *shape), np.float32)
+    for sigma, strength in ((blur, 0.02), (4, 0.03), (16, 0.05)):
+        noise = random.standard_normal((bands, *shape)).astype(np.float32)
+        smooth = np.stack([cv2.GaussianBlur(n, (0, 0), sigma) for n in noise])
+        out += strength * smooth / smooth.std()
+    return 0.25 + out
+
+
+def blobs(shape, seed, share):
+    field = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal(shape), (0, 0), shape[0] / 14)
+    return field > np.quantile(field, 1 - share)
+
+
+def hide(truth, gap):
+    gaps = np.broadcast_to(gap, truth.shape)
+    return np.where(gaps, np.nan, truth).astype(np.float32), gaps.copy()
+
+
+def rmse(made, truth, gaps):
+    return float(np.sqrt(np.mean((made.mean - truth)[gaps] ** 2)))
+
+
+def linear_scene(shape=(160, 152), noise=0.0, seed=0, share=0.3):
+    """A target that is a linear mix of two references' bands, plus noise."""
+    first, second = texture(shape, seed), texture(shape, seed + 1)
+    random = np.random.default_rng(seed + 2)
+    mix = random.uniform(-0.3, 0.6, (4, 6))
+    truth = np.tensordot(mix, np.concatenate([first, second]), 1) + 0.05
+    truth = (truth + noise * random.standard_normal(truth.shape)).astype(np.float32)
+    image, gaps = hide(truth, blobs(shape, seed + 3, share))
+    return Tile(image, gaps, (Reference(first, -10), Reference(second, 6))), truth
+
+
+@pytest.mark.parametrize("quality", ["fast", "default", "best"])
+def test_exact_when_the_target_is_a_linear_function_of_the_references(quality):
+    tile, truth = linear_scene()
+    model = find("guided").create(quality=quality)
+    made = model.predict(tile, model.prepare(tile))
+    assert rmse(made, truth, tile.gaps) < 0.02 * truth.std()
+    gap = tile.gaps.any(0)
+    assert (made.source[gap] == Source.REFERENCE).all()
+    assert set(np.unique(made.reference[gap])) <= {0, 1}
+
+
+def test_references_with_gaps_of_their_own_still_serve():
+    tile, truth = linear_scene(noise=0.004, seed=20)
+    holed = []
+    for k, reference in enumerate(tile.references):
+        image = reference.image.copy()
+        image[:, blobs(image.shape[1:], 50 + k, 0.3)] = np.nan
+        holed.append(replace(reference, image=image))
+    tile = replace(tile, references=tuple(holed))
+    model = find("guided").create()
+    made = model.predict(tile, model.prepare(tile))
+    assert np.isfinite(made.mean[tile.gaps]).all()
+    neither = tile.gaps.any(0) & ~np.isfinite(holed[0].image[0]) & ~np.isfinite(holed[1].image[0])
+    assert neither.any() and (made.source[neither] == Source.SURROUNDINGS).all()
+    either = tile.gaps & ~neither
+    harmonic = find("harmonic").create()
+    alone = harmonic.predict(tile, harmonic.prepare(tile))
+    assert rmse(made, truth, either) < 0.6 * rmse(alone, truth, either)
+
+
+def test_useless_references_leave_it_to_the_surroundings():
+    truth = texture((128, 128), 5, blur=3)
+    image, gaps = hide(truth, blobs((128, 128), 6, 0.3))
+    tile = Tile(image, gaps, (Reference(texture((128, 128), 77), -3),))
+    model = find("guided").create()
+    made = model.predict(tile, model.prepare(tile))
+    alone = replace(tile, references=())
+    space = model.predict(alone, model.prepare(alone))
+    assert rmse(made, truth, gaps) < 1.1 * rmse(space, truth, gaps)
+
+
+def test_a_cloud_that_the_mask_missed_does_not_spoil_the_fit():
+    tile, truth = linear_scene(noise=0.003, seed=30)
+    clean = find("guided").create()
+    before = rmse(clean.predict(tile, clean.prepare(tile)), truth, tile.gaps)
+    spoilt = tile.image.copy()
+    spoilt[:, 100:116, 20:44] += 0.4  # bright pixels that count as valid
+    cloudy = replace(tile, image=spoilt)
+    far = tile.gaps.copy()
+    far[:, 84:132, 4:60] = False
+    after = clean.predict(cloudy, clean.prepare(cloudy))
+    assert rmse(after, truth, far) < 2.0 * before
+
+
+def test_tiles_agree_with_the_whole():
+    tile, _ = linear_scene(noise=0.01, seed=40, shape=(256, 240))
+    model = find("guided").create()
+    state = model.prepare(tile)
+    whole = model.predict(tile, state)
+    top, left, context = 72, 56, 64
+    cut = np.s_[:, top:, left:]
+    part = replace(
+        tile,
+        image=tile.image[cut],
+        gaps=tile.gaps[cut],
+        references=tuple(replace(r, image=r.image[cut]) for r in tile.references),
+        row=top,
+        column=left,
+    )
+    made = model.predict(part, state)
+    core = np.s_[:, context:, context:]
+    inner, outer = part.gaps[core], np.s_[:, top + context :, left + context :]
+    difference = np.abs(made.mean[core] - whole.mean[outer])[inner]
+    # A tenth of the noise: far below what an eye or a statistic could see.
+    assert difference.max() < 2e-3 and np.sqrt(np.mean(difference**2)) < 2e-4
+
+
+def test_terrain_helps_in_relief_and_is_left_alone_elsewhere():
+    shape = (160, 160)
+    height = 400 * texture(shape, 8, bands=1, blur=4)[0]
+    down, across = np.gradient(height, 30.0)
+    slope = np.arctan(np.hypot(down, across))
+    light = (np.cos(slope) + 0.6 * across - 0.3 * down).astype(np.float32)
+    terrain = np.stack([height, slope, light]).astype(np.float32)
+    gap = blobs(shape, 9, 0.35)
+    shaded = (texture(shape, 10, blur=6) + 2.0 * (light - light.mean())).astype(np.float32)
+    flat = texture(shape, 11, blur=2)
+    model = find("guided").create()
+    for truth, least, most in ((shaded, 0.0, 0.75), (flat, 0.9, 1.06)):
+        image, gaps = hide(truth, gap)
+        tile = Tile(image, gaps, terrain=terrain, pixel_size=(30.0, 30.0))
+        made = model.predict(tile, model.prepare(tile))
+        plain = replace(tile, terrain=None)
+        alone = model.predict(plain, model.prepare(plain))
+        ratio = rmse(made, truth, gaps) / rmse(alone, truth, gaps)
+        assert least < ratio < most
+        if most < 1:
+            assert (made.source[gap] == Source.GUIDE).all()
+
+
+@pytest.mark.parametrize("dates", [0, 2])
+def test_intervals_cover_what_they_promise(dates):
+    inside = []
+    for seed in (100, 120, 140):
+        tile, truth = linear_scene(noise=0.01, seed=seed)
+        tile = replace(tile, references=tile.references[:dates])
+        model = find("guided").create()
+        made = model.predict(tile, model.prepare(tile))
+        inside.append((np.abs(made.mean - truth) <= 1.645 * made.std)[tile.gaps])
+    assert 0.83 < np.concatenate(inside).mean() < 0.96
+
+
+def test_select_ranks_by_correlation_and_clear_share():
+    truth = texture((60, 60), 1)
+    gap = blobs((60, 60), 2, 0.3)
+    image, _ = hide(truth, gap)
+    random = np.random.default_rng(3)
+    good = truth + 0.01 * random.standard_normal(truth.shape)
+    cloudy = truth.copy()
+    cloudy[:, gap] = np.nan
+    bad = texture((60, 60), 9)
+    references = tuple(Reference(np.asarray(r, np.float32)) for r in (bad, cloudy, good))
+    chosen = select(image, ~gap, gap, references)
+    assert chosen[0] == 2 and 1 not in chosen
+
+
+def test_missing_dates_take_their_conditional_mean():
+    random = np.random.default_rng(4)
+    latent = random.standard_normal((2, 80, 80))
+    mix = random.standard_normal((6, 2))
+    channels = np.tensordot(mix, latent, 1).astype(np.float32)
+    owner = np.array([0, 0, 0, 1, 1, 1])
+    hole = blobs((80, 80), 5, 0.25)
+    holed = channels.copy()
+    holed[3:, hole] = np.nan
+    joint = learn(holed, owner)
+    filled, share = complete(holed, joint)
+    restored = filled * joint.scale[:, None, None] + joint.mean[:, None, None]
+    error = (restored - channels)[3:, hole]
+    assert np.sqrt(np.mean(error**2)) < 0.1 * channels[3:, hole].std()
+    assert (share[hole] == 0.5).all() and (share[~hole] == 1).all()
+    there = np.array([True, True, True, False, False, False])
+    exact = joint.correlation[3:, :3] @ np.linalg.inv(joint.correlation[:3, :3] + 0.01 * np.eye(3))
+    np.testing.assert_allclose(conditional(joint, there, ~there), exact, atol=1e-5)
