@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Tuple, Union
+from typing import Any, List, Optional, Tuple, Union
 
 from osgeo import gdal
 from qgis.core import (
@@ -85,7 +85,7 @@ class Conversion:
         result = writer.writeRaster(
             pipe, self.width, self.height, self.extent, self.crs, QgsCoordinateTransformContext()
         )
-        if int(result) != 0:
+        if _failed(result):
             raise SourceError(
                 tr("QGIS could not convert the layer {name} to a GeoTIFF; save it as one by hand.").format(
                     name=self.name
@@ -241,13 +241,18 @@ class SourceMaker:
         outcome = QgsVectorFileWriter.writeAsVectorFormatV3(
             layer, path, QgsCoordinateTransformContext(), options
         )
-        if int(outcome[0]) != 0:
+        if _failed(outcome[0]):
             raise SourceError(
                 tr("The polygons of {name} could not be exported: {why}").format(
                     name=layer.name(), why=outcome[1]
                 )
             )
         return path
+
+
+def _failed(status: Any) -> bool:
+    """Whether a writer's status is not its first, which has different names in different QGIS."""
+    return bool(getattr(status, "value", status) != 0)
 
 
 def _declare_nodata(path: str) -> None:

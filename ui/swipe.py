@@ -70,7 +70,7 @@ class SwipeItem(QgsMapCanvasItem):
         painter.setBrush(QColor(0, 0, 0, 150))
         painter.drawRoundedRect(plate, 4, 4)
         painter.setPen(QColor(255, 255, 255))
-        painter.drawText(plate, int(Qt.AlignmentFlag.AlignCenter), text)
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
 
 class SwipeTool(QgsMapTool):
