@@ -84,7 +84,7 @@ def spread(overview: Tile) -> NDArray[np.float32]:
 def measured_errors(overview: Tile, predict: Callable[[Tile], Floats]) -> ErrorTable:
     """Errors of `predict` (tile -> (B, H, W) means) in the overview's own pseudo-gaps."""
     valid = overview.valid
-    everywhere, anywhere = valid.all(0), overview.gaps.any(0)
+    everywhere, anywhere = np.all(valid, axis=0), np.any(overview.gaps, axis=0)
     hidden = pseudo_gap(everywhere, anywhere)
     sigma = spread(overview)
     if hidden is None:
@@ -92,7 +92,7 @@ def measured_errors(overview: Tile, predict: Callable[[Tile], Floats]) -> ErrorT
     image = np.where(hidden, np.float32(np.nan), observed(overview))
     trial = replace(overview, image=image, gaps=overview.gaps | hidden)
     error = predict(trial) - overview.image if hidden.any() else np.zeros_like(overview.image)
-    return error_table(error, hidden, trial.gaps.any(0), sigma, overview.step)
+    return error_table(error, hidden, np.any(trial.gaps, axis=0), sigma, overview.step)
 
 
 def finish(

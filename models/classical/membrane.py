@@ -8,10 +8,10 @@ Source: Bornemann and Deuflhard 1996 (cascadic multigrid) for the start value; B
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ..base import Flags, Floats
+from ..planes import block_means, convolve, enlarge, pad_to
 
 _LAPLACE = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], np.float32)
 _CROSS = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]], np.float32)
@@ -20,27 +20,18 @@ _CROSS = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]], np.float32)
 def relax(values: Floats, unknown: Flags, sweeps: int, damping: float = 0.9) -> Floats:
     """Damped Jacobi sweeps of Laplace's equation at `unknown`; (H, W), in place."""
     for _ in range(sweeps):
-        smooth = cv2.filter2D(values, -1, _CROSS, borderType=cv2.BORDER_REPLICATE)
-        smooth -= values
-        smooth *= damping
-        np.add(values, smooth, out=values, where=unknown)
+        change = convolve(values, _CROSS) - values
+        np.add(values, np.float32(damping) * change, out=values, where=unknown)
     return values
 
 
 def _halve(values: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Mean of the known pixels of each 2 x 2 block, and their share; unknown values are 0."""
-    height, width = values.shape
-    if height % 2 or width % 2:
-        bottom, right = height % 2, width % 2
-        values = cv2.copyMakeBorder(values * weight, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
-        weight = cv2.copyMakeBorder(weight, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
-    else:
-        values = values * weight
-    size = (values.shape[1] // 2, values.shape[0] // 2)
-    total = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
-    weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+    total = block_means(pad_to(values * weight, 2, repeat=False), 2)
+    weight = block_means(pad_to(weight, 2, repeat=False), 2)
     known = weight > 0
-    return total / np.where(known, weight, 1), known.astype(np.float32)
+    np.divide(total, weight, out=total, where=known)
+    return total, known.astype(np.float32)
 
 
 def cascade(image: Floats, sweeps: int = 4) -> Floats:
@@ -58,27 +49,22 @@ def cascade(image: Floats, sweeps: int = 4) -> Floats:
     for finer, weight in reversed(levels[:-1]):
         height, width = finer.shape
         # Blocks at an odd edge are half outside: enlarge exactly twice, then cut.
-        up = cv2.resize(values, (2 * values.shape[1], 2 * values.shape[0]), interpolation=cv2.INTER_LINEAR)
         unknown = weight == 0
-        values = np.where(unknown, up[:height, :width], finer)
+        values = np.where(unknown, enlarge(values, 2)[:height, :width], finer)
         relax(values, unknown, sweeps)
     return values
 
 
 def _negative_laplacian(values: Floats) -> Floats:
     """Four times the value minus its neighbours; free edges."""
-    return np.asarray(cv2.filter2D(values, -1, _LAPLACE, borderType=cv2.BORDER_REPLICATE), np.float32)
+    return convolve(values, _LAPLACE)
 
 
 def _free(unknown: Floats) -> list[Floats]:
     """The unknown pixels (1, else 0) at each level: blocks that are unknown as a whole."""
     levels = [unknown]
     while min(levels[-1].shape) > 2 and levels[-1].any():
-        height, width = levels[-1].shape
-        # An odd edge repeats its last line.
-        even = cv2.copyMakeBorder(levels[-1], 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        size = (even.shape[1] // 2, even.shape[0] // 2)
-        share = cv2.resize(even, size, interpolation=cv2.INTER_AREA)
+        share = block_means(pad_to(levels[-1], 2), 2)
         levels.append((share > 0.99).astype(np.float32))
     return levels
 
@@ -93,11 +79,8 @@ def _cycle(levels: list[Floats], load: Floats, sweeps: int = 2) -> Floats:
         correction += step * (load - _negative_laplacian(correction))
     if len(levels) > 1 and levels[1].any():
         rest = free * (load - _negative_laplacian(correction))
-        rest = cv2.copyMakeBorder(rest, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        size = (rest.shape[1] // 2, rest.shape[0] // 2)
-        coarse = 4 * levels[1] * cv2.resize(rest, size, interpolation=cv2.INTER_AREA)
-        coarse = _cycle(levels[1:], coarse, sweeps)
-        up = cv2.resize(coarse, (rest.shape[1], rest.shape[0]), interpolation=cv2.INTER_LINEAR)
+        coarse = 4 * levels[1] * block_means(pad_to(rest, 2), 2)
+        up = enlarge(_cycle(levels[1:], coarse, sweeps), 2)
         correction += free * up[:height, :width]
     for _ in range(sweeps):
         correction += step * (load - _negative_laplacian(correction))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Floats
+from ..planes import blur, slopes
 from .impute import Joint
 
 
@@ -44,14 +44,9 @@ def project(axes: Floats, channels: Floats) -> Floats:
     return np.asarray(axes @ channels.reshape(len(channels), -1)).reshape(len(axes), *shape)
 
 
-def fine_features(components: Floats, blur: float = 2.0) -> Floats:
+def fine_features(components: Floats, sigma: float = 2.0) -> Floats:
     """(3 n, H, W): horizontal and vertical slope and low-pass of n components."""
-    out = np.empty((3 * len(components), *components.shape[1:]), np.float32)
-    for k, plane in enumerate(components):
-        out[3 * k] = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
-        out[3 * k + 1] = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
-        out[3 * k + 2] = cv2.GaussianBlur(plane, (0, 0), blur)
-    return out
+    return np.stack([fine for plane in components for fine in (*slopes(plane), blur(plane, sigma))])
 
 
 def make_basis(joint: Joint, channels: Floats, count: int, fine: int) -> Basis:

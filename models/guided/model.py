@@ -81,7 +81,8 @@ class Guided:
                 mean[band] = values.mean(dtype=np.float64)
                 margin = _MARGIN * (values.max() - values.min()) + 0.01
                 low[band], high[band] = values.min() - margin, values.max() + margin
-        target = (image - mean[:, None, None]) / scale[:, None, None]
+        target: Floats = image - mean[:, None, None]
+        target /= scale[:, None, None]
         known = regression.learn(overview, target, self.settings)
         guide = surroundings.learn(overview, target)
         ones = np.ones((bands, CLASSES), np.float32)

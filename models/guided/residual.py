@@ -11,6 +11,7 @@ import numpy as np
 
 from ..base import Floats
 from ..classical import membrane as sheets
+from ..planes import block_means, blur, enlarge, pad_to
 
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
 
@@ -34,16 +35,6 @@ def coherence(residual: Floats) -> float:
     return float(np.clip((mean * residual[use]).sum() / power, 0.0, 1.0))
 
 
-def _reduced(plane: Floats, factor: int) -> Floats:
-    """Block means; an edge that does not divide is repeated first."""
-    height, width = plane.shape
-    bottom, right = -height % factor, -width % factor
-    if bottom or right:
-        plane = cv2.copyMakeBorder(plane, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-    size = (plane.shape[1] // factor, plane.shape[0] // factor)
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
-
-
 def local_mean(values: Floats, known: Floats, sigma: float, prior: float, doubt: float) -> Floats:
     """Gaussian mean of known values, drawn to `prior` as by `doubt` pixels that hold it.
 
@@ -54,12 +45,11 @@ def local_mean(values: Floats, known: Floats, sigma: float, prior: float, doubt:
     factor = max(int(sigma / 2), 1)
     height, width = values.shape
     small = sigma / factor
-    total = cv2.GaussianBlur(_reduced(values, factor), (0, 0), small, borderType=cv2.BORDER_REFLECT)
-    weight = cv2.GaussianBlur(_reduced(known, factor), (0, 0), small, borderType=cv2.BORDER_REFLECT)
+    total = blur(block_means(pad_to(values, factor), factor), small)
+    weight = blur(block_means(pad_to(known, factor), factor), small)
     share = np.float32(doubt / (2 * np.pi * sigma * sigma))
     mean = (total + share * np.float32(prior)) / (weight + share)
-    full = (mean.shape[1] * factor, mean.shape[0] * factor)
-    out: Floats = cv2.resize(mean, full, interpolation=cv2.INTER_LINEAR)[:height, :width]
+    out: Floats = enlarge(mean, factor)[:height, :width]
     return out
 
 

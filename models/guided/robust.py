@@ -14,13 +14,13 @@ def cauchy(residual: Floats, valid: Flags, cut: float) -> Floats:
     if not valid.any():
         return np.ones(valid.shape, np.float32)
     every = max(1, int(valid.sum()) // _SAMPLE)
-    total = np.zeros(valid.shape, np.float32)
+    total: Floats = np.zeros(valid.shape, np.float32)
     for layer in residual:
         deviation = 1.4826 * float(np.median(np.abs(layer[valid][::every]))) + 1e-6
-        scaled = np.where(valid, layer, np.float32(0)) / np.float32(cut * deviation)
+        scaled: Floats = np.where(valid, layer, np.float32(0))
+        scaled *= np.float32(1 / (cut * deviation))
         total += scaled * scaled
-    weights: Floats = 1 / (1 + total / len(residual))
-    return weights
+    return np.asarray(1 / (1 + total / len(residual)), np.float32)
 
 
 def first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:

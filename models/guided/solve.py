@@ -23,18 +23,18 @@ class Field:
     top: float
     left: float
 
-    def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
+    def at(self, y: NDArray[np.floating], x: NDArray[np.floating]) -> Floats:
         """(n, 1 + P, B) bilinear at scene positions (n,); constant beyond the outer centres."""
         rows, columns = self.values.shape[:2]
         v = np.clip((y - self.top) / self.size - 0.5, 0, rows - 1)
         u = np.clip((x - self.left) / self.size - 0.5, 0, columns - 1)
         r0, c0 = np.floor(v).astype(np.intp), np.floor(u).astype(np.intp)
         r1, c1 = np.minimum(r0 + 1, rows - 1), np.minimum(c0 + 1, columns - 1)
-        v = (v - r0).astype(np.float32)[:, None, None]
-        u = (u - c0).astype(np.float32)[:, None, None]
-        upper = self.values[r0, c0] * (1 - u) + self.values[r0, c1] * u
-        lower = self.values[r1, c0] * (1 - u) + self.values[r1, c1] * u
-        out: Floats = upper * (1 - v) + lower * v
+        below = (v - r0).astype(np.float32)[:, None, None]
+        right = (u - c0).astype(np.float32)[:, None, None]
+        upper = self.values[r0, c0] * (1 - right) + self.values[r0, c1] * right
+        lower = self.values[r1, c0] * (1 - right) + self.values[r1, c1] * right
+        out: Floats = upper * (1 - below) + lower * below
         return out
 
 

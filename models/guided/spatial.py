@@ -7,12 +7,12 @@ Source of the plate's operator: Smith and Wessel 1990 (continuous curvature unde
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from ..base import Flags, Floats
 from ..classical import membrane
 from ..holdout import distance_to_valid
+from ..planes import convolve
 
 _LAPLACE = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float64)
 _BIHARMONIC = np.array(
@@ -20,7 +20,7 @@ _BIHARMONIC = np.array(
 )
 
 
-def _operator(tension: float) -> np.ndarray:
+def _operator(tension: float) -> Floats:
     """The plate's 5 x 5 stencil divided by its diagonal."""
     stencil = (1 - tension) * _BIHARMONIC
     stencil[1:4, 1:4] -= tension * _LAPLACE
@@ -36,10 +36,7 @@ def plate(
     step = np.zeros_like(values)
     move = moving.astype(np.float32) * 0.7
     for _ in range(sweeps):
-        force = cv2.filter2D(values, -1, stencil, borderType=cv2.BORDER_REFLECT)
-        force *= move
-        step *= momentum
-        step -= force
+        step = np.float32(momentum) * step - move * convolve(values, stencil, mirror=True)
         values += step
     return values
 

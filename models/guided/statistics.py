@@ -52,7 +52,8 @@ def to_cells(mask: Flags, cells: Cells, row: int, column: int) -> Flags:
     padded = np.zeros((cells.rows * cells.size, cells.columns * cells.size), bool)
     y, x = row - cells.top, column - cells.left
     padded[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
-    return padded.reshape(cells.rows, cells.size, cells.columns, cells.size).any((1, 3))
+    blocks = padded.reshape(cells.rows, cells.size, cells.columns, cells.size)
+    return np.asarray(np.any(blocks, axis=(1, 3)))
 
 
 def grow(mask: Flags, radius: int) -> Flags:
@@ -60,7 +61,7 @@ def grow(mask: Flags, radius: int) -> Flags:
     if radius <= 0 or not mask.any():
         return mask
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..base import Floats, Tile
+from ..planes import blur, slopes
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def _smooth(plane: Floats, sigma: float) -> Floats:
     """Gaussian low-pass; a width below a third of a pixel changes nothing."""
     if sigma < 0.3:
         return plane
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REFLECT))
+    return blur(plane, sigma)
 
 
 def _filled(plane: Floats) -> Floats:
@@ -52,9 +52,8 @@ def terrain_features(terrain: Floats, pixel_size: tuple[float, float], step: int
     down, across = pixel_size
     planes = [height, slope, light]
     for sigma in (1.0, 4.0):
-        smooth = _smooth(height, sigma / step)
-        planes.append(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / (8 * across)))
-        planes.append(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / (8 * down)))
+        right, below = slopes(_smooth(height, sigma / step))
+        planes += [right / np.float32(across), below / np.float32(down)]
     planes += [height - _smooth(height, sigma / step) for sigma in (8.0, 32.0)]
     planes.append(_smooth(light, 3.0 / step))
     return planes

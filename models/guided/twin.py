@@ -45,8 +45,8 @@ def learn(stack: Floats, target: Floats, weight: Floats, ridge: float = 60.0, cu
     directions = random.standard_normal((COUNT, count))
     directions /= np.sqrt((directions**2 * deviation**2).sum(1, keepdims=True))
     offsets = random.uniform(-1.5, 1.5, COUNT)
-    directions, offsets = directions.astype(np.float32), offsets.astype(np.float32)
-    units = np.tanh(directions @ inputs + offsets[:, None])
+    fan, shift = directions.astype(np.float32), offsets.astype(np.float32)
+    units = np.tanh(fan @ inputs + shift[:, None])
     x = np.concatenate([np.ones((1, len(places)), np.float32), units, inputs]).astype(np.float64)
     y = goal[:, places]
     penalty = np.diag(np.r_[1.0, np.full(len(x) - 1, ridge)])
@@ -57,7 +57,7 @@ def learn(stack: Floats, target: Floats, weight: Floats, ridge: float = 60.0, cu
         error = (y - beta.T @ x).astype(np.float32)[:, None]
         everywhere = np.ones((1, len(places)), bool)
         weighted = x * (start * robust.cauchy(error, everywhere, cut)[0])
-    return Twin(directions, offsets, beta.astype(np.float32))
+    return Twin(fan, shift, beta.astype(np.float32))
 
 
 def predict(stack: Floats, twin: Twin) -> Floats:

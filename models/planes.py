@@ -1,0 +1,46 @@
+"""Filters on one (H, W) float32 plane: OpenCV in our conventions (height first, sigma in pixels)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .base import Floats
+
+
+def convolve(plane: Floats, kernel: Floats, mirror: bool = False) -> Floats:
+    """Correlation with a small kernel; beyond the edge the last pixel repeats, or the plane mirrors."""
+    border = cv2.BORDER_REFLECT if mirror else cv2.BORDER_REPLICATE
+    return np.asarray(cv2.filter2D(plane, -1, kernel, borderType=border), np.float32)
+
+
+def blur(plane: Floats, sigma: float) -> Floats:
+    """Gaussian low-pass, mirrored at the edge."""
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+def slopes(plane: Floats) -> tuple[Floats, Floats]:
+    """Sobel derivatives per pixel, to the right and down."""
+    right = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
+    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
+    return np.asarray(right, np.float32), np.asarray(down, np.float32)
+
+
+def block_means(plane: Floats, factor: int) -> Floats:
+    """Means of `factor` squared blocks; the size must divide."""
+    size = (plane.shape[1] // factor, plane.shape[0] // factor)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def enlarge(plane: Floats, factor: int) -> Floats:
+    """`factor` times the size, bilinear between the centres of the pixels."""
+    size = (plane.shape[1] * factor, plane.shape[0] * factor)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def pad_to(plane: Floats, factor: int, repeat: bool = True) -> Floats:
+    """Lines added below and to the right until the size divides: the last one repeated, or zeros."""
+    bottom, right = -plane.shape[0] % factor, -plane.shape[1] % factor
+    if not (bottom or right):
+        return plane
+    return np.pad(plane, ((0, bottom), (0, right)), mode="edge" if repeat else "constant")
