@@ -24,7 +24,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend.errors import TerramendError
-from . import history, inspection, project_state
+from . import history, inspection, project_state, settings
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
 from .request_builder import Built, build
@@ -107,6 +107,10 @@ class TerramendDock(QDockWidget):
         show_log = menu.addAction(tr("Show log"))
         show_log.setCheckable(True)
         show_log.toggled.connect(self.log.setVisible)
+        experimental = menu.addAction(tr("Offer experimental methods"))
+        experimental.setCheckable(True)
+        experimental.setChecked(settings.get("experimental"))
+        experimental.toggled.connect(self._offer_experimental)
         menu.addAction(tr("Start over"), lambda: self.form.show_choices(Choices()))
         more.setMenu(menu)
         self.bar.add_button(more)
@@ -151,6 +155,10 @@ class TerramendDock(QDockWidget):
     def _ask_methods(self) -> None:
         """What this backend can do; another one, started later, may do more."""
         client().call("models", {}, on_result=self._show_methods)
+
+    def _offer_experimental(self, on: bool) -> None:
+        settings.put("experimental", on)
+        self._ask_backend()
 
     def _show_methods(self, found: Mapping[str, Any]) -> None:
         if not self._closed:

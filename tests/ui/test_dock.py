@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterDataProvider, QgsRasterLayer, QgsRectangle
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, Qt
 from qgis.PyQt.QtTest import QTest
 
@@ -61,7 +63,7 @@ def dock(iface: Interface, layers: dict[str, QgsRasterLayer], client: Any, provi
     made.form.references.tick(layers["other"])
     yield made
     made.close_down()
-    made.deleteLater()
+    sip.delete(made)  # not by the garbage collector, which runs in any thread
 
 
 def click(button: Any) -> None:
@@ -323,3 +325,55 @@ def _request(dock: Any) -> dict[str, Any]:
     built = build(dock.form.choices())
     built.remove()
     return built.request
+
+
+def test_a_layer_that_only_qgis_reads_is_converted_and_filled(
+    dock: Any, iface: Interface, layers: Any, scene: dict[str, str], until: Callable
+) -> None:
+    formula = QgsRasterDataProvider.VirtualRasterParameters()
+    formula.crs, formula.extent = layers["target"].crs(), layers["target"].extent()
+    formula.width, formula.height = layers["target"].width(), layers["target"].height()
+    formula.formula = '"a@1" * 0.0001'
+    band = QgsRasterDataProvider.VirtualRasterInputLayers()
+    band.name, band.uri, band.provider = "a", scene["target"], "gdal"
+    formula.rInputLayers = [band]
+    uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(formula)
+    computed = QgsRasterLayer(uri, "computed", "virtualraster")
+    QgsProject.instance().addMapLayer(computed)
+    dock.form.target.chooser.set_item(computed)
+    until(lambda: "convert a layer first" in dock.bar.estimate.text())
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    assert iface.said[-1][1] == Qgis.MessageLevel.Success, iface.said
+    before, after = read(scene["target"])[0], read(dock.result["outputs"][0])
+    hole = read(scene["mask"]) > 0
+    assert np.allclose(after[~hole], before[~hole] * 0.0001, atol=1e-6)
+    assert (after[hole] > 0).all()
+
+
+def test_experimental_methods_are_offered_on_request(dock: Any, until: Callable) -> None:
+    from terramend.ui import settings
+    from terramend.ui.widgets.method import MethodBox
+
+    box = MethodBox()
+    rows = [
+        {"name": "sure", "title": "Sure", "group": "space", "available": True, "modes": ["fill"]},
+        {"name": "bold", "title": "Bold", "group": "experimental", "available": True, "modes": ["fill"]},
+        {"name": "torch", "title": "T", "group": "network", "available": False, "missing": ["torch"], "modes": ["fill"]},
+    ]  # fmt: skip
+    box.show_methods(rows)
+    assert box.model.findData("bold") < 0 < box.model.findData("sure")
+    assert not box.model.model().item(box.model.findData("torch")).isEnabled()
+    settings.put("experimental", True)
+    box.show_methods(rows)
+    assert box.model.findData("bold") > 0
+    settings.put("experimental", False)
+
+
+def test_every_icon_is_a_resource() -> None:
+    root = Path(__file__).resolve().parents[2]
+    listed = (root / "resources.qrc").read_text()
+    icons = sorted(path.name for path in (root / "ui" / "icons").glob("*.svg"))
+    assert "terramend.svg" in icons
+    for name in icons:
+        assert f'<file alias="{name}">ui/icons/{name}</file>' in listed
