@@ -12,6 +12,7 @@ import threading
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from qgis.core import Qgis, QgsApplication, QgsProcessingFeedback
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal, pyqtSlot
 
 from .interpreter import chosen_interpreter
@@ -185,7 +186,7 @@ def close() -> None:
     if gone is not None:
         atexit.unregister(gone.close)
         gone.close()
-        gone.deleteLater()
+        sip.delete(gone)  # here and now: left to the garbage collector, it might go in any thread
 
 
 def _log(line: str) -> None:

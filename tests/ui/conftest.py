@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -55,6 +56,7 @@ def client(qgis_app: Any, backend_python: str) -> Iterator[Any]:
 
     yield module.client()
     module.close()
+    gc.collect()  # what a test made with Qt goes in the GUI thread, not in some other
 
 
 @pytest.fixture

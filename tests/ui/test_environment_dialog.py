@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qgis.PyQt import sip
 from terramend.ui import environment, settings
 from terramend.ui.environment import State, Variant
 
@@ -26,6 +27,7 @@ def dialog(qgis_app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until
     yield made
     made.abandon()
     made.close()
+    sip.delete(made)  # not by the garbage collector, which runs in any thread
     client.close()
     for key in settings.SETTINGS:
         settings.put(key, settings.SETTINGS[key])
