@@ -214,16 +214,19 @@ def nspi(tile: Tile, candidates: int = 300, similar: int = 20) -> Floats:
     for index in ranked(tile.image, images):
         reference = images[index]
         both, place = known(tile.image) & known(reference), todo & known(reference)
-        if not place.any() or both.sum() < candidates:
+        if not place.any() or both.sum() < 30:
             continue
+        count = min(candidates, int(both.sum()))
         where, targets = np.argwhere(both), np.argwhere(place)
         before, now = reference[:, both].T, tile.image[:, both].T
         tree = spatial.KDTree(where)
         for start in range(0, len(targets), 2000):
             chunk = targets[start : start + 2000]
-            distance, near = tree.query(chunk, candidates)
+            distance, near = tree.query(chunk, count)
             own = reference[:, chunk[:, 0], chunk[:, 1]].T
-            filled[:, chunk[:, 0], chunk[:, 1]] = _nspi(own, before, now, distance, near, similar).T
+            filled[:, chunk[:, 0], chunk[:, 1]] = _nspi(
+                own, before, now, distance, near, min(similar, count - 1)
+            ).T
         todo &= ~place
     return filled
 
