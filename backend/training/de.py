@@ -57,6 +57,10 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     part, clip = config[stage], config["diffusion"]["clip"]
     schedule = build(Schedule, part["training"], f"{stage}.training")
     forward = schedules.make(config["diffusion"]["noise"], config["diffusion"]["steps"])
+    predicts = config["diffusion"]["predicts"]
+    if predicts not in sampler.PARAMETERISATIONS:
+        why = f"diffusion.predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {predicts}"
+        raise TerramendError("training.config", name="de", why=why)
     drawn = source(config, data)
     torch.manual_seed(schedule.seed)
     model = Enhancement(layout(config))
@@ -70,7 +74,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         return {**made, **noised(made["clean"], forward, schedule.seed * 1_000_003 + number)}
 
     def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Tensor]:
-        return losses(model, batch, stage, config["balance"], clip)  # type: ignore[arg-type]
+        return losses(model, batch, stage, config["balance"], clip, predicts)  # type: ignore[arg-type]
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         write(average, config, out)  # type: ignore[arg-type]
@@ -184,14 +188,17 @@ def sample(
         limit=limit,
         clip=config["diffusion"]["clip"],
         known=known,
+        predicts=config["diffusion"]["predicts"],
     )
     return list(run)
 
 
 def write(model: Enhancement, config: dict[str, Any], out: Path) -> None:
-    """Weights, configuration and the networks as ONNX; beside them the reference network's, if it has one."""
+    """Weights and configuration; of the last stage the networks as ONNX too, the reference's among them."""
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out / WEIGHTS)
     (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+    if config["stage"] != STAGES[-1]:
+        return
     bands, extra = model.config.bands, int(model.config.mask)
     image, condition = (1, bands, 64, 64), (1, bands + extra, 64, 64)
     inputs = [("sample", image), ("t", (1,)), ("condition", condition)]

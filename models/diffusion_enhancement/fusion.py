@@ -60,11 +60,12 @@ def enhance(
     limit: float = LIMIT,
     clip: float = 1.0,
     known: Flags | None = None,
+    predicts: str = "epsilon",
 ) -> Iterator[Look]:
     """Yield the steps of a run by DDIM without added noise; the last `sample` is the result.
 
     Args:
-        predict: (x_t, t) to epsilon. weigh: (x_t, t) to W.
+        predict: (x_t, t) to epsilon (or what `predicts` names). weigh: (x_t, t) to W.
         reference: (N, B, H, W) or what broadcasts to it. start: (N, B, H, W) noise at `times[0]`.
         clip: bound of the diffusion branch's x0.
         known: where the reference holds the truth (valid pixels of a gapped image): W is 1.
@@ -81,6 +82,9 @@ def enhance(
     def silent(_: int) -> Floats:
         return np.zeros_like(start)
 
-    for step in sampler.run(schedule, predict, start, times, silent, method="ddim", clip=clip, fuse=fuse):
+    run = sampler.run(
+        schedule, predict, start, times, silent, parameterisation=predicts, clip=clip, fuse=fuse
+    )
+    for step in run:
         weight, diffused = seen.pop()
         yield Look(step.t, weight, diffused, step.clean, step.sample)

@@ -40,7 +40,7 @@ class Networks:
     Attributes:
         use: `clear` or `fill`. wavelengths: of the bands in `clear`, nanometres.
         clip: bound of x0. mask: whether the condition ends with a gap mask.
-        multiple: what heights and widths that they see divide by.
+        predicts: `epsilon`, `x0` or `v`. multiple: what heights and widths that they see divide by.
     """
 
     predictor: onnxruntime.InferenceSession
@@ -50,6 +50,7 @@ class Networks:
     wavelengths: tuple[float, ...]
     clip: float
     mask: bool
+    predicts: str
     multiple: int
 
     def run(
@@ -85,6 +86,7 @@ class Networks:
             limit=limit,
             clip=self.clip,
             known=known,
+            predicts=self.predicts,
         ):
             parts = (look.weight, look.diffused, look.clean, look.sample)
             yield Look(look.t, *(part[..., :height, :width] for part in parts))
@@ -211,6 +213,7 @@ def load(folder: Path, device: str = "cpu") -> Networks:
         tuple(config.get("data", {}).get("wavelengths", ())),
         part["clip"],
         nets["mask"],
+        part["predicts"],
         multiple,
     )
 

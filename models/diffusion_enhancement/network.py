@@ -44,7 +44,7 @@ class Enhancement(nn.Module):
         self.allocator = UNet(dataclasses.replace(config.allocator, inputs=3 * bands + extra, outputs=bands))
 
     def noise(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """(N, B, H, W), (N,), (N, B or B + 1, H, W) to the predicted noise."""
+        """(N, B, H, W), (N,), (N, B or B + 1, H, W) to the noise (or what else it predicts)."""
         out: Tensor = self.predictor(torch.cat([x, condition], 1), t)
         return out
 
@@ -71,7 +71,12 @@ def freeze(model: Enhancement, stage: str) -> None:
 
 
 def losses(
-    model: Enhancement, batch: dict[str, Tensor], stage: str, balance: float, clip: float
+    model: Enhancement,
+    batch: dict[str, Tensor],
+    stage: str,
+    balance: float,
+    clip: float,
+    predicts: str = "epsilon",
 ) -> dict[str, Tensor]:
     """Loss terms of a stage (eq. 7, 14 with its sign mended, 15).
 
@@ -79,20 +84,31 @@ def losses(
         batch: `x`, `noise`, `clean`, `condition`, `reference` (N, B, H, W), `t` and `bar` (N,),
             `scored` (N, 1, H, W): the pixels that count.
         balance: the factor of the noise's loss in the joint stage. clip: bound of x0.
+        predicts: `epsilon` as published; `x0` or `v` for predictors too narrow to pass noise through.
     """
     scored = batch["scored"]
+    bar = batch["bar"][:, None, None, None]
+    signal, rest = bar.sqrt(), (1 - bar).sqrt()
+    wanted = {
+        "epsilon": batch["noise"],
+        "x0": batch["clean"],
+        "v": signal * batch["noise"] - rest * batch["clean"],
+    }[predicts]
 
     def mean(error: Tensor) -> Tensor:
         return (error * scored).sum() / (scored.sum() * error.shape[1]).clamp(min=1)
 
     with torch.set_grad_enabled(torch.is_grad_enabled() and stage != "weights"):
-        noise = model.noise(batch["x"], batch["t"], batch["condition"]).float()
-    terms = {"noise": mean((noise - batch["noise"]).square())}
+        said = model.noise(batch["x"], batch["t"], batch["condition"]).float()
+    terms = {"noise": mean((said - wanted).square())}
     if stage == "coarse":
         return {"loss": terms["noise"], **terms}
-    bar = batch["bar"][:, None, None, None]
-    diffused = (batch["x"] - (1 - bar).sqrt() * noise.detach()) / bar.sqrt()
-    diffused = diffused.clamp(-clip, clip)
+    said = said.detach()
+    diffused = {
+        "epsilon": (batch["x"] - rest * said) / signal,
+        "x0": said,
+        "v": signal * batch["x"] - rest * said,
+    }[predicts].clamp(-clip, clip)
     weight = model.weight(batch["x"], batch["t"], batch["condition"], batch["reference"]).float()
     clean = (1 - weight) * diffused + weight * batch["reference"]
     terms |= {"fusion": mean((batch["clean"] - clean).abs()), "w": mean(weight.detach())}

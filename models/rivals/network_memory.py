@@ -35,12 +35,13 @@ class Memory(nn.Module):
 
     def address(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, slots, H, W): a softmax over prototypes of the cosines with each place."""
-        cosine = torch.einsum("nchw,kc->nkhw", F.normalize(x, dim=1), self.items)
+        items = self.items.clone()  # what gradients need must outlive the next `write`
+        cosine = torch.einsum("nchw,kc->nkhw", F.normalize(x, dim=1), items)
         return torch.softmax(10 * cosine, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape: what is remembered, mixed into the features."""
-        read = torch.einsum("nkhw,kc->nchw", self.address(x), self.items)
+        read = torch.einsum("nkhw,kc->nchw", self.address(x), self.items.clone())
         size = x.square().mean(1, keepdim=True).sqrt() * x.shape[1] ** 0.5
         out: Tensor = x + self.mix(torch.cat([x, read * size], 1))
         return out

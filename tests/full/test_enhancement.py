@@ -26,7 +26,7 @@ TINY = {
     "start": "",
     "reference": "nowhere",
     "data": {"wavelengths": [660, 560, 490]},
-    "diffusion": {"noise": "linear", "steps": 100, "clip": 1.0},
+    "diffusion": {"noise": "linear", "steps": 100, "clip": 1.0, "predicts": "epsilon"},
     "balance": 1.0,
     "network": {
         "bands": 3,
@@ -129,6 +129,19 @@ def test_losses_against_their_formulas() -> None:
     assert float(terms["loss"].detach()) == pytest.approx((total + 2 * seen) / count, rel=1e-4)
 
 
+def test_what_a_predictor_says_can_be_noise_image_or_velocity() -> None:
+    given = drawn()
+    batch = {**given, **de.noised(given["clean"], schedules.make("linear", 100), 5)}
+    bar = batch["bar"][:, None, None, None]
+    velocity = bar.sqrt() * batch["noise"] - (1 - bar).sqrt() * batch["clean"]
+    for predicts, truth in (("epsilon", batch["noise"]), ("x0", batch["clean"]), ("v", velocity)):
+        net = tiny()
+        net.noise = lambda *_, truth=truth: truth  # one that is right
+        net.weight = lambda *_, truth=truth: torch.zeros_like(truth)
+        terms = losses(net, batch, "joint", 1.0, 1.0, predicts)
+        assert float(terms["noise"]) == 0 and float(terms["fusion"]) < 1e-4
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Exported tiny networks: `clear` for three bands, `fill` for one band with its mask."""
@@ -144,18 +157,12 @@ def runs(tmp_path_factory):
 def test_light_loop_is_the_torch_loop(runs, name) -> None:
     net, config = de.load(runs / name)
     mask = config["network"]["mask"]
-    given = drawn(config["network"]["bands"], mask, (19, 26), count=1)
+    size = (16, 24)  # nothing to pad: both pad alike but for the noise out there
+    given = drawn(config["network"]["bands"], mask, size, count=1)
     torch_run = de.sample(net, config, given, 10, seed=4)
-    start = noise(4, 0, given["reference"].shape[1], 0, 0, 19, 26)[None]
-    multiple = light.load(runs / name).multiple
-    padded = np.pad(start, ((0, 0), (0, 0), (0, -19 % multiple), (0, -26 % multiple)), mode="wrap")
-    assert padded.shape[2] % multiple == 0
-    # Both sides at a size that needs no padding, whose start differs between them.
-    given = {k: v[..., :16, :24] for k, v in given.items()}
-    torch_run = de.sample(net, config, given, 10, seed=4)
-    run = light.load(runs / name).run(
-        given["condition"][0].numpy(), given["reference"][0].numpy(), start[..., :16, :24].copy(), 10, 0.3
-    )
+    start = noise(4, 0, given["reference"].shape[1], 0, 0, *size)[None]
+    networks = light.load(runs / name)
+    run = networks.run(given["condition"][0].numpy(), given["reference"][0].numpy(), start, 10, 0.3)
     for ours, theirs in zip(run, torch_run, strict=True):
         assert ours.t == theirs.t
         for field in ("weight", "clean", "sample"):

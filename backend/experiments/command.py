@@ -1,0 +1,48 @@
+"""`terramend experiment NAME`: one paper's experiment, resumable, with its report."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from ..watch import Watch
+
+EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "de": (".de", "Diffusion Enhancement beside its reference and simple methods, on real cloud"),
+        "schedules": (".schedules", "linear, cosine and sigmoid noise for DDPM"),
+    }
+)
+"""Name of each experiment, its module, and a line of help."""
+
+
+class Experiment(Protocol):
+    """What an experiment's module offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Its options."""
+
+    def main(self, options: argparse.Namespace, watch: Watch) -> None:
+        """Run what is missing and write the report."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A subcommand for every experiment."""
+    names = parser.add_subparsers(dest="experiment", metavar="NAME", required=True)
+    for name, (_, line) in EXPERIMENTS.items():
+        made = names.add_parser(name, help=line, description=line[:1].upper() + line[1:] + ".")
+        experiment(name).add_arguments(made)
+
+
+def main(options: argparse.Namespace, watch: Watch) -> None:
+    """Run the experiment that was named."""
+    experiment(options.experiment).main(options, watch)
+
+
+def experiment(name: str) -> Experiment:
+    """The module of an experiment."""
+    module: Experiment = importlib.import_module(EXPERIMENTS[name][0], __package__)  # type: ignore[assignment]
+    return module

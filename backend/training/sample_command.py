@@ -1,0 +1,122 @@
+"""`terramend sample ddpm | de`: what a trained diffusion model makes, as pictures; needs no torch."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ...models.base import Floats, Tile
+from ...models.ddpm import model as ddpm
+from ...models.diffusion_enhancement import model as de
+from ...models.diffusion_enhancement.fusion import LIMIT, Look
+from ..datasets.files import opened, reflectance
+from ..errors import TerramendError
+from ..watch import Watch
+from . import pictures
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `terramend sample`."""
+    names = parser.add_subparsers(dest="network", metavar="NAME", required=True)
+    drawn = names.add_parser("ddpm", help="land drawn from noise")
+    drawn.add_argument("--count", type=int, default=16)
+    drawn.add_argument("--size", type=int, default=64, help="pixels a sample is high and wide")
+    cleared = names.add_parser("de", help="a clouded image, cleared")
+    cleared.add_argument("--image", type=Path, required=True, help="PNG, or GeoTIFF of red, green, blue")
+    cleared.add_argument("--limit", type=float, default=LIMIT, help="share that the reference keeps")
+    cleared.add_argument("--samples", type=int, default=1, help="drawn and averaged")
+    cleared.add_argument("--save-weights-map", type=Path, metavar="PNG", help="W of every step")
+    cleared.add_argument("--save-trajectory", type=Path, metavar="PNG", help="x0 of every step")
+    for parser_ in (drawn, cleared):
+        parser_.add_argument("--weights", type=Path, required=True, help="folder of a finished training run")
+        parser_.add_argument("--steps", type=int, default=50 if parser_ is drawn else 10)
+        parser_.add_argument("--seed", type=int, default=0)
+        parser_.add_argument("-o", "--out", type=Path, required=True, help="PNG to write")
+
+
+def main(options: argparse.Namespace, watch: Watch) -> None:
+    """Draw and write the pictures.
+
+    Raises:
+        TerramendError: `training.start` where the folder holds no finished run; `command.option`.
+    """
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    (_ddpm if options.network == "ddpm" else _de)(options)
+    watch.finish()
+
+
+def _missing(options: argparse.Namespace, *files: str) -> None:
+    for name in ("config.json", *files):
+        if not (options.weights / name).is_file():
+            raise TerramendError(
+                "training.start", path=str(options.weights), name=options.network, why=f"it has no {name}"
+            )
+
+
+def _ddpm(options: argparse.Namespace) -> None:
+    _missing(options, "ddpm.onnx")
+    prior = ddpm.load(options.weights)
+    if options.size < 1 or options.size % prior.multiple:
+        why = f"it must be a multiple of {prior.multiple}"
+        raise TerramendError("command.option", option="--size", why=why)
+    _steps(options, prior.schedule.steps)
+    made = prior.draw(options.count, options.size, options.steps, options.seed)
+    pictures.grid(np.clip((made + 1) / 2, 0, 1), options.out)
+
+
+def _de(options: argparse.Namespace) -> None:
+    _missing(options, "predictor.onnx", "allocator.onnx")
+    made = de.create("default", options.seed, str(options.weights), samples=str(options.samples))
+    _steps(options, made.networks.schedule.steps)
+    image = _image(options.image)
+    looks: list[Look] = []
+    made = de.Enhancer(
+        made.networks,
+        made.reference,
+        options.steps,
+        options.limit,
+        options.samples,
+        options.seed,
+        lambda _, look: looks.append(look),
+    )
+    tile = Tile(image, np.ones(image.shape, bool), wavelengths=made.networks.wavelengths)
+    mean = made.predict(tile, made.prepare(tile)).mean
+    pictures.grid(np.clip(mean, 0, 1)[None] ** np.float32(1 / 2.2), options.out, columns=1, scale=1)
+    if options.save_weights_map:
+        maps = [heat(look.weight[0].mean(0)) for look in looks]
+        pictures.grid(np.stack(maps), options.save_weights_map, columns=min(len(maps), 5), scale=1)
+    if options.save_trajectory:
+        images = np.stack([look.clean[0] for look in looks])
+        pictures.grid(
+            np.clip((images + 1) / 2, 0, 1), options.save_trajectory, columns=min(len(images), 5), scale=1
+        )
+
+
+def _steps(options: argparse.Namespace, most: int) -> None:
+    if not 1 <= options.steps <= most:
+        raise TerramendError("command.option", option="--steps", why=f"it must lie between 1 and {most}")
+
+
+def _image(path: Path) -> Floats:
+    """(3, H, W) reflectance; a picture's values are taken as shown with gamma 1/2.2.
+
+    Raises:
+        TerramendError: `command.option` where there are not three bands.
+    """
+    if not path.is_file():
+        raise TerramendError("raster.missing", path=str(path))
+    with opened(path) as source:
+        picture, bands = source.dtypes[0] == "uint8", source.count
+    if bands < 3:
+        raise TerramendError("command.option", option="--image", why="it needs red, green and blue")
+    image = reflectance(path, 1 / 255 if picture else 1e-4, bands=3)
+    return np.asarray(image ** np.float32(2.2) if picture else image, np.float32)
+
+
+def heat(weight: Floats) -> Floats:
+    """(3, H, W) colours of W: blue where the diffusion branch speaks, yellow where the reference does."""
+    colours = cv2.applyColorMap((np.clip(weight, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    return np.asarray(colours[:, :, ::-1].transpose(2, 0, 1), np.float32) / 255

@@ -1,0 +1,95 @@
+"""Pairs from published layouts, and draws that depend on nothing but seed and step."""
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+from terramend.backend.datasets import paired
+from terramend.backend.errors import TerramendError
+from terramend.backend.training.pairs import pair_bank
+
+RGB = (665.0, 560.0, 490.0)
+
+
+def picture(path, value, side=40, channels=3):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.full((side, side, channels), value, np.uint8)
+    image[: side // 2] //= 2
+    cv2.imwrite(str(path), image[..., ::-1] if channels == 3 else image[..., 0])
+
+
+def raster(path, image, names=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bands, height, width = image.shape
+    with rasterio.open(
+        path, "w", driver="GTiff", count=bands, height=height, width=width, dtype=image.dtype
+    ) as sink:
+        sink.write(image)
+        if names:
+            sink.descriptions = names
+
+
+def test_rice_and_cuhk(tmp_path):
+    for side, value in (("cloud", 200), ("label", 100)):
+        picture(tmp_path / "RICE1" / "train" / side / "7.png", value)
+        picture(tmp_path / "CUHK-CR1" / side / "3.png", value)
+        picture(tmp_path / "CUHK-CR1" / "nir" / side / "3.png", value, channels=1)
+    picture(tmp_path / "RICE1" / "train" / "cloud" / "without_label.png", 9)
+    rgb, four = pair_bank(tmp_path, RGB), pair_bank(tmp_path, (*RGB, 840.0))
+    assert rgb.names == ("CUHK-CR1/cloud/3", "RICE1/train/cloud/7")
+    assert four.names == ("CUHK-CR1/cloud/3",)
+    pair = four.read(0)
+    assert pair.cloudy.shape == (4, 40, 40)
+    assert np.allclose(pair.cloudy[:, -1, -1], 200 / 255 * 2 - 1, atol=1e-6)
+    assert np.allclose(pair.clear[:, 0, 0], 50 / 255 * 2 - 1, atol=1e-6)
+    assert pair.cloud.all() and pair.known.all()
+
+
+def test_sen12ms_cr(tmp_path):
+    image = np.stack([np.full((30, 30), 100 * (band + 1), np.uint16) for band in range(13)])
+    stem = "ROIs1158_spring"
+    raster(tmp_path / f"{stem}_s2" / "s2_1" / f"{stem}_s2_1_p30.tif", image)
+    raster(tmp_path / f"{stem}_s2_cloudy" / "s2_cloudy_1" / f"{stem}_s2_cloudy_1_p30.tif", image + 3000)
+    bank = pair_bank(tmp_path, (*RGB, 842.0))
+    pair = bank.read(0)
+    reflectance = (np.array([400, 300, 200, 800]) / 10000) ** (1 / 2.2) * 2 - 1
+    assert len(bank.names) == 1 and np.allclose(pair.clear[:, 0, 0], reflectance, atol=1e-6)
+
+
+def test_any_folder_of_geotiff_pairs(tmp_path):
+    image = np.random.default_rng(0).integers(300, 2000, (4, 33, 35)).astype(np.uint16)
+    raster(tmp_path / "a" / "x_clear.tif", image, ("B02", "B03", "B04", "B08"))
+    raster(tmp_path / "a" / "x_cloudy.tif", image + 2000, ("B02", "B03", "B04", "B08"))
+    raster(tmp_path / "clear" / "y.tif", image[:1])
+    raster(tmp_path / "cloudy" / "y.tif", image[:1])
+    assert [found.name for found in paired.find(tmp_path)] == ["a/x_cloudy", "cloudy/y"]
+    bank = pair_bank(tmp_path, RGB)
+    assert bank.names == ("a/x_cloudy",)
+    expected = (image[2] / 10000) ** (1 / 2.2) * 2 - 1
+    assert np.allclose(bank.read(0).clear[0], expected, atol=1e-5)
+
+
+def test_draws_are_a_function_of_seed_and_step(tmp_path):
+    random = np.random.default_rng(0)
+    for name in "abc":
+        image = random.integers(300, 2000, (3, 50, 61)).astype(np.uint16)
+        raster(tmp_path / f"{name}_clear.tif", image, ("B04", "B03", "B02"))
+        raster(tmp_path / f"{name}_cloudy.tif", image + 1000, ("B04", "B03", "B02"))
+    bank, other = pair_bank(tmp_path, RGB), pair_bank(tmp_path, RGB)
+    other.draw(5, 1, 3, 16)
+    first, again = bank.draw(1, 7, 4, 24), other.draw(1, 7, 4, 24)
+    for a, b in zip(first, again):
+        assert np.array_equal(a, b)
+    assert not np.array_equal(first[0], bank.draw(1, 8, 4, 24)[0])
+    cloudy, clear, known = first
+    assert cloudy.shape == clear.shape == (4, 3, 24, 24) and known.shape == (4, 1, 24, 24)
+    assert (cloudy > clear).all()  # crops of both are of the same pixels
+    small, _, seen = bank.draw(1, 7, 2, 32, shrink=2)  # 64 wanted, 50 x 61 there
+    assert small.shape == (2, 3, 32, 32) and seen.all()
+
+
+def test_what_is_no_pair_is_said(tmp_path):
+    with pytest.raises(TerramendError, match="holds no pair of a cloudy and a clear image"):
+        pair_bank(tmp_path, RGB)
+    with pytest.raises(TerramendError, match="nowhere"):
+        pair_bank(tmp_path / "nowhere", RGB)

@@ -1,0 +1,200 @@
+"""Whole training runs: killed and resumed, and the experiment that is built on them."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
+
+import cv2  # noqa: E402
+from terramend.backend.experiments import command, de_report  # noqa: E402
+from terramend.backend.experiments import de as experiment  # noqa: E402
+from terramend.backend.training import command as training  # noqa: E402
+from terramend.backend.training import sample_command  # noqa: E402
+from terramend.backend.watch import Watch  # noqa: E402
+
+REMOVER = {
+    "size": 16,
+    "data": {"wavelengths": [665, 560, 490]},
+    "network": {"kind": "spa-gan", "inputs": 3, "outputs": 3, "width": 4, "passes": 1, "adversary": 4},
+    "training": {"steps": 12, "batch": 2, "warmup": 2, "save_every": 4},
+}
+NET = {"base": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4, "unshuffle": 4}
+PART = {"size": 16, "shrink": 1, "training": {"steps": 4, "batch": 2, "warmup": 1, "save_every": 4}}
+ENHANCEMENT = {
+    "use": "clear",
+    "stage": "coarse",
+    "start": "",
+    "reference": "",
+    "data": {"wavelengths": [665, 560, 490]},
+    "diffusion": {"noise": "linear", "steps": 100, "clip": 1.0, "predicts": "epsilon"},
+    "balance": 1.0,
+    "network": {"bands": 3, "mask": False, "predictor": NET, "allocator": NET},
+    **dict.fromkeys(("coarse", "weights", "joint"), PART),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two splits in the layout of RICE: smooth land, and haze over it."""
+    root = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for side in ("cloud", "label"):
+            (root / split / "RICE1" / side).mkdir(parents=True)
+        for name in "abc":
+            land = cv2.GaussianBlur(random.random((48, 40, 3)).astype(np.float32), (9, 9), 3)
+            haze = cv2.GaussianBlur(random.random((48, 40)).astype(np.float32), (31, 31), 9)[..., None]
+            for side, image in (("label", land), ("cloud", land * (1 - haze) + haze)):
+                cv2.imwrite(
+                    str(root / split / "RICE1" / side / f"{name}.png"), (image * 255).astype(np.uint8)
+                )
+    return root
+
+
+def curve(folder):
+    """Loss columns of a run; the time column differs between runs."""
+    with (folder / "loss.csv").open(newline="") as source:
+        return [[v for k, v in row.items() if k != "seconds"] for row in csv.DictReader(source)]
+
+
+def options(name, config, data, out):
+    return argparse.Namespace(
+        name=name, config=str(config), data=data / "train", out=out, set=[], schedule=None, device="cpu"
+    )
+
+
+def test_a_killed_run_resumes_to_the_same_curve(data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps(REMOVER))
+    slow = tmp_path / "slow.json"  # steps enough to be killed among
+    slow.write_text(json.dumps({**REMOVER, "training": {**REMOVER["training"], "steps": 4000}}))
+    killed = tmp_path / "killed"
+    words = ["train", "spa-gan", "--config", str(slow), "--data", str(data / "train"), "--out", str(killed)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "terramend.backend", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not list(killed.glob("step-*")) and time.monotonic() < deadline:
+            assert process.poll() is None, process.stderr.read().decode()
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+    (checkpoint,) = killed.glob("step-*")
+    reached = int(checkpoint.name.removeprefix("step-"))
+    steps = reached + 5
+    for path in (config, slow):
+        path.write_text(json.dumps({**REMOVER, "training": {**REMOVER["training"], "steps": steps}}))
+    # The rate's schedule knows the last step, so both runs must end at the same one: the killed
+    # run's rows before the kill are those of a run of 4000 steps.
+    early = curve(killed)[:reached]
+    training.main(options("spa-gan", slow, data, killed), Watch())
+    assert curve(killed)[:reached] == early and len(curve(killed)) == steps
+    assert (killed / "remover.onnx").exists()
+
+
+def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, monkeypatch) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps(REMOVER))
+    training.main(options("spa-gan", config, data, tmp_path / "whole"), Watch())
+
+    class Stop(Watch):
+        done = 0
+
+        def advance(self, units: int = 1) -> None:
+            self.done += units
+            if self.done == 7:  # between two checkpoints
+                raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        training.main(options("spa-gan", config, data, tmp_path / "broken"), Stop())
+    training.main(options("spa-gan", config, data, tmp_path / "broken"), Watch())
+    assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+
+
+def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(experiment, "STEPS", (2, 3))
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps(ENHANCEMENT))
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    words = [
+        "de",
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "out"),
+        "--config",
+        str(config),
+        "--seeds",
+        "1",
+    ]
+    words += ["--parts", "pairs", "--rivals", "amgan-cr", "--reference", "spa-gan", "--budget", "0.002"]
+    command.main(parser.parse_args(words), Watch())
+    told = capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text())["pairs"]
+    names = [row[0] for row in report["rows"]]
+    assert names == [
+        "do nothing",
+        "dark object subtraction",
+        "mean and spread of clear images",
+        "amgan-cr",
+        "spa-gan (the reference)",
+        "fixed W = .5",
+        "DE",
+        "diffusion alone",
+        *(f"DE, limiting factor {v:g}" for v in (0, 0.1, 0.3, 0.5)),
+        *(f"DE, {v} steps" for v in (2, 3)),
+    ]
+    assert "DE against spa-gan (the reference): gain" in told and "of 1 seeds" in told
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+
+    def none(*_: object) -> None:
+        raise AssertionError("a row or a run was made twice")
+
+    monkeypatch.setattr(experiment, "train", none)
+    monkeypatch.setattr(experiment, "measured", none)
+    command.main(parser.parse_args(words), Watch())
+    assert capsys.readouterr().out == told
+    (joint,) = (tmp_path / "out" / "runs").glob("de-joint-0-*")
+    parser = argparse.ArgumentParser()
+    sample_command.add_arguments(parser)
+    picture = data / "val" / "RICE1" / "cloud" / "a.png"
+    words = ["de", "--weights", str(joint), "--image", str(picture), "-o", str(tmp_path / "clear.png")]
+    words += ["--steps", "4", "--save-weights-map", str(tmp_path / "w.png")]
+    words += ["--save-trajectory", str(tmp_path / "x0.png")]
+    sample_command.main(parser.parse_args(words), Watch())
+    assert cv2.imread(str(tmp_path / "clear.png")).shape == (50, 42, 3)
+    assert cv2.imread(str(tmp_path / "w.png")).shape == (50, 42 * 4, 3)
+    assert cv2.imread(str(tmp_path / "x0.png")).shape == (50, 42 * 4, 3)
+
+
+def test_findings_say_what_the_interval_allows() -> None:
+    places = ["a", "b", "c", "d"]
+
+    def numbers(*values: float):
+        return [{"place": places, "full.psnr": list(values), "full.lpips": list(values)}]
+
+    better = de_report.finding(numbers(21, 22, 23, 24), numbers(20, 20, 21, 21), "it", "full.psnr")
+    assert better.endswith("DE is better.") and "+2.0000" in better
+    assert de_report.finding(numbers(21, 22, 23, 24), numbers(20, 20, 21, 21), "it", "full.lpips").endswith(
+        "DE is worse."
+    )
+    level = de_report.finding(numbers(21, 19, 22, 18), numbers(20, 20, 20, 20), "it", "full.psnr")
+    assert level.endswith("no difference can be told.")
