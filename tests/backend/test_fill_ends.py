@@ -79,7 +79,7 @@ def test_killed_in_the_middle_leaves_no_output_and_the_next_run_sweeps(write, mo
 def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
     """The grids are filled one by one; bands are counted through both."""
     fine, coarse = landscape(2, 80, 60).astype("uint16"), landscape(1, 40, 30, 5).astype("uint16")
-    wide = NORTH_UP * rasterio.Affine.scale(2)
+    wide = NORTH_UP @ rasterio.Affine.scale(2)
     first, second = write("B02.tif", fine), write("B11.tif", coarse, transform=wide)
     gaps = blobs(80, 60, 0.2)
     mask = write("gaps.tif", gaps.astype(np.uint8))
@@ -115,7 +115,7 @@ def test_only_gaps_inside_the_extent_are_filled(write):
     samples = np.where(gaps, 9999, truth).astype("uint16")
     target, mask = write("in.tif", samples), write("gaps.tif", gaps)
     (target.parent / "out").mkdir()
-    x, y = NORTH_UP * (30, 30)
+    x, y = NORTH_UP @ (30, 30)
     asked = asked_for(target, mask, extent=f"{NORTH_UP.c},{y},{x},{NORTH_UP.f}")
     result = fill(asked, Watch())
     with rasterio.open(asked.output) as file:
