@@ -9,6 +9,7 @@ where it stopped, rows are kept by the hash of all they depend on.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -110,7 +111,7 @@ def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -
     watch.stage("rows", len(methods))
     for method in methods:
         key = [method.key, list(seen.names), str(options.lpips or "")]
-        numbers = cached(options.out / "rows", key, lambda m=method: measured(m, seen, perceptual))
+        numbers = cached(options.out / "rows", key, functools.partial(measured, method, seen, perceptual))
         rows.setdefault(method.name, []).append(numbers)
         watch.advance()
     _picture(methods, seen, options.out / "pairs.png")
@@ -193,7 +194,7 @@ def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, Numbers]:
     watch.stage("gaps", len(methods))
     for name, method in methods.items():
         key = [name, folder.name, [[case.name, track] for case, track in chosen]]
-        rows[name] = cached(options.out / "gaps", key, lambda m=method: gap_measured(m, chosen, root))
+        rows[name] = cached(options.out / "gaps", key, functools.partial(gap_measured, method, chosen, root))
         watch.advance()
     return rows
 
@@ -207,21 +208,15 @@ def _costs(size: str) -> Mapping[str, Cost]:
         config = load_config("de", layout)
         model, bands = Enhancement(de.layout(config)).eval(), config["network"]["bands"]
         image, t = torch.zeros(1, bands, SIDE, SIDE), torch.ones(1)
-
-        def predict(model: Enhancement = model, x: Any = image, t: Any = t) -> object:
-            return model.noise(x, t, x)
-
-        def both(model: Enhancement = model, x: Any = image, t: Any = t) -> object:
-            return model(x, t, x, x)
-
+        predict = functools.partial(model.noise, image, t, image)
         found[f"DE, noise predictor ({layout})"] = cost(model.predictor, predict)
-        found[f"DE, one step ({layout})"] = cost(model, both)
+        found[f"DE, one step ({layout})"] = cost(model, functools.partial(model, image, t, image, image))
         for name in NETWORKS:
             values = load_config(name, layout)["network"]
             kept = {k: v for k, v in values.items() if k not in ("kind", "adversary")}
             rival = make(name, kept).eval()
-            x = torch.zeros(1, rival.inputs, SIDE, SIDE)
-            found[f"{name} ({layout})"] = cost(rival, lambda r=rival, x=x: r(x))
+            image = torch.zeros(1, rival.inputs, SIDE, SIDE)
+            found[f"{name} ({layout})"] = cost(rival, functools.partial(rival, image))
     return found
 
 

@@ -128,7 +128,7 @@ def measured(method: Method, bank: PairBank, perceptual: Perceptual | None) -> N
     numbers: Numbers = {"place": []}
     for index in range(len(bank.names)):
         pair = bank.read(index)
-        made, truth = ((image + 1) / 2 for image in (method.make(pair), pair.clear))
+        made, truth = (np.asarray((image + 1) / 2, np.float32) for image in (method.make(pair), pair.clear))
         regions = {"full": pair.known, "hole": pair.known & pair.cloud}
         numbers["place"].append(pair.place)
         for region, scored in regions.items():

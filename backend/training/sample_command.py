@@ -119,4 +119,4 @@ def _image(path: Path) -> Floats:
 def heat(weight: Floats) -> Floats:
     """(3, H, W) colours of W: blue where the diffusion branch speaks, yellow where the reference does."""
     colours = cv2.applyColorMap((np.clip(weight, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
-    return np.asarray(colours[:, :, ::-1].transpose(2, 0, 1), np.float32) / 255
+    return np.asarray(colours[:, :, ::-1].transpose(2, 0, 1) / 255, np.float32)
