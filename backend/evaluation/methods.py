@@ -126,7 +126,8 @@ PEERS: tuple[Method, ...] = (
     _space("gdal", "fillnodata (GDAL)", peers_space.gdal,
            grid=_grid("smoothing", 0, 3, 10, 30, 100)),
     _space("kriging", "ordinary kriging (PyKrige)", peers_space.kriging, package="pykrige",
-           grid=tuple({"neighbours": n, "model": m} for n in (16, 48, 96) for m in ("exponential", "spherical"))),
+           grid=tuple({"neighbours": n, "model": m}
+                      for n in (16, 48, 96) for m in ("exponential", "spherical"))),
     _space("exemplar", "exemplar (own, short)", peers_space.exemplar, grid=_grid("size", 5, 7, 9, 13)),
     _time("copy-date", "copy nearest date", peers_time.copy),
     _time("pixel-linear", "linear in time", peers_time.time_linear),
