@@ -13,7 +13,7 @@ from .statistics import CELL, cells_over, moments
 WINDOWS = (96.0, 48.0)
 """Window sigmas in scene pixels."""
 
-COARSEN = 4  # block statistics a side that make one cell of the coarse solution
+COARSEN = 2  # block statistics a side that make one cell of the coarse solution
 
 
 def groups(valid: Flags) -> list[list[int]]:

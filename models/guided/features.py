@@ -44,9 +44,11 @@ def project(axes: Floats, channels: Floats) -> Floats:
     return np.asarray(axes @ channels.reshape(len(channels), -1)).reshape(len(axes), *shape)
 
 
-def fine_features(components: Floats, sigma: float = 2.0) -> Floats:
-    """(3 n, H, W): horizontal and vertical slope and low-pass of n components."""
-    return np.stack([fine for plane in components for fine in (*slopes(plane), blur(plane, sigma))])
+def fine_features(components: Floats, out: Floats, sigma: float = 2.0) -> None:
+    """Horizontal and vertical slope and low-pass of n components into `out`, (3 n, H, W)."""
+    for k, plane in enumerate(components):
+        out[3 * k], out[3 * k + 1] = slopes(plane)
+        out[3 * k + 2] = blur(plane, sigma)
 
 
 def make_basis(joint: Joint, channels: Floats, count: int, fine: int) -> Basis:
@@ -55,16 +57,23 @@ def make_basis(joint: Joint, channels: Floats, count: int, fine: int) -> Basis:
     fine = min(fine, len(axes))
     if not fine:
         return Basis(axes, 0, np.empty(0, np.float32))
-    spread: NDArray[np.float64] = fine_features(project(axes[:fine], channels)).std((1, 2), dtype=np.float64)
+    planes = np.empty((3 * fine, *channels.shape[1:]), np.float32)
+    fine_features(project(axes[:fine], channels), planes)
+    spread: NDArray[np.float64] = planes.std((1, 2), dtype=np.float64)
     scale = np.where(spread > 1e-6, 0.5 / np.maximum(spread, 1e-6), 0.0)
     return Basis(axes, fine, scale.astype(np.float32))
 
 
-def build(basis: Basis, channels: Floats) -> Floats:
-    """(P + 3 fine, H, W) features of complete, z-scored channels (C, H, W)."""
-    components = project(basis.axes, channels)
-    if not basis.fine:
-        return components
-    extra = fine_features(components[: basis.fine])
-    extra *= basis.fine_scale[:, None, None]
-    return np.concatenate([components, extra])
+def build(basis: Basis, channels: Floats, more: int = 0) -> Floats:
+    """(P + 3 fine + more, H, W) features of complete, z-scored channels (C, H, W).
+
+    The last `more` planes are left for the caller to fill.
+    """
+    count, shape = len(basis.axes), channels.shape[1:]
+    end = count + 3 * basis.fine
+    out = np.empty((end + more, *shape), np.float32)
+    np.matmul(basis.axes, channels.reshape(len(channels), -1), out=out[:count].reshape(count, -1))
+    if basis.fine:
+        fine_features(out[: basis.fine], out[count:end])
+        out[count:end] *= basis.fine_scale[:, None, None]
+    return out

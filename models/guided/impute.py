@@ -76,12 +76,13 @@ def complete(channels: Floats, joint: Joint, spread_error: float = 1.0) -> tuple
     for pattern in patterns[patterns < (1 << dates) - 1]:
         where = np.flatnonzero(code == pattern)
         there = np.array([bool(pattern >> k & 1) for k in range(dates)])[joint.owner]
-        lost = np.flatnonzero(~there)
         if there.any():
-            weights = conditional(joint, there, ~there)
-            z[lost[:, None], where] = weights @ z[np.flatnonzero(there)[:, None], where]
+            given = np.stack([z[channel].take(where) for channel in np.flatnonzero(there)])
+            guess = conditional(joint, there, ~there) @ given
         else:
-            z[lost[:, None], where] = 0
+            guess = np.zeros((int((~there).sum()), len(where)), np.float32)
+        for channel, values in zip(np.flatnonzero(~there), guess, strict=True):
+            z[channel, where] = values
     filled = z.reshape(channels.shape)
     for k in range(dates):
         clear = seen[k].reshape(shape)

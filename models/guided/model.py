@@ -28,7 +28,7 @@ class State:
         reference_share: weight of the references against the surroundings; guide_share: of
             terrain and radar against space alone.
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
-        base: the overview filled, for gaps that are larger than a tile.
+        base: the overview filled, for gaps that are larger than a tile; None where references do.
     """
 
     mean: Floats
@@ -67,6 +67,8 @@ class Guided:
         if trial is not None:
             # A small scene is learnt anew without the hidden pixels; in a large one they weigh little.
             state = self._weigh(state, self._learn(trial.tile) if trial.whole else state, trial)
+        if state.regression is not None and not regression.leaves_some(overview, state.regression):
+            return state
         filled = self._fill(overview, state)[0]
         return replace(state, base=Base(np.where(np.isfinite(filled), filled, 0), overview.step))
 
@@ -173,7 +175,7 @@ class Guided:
 def create(quality: str = "default", seed: int = 0) -> Guided:
     """Registry entry of `guided`."""
     if quality == "fast":
-        return Guided(regression.Settings(local=0))
+        return Guided(regression.Settings(components=16, fine=0, local=0, cycles=0))
     if quality == "best":
         return Guided(regression.Settings(twin=True))
     return Guided()

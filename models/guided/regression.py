@@ -27,7 +27,7 @@ class Settings:
         components: most principal components. fine: of them with gradient and low-pass.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
-        twin: take the mean with the regression that bends.
+        twin: take the mean with the regression that bends. cycles: of multigrid for the rim's error.
     """
 
     components: int = 24
@@ -37,6 +37,7 @@ class Settings:
     intercept: float = 1.0
     cut: float = 4.0
     twin: bool = False
+    cycles: int = 2
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,12 @@ def _weight(share: Floats) -> Floats:
 
 
 def _stack(basis: feats.Basis, complete: Floats, tile: Tile, guides: terrain.Guides | None) -> Floats:
-    stack = feats.build(basis, complete)
-    return np.concatenate([stack, terrain.features(tile, guides)]) if guides else stack
+    if guides is None:
+        return feats.build(basis, complete)
+    beside = terrain.features(tile, guides)
+    stack = feats.build(basis, complete, len(beside))
+    stack[-len(beside) :] = beside
+    return stack
 
 
 def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | None:
@@ -130,15 +135,23 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
         bent += (twin.learn(stack, target, np.where(valid, weight, np.float32(0))),)
     parts = []
     left = target.copy()
+    looked = np.zeros_like(gap)
+    looked[np.arange(len(gap)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
     for each in bent:
         inputs = stack if each is None else twin.predict(stack, each)
         penalty = coarse.penalties(len(inputs), settings.slope, settings.intercept)
         field = coarse.fit(inputs, target, overview.valid, weight, penalty, settings.cut, overview.step)
         parts.append(Part(field, each))
-        left -= solve.apply(field, inputs, np.ones_like(gap), 0, 0, overview.step) / len(bent)
+        left -= solve.apply(field, inputs, looked, 0, 0, overview.step) / len(bent)
     left[~overview.valid] = np.nan
     coherence = np.array([residual.coherence(layer) for layer in left])
     return Regression(chosen, joint, basis, guides, tuple(parts), coherence)
+
+
+def leaves_some(overview: Tile, known: Regression) -> bool:
+    """Whether the overview has gap pixels where no chosen reference is clear."""
+    seen = [np.isfinite(overview.references[k].image).all(0) for k in known.chosen]
+    return bool((np.any(overview.gaps, axis=0) & ~np.any(seen, axis=0)).any())
 
 
 def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -> Estimate:
@@ -161,7 +174,9 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -
         distance = distance_to_valid(gap)
         for place, index in enumerate(group):
             left = np.where(valid, target[index] - fitted[place], np.float32(np.nan))
-            mean[index] = fitted[place] + residual.carry(left, distance, known.coherence[index])
+            mean[index] = fitted[place] + residual.carry(
+                left, distance, known.coherence[index], settings.cycles
+            )
             std[index] = np.sqrt(residual.variance(left) + apart[place] ** 2)
     main = np.full(share.shape, -1, np.int16)
     for index in reversed(known.chosen):

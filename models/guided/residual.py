@@ -53,18 +53,21 @@ def local_mean(values: Floats, known: Floats, sigma: float, prior: float, doubt:
     return out
 
 
-def carry(residual: Floats, distance: Floats, beta: float, length: float = 6.0, sigma: float = 6.0) -> Floats:
+def carry(
+    residual: Floats, distance: Floats, beta: float, cycles: int = 2, length: float = 6.0, sigma: float = 6.0
+) -> Floats:
     """(H, W) correction in the gap, from residuals at known pixels (NaN elsewhere).
 
     Args:
         distance: pixels to valid data, 0 at valid pixels. beta: `coherence` of the residual.
+        cycles: of multigrid that sharpen the membrane.
         length: e-folding distance of the membrane's weight. sigma: window of the local mean.
     """
     if not np.isfinite(residual).any():
         return np.zeros_like(residual)
     known = np.isfinite(residual)
     slow = local_mean(np.where(known, residual, np.float32(0)), known.astype(np.float32), sigma, 0.0, 8.0)
-    membrane = sheets.solve(residual, cycles=2)
+    membrane = sheets.solve(residual, cycles=cycles)
     decay = np.exp(-np.maximum(distance - 1, 0) / length).astype(np.float32)
     out: Floats = np.float32(beta) * (slow + decay * (membrane - slow))
     return out

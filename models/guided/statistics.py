@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats
 
-CELL = 8
+CELL = 16
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
 
-SIDE = 384  # pixels a side of the window that is tried on
+SIDE = 256  # pixels a side of the window that is tried on
 _DRAW = 5000  # samples by which a share is drawn to 1
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
 _FARTHER = 1.2  # growth of the error per class beyond the farthest one met

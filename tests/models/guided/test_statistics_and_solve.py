@@ -36,9 +36,9 @@ def test_moments_are_direct_sums(place):
 
 def test_cells_stay_where_they_are_whatever_the_tile():
     x, y, weight = data(shape=(64, 64))
-    whole = moments(x, y, weight, cells_over(0, 0, 64, 64), 0, 0)
+    whole = moments(x, y, weight, cells_over(0, 0, 64, 64, size=8), 0, 0)
     cut = np.s_[:, 20:60, 12:50]
-    cells = cells_over(20, 12, 40, 38)
+    cells = cells_over(20, 12, 40, 38, size=8)
     part = moments(x[cut], y[cut], weight[20:60, 12:50], cells, 20, 12)
     # Cells that lie in the part as a whole: rows 24..55 and columns 16..47.
     np.testing.assert_allclose(part.packed[1:5, 1:5], whole.packed[3:7, 2:6], rtol=1e-5, atol=1e-5)
@@ -46,7 +46,7 @@ def test_cells_stay_where_they_are_whatever_the_tile():
 
 def test_window_is_a_gaussian_sum_of_cells():
     x, y, weight = data()
-    made = moments(x, y, weight, cells_over(0, 0, *weight.shape), 0, 0)
+    made = moments(x, y, weight, cells_over(0, 0, *weight.shape, size=8), 0, 0)
     window = made.window(1.5)
     rows, columns = made.packed.shape[:2]
     v, u = np.mgrid[:rows, :columns]
@@ -108,5 +108,5 @@ def test_coarse_fit_finds_the_scenes_law():
 def test_to_cells_marks_cells_that_hold_a_pixel():
     mask = np.zeros((20, 20), bool)
     mask[9, 17] = True
-    cells = cells_over(4, 4, 20, 20)
+    cells = cells_over(4, 4, 20, 20, size=8)
     assert np.argwhere(to_cells(mask, cells, 4, 4)).tolist() == [[1, 2]]
