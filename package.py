@@ -23,6 +23,7 @@ ALLOWED = (
     "requirements/*.lock",
     "ui/**/*.py",
     "ui/icons/*.svg",
+    "docs/*.md",
     "backend/*.py",
     "backend/raster/*.py",
     "backend/evaluation/*.py",

@@ -132,7 +132,7 @@ def test_zip_holds_the_allow_list_only(tmp_path: Path) -> None:
         "terramend/plugin.py",
     } <= set(names)
     forbidden = re.compile(
-        r"/(tests|sample|datasets|training|experiments|docs)/|\.(pyc|exe|dll|so|sh|bat|tif)$"
+        r"/(tests|sample|datasets|training|experiments|images)/|\.(pyc|exe|dll|so|sh|bat|tif)$"
     )
     assert not [name for name in names if forbidden.search(name)]
     assert archive.stat().st_size <= 25 * 2**20

@@ -62,8 +62,10 @@ class EnvironmentDialog(QDialog):
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(5000)
         self.log.setMinimumHeight(120)
-        for widget in (self.bar, self.step, self.log):
-            layout.addWidget(widget)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.step)
+        layout.addWidget(self.log, 10)
+        layout.addStretch(1)  # takes the height while the log is hidden, so that texts stay together
         layout.addLayout(self._buttons())
         self.resize(620, 640)
         self.refresh()
