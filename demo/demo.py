@@ -135,7 +135,7 @@ def main() -> None:
     )
     clouded = read(OUT / "cloudy_provenance.tif")[0] > 0
     check_valid(landsat, OUT / "cloudy.tif", clouded)
-    image = OUT / "before_after.png"
+    image = OUT / "before_after.jpg"
     picture([(target, OUT / "two_dates.tif", hole), (landsat, OUT / "cloudy.tif", clouded)], image)
     print("\nFiles:")
     for path in [*sorted(OUT.glob("*.tif")), image]:
