@@ -45,7 +45,7 @@ def layout(config: dict[str, Any]) -> EnhancementConfig:
         name: build(UNetConfig, {"inputs": 0, "outputs": 0, **part[name]}, f"network.{name}")
         for name in ("predictor", "allocator")
     }
-    return EnhancementConfig(part["bands"], nets["predictor"], nets["allocator"], part["mask"])
+    return build(EnhancementConfig, {**part, **nets}, "network")  # type: ignore[no-any-return]
 
 
 def recipe(config: dict[str, Any], data: Path) -> Recipe:

@@ -25,12 +25,15 @@ class EnhancementConfig:
     Attributes:
         bands: of the image. mask: whether y has a gap mask as one more channel.
         predictor, allocator: U-Nets; their channels in and out follow from `bands` and `mask`.
+        residual: whether the predictor adds y to what it says (for predictors of x0: a fresh one
+            says y). Not in the paper.
     """
 
     bands: int
     predictor: UNetConfig
     allocator: UNetConfig
     mask: bool = False
+    residual: bool = False
 
 
 class Enhancement(nn.Module):
@@ -46,7 +49,7 @@ class Enhancement(nn.Module):
     def noise(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """(N, B, H, W), (N,), (N, B or B + 1, H, W) to the noise (or what else it predicts)."""
         out: Tensor = self.predictor(torch.cat([x, condition], 1), t)
-        return out
+        return out + condition[:, : self.config.bands] if self.config.residual else out
 
     def weight(self, x: Tensor, t: Tensor, condition: Tensor, reference: Tensor) -> Tensor:
         """W in 0..1: a sigmoid, so that it begins at one half and cannot leave its range."""

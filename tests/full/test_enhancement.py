@@ -80,6 +80,13 @@ def test_any_bands_and_size(bands, mask) -> None:
     assert (weight > 0).all() and (weight < 1).all()
 
 
+def test_a_residual_predictor_begins_as_its_condition() -> None:
+    given = drawn(mask=True)
+    config = {**TINY, "network": {**TINY["network"], "mask": True, "residual": True}}
+    said = Enhancement(de.layout(config)).noise(given["clean"], torch.tensor([1, 50]), given["condition"])
+    assert torch.equal(said, given["condition"][:, :3])
+
+
 def test_fresh_weights_are_one_half() -> None:
     given = drawn()
     net = Enhancement(de.layout(TINY))
