@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats
 from .statistics import Cells, Moments, grow, to_cells
 
+LINES = 32
+"""Rows of a cell that are predicted at once: coarse cells are as large as tiles."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -100,16 +103,7 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
         chosen = np.flatnonzero(wanted[r])
         if not len(chosen):
             continue
-        first = max(grid.top + r * size - row, 0)
-        last = min(grid.top + (r + 1) * size - row, height)
-        lines = last - first
-        strip = np.zeros((1 + count, lines, grid.columns * size), np.float32)
-        strip[0] = 1
-        strip[1:, :, x : x + width] = features[:, first:last]
-        blocks = strip.reshape(1 + count, lines, grid.columns, size)[:, :, chosen]
-        pixels = np.ascontiguousarray(blocks.transpose(2, 1, 3, 0)).reshape(
-            len(chosen), lines * size, 1 + count
-        )
+        top = grid.top + r * size - row
         values = field.values
         corners = np.concatenate(
             [
@@ -120,14 +114,23 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
             ],
             axis=2,
         )
-        parts = (pixels @ corners).reshape(len(chosen), lines, size, 4, bands)
-        start = first + row - (grid.top + r * size)
-        v = ramp[start : start + lines][:, None]
-        weights = np.stack([(1 - v) * (1 - ramp), (1 - v) * ramp, v * (1 - ramp), v * ramp], axis=-1)
-        mixed = np.einsum("nyxkb,yxk->bynx", parts, weights)
-        line = np.full((bands, lines, grid.columns, size), np.nan, np.float32)
-        line[:, :, chosen] = mixed
-        out[:, first:last] = line.reshape(bands, lines, -1)[:, :, x : x + width]
+        for first in range(max(top, 0), min(top + size, height), LINES):
+            last = min(first + LINES, top + size, height)
+            lines = last - first
+            strip = np.zeros((1 + count, lines, grid.columns * size), np.float32)
+            strip[0] = 1
+            strip[1:, :, x : x + width] = features[:, first:last]
+            blocks = strip.reshape(1 + count, lines, grid.columns, size)[:, :, chosen]
+            pixels = np.ascontiguousarray(blocks.transpose(2, 1, 3, 0)).reshape(
+                len(chosen), lines * size, 1 + count
+            )
+            parts = (pixels @ corners).reshape(len(chosen), lines, size, 4, bands)
+            v = ramp[first - top : last - top][:, None]
+            weights = np.stack([(1 - v) * (1 - ramp), (1 - v) * ramp, v * (1 - ramp), v * ramp], axis=-1)
+            mixed = np.einsum("nyxkb,yxk->bynx", parts, weights)
+            line = np.full((bands, lines, grid.columns, size), np.nan, np.float32)
+            line[:, :, chosen] = mixed
+            out[:, first:last] = line.reshape(bands, lines, -1)[:, :, x : x + width]
     return out
 
 
