@@ -15,6 +15,7 @@ from . import features as feats
 from .statistics import CELL, cells_over, grow, moments
 
 REACH = 16  # pixels around gaps where residuals are wanted
+WIDE = 36.0  # window sigma in pixels between an overview's coefficients and the local ones
 TWIN_FROM = 2000  # valid pixels below which a bent regression learns noise
 GUIDED_UP_TO = 2  # references beside which terrain and radar still help
 
@@ -59,6 +60,7 @@ class Regression:
     Attributes:
         chosen: indices of the references, best first. guides: terrain or radar beside them.
         parts: regressions whose mean is the prediction. coherence: (B,) of the residual.
+        step: scene pixels per pixel of the overview that taught it.
     """
 
     chosen: tuple[int, ...]
@@ -67,6 +69,7 @@ class Regression:
     guides: terrain.Guides | None
     parts: tuple[Part, ...]
     coherence: NDArray[np.float64]
+    step: int
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
         left -= solve.apply(field, inputs, looked, 0, 0, overview.step) / len(bent)
     left[~overview.valid] = np.nan
     coherence = np.array([residual.coherence(layer) for layer in left])
-    return Regression(chosen, joint, basis, guides, tuple(parts), coherence)
+    return Regression(chosen, joint, basis, guides, tuple(parts), coherence, overview.step)
 
 
 def leaves_some(overview: Tile, known: Regression) -> bool:
@@ -166,7 +169,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -
         if not gap.any():
             continue
         said = [
-            _local(tile, target[group], group, share, features, part.field, settings)
+            _local(tile, target[group], group, share, features, known, part.field, settings)
             for features, part in zip(inputs, known.parts, strict=True)
         ]
         fitted = sum(said[1:], said[0]) / len(said)
@@ -190,10 +193,15 @@ def _local(
     group: list[int],
     share: Floats,
     features: Floats,
+    known: Regression,
     field: solve.Field,
     settings: Settings,
 ) -> Floats:
-    """(n, H, W) one part's prediction around the gaps of the bands in `group`, which share a mask."""
+    """(n, H, W) one part's prediction around the gaps of the bands in `group`, which share a mask.
+
+    `field` is the part's. Coefficients of an overview do not know the scene's own detail: where
+    the tile is finer, a wide window comes first.
+    """
     gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
     row, column = tile.row // tile.step, tile.column // tile.step
     field = replace(field, values=field.values[..., group])
@@ -201,11 +209,12 @@ def _local(
         cells = cells_over(row, column, *gap.shape)
         penalty = coarse.penalties(len(features), settings.slope, settings.intercept)
         wanted = solve.near(gap, cells, row, column, REACH + CELL)
-        needed = grow(wanted, math.ceil(2.7 * settings.local / CELL))
+        windows = (settings.local,) if known.step <= tile.step else (WIDE, settings.local)
+        needed = grow(wanted, math.ceil(2.7 * windows[0] / CELL))
         expected = solve.apply(field, features, valid, row, column, tile.step)
         weight = np.where(valid, _weight(share), np.float32(0))
         weight *= robust.cauchy(target - expected, valid & (share > 0), settings.cut)
         sums = moments(features, target, weight, cells, row, column, needed)
-        sigma = settings.local * tile.step
-        field = solve.refine(sums, sigma, field, penalty, len(group), wanted, tile.step)
+        for sigma in windows:
+            field = solve.refine(sums, sigma * tile.step, field, penalty, len(group), wanted, tile.step)
     return solve.apply(field, features, grow(gap, REACH), row, column, tile.step)

@@ -14,6 +14,7 @@ from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
 SIDE = 256  # pixels a side of the window that is tried on
 _DRAW = 5000  # samples by which a share is drawn to 1
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
+_COARSER = 1.05  # what is measured on an overview is a little too good for its tiles
 _FARTHER = 1.2  # growth of the error per class beyond the farthest one met
 _LEAST = 30  # hidden pixels that make a class of distance count
 
@@ -111,7 +112,8 @@ def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
         return np.asarray(trust * own + (1 - trust) * pooled, np.float32)
 
     out = _by_class(trial, quantiles, np.ones(len(mean), np.float32))
-    return np.clip(_SAFE * out, 0.2, 6.0)
+    safe = _SAFE if trial.tile.step == 1 else _SAFE * _COARSER
+    return np.clip(safe * out, 0.2, 6.0)
 
 
 def share_of_first(trial: Trial, first: Floats, second: Floats, scale: Floats) -> float:
