@@ -17,10 +17,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 import cv2  # noqa: E402
-from terramend.backend.experiments import command, de_report  # noqa: E402
+from terramend.backend.experiments import command, de_report, de_rows  # noqa: E402
 from terramend.backend.experiments import de as experiment  # noqa: E402
 from terramend.backend.training import command as training  # noqa: E402
-from terramend.backend.training import sample_command  # noqa: E402
+from terramend.backend.training import de, sample_command  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
 REMOVER = {
@@ -198,3 +198,30 @@ def test_findings_say_what_the_interval_allows() -> None:
     )
     level = de_report.finding(numbers(21, 19, 22, 18), numbers(20, 20, 20, 20), "it", "full.psnr")
     assert level.endswith("no difference can be told.")
+
+
+def test_rows_of_gap_filling(data_pack, tmp_path, monkeypatch) -> None:
+    fill = {**ENHANCEMENT, "use": "fill", "stage": "joint", "reference": "guided"}
+    fill["network"] = {"bands": 1, "mask": True, "predictor": NET, "allocator": NET}
+    torch.manual_seed(0)
+    de.write(de.Enhancement(de.layout(fill)), fill, tmp_path)
+    monkeypatch.setattr(experiment, "_stages", lambda *_: tmp_path)
+    monkeypatch.setattr(de_rows, "FILL_TRACKS", ("S",))
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    words = [
+        "de",
+        "--data",
+        str(data_pack),
+        "--out",
+        str(tmp_path / "out"),
+        "--parts",
+        "gaps",
+        "--gap-places",
+        "1",
+    ]
+    command.main(parser.parse_args(words), Watch())
+    rows = json.loads((tmp_path / "out" / "report.json").read_text())["gaps"]["rows"]
+    assert [row[0] for row in rows] == ["harmonic", "guided", "de, limit 0", "de, limit .3"]
+    numbers = [float(row[1].split()[0]) for row in rows]
+    assert all(10 < value < 80 for value in numbers)
