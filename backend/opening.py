@@ -23,6 +23,7 @@ from .choose import Facts, choose, create
 from .errors import TerramendError
 from .flow import patiently
 from .raster.gapmap import GapMap, build_gap_map
+from .raster.grid import Grid
 from .raster.products import open_product
 from .raster.raster import Raster
 from .raster.references import Reference, open_references
@@ -41,11 +42,13 @@ class Inputs:
     Attributes:
         targets: one raster per resolution, the finest first. references: opened, in order.
         names: every file that is read, once, in a fixed order.
+        partners: grids that masks without a CRS pair with, where these are not the targets' own.
     """
 
     targets: tuple[Raster, ...]
     references: tuple[Reference, ...]
     names: tuple[str, ...]
+    partners: tuple[Grid, ...] = ()
 
     def first_band(self, number: int) -> int:
         """Bands before the `number`-th target, as `request.bands` counts them."""
@@ -112,6 +115,7 @@ def open_grid(
         extent=request.extent,
         directory=folder,
         watch=watch,
+        partner=inputs.partners[number] if inputs.partners else None,
     )
     first = inputs.first_band(number)
     with gaps as gap_map, open_scene(request, target, inputs.references, gap_map, watch, first) as scene:

@@ -30,7 +30,8 @@ def preview(request: FillRequest, watch: Watch, max_side: int = MAX_SIDE) -> Fil
     """Fill the request's extent (else the whole scene) of the finest grid, every n-th pixel of it.
 
     The output holds the extent only. Masks, other dates and guides are those of the request;
-    a growth in pixels means pixels of the target, a mask's usual growth those of the preview.
+    a growth in pixels means pixels of the target, a mask's usual growth those of the mask, so
+    that preview and fill agree.
 
     Args:
         request: as for a fill. max_side: most pixels of the output's height and width.
@@ -44,7 +45,8 @@ def preview(request: FillRequest, watch: Watch, max_side: int = MAX_SIDE) -> Fil
         target = inputs.targets[0]
         window = _window(request.extent, target.grid, watch)
         step = max(1, math.ceil(max(window.height, window.width) / max_side))
-        small = replace(inputs, targets=(_cut(target, window, step, folder / "preview.tif"),))
+        cut = _cut(target, window, step, folder / "preview.tif")
+        small = replace(inputs, targets=(cut,), partners=(target.grid,))
         asked = replace(request, grow=_coarser(request.grow, step))
         return fill(asked, watch, opening=lambda request, watch: small)
 

@@ -131,6 +131,7 @@ class GapMap:
 def build_gap_map(
     target: Raster, masks: tuple[Mask, ...], *, grow: str | None, classes: tuple[str, ...],
     cloud_threshold: float | None, fill_swath_edges: bool, extent: str | None, directory: Path, watch: Watch,
+    partner: Grid | None = None,
 ) -> GapMap:  # fmt: skip
     """Find every gap of a target.
 
@@ -149,6 +150,7 @@ def build_gap_map(
         cloud_threshold: percent from which a cloud probability is a gap; None: 40.
         extent: `W,S,E,N` in the target's CRS, a polygon file, or None.
         directory: existing folder for the temporary files.
+        partner: grid of the raster that the target was cut from, with which masks without a CRS pair.
 
     Raises:
         TerramendError: `mask.*`, `polygons.*`, `grow.*`, `extent.*`, `raster.*`, `run.cancelled`.
@@ -157,7 +159,7 @@ def build_gap_map(
     area = None if extent is None else read_extent(extent, grid, watch)
     named_nodata = any(mask.kind == "nodata" for mask in masks)
     with open_masks(
-        masks or target.masks, grid, grid, bands=len(target.bands), grow=grow, classes=classes,
+        masks or target.masks, partner or grid, grid, bands=len(target.bands), grow=grow, classes=classes,
         cloud_threshold=cloud_threshold, watch=watch,
     ) as stack:  # fmt: skip
         nodata_growth = parse_growth(grow, grid) if named_nodata or not stack.layers else Growth()

@@ -144,7 +144,7 @@ def _plan(path: str, source: Grid, grid: Grid) -> Warp | None:
 
 def _growth(grow: str | None, default: float, source: Grid, grid: Grid) -> Growth:
     """Asked-for growth is in pixels of the grid, default growth in pixels of the mask."""
-    if grow is not None or source.crs is None or grid.crs is None:
+    if grow is not None:
         return parse_growth(grow, grid, default)
     mask_size, size = math.sqrt(math.prod(source.pixel_size)), math.sqrt(math.prod(grid.pixel_size))
     ratio = mask_size / size if size else 1.0

@@ -141,7 +141,10 @@ def _to_pixels(geometries: Geometries, crs: str | None, grid: Grid) -> Geometrie
         if source != target:
             x, y = rasterio.warp.transform(source, target, points[:, 0], points[:, 1])[:2]
             points = np.column_stack([x, y])
-    columns, rows = ~grid.affine @ (points[:, 0], points[:, 1])
+    x, y = points[:, 0], points[:, 1]
+    if grid.crs is None and grid.affine.e > 0 and y.min() + y.max() < 0:
+        y = -y  # QGIS shows a raster that lies nowhere with its rows counted downwards from 0
+    columns, rows = ~grid.affine @ (x, y)
     moved = shapely.set_coordinates(geometries.copy(), np.column_stack([columns, rows]))
     return moved[np.isfinite(shapely.bounds(moved)).all(axis=1)]
 
