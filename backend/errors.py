@@ -261,8 +261,16 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The polygons in {path} cannot be read ({why}): save them again as GeoPackage.",
         ),
         # outputs
+        "output.ending": (
+            INPUT,
+            "{path} ends in {ending}, but what is written is a GeoTIFF: let it end in .tif.",
+        ),
         "output.exists": (INPUT, "{path} exists already: choose another name, or allow it with --overwrite."),
         "output.folder": (INPUT, "{path} is a folder: give the name of a GeoTIFF file."),
+        "output.full": (
+            ENVIRONMENT,
+            "The disk of {path} is full; nothing of it was kept: free some space, or choose another disk.",
+        ),
         "output.is-input": (
             INPUT,
             "{path} is also an input of this run; inputs are never changed: choose another output.",

@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from .errors import TerramendError
 from .fill_grid import Tally, Writers, fill_grid
 from .opening import Inputs, Method, make_method, one_thread_each, open_grid, open_inputs
 from .raster.gapmap import GapMap
+from .raster.memory import memory_of
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.provenance import Origin, describe_inputs
@@ -175,16 +176,16 @@ class _Run:
         )
 
     def _writers(self, kept: Metadata, origin: Origin, threads: int) -> Writers:
-        tags = origin.tags()
+        tags, memory = origin.tags(), memory_of(replace(self.target, date=self.scene.date))
         options = parse_options(self.request.creation_options)
 
-        def writer(path: str, metadata: Metadata) -> GeoTiffWriter:
+        def writer(path: str, metadata: Metadata, **more: str) -> GeoTiffWriter:
             temporary = self.outputs.temporary(path)
-            return GeoTiffWriter(temporary, self.target.grid, metadata, tags, options, threads)
+            return GeoTiffWriter(temporary, self.target.grid, metadata, {**tags, **more}, options, threads)
 
         std, provenance = self.paths.std, self.paths.provenance
         return Writers(
-            writer(self.paths.main, kept),
+            writer(self.paths.main, kept, **memory),
             writer(std, std_metadata(kept)) if std else None,
             writer(provenance, provenance_metadata(kept)) if provenance else None,
         )

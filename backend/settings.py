@@ -93,7 +93,7 @@ SETTINGS = (
     Setting("device", choice(*DEVICES), "auto", "D", "where networks compute: " + ", ".join(DEVICES)),
     Setting("memory_limit", gigabytes, None, "GB", "memory to stay under"),
     Setting("jobs", whole, 0, "N", "tiles at once; 0: as many as cores"),
-    Setting("tmp", folder, None, "DIR", "folder of temporary files; default: beside the output"),
+    Setting("tmp", folder, None, "DIR", "folder of temporary files; default: the system's"),
     Setting("weights", folder, None, "DIR", "folder of installed networks", in_request=False),
 )
 

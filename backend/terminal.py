@@ -68,7 +68,7 @@ class Terminal:
 
 def describe(progress: Progress, bar: bool = False) -> str:
     """`predicting  [######    ]  60 %, 12 s left`."""
-    if not progress.total:
+    if not progress.total or not (bar or progress.done):
         return progress.stage
     share = min(max(progress.done / progress.total, 0.0), 1.0)
     drawn = f" [{'#' * round(share * 30):30}]" if bar else ""

@@ -19,6 +19,7 @@ from ..watch import Watch
 from . import dates, roles
 from .gdal import gdal_name, open_dataset
 from .grid import Grid
+from .memory import remembered, sensor_of_tags
 from .raster import Band, Raster
 from .warp import overlaps
 
@@ -129,18 +130,20 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
         raise TerramendError("raster.complex", path=path)
     tags = {**file.tags(), **file.tags(ns="IMAGERY")}
     name = short(path)
-    sensor = roles.sensor_of(name) or roles.sensor_of(str(tags.get("SATELLITEID", "")))
+    sensor = roles.sensor_of(name) or sensor_of_tags(tags)
     bands = tuple(_band(file, i, path, sensor, name if file.count == 1 else "") for i in file.indexes)
-    return Raster(
+    described = Raster(
         name=name,
         grid=grid_of(file, path),
         bands=bands,
-        date=dates.date_of_tags({**tags, **file.tags(1)}) or dates.date_in(name),
+        date=dates.date_of_tags({**tags, **file.tags(1)}),
         sun=dates.sun_of_tags(tags),
         sensor=sensor,
         masks=_own_masks(path, bands),
         zero_fill=zero_filled(bands, name, sensor, watch),
     )
+    known = remembered(described, tags)
+    return replace(known, date=known.date or dates.date_in(name))
 
 
 def _band(file: DatasetReader, index: int, path: str, sensor: str, lone: str) -> Band:

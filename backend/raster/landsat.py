@@ -20,6 +20,7 @@ from . import dates, radiometry
 from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
+from .memory import credits_of
 from .raster import Band, Raster
 from .roles import sensor_of, wavelength_of
 from .shelf import Shelf, open_shelf
@@ -121,7 +122,7 @@ def _rasters(path: str, shelf: Shelf, images: dict[str, str], groups: Groups) ->
             sensor=sensor,
             surface=None if rule is None else rule.endswith("-sr"),
             masks=tuple(masks[:1]),
-            credits="Landsat data courtesy of the U.S. Geological Survey",
+            credits=credits_of("landsat", date),
         )
         for grid, bands in by_grid.items()
     )

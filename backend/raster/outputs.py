@@ -27,10 +27,30 @@ _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
 _LEFT_OVER = re.compile(rf"\..*\.{_MARK}-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-\d+\.tmp(\.tif.*)?")
 _numbers = itertools.count()
 
+_OTHERS = frozenset(
+    {".png", ".jpg", ".jpeg", ".jp2", ".gif", ".bmp", ".img", ".vrt", ".nc", ".h5", ".hdf", ".he5", ".zarr"}
+    | {".gpkg", ".asc", ".bil", ".bsq", ".dat", ".shp", ".geojson", ".json", ".csv", ".pdf", ".zip", ".tar"}
+)
+"""Endings that promise another format than GeoTIFF."""
+
 
 def temporary_name(name: str) -> str:
     """A hidden name that tells whose it is: `.NAME.terramend-HOST-PID-NUMBER.tmp`."""
     return f".{name}.{_MARK}-{_HOST}-{os.getpid()}-{next(_numbers)}.tmp"
+
+
+def is_full(folder: Path) -> bool:
+    """Whether a write there failed because the disk has no room left (less than 1 MiB)."""
+    try:
+        return shutil.disk_usage(folder).free < 1 << 20
+    except OSError:
+        return False
+
+
+def destination(path: Path) -> Path:
+    """Of a temporary name the file that it will become; any other path as it is."""
+    found = re.match(rf"\.(.+)\.{_MARK}-[A-Za-z0-9]+-\d+-\d+\.tmp", path.name)
+    return path.with_name(found.group(1)) if found else path
 
 
 def sweep(folder: Path) -> None:
@@ -50,7 +70,7 @@ def working_folder(parent: Path) -> Iterator[Path]:
     """A temporary folder inside `parent`, removed at the end; left-overs there are swept.
 
     Raises:
-        TerramendError: `tmp.folder` when it cannot be made.
+        TerramendError: `tmp.folder` when it cannot be made, `environment.disk` when its disk is full.
     """
     sweep(parent)
     folder = parent / temporary_name("work")
@@ -60,6 +80,10 @@ def working_folder(parent: Path) -> Iterator[Path]:
         raise TerramendError("tmp.folder", path=str(parent), why=_why(error)) from None
     try:
         yield folder
+    except OSError as error:  # GDAL says only later, while reading, that it could not write
+        if is_full(folder):
+            raise TerramendError("environment.disk", path=f"temporary files in {parent}") from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -161,6 +185,8 @@ def glob_escape(name: str) -> str:
 def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
     if path.is_dir():
         raise TerramendError("output.folder", path=str(path))
+    if path.suffix.lower() in _OTHERS:
+        raise TerramendError("output.ending", path=str(path), ending=path.suffix)
     if not path.parent.is_dir():
         raise TerramendError("output.no-folder", path=str(path), folder=str(path.parent))
     if not os.access(path.parent, os.W_OK):

@@ -17,6 +17,7 @@ from . import radiometry as scaling
 from .files import group, open_raster, raster_files
 from .gdal import is_local
 from .landsat import open_landsat
+from .memory import credits_of
 from .raster import Raster
 from .sentinel2 import open_sentinel2
 from .shelf import open_shelf
@@ -66,6 +67,8 @@ def open_product(
             raster = replace(raster, date=datetime.date.fromisoformat(date))
         if sun is not None:
             raster = replace(raster, sun=sun)
+        if not raster.credits:
+            raster = replace(raster, credits=credits_of(raster.sensor, raster.date))
         made.append(scaling.apply(raster, radiometry, watch))
     return tuple(sorted(made, key=lambda r: r.grid.pixel_size[0] * r.grid.pixel_size[1]))
 

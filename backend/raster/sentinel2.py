@@ -19,6 +19,7 @@ from . import dates
 from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
+from .memory import credits_of
 from .raster import Band, Raster
 from .roles import SENTINEL2
 from .shelf import Shelf, folder_of, number, open_shelf
@@ -101,7 +102,6 @@ def _rasters(
         by_grid.setdefault(grid, []).append(
             Band(name, 1, band, "optical", float(SENTINEL2[band]), dtype, None, gain, bias)
         )
-    year = f" {sensed.year}" if sensed else ""
     return tuple(
         Raster(
             name=_name(path, shelf, product),
@@ -113,7 +113,7 @@ def _rasters(
             surface=level2,
             masks=_masks(shelf, inside, level2),
             zero_fill=True,
-            credits=f"contains modified Copernicus Sentinel data{year}",
+            credits=credits_of("sentinel2", sensed),
         )
         for grid, bands in by_grid.items()
     )

@@ -76,9 +76,9 @@ def open_shelf(path: str) -> Shelf | None:
             return Shelf(path, names, f"/vsizip/{place.resolve()}", lambda name: _from_zip(place, name))
         if name.endswith((".tar", ".tar.gz", ".tgz")):
             with tarfile.open(place) as tar:
-                names = tuple(member.name for member in tar.getmembers() if member.isfile())
-            prefix = f"/vsitar/{place.resolve()}"
-            return Shelf(path, names, prefix, lambda name: _from_tar(place, name))
+                inside = {m.name.removeprefix("./"): m.name for m in tar.getmembers() if m.isfile()}
+            prefix = f"/vsitar/{place.resolve()}"  # GDAL too leaves "./" out
+            return Shelf(path, tuple(inside), prefix, lambda name: _from_tar(place, inside[name]))
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
         raise TerramendError("product.archive", path=path, why=str(error)) from error
     return None

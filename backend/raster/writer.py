@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from ..errors import TerramendError
 from . import gdal  # noqa: F401 - its settings of GDAL hold from here on
 from .grid import Grid, Window
 from .metadata import Metadata, write_metadata
+from .outputs import destination, is_full
 from .tiles import BLOCK
 
 LOSSLESS = ("DEFLATE", "ZSTD", "LZW", "LZMA", "PACKBITS", "NONE")
 OPTIONS = (
     "COG", "COMPRESS", "PREDICTOR", "ZLEVEL", "ZSTD_LEVEL", "LZMA_PRESET", "INTERLEAVE", "BIGTIFF",
-    "GEOTIFF_VERSION", "RESAMPLING",
+    "GEOTIFF_VERSION", "OVERVIEWS", "RESAMPLING",
 )  # fmt: skip
 """Creation options that the user may set. Blocks are fixed: a block written in two steps
 would leave a hole in the file, whose place depends on GDAL's cache."""
@@ -49,7 +51,17 @@ def parse_options(pairs: Sequence[str]) -> dict[str, str]:
 
 def is_cog(options: Mapping[str, str]) -> bool:
     """Whether the options ask for a cloud-optimised GeoTIFF."""
-    return options.get("COG", "NO").upper() in ("YES", "TRUE", "ON", "1")
+    return _says_yes(options, "COG")
+
+
+def _says_yes(options: Mapping[str, str], name: str) -> bool:
+    return options.get(name, "NO").upper() in ("YES", "TRUE", "ON", "1")
+
+
+def pyramid(grid: Grid) -> tuple[int, ...]:
+    """Halvings until a raster fits into one block."""
+    steps = max(math.ceil(math.log2(max(grid.width, grid.height) / BLOCK)), 0)
+    return tuple(2**step for step in range(1, steps + 1))
 
 
 class GeoTiffWriter:
@@ -75,7 +87,10 @@ class GeoTiffWriter:
         threads: int = 1,
     ) -> None:
         self._path, self._kept, self._cog = path, kept, is_cog(options)
-        self._options = {key: value for key, value in options.items() if key != "COG"}
+        self._options = {key: value for key, value in options.items() if key not in ("COG", "OVERVIEWS")}
+        self._overviews = kept.overviews
+        if _says_yes(options, "OVERVIEWS") and not self._overviews:
+            self._overviews = pyramid(grid)
         self._resampling = self._options.pop("RESAMPLING", "").lower()
         self._flat = Path(f"{path}.flat.tif") if self._cog else path
         profile: dict[str, Any] = {
@@ -120,11 +135,11 @@ class GeoTiffWriter:
                 self._output.write_mask(mask.astype(np.uint8) * 255, window=window.ranges)
 
     def close(self) -> None:
-        """Build overviews where the target had them, write the directory, make a COG if asked."""
+        """Build overviews where asked or the target had them, write the directory, make a COG if asked."""
         smooth = self._resampling or ("nearest" if _has_classes(self._kept) else "average")
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(self._path):
-            if self._kept.overviews and not self._cog:
-                self._output.build_overviews(list(self._kept.overviews), Resampling[smooth])
+            if self._overviews and not self._cog:
+                self._output.build_overviews(list(self._overviews), Resampling[smooth])
             self._output.close()
             if self._cog:
                 self._to_cog(smooth)
@@ -160,5 +175,9 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except (RasterioError, OSError) as error:
-        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise TerramendError("output.write", path=str(path), why=why) from error
+        shown = destination(path)
+        if is_full(path.parent):
+            raise TerramendError("output.full", path=str(shown)) from error
+        # GDAL's general words refer to the exception before, whose words tell more
+        why = " ".join(str(error.__cause__ or error).split()).rstrip(".") or type(error).__name__
+        raise TerramendError("output.write", path=str(shown), why=why) from error

@@ -327,6 +327,13 @@ def test_a_cog_with_everything(write):
         assert file.tags()["TERRAMEND_MODEL"] == "harmonic"
 
 
+def test_overviews_on_request(write):
+    target = write("in.tif", image("uint16", 1, 600, 530), nodata=0)
+    result, _ = run(request(target, None, creation_options=("OVERVIEWS=YES",)))
+    with rasterio.open(result.outputs[0]) as file:
+        assert file.overviews(1) == [2, 4]
+
+
 # -- tags --------------------------------------------------------------------------------
 
 

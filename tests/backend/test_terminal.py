@@ -25,6 +25,7 @@ def test_duration(seconds, text):
 
 def test_describe():
     assert describe(Progress("open", 0, 0, None)) == "open"
+    assert describe(Progress("fill", 0, 4, None)) == "fill"
     assert describe(Progress("fill", 3, 4, 12.0)).split() == ["fill", "75%,", "12", "s", "left"]
     assert "[###############               ]" in describe(Progress("fill", 1, 2, None), bar=True)
     assert "100%" in describe(Progress("fill", 5, 4, 0.0))

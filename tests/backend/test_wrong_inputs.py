@@ -186,6 +186,7 @@ WRONG = [
     ("fill t.tif --gaps m.tif -o m.tif --overwrite", "output.is-input", ["m.tif"]),
     ("fill t.tif -o there.tif", "output.exists", ["there.tif", "--overwrite"]),
     ("fill t.tif -o nowhere/o.tif", "output.no-folder", ["nowhere"]),
+    ("fill t.tif -o o.png", "output.ending", ["o.png", ".tif"]),
     ("fill t.tif -o empty", "output.folder", ["empty"]),
     ("fill t.tif --std o.tif -o o.tif", "output.twice", ["o.tif"]),
     ("fill t.tif --provenance there.tif -o o.tif", "output.exists", ["there.tif"]),

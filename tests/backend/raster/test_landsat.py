@@ -48,13 +48,13 @@ def test_without_metadata_names_and_rules_serve(tmp_path):
     assert raster.sun is None
 
 
-@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
-def test_tar(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "inside"), [("tar", ""), ("tar.gz", ""), ("tar", "./")])
+def test_tar(tmp_path, kind, inside):
     product = makers.make_landsat_c2(tmp_path)
     archive = tmp_path / f"{makers.LANDSAT_ID}.{kind}"
     with tarfile.open(archive, "w:gz" if kind.endswith("gz") else "w") as tar:
         for file in sorted(product.iterdir()):
-            tar.add(file, file.name)
+            tar.add(file, inside + file.name)
     watch = Watch()
     (raster,) = open_product([str(archive)], watch=watch)
     check_c2(raster)

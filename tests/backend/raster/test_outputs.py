@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster import outputs
-from terramend.backend.raster.outputs import Outputs, local_files, sweep, temporary_name, working_folder
+from terramend.backend.raster.outputs import (
+    Outputs,
+    destination,
+    local_files,
+    sweep,
+    temporary_name,
+    working_folder,
+)
 
 
 def refused(code: str, paths, inputs=(), overwrite=False):
@@ -68,6 +75,26 @@ def test_existing_output_needs_overwrite(tmp_path):
     (tmp_path / "out.tif").write_text("x")
     assert "--overwrite" in refused("output.exists", [tmp_path / "out.tif"])
     Outputs([str(tmp_path / "out.tif")], [], True)
+
+
+def test_another_ending_than_that_of_a_geotiff_is_refused(tmp_path):
+    assert ".tif" in refused("output.ending", [tmp_path / "out.png"])
+    Outputs([str(tmp_path / name) for name in ("a.TIF", "b.tiff", "c", "d_2020.01")], [], False)
+
+
+def test_a_temporary_name_tells_its_destination(tmp_path):
+    files = Outputs([str(tmp_path / "a.b.tif")], [], False)
+    assert destination(files.temporary(tmp_path / "a.b.tif")) == tmp_path / "a.b.tif"
+    assert destination(tmp_path / ".hidden.tif") == tmp_path / ".hidden.tif"
+
+
+def test_a_full_disk_of_temporary_files_is_said(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="cut off"), working_folder(tmp_path):
+        raise OSError("cut off")
+    monkeypatch.setattr(outputs, "is_full", lambda folder: True)
+    with pytest.raises(TerramendError, match="--tmp"), working_folder(tmp_path):
+        raise OSError("cut off")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_missing_folder_and_twice(tmp_path):
