@@ -79,7 +79,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     def finish(average: torch.nn.Module, out: Path) -> None:
         write(average, config, out)  # type: ignore[arg-type]
         seen = drawn(99, 0, 4, part["size"], part["shrink"])
-        *_, last = sample(average, config, seen, 10, seed=1)  # type: ignore[arg-type]
+        share = {"weight": 0.0, "limit": 0.0} if stage == STAGES[0] else {}
+        *_, last = sample(average, config, seen, 10, seed=1, **share)  # type: ignore[arg-type]
         sheet = [seen["condition"][:, : config["network"]["bands"]].numpy(), seen["reference"].numpy()]
         sheet += [last.sample, seen["clean"].numpy()]
         rows = np.stack([image[:, [0, 0, 0] if image.shape[1] < 3 else [0, 1, 2]] for image in sheet], 1)
@@ -99,13 +100,14 @@ def source(config: dict[str, Any], data: Path) -> Callable[[int, int, int, int, 
     if config["use"] == "fill":
         return gap_crops.source(config, data)
     bank = pair_bank(data, config["data"]["wavelengths"])
-    reference = removers.load(Path(config["reference"]))
+    alone = config["stage"] == STAGES[0]  # the first stage has no use for a reference
+    reference = None if alone else removers.load(Path(config["reference"]))
 
     def draw(seed: int, step: int, count: int, size: int, shrink: int) -> Drawn:
         cloudy, clear, known = bank.draw(seed, step, count, size, shrink)
         given = torch.from_numpy(cloudy)
         with torch.no_grad():
-            guess = reference(given).clamp(-1, 1)
+            guess = given if reference is None else reference(given).clamp(-1, 1)
         scored = torch.from_numpy(known.astype(np.float32))
         return {"condition": given, "reference": guess, "clean": torch.from_numpy(clear), "scored": scored}
 
