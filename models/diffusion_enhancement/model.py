@@ -3,7 +3,8 @@
 Two uses, fixed by how the networks were trained. *Clear*: the whole clouded image is the
 condition, and a cloud removal network (or any reconstructor) is the reference. *Fill*: band
 by band, the condition is the image with the reference's prediction pasted into the gap, and
-known pixels stay what they are at every step. Several samples give mean and deviation.
+known pixels stay what they are at every step. Several samples give mean and deviation; to the
+samples' variance comes the reference's own, by the square of its last weight W, as eq. 13 has it.
 """
 
 from __future__ import annotations
@@ -164,9 +165,12 @@ class Enhancer:
             corner = (cut[0].start, cut[1].start)
             last = self._sampled(tile, given, scaled.astype(np.float32), corner, band)
             moments = _moments(scaling.restored(last.sample, middle, spread))
-            for whole, part in zip((mean, std), moments, strict=True):
-                whole[band][cut][gap[cut]] = part[0][gap[cut]]
-            source[cut][gap[cut] & (last.weight.mean((0, 1)) < 0.5)] = Source.GENERATED
+            share = last.weight.mean((0, 1))
+            own = np.nan_to_num(reference.std[band][cut]) * share
+            where = gap[cut]
+            mean[band][cut][where] = moments[0][0][where]
+            std[band][cut][where] = np.hypot(moments[1][0], own)[where]
+            source[cut][where & (share < 0.5)] = Source.GENERATED
         return Prediction(mean, std, source, reference.reference)
 
     def _sampled(

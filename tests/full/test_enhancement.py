@@ -200,8 +200,10 @@ def test_fills_gaps_and_nothing_else(runs) -> None:
     assert [band for band, _ in seen[:3]] == [0, 0, 0]
     whole = dataclasses.replace(made, limit=1.0)  # the reference keeps all: DE is the reference
     prior = create_harmonic("default", 0)
-    expected = prior.predict(tile, prior.prepare(tile)).mean
-    assert np.allclose(whole.predict(tile, whole.prepare(tile)).mean[gaps], expected[gaps], atol=1e-5)
+    expected = prior.predict(tile, prior.prepare(tile))
+    found = whole.predict(tile, whole.prepare(tile))
+    assert np.allclose(found.mean[gaps], expected.mean[gaps], atol=1e-5)
+    assert np.allclose(found.std[gaps], expected.std[gaps], atol=1e-5)
 
 
 def test_clears_bands_that_it_knows(runs) -> None:
