@@ -345,7 +345,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "{device} was asked for but does not compute here ({why}): mend that, or choose --device auto.",
         ),
-        "environment.disk": (ENVIRONMENT, "There is no space left for {path}: free some, or choose --tmp."),
+        "environment.disk": (
+            ENVIRONMENT,
+            "There is no space left for {path}: free some, or name another folder by --tmp.",
+        ),
         "environment.memory": (
             ENVIRONMENT,
             "The memory does not suffice: lower --jobs or --memory-limit, or close other programs.",

@@ -96,3 +96,26 @@ class Watch:
             eta = elapsed / done * (total - done) if 0 < done <= total else None
             progress = Progress(self._stage, done, total, eta)
         self._on_progress(progress)
+
+
+class Together(Watch):
+    """Hears what is said of many alike files, such as other dates, and tells it in few words.
+
+    At the end of the `with` block, of the notices of one code the first is passed on, and how
+    many more there were. A cancel of the outer watch is one of this watch too.
+    """
+
+    def __init__(self, outer: Watch) -> None:
+        super().__init__()
+        self._outer = outer
+        self._cancelled = outer._cancelled
+
+    def __enter__(self) -> Together:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for code in dict.fromkeys(notice.code for notice in self.notices):
+            first, *others = (notice for notice in self.notices if notice.code == code)
+            self._outer.notice(code, **first.arguments)
+            if others:
+                self._outer.notice("notice.alike", of=code, count=len(others))

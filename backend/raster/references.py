@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..errors import TerramendError
 from ..request import FillRequest, Mask
 from ..request import Reference as AskedReference
-from ..watch import Watch
+from ..watch import Together, Watch
 from .guides import paired
 from .products import open_product
 from .raster import Band, Raster
@@ -60,17 +60,19 @@ def open_references(
         TerramendError: `reference.apart`, `reference.mask`, `pair.crs`, and what opening raises.
     """
     opened = []
-    for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
-        reference = open_reference(asked, target, watch)
-        if reference is not None:
-            opened.append(reference)
-        elif named:
-            raise TerramendError("reference.apart", path=asked.path)
-        else:
-            watch.notice("reference.apart", path=asked.path)
-    for reference in opened:
-        if None not in (reference.surface, target.surface) and reference.surface != target.surface:
-            watch.notice("reference.level", name=reference.name)
+    with Together(watch) as told:
+        for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
+            told.check()
+            reference = open_reference(asked, target, told)
+            if reference is not None:
+                opened.append(reference)
+            elif named:
+                raise TerramendError("reference.apart", path=asked.path)
+            else:
+                told.notice("reference.apart", path=asked.path)
+        for reference in opened:
+            if None not in (reference.surface, target.surface) and reference.surface != target.surface:
+                told.notice("reference.level", name=reference.name)
     return tuple(opened)
 
 

@@ -16,7 +16,7 @@ from ...models.base import Floats, Tile
 from ...models.base import Reference as TileReference
 from ..errors import TerramendError
 from ..request import FillRequest
-from ..watch import Watch
+from ..watch import Together, Watch
 from .gapmap import GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
@@ -249,7 +249,7 @@ def open_scene(
         watch.notice("scene.no-sun")
     sar = open_guide(request.sar, target.grid, "--sar", watch) if request.sar else None
     chosen = fill_bands(target, request.bands, first_band, watch)
-    with ExitStack() as opened:
+    with ExitStack() as opened, Together(watch) as told:
         gaps = tuple(
             opened.enter_context(
                 ReferenceGaps(
@@ -259,7 +259,7 @@ def open_scene(
                     grow=request.grow,
                     classes=request.classes,
                     cloud_threshold=request.cloud_threshold,
-                    watch=watch,
+                    watch=told,
                     bands=len(reference.partner.bands),
                 )
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from terramend.backend.errors import TerramendError
-from terramend.backend.watch import Watch
+from terramend.backend.watch import Together, Watch
 
 
 def test_progress_counts_and_estimates() -> None:
@@ -37,3 +37,19 @@ def test_cancel_takes_effect_at_every_step() -> None:
             step()
         assert caught.value.code == "run.cancelled"
         assert caught.value.exit_status == 4
+
+
+def test_what_holds_for_many_dates_is_told_once() -> None:
+    watch = Watch()
+    with Together(watch) as told:
+        for name in "abc":
+            told.notice("reference.date", name=name)
+        told.notice("reference.level", name="a")
+        assert watch.notices == []
+    assert [(n.code, n.arguments.get("name")) for n in watch.notices] == [
+        ("reference.date", "a"), ("notice.alike", None), ("reference.level", "a"),
+    ]  # fmt: skip
+    assert watch.notices[1].sentence == "The same holds for 2 more of the other dates."
+    watch.cancel()
+    with pytest.raises(TerramendError):
+        told.check()
