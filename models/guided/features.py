@@ -1,6 +1,7 @@
-"""What the regression sees: principal components of all dates and bands, their gradients and blur.
+"""What the regression sees: principal components of all dates and bands, their slopes and low-passes.
 
-Gradients stand for shifts between dates below a pixel, the low-pass for another point spread.
+Slopes stand for shifts between dates below a pixel, low-passes for another point spread and for
+what depends on the neighbourhood.
 """
 
 from __future__ import annotations
@@ -14,14 +15,20 @@ from ..base import Floats
 from ..planes import blur, slopes
 from .impute import Joint
 
+BLURS = (1.0, 2.0, 6.0)
+"""Sigmas of the low-passes, in pixels."""
+
+EACH = 2 + len(BLURS)
+"""Fine features of a component: two slopes and the low-passes."""
+
 
 @dataclass(frozen=True)
 class Basis:
     """Principal axes of the z-scored channels.
 
     Attributes:
-        axes: (P, C) float32. fine: number of leading components with gradient and low-pass.
-        fine_scale: (3 * fine,) factors that bring those to half the deviation of a component,
+        axes: (P, C) float32. fine: number of leading components with fine features.
+        fine_scale: (EACH * fine,) factors that bring those to half the deviation of a component,
             which makes their ridge four times as strong.
     """
 
@@ -44,11 +51,12 @@ def project(axes: Floats, channels: Floats) -> Floats:
     return np.asarray(axes @ channels.reshape(len(channels), -1)).reshape(len(axes), *shape)
 
 
-def fine_features(components: Floats, out: Floats, sigma: float = 2.0) -> None:
-    """Horizontal and vertical slope and low-pass of n components into `out`, (3 n, H, W)."""
-    for k, plane in enumerate(components):
-        out[3 * k], out[3 * k + 1] = slopes(plane)
-        out[3 * k + 2] = blur(plane, sigma)
+def fine_features(components: Floats, out: Floats) -> None:
+    """Horizontal and vertical slope and low-passes of n components into `out`, (EACH n, H, W)."""
+    for plane, planes in zip(components, out.reshape(-1, EACH, *out.shape[1:]), strict=True):
+        planes[0], planes[1] = slopes(plane)
+        for place, sigma in enumerate(BLURS, start=2):
+            planes[place] = blur(plane, sigma)
 
 
 def make_basis(joint: Joint, channels: Floats, count: int, fine: int) -> Basis:
@@ -57,7 +65,7 @@ def make_basis(joint: Joint, channels: Floats, count: int, fine: int) -> Basis:
     fine = min(fine, len(axes))
     if not fine:
         return Basis(axes, 0, np.empty(0, np.float32))
-    planes = np.empty((3 * fine, *channels.shape[1:]), np.float32)
+    planes = np.empty((EACH * fine, *channels.shape[1:]), np.float32)
     fine_features(project(axes[:fine], channels), planes)
     spread: NDArray[np.float64] = planes.std((1, 2), dtype=np.float64)
     scale = np.where(spread > 1e-6, 0.5 / np.maximum(spread, 1e-6), 0.0)
@@ -65,12 +73,12 @@ def make_basis(joint: Joint, channels: Floats, count: int, fine: int) -> Basis:
 
 
 def build(basis: Basis, channels: Floats, more: int = 0) -> Floats:
-    """(P + 3 fine + more, H, W) features of complete, z-scored channels (C, H, W).
+    """(P + EACH fine + more, H, W) features of complete, z-scored channels (C, H, W).
 
     The last `more` planes are left for the caller to fill.
     """
     count, shape = len(basis.axes), channels.shape[1:]
-    end = count + 3 * basis.fine
+    end = count + EACH * basis.fine
     out = np.empty((end + more, *shape), np.float32)
     np.matmul(basis.axes, channels.reshape(len(channels), -1), out=out[:count].reshape(count, -1))
     if basis.fine:

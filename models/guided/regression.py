@@ -25,14 +25,16 @@ class Settings:
     """What a quality means for the regression.
 
     Attributes:
-        components: most principal components. fine: of them with gradient and low-pass.
+        components: most principal components. fine: of them with slopes and low-passes, as many
+            as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
         twin: take the mean with the regression that bends. cycles: of multigrid for the rim's error.
     """
 
     components: int = 24
-    fine: int = 3
+    fine: int = 6
+    features: int = 34
     local: float = 12.0
     slope: float = 60.0
     intercept: float = 1.0
@@ -128,7 +130,9 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     complete, share = impute.complete(channels, joint)
     samples = int((valid & (share > 0)).sum())
     count = min(settings.components, max(1, samples // 30), len(channels))
-    fine = settings.fine if samples > 60 * count else 0
+    fine = 0
+    if settings.fine and samples > 60 * count:
+        fine = int(np.clip((settings.features - count) // feats.EACH, 2, settings.fine))
     basis = feats.make_basis(joint, complete, count, fine)
     guides = terrain.learn(overview, True, True) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
     stack = _stack(basis, complete, overview, guides)
