@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-import scipy.interpolate
 import scipy.ndimage
+import scipy.spatial
 from numpy.typing import NDArray
 from rasterio.fill import fillnodata
 
@@ -31,23 +32,52 @@ def _rim(known: Flags) -> Flags:
     return touching
 
 
+@dataclass(frozen=True)
+class Triangles:
+    """Where unknown pixels lie in the triangles of the gaps' rims.
+
+    Attributes:
+        rim: (2, r) rows and columns of the corners. places: (2, n) of the pixels inside triangles.
+        corners: (n, 3) indices into the rim. weights: (n, 3) barycentric, they sum to 1.
+    """
+
+    rim: NDArray[np.intp]
+    places: NDArray[np.intp]
+    corners: NDArray[np.intp]
+    weights: NDArray[np.float64]
+
+
+@lru_cache(maxsize=2)
+def _triangles(known: bytes, shape: tuple[int, int]) -> Triangles | None:
+    """The triangles of a mask of known pixels, or None; kept, as bands mostly share their gaps."""
+    flags = np.frombuffer(known, bool).reshape(shape)
+    points, unknown = np.argwhere(_rim(flags)), np.argwhere(~flags)
+    if len(points) < 4 or len(unknown) == 0 or (np.ptp(points, axis=0) == 0).any():
+        return None
+    try:
+        mesh = scipy.spatial.Delaunay(points)
+    except scipy.spatial.QhullError:  # all rim pixels on one line
+        return None
+    triangle = mesh.find_simplex(unknown)
+    inside = triangle >= 0
+    triangle, unknown = triangle[inside], unknown[inside]
+    affine = mesh.transform[triangle]
+    first = np.einsum("nij,nj->ni", affine[:, :2], unknown - affine[:, 2])
+    weights = np.column_stack([first, 1 - first.sum(axis=1)])
+    return Triangles(points.T, unknown.T, mesh.simplices[triangle].astype(np.intp), weights)
+
+
 def linear(image: Floats) -> Floats:
     """Linear interpolation on the Delaunay triangles of the gaps' rims; nearest outside them."""
     out = nearest(image)
-    known = np.isfinite(image)
-    rim = _rim(known)
-    unknown = ~known
-    if rim.sum() < 4 or not unknown.any():
+    found = _triangles(np.isfinite(image).tobytes(), image.shape)
+    if found is None:
         return out
-    points = np.argwhere(rim)
-    if len(np.unique(points[:, 0])) < 2 or len(np.unique(points[:, 1])) < 2:
-        return out
-    try:
-        surface = scipy.interpolate.LinearNDInterpolator(points, image[rim].astype(np.float64))
-    except scipy.spatial.QhullError:  # all rim pixels on one line
-        return out
-    values = surface(np.argwhere(unknown))
-    out[unknown] = np.where(np.isfinite(values), values, out[unknown])
+    rim = image[tuple(found.rim)].astype(np.float64)
+    values = (rim[found.corners] * found.weights).sum(axis=1)
+    sound = np.isfinite(values)  # a triangle without area gives no weights
+    rows, columns = found.places[:, sound]
+    out[rows, columns] = values[sound]
     return out
 
 

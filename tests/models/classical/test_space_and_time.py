@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio.fill
 import scipy.interpolate
+import scipy.ndimage
 from terramend.models.base import Reference, Source, Tile
 from terramend.models.classical.space import inverse_distance, linear, nearest
 from terramend.models.registry import find
@@ -101,3 +102,16 @@ def test_a_gap_wider_than_the_tile_is_bounded_alike_in_neighbours(name):
     left, right = parts[0][:, :, 40:], parts[1][:, :, :40]
     middle = np.s_[:, 20:100, 18:22]
     assert np.nanmax(np.abs(left[middle] - right[middle])) < 0.02
+
+
+def test_linear_is_interpolation_on_the_triangles_of_the_rim():
+    rng = np.random.default_rng(5)
+    image = rng.normal(size=(40, 50)).astype(np.float32)
+    image[scipy.ndimage.gaussian_filter(rng.normal(size=image.shape), 2) > 0.05] = np.nan
+    for values in (image, 2 * image):  # the second time with triangles that are kept
+        known = np.isfinite(values)
+        rim = known & scipy.ndimage.binary_dilation(~known, np.ones((3, 3), bool))
+        theirs = scipy.interpolate.LinearNDInterpolator(np.argwhere(rim), values[rim])(np.argwhere(~known))
+        inside = np.isfinite(theirs)
+        assert inside.mean() > 0.8
+        np.testing.assert_allclose(linear(values)[~known][inside], theirs[inside], atol=1e-4)
