@@ -15,6 +15,8 @@ from ..base import Floats
 from ..planes import blur, slopes
 from .impute import Joint
 
+_SAMPLE = 20000  # pixels that decide which directions tell of the target
+
 BLURS = (1.0, 2.0, 6.0)
 """Sigmas of the low-passes, in pixels."""
 
@@ -37,12 +39,45 @@ class Basis:
     fine_scale: Floats
 
 
-def principal_axes(joint: Joint, count: int) -> Floats:
-    """(count, C) leading eigenvectors of the joint correlation, signs fixed."""
-    values, vectors = np.linalg.eigh(joint.correlation)
-    axes = vectors[:, np.argsort(-values, kind="stable")[:count]].T
-    sign = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])
+def telling_axes(channels: Floats, target: Floats, weight: Floats, ridge: float = 1e-3) -> Floats:
+    """(B, C) directions that a ridge regression of `target` on all channels uses, strongest first.
+
+    Args:
+        channels: (C, H, W) complete. target: (B, H, W), read where `weight` (H, W) is above 0.
+        ridge: share of the pixels that a unit of a channel's weight costs.
+    """
+    places = np.flatnonzero(weight.ravel() > 0)
+    places = places[:: max(1, len(places) // _SAMPLE)]
+    x = channels.reshape(len(channels), -1)[:, places].astype(np.float64)
+    y = target.reshape(len(target), -1)[:, places].astype(np.float64)
+    x -= x.mean(1, keepdims=True)
+    y -= y.mean(1, keepdims=True)
+    gram = x @ x.T
+    weights = np.linalg.solve(gram + (ridge * len(places) + 1e-6) * np.eye(len(x)), x @ y.T)
+    strength, mix = np.linalg.eigh(weights.T @ gram @ weights)
+    axes = (weights @ mix[:, np.argsort(-strength, kind="stable")]).T
+    length = np.linalg.norm(axes, axis=1)
+    axes = axes[length > 1e-6 * max(length.max(), 1e-12)]
+    return _signed(axes / np.linalg.norm(axes, axis=1, keepdims=True))
+
+
+def _signed(axes: NDArray[np.float64]) -> Floats:
+    """Rows turned so that their largest entry is positive."""
+    sign = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)]) if len(axes) else np.ones(0)
     return np.ascontiguousarray(axes * sign[:, None], np.float32)
+
+
+def principal_axes(joint: Joint, count: int, without: Floats | None = None) -> Floats:
+    """(count, C) leading eigenvectors of the joint correlation, outside the span of `without`."""
+    correlation = joint.correlation
+    size = len(correlation)
+    if without is not None and len(without):
+        span, _ = np.linalg.qr(without.T.astype(np.float64))
+        rest = np.eye(size) - span @ span.T
+        correlation = rest @ correlation @ rest
+        count = min(count, size - span.shape[1])
+    values, vectors = np.linalg.eigh(correlation)
+    return _signed(vectors[:, np.argsort(-values, kind="stable")[: max(count, 0)]].T)
 
 
 def project(axes: Floats, channels: Floats) -> Floats:
@@ -59,9 +94,16 @@ def fine_features(components: Floats, out: Floats) -> None:
             planes[place] = blur(plane, sigma)
 
 
-def make_basis(joint: Joint, channels: Floats, count: int, fine: int) -> Basis:
+def make_basis(
+    joint: Joint, channels: Floats, target: Floats, weight: Floats, count: int, fine: int
+) -> Basis:
     """Axes from the joint correlation, fine scales from the complete overview channels."""
-    axes = principal_axes(joint, count)
+    if count < len(channels):
+        # What is cut off by variance may still tell of the target: its directions come first.
+        axes = telling_axes(channels, target, weight)[:count]
+        axes = np.concatenate([axes, principal_axes(joint, count - len(axes), axes)])
+    else:
+        axes = principal_axes(joint, count)
     fine = min(fine, len(axes))
     if not fine:
         return Basis(axes, 0, np.empty(0, np.float32))

@@ -133,7 +133,7 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     fine = 0
     if settings.fine and samples > 60 * count:
         fine = int(np.clip((settings.features - count) // feats.EACH, 2, settings.fine))
-    basis = feats.make_basis(joint, complete, count, fine)
+    basis = feats.make_basis(joint, complete, target, np.where(valid, share, 0), count, fine)
     guides = terrain.learn(overview, True, True) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
     stack = _stack(basis, complete, overview, guides)
     weight = _weight(share)
