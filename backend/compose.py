@@ -63,11 +63,13 @@ class Composed:
     Attributes:
         samples: (B, h, w) in the output's dtype. filled: (F, h, w), of the predicted bands.
         gaps: (F, h, w) of the predicted bands.
+        classed: (C, h, w) gaps of the class bands, which took their neighbours' classes.
     """
 
     samples: Samples
     filled: Flags
     gaps: Flags
+    classed: Flags
 
     @property
     def restored(self) -> Flags:
@@ -93,7 +95,8 @@ def compose(recipe: Recipe, stored: Sequence[Samples], codes: Codes, block: Bloc
             samples[index][put] = avoid(values, recipe.forbidden(index))
         if recipe.to_nodata:
             samples[index][gaps[place] & ~put] = recipe.nodata
-    done = Composed(samples, filled, gaps)
+    classed = codes[list(recipe.class_bands)] == GAP
+    done = Composed(samples, filled, gaps, classed)
     for index in recipe.alpha_bands:
         kind = np.dtype(recipe.target.bands[index].dtype)
         samples[index][done.restored] = np.iinfo(kind).max if kind.kind in "iu" else 1
@@ -134,6 +137,7 @@ def sources(recipe: Recipe, codes: Codes, done: Composed, block: Block | None) -
     outside = (judged == OUTSIDE).all(axis=0)
     source = np.where(outside, np.uint8(Source.OUTSIDE), np.uint8(Source.VALID))
     age = np.full(source.shape, NO_AGE, np.uint8)
+    source[done.classed.any(axis=0)] = Source.SURROUNDINGS
     source[done.gaps.any(axis=0)] = Source.UNFILLED
     if block is not None:
         put = done.filled.any(axis=0)

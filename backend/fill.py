@@ -116,12 +116,13 @@ class _Run:
     def fill(self) -> Filled:
         """Predict, blend and write under temporary names."""
         scene, watch = self.scene, self.watch
-        gaps, footprint = _gaps_of(self.gap_map, scene.fill_bands)
-        if not gaps:
-            watch.notice("fill.nothing")
         kept = read_metadata(self.target)
         recipe = self._recipe(kept)
-        method = make_method(self.request, scene, scene.overview if gaps else None, watch)
+        gaps, footprint = _gaps_of(self.gap_map, [*scene.fill_bands, *recipe.class_bands])
+        if not gaps:
+            watch.notice("fill.nothing")
+        predicted, _ = _gaps_of(self.gap_map, scene.fill_bands)
+        method = make_method(self.request, scene, scene.overview if predicted else None, watch)
         writers = self._writers(kept, self._origin(method, gaps / max(footprint, 1)), method.allowed.workers)
         try:
             masked = self.target.bands[0].path if kept.has_mask else None
@@ -224,7 +225,7 @@ def _bytes(target: Raster, paths: Paths, cog: bool) -> int:
 
 
 def _gaps_of(gap_map: GapMap, bands: Sequence[int]) -> tuple[int, int]:
-    """Gap and footprint samples of the bands that are filled."""
+    """Gap and footprint samples of some bands."""
     return sum(gap_map.gap_counts[i] for i in bands), sum(gap_map.footprint_counts[i] for i in bands)
 
 

@@ -58,7 +58,7 @@ class Tally:
 
     def add(self, done: compose.Composed, block: Block | None) -> None:
         """Count one core."""
-        self.gaps += int(done.gaps.sum())
+        self.gaps += int(done.gaps.sum()) + int(done.classed.sum())
         self.unfilled += int((done.gaps & ~done.filled).sum())
         if block is not None:
             said = block.std[done.filled]

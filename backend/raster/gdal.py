@@ -76,6 +76,21 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
     return dataset
 
 
+def sources_of(path: str) -> tuple[str, ...]:
+    """The files that a VRT draws on, through VRTs of VRTs; none for other rasters."""
+    found: dict[str, None] = {}
+    waiting = [path]
+    while waiting:
+        name = waiting.pop()
+        if not name.lower().endswith(".vrt"):
+            continue
+        with open_dataset(name) as file:
+            inner = [part for part in file.files if part != name and part not in found]
+        found.update(dict.fromkeys(inner))
+        waiting += inner
+    return tuple(found)
+
+
 class FilePool:
     """Open rasters by name, at most `most` at once: those unused for longest are closed.
 

@@ -240,6 +240,14 @@ def test_a_class_band_asked_for_takes_the_most_frequent_neighbour(write):
     np.testing.assert_array_equal(out[1], samples[1])  # not asked for
     assert not (out[2] == 9).any() and (out[2] == cover).mean() > 0.97
     assert (out[0][~gaps] == truth[0][~gaps]).all()
+    sources = str(Path(target).parent / "sources.tif")
+    alone = replace(request(target, mask, bands=(3,)), provenance=sources, overwrite=True)
+    result, out = run(alone)  # nothing is predicted, but something is filled
+    np.testing.assert_array_equal(out[:2], samples[:2])
+    assert result.gap_samples == gaps.sum() and not (out[2] == 9).any()
+    assert "fill.nothing" not in [notice["code"] for notice in result.notices]
+    with rasterio.open(sources) as file:
+        np.testing.assert_array_equal(file.read(1) == 2, gaps)
 
 
 def test_a_mask_of_the_target_becomes_valid_where_filled(write):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.control import GroundControlPoint
 from terramend.backend import cli, device
 from terramend.backend.errors import ERRORS
@@ -73,6 +74,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             file.write(mask, 1)
             file.gcps = (corners, rasterio.crs.CRS.from_epsg(4326))
         Path("cut.tif").write_bytes(Path("t.tif").read_bytes()[:2000])
+        for inner, outer in (("t.tif", "once.vrt"), ("once.vrt", "twice.vrt")):
+            rasterio.shutil.copy(inner, outer, driver="VRT")
         Path("text.txt").write_text("no raster\n")
         Path("text.tif").write_text("no raster\n")
         Path("wms.xml").write_text(WMS)
@@ -183,6 +186,7 @@ WRONG = [
     # what to write
     ("fill t.tif -o t.tif", "output.is-input", ["t.tif"]),
     ("fill t.tif -o ./t.tif --overwrite", "output.is-input", ["t.tif"]),
+    ("fill twice.vrt -o t.tif --overwrite", "output.is-input", ["t.tif"]),
     ("fill t.tif --gaps m.tif -o m.tif --overwrite", "output.is-input", ["m.tif"]),
     ("fill t.tif -o there.tif", "output.exists", ["there.tif", "--overwrite"]),
     ("fill t.tif -o nowhere/o.tif", "output.no-folder", ["nowhere"]),
