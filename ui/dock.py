@@ -5,10 +5,18 @@ from __future__ import annotations
 import datetime
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from qgis.core import Qgis, QgsMapLayer, QgsProcessingUtils, QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import QSize, Qt, QTimer
+from qgis.core import (
+    Qgis,
+    QgsMapLayer,
+    QgsProcessingUtils,
+    QgsProject,
+    QgsRasterLayer,
+    QgsReferencedRectangle,
+)
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDockWidget,
@@ -23,11 +31,11 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..backend.errors import TerramendError
 from . import history, inspection, project_state, settings
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
-from .request_builder import Built, build
+from .outlook import Outlook
+from .request_builder import REFUSALS, Built, build
 from .results import add_results, show_gap_mask
 from .runner import Run
 from .sources import SourceError
@@ -36,13 +44,8 @@ from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.run_bar import RunBar
 
-REFUSALS = (ChoiceError, SourceError, TerramendError)
-PAUSE = 600
-"""Milliseconds without a change before the backend is asked what would be filled."""
 PREVIEW_SIDE = 768
 """Most pixels of a preview's side."""
-THUMBNAIL_SIDE = 256
-"""Most pixels of the side of the scene that tells the expected error."""
 
 
 class NarrowScrollArea(QScrollArea):
@@ -83,13 +86,9 @@ class TerramendDock(QDockWidget):
         self.run: Optional[Run] = None
         self.result: Optional[Dict[str, Any]] = None
         self.batch: Optional[QDialog] = None
-        self._inspect: Optional[Run] = None
         self._preview: List[str] = []  # layer ids
         self._closed = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(PAUSE)
-        self._timer.timeout.connect(self.inspect)
+        self._outlook = Outlook(self.form, self.bar, self.note)
         self._lay_out()
         self._connect()
         self._restore()
@@ -134,18 +133,19 @@ class TerramendDock(QDockWidget):
         self.bar.compare_asked.connect(self.compare)
         self.swipe.ended.connect(lambda: self.bar.compare.setChecked(False))
         client().status_changed.connect(self.bar.device.setText)
-        client().started.connect(self._ask_methods)
+        client().started.connect(self._ask_again)
         QgsProject.instance().readProject.connect(self._restore)
         QgsProject.instance().writeProject.connect(self._remember)
 
     def close_down(self) -> None:
         """Leave nothing behind: called when the plugin is unloaded."""
         self._closed = True
-        self._timer.stop()
-        for run in (self.run, self._inspect):
-            if run is not None:
-                run.abandon()
-        self._iface.mapCanvas().unsetMapTool(self.swipe)
+        self._outlook.close()
+        if self.run is not None:
+            self.run.abandon()
+        if not sip.isdeleted(self.swipe):  # when QGIS quits, the canvas may have taken it along
+            self._iface.mapCanvas().unsetMapTool(self.swipe)
+            sip.delete(self.swipe)  # the canvas owns it, and it knows the dock
 
     def _ask_backend(self) -> None:
         """Device line and methods, as the backend tells them."""
@@ -155,6 +155,11 @@ class TerramendDock(QDockWidget):
     def _ask_methods(self) -> None:
         """What this backend can do; another one, started later, may do more."""
         client().call("models", {}, on_result=self._show_methods)
+
+    def _ask_again(self) -> None:
+        """A backend has started: it may know more, and answer what the last one could not."""
+        self._ask_methods()
+        self._outlook.again()
 
     def _offer_experimental(self, on: bool) -> None:
         settings.put("experimental", on)
@@ -167,11 +172,16 @@ class TerramendDock(QDockWidget):
     # --- choices ---
 
     def _changed(self) -> None:
-        if self._closed:
-            return
-        if self.run is None:
-            self.bar.estimate.setText("")
-        self._timer.start()
+        if not self._closed:
+            self._outlook.changed()
+
+    def _choices(self) -> Optional[Choices]:
+        """What is chosen; None, and the user is told, where it cannot be read."""
+        try:
+            return self.form.choices()
+        except ChoiceError as error:
+            self.warn(str(error))
+            return None
 
     def _restore(self, *_: Any) -> None:
         choices = project_state.load(QgsProject.instance())
@@ -180,7 +190,9 @@ class TerramendDock(QDockWidget):
 
     def _remember(self, *_: Any) -> None:
         """The project is being saved; only now, so that looking around does not change it."""
-        project_state.save(self.form.choices(), QgsProject.instance())
+        choices = self._choices()
+        if choices is not None:
+            project_state.save(choices, QgsProject.instance())
 
     def load_from_active_layer(self) -> None:
         """Take over the settings that made the active layer."""
@@ -193,83 +205,22 @@ class TerramendDock(QDockWidget):
         except SourceError as error:
             self.warn(str(error))
             return
-        now = self.form.choices()
-        self.form.show_choices(replace(choices, std=now.std, provenance=now.provenance))
+        extras = self.form.output.values()
+        self.form.show_choices(replace(choices, std=extras["std"], provenance=extras["provenance"]))
         self.say(tr("Settings of {name} are loaded.").format(name=layer.name()), Qgis.MessageLevel.Success)
         if gone:
             files = ", ".join(gone)
             self.warn(tr("Files that are gone were left out: {files}").format(files=files))
 
-    # --- what would be filled ---
-
-    def inspect(self) -> None:
-        """Ask the backend what would be filled; the newest question counts."""
-        choices = self.form.choices()
-        if self._inspect is not None:
-            self._inspect.cancel()
-            self._inspect = None
-        if not choices.target or self.run is not None:
-            self.form.target.show_facts("")
-            return
-        try:
-            built = build(choices)
-        except REFUSALS as error:
-            self.bar.estimate.setText(str(error))
-            return
-        if built.conversions:
-            built.remove()
-            self.bar.estimate.setText(
-                tr("QGIS must convert a layer first; what would be filled is known when you press Fill.")
-            )
-            return
-        self.bar.estimate.setText(tr("Looking at what would be filled…"))
-
-        def show(found: Mapping[str, Any]) -> None:
-            if self._inspect is run:
-                self._show_inspection(found, choices)
-
-        def fail(error: Exception) -> None:
-            if self._inspect is run and not (isinstance(error, ClientError) and error.cancelled):
-                self.bar.estimate.setText(str(error))
-                self.bar.show_notices([])
-                self.form.target.show_facts("")
-
-        run = self._inspect = Run("inspect", built, on_result=show, on_error=fail)
-
-    def _show_inspection(self, found: Mapping[str, Any], choices: Choices) -> None:
-        self._inspect = None
-        self.bar.estimate.setText(inspection.estimate(found))
-        self.form.target.show_facts(inspection.facts(found), found["radiometry"])
-        self.form.gaps.show_found(found["masks"])
-        self.form.references.show_found(found.get("references", []))
-        notices = inspection.notices(found)
-        self.bar.show_notices(notices)
-        for notice in notices:
-            self.note(notice)
-        if found["gap_fraction"]:
-            self._expect(found, choices)
-
-    def _expect(self, found: Mapping[str, Any], choices: Choices) -> None:
-        """Fill a thumbnail of the scene, to say how well a fill would do."""
-        path = QgsProcessingUtils.generateTempFilename("thumbnail.tif")
-        try:
-            built = build(replace(choices, output=path, std=None, provenance=None), overwrite=True)
-        except REFUSALS:  # told by the inspection
-            return
-
-        def done(result: Mapping[str, Any]) -> None:
-            Path(path).unlink(missing_ok=True)
-            if self._inspect is run:
-                self.bar.estimate.setText(inspection.estimate(found, result["expected_error"]))
-
-        run = self._inspect = Run(
-            "preview", built, on_result=done, on_error=lambda _: None, more={"max_side": THUMBNAIL_SIDE}
-        )
+    # --- runs ---
 
     def show_gaps(self) -> None:
         """Show the gaps as a red layer."""
         path = QgsProcessingUtils.generateTempFilename("gaps.tif")
-        choices = replace(self.form.choices(), output=path, std=None, provenance=None)
+        choices = self._choices()
+        if choices is None:
+            return
+        choices = replace(choices, output=path, std=None, provenance=None)
 
         def done(result: Mapping[str, Any]) -> None:
             self._replace_preview([show_gap_mask(path, self._title(), QgsProject.instance())])
@@ -277,11 +228,11 @@ class TerramendDock(QDockWidget):
 
         self._start("mask", choices, done)
 
-    # --- runs ---
-
     def fill(self) -> None:
         """Fill, and load the results."""
-        choices = self.form.choices()
+        choices = self._choices()
+        if choices is None:
+            return
         if Path(choices.output).exists() and not self._may_replace(choices.output):
             return
         target = self.form.target.layer()
@@ -294,7 +245,7 @@ class TerramendDock(QDockWidget):
             history.remember(to_parameters(choices))
             if target is not None:
                 self.swipe.compare(target, layers[0])
-            self.bar.estimate.setText(inspection.outcome(result))
+            self._outlook.settle(choices, inspection.outcome(result))
             self.say(inspection.outcome(result), Qgis.MessageLevel.Success)
             for notice in inspection.notices(result):
                 self.note(notice)
@@ -304,8 +255,11 @@ class TerramendDock(QDockWidget):
     def preview(self) -> None:
         """Fill what the map shows into a temporary layer."""
         path = QgsProcessingUtils.generateTempFilename("preview.tif")
-        visible = self.form.output.visible_extent()
-        choices = replace(self.form.choices(), output=path, std=None, provenance=None, extent=visible)
+        choices = self._choices()
+        if choices is None:
+            return
+        whole = replace(choices, output=path, std=None, provenance=None, extent=None)
+        visible = replace(whole, extent=self.form.output.visible_extent())
         target = self.form.target.layer()
 
         def done(result: Dict[str, Any]) -> None:
@@ -315,7 +269,12 @@ class TerramendDock(QDockWidget):
             text = tr("Preview: {outcome}").format(outcome=inspection.outcome(result))
             self.say(text, Qgis.MessageLevel.Success)
 
-        self._start("preview", choices, done, max_side=PREVIEW_SIDE)
+        def beside() -> None:
+            """What is no layer cannot be zoomed to."""
+            self._start("preview", whole, done, max_side=PREVIEW_SIDE)
+
+        apart = beside if target is None else None
+        self._start("preview", visible, done, apart, max_side=PREVIEW_SIDE)
 
     def cancel(self) -> None:
         """Stop the run; nothing of it stays."""
@@ -333,18 +292,24 @@ class TerramendDock(QDockWidget):
 
     def open_batch(self) -> None:
         """Open Processing's batch dialog with these choices."""
-        parameters = to_parameters(self.form.choices())
-        self.batch = history.batch_dialog(parameters, self._iface.mainWindow())
+        choices = self._choices()
+        if choices is None:
+            return
+        self.batch = history.batch_dialog(to_parameters(choices), self._iface.mainWindow())
         self.batch.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.batch.show()
 
-    def _start(self, method: str, choices: Choices, done: Any, **more: Any) -> None:
+    def _start(
+        self,
+        method: str,
+        choices: Choices,
+        done: Callable[[Dict[str, Any]], None],
+        apart: Optional[Callable[[], None]] = None,
+        **more: Any,
+    ) -> None:
+        """Run; `apart` is called instead of an error where the map shows no part of the target."""
         if self.run is not None:
             return
-        self._timer.stop()
-        if self._inspect is not None:
-            self._inspect.cancel()  # the run must not wait for it
-            self._inspect = None
         if not choices.target:
             self.warn(tr("Choose the raster to fill first."))
             return
@@ -361,11 +326,20 @@ class TerramendDock(QDockWidget):
 
         def fail(error: Exception) -> None:
             self._end()
-            cancelled = isinstance(error, ClientError) and error.cancelled
-            self.say(str(error), Qgis.MessageLevel.Info if cancelled else Qgis.MessageLevel.Critical)
+            text, cancelled = str(error), isinstance(error, ClientError) and error.cancelled
+            if getattr(error, "code", "") == "extent.apart" and isinstance(
+                choices.extent, QgsReferencedRectangle
+            ):
+                if apart is not None:
+                    apart()
+                    return
+                text = tr("The map shows no part of {name}: move the map there, or fill the whole scene.")
+                text = text.format(name=self._title())
+            self.say(text, Qgis.MessageLevel.Info if cancelled else Qgis.MessageLevel.Critical)
             if isinstance(error, ClientError) and error.log:
                 self.note(error.log)
 
+        self._outlook.rest()
         self.bar.set_running(True)
         self.run = Run(
             method,
@@ -380,6 +354,7 @@ class TerramendDock(QDockWidget):
     def _end(self) -> None:
         self.run = None
         self.bar.set_running(False)
+        self._outlook.wake()
 
     # --- words and layers ---
 

@@ -17,10 +17,14 @@ from qgis.core import (
     QgsReferencedRectangle,
 )
 
+from ..backend.errors import TerramendError
 from ..backend.request import FillRequest, Mask, Reference, to_json, validate
-from .choices import SAME, Choices, MaskChoice
+from .choices import SAME, ChoiceError, Choices, MaskChoice
 from .sources import Conversion, LayerOrPath, SourceError, SourceMaker
 from .tr import tr
+
+REFUSALS = (ChoiceError, SourceError, TerramendError)
+"""What keeps a request from being built; the text is a sentence for the user."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterDataProvider, QgsRasterLayer, QgsRectangle
+from qgis.gui import QgsMapTool
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, Qt
 from qgis.PyQt.QtTest import QTest
@@ -91,7 +94,7 @@ def test_from_choices_to_layers(
 ) -> None:
     until(lambda: "expected error" in dock.bar.estimate.text())
     assert "22.4 % of the scene would be filled" in dock.bar.estimate.text()
-    assert dock.form.target.facts.text().startswith("2020-01-13 · 380 × 377 pixels")
+    assert "2020-01-13 · 380 × 377 pixels · 10 m · 4 bands" in dock.form.target.facts.text()
     assert dock.form.gaps.rows[0].kind.currentText() == "Auto: not 0"
     until(lambda: "core" in dock.bar.device.text())
 
@@ -132,6 +135,11 @@ def test_from_choices_to_layers(
     ]
     assert "result" not in [row.item.text(0) for row in dock.form.references._rows]
 
+    QTest.qWait(1000)  # layers came; what the fill did stands until a choice is changed
+    assert dock.bar.estimate.text().startswith("Filled 22.4 % in ")
+    dock.form.gaps.grow.setValue(1)
+    until(lambda: "would be filled" in dock.bar.estimate.text())
+
 
 def test_preview_is_the_visible_part_and_is_not_saved(
     dock: Any, iface: Interface, layers: Any, until: Callable, qgis_canvas: Any
@@ -157,6 +165,44 @@ def test_preview_is_the_visible_part_and_is_not_saved(
     until(lambda: dock.run is None)
     groups = [node.name() for node in QgsProject.instance().layerTreeRoot().findGroups()]
     assert groups == ["target, preview (not saved)"]
+
+
+def test_preview_where_the_map_shows_another_place(
+    dock: Any, iface: Interface, scene: dict[str, str], until: Callable, tmp_path: Path
+) -> None:
+    canvas = iface.mapCanvas()
+    canvas.setDestinationCrs(QgsProject.instance().mapLayersByName("target")[0].crs())
+    canvas.setExtent(QgsRectangle(100, 10, 101, 11))
+    click(dock.bar.preview)
+    until(lambda: dock.run is None)
+    text, level = iface.said[-1]
+    assert level == Qgis.MessageLevel.Critical and text.startswith("The map shows no part of target: ")
+    copy = tmp_path / "2020-01-13.tif"
+    copy.write_bytes(Path(scene["target"]).read_bytes())
+    dock.form.target.chooser.set_item(str(copy))  # cannot be zoomed to: all of it is shown
+    click(dock.bar.preview)
+    until(lambda: dock.run is None and "Preview" in iface.said[-1][0])
+    group = QgsProject.instance().layerTreeRoot().findGroup("2020-01-13.tif, preview (not saved)")
+    assert group.children()[0].layer().width() == 380
+
+
+def test_choices_that_cannot_be_read_are_said(
+    dock: Any, iface: Interface, until: Callable, tmp_path: Path
+) -> None:
+    """However the analyst goes on; no exception, and nothing starts."""
+    sun = dock.form.target.sun
+    sun.setText("noon")
+    sun.editingFinished.emit()
+    until(lambda: dock.bar.estimate.text().startswith("Sun: give azimuth and elevation"))
+    for button in (dock.bar.fill, dock.bar.preview, dock.form.gaps.show_button, dock.bar.batch):
+        iface.said.clear()
+        click(button)
+        assert dock.run is None and dock.batch is None
+        assert iface.said[0][0].startswith("Sun: give azimuth") and len(iface.said) == 1
+    assert QgsProject.instance().write(str(tmp_path / "project.qgz"))
+    sun.setText("150,30")
+    sun.editingFinished.emit()
+    until(lambda: "would be filled" in dock.bar.estimate.text())
 
 
 def test_cancel_in_the_middle_leaves_nothing(
@@ -368,6 +414,23 @@ def test_experimental_methods_are_offered_on_request(dock: Any, until: Callable)
     box.show_methods(rows)
     assert box.model.findData("bold") > 0
     settings.put("experimental", False)
+
+
+def test_nothing_keeps_a_closed_dock_alive(iface: Interface, client: Any, layers: Any) -> None:
+    """What stayed would be collected when QGIS is gone, and take the process down."""
+    from terramend.ui import client as module
+    from terramend.ui.dock import TerramendDock
+
+    tools = iface.mapCanvas().findChildren(QgsMapTool)
+    made = TerramendDock(iface)
+    known = weakref.ref(made), weakref.ref(made.swipe), weakref.ref(made.form)
+    made.close_down()
+    sip.delete(made)
+    del made
+    module.close()  # as the plugin does; calls under way know the dock
+    gc.collect()
+    assert [reference() for reference in known] == [None, None, None]
+    assert iface.mapCanvas().findChildren(QgsMapTool) == tools
 
 
 def test_every_icon_is_a_resource() -> None:

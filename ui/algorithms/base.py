@@ -23,18 +23,16 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ...backend.errors import TerramendError
 from ...backend.request import CLASSES, DEFAULT_CLASSES, DEVICES, QUALITIES, RADIOMETRIES
-from ..choices import ChoiceError, Choices, from_values
+from ..choices import Choices, from_values
 from ..client import ClientError, client
 from ..icon import icon
 from ..methods import METHODS
-from ..request_builder import Built, build
-from ..sources import SourceError
+from ..request_builder import REFUSALS, Built, build
 from ..tr import tr
 from .suggestions import suggest
 
-REFUSALS = (ChoiceError, SourceError, TerramendError, ClientError)
+FAILURES = (*REFUSALS, ClientError)
 """Errors whose text is a sentence for the user."""
 
 KINDS = [
@@ -301,7 +299,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         """Build the request, in the thread that owns the layers."""
         try:
             self._built: Optional[Built] = self.build(parameters, context)
-        except REFUSALS as error:
+        except FAILURES as error:
             raise QgsProcessingException(str(error)) from None
         return True
 
@@ -321,7 +319,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         try:
             built.convert()
             return client().call_blocking(method, {"request": built.request, **more}, feedback)
-        except REFUSALS as error:
+        except FAILURES as error:
             raise QgsProcessingException(str(error)) from None
         finally:
             built.remove()

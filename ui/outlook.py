@@ -1,0 +1,168 @@
+"""What would be filled, and how well: asked of the backend whenever the choices have come to rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, Mapping, Optional
+
+from qgis.core import QgsProcessingUtils
+from qgis.PyQt.QtCore import QTimer
+
+from . import inspection
+from .choices import ChoiceError, Choices
+from .client import ClientError
+from .request_builder import REFUSALS, build
+from .runner import Run
+from .tr import tr
+from .widgets.form import ChoicesForm
+from .widgets.run_bar import RunBar
+
+PAUSE = 600
+"""Milliseconds without a change before the backend is asked."""
+THUMBNAIL_SIDE = 256
+"""Most pixels of the side of the scene that tells the expected error."""
+
+
+class Outlook:
+    """Keeps the line above the buttons true; it rests while a run is on.
+
+    Args:
+        form: where the choices are made, and what was found is shown.
+        bar: has the line. note: takes sentences for the log.
+    """
+
+    def __init__(self, form: ChoicesForm, bar: RunBar, note: Callable[[str], None]) -> None:
+        self._form, self._bar, self._note = form, bar, note
+        self._run: Optional[Run] = None
+        self._asked: Optional[Choices] = None  # the choices that the line speaks of
+        self._resting = False
+        self._timer = QTimer(form)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(PAUSE)
+        self._timer.timeout.connect(self.ask)
+
+    def changed(self) -> None:
+        """A choice may have changed; layers come and go without changing one."""
+        try:
+            if _essence(self._form.choices()) == self._asked:
+                return
+        except ChoiceError:
+            pass
+        if not self._resting:
+            self._bar.estimate.setText("")
+        self._timer.start()
+
+    def again(self) -> None:
+        """Ask once more, unless it is known: another backend may answer what the last one could not."""
+        if self._asked is None:
+            self._timer.start()
+
+    def rest(self) -> None:
+        """A run begins, and must not wait for an answer."""
+        self._resting = True
+        self._timer.stop()
+        if self._run is not None:
+            self._run.cancel()
+            self._run = self._asked = None
+
+    def wake(self) -> None:
+        """The run is over."""
+        self._resting = False
+        self.again()
+
+    def settle(self, choices: Choices, sentence: str) -> None:
+        """The line says this until one of these choices is changed."""
+        self._timer.stop()
+        self._asked = _essence(choices)
+        self._bar.estimate.setText(sentence)
+
+    def close(self) -> None:
+        """Ask nothing any more, and hear nothing."""
+        self._timer.stop()
+        if self._run is not None:
+            self._run.abandon()
+        self._run = self._asked = None
+
+    def ask(self) -> None:
+        """Ask the backend what would be filled; the newest question counts."""
+        if self._run is not None:
+            self._run.cancel()
+            self._run = None
+        self._asked = None
+        if self._resting:
+            return
+        try:
+            choices = self._form.choices()
+            if not choices.target:
+                self._form.target.show_facts("")
+                return
+            built = build(choices)
+        except REFUSALS as error:
+            self._refuse(str(error))
+            return
+        if built.conversions:
+            built.remove()
+            self._refuse(
+                tr("QGIS must convert a layer first; what would be filled is known when you press Fill.")
+            )
+            return
+        self._bar.estimate.setText(tr("Looking at what would be filled…"))
+        self._asked = _essence(choices)
+
+        def show(found: Mapping[str, Any]) -> None:
+            if self._run is run:
+                self._run = None
+                self._show(found, choices)
+
+        def fail(error: Exception) -> None:
+            if self._run is run:
+                self._run = self._asked = None
+                if not (isinstance(error, ClientError) and error.cancelled):
+                    self._refuse(str(error))
+
+        run = self._run = Run("inspect", built, on_result=show, on_error=fail)
+
+    def _refuse(self, sentence: str) -> None:
+        """Nothing is known, for this reason."""
+        self._bar.estimate.setText(sentence)
+        self._bar.show_notices([])
+        self._form.target.show_facts("")
+
+    def _show(self, found: Mapping[str, Any], choices: Choices) -> None:
+        self._bar.estimate.setText(inspection.estimate(found))
+        self._form.target.show_facts(inspection.facts(found), found["radiometry"])
+        self._form.gaps.show_found(found["masks"])
+        self._form.references.show_found(found.get("references", []))
+        notices = inspection.notices(found)
+        self._bar.show_notices(notices)
+        for notice in notices:
+            self._note(notice)
+        if found["gap_fraction"]:
+            self._expect(found, choices)
+
+    def _expect(self, found: Mapping[str, Any], choices: Choices) -> None:
+        """Fill a thumbnail of the scene, to say how well a fill would do."""
+        path = QgsProcessingUtils.generateTempFilename("thumbnail.tif")
+        try:
+            built = build(replace(choices, output=path, std=None, provenance=None), overwrite=True)
+        except REFUSALS:  # told by the inspection
+            return
+
+        def done(result: Mapping[str, Any]) -> None:
+            Path(path).unlink(missing_ok=True)
+            if self._run is run:
+                self._run = None
+                self._bar.estimate.setText(inspection.estimate(found, result["expected_error"]))
+
+        def fail(error: Exception) -> None:
+            if self._run is run:
+                self._run = None
+
+        side = {"max_side": THUMBNAIL_SIDE}
+        run = self._run = Run("preview", built, on_result=done, on_error=fail, more=side)
+
+
+def _essence(choices: Choices) -> Choices:
+    """The choices without the outputs, whose temporary names are new each time."""
+    return replace(choices, output="", std=None, provenance=None)
