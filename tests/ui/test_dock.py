@@ -416,7 +416,9 @@ def test_experimental_methods_are_offered_on_request(dock: Any, until: Callable)
     settings.put("experimental", False)
 
 
-def test_nothing_keeps_a_closed_dock_alive(iface: Interface, client: Any, layers: Any) -> None:
+def test_nothing_keeps_a_closed_dock_alive(
+    iface: Interface, client: Any, layers: Any, qgis_app: QgsApplication
+) -> None:
     """What stayed would be collected when QGIS is gone, and take the process down."""
     from terramend.ui import client as module
     from terramend.ui.dock import TerramendDock
@@ -428,6 +430,7 @@ def test_nothing_keeps_a_closed_dock_alive(iface: Interface, client: Any, layers
     sip.delete(made)
     del made
     module.close()  # as the plugin does; calls under way know the dock
+    qgis_app.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # PyQt's ends of the connections
     gc.collect()
     assert [reference() for reference in known] == [None, None, None]
     assert iface.mapCanvas().findChildren(QgsMapTool) == tools
