@@ -23,7 +23,6 @@ from .choose import Facts, choose, create
 from .errors import TerramendError
 from .flow import patiently
 from .raster.gapmap import GapMap, build_gap_map
-from .raster.gdal import sources_of
 from .raster.grid import Grid
 from .raster.products import open_product
 from .raster.raster import Raster
@@ -217,8 +216,7 @@ def _names(
     masks += [mask for r in references for mask in r.masks]
     names += [r.path for r in request.references] + [mask.path for mask in masks]
     names += [name for name in (request.references_from, request.dem, request.sar, request.extent) if name]
-    named = dict.fromkeys(name for name in names if name)
-    return tuple(dict.fromkeys([*named, *(inner for name in named for inner in sources_of(name))]))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _channels(scene: Scene) -> int:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ..errors import TerramendError
+from .gdal import open_dataset
 from .raster import Raster
 from .roles import sensor_of
 
@@ -57,6 +59,15 @@ def remembered(raster: Raster, tags: Mapping[str, str]) -> Raster:
         replace(band, gain=gain, bias=bias) for band, (gain, bias) in zip(raster.bands, scaling, strict=True)
     )
     return replace(raster, bands=bands, surface=surface if isinstance(surface, bool) else None)
+
+
+def is_filled(path: str) -> bool:
+    """Whether a raster file is an output of Terramend."""
+    try:
+        with open_dataset(path) as file:
+            return "TERRAMEND_VERSION" in file.tags()
+    except TerramendError:
+        return False
 
 
 def sensor_of_tags(tags: Mapping[str, str]) -> str:

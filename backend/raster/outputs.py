@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import TerramendError
+from .gdal import sources_of
 
 SIDECARS = (".aux.xml", ".ovr", ".msk")
 """What GDAL and QGIS keep beside a raster; out of date once the raster is replaced."""
@@ -161,7 +162,7 @@ class Outputs:
 def local_files(name: str) -> list[Path]:
     """Existing local files that a GDAL name reads: `/vsizip/a.zip/b.tif` reads `a.zip`.
 
-    Also parts of names such as `GPKG:/a.gpkg:table`, `NETCDF:"a.nc":v` or `vrt:///a.tif?bands=1`.
+    Those behind a VRT too, and parts of names such as `GPKG:/a.gpkg:table`, `NETCDF:"a.nc":v` or `vrt:///a.tif?bands=1`.
     """
     candidates = [name, *re.split(r'[:"?]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
     found = []
@@ -174,6 +175,8 @@ def local_files(name: str) -> list[Path]:
             if part.is_file():
                 found.append(part)
                 break
+    with contextlib.suppress(TerramendError):  # a VRT that cannot be read is said where it is opened
+        found += [file for source in sources_of(name) for file in local_files(source)]
     return found
 
 

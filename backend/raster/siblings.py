@@ -15,6 +15,7 @@ from ..watch import Watch
 from . import dates
 from .files import ENDINGS
 from .gdal import is_local
+from .memory import is_filled
 from .raster import Raster
 from .roles import mask_kind_of, role_of_file
 
@@ -134,7 +135,10 @@ def _beside(path: str, place: Path) -> str:
 
 
 def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
-    """Each product, and each date's raster files, as one reference."""
+    """Each product, and each date's raster files, as one reference.
+
+    What Terramend filled itself is left out: estimates are no observations. Who wants them names them.
+    """
     groups: dict[str, list[str]] = {}
     products = []
     for entry in sorted(place.iterdir()):
@@ -143,7 +147,7 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
         if entry.is_dir() or _is_archive(entry.name):
             if _is_product(entry):
                 products.append(Reference(str(entry)))
-        elif entry.suffix.lower() in ENDINGS and _is_image(entry.stem):
+        elif entry.suffix.lower() in ENDINGS and _is_image(entry.stem) and not is_filled(str(entry)):
             groups.setdefault(_stem(entry.name), []).append(str(entry))
     lone = [Reference(SEPARATOR.join(files)) for files in groups.values()]
     return tuple(

@@ -200,6 +200,7 @@ WRONG = [
     (MASKED + "--unfilled burn", "command.option", ["--unfilled", "keep"]),
     (MASKED + "--unfilled nodata", "output.unfilled", ["t.tif", "--unfilled"]),
     # the other commands
+    ("mask twice.vrt --gaps m.tif -o t.tif --overwrite", "output.is-input", ["t.tif"]),
     ("mask none.tif -o o.tif", "raster.missing", ["none.tif"]),
     ("mask t.tif --gaps codes.tif -o o.tif", "mask.ambiguous", ["codes.tif"]),
     ("mask t.tif --dem d.tif -o o.tif", "command.usage", ["--dem"]),

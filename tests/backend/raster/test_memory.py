@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from makers import make_safe, write
 from terramend.backend.fill import fill
 from terramend.backend.raster.memory import TAG, credits_of, memory_of, remembered
 from terramend.backend.raster.products import open_product
+from terramend.backend.raster.siblings import find_references
 from terramend.backend.request import FillRequest
 from terramend.backend.watch import Watch
 
@@ -71,3 +73,12 @@ def test_the_sensor_is_known_by_tags(tmp_path):
     path = write(tmp_path / "b.tif", np.full((2, 9, 9), 500, np.uint16), tags={"SPACECRAFT_ID": "LANDSAT_8"})
     assert open_product((path,), watch=Watch())[0].sensor == "landsat8"
     assert credits_of("landsat8", None).startswith("Landsat") and credits_of("", None) == ""
+
+
+def test_a_folder_of_references_does_not_offer_what_was_filled(filled, tmp_path):
+    folder = tmp_path / "dates"
+    write(folder / "a_2022-06-01.tif", np.full((2, 9, 9), 500, np.uint16))
+    write(folder / "b_filled.tif", np.full((2, 9, 9), 500, np.uint16), tags={"TERRAMEND_VERSION": "0.1.0"})
+    (target,) = open_product((filled,), watch=Watch())
+    found = find_references(str(folder), target, Watch())
+    assert [Path(reference.path).name for reference in found] == ["a_2022-06-01.tif"]
