@@ -110,7 +110,7 @@ class TerramendDock(QDockWidget):
         experimental.setCheckable(True)
         experimental.setChecked(settings.get("experimental"))
         experimental.toggled.connect(self._offer_experimental)
-        menu.addAction(tr("Start over"), lambda: self.form.show_choices(Choices()))
+        menu.addAction(tr("Start over"), self.start_over)
         more.setMenu(menu)
         self.bar.add_button(more)
         content = QWidget()
@@ -131,7 +131,7 @@ class TerramendDock(QDockWidget):
         self.bar.cancel_asked.connect(self.cancel)
         self.bar.batch_asked.connect(self.open_batch)
         self.bar.compare_asked.connect(self.compare)
-        self.swipe.ended.connect(lambda: self.bar.compare.setChecked(False))
+        self.swipe.ended.connect(self._compared)
         client().status_changed.connect(self.bar.device.setText)
         client().started.connect(self._ask_again)
         QgsProject.instance().readProject.connect(self._restore)
@@ -193,6 +193,10 @@ class TerramendDock(QDockWidget):
         choices = self._choices()
         if choices is not None:
             project_state.save(choices, QgsProject.instance())
+
+    def start_over(self) -> None:
+        """Forget all choices."""
+        self.form.show_choices(Choices())
 
     def load_from_active_layer(self) -> None:
         """Take over the settings that made the active layer."""
@@ -289,6 +293,10 @@ class TerramendDock(QDockWidget):
             canvas.setMapTool(self.swipe)
         elif canvas.mapTool() is self.swipe:
             canvas.unsetMapTool(self.swipe)
+
+    def _compared(self) -> None:
+        """The swipe tool was put away, by whomever."""
+        self.bar.compare.setChecked(False)
 
     def open_batch(self) -> None:
         """Open Processing's batch dialog with these choices."""
