@@ -61,7 +61,8 @@ class Regression:
 
     Attributes:
         chosen: indices of the references, best first. guides: terrain or radar beside them.
-        parts: regressions whose mean is the prediction. coherence: (B,) of the residual.
+        parts: regressions whose mean is the prediction.
+        coherence, noise: (B,) of the residual; noise is its mean square.
         step: scene pixels per pixel of the overview that taught it.
     """
 
@@ -71,6 +72,7 @@ class Regression:
     guides: terrain.Guides | None
     parts: tuple[Part, ...]
     coherence: NDArray[np.float64]
+    noise: NDArray[np.float64]
     step: int
 
 
@@ -152,7 +154,14 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
         left -= solve.apply(field, inputs, looked, 0, 0, overview.step) / len(bent)
     left[~overview.valid] = np.nan
     coherence = np.array([residual.coherence(layer) for layer in left])
-    return Regression(chosen, joint, basis, guides, tuple(parts), coherence, overview.step)
+    noise = np.array([_mean_square(layer) for layer in left])
+    return Regression(chosen, joint, basis, guides, tuple(parts), coherence, noise, overview.step)
+
+
+def _mean_square(layer: Floats) -> float:
+    """Mean square of the finite values; 1, a z-scored band's own, without any."""
+    values = layer[np.isfinite(layer)].astype(np.float64)
+    return float(np.mean(values * values)) if len(values) else 1.0
 
 
 def leaves_some(overview: Tile, known: Regression) -> bool:
@@ -184,7 +193,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -
             mean[index] = fitted[place] + residual.carry(
                 left, distance, known.coherence[index], settings.cycles
             )
-            std[index] = np.sqrt(residual.variance(left) + apart[place] ** 2)
+            std[index] = np.sqrt(residual.variance(left, known.noise[index]) + apart[place] ** 2)
     main = np.full(share.shape, -1, np.int16)
     for index in reversed(known.chosen):
         main[np.isfinite(tile.references[index].image).all(0)] = index

@@ -73,12 +73,15 @@ def carry(
     return out
 
 
-def variance(residual: Floats, sigma: float = 16.0, floor: float = 1e-6) -> Floats:
-    """(H, W) local mean square of the known residuals, drawn to the whole tile's by 32 pixels of it."""
+def variance(residual: Floats, otherwise: float, sigma: float = 16.0, floor: float = 1e-6) -> Floats:
+    """(H, W) local mean square of the known residuals, drawn to the whole tile's by 32 pixels of it.
+
+    `otherwise` is the answer where the tile knows none.
+    """
     known = np.isfinite(residual)
     count = int(known.sum())
     if not count:
-        return np.full(residual.shape, np.nan, np.float32)
+        return np.full(residual.shape, otherwise, np.float32)
     squares = np.where(known, residual * residual, np.float32(0))
     mean = float(squares.sum(dtype=np.float64)) / count
     return local_mean(squares, known.astype(np.float32), sigma, mean, 32.0) + np.float32(floor)

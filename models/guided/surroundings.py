@@ -58,5 +58,5 @@ def roughness(image: Floats) -> Floats:
         weight = known.astype(np.float32)
         mean = residual.local_mean(np.where(known, layer, np.float32(0)), weight, 8.0, 0.0, 1e-3)
         detail = np.where(known, layer - mean, np.float32(np.nan))
-        out[band] = np.sqrt(residual.variance(detail))
+        out[band] = np.sqrt(residual.variance(detail, 1.0))
     return out

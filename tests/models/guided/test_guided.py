@@ -125,6 +125,30 @@ def test_tiles_agree_with_the_whole():
     assert difference.max() < 2e-3 and np.sqrt(np.mean(difference**2)) < 2e-4
 
 
+@pytest.mark.parametrize("dates", [0, 2])
+def test_a_tile_that_is_all_gap_rests_on_the_scene(dates):
+    tile, truth = linear_scene(noise=0.005, seed=60, shape=(160, 160))
+    gaps = tile.gaps.copy()
+    gaps[:, 48:112, 48:112] = True
+    tile = replace(tile, gaps=gaps, image=np.where(gaps, np.nan, truth).astype(np.float32))
+    tile = replace(tile, references=tile.references[:dates])
+    model = find("guided").create()
+    state = model.prepare(tile)
+    cut = np.s_[:, 48:112, 48:112]
+    part = replace(
+        tile,
+        image=tile.image[cut],
+        gaps=gaps[cut],
+        references=tuple(replace(r, image=r.image[cut]) for r in tile.references),
+        row=48,
+        column=48,
+    )
+    made = model.predict(part, state)
+    assert np.isfinite(made.mean).all() and (made.std > 0).all()
+    if dates:
+        assert rmse(made, truth[cut], gaps[cut]) < 0.02
+
+
 def test_terrain_helps_in_relief_and_is_left_alone_elsewhere():
     shape = (160, 160)
     height = 400 * texture(shape, 8, bands=1, blur=4)[0]
