@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from ..backend.errors import CANCELLED, ERRORS, INTERNAL, NOTICES
+from .option_words import in_windows
 from .tr import tr
 
 
@@ -110,6 +111,9 @@ def _fill(template: str, arguments: Mapping[str, Any], fallback: str) -> str:
     if not template:
         return fallback
     try:
-        return tr(template).format(**arguments)
+        given = dict(arguments)
+        if "option" in given:
+            given["option"] = in_windows(str(given["option"]))
+        return in_windows(tr(template)).format(**given)
     except (KeyError, IndexError, ValueError):  # a translation or a backend of another version
         return fallback

@@ -81,7 +81,7 @@ def add_results(
         if target is not None:
             layers[-1].setCustomProperty(BEFORE, target.id())
     extra = (
-        (result.get("std"), tr("uncertainty"), style_std),
+        (result.get("std"), tr("uncertainty"), lambda layer: style_std(layer, target)),
         (result.get("provenance"), tr("provenance"), style_provenance),
     )
     for path, label, style in extra:
@@ -140,12 +140,18 @@ def style_filled(layer: QgsRasterLayer, like: Optional[QgsMapLayer], share: bool
         like.triggerRepaint()
 
 
-def style_std(layer: QgsRasterLayer) -> None:
-    """A ramp from sure to unsure; valid pixels, whose uncertainty is 0, are clear."""
+def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None:
+    """A ramp from sure to unsure; valid pixels, whose uncertainty is 0, are clear.
+
+    One band is shown, and the legend names it: the one that `like` shows first (its red or
+    gray), so that the map and its uncertainty speak of the same values. A mean would be no
+    band's standard deviation.
+    """
+    band = _first_shown(like, layer.bandCount())
     provider = layer.dataProvider()
     wanted = QgsRasterBandStats.Stats.Max | QgsRasterBandStats.Stats.Mean | QgsRasterBandStats.Stats.StdDev
-    stats = provider.bandStatistics(1, wanted, QgsRectangle(), SAMPLE)
-    top = _upper_limit(layer) or stats.maximumValue or 1.0
+    stats = provider.bandStatistics(band, wanted, QgsRectangle(), SAMPLE)
+    top = _upper_limit(layer, band) or stats.maximumValue or 1.0
     ramp = QgsColorRampShader(0.0, top)
     ramp.setColorRampType(QgsColorRampShader.Type.Interpolated)
     ramp.setColorRampItemList(
@@ -156,7 +162,7 @@ def style_std(layer: QgsRasterLayer) -> None:
     )
     shader = QgsRasterShader()
     shader.setRasterShaderFunction(ramp)
-    renderer = QgsSingleBandPseudoColorRenderer(provider, 1, shader)
+    renderer = QgsSingleBandPseudoColorRenderer(provider, band, shader)
     renderer.setClassificationMin(0.0)
     renderer.setClassificationMax(top)
     zero = QgsRasterTransparency.TransparentSingleValuePixel()
@@ -192,12 +198,12 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Called by Processing in the GUI thread."""
+        like = context.project().mapLayer(self._like) if context.project() else None
         if self._role == "std":
-            style_std(layer)
+            style_std(layer, like)
         elif self._role == "provenance":
             style_provenance(layer)
         else:
-            like = context.project().mapLayer(self._like) if context.project() else None
             style_filled(layer, like)
             if like is not None:
                 layer.setCustomProperty(BEFORE, self._like)
@@ -214,14 +220,21 @@ def _insert_group(title: str, target: Optional[QgsMapLayer], project: QgsProject
     return parent.insertGroup(parent.children().index(node), title)
 
 
-def _upper_limit(layer: QgsRasterLayer) -> float:
+def _first_shown(like: Optional[QgsMapLayer], count: int) -> int:
+    """The first band that a layer of as many bands shows, else 1."""
+    if isinstance(like, QgsRasterLayer) and like.bandCount() == count and like.renderer() is not None:
+        return int(next(iter(like.renderer().usesBands()), 1))
+    return 1
+
+
+def _upper_limit(layer: QgsRasterLayer, band: int) -> float:
     """The 98th percentile of what is above 0, as the histogram of a sample tells."""
-    stats = layer.dataProvider().bandStatistics(1, QgsRasterBandStats.Stats.Max, QgsRectangle(), SAMPLE)
+    stats = layer.dataProvider().bandStatistics(band, QgsRasterBandStats.Stats.Max, QgsRectangle(), SAMPLE)
     top = stats.maximumValue
     if not top > 0:
         return 0.0
     bins = 400
-    histogram = layer.dataProvider().histogram(1, bins, 0.0, top, QgsRectangle(), SAMPLE)
+    histogram = layer.dataProvider().histogram(band, bins, 0.0, top, QgsRectangle(), SAMPLE)
     counts = list(histogram.histogramVector)
     counts[0] = 0  # valid pixels
     total, seen = sum(counts), 0

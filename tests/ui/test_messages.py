@@ -69,6 +69,20 @@ def test_every_template_survives_translation(shouting: None, code: str) -> None:
     assert sentence != "fallback"
 
 
+def test_options_are_called_as_in_the_windows() -> None:
+    sentence = ClientError("reference.mask", {"path": "--grow.tif"}).sentence
+    assert sentence == (
+        "The reference --grow.tif has no mask of its clouds: name one with “Its gaps” or in a JSON list, "
+        "or say with “clear everywhere” (kind none) that it is clear."
+    )
+    needs = {"model": "copy", "needs": "references", "option": "--reference"}
+    assert (
+        "add another date, or choose “Choose by itself” (auto)." in ClientError("model.needs", needs).sentence
+    )
+    known = {"path": "a.tif", "why": "it has many"}
+    assert "--gaps" not in ClientError("mask.ambiguous", known).sentence
+
+
 def test_what_another_version_says_is_kept() -> None:
     assert ClientError("of.tomorrow", {}, "Tomorrow's words.").sentence == "Tomorrow's words."
     assert ClientError("of.tomorrow").sentence == "of.tomorrow"

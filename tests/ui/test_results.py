@@ -102,6 +102,17 @@ def test_std_runs_from_clear_to_the_98th_percentile(
     assert renderer.rasterTransparency().transparentSingleValuePixelList()[0].percentTransparent == 100
 
 
+def test_std_is_that_of_the_band_the_target_shows_first(
+    target: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    target.renderer().setRedBand(3)
+    layer = QgsRasterLayer(scene["truth"], "std")  # as many bands, zero outside the hole
+    style_std(layer, target)
+    assert layer.renderer().band() == 3
+    style_std(layer, QgsRasterLayer(scene["mask"], "of one band"))
+    assert layer.renderer().band() == 1
+
+
 def test_provenance_is_named(scene: dict[str, str], qgis_app: Any) -> None:
     layer = QgsRasterLayer(scene["mask"], "provenance")
     style_provenance(layer)

@@ -1,0 +1,34 @@
+"""Options of the command line as the windows call them: one sentence serves both."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict
+
+from .tr import tr
+
+
+def in_windows(sentence: str) -> str:
+    """The sentence with what the analyst sees in the place of options; others stay as they are."""
+    words = _words()
+    pattern = "|".join(re.escape(option) + r"(?![\w-])" for option in sorted(words, key=len, reverse=True))
+    return re.sub(pattern, lambda found: words[found.group()], sentence)
+
+
+def _words() -> Dict[str, str]:
+    return {
+        "--sun AZIMUTH,ELEVATION": tr("“Sun”, as azimuth,elevation"),
+        "--gaps-kind": tr("the list beside the mask"),
+        "--reference-gaps-kind none": tr("“clear everywhere” (kind none)"),
+        "--reference-gaps": tr("“Its gaps”"),
+        "--reference": tr("another date"),
+        "--dem": tr("an elevation model"),
+        "--sar": tr("a radar scene"),
+        "--grow": tr("“Widen by”"),
+        "--fill-swath-edges": tr("“Fill outside the footprint too”"),
+        "--unfilled nodata": tr("“becomes nodata”"),
+        "--unfilled keep": tr("“keeps its value”"),
+        "--bands": tr("the list of bands"),
+        "--model auto": tr("“Choose by itself” (auto)"),
+        "--device auto": tr("“Fastest that works” (auto)"),
+    }
