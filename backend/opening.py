@@ -29,7 +29,7 @@ from .raster.raster import Raster
 from .raster.references import Reference, open_references
 from .raster.rim import say_missed
 from .raster.scene import Scene, open_scene
-from .raster.siblings import find_references
+from .raster.siblings import find_references, masks_beside
 from .raster.tiles import TilePlan, plan_tiles
 from .request import FillRequest
 from .watch import Watch
@@ -92,6 +92,9 @@ def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
         watch=watch,
     )
     _check_bands(request, targets)
+    if not request.gaps and not any(target.masks for target in targets):
+        for mask in masks_beside(request.target, targets[0])[:1]:
+            watch.notice("mask.beside", path=mask.path, name=targets[0].name)
     found: tuple[object, ...] = ()
     if request.references_from:
         found = find_references(request.references_from, targets[0], watch)

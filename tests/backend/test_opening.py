@@ -1,9 +1,13 @@
-"""Runs at the same time share one limit of threads."""
+"""What a request opens; runs at the same time share one limit of threads."""
 
 from __future__ import annotations
 
 import cv2
-from terramend.backend.opening import one_thread_each
+import numpy as np
+import rasterio
+from terramend.backend.opening import one_thread_each, open_inputs
+from terramend.backend.request import FillRequest, Mask
+from terramend.backend.watch import Watch
 from threadpoolctl import threadpool_info
 
 
@@ -21,3 +25,19 @@ def test_the_last_run_lifts_the_limit():
     assert (cv2.getNumThreads(), blas()) == (1, {1})
     second.__exit__(None, None, None)
     assert (cv2.getNumThreads(), blas()) == before
+
+
+def test_a_mask_beside_the_target_that_needs_a_word_is_pointed_out(tmp_path):
+    target, mask = str(tmp_path / "a.tif"), str(tmp_path / "a_cloudmask.tif")
+    profile = {
+        "driver": "GTiff", "count": 1, "height": 9, "width": 9, "dtype": "uint16",
+        "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
+    }  # fmt: skip
+    for path in (target, mask):
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(np.ones((1, 9, 9), np.uint16))
+    for gaps, said in (((), ["mask.beside"]), ((Mask(mask),), [])):
+        watch = Watch()
+        inputs = open_inputs(FillRequest((target,), "o.tif", gaps=gaps, radiometry="dn"), watch)
+        assert [notice.code for notice in watch.notices] == said
+        assert inputs.targets[0].masks == ()
