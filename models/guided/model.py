@@ -175,7 +175,7 @@ class Guided:
 def create(quality: str = "default", seed: int = 0) -> Guided:
     """Registry entry of `guided`."""
     if quality == "fast":
-        return Guided(regression.Settings(components=16, fine=0, local=0, cycles=0))
+        return Guided(regression.Settings(components=16, fine=3, local=0, cycles=0))
     if quality == "best":
         return Guided(regression.Settings(twin=True))
     return Guided()
