@@ -61,11 +61,11 @@ def laid(mask: Flags, gap: Gap, shape: tuple[int, int]) -> Flags:
 
 def blob(shape: tuple[int, int], fraction: float, seed: int) -> Flags:
     """One connected region of about `fraction` of the window, its outline a random Fourier series."""
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     height, width = shape
     order = np.arange(1, 6)
-    size, phase = random.normal(0, 0.25 / order), random.uniform(0, 2 * np.pi, 5)
-    middle = random.uniform(0.35, 0.65, 2) * (height, width)
+    size, phase = rng.normal(0, 0.25 / order), rng.uniform(0, 2 * np.pi, 5)
+    middle = rng.uniform(0.35, 0.65, 2) * (height, width)
     y, x = np.mgrid[:height, :width] - middle[:, None, None]
     angle, distance = np.arctan2(y, x), np.hypot(y, x)
     outline = 1 + (size[:, None, None] * np.cos(order[:, None, None] * angle + phase[:, None, None])).sum(0)
@@ -79,13 +79,13 @@ def stripes(shape: tuple[int, int], seed: int) -> Flags:
     At 30 m the wedges repeat every 33 lines, lean by about 9 degrees and widen from nothing
     at the middle of the swath to some 14 lines at its edge; `seed` places the window in it.
     """
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     height, width = shape
     y, x = np.mgrid[:height, :width]
-    lean = np.tan(np.radians(random.uniform(7, 11))) * random.choice((-1, 1))
-    start, slope = random.uniform(3, 9), random.uniform(0.0, 0.03)
+    lean = np.tan(np.radians(rng.uniform(7, 11))) * rng.choice((-1, 1))
+    start, slope = rng.uniform(3, 9), rng.uniform(0.0, 0.03)
     thickness = np.clip(start + slope * x, 0, 14)
-    return np.asarray((y + lean * x + random.uniform(0, 33)) % 33 < thickness)
+    return np.asarray((y + lean * x + rng.uniform(0, 33)) % 33 < thickness)
 
 
 def scattered(shape: tuple[int, int], fraction: float, seed: int) -> Flags:

@@ -77,8 +77,8 @@ def _thinned(found: list[tuple[str, str]], seed: int) -> list[tuple[str, str]]:
     for dataset in dict.fromkeys(dataset for dataset, _ in found):
         names = [name for d, name in found if d == dataset]
         if len(names) > MANY:
-            random = np.random.default_rng([seed, zlib.crc32(dataset.encode())])
-            names = sorted(random.choice(names, MANY, replace=False).tolist())
+            rng = np.random.default_rng([seed, zlib.crc32(dataset.encode())])
+            names = sorted(rng.choice(names, MANY, replace=False).tolist())
         kept += [(dataset, name) for name in names]
     return kept
 
@@ -109,7 +109,7 @@ def _windows(place: Place) -> list[tuple[int, int, int, int]]:
 
 
 def _of_place(root: Path, dataset: str, name: str, shapes: list[Shape], seed: int, many: bool) -> list[Case]:
-    random = np.random.default_rng([seed, zlib.crc32(f"{dataset}/{name}".encode())])
+    rng = np.random.default_rng([seed, zlib.crc32(f"{dataset}/{name}".encode())])
     place = place_at(root, dataset, name)
     cases = [_real_pair(root, place, cloudy, clear) for cloudy, clear in place.pairs]
     targets = _targets(place) if not place.scale.startswith("display") else []
@@ -119,17 +119,17 @@ def _of_place(root: Path, dataset: str, name: str, shapes: list[Shape], seed: in
     counts = dict(PER_SERIES if len(targets) >= LONG else PER_PLACE)
     if many:
         counts = {"cloud": 1, ("blob", "stripes", "random")[zlib.crc32(name.encode()) % 3]: 1}
-    order = random.permutation(len(targets) * len(windows))
-    number = int(random.integers(1000))
+    order = rng.permutation(len(targets) * len(windows))
+    number = int(rng.integers(1000))
     for kind, count in counts.items():
         for index in range(count):
             turn = int(order[(index + (0 if kind == "cloud" else 3)) % len(order)])
             target, window = targets[turn % len(targets)], windows[turn // len(targets)]
-            gap = _gap(kind, number + index, window[2:], shapes, root, random, (dataset, name, target.name))
+            gap = _gap(kind, number + index, window[2:], shapes, root, rng, (dataset, name, target.name))
             if gap is None:
                 continue
             hidden = digest(bits(gap, window[2:], root))
-            tracks = _tracks(place, target, shapes, window[2:], root, random)
+            tracks = _tracks(place, target, shapes, window[2:], root, rng)
             label = f"{dataset}/{name}/{kind}{index}"
             cases.append(Case(label, dataset, name, target.name, target.name, window, gap, hidden, tracks))
     return [case for case in cases if case is not None]
@@ -161,14 +161,14 @@ def _gap(
     shape: tuple[int, int],
     shapes: list[Shape],
     root: Path,
-    random: np.random.Generator,
+    rng: np.random.Generator,
     avoid: tuple[str, str, str],
 ) -> Gap | None:
-    seed = int(random.integers(2**31))
+    seed = int(rng.integers(2**31))
     if kind == "cloud":
-        return cloud_gap(shapes, shape, STRATA[number % len(STRATA)], root, random, avoid)
+        return cloud_gap(shapes, shape, STRATA[number % len(STRATA)], root, rng, avoid)
     if kind == "blob":
-        return Gap(kind, seed, round(float(random.uniform(0.2, 0.5)), 3))
+        return Gap(kind, seed, round(float(rng.uniform(0.2, 0.5)), 3))
     return Gap(kind, seed, FRACTIONS[number % len(FRACTIONS)] if kind == "random" else 0.0)
 
 
@@ -177,23 +177,23 @@ def cloud_gap(
     shape: tuple[int, int],
     share: tuple[float, float],
     root: Path,
-    random: np.random.Generator,
+    rng: np.random.Generator,
     avoid: tuple[str, str, str] = ("", "", ""),
 ) -> Gap | None:
     """A real cloud shape that hides about `share` of the window; None if the folder has none."""
     usable = [e for e in shapes if e[:3] != avoid and min(e[3:]) * MAX_ZOOM >= max(shape)]
     best: tuple[float, Gap | None] = (np.inf, None)
     for _ in range(60 if usable else 0):
-        dataset, name, date, height, width = usable[int(random.integers(len(usable)))]
-        turn = int(random.integers(8))
+        dataset, name, date, height, width = usable[int(rng.integers(len(usable)))]
+        turn = int(rng.integers(8))
         if turn % 2:
             height, width = width, height
         zoom = max(-(-shape[0] // height), -(-shape[1] // width))
         gap = Gap("cloud", source=(dataset, name, date), turn=turn, zoom=zoom)
         gap = replace(
             gap,
-            row=int(random.integers(height * zoom - shape[0] + 1)),
-            column=int(random.integers(width * zoom - shape[1] + 1)),
+            row=int(rng.integers(height * zoom - shape[0] + 1)),
+            column=int(rng.integers(width * zoom - shape[1] + 1)),
         )
         found = float(bits(gap, shape, root).mean())
         miss = max(share[0] - found, found - share[1], 0.0)
@@ -210,7 +210,7 @@ def _tracks(
     shapes: list[Shape],
     shape: tuple[int, int],
     root: Path,
-    random: np.random.Generator,
+    rng: np.random.Generator,
 ) -> dict[str, View]:
     """Every track that the place can serve for this target."""
     tracks = {"S": View()}
@@ -224,9 +224,9 @@ def _tracks(
         entries = []
         for date in chosen:
             extra = None
-            if clouded and date.gaps.mean() < 0.05 and random.random() < 0.5:
-                share = STRATA[int(random.integers(len(STRATA)))]
-                extra = cloud_gap(shapes, shape, share, root, random)
+            if clouded and date.gaps.mean() < 0.05 and rng.random() < 0.5:
+                share = STRATA[int(rng.integers(len(STRATA)))]
+                extra = cloud_gap(shapes, shape, share, root, rng)
             entries.append(Other(date.name, extra))
         tracks[track] = View(tuple(entries))
     return tracks

@@ -8,7 +8,7 @@ picture of 192 pixels, so LPIPS is computed only when asked for.
 from __future__ import annotations
 
 from pathlib import Path
-from pickletools import genops
+from pickletools import genops  # nosec B403 - lists operations, executes none
 from typing import Any
 
 import cv2

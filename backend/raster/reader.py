@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,13 +114,13 @@ class RasterReader:
 
     def _smooth(self, window: Window, chosen: list[int]) -> Floats:
         """Averaged to about the target's pixel size, then interpolated."""
-        assert self._warp is not None  # noqa: S101 - for the type checker
-        shift = self._warp.shift
+        warp = cast(Warp, self._warp)  # callers look
+        shift = warp.shift
         if shift is not None:
             moved = Window(window.row + shift[0], window.column + shift[1], window.height, window.width)
             return self._observed(moved, chosen)
-        down, across = self._warp.factor
-        rows, columns = self._warp.places(window)
+        down, across = warp.factor
+        rows, columns = warp.places(window)
         rows, columns = rows / down, columns / across
         blocks = _around(rows, columns, -(-self._source.height // down), -(-self._source.width // across))
         out = (len(chosen), window.height, window.width)
@@ -150,8 +150,8 @@ class RasterReader:
     def _nearest(self, window: Window, chosen: list[int]) -> list[NDArray[Any]]:
         if not chosen:
             return []
-        assert self._warp is not None  # noqa: S101 - for the type checker
-        rows, columns = self._warp.places(window)
+        warp = cast(Warp, self._warp)  # callers look
+        rows, columns = warp.places(window)
         inner = _around(rows, columns, self._source.height, self._source.width)
         fills = [_fill(self.raster.bands[i]) for i in chosen]
         if inner is None:
@@ -232,10 +232,10 @@ class RasterReader:
 
     def _use_overview(self) -> None:
         """Read from the files' overviews where at least 4 x 4 of their pixels make one of ours."""
-        assert self._warp is not None  # noqa: S101 - for the type checker
+        warp = cast(Warp, self._warp)  # callers look
         if any(band.role in ("class", "qa", "alpha") for band in self.raster.bands):
             return
-        most = min(self._warp.factor) // 4
+        most = min(warp.factor) // 4
         levels = [self._file(path).overviews(1) for path in dict.fromkeys(b.path for b in self.raster.bands)]
         fitting = [g for g in levels[0] if g <= most and all(other == levels[0] for other in levels)]
         if not fitting:

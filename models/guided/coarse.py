@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -65,5 +66,4 @@ def fit(
         if values is None:
             values = np.empty((*field.values.shape[:3], bands), np.float32)
         values[..., group] = field.values
-    assert values is not None  # noqa: S101 - a target has at least one band
-    return replace(field, values=values)
+    return replace(field, values=cast(Floats, values))  # a target has at least one band

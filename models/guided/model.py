@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -150,10 +151,10 @@ class Guided:
 
     def _from_references(self, tile: Tile, state: State) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
         """Means and standard deviations in reflectance, where any reference is clear, the main one."""
-        assert state.regression is not None  # noqa: S101 - callers look
+        learnt = cast(regression.Regression, state.regression)  # callers look
         scale, mean = state.scale[:, None, None], state.mean[:, None, None]
         target = (observed(tile) - mean) / scale
-        said = regression.predict(tile, target, state.regression, self.settings)
+        said = regression.predict(tile, target, learnt, self.settings)
         return said.mean * scale + mean, said.std * scale, said.there, said.main
 
     def _from_space(self, tile: Tile, state: State, image: Floats) -> tuple[Floats, Floats]:

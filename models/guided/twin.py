@@ -35,16 +35,16 @@ def learn(stack: Floats, target: Floats, weight: Floats, ridge: float = 60.0, cu
     Two rounds; in the second, pixels that fit badly count less.
     """
     count, bands = len(stack), len(target)
-    random = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(_SEED)
     flat, goal = stack.reshape(count, -1), target.reshape(bands, -1)
     places = np.flatnonzero(weight.ravel() > 0)
     places = places[:: max(1, len(places) // _SAMPLE)]
     inputs = flat[:, places]
     deviation = inputs.std(1, dtype=np.float64) + 1e-6
     # A direction weighs inputs by their own deviation: the leading components lead.
-    directions = random.standard_normal((COUNT, count))
+    directions = rng.standard_normal((COUNT, count))
     directions /= np.sqrt((directions**2 * deviation**2).sum(1, keepdims=True))
-    offsets = random.uniform(-1.5, 1.5, COUNT)
+    offsets = rng.uniform(-1.5, 1.5, COUNT)
     fan, shift = directions.astype(np.float32), offsets.astype(np.float32)
     units = np.tanh(fan @ inputs + shift[:, None])
     x = np.concatenate([np.ones((1, len(places)), np.float32), units, inputs]).astype(np.float64)
