@@ -193,6 +193,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The network {name} needs Terramend {least} or newer and this is {have}: upgrade first.",
         ),
         "weights.unknown": (INPUT, "There is no network {name} to install; there are: {known}."),
+        "sar.optical": (
+            INPUT,
+            "{path} (--sar) is an optical image: give Sentinel-1 backscatter, or name it as a --reference.",
+        ),
         # settings
         "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend or remove it."),
         "setting.unknown": (
@@ -298,12 +302,14 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The outputs may need {need} in {path}, where {free} are free: free some, "
             "or choose another disk.",
         ),
+        "output.special": (INPUT, "{path} is no ordinary file: give the name of a GeoTIFF file."),
         "output.twice": (INPUT, "{path} is the name of two outputs: give each its own."),
         "output.unfilled": (
             INPUT,
             "{path} has no nodata value, so --unfilled nodata has nothing to write: "
             "use --unfilled keep, or give the raster a nodata value.",
         ),
+        "output.value": (INPUT, "The creation option {option} is not valid: it is one of {known}."),
         "output.write": (ENVIRONMENT, "{path} could not be written ({why}): check the disk and run again."),
         # the accuracy check
         "accuracy.nothing": (

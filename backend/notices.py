@@ -16,8 +16,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
         "mask.beside": (
-            "{path} looks like a mask of {name}, but its name does not say how to read it, so it is not used: "
-            "name it with --gaps."
+            "{path} looks like a mask of {name}, but its name does not say how to read it: it is not used. "
+            "Name it with --gaps."
         ),
         "mask.everything": (
             "Every pixel of {name} is a gap: only references, terrain and radar can say what is there."

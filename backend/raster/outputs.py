@@ -188,6 +188,8 @@ def glob_escape(name: str) -> str:
 def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
     if path.is_dir():
         raise TerramendError("output.folder", path=str(path))
+    if path.exists() and not path.is_file():  # a device, a pipe
+        raise TerramendError("output.special", path=str(path))
     if path.suffix.lower() in _OTHERS:
         raise TerramendError("output.ending", path=str(path), ending=path.suffix)
     if not path.parent.is_dir():

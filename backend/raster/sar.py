@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
 
+from ..errors import TerramendError
 from ..watch import Watch
 from .gdal import sparse_sample
 from .grid import Grid, Window
@@ -76,6 +78,8 @@ def _order(sar: Raster, watch: Watch) -> tuple[int | None, int | None]:
     found = {p: next((i for i, name in enumerate(names) if _names(name, p)), None) for p in ("VV", "VH")}
     if found["VV"] is not None or found["VH"] is not None:
         return found["VV"], found["VH"]
+    if sum(not math.isnan(band.wavelength) for band in sar.bands) > 2:
+        raise TerramendError("sar.optical", path=sar.name)
     if len(sar.bands) == 1:
         watch.notice("sar.one", name=sar.name)
         return 0, None

@@ -31,17 +31,32 @@ OPTIONS = (
 would leave a hole in the file, whose place depends on GDAL's cache."""
 
 
+_YES_NO = ("YES", "NO", "TRUE", "FALSE", "ON", "OFF", "1", "0")
+VALUES = {
+    "COG": _YES_NO,
+    "OVERVIEWS": _YES_NO,
+    "PREDICTOR": ("1", "2", "3"),
+    "INTERLEAVE": ("PIXEL", "BAND"),
+    "BIGTIFF": ("YES", "NO", "IF_NEEDED", "IF_SAFER"),
+    "RESAMPLING": ("NEAREST", "AVERAGE", "BILINEAR", "CUBIC", "LANCZOS", "GAUSS", "MODE", "RMS"),
+}
+"""What options take, where GDAL would say so only after the work is done, or not at all."""
+
+
 def parse_options(pairs: Sequence[str]) -> dict[str, str]:
     """`KEY=VALUE` texts as a mapping with upper-case keys.
 
     Raises:
-        TerramendError: `output.option`, `output.lossy`.
+        TerramendError: `output.option`, `output.value`, `output.lossy`.
     """
     options = {}
     for pair in pairs:
         key, _, value = pair.partition("=")
         if key.upper() not in OPTIONS:
             raise TerramendError("output.option", option=pair, known=", ".join(OPTIONS))
+        known = VALUES.get(key.upper())
+        if known and value.upper() not in known:
+            raise TerramendError("output.value", option=pair, known=", ".join(known))
         options[key.upper()] = value
     compression = options.get("COMPRESS", LOSSLESS[0]).upper()
     if compression not in LOSSLESS:

@@ -195,6 +195,8 @@ WRONG = [
     ("fill t.tif --std o.tif -o o.tif", "output.twice", ["o.tif"]),
     ("fill t.tif --provenance there.tif -o o.tif", "output.exists", ["there.tif"]),
     (MASKED + "--co COMPRESS=JPEG", "output.lossy", ["JPEG"]),
+    (MASKED + "--co PREDICTOR=9", "output.value", ["PREDICTOR=9", "2"]),
+    (MASKED + "--co OVERVIEWS=YES --co RESAMPLING=foo", "output.value", ["RESAMPLING=foo", "AVERAGE"]),
     (MASKED + "--co COLOUR=RED", "output.option", ["COLOUR"]),
     (MASKED + "--co COG", "command.option", ["--co", "KEY=VALUE"]),
     (MASKED + "--unfilled burn", "command.option", ["--unfilled", "keep"]),

@@ -99,6 +99,7 @@ def test_a_full_disk_of_temporary_files_is_said(tmp_path, monkeypatch):
 
 def test_folder_missing_folder_and_twice(tmp_path):
     refused("output.folder", [tmp_path])
+    refused("output.special", [os.devnull], overwrite=True)
     refused("output.no-folder", [tmp_path / "absent" / "out.tif"])
     refused("output.twice", [tmp_path / "a.tif", tmp_path / "a.tif"])
 

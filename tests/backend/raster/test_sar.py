@@ -3,6 +3,7 @@
 import makers
 import numpy as np
 import pytest
+from terramend.backend.errors import TerramendError
 from terramend.backend.raster.files import open_raster
 from terramend.backend.raster.sar import SarReader
 from terramend.backend.watch import Watch
@@ -62,3 +63,8 @@ def test_nodata_and_zero_power_are_not_observed(tmp_path):
     stored[:, :5] = -9999
     found, _ = read(tmp_path, stored, descriptions=("VV", "VH"), nodata=-9999)
     assert np.isnan(found[:, :5]).all() and np.array_equal(found[:, 5:], np.stack([VV, VH])[:, 5:])
+
+
+def test_an_optical_image_is_refused(tmp_path):
+    with pytest.raises(TerramendError, match="--reference"):
+        read(tmp_path, np.stack([VV, VH, VV, VH]), descriptions=("B02", "B03", "B04", "B08"))
