@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import os
 import re
 import subprocess
@@ -136,6 +137,26 @@ def test_zip_holds_the_allow_list_only(tmp_path: Path) -> None:
     )
     assert not [name for name in names if forbidden.search(name)]
     assert archive.stat().st_size <= 25 * 2**20
+
+
+def test_what_is_shipped_passes_the_plugin_repositorys_rules(tmp_path: Path) -> None:
+    """Asserts and missing keys are refused there."""
+    subprocess.run([sys.executable, ROOT / "package.py", "--out", tmp_path], check=True, capture_output=True)
+    (path,) = tmp_path.glob("*.zip")
+    archive = zipfile.ZipFile(path)
+    modules = [name for name in archive.namelist() if name.endswith(".py")]
+    for name in modules:
+        asserts = [n.lineno for n in ast.walk(ast.parse(archive.read(name))) if isinstance(n, ast.Assert)]
+        assert not asserts, (name, asserts)
+    metadata = configparser.ConfigParser(interpolation=None)
+    metadata.read_string(archive.read("terramend/metadata.txt").decode("utf-8"))
+    required = (
+        "name", "description", "version", "qgisMinimumVersion", "author", "email", "about", "tracker",
+        "repository", "homepage",
+    )  # fmt: skip
+    assert all(metadata["general"].get(key, "").strip() for key in required)
+    assert f"terramend/{metadata['general']['icon']}" in archive.namelist()
+    assert metadata["general"]["hasProcessingProvider"] == "yes"
 
 
 def test_zip_works_as_a_package(tmp_path: Path) -> None:
