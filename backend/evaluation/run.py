@@ -8,6 +8,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -194,9 +195,18 @@ def _single_threaded() -> Iterator[None]:
 
 
 def _calm() -> None:
+    """Begin a worker: one thread for OpenCV too, and gone when the run is gone, also when it was killed."""
     import cv2
 
     cv2.setNumThreads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def leave() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=leave, daemon=True).start()
 
 
 _MADE: dict[str, Any] = {}

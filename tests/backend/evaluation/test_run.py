@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from terramend.backend.errors import TerramendError
 from terramend.backend.evaluation import bootstrap, command, measure, run, tables
-from terramend.backend.evaluation.cases import Recipe
+from terramend.backend.evaluation.cases import Recipe, save
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.run import ROWS, run_evaluate
 from terramend.backend.watch import Watch
@@ -76,6 +80,32 @@ def test_cancel_keeps_the_rows_that_are_done(recipe: Recipe, scenes: Path, tmp_p
         run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], tracks=["S"], jobs=1, watch=watch)
     assert error.value.code == "run.cancelled"
     assert len((tmp_path / ROWS).read_text().splitlines()) >= 1
+
+
+def test_workers_go_when_the_run_is_killed(scenes: Path, recipe: Recipe, tmp_path: Path) -> None:
+    save(recipe, tmp_path / "cases.json")
+    line = ["evaluate", "--data", scenes, "--cases", tmp_path / "cases.json", "--out", tmp_path / "out"]
+    code = "import sys; from terramend.backend.cli import main; sys.exit(main(sys.argv[1:]))"
+    run = subprocess.Popen([sys.executable, "-c", code, *map(str, line)], stderr=subprocess.DEVNULL)
+    _until(lambda: len(_workers(run.pid)) >= 2)
+    children = _workers(run.pid)
+    run.kill()
+    run.wait()
+    _until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+
+def _workers(parent: int) -> list[int]:
+    """Processes that `parent` spawned as workers (Linux, as all tests of the suite)."""
+    path = Path(f"/proc/{parent}/task/{parent}/children")
+    found = [int(word) for word in path.read_text().split()] if path.exists() else []
+    return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def _until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_unknown_names_are_errors(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
