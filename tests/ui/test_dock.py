@@ -137,6 +137,8 @@ def test_from_choices_to_layers(
 
     QTest.qWait(1000)  # layers came; what the fill did stands until a choice is changed
     assert dock.bar.estimate.text().startswith("Filled 22.4 % in ")
+    (row,) = [row for row in dock.form.references._rows if row.item.text(0) == "other"]
+    assert (row.item.text(1), row.mask.currentText()) == ("2020-01-28", "found")
     dock.form.gaps.grow.setValue(1)
     until(lambda: "would be filled" in dock.bar.estimate.text())
 

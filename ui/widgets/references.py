@@ -87,6 +87,7 @@ class ReferencesBox(QWidget):
         self._rows: List[Row] = []
         self._paths: List[str] = []
         self._left_out: Set[str] = set()
+        self._found: Dict[str, Mapping[str, Any]] = {}  # by key, of the rows last asked about
         self._single_band = True
         self._from: Optional[str] = None
         self.tree.itemChanged.connect(self._edited)
@@ -143,15 +144,24 @@ class ReferencesBox(QWidget):
         Args:
             found: `inspect`'s references: `date`, `masks` (kinds and paths).
         """
+        rows = [row for row in self._rows if self._ticked(row)]
+        self._found = {row.key: facts for row, facts in zip(rows, found)}
         self.tree.blockSignals(True)
-        for row, facts in zip([row for row in self._rows if self._ticked(row)], found):
-            if not self._own_date(row):
-                row.item.setText(DATE, facts.get("date") or "?")
-            masks = facts["masks"]
-            row.mask.setItemText(0, tr("found") if masks else tr("find beside"))
-            files = ", ".join(file_name(mask["path"]) for mask in masks)
-            row.mask.setItemData(0, files, Qt.ItemDataRole.ToolTipRole)
+        for row in rows:
+            self._show_facts(row)
         self.tree.blockSignals(False)
+
+    def _show_facts(self, row: Row) -> None:
+        """Show what was found for a row, if anything was."""
+        facts = self._found.get(row.key)
+        if facts is None:
+            return
+        if not self._own_date(row):
+            row.item.setText(DATE, facts.get("date") or "?")
+        masks = facts["masks"]
+        row.mask.setItemText(0, tr("found") if masks else tr("find beside"))
+        files = ", ".join(file_name(mask["path"]) for mask in masks)
+        row.mask.setItemData(0, files, Qt.ItemDataRole.ToolTipRole)
 
     def _fill(self, chosen: Mapping[str, ReferenceChoice]) -> None:
         rasters = [
@@ -199,6 +209,7 @@ class ReferencesBox(QWidget):
                 item.setText(DATE, reference.date)
                 item.setData(DATE, Qt.ItemDataRole.UserRole, reference.date)
             self._show_mask(row, reference.mask)
+            self._show_facts(row)
         self._rows.append(row)
         mask.currentIndexChanged.connect(lambda _: self.changed.emit())
 
