@@ -67,4 +67,4 @@ def test_nodata_and_zero_power_are_not_observed(tmp_path):
 
 def test_an_optical_image_is_refused(tmp_path):
     with pytest.raises(TerramendError, match="--reference"):
-        read(tmp_path, np.stack([VV, VH, VV, VH]), descriptions=("B02", "B03", "B04", "B08"))
+        read(tmp_path, np.stack([VV, VH, VV, VH]), descriptions=("blue", "green", "red", "nir"))
