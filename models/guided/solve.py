@@ -105,15 +105,13 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
             continue
         top = grid.top + r * size - row
         values = field.values
-        corners = np.concatenate(
-            [
-                values[above[r], before[chosen]],
-                values[above[r], behind[chosen]],
-                values[below[r], before[chosen]],
-                values[below[r], behind[chosen]],
-            ],
-            axis=2,
-        )
+        around = [
+            values[above[r], before[chosen]],
+            values[above[r], behind[chosen]],
+            values[below[r], before[chosen]],
+            values[below[r], behind[chosen]],
+        ]
+        corners = np.concatenate([corner.transpose(0, 2, 1) for corner in around], axis=1)
         for first in range(max(top, 0), min(top + size, height), LINES):
             last = min(first + LINES, top + size, height)
             lines = last - first
@@ -121,13 +119,15 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
             strip[0] = 1
             strip[1:, :, x : x + width] = features[:, first:last]
             blocks = strip.reshape(1 + count, lines, grid.columns, size)[:, :, chosen]
-            pixels = np.ascontiguousarray(blocks.transpose(2, 1, 3, 0)).reshape(
-                len(chosen), lines * size, 1 + count
+            # Pixels last: products and sums then run along whole cells.
+            pixels = np.ascontiguousarray(blocks.transpose(2, 0, 1, 3)).reshape(
+                len(chosen), 1 + count, lines * size
             )
-            parts = (pixels @ corners).reshape(len(chosen), lines, size, 4, bands)
+            parts = (corners @ pixels).reshape(len(chosen), 4, bands, lines * size)
             v = ramp[first - top : last - top][:, None]
-            weights = np.stack([(1 - v) * (1 - ramp), (1 - v) * ramp, v * (1 - ramp), v * ramp], axis=-1)
-            mixed = np.einsum("nyxkb,yxk->bynx", parts, weights)
+            weights = np.stack([(1 - v) * (1 - ramp), (1 - v) * ramp, v * (1 - ramp), v * ramp])
+            parts *= weights.reshape(4, 1, lines * size)
+            mixed = parts.sum(axis=1).reshape(len(chosen), bands, lines, size).transpose(1, 2, 0, 3)
             line = np.full((bands, lines, grid.columns, size), np.nan, np.float32)
             line[:, :, chosen] = mixed
             out[:, first:last] = line.reshape(bands, lines, -1)[:, :, x : x + width]
