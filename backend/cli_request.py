@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--provenance", nargs="?", const=True, metavar="PROV.tif", help="sources; OUTPUT_provenance.tif")
     add("--unfilled", metavar="HOW", help="gaps that could not be filled: " + ", ".join(UNFILLED))
     add("--hash-inputs", action="store_true", help="full SHA-256 of the inputs in the tags")
-    add("--co", bind=_creation_option, metavar="KEY=VALUE", help="GeoTIFF creation option; COG=YES, OVERVIEWS=YES")
+    add("--co", bind=_creation_option, metavar="KEY=VALUE", help="GeoTIFF option; COG=YES, OVERVIEWS=YES")
 
 
 def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
