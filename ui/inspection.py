@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, List, Mapping, Optional
 
 from .messages import duration, notice_sentence
@@ -27,13 +28,18 @@ def facts(found: Mapping[str, Any]) -> str:
     """The line under the target: what it is."""
     grid = found["grid"]
     parts = [
-        found["sensor"],
+        _sensor(found["sensor"]),
         found["date"] or tr("date unknown"),
         tr("{width} × {height} pixels").format(width=grid["width"], height=grid["height"]),
         tr("{size:.3g} m").format(size=grid["pixel_size"][0]),
         tr("{count} bands").format(count=len(found["bands"])),
     ]
     return " · ".join(str(part) for part in parts if part)
+
+
+def _sensor(code: str) -> str:
+    """The name of a sensor that the backend calls `sentinel2` or `landsat8`."""
+    return re.sub(r"^([a-z]+)(\d+)$", lambda parts: f"{parts[1].capitalize()}-{parts[2]}", code)
 
 
 def notices(found: Mapping[str, Any]) -> List[str]:
