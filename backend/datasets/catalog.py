@@ -71,6 +71,11 @@ def places(root: Path) -> list[tuple[str, str]]:
     return found
 
 
+def ground(dataset: str, name: str) -> str:
+    """The piece of ground that a place shows: two views of one are no independent evidence."""
+    return dataset if dataset == slovenia.FOLDER else f"{dataset}/{name}"
+
+
 def read_place(root: Path, dataset: str, name: str) -> Place:
     """The place as arrays."""
     return reader(dataset).read((root / dataset).resolve(), name)

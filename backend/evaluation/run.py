@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..datasets.catalog import ground
 from ..errors import TerramendError
 from ..watch import Watch
 from .cases import TRACKS, Case, Recipe, View, fingerprint, key, sample, verify
@@ -96,7 +97,7 @@ def run_evaluate(
     watch.finish()
     told = tuple(
         {**cache[row_key], "case": case.name, "track": track, "kind": case.gap.kind,
-         "dataset": case.dataset, "place": f"{case.dataset}/{case.place}", "group": method.group}
+         "dataset": case.dataset, "place": ground(case.dataset, case.place), "group": method.group}
         for case, track, method, row_key in wanted
     )  # fmt: skip
     return Results(recipe, root, chosen, told)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from terramend.backend.datasets.catalog import ground
 from terramend.backend.errors import TerramendError
 from terramend.backend.evaluation import bootstrap, command, measure, run, tables
 from terramend.backend.evaluation.cases import Recipe, save
@@ -134,6 +135,12 @@ def test_tables_keep_tracks_and_kinds_apart(results: run.Results) -> None:
     assert line.gain.low == pytest.approx(min(per_place)) and line.gain.high == pytest.approx(max(per_place))
     assert table.lines[-1].group == "oracle"
     assert "one reference" in tables.text(made)
+
+
+def test_two_views_of_one_ground_are_one_place() -> None:
+    folder = "s2_ndvi_dem_timeseries_slovenia"
+    assert ground(folder, "ndvi") == ground(folder, "scenes")
+    assert ground("fields", "east") != ground("fields", "west")
 
 
 def test_coverage_is_pooled_over_samples() -> None:
