@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import rasterio
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..request import Mask
 from ..watch import Watch
+from .closing import Closing
 from .extent import read_extent
 from .footprint import SCRATCH, Flags, Footprint, find_footprint, strips
 from .grid import Grid, Window
@@ -54,7 +54,7 @@ class MaskUse:
     marked: float
 
 
-class GapMap:
+class GapMap(Closing):
     """Codes `VALID`, `GAP`, `OUTSIDE` of every sample of a target; made by `build_gap_map`.
 
     A context manager that removes its file at the end. Reading is safe from several threads.
@@ -118,14 +118,6 @@ class GapMap:
         with self._lock:
             self._file.close()
             self.path.unlink(missing_ok=True)
-
-    def __enter__(self) -> GapMap:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def build_gap_map(

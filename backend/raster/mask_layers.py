@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..request import Mask
 from ..watch import Watch
+from .closing import Closing
 from .grid import Grid, Window
 from .growth import Growth, parse_growth
 from .mask_kinds import ANY_CLASS, Bits, selection
@@ -64,7 +64,7 @@ class PolygonMask:
         """Nothing is open."""
 
 
-class MaskStack:
+class MaskStack(Closing):
     """The masks of one raster, read together; a context manager."""
 
     def __init__(self, layers: tuple[MaskLayer, ...], classes: tuple[str, ...]) -> None:
@@ -85,14 +85,6 @@ class MaskStack:
         """Where the layer's bits mean a gap for the ticked classes."""
         wanted = self._selection if layer.classes else ANY_CLASS
         return bits & np.uint8(wanted) != 0
-
-    def __enter__(self) -> MaskStack:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close all files."""

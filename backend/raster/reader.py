@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
+from .closing import Closing
 from .gdal import FilePool
 from .grid import Grid, Window
 from .raster import Band, Raster
@@ -21,7 +21,7 @@ CHUNK = 4_000_000
 """Source pixels of a band held at once while blocks are averaged."""
 
 
-class RasterReader:
+class RasterReader(Closing):
     """Samples of a raster's bands; a context manager that stays in one thread.
 
     Args:
@@ -47,14 +47,6 @@ class RasterReader:
             self._warp = plan(raster.grid, grid)
             if min(self._warp.factor) >= 8:
                 self._use_overview()
-
-    def __enter__(self) -> RasterReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the files."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..request import Mask
 from ..watch import Watch
+from .closing import Closing
 from .grid import Grid, Window
 from .growth import grow as grown
 from .mask_kinds import FILL
 from .mask_layers import open_masks
 
 
-class ReferenceGaps:
+class ReferenceGaps(Closing):
     """Where a reference is not to be used, read by window of the target; one thread.
 
     A context manager. Only what the window needs is read, with the growth's margin, so that
@@ -55,11 +54,3 @@ class ReferenceGaps:
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
-
-    def __enter__(self) -> ReferenceGaps:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

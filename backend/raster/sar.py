@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from types import TracebackType
 
 import numpy as np
 
 from ..errors import TerramendError
 from ..watch import Watch
+from .closing import Closing
 from .gdal import sparse_sample
 from .grid import Grid, Window
 from .raster import Band, Raster
@@ -21,7 +21,7 @@ LOWEST = -40.0
 """dB below which a linear value is taken for noise (sigma nought of a calm lake is about -25)."""
 
 
-class SarReader:
+class SarReader(Closing):
     """VV, VH in dB on a grid; a context manager that stays in one thread.
 
     Args:
@@ -38,14 +38,6 @@ class SarReader:
         if gain is not None:
             bands = [replace(band, gain=gain, bias=0.0) for band in bands]
         self._reader = RasterReader(replace(sar, bands=tuple(bands), zero_fill=False), grid)
-
-    def __enter__(self) -> SarReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the files."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from types import TracebackType
 
 import numpy as np
 
+from .closing import Closing
 from .grid import Grid, Window
 from .raster import Raster
 from .reader import RasterReader
@@ -16,7 +16,7 @@ FAR = 32
 """Most pixels on each side that a slope is taken over."""
 
 
-class TerrainReader:
+class TerrainReader(Closing):
     """The three terrain channels on a grid; a context manager that stays in one thread.
 
     Slopes are central differences over one DEM pixel or one scene pixel, whichever is larger, so that a
@@ -35,14 +35,6 @@ class TerrainReader:
         down, across = grid.pixel_size
         coarse = max(dem.grid.pixel_size[0] / down, dem.grid.pixel_size[1] / across)
         self._span = min(max(1, round(coarse)), FAR) if math.isfinite(coarse) else 1
-
-    def __enter__(self) -> TerrainReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the DEM."""
