@@ -31,6 +31,7 @@ ALLOWED = (
     "backend/data/*",
     "models/**/*.py",
     "models/**/*.md",
+    "models/aligndiff/*.json",
     "models/weights/manifest.json",
     "models/weights/mend/*",
 )

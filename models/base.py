@@ -7,6 +7,7 @@ not cover. So nobody can use a hidden value by accident.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -49,6 +50,21 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class About:
+    """What is known of a scene besides its pixels; the same in each of its tiles.
+
+    Attributes:
+        centre: latitude and longitude of its middle in degrees (WGS 84), or None.
+        date: of the acquisition, or None.
+        bands: what the bands of `Tile.image` are called, in order; or empty.
+    """
+
+    centre: tuple[float, float] | None = None
+    date: datetime.date | None = None
+    bands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Tile:
     """A window of a scene (or the whole scene at reduced size: an overview).
 
@@ -65,7 +81,7 @@ class Tile:
         step: scene pixels per tile pixel (1 for tiles, >= 1 for overviews).
         wavelengths: nanometres per band of `image`, NaN where unknown; or empty.
         prior: another reconstructor's prediction, for models that declare `prior`.
-        prompt: text for models that read one.
+        about: where, when and which bands, for models that are told so.
     """
 
     image: Floats
@@ -79,7 +95,7 @@ class Tile:
     step: int = 1
     wavelengths: tuple[float, ...] = ()
     prior: Prediction | None = None
-    prompt: str = ""
+    about: About = About()
 
     @property
     def valid(self) -> Flags:

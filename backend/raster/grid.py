@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import rasterio.crs
 import rasterio.warp
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 
 
 @dataclass(frozen=True, order=True)
@@ -89,6 +90,19 @@ class Grid:
             return down * degree, right * degree * max(math.cos(latitude), 0.01)
         factor = float(crs.linear_units_factor[1]) if crs.is_projected else 1.0  # local plane: metres
         return down * factor, right * factor
+
+    @property
+    def centre(self) -> tuple[float, float] | None:
+        """Latitude and longitude of the middle in degrees (WGS 84), or None where no CRS tells."""
+        crs = rasterio.crs.CRS.from_wkt(self.crs) if self.crs else None
+        if crs is None or not (crs.is_geographic or crs.is_projected):  # no CRS, or a plane of its own
+            return None
+        x, y = self.affine @ (self.width / 2, self.height / 2)
+        try:
+            (longitude,), (latitude,) = rasterio.warp.transform(crs, "EPSG:4326", [x], [y])[:2]
+        except CPLE_BaseError:  # the Moon, or beyond the projection's ground
+            return None
+        return (latitude, longitude) if math.isfinite(latitude) and math.isfinite(longitude) else None
 
     def same_as(self, other: Grid) -> bool:
         """Whether pixels coincide: size, CRS and transform to a hundredth of a pixel."""

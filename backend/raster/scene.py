@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.base import Floats, Tile
+from ...models.base import About, Floats, Tile
 from ...models.base import Reference as TileReference
 from ..errors import TerramendError
 from ..request import FillRequest
@@ -57,7 +57,7 @@ class Scene:
         references: of each date that overlaps the target.
         date, sun: of the target; the request's over the file's.
         gap_map: whole-scene gap codes, one per band of the target.
-        has_terrain, has_sar: whether tiles carry them.
+        about: where, when and which bands. has_terrain, has_sar: whether tiles carry them.
     """
 
     def __init__(
@@ -76,6 +76,8 @@ class Scene:
         self.target, self.grid, self.bands = target, target.grid, target.bands
         self.fill_bands, self.gap_map = fill_bands, gap_map
         self.date, self.sun = target.date, target.sun
+        names = tuple(target.bands[i].description for i in fill_bands)
+        self.about = About(self.grid.centre, self.date, names)
         self.has_terrain, self.has_sar = dem is not None, sar is not None
         self.references = tuple(
             ReferenceInfo(r.name, r.date, days_between(r.date, target.date), r.bands) for r in references
@@ -129,6 +131,7 @@ class Scene:
             row=window.row,
             column=window.column,
             wavelengths=self.wavelengths,
+            about=self.about,
         )
 
     def overview(self, max_side: int = 1024) -> Tile:
@@ -163,6 +166,7 @@ class Scene:
             pixel_size=(down * step, across * step),
             step=step,
             wavelengths=self.wavelengths,
+            about=self.about,
         )
 
     def _strips(self, step: int) -> Iterator[Window]:

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 import makers
 import numpy as np
 import pytest
+import rasterio.crs
+import rasterio.warp
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.gapmap import build_gap_map
-from terramend.backend.raster.grid import Window
+from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.references import open_references
 from terramend.backend.raster.scene import fill_bands, open_scene
@@ -211,3 +213,27 @@ def test_no_sun_is_said(tmp_path, inputs):
     with scene_of(tmp_path, inputs["path"], watch, dem=inputs["dem"]) as scene:
         assert np.isnan(scene.tile(Window(0, 0, 9, 9)).terrain[2]).all()
     assert "scene.no-sun" in [notice.code for notice in watch.notices]
+
+
+def test_tiles_know_where_when_and_which_bands(tmp_path):
+    path = makers.write(tmp_path / "t_20200101.tif", image(0), descriptions=("B02", "B03", "B04"))
+    with scene_of(tmp_path, path, gaps=CLEAR, bands=(3, 1)) as scene:
+        tile, overview = scene.tile(Window(10, 10, 40, 40)), scene.overview(64)
+    assert tile.about == overview.about == scene.about
+    assert (tile.about.date.isoformat(), tile.about.bands) == ("2020-01-01", ("B02", "B04"))
+    crs = rasterio.crs.CRS.from_wkt(scene.grid.crs)
+    x, y = scene.grid.affine @ (75, 65)
+    (longitude,), (latitude,) = rasterio.warp.transform(crs, "EPSG:4326", [x], [y])
+    assert tile.about.centre == pytest.approx((latitude, longitude), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("crs", "left"),
+    [
+        (None, 0.0),
+        ('LOCAL_CS["plan",UNIT["metre",1]]', 0.0),
+        (rasterio.crs.CRS.from_epsg(32632).to_wkt(), 6e12),  # far beyond the projection's ground
+    ],
+)
+def test_a_centre_that_cannot_be_told_is_none(crs, left):
+    assert Grid(crs, (10, 0, left, 0, -10, 5e6), 8, 8).centre is None

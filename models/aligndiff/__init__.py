@@ -1,0 +1,1 @@
+"""AlignDiff: latent diffusion aligned with terrain, prompts and feature statistics."""
