@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from . import (
     worldcereal,
     xlandsat,
 )  # fmt: skip
+from .files import grid
 from .place import Place
 
 
@@ -77,8 +79,13 @@ def ground(dataset: str, name: str) -> str:
 
 
 def read_place(root: Path, dataset: str, name: str) -> Place:
-    """The place as arrays."""
-    return reader(dataset).read((root / dataset).resolve(), name)
+    """The place as arrays, and where it lies if a file says so."""
+    place = reader(dataset).read((root / dataset).resolve(), name)
+    if place.centre is not None:
+        return place
+    paths = (path for path in source_files(root, dataset, name) if path.suffix == ".tif")
+    first = next(paths, None)
+    return place if first is None else replace(place, centre=grid(first).centre)
 
 
 def source_files(root: Path, dataset: str, name: str) -> list[Path]:

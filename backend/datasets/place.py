@@ -45,6 +45,7 @@ class Place:
         sun: azimuth and elevation in degrees where source or orbit tell, or None.
         pairs: names of (cloudy, clear) dates that were published as a pair.
         scale: of the values: `reflectance`, or what stands in for it.
+        centre: latitude and longitude in degrees, or None; `catalog` reads it from the files.
     """
 
     dataset: str
@@ -57,6 +58,7 @@ class Place:
     sun: tuple[float, float] | None = None
     pairs: tuple[tuple[str, str], ...] = ()
     scale: str = "reflectance"
+    centre: tuple[float, float] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

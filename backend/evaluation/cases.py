@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.base import Reference, Tile
+from ...models.base import About, Reference, Tile
 from ..datasets.catalog import read_place, source_files
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
@@ -256,6 +256,7 @@ def sample(case: Case, track: str, root: Path) -> Sample:
         sar=_radar(target, cut) if view.sar else None,
         pixel_size=place.pixel_size,
         wavelengths=place.wavelengths,
+        about=About(place.centre, target.day, place.bands),
     )
     return Sample(tile, known, scored, original, place.bands)
 

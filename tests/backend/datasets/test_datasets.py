@@ -121,3 +121,10 @@ def test_any_folder_of_scenes(tmp_path: Path) -> None:
     assert place.pixel_size == (10, 10)
     assert catalog.places(tmp_path) == [(".", tmp_path.name)]
     assert catalog.read_place(tmp_path, ".", tmp_path.name).bands == place.bands
+
+
+def test_places_know_where_they_lie(data_pack: Path) -> None:
+    zion = catalog.read_place(data_pack / "val", "l8_dem_zion", "l8_dem_zion")
+    assert zion.centre == pytest.approx((37.3, -113.0), abs=0.6)
+    patches = catalog.read_place(data_pack / "train", "s2_l2a_clear_patches", "003")
+    assert patches.centre is None  # these patches have no georeference
