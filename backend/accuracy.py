@@ -49,7 +49,8 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
         JSON: `rmse`, `bias`, `mae` (reflectance), `coverage` and `coverage_50` (shares of the
         truth inside the 90 and 50 % intervals, None where the method gives no deviation),
         `expected_error`, `ndvi` (the same figures, or None), `bands` (the same for each),
-        `samples`, `unfilled_samples`, `hidden_under`, `model`, `model_reason`, `notices`.
+        `samples`, `unfilled_samples`, `hidden_under`, `model`, `model_reason`, `tried` (what `auto`
+        measured), `notices`.
 
     Raises:
         TerramendError: as a fill; `accuracy.nothing` where nothing can be hidden.
@@ -151,7 +152,7 @@ class _Work:
 def _check(request: FillRequest, scene: Scene, watch: Watch) -> Check:
     shape, under = choose_shape(scene, request.seed)
     seen = HiddenScene(scene, shape)
-    method = make_method(request, scene, seen.overview, watch)
+    method = make_method(request, scene, seen.overview, watch, lambda window: seen.pair(window)[0])
     places = list(method.plan.tiles())
     steps = max(len(places) / MOST_TILES, 1.0)
     chosen = [places[int(i * steps)] for i in range(min(len(places), MOST_TILES))]
@@ -245,6 +246,7 @@ def _result(request: FillRequest, checks: list[Check], watch: Watch) -> dict[str
         "hidden_under": first.under,
         "model": first.method.row.name,
         "model_reason": first.method.reason,
+        "tried": [one.to_json() for one in first.method.tried],
         "quality": request.quality,
         "notices": [notice.to_json() for notice in watch.notices],
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..models.base import Reconstructor
 from ..models.registry import ROWS, Row, find
 from .errors import TerramendError
 from .request import FillRequest
+from .trial import Tried
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
 
@@ -109,6 +111,29 @@ def _reason(facts: Facts) -> str:
     if facts.sar:
         return "There is no other date, so radar guides the fill where it explains the image."
     return "There is no other date and no terrain, so only the surroundings can be used: expect smooth fills."
+
+
+def tried_reason(reason: str, tried: Sequence[Tried]) -> str:
+    """The sentence of `choose` with the figures that were measured; as it is where nothing was."""
+    if not tried:
+        return reason
+    first, chosen = tried[0], next(one for one in tried if one.chosen)
+    if chosen is not first:
+        return (
+            f"On hidden pixels of this scene {chosen.way.words} fill with an error of {chosen.rmse:.4f}, "
+            f"clearly below the {first.rmse:.4f} with {first.way.words}, which is therefore left out."
+        )
+    told = [f"{one.rmse:.4f} with {one.way.words}" for one in tried]
+    close = ", too close to change" if min(one.rmse for one in tried) < first.rmse else ""
+    listed = f"{', '.join(told[:-1])} and {told[-1]}{close}"
+    return f"{reason[:-1]}: on hidden pixels of this scene the error in reflectance is {listed}."
+
+
+def untried_reason(reason: str, request: FillRequest, facts: Facts) -> str:
+    """The sentence of `choose` where filling will measure before it decides."""
+    if request.model != "auto" or request.mode != "fill" or not facts.held:
+        return reason
+    return f"{reason[:-1]}; filling first tries that on hidden pixels of this scene."
 
 
 def _check_settings(request: FillRequest, row: Row) -> None:

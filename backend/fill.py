@@ -147,6 +147,7 @@ class _Run:
             self.request,
             method.row.name,
             method.reason,
+            tuple(one.to_json() for one in method.tried),
             method.device,
             method.weights_sha256,
             method.state_sha256,
@@ -265,4 +266,5 @@ def _result(
         seconds={name: round(seconds, 3) for name, seconds in watch.seconds.items()},
         workers=main.method.allowed.workers,
         software_version=VERSION,
+        tried=tuple(one.to_json() for one in main.method.tried),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import rasterio.crs
 
-from .choose import Facts, choose, named
+from .choose import Facts, choose, named, untried_reason
 from .opening import Inputs, one_thread_each, open_grid, open_inputs
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
@@ -47,7 +47,8 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
         watch.stage("gaps")
         scene, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
-        row, why = choose(request, Facts(len(scene.references), scene.has_terrain, scene.has_sar))
+        facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
+        row, why = choose(request, facts)
         watch.stage("prepare")
         covers = _covers(scene, watch)
         watch.finish()
@@ -66,7 +67,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
             "dem": {"path": request.dem, "cover": covers["terrain"]} if request.dem else None,
             "sar": {"path": request.sar, "cover": covers["sar"]} if request.sar else None,
             "model": row.name,
-            "model_reason": why,
+            "model_reason": untried_reason(why, request, facts),
             "notices": [notice.to_json() for notice in watch.notices],
         }
 

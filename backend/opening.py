@@ -16,14 +16,14 @@ from pathlib import Path
 import cv2
 from threadpoolctl import threadpool_limits
 
-from ..models.base import Prediction, Tile, digest
+from ..models.base import Prediction, Reconstructor, Tile, digest
 from ..models.registry import Row
 from .budget import Budget, budget
-from .choose import Facts, choose, create
+from .choose import Facts, choose, create, tried_reason
 from .errors import TerramendError
 from .flow import patiently
 from .raster.gapmap import GapMap, build_gap_map
-from .raster.grid import Grid
+from .raster.grid import Grid, Window
 from .raster.products import open_product
 from .raster.raster import Raster
 from .raster.references import Reference, open_references
@@ -32,6 +32,7 @@ from .raster.scene import Scene, open_scene
 from .raster.siblings import find_references, masks_beside
 from .raster.tiles import TilePlan, plan_tiles
 from .request import FillRequest
+from .trial import Candidate, Tried, candidates, compare, windows
 from .watch import Watch
 
 
@@ -64,6 +65,7 @@ class Method:
         plan: the scene's tiles. allowed: how many of them at once.
         device: where it computes. weights_sha256: of its network, or None.
         state_sha256: of what it learned from the whole scene.
+        tried: what `auto` measured on hidden pixels before it chose; empty where nothing was.
     """
 
     row: Row
@@ -74,6 +76,7 @@ class Method:
     device: str
     weights_sha256: str | None
     state_sha256: str
+    tried: tuple[Tried, ...] = ()
 
 
 def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
@@ -126,38 +129,58 @@ def open_grid(
 
 
 def make_method(
-    request: FillRequest, scene: Scene, overview: Callable[[], Tile] | None, watch: Watch
+    request: FillRequest,
+    scene: Scene,
+    overview: Callable[[], Tile] | None,
+    watch: Watch,
+    read: Callable[[Window], Tile] | None = None,
 ) -> Method:
     """Choose the method, check the memory, and let it see the whole scene.
 
     Args:
         overview: reads the whole scene, coarse; None: nothing will be predicted.
+        read: reads a window of what `overview` shows; default: of the scene.
 
     Raises:
         TerramendError: `model.*`, `memory.tile`, `run.cancelled`.
     """
-    row, reason = choose(request, Facts(len(scene.references), scene.has_terrain, scene.has_sar))
+    facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
+    row, reason = choose(request, facts)
     model = create(row, request)
     plan = plan_tiles(scene.grid, _channels(scene), row.context)
     allowed = budget(plan, request.jobs, request.memory_limit, row.name)
-    state = None
+    state, way = None, None
+    tried: tuple[Tried, ...] = ()
     if overview is not None:
         watch.stage("prepare")
         seen = overview()
         say_missed(seen, watch)
+        ways = candidates(facts.references, facts.terrain, facts.sar)
+        if request.model == "auto" and request.mode == "fill" and len(ways) > 1:
+            tried = _try(model, ways, [(read or scene.tile)(w) for w in windows(seen, scene.grid)], watch)
+            reason = tried_reason(reason, tried)
+            way = next((one.way for one in tried if one.chosen), None)
+            seen = way.shown(seen) if way else seen
         state = patiently(lambda: model.prepare(seen), watch.check)
         del seen
         give_memory_back()
     return Method(
         row,
         reason,
-        lambda tile: model.predict(tile, state),
+        lambda tile: model.predict(way.shown(tile) if way else tile, state),
         plan,
         allowed,
         getattr(model, "device", "cpu"),
         getattr(model, "weights_sha256", None),
         digest(state),
+        tried,
     )
+
+
+def _try(
+    model: Reconstructor, ways: tuple[Candidate, ...], tiles: list[Tile], watch: Watch
+) -> tuple[Tried, ...]:
+    return patiently(lambda: compare(model, ways, tiles), watch.check)
 
 
 class _Limit:

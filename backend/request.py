@@ -133,6 +133,7 @@ class FillResult:
     Attributes:
         request_hash: name of the request. outputs: files written, main file first.
         model, model_reason: what was used, and the one sentence that says why.
+        tried: what `auto` measured on hidden pixels: `with`, `rmse` (reflectance), `samples`, `chosen`.
         weights_sha256: of the network, or None. device: what really computed.
         gap_samples, gap_fraction: samples asked for, and their share of the footprint.
         unfilled_samples: gaps that no method could fill.
@@ -161,6 +162,7 @@ class FillResult:
     seconds: Mapping[str, float]
     workers: int
     software_version: str
+    tried: Tuple[Mapping[str, Any], ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models import registry
+from ...models.base import Reconstructor, Tile
+from .. import trial
 from ..errors import TerramendError
 from . import oracle, peers_space, peers_time
 from .cases import Sample, View, fingerprint
@@ -79,11 +81,11 @@ class Method:
         if self.group != "ours":
             names = ("peers_space", "peers_time", "regress", "membrane", "oracle")
             return fingerprint([HERE / f"{name}.py" for name in names])
-        factory = next(
-            row.factory for row in registry.ROWS if row.name == self.name.split("?")[0].split("@")[0]
-        )
-        folders = {"classical", "guided", factory.split(".")[0]}
-        paths = [path for path in MODELS.glob("*.py") if path.stem != "registry"]
+        base = self.name.split("?")[0].split("@")[0]
+        folders = {"classical", "guided"}
+        folders |= {row.factory.split(".")[0] for row in registry.ROWS if row.name == base}
+        paths = [HERE.parent / "trial.py"] if base == "auto" else []
+        paths += [path for path in MODELS.glob("*.py") if path.stem != "registry"]
         paths += [path for folder in folders for path in (MODELS / folder).rglob("*.py")]
         paths += [path for path in (MODELS / "weights").rglob("*") if path.is_file()]
         return fingerprint(sorted(paths))
@@ -182,10 +184,17 @@ def spelled(name: str, settings: Mapping[str, Any]) -> str:
     return name + ("?" if settings else "") + "&".join(f"{key}={value}" for key, value in settings.items())
 
 
+def _chosen(made: Reconstructor, tile: Tile) -> Tile:
+    """What `auto` decides to show, by its trial."""
+    ways = trial.candidates(len(tile.references), tile.terrain is not None, tile.sar is not None)
+    tried = trial.compare(made, ways, [tile]) if len(ways) > 1 else ()
+    return next((one.way.shown(tile) for one in tried if one.chosen), tile)
+
+
 def ours(name: str) -> Method | None:
-    """A registry row, `name` or `name@quality`; None if there is none of that name."""
+    """A registry row or `auto`, `name` or `name@quality`; None if there is none of that name."""
     base, _, quality = name.partition("@")
-    row = registry.find(base)
+    row = registry.find("guided" if base == "auto" else base)
     if row is None or (quality or "default") not in QUALITIES:
         return None
 
@@ -193,19 +202,20 @@ def ours(name: str) -> Method | None:
         made = row.create(quality or "default", 0, {key: str(value) for key, value in settings.items()})
 
         def fill(sample: Sample) -> Filled:
-            prediction = made.predict(sample.tile, made.prepare(sample.tile))
+            tile = _chosen(made, sample.tile) if base == "auto" else sample.tile
+            prediction = made.predict(tile, made.prepare(tile))
             return prediction.mean, prediction.std
 
         return fill
 
-    title = row.title + (f", {quality}" if quality else "")
+    title = ("Auto" if base == "auto" else row.title) + (f", {quality}" if quality else "")
     uses = (row.needs | row.wants) & {"references", "terrain", "sar"}
     needs = row.needs & {"references", "terrain", "sar"}
     return Method(name, title, "ours", make, uses=uses, needs=needs, modes=row.modes)
 
 
 def find(name: str) -> Method:
-    """The method called `name`: a registry row (`guided@best`), a peer, an oracle.
+    """The method called `name`: a registry row (`guided@best`), `auto`, a peer, an oracle.
 
     Settings may follow, `opencv-ns?radius=3`, `guided?key=value&key=value`; without them a peer
     runs with those that were best on train.
@@ -217,7 +227,7 @@ def find(name: str) -> Method:
     fixed = {method.name: method for method in (*PEERS, *ORACLES, NOTHING)}
     method = fixed.get(base) or ours(base)
     if method is None:
-        known = [*(row.name for row in registry.ROWS), *fixed]
+        known = ["auto", *(row.name for row in registry.ROWS), *fixed]
         raise TerramendError("evaluate.method", name=name, known=", ".join(known))
     if method.package and importlib.util.find_spec(method.package) is None:
         raise TerramendError("evaluate.package", name=name, package=method.package)

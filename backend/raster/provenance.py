@@ -30,6 +30,7 @@ class Origin:
     request: FillRequest
     model: str
     model_reason: str
+    tried: tuple[Mapping[str, Any], ...]
     device: str
     weights_sha256: str | None
     state: str
@@ -55,6 +56,8 @@ class Origin:
             "INPUTS": json.dumps(self.inputs, sort_keys=True),
             "NOTE": NOTE,
         }
+        if self.tried:
+            tags["TRIED"] = json.dumps(self.tried, sort_keys=True)
         if self.weights_sha256:
             tags["WEIGHTS_SHA256"] = self.weights_sha256
         if self.credits:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from terramend.backend.errors import TerramendError
 from terramend.backend.evaluation import bootstrap, command, measure, run, tables
 from terramend.backend.evaluation.cases import Recipe, save
 from terramend.backend.evaluation.make_cases import make_cases
+from terramend.backend.evaluation.methods import find
 from terramend.backend.evaluation.run import ROWS, run_evaluate
 from terramend.backend.watch import Watch
 
@@ -49,6 +51,15 @@ def test_rows_hold_numbers_for_every_case_that_a_method_can_do(results: run.Resu
 def test_a_method_that_ignores_references_is_run_once_a_case(results: run.Results) -> None:
     rows = [row for row in results.rows if row["method"] == "gdal" and row["case"] == results.rows[0]["case"]]
     assert len(rows) > 1 and len({row["key"] for row in rows}) == 1
+
+
+def test_auto_is_guided_with_what_its_trial_chose(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    few = replace(recipe, cases=tuple(case for case in recipe.cases if "T1" in case.tracks)[:2])
+    names = ["guided@fast", "auto@fast"]
+    found = run_evaluate(few, scenes, tmp_path, tracks=["T1"], methods=names, jobs=1).rows
+    levels = {name: [row["psnr"] for row in found if row["method"] == name] for name in names}
+    assert levels["auto@fast"] == levels["guided@fast"]  # a good date keeps its place
+    assert find("auto@fast").version() != find("guided@fast").version()
 
 
 def test_a_second_run_does_only_what_is_missing(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:

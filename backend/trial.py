@@ -1,0 +1,152 @@
+"""What `auto` measures before it fills: which inputs serve best on hidden pixels of the scene itself.
+
+A few windows at full resolution, near gaps, lose a part of their valid pixels under the shapes of
+their own gaps. Every candidate fills them; the errors are compared. The first candidate, which
+leans on everything that was given, keeps its place unless another is clearly better everywhere:
+picking the best of a few noisy figures loses more than it gains (measured on training scenes).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..models.base import Flags, Reconstructor, Tile
+from ..models.holdout import pseudo_gap
+from .raster.grid import Grid, Window
+
+SIDE, WINDOWS = 256, 3
+"""Pixels a side of a window that is tried, and how many there are: a second or two of work."""
+
+LEAST = 500
+"""Hidden pixels without which nothing is decided."""
+
+CLEARLY = 0.9
+"""An error must be below this share of the first candidate's, in every window, to take its place."""
+
+GUIDES = frozenset({"references", "terrain", "sar"})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to fill: what of `GUIDES` the method may see, and how a sentence names it."""
+
+    leans: frozenset[str]
+    words: str
+
+    def shown(self, tile: Tile) -> Tile:
+        """The tile without what the candidate may not see."""
+        return replace(
+            tile,
+            references=tile.references if "references" in self.leans else (),
+            terrain=tile.terrain if "terrain" in self.leans else None,
+            sar=tile.sar if "sar" in self.leans else None,
+        )
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate's root mean square error (reflectance, over all bands) on the hidden pixels."""
+
+    way: Candidate
+    rmse: float
+    samples: int
+    chosen: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """For results and tags; the error is rounded, so that the text is short."""
+        rmse = round(self.rmse, 6)
+        return {"with": self.way.words, "rmse": rmse, "samples": self.samples, "chosen": self.chosen}
+
+
+def candidates(references: int, terrain: bool, sar: bool) -> tuple[Candidate, ...]:
+    """Ways that make sense with what a scene holds, the preferred one first."""
+    guides = frozenset(name for name, there in (("terrain", terrain), ("sar", sar)) if there)
+    guided = " and ".join(word for word, there in (("terrain", terrain), ("radar", sar)) if there)
+    found = []
+    if references:
+        dates = "the other date" if references == 1 else f"{references} other dates"
+        found.append(Candidate(guides | {"references"}, dates))
+    if guides:
+        found.append(Candidate(guides, f"the {guided} alone" if references else f"the {guided}"))
+    return (*found, Candidate(frozenset(), "the surroundings alone"))
+
+
+def compare(model: Reconstructor, ways: Sequence[Candidate], tiles: Sequence[Tile]) -> tuple[Tried, ...]:
+    """Let `model`, prepared on each tile alone, fill pixels that are hidden in it, in every way.
+
+    Returns:
+        One a candidate, one of them chosen; empty where too few pixels can be hidden.
+    """
+    squares: list[list[float]] = [[] for _ in ways]
+    samples = pixels = 0
+    for tile in tiles:
+        hidden = pseudo_gap(np.all(tile.valid, axis=0), np.any(tile.gaps, axis=0))
+        if hidden is None:
+            continue
+        sums, count = _errors(model, ways, tile, hidden)
+        if count:
+            samples, pixels = samples + count, pixels + int(hidden.sum())
+            for sum_of_way, found in zip(sums, squares, strict=True):
+                found.append(sum_of_way)
+    if pixels < LEAST:
+        return ()
+    errors = [math.sqrt(sum(found) / samples) for found in squares]
+    best = min(range(len(ways)), key=lambda i: (errors[i], i))
+    clear = all(a < CLEARLY**2 * b for a, b in zip(squares[best], squares[0], strict=True))
+    chosen = best if clear else 0
+    return tuple(
+        Tried(way, error, samples, i == chosen)
+        for i, (way, error) in enumerate(zip(ways, errors, strict=True))
+    )
+
+
+def _errors(
+    model: Reconstructor, ways: Sequence[Candidate], tile: Tile, hidden: Flags
+) -> tuple[list[float], int]:
+    """Sum of squared errors a way, over the hidden samples that every way fills, and their number."""
+    image = np.where(hidden, np.float32(np.nan), tile.image)
+    seen = replace(tile, image=image, gaps=tile.gaps | hidden, row=0, column=0)  # a small scene of its own
+    truth = tile.image[:, hidden].astype(np.float64)
+    wrong = []
+    for way in ways:
+        shown = way.shown(seen)
+        wrong.append(model.predict(shown, model.prepare(shown)).mean[:, hidden] - truth)
+    known = np.all(np.isfinite(wrong), axis=0)
+    return [float((error[known] ** 2).sum()) for error in wrong], int(known.sum())
+
+
+def windows(overview: Tile, grid: Grid) -> list[Window]:
+    """At most `WINDOWS` places apart, as cloudy as the scene and with enough valid pixels to learn from."""
+    gap = np.any(overview.gaps, axis=0).astype(np.float64)
+    known = np.all(overview.valid, axis=0).astype(np.float64)
+    wanted = max(float(gap.mean()), 0.05)
+    rows, columns = _starts(grid.height), _starts(grid.width)
+    height, width = min(SIDE, grid.height), min(SIDE, grid.width)
+    places = []
+    for row in rows:
+        for column in columns:
+            part = np.s_[
+                row // overview.step : -(-(row + height) // overview.step),
+                column // overview.step : -(-(column + width) // overview.step),
+            ]
+            off = abs(float(gap[part].mean()) - wanted) + 2 * max(0.0, 0.3 - float(known[part].mean()))
+            places.append((off, row, column))
+    chosen: list[Window] = []
+    for _, row, column in sorted(places):
+        if all(abs(row - w.row) >= height or abs(column - w.column) >= width for w in chosen):
+            chosen.append(Window(row, column, height, width))
+        if len(chosen) == WINDOWS:
+            break
+    return chosen
+
+
+def _starts(length: int) -> list[int]:
+    """First rows (or columns) of windows: the whole length, at most 33 of them, the last one flush."""
+    last = max(length - SIDE, 0)
+    step = max(SIDE // 2, -(-last // 32))
+    return sorted({*range(0, last + 1, step), last})
