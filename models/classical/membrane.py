@@ -8,49 +8,80 @@ Source: Bornemann and Deuflhard 1996 (cascadic multigrid) for the start value; B
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
 import numpy as np
 
 from ..base import Flags, Floats
-from ..planes import block_means, convolve, enlarge, pad_to
+from ..planes import block_means, convolve, enlarge, only, pad_to, put
+
+DAMPING = 0.9  # of Jacobi sweeps in the cascade
+STEP = 0.2  # of the equation's residual that a sweep of a cycle adds
 
 _LAPLACE = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], np.float32)
 _CROSS = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]], np.float32)
+_CENTRE = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
 
 
-def relax(values: Floats, unknown: Flags, sweeps: int, damping: float = 0.9) -> Floats:
+@dataclass(frozen=True)
+class Ground:
+    """What a mask says at every scale: made once for all planes that share it.
+
+    Attributes:
+        known: (H, W) where values are given.
+    """
+
+    known: Flags
+
+    @cached_property
+    def shares(self) -> list[tuple[Floats, Flags]]:
+        """Of each halving: 1 / the known share of the blocks (0 without any), and their unknown ones."""
+        out = []
+        known = self.known
+        while not known.all() and max(known.shape) > 1:
+            share = block_means(pad_to(known.astype(np.float32), 2, repeat=False), 2)
+            known = share > 0
+            out.append((np.divide(1, share, out=np.zeros_like(share), where=known), ~known))
+        return out
+
+    @cached_property
+    def free(self) -> list[Floats]:
+        """The unknown pixels (1, else 0) at each level: blocks that are unknown as a whole."""
+        levels = [(~self.known).astype(np.float32)]
+        while min(levels[-1].shape) > 2 and levels[-1].any():
+            share = block_means(pad_to(levels[-1], 2), 2)
+            levels.append((share > 0.99).astype(np.float32))
+        return levels
+
+
+def relax(values: Floats, unknown: Flags, sweeps: int) -> None:
     """Damped Jacobi sweeps of Laplace's equation at `unknown`; (H, W), in place."""
+    kernel = np.float32(DAMPING) * _CROSS + np.float32(1 - DAMPING) * _CENTRE
     for _ in range(sweeps):
-        change = convolve(values, _CROSS) - values
-        np.add(values, np.float32(damping) * change, out=values, where=unknown)
-    return values
+        put(convolve(values, kernel), unknown, values)
 
 
-def _halve(values: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Mean of the known pixels of each 2 x 2 block, and their share; unknown values are 0."""
-    total = block_means(pad_to(values * weight, 2, repeat=False), 2)
-    weight = block_means(pad_to(weight, 2, repeat=False), 2)
-    known = weight > 0
-    np.divide(total, weight, out=total, where=known)
-    return total, known.astype(np.float32)
-
-
-def cascade(image: Floats, sweeps: int = 4) -> Floats:
+def cascade(image: Floats, sweeps: int = 4, ground: Ground | None = None) -> Floats:
     """A membrane through the finite pixels of `image` (H, W), close to the exact one.
 
-    Each pixel that is NaN gets a value; all NaN gives all NaN.
+    Each pixel that is NaN gets a value; all NaN gives all NaN. `ground` is that of the finite
+    pixels, where the caller has it.
     """
-    known = np.isfinite(image)
-    if known.all() or not known.any():
+    ground = ground or Ground(np.isfinite(image))
+    if ground.known.all() or not ground.known.any():
         return image.copy()
-    levels = [(np.where(known, image, 0).astype(np.float32), known.astype(np.float32))]
-    while not levels[-1][1].all() and max(levels[-1][0].shape) > 1:
-        levels.append(_halve(*levels[-1]))
-    values = levels[-1][0]
-    for finer, weight in reversed(levels[:-1]):
+    levels = [only(image, ground.known)]
+    for factor, _ in ground.shares:
+        total = block_means(pad_to(levels[-1], 2, repeat=False), 2)
+        levels.append(np.multiply(total, factor, out=total))
+    masks = [~ground.known, *(unknown for _, unknown in ground.shares)]
+    values = levels[-1]
+    for finer, unknown in zip(reversed(levels[:-1]), reversed(masks[:-1]), strict=True):
         height, width = finer.shape
         # Blocks at an odd edge are half outside: enlarge exactly twice, then cut.
-        unknown = weight == 0
-        values = np.where(unknown, enlarge(values, 2)[:height, :width], finer)
+        values = put(enlarge(values, 2)[:height, :width], unknown, finer)
         relax(values, unknown, sweeps)
     return values
 
@@ -60,61 +91,68 @@ def _negative_laplacian(values: Floats) -> Floats:
     return convolve(values, _LAPLACE)
 
 
-def _free(unknown: Floats) -> list[Floats]:
-    """The unknown pixels (1, else 0) at each level: blocks that are unknown as a whole."""
-    levels = [unknown]
-    while min(levels[-1].shape) > 2 and levels[-1].any():
-        share = block_means(pad_to(levels[-1], 2), 2)
-        levels.append((share > 0.99).astype(np.float32))
-    return levels
+_SMOOTH = _CENTRE - np.float32(STEP) * _LAPLACE
+
+
+def _sweep(correction: Floats, load: Floats, free: Floats) -> Floats:
+    """One step of the equation with `load`, 0 outside `free`."""
+    moved = convolve(correction, _SMOOTH)
+    cv2.scaleAdd(load, STEP, moved, moved)
+    return np.asarray(cv2.multiply(moved, free, moved))
 
 
 def _cycle(levels: list[Floats], load: Floats, sweeps: int = 2) -> Floats:
     """One V-cycle for the correction that `load` (0 at known pixels) asks for."""
     free = levels[0]
     height, width = free.shape
-    step = free * np.float32(0.2)
-    correction = step * load
+    correction = np.float32(STEP) * load
     for _ in range(sweeps - 1):
-        correction += step * (load - _negative_laplacian(correction))
+        correction = _sweep(correction, load, free)
     if len(levels) > 1 and levels[1].any():
-        rest = free * (load - _negative_laplacian(correction))
-        coarse = 4 * levels[1] * block_means(pad_to(rest, 2), 2)
-        up = enlarge(_cycle(levels[1:], coarse, sweeps), 2)
-        correction += free * up[:height, :width]
+        rest = cv2.subtract(load, _negative_laplacian(correction))
+        cv2.multiply(rest, free, rest)
+        coarse = cv2.multiply(block_means(pad_to(rest, 2), 2), levels[1], scale=4)
+        up = enlarge(_cycle(levels[1:], coarse, sweeps), 2)[:height, :width]
+        cv2.accumulateProduct(free, up, correction)
     for _ in range(sweeps):
-        correction += step * (load - _negative_laplacian(correction))
+        correction = _sweep(correction, load, free)
     return correction
 
 
-def solve(image: Floats, tolerance: float = 1e-4, cycles: int = 30) -> Floats:
+def solve(image: Floats, tolerance: float = 1e-4, cycles: int = 30, ground: Ground | None = None) -> Floats:
     """The membrane through the finite pixels of `image` (H, W), to a relative `tolerance`.
 
     Conjugate gradients with a V-cycle as preconditioner, started from `cascade`; all NaN stays so.
     The tolerance is on the norm of the equation's residual against that of the first one.
+    `ground` as in `cascade`.
     """
-    values = cascade(image)
-    unknown = (~np.isfinite(image)).astype(np.float32)
-    if not unknown.any() or unknown.all():
+    ground = ground or Ground(np.isfinite(image))
+    values = cascade(image, ground=ground)
+    if not cycles or ground.known.all() or not ground.known.any():
         return values
-    levels = _free(unknown)
-    rest = -unknown * _negative_laplacian(values)
-    goal = tolerance * float(np.sqrt(np.vdot(rest, rest)))
+    levels = ground.free
+    unknown = levels[0]
+    rest = cv2.multiply(_negative_laplacian(values), unknown, scale=-1)
+    goal = tolerance * _norm(rest)
     direction = np.zeros_like(values)
     product, before = 1.0, np.zeros_like(values)
     for _ in range(cycles):
-        if float(np.sqrt(np.vdot(rest, rest))) <= goal:
+        if _norm(rest) <= goal:
             break
         correction = _cycle(levels, rest)
         slope = float(np.vdot(correction, rest - before)) / product  # flexible: Polak and Ribiere
-        direction = correction + np.float32(max(slope, 0.0)) * direction
-        image_of = unknown * _negative_laplacian(direction)
+        direction = cv2.scaleAdd(direction, max(slope, 0.0), correction)
+        image_of = cv2.multiply(_negative_laplacian(direction), unknown)
         product = float(np.vdot(correction, rest))
         bent = float(np.vdot(direction, image_of))
         if bent <= 0 or product <= 0:
             break
-        step = np.float32(float(np.vdot(direction, rest)) / bent)
+        step = float(np.vdot(direction, rest)) / bent
         before = rest
-        values += step * direction
-        rest = rest - step * image_of
+        cv2.scaleAdd(direction, step, values, values)
+        rest = cv2.scaleAdd(image_of, -step, rest)
     return values
+
+
+def _norm(values: Floats) -> float:
+    return float(np.sqrt(np.vdot(values, values)))
