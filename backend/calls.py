@@ -34,7 +34,14 @@ def inspect(params: Mapping[str, Any], watch: Watch) -> Json:
     """`{request}` -> what would be filled, and with what; nothing is written."""
     from .inspect import inspect
 
-    return inspect(_request("inspect", params), watch)
+    return inspect(_looking("inspect", params), watch)
+
+
+def expect(params: Mapping[str, Any], watch: Watch) -> Json:
+    """`{request}` -> the error that a fill would state, and what `auto` measured; nothing is written."""
+    from .expect import expect
+
+    return expect(_looking("expect", params, mode="fill"), watch)
 
 
 def mask(params: Mapping[str, Any], watch: Watch) -> Json:
@@ -51,7 +58,7 @@ def accuracy(params: Mapping[str, Any], watch: Watch) -> Json:
     html = params.get("html")
     if not (html is None or isinstance(html, str)):
         raise TerramendError("protocol.params", method="accuracy", why="html is the path of a report")
-    return run(_request("accuracy", params), watch, html or None)
+    return run(_looking("accuracy", params), watch, html or None)
 
 
 def preview(params: Mapping[str, Any], watch: Watch) -> Json:
@@ -111,6 +118,7 @@ CALLS: Mapping[str, Callable[[Mapping[str, Any], Watch], Json]] = {
     "fill": fill,
     "clear": clear,
     "inspect": inspect,
+    "expect": expect,
     "mask": mask,
     "accuracy": accuracy,
     "preview": preview,
@@ -129,6 +137,14 @@ def _request(call: str, params: Mapping[str, Any], **fixed: Any) -> FillRequest:
         if asked.get(name, value) != value:
             raise TerramendError("request.field", field=name, why=f"{call} needs {value!r}")
     return from_json({**settings.for_request(), **asked, **fixed})
+
+
+def _looking(call: str, params: Mapping[str, Any], **fixed: Any) -> FillRequest:
+    """The request of a call that writes no raster: it need not name one."""
+    asked = params.get("request")
+    if isinstance(asked, Mapping):
+        params = {**params, "request": {**asked, "output": asked.get("output") or f"{call}.tif"}}
+    return _request(call, params, **fixed)
 
 
 def run(request: FillRequest, watch: Watch) -> Json:

@@ -31,7 +31,8 @@ def preview(request: FillRequest, watch: Watch, max_side: int = MAX_SIDE) -> Fil
 
     The output holds the extent only. Masks, other dates and guides are those of the request;
     a growth in pixels means pixels of the target, a mask's usual growth those of the mask, so
-    that preview and fill agree.
+    that preview and fill agree. Where pixels are left out no expected error is told: the picture is
+    rougher than the scene, and so are its errors (`expect` asks at full resolution).
 
     Args:
         request: as for a fill. max_side: most pixels of the output's height and width.
@@ -48,7 +49,8 @@ def preview(request: FillRequest, watch: Watch, max_side: int = MAX_SIDE) -> Fil
         cut = _cut(target, window, step, folder / "preview.tif")
         small = replace(inputs, targets=(cut,), partners=(target.grid,))
         asked = replace(request, grow=_coarser(request.grow, step))
-        return fill(asked, watch, opening=lambda request, watch: small)
+        result = fill(asked, watch, opening=lambda request, watch: small)
+        return result if step == 1 else replace(result, expected_error=None)
 
 
 def _window(extent: str | None, grid: Grid, watch: Watch) -> Window:

@@ -35,7 +35,7 @@ INPUT_ERROR, ENVIRONMENT_ERROR, CANCELLED, PARTIAL = -32002, -32003, -32004, -32
 """Codes of our own: -32000 minus the exit status that the command line would give."""
 
 CALLS = (
-    "initialize", "inspect", "fill", "clear", "mask", "preview", "accuracy", "models", "install",
+    "initialize", "inspect", "expect", "fill", "clear", "mask", "preview", "accuracy", "models", "install",
     "doctor", "cancel", "shutdown",
 )  # fmt: skip
 """Methods that the server answers."""

@@ -32,6 +32,7 @@ from .watch import Progress, Watch
 
 LANES = {
     "fill": "work", "clear": "work", "mask": "work", "preview": "work", "accuracy": "work",
+    "expect": "work",
     "inspect": "look", "doctor": "answer", "models": "answer", "install": "fetch",
 }  # fmt: skip
 """Calls of one lane wait for each other."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Callable, Mapping, Optional
 
-from qgis.core import QgsProcessingUtils
 from qgis.PyQt.QtCore import QTimer
 
 from . import inspection
@@ -20,8 +18,6 @@ from .widgets.run_bar import RunBar
 
 PAUSE = 600
 """Milliseconds without a change before the backend is asked."""
-THUMBNAIL_SIDE = 256
-"""Most pixels of the side of the scene that tells the expected error."""
 
 
 class Outlook:
@@ -142,25 +138,23 @@ class Outlook:
             self._expect(found, choices)
 
     def _expect(self, found: Mapping[str, Any], choices: Choices) -> None:
-        """Fill a thumbnail of the scene, to say how well a fill would do."""
-        path = QgsProcessingUtils.generateTempFilename("thumbnail.tif")
+        """Try the fill in a few places of the scene, to say how well it would do."""
         try:
-            built = build(replace(choices, output=path, std=None, provenance=None), overwrite=True)
+            built = build(choices)
         except REFUSALS:  # told by the inspection
             return
 
         def done(result: Mapping[str, Any]) -> None:
-            Path(path).unlink(missing_ok=True)
             if self._run is run:
                 self._run = None
-                self._bar.estimate.setText(inspection.estimate(found, result["expected_error"]))
+                told = {**found, "model_reason": result["model_reason"]}
+                self._bar.estimate.setText(inspection.estimate(told, result["expected_error"]))
 
         def fail(error: Exception) -> None:
             if self._run is run:
                 self._run = None
 
-        side = {"max_side": THUMBNAIL_SIDE}
-        run = self._run = Run("preview", built, on_result=done, on_error=fail, more=side)
+        run = self._run = Run("expect", built, on_result=done, on_error=fail)
 
 
 def _essence(choices: Choices) -> Choices:
