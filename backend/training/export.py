@@ -25,18 +25,24 @@ class Call(torch.nn.Module):
 def export(
     module: torch.nn.Module,
     function: Callable[..., torch.Tensor],
-    inputs: Sequence[tuple[str, tuple[int, ...]]],
+    inputs: Sequence[tuple[str, tuple[int, ...] | torch.Tensor]],
     path: Path,
+    image: bool = True,
+    opset: int = 17,
 ) -> None:
-    """Write `function` of `module`; sizes 0, 2 and 3 of images stay free.
+    """Write `function` of `module`; the batch and an image's height and width stay free.
 
     Args:
-        inputs: name and shape of each; a shape of one number is a vector of times.
+        inputs: name and shape of each, or an example; a shape of one number is a vector of times.
+        image: whether the function says an image; else only its batch is free.
+        opset: of ONNX.
     """
-    example = tuple(torch.ones(shape) if len(shape) == 1 else torch.zeros(shape) for _, shape in inputs)
-    free: dict[str, Any] = {
-        name: {0: "n"} if len(shape) == 1 else {0: "n", 2: "h", 3: "w"} for name, shape in inputs
-    }
+    example = tuple(
+        given if isinstance(given, torch.Tensor) else torch.full(given, float(len(given) == 1))
+        for _, given in inputs
+    )
+    names = [name for name, _ in inputs]
+    free: dict[str, Any] = {name: _free(part.ndim) for name, part in zip(names, example, strict=True)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():  # sizes that are traced are free all the same
         warnings.simplefilter("ignore")
@@ -44,9 +50,13 @@ def export(
             Call(module, function).eval(),
             example,
             str(path),
-            input_names=[name for name, _ in inputs],
+            input_names=names,
             output_names=["said"],
-            dynamic_axes={**free, "said": {0: "n", 2: "h", 3: "w"}},
-            opset_version=17,
+            dynamic_axes={**free, "said": _free(4 if image else 1)},
+            opset_version=opset,
             dynamo=False,
         )
+
+
+def _free(axes: int) -> dict[int, str]:
+    return {0: "n", 2: "h", 3: "w"} if axes == 4 else {0: "n"}

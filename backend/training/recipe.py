@@ -19,14 +19,20 @@ from .loop import Batch, Schedule
 CONFIGS = Path(__file__).parent / "configs"
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
+        "aligndiff": ".aligndiff",
+        "align-cr": ".radar",
         "amgan-cr": ".removers",
         "cvae": ".removers",
         "ddpm": ".ddpm",
         "de": ".de",
+        "dsen2-cr": ".radar",
+        "glf-cr": ".radar",
+        "mcgan": ".radar",
         "memorynet": ".removers",
         "mend": ".mend",
         "mprnet": ".removers",
         "msda-cr": ".removers",
+        "sar-opt-cgan": ".radar",
         "spa-gan": ".removers",
     }
 )

@@ -1,0 +1,250 @@
+"""Training samples of AlignDiff: crops of clear scenes with a gap laid over, and all that the hint holds.
+
+Regions stay apart by the folders: everything under `data` is one split. Gaps are real cloud shapes found
+there, blobs, and single pixels, each hiding 10 to 50 % of its crop; they are stored with the crops.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.aligndiff import prompt
+from ...models.aligndiff.hint import CLIP, channels, hint, last_clear
+from ...models.aligndiff.tokens import joint
+from ...models.base import About, Flags, Floats, Reference
+from ...models.classical.membrane import cascade
+from ...models.diffusion.scaling import standardised
+from ..datasets import catalog
+from ..datasets.place import Date, Place
+from ..errors import TerramendError
+from ..evaluation.gaps import Gap, make
+from ..evaluation.relief import channels as terrain_of
+from ..watch import Watch
+from .patches import pick
+
+CLOUDS, SHARE = 0.02, (0.1, 0.5)
+"""A clear date hides at most this much; a gap hides this much of a crop."""
+Half = NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A clear date as crops are cut from it.
+
+    Attributes:
+        image: (B, H, W) reflectance, NaN where not observed. mean, spread: (B,) of it.
+        terrain: as `Tile.terrain`, or None. others: other dates of the place, gaps NaN.
+        bands: name and nanometres of each.
+    """
+
+    image: Floats
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    terrain: Floats | None
+    others: tuple[Reference, ...]
+    about: About
+    bands: list[prompt.Named]
+
+    @property
+    def weight(self) -> float:
+        """How often it is drawn beside others: by its side, twice where there is terrain."""
+        return float(self.image[0].size ** 0.5 * (1 if self.terrain is None else 2))
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Scenes and cloud masks to draw from; every draw is a function of seed and number.
+
+    Attributes:
+        wavelengths: nanometres of the bands that are drawn together; empty: one band, any.
+    """
+
+    scenes: tuple[Scene, ...]
+    masks: tuple[Flags, ...]
+    wavelengths: tuple[float, ...] = ()
+
+    def crop(self, random: np.random.Generator, size: int) -> tuple[Scene, list[int], tuple[slice, slice]]:
+        """A scene, its bands and a window."""
+        weights = np.array([scene.weight for scene in self.scenes])
+        scene = self.scenes[random.choice(len(self.scenes), p=weights / weights.sum())]
+        row, column = (int(random.integers(0, n - size + 1)) for n in scene.image.shape[1:])
+        if self.wavelengths:
+            bands = list(range(len(self.wavelengths)))
+        else:
+            bands = [int(random.integers(len(scene.image)))]
+        return scene, bands, (slice(row, row + size), slice(column, column + size))
+
+    def planes(self, seed: int, number: int, count: int, size: int) -> Floats:
+        """(count, 1, size, size) single bands in network units, turned and mirrored."""
+        random = np.random.default_rng([seed, number])
+        out = np.empty((count, 1, size, size), np.float32)
+        for place in out:
+            scene, bands, cut = self.crop(random, size)
+            plane = units(scene, bands[:1], cut)[0]
+            turned = np.rot90(plane, int(random.integers(4)))
+            place[0] = turned[:, ::-1] if random.random() < 0.5 else turned
+        return out
+
+    def gap(self, random: np.random.Generator, size: int) -> Flags:
+        """(size, size) bool hiding a share within `SHARE`: mostly a cloud, else a blob or single pixels."""
+        kind = random.random()
+        low, high = SHARE
+        for _ in range(20 if kind < 0.7 and self.masks else 0):
+            mask = self.masks[int(random.integers(len(self.masks)))]
+            zoom = max(-(-size // min(mask.shape)), 1)
+            sides = [n * zoom - size + 1 for n in mask.shape]
+            turn = int(random.integers(8))
+            if turn % 2:
+                sides = sides[::-1]
+            row, column = (int(random.integers(n)) for n in sides)
+            made = make(
+                Gap("cloud", row=row, column=column, turn=turn, zoom=zoom, source=("", "", "")),
+                (size, size),
+                mask,
+            )
+            if low <= made.mean() <= high:
+                return made
+        drawn = Gap(
+            "random" if kind > 0.85 else "blob",
+            int(random.integers(2**31)),
+            float(random.uniform(low, high)),
+        )
+        return make(drawn, (size, size))
+
+
+def units(scene: Scene, bands: Sequence[int], cut: tuple[slice, slice]) -> Floats:
+    """(K, h, w) bands of a window in network units; what was not observed is the band's mean."""
+    chosen = list(bands)
+    scaled = standardised(scene.image[(chosen, *cut)], scene.mean[chosen], scene.spread[chosen])
+    return np.clip(np.nan_to_num(scaled), -CLIP, CLIP).astype(np.float32)
+
+
+def bank(data: Path, wavelengths: Sequence[float], size: int, without: Sequence[str]) -> Bank:
+    """Every clear date below `data` that is large enough, and every cloud mask; `without` some folders.
+
+    Raises:
+        TerramendError: `training.empty` where nothing fits.
+    """
+    scenes: list[Scene] = []
+    masks: list[Flags] = []
+    for dataset, name in catalog.places(data) if data.is_dir() else []:
+        if dataset in without:
+            continue
+        place = catalog.read_place(data, dataset, name)
+        masks += [d.gaps for d in place.dates if 0.05 <= d.gaps.mean() <= 0.9 and min(d.gaps.shape) >= 32]
+        if not place.dates or min(place.shape) < size or place.scale.startswith("display"):
+            continue
+        chosen = pick(place, wavelengths) if wavelengths else list(range(len(place.bands)))
+        if not chosen:
+            continue
+        terrain = terrain_of(place.elevation, place.pixel_size, place.sun)
+        hazy = {cloudy for cloudy, _ in place.pairs}
+        for date in place.dates:
+            if date.gaps.mean() <= CLOUDS and date.name not in hazy and len(date.image):
+                scenes.append(_scene(place, date, chosen, terrain))
+    if not scenes:
+        raise TerramendError("training.empty", path=str(data))
+    return Bank(tuple(scenes), tuple(masks), tuple(wavelengths))
+
+
+def _scene(place: Place, date: Date, chosen: list[int], terrain: Floats | None) -> Scene:
+    image = date.image[chosen]
+    others = tuple(
+        Reference(
+            np.where(other.gaps, np.float32(np.nan), other.image[chosen]),
+            (other.day - date.day).days if other.day and date.day else None,
+            other.name,
+        )
+        for other in place.dates
+        if other is not date and other.gaps.mean() < 0.6
+    )
+    mean = np.asarray(np.nanmean(image, axis=(1, 2), dtype=np.float64))
+    spread = np.maximum(np.nanstd(image, axis=(1, 2), dtype=np.float64), 1e-3)
+    names = tuple(place.bands[i] for i in chosen)
+    bands = prompt.named_bands(names, tuple(place.wavelengths[i] for i in chosen), len(chosen))
+    return Scene(image, mean, spread, terrain, others, About(place.centre, date.day, names), bands)
+
+
+# --- crops on disk ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Store:
+    """Crops with gaps, memory-mapped.
+
+    Attributes:
+        hint: (N, channels, S, S). clean: (N, K, S, S) in network units.
+        numbers: (N, NUMBERS) float32. texts: N prompts.
+    """
+
+    hint: Half
+    clean: Half
+    numbers: Floats
+    texts: tuple[str, ...]
+
+
+def open_store(folder: Path) -> Store:
+    """The crops that `build` wrote."""
+    facts = json.loads((folder / "samples.json").read_text("utf-8"))
+    hints, clean, numbers = (
+        np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("hint", "clean", "numbers")
+    )
+    return Store(hints, clean, np.asarray(numbers), tuple(facts["texts"]))
+
+
+def build(drawn: Bank, folder: Path, count: int, size: int, seed: int, watch: Watch) -> None:
+    """Draw crops, gaps and what stands beside them, and write them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bands = max(len(drawn.wavelengths), 1)
+    hints = _array(folder / "hint.npy", (count, channels(bands), size, size))
+    clean = _array(folder / "clean.npy", (count, bands, size, size))
+    numbers = np.zeros((count, prompt.NUMBERS), np.float32)
+    texts = []
+    watch.stage("samples", count)
+    for number in range(count):
+        random = np.random.default_rng([seed, number])
+        scene, chosen, cut = drawn.crop(random, size)
+        gap = drawn.gap(random, size)
+        references = scene.others if random.random() < 0.5 else ()
+        clean[number], hints[number] = sample(scene, chosen, cut, gap, references)
+        template = prompt.TIME if references else prompt.SPACE
+        texts.append(joint(prompt.of_scene(scene.about, [scene.bands[i] for i in chosen], template)))
+        numbers[number] = prompt.numbers(scene.about)
+        watch.advance()
+    for array in (hints, clean):
+        array.flush()
+    np.save(folder / "numbers.npy", numbers)
+    facts: dict[str, Any] = {"count": count, "size": size, "seed": seed, "texts": texts}
+    (folder / "samples.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
+
+
+def sample(
+    scene: Scene,
+    bands: Sequence[int],
+    cut: tuple[slice, slice],
+    gap: Flags,
+    references: Sequence[Reference],
+) -> tuple[Floats, Floats]:
+    """The truth (K, h, w) in network units and the hint of a window with a gap."""
+    chosen = list(bands)
+    truth = units(scene, chosen, cut)
+    prior = np.stack([cascade(np.where(gap, np.float32(np.nan), plane)) for plane in truth])
+    seen = np.where(gap, np.float32(np.nan), scene.image[(chosen, *cut)])
+    windows = [
+        dataclasses.replace(r, image=np.ascontiguousarray(r.image[(slice(None), *cut)])) for r in references
+    ]
+    last = last_clear(windows, chosen, seen, scene.mean[chosen], scene.spread[chosen]) if windows else None
+    terrain = None if scene.terrain is None else scene.terrain[(slice(None), *cut)]
+    return truth, hint(truth, gap, prior, terrain, last)
+
+
+def _array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.float16]]:
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)

@@ -1,0 +1,109 @@
+"""Networks by their parts: from Stable Diffusion's folders or a hub, and from a run's own record.
+
+The layout of a folder is diffusers': `vae`, `unet`, `text_encoder`, `tokenizer`, and, where it was
+AlignDiff before, `controlnet` and `numbers.safetensors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from . import tokens
+from .hint import channels
+from .network import AlignDiff, Layout, control
+
+NUMBERS = "numbers.safetensors"
+
+
+def pretrained(
+    source: str, length: int = 77, kind: torch.dtype = torch.float32
+) -> tuple[AlignDiff, tokens.Vocabulary]:
+    """Stable Diffusion (or AlignDiff) of a local folder or a hub's id, with our hint, word and numbers.
+
+    A ControlNet that is not there starts as a copy of the U-Net's encoder, whose zero convolutions
+    leave what Stable Diffusion says as it is.
+
+    Raises:
+        OSError: there is no such folder or hub, or a part is missing.
+    """
+    local = Path(source)
+    autoencoder = AutoencoderKL.from_pretrained(source, subfolder="vae", torch_dtype=kind)
+    unet = UNet2DConditionModel.from_pretrained(source, subfolder="unet", torch_dtype=kind)
+    text = CLIPTextModel.from_pretrained(source, subfolder="text_encoder", dtype=kind)
+    colours = autoencoder.config.in_channels
+    bands = unet.config.in_channels // autoencoder.config.latent_channels
+    layout = Layout(bands, colours, **_shapes(autoencoder, unet))
+    if (local / "controlnet").is_dir():
+        reader = ControlNetModel.from_pretrained(source, subfolder="controlnet", torch_dtype=kind)
+        if reader.config.conditioning_channels != channels(bands):
+            raise OSError(
+                f"its controlnet reads {reader.config.conditioning_channels} channels, ours are more"
+            )
+    else:
+        reader = control(unet, layout, copied=True).to(kind)
+    model = AlignDiff(layout, autoencoder, unet, reader, text)
+    model.numbers.to(kind)
+    if (local / NUMBERS).is_file():
+        model.numbers.load_state_dict(load_file(local / NUMBERS))
+    vocabulary = _vocabulary(source, length)
+    if len(vocabulary.ids) > text.config.vocab_size:
+        text.resize_token_embeddings(len(vocabulary.ids), mean_resizing=False)
+    return model, vocabulary
+
+
+def _vocabulary(source: str, length: int) -> tokens.Vocabulary:
+    folder = Path(source) / "tokenizer"
+    if not (folder / "vocab.json").is_file():  # a hub: its files come into the cache first
+        made = CLIPTokenizer.from_pretrained(source, subfolder="tokenizer")
+        folder = Path(made.save_vocabulary(str(Path(torch.hub.get_dir()) / "terramend-tokenizer"))[0]).parent
+    return tokens.load(folder, length)
+
+
+def save(model: AlignDiff, vocabulary: tokens.Vocabulary, folder: Path) -> None:
+    """Write the parts in the layout that `pretrained` reads; adapters must be merged."""
+    for name, part in (
+        ("vae", model.autoencoder),
+        ("unet", model.unet),
+        ("controlnet", model.controlnet),
+        ("text_encoder", model.text),
+    ):
+        part.save_pretrained(folder / name)
+    save_file({k: v.contiguous() for k, v in model.numbers.state_dict().items()}, folder / NUMBERS)
+    vocabulary.save(folder / "tokenizer")
+
+
+def facts(model: AlignDiff) -> dict[str, Any]:
+    """What `from_parts` makes the same networks of, as JSON."""
+    parts: dict[str, Any] = {"unshuffle": model.layout.unshuffle, "residual": model.layout.residual}
+    parts |= {"bands": model.layout.bands, "colours": model.layout.colours}
+    parts |= {"factor": model.layout.factor, "multiple": model.layout.multiple}
+    for name in ("autoencoder", "unet", "controlnet"):
+        parts[name] = dict(getattr(model, name).config)
+    parts["text"] = model.text.config.to_diff_dict()
+    return {"parts": parts}
+
+
+def from_parts(parts: Mapping[str, Any]) -> AlignDiff:
+    """Fresh networks of the shapes that `facts` recorded."""
+    autoencoder = AutoencoderKL.from_config(parts["autoencoder"])
+    unet = UNet2DConditionModel.from_config(parts["unet"])
+    reader = ControlNetModel.from_config(parts["controlnet"])
+    text = CLIPTextModel(CLIPTextConfig(**parts["text"]))
+    words = ("bands", "colours", "unshuffle", "residual")
+    layout = Layout(**{word: parts[word] for word in words}, **_shapes(autoencoder, unet))
+    return AlignDiff(layout, autoencoder, unet, reader, text)
+
+
+def _shapes(autoencoder: nn.Module, unet: nn.Module) -> dict[str, Any]:
+    return {
+        "autoencoder": {"block_out_channels": autoencoder.config.block_out_channels},
+        "unet": {"block_out_channels": unet.config.block_out_channels},
+    }
