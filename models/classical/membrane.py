@@ -98,7 +98,8 @@ def _sweep(correction: Floats, load: Floats, free: Floats) -> Floats:
     """One step of the equation with `load`, 0 outside `free`."""
     moved = convolve(correction, _SMOOTH)
     cv2.scaleAdd(load, STEP, moved, moved)
-    return np.asarray(cv2.multiply(moved, free, moved))
+    moved *= free
+    return moved
 
 
 def _cycle(levels: list[Floats], load: Floats, sweeps: int = 2) -> Floats:
@@ -109,9 +110,11 @@ def _cycle(levels: list[Floats], load: Floats, sweeps: int = 2) -> Floats:
     for _ in range(sweeps - 1):
         correction = _sweep(correction, load, free)
     if len(levels) > 1 and levels[1].any():
-        rest = cv2.subtract(load, _negative_laplacian(correction))
-        cv2.multiply(rest, free, rest)
-        coarse = cv2.multiply(block_means(pad_to(rest, 2), 2), levels[1], scale=4)
+        rest = _negative_laplacian(correction)
+        np.subtract(load, rest, out=rest)
+        rest *= free
+        coarse = block_means(pad_to(rest, 2), 2)
+        coarse *= 4 * levels[1]
         up = enlarge(_cycle(levels[1:], coarse, sweeps), 2)[:height, :width]
         cv2.accumulateProduct(free, up, correction)
     for _ in range(sweeps):
@@ -132,7 +135,7 @@ def solve(image: Floats, tolerance: float = 1e-4, cycles: int = 30, ground: Grou
         return values
     levels = ground.free
     unknown = levels[0]
-    rest = cv2.multiply(_negative_laplacian(values), unknown, scale=-1)
+    rest = -unknown * _negative_laplacian(values)
     goal = tolerance * _norm(rest)
     direction = np.zeros_like(values)
     product, before = 1.0, np.zeros_like(values)
@@ -141,8 +144,10 @@ def solve(image: Floats, tolerance: float = 1e-4, cycles: int = 30, ground: Grou
             break
         correction = _cycle(levels, rest)
         slope = float(np.vdot(correction, rest - before)) / product  # flexible: Polak and Ribiere
-        direction = cv2.scaleAdd(direction, max(slope, 0.0), correction)
-        image_of = cv2.multiply(_negative_laplacian(direction), unknown)
+        direction *= np.float32(max(slope, 0.0))
+        direction += correction
+        image_of = _negative_laplacian(direction)
+        image_of *= unknown
         product = float(np.vdot(correction, rest))
         bent = float(np.vdot(direction, image_of))
         if bent <= 0 or product <= 0:
@@ -150,7 +155,7 @@ def solve(image: Floats, tolerance: float = 1e-4, cycles: int = 30, ground: Grou
         step = float(np.vdot(direction, rest)) / bent
         before = rest
         cv2.scaleAdd(direction, step, values, values)
-        rest = cv2.scaleAdd(image_of, -step, rest)
+        rest = np.asarray(cv2.scaleAdd(image_of, -step, rest), np.float32)
     return values
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats
-from ..classical.membrane import cascade
+from ..classical.membrane import Ground, cascade
+
+_CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,28 @@ class Joint:
 def learn(channels: Floats, owner: NDArray[np.intp]) -> Joint:
     """Moments of (C, H, W) channels, NaN where missing, each pair over its common pixels."""
     flat = channels.reshape(len(channels), -1)
-    seen = np.isfinite(flat)
-    count = np.maximum(seen.sum(1), 1)
-    mean = np.where(seen, flat, 0).sum(1, dtype=np.float64) / count
-    centred = np.where(seen, flat - mean[:, None].astype(np.float32), 0)
-    scale = np.sqrt((centred.astype(np.float64) ** 2).sum(1) / count)
-    scale = np.where(scale > 1e-6, scale, 1.0)
-    centred /= scale[:, None].astype(np.float32)
-    dates = [np.flatnonzero(owner == k)[0] for k in range(owner.max() + 1)]
-    date_seen = seen[dates].astype(np.float32)
-    common = (date_seen @ date_seen.T).astype(np.float64)[np.ix_(owner, owner)]
-    correlation = (centred @ centred.T).astype(np.float64) / np.maximum(common, 1)
+    dates = [int(np.flatnonzero(owner == k)[0]) for k in range(owner.max() + 1)]
+    seen = np.isfinite(flat[dates])  # a date's bands share one mask
+    mean, scale = np.zeros(len(flat)), np.ones(len(flat))
+    for channel, date in enumerate(owner):
+        known = seen[date][None].view(np.uint8)
+        if known.any():
+            middle, deviation = cv2.meanStdDev(flat[channel][None], mask=known)
+            mean[channel] = middle[0, 0]
+            scale[channel] = deviation[0, 0] if deviation[0, 0] > 1e-6 else 1.0
+    common = np.zeros((len(dates), len(dates)))
+    products = np.zeros((len(flat), len(flat)))
+    for first in range(0, flat.shape[1], _CHUNK):
+        part = np.s_[:, first : first + _CHUNK]
+        there = seen[part]
+        z = flat[part] - mean[:, None].astype(np.float32)
+        z /= scale[:, None].astype(np.float32)
+        for k in np.flatnonzero(~there.all(1)):
+            z[np.ix_(owner == k, ~there[k])] = 0
+        products += z @ z.T
+        common += there.astype(np.float32) @ there.T.astype(np.float32)
+    common = common[np.ix_(owner, owner)]
+    correlation = products / np.maximum(common, 1)
     # Pairs over different pixels need not fit together: lift the spectrum to above zero.
     shrink = common / (common + 50)
     correlation *= np.where(np.eye(len(owner), dtype=bool), 1, shrink)
@@ -62,20 +76,30 @@ def complete(channels: Floats, joint: Joint, spread_error: float = 1.0) -> tuple
     is carried into a date's gap.
     """
     shape = channels.shape[1:]
-    z = channels.reshape(len(channels), -1)
-    z = z - joint.mean[:, None].astype(np.float32)
-    z *= (1 / joint.scale[:, None]).astype(np.float32)
+    z = np.empty(channels.shape, np.float32)
+    mean, factor = joint.mean.astype(np.float32), (1 / joint.scale).astype(np.float32)
+    for channel, plane in enumerate(channels):
+        np.subtract(plane, mean[channel], out=z[channel])
+        z[channel] *= factor[channel]
     dates = int(joint.owner.max()) + 1
     firsts = [int(np.flatnonzero(joint.owner == k)[0]) for k in range(dates)]
     seen = np.isfinite(z[firsts])  # a date's bands share one mask
-    share = seen.mean(0, dtype=np.float32).reshape(shape)
-    if seen.all():
-        return z.reshape(channels.shape), share
-    code = np.left_shift(seen, np.arange(dates)[:, None], dtype=np.int32).sum(0, dtype=np.int32)
-    patterns = np.unique(code)
-    for pattern in patterns[patterns < (1 << dates) - 1]:
+    share = seen.mean(0, dtype=np.float32)
+    if not seen.all():
+        _guess(z.reshape(len(z), -1), seen.reshape(dates, -1), joint)
+        if dates > 1:
+            _carry_errors(z, seen, joint, spread_error)
+    return z, share.reshape(shape)
+
+
+def _guess(z: Floats, seen: Flags, joint: Joint) -> None:
+    """Conditional means of what is missing in z (C, N), in place; `seen` is (dates, N)."""
+    code = np.zeros(seen.shape[1], np.int32)
+    for k, there in enumerate(seen):
+        code += there.view(np.uint8) * np.int32(1 << k)
+    for pattern in np.flatnonzero(np.bincount(code, minlength=1 << len(seen))[:-1]):
         where = np.flatnonzero(code == pattern)
-        there = np.array([bool(pattern >> k & 1) for k in range(dates)])[joint.owner]
+        there = np.array([bool(pattern >> k & 1) for k in range(len(seen))])[joint.owner]
         if there.any():
             given = np.stack([z[channel].take(where) for channel in np.flatnonzero(there)])
             guess = conditional(joint, there, ~there) @ given
@@ -83,16 +107,29 @@ def complete(channels: Floats, joint: Joint, spread_error: float = 1.0) -> tuple
             guess = np.zeros((int((~there).sum()), len(where)), np.float32)
         for channel, values in zip(np.flatnonzero(~there), guess, strict=True):
             z[channel, where] = values
-    filled = z.reshape(channels.shape)
-    for k in range(dates):
-        clear = seen[k].reshape(shape)
-        if clear.all() or not clear.any() or dates == 1:
-            continue
+
+
+def _carry_errors(z: Floats, seen: Flags, joint: Joint, share: float) -> None:
+    """Spread what the other dates get wrong on a date's clear rim into its gap; z (C, H, W), in place."""
+    size = len(z)
+    weights = np.zeros((size, size), np.float32)
+    holed = [k for k, clear in enumerate(seen) if clear.any() and not clear.all()]
+    for k in holed:
         mine = joint.owner == k
-        weights = conditional(joint, ~mine, mine)
-        expected = (weights @ z[~mine]).reshape(-1, *shape)
-        gap = ~clear
-        for channel, guess in zip(np.flatnonzero(mine), expected, strict=True):
-            surface = cascade(np.where(clear, filled[channel] - guess, np.float32(np.nan)), sweeps=2)
-            filled[channel][gap] += np.float32(spread_error) * surface[gap]
-    return filled, share
+        weights[np.ix_(mine, ~mine)] = conditional(joint, ~mine, mine)
+    expected = (weights @ z.reshape(size, -1)).reshape(z.shape)
+    for place, k in enumerate(holed):
+        ground, gap, mine = Ground(seen[k]), ~seen[k], np.flatnonzero(joint.owner == k)
+        moved = []
+        for channel in mine:
+            surface = cascade(z[channel] - expected[channel], sweeps=2, ground=ground)
+            surface *= np.float32(share)
+            cv2.add(z[channel], surface, z[channel], gap.view(np.uint8))
+            moved.append(surface)
+        # Dates that come later see the corrected values.
+        later = np.flatnonzero(np.isin(joint.owner, holed[place + 1 :]))
+        if len(later):
+            places = np.flatnonzero(gap)
+            change = weights[np.ix_(later, mine)] @ np.stack([plane.take(places) for plane in moved])
+            for channel, values in zip(later, change, strict=True):
+                expected[channel].reshape(-1)[places] += values
