@@ -22,6 +22,8 @@ from ..watch import Watch
 from . import checkpoint
 
 Batch = dict[str, torch.Tensor]
+SLOW = 0.1
+"""Share of the learning rate that slow parameters get."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Schedule:
         steps: optimizer steps. batch: samples a step. accumulate: parts of a batch.
         rate: peak learning rate (AdamW), after `warmup` steps, then a cosine to a
             hundredth of it. decay: weight decay. clip: gradient norm.
+        halve: instead of the cosine, the step at which the rate is halved first, and the steps
+            between further halvings. slow: parameters in modules of these names learn at a tenth.
         average: decay of the exponential moving average of the weights.
         precision: `no`, `bf16` or `fp16`. save_every: steps between checkpoints.
     """
@@ -47,11 +51,16 @@ class Schedule:
     precision: str = "no"
     save_every: int = 250
     seed: int = 0
+    halve: tuple[int, ...] = ()
+    slow: tuple[str, ...] = ()
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step counted from 0."""
         if step < self.warmup:
             return self.rate * (step + 1) / self.warmup
+        if self.halve:
+            first, every = self.halve
+            return self.rate * 0.5 ** max(0, (step - first) // every + 1)
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
 
@@ -79,7 +88,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     accelerator = Accelerator(mixed_precision=schedule.precision, cpu=device == "cpu")
     average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
+    optimizer = torch.optim.AdamW(_groups(model, schedule.slow), schedule.rate, weight_decay=schedule.decay)
     start = 0
     found = checkpoint.latest(out)
     if found is not None:
@@ -93,7 +102,7 @@ def train(
     began = time.monotonic()
     for step in range(start, schedule.steps):
         for group in optimizer.param_groups:
-            group["lr"] = schedule.rate_at(step)
+            group["lr"] = schedule.rate_at(step) * group["share"]
         model.train()
         totals: dict[str, float] = {}
         for part in range(schedule.accumulate):
@@ -115,6 +124,14 @@ def train(
                 out, step + 1, accelerator.unwrap_model(model), average, optimizer.optimizer, state
             )
     return average.cpu().eval()
+
+
+def _groups(model: torch.nn.Module, slow: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Parameters by how fast they learn: all, or all others and those of modules called as in `slow`."""
+    parts: dict[float, list[torch.nn.Parameter]] = {1.0: [], SLOW: []}
+    for name, parameter in model.named_parameters():
+        parts[SLOW if set(slow) & set(name.split(".")) else 1.0].append(parameter)
+    return [{"params": params, "share": share} for share, params in parts.items() if params]
 
 
 def _average(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:

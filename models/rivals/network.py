@@ -28,6 +28,17 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
 )
 """Name of each network, and module and class that build it."""
 
+RADAR: Mapping[str, str] = MappingProxyType(
+    {
+        "align-cr": "..align_cr.network:AlignCr",
+        "mcgan": ".network_mcgan:McGan",
+        "sar-opt-cgan": ".network_mcgan:SarOptCgan",
+        "dsen2-cr": ".network_dsen2:DSen2Cr",
+        "glf-cr": ".network_glf:GlfCr",
+    }
+)
+"""The same for networks whose last inputs are radar; reflectance and radar in 0..1."""
+
 
 class Remover(nn.Module):
     """A cloud removal network.
@@ -62,7 +73,7 @@ def make(kind: str, values: Mapping[str, Any]) -> Remover:
     Raises:
         KeyError: an unknown name. TypeError: a value that it does not take.
     """
-    module, _, name = NETWORKS[kind].partition(":")
+    module, _, name = {**NETWORKS, **RADAR}[kind].partition(":")
     made: Remover = getattr(importlib.import_module(module, __package__), name)(**values)
     return made
 

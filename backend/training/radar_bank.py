@@ -1,0 +1,259 @@
+"""Scenes with radar as a bank to draw samples from; every draw is a function of seed and step.
+
+Three kinds of sample come of a scene. *Pair*: a real cloudy image, all of which may change. *Gap*:
+the clear image with the shape of a real cloud cut out, marked and started by a harmonic surface.
+*Haze*: the clear image under thin cloud that is made.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.align_cr import inputs
+from ..datasets import catalog, radar_layouts
+from ..datasets.place import Date, Place
+from ..errors import TerramendError
+from .patches import nearest
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+KEPT = 512
+"""Scenes kept in memory; more are read again when they are drawn."""
+DATES = 3
+"""Clear dates of a place that are used, spread over its time."""
+CLEAR = 0.02
+"""A clear image hides at most this share of itself."""
+SMALLEST = 96
+"""Pixels that a scene of the pack is high and wide at least."""
+CHANGED = 0.05
+"""Where a pair has no mask, cloud is where any band is brighter by more than this reflectance."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A clear image, and what there is beside it.
+
+    Attributes:
+        name, place: of the sample; samples of one place are no independent evidence.
+        clear, cloudy: (6, H, W) reflectance by slot, NaN where unknown; cloudy may be None.
+        cloud: (H, W), where the cloudy image is clouded. sar: (2, H, W) dB, or None.
+    """
+
+    name: str
+    place: str
+    clear: Floats
+    cloudy: Floats | None = None
+    cloud: Flags | None = None
+    sar: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often a sample is of a kind.
+
+    Attributes:
+        radar: scenes with radar, where others are there too. pair: real cloud where there is one.
+        haze: of the rest; what is left are gaps. blind: radar is withheld. four: short-wave
+            infrared is withheld. coarse: two pixels are averaged to one.
+    """
+
+    radar: float = 0.75
+    pair: float = 0.45
+    haze: float = 0.25
+    blind: float = 0.1
+    four: float = 0.15
+    coarse: float = 0.2
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Scenes by number, cloud shapes (H, W) to cut gaps with, and which scenes have radar."""
+
+    names: tuple[str, ...]
+    read: Callable[[int], Scene]
+    shapes: tuple[Flags, ...]
+    with_radar: tuple[int, ...]
+    without: tuple[int, ...]
+
+    def draw(self, seed: int, step: int, count: int, size: int, shares: Shares) -> dict[str, Any]:
+        """Arrays of a batch: `given` (count, 10, size, size), `clear` (count, 6, ...), `weigh` and `known`.
+
+        `weigh` (count, 1, ...) marks cloud and gaps; `known` (count, 6, ...) samples whose truth is known.
+        """
+        random = np.random.default_rng([seed, step])
+        rows = [self._sample(random, size, shares) for _ in range(count)]
+        return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
+    def _sample(self, random: np.random.Generator, size: int, shares: Shares) -> dict[str, Any]:
+        first, second = self.with_radar, self.without
+        pool = first if first and (not second or random.random() < shares.radar) else second
+        scene = self.read(int(random.choice(pool)))
+        pair = scene.cloudy is not None and scene.cloud is not None and random.random() < shares.pair
+        planes = [scene.clear, scene.clear if not pair else scene.cloudy]
+        height, width = scene.clear.shape[1:]
+        planes.append(np.full((2, height, width), np.nan, np.float32) if scene.sar is None else scene.sar)
+        cloud = scene.cloud if pair and scene.cloud is not None else np.zeros((height, width), bool)
+        planes.append(cloud[None].astype(np.float32))
+        crop = _crop(np.concatenate(planes).astype(np.float32), random, size, shares.coarse)
+        clear, image, sar, cloud = crop[:6], crop[6:12], crop[12:14], crop[14] > 0.5
+        gain = random.uniform(0.75, 1.3) * random.uniform(0.93, 1.07, (6, 1, 1))
+        clear, image = (np.asarray(x * gain, np.float32) for x in (clear, image))
+        sar = sar + np.float32(random.normal(0, 1))
+        if random.random() < shares.four:
+            clear[4:], image[4:] = np.nan, np.nan
+        gap = np.zeros((size, size), bool)
+        if not pair:
+            shape = self._shape(random, size)
+            if random.random() < shares.haze:
+                image, cloud = hazed(clear, shape, random)
+            else:
+                gap = cloud = shape
+                image = inputs.start(np.where(gap, np.float32(np.nan), clear))
+        given = inputs.stack(image, gap, None if random.random() < shares.blind else sar)
+        return {
+            "given": given,
+            "clear": np.nan_to_num(clear),
+            "weigh": cloud[None].astype(np.float32),
+            "known": (np.isfinite(clear) & np.isfinite(image)).astype(np.float32),
+        }
+
+    def _shape(self, random: np.random.Generator, size: int) -> Flags:
+        """A crop of a real cloud that hides 4 to 75 % of itself; a disc if none is found soon."""
+        for _ in range(12):
+            shape = self.shapes[int(random.integers(len(self.shapes)))]
+            if min(shape.shape) < size:
+                continue
+            row, column = (int(random.integers(0, n - size + 1)) for n in shape.shape)
+            cut = np.rot90(shape[row : row + size, column : column + size], int(random.integers(4)))
+            if 0.04 <= cut.mean() <= 0.75:
+                return np.ascontiguousarray(cut)
+        rows, columns = np.indices((size, size))
+        middle = random.uniform(0.3, 0.7, 2) * size
+        reach = random.uniform(0.12, 0.35) * size
+        return np.asarray((rows - middle[0]) ** 2 + (columns - middle[1]) ** 2 < reach**2)
+
+
+def hazed(clear: Floats, shape: Flags, random: np.random.Generator) -> tuple[Floats, Flags]:
+    """Thin cloud over (6, H, W): a white layer, thinner at long waves; and where it matters."""
+    soft = cv2.GaussianBlur(shape.astype(np.float32), (0, 0), float(random.uniform(4, 16)))
+    thick = soft * random.uniform(0.15, 0.8)
+    fade = (490 / np.asarray(inputs.SLOTS)) ** random.uniform(0, 0.8)
+    share = thick[None] * fade[:, None, None]
+    white = random.uniform(0.35, 0.8)
+    return np.asarray(clear * (1 - share) + white * share, np.float32), np.asarray(thick > 0.1)
+
+
+def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False) -> Bank:
+    """Every scene below `data` that has at least three of the six bands.
+
+    Args:
+        data: a split of the pack, or folders of the layouts of `radar_layouts`.
+        exclude: data sets of the pack that are left out.
+
+    Raises:
+        TerramendError: `training.pairs` where there is nothing.
+    """
+    readers: list[tuple[str, bool, Callable[[], Scene]]] = []
+    shapes: list[Flags] = []
+    for dataset, name in catalog.places(data) if data.is_dir() else []:
+        if dataset in exclude or dataset not in catalog.READERS or radar_layouts.held_out(name):
+            continue
+        place = catalog.read_place(data, dataset, name)
+        shapes += [d.gaps for d in place.dates if 0.05 <= d.gaps.mean() <= 0.9 and min(d.gaps.shape) >= 128]
+        readers += [
+            (f"{dataset}/{name}/{clear}", sar, functools.partial(_of_place, data, dataset, name, *dates))
+            for clear, sar, dates in _chosen(place)
+        ]
+    for found in radar_layouts.find(data) if data.is_dir() else []:
+        if Path(found.name).parts[0] in catalog.READERS:
+            continue
+        where = found.region
+        if where is None or radar_layouts.split_of(where, "_ImgNo_" in found.name) == "train":
+            readers.append((found.name, True, functools.partial(_of_files, found, bilinear)))
+    if not readers:
+        raise TerramendError("training.pairs", path=str(data))
+    calls = [call for _, _, call in readers]
+    read = functools.lru_cache(maxsize=KEPT)(lambda index: calls[index]())
+    radar = [index for index, (_, sar, _) in enumerate(readers) if sar]
+    others = [index for index, (_, sar, _) in enumerate(readers) if not sar]
+    names = tuple(name for name, _, _ in readers)
+    return Bank(names, read, tuple(shapes), tuple(radar), tuple(others))
+
+
+def _chosen(place: Place) -> list[tuple[str, bool, tuple[str, str | None]]]:
+    """(clear date, whether it has radar, (clear, cloudy)) of the dates that are used."""
+    known = inputs.slots(place.wavelengths, len(place.bands))
+    if sum(band is not None for band in known) < 3 or not np.isfinite(place.wavelengths).any():
+        return []
+    if min(place.shape) < SMALLEST or place.scale != "reflectance":
+        return []
+    of = {clear: cloudy for cloudy, clear in place.pairs}
+    hazy = set(of.values())
+    clear = [d for d in place.dates if len(d.image) and d.name not in hazy and _is_clear(d)]
+    at = np.unique(np.linspace(0, len(clear) - 1, min(len(clear), DATES)).round().astype(int))
+    dates = [clear[index] for index in at] if clear else []
+    return [(d.name, d.sar is not None, (d.name, of.get(d.name))) for d in dates]
+
+
+def _is_clear(date: Date) -> bool:
+    return bool(date.gaps.mean() <= CLEAR and np.isfinite(date.image).mean() >= 1 - CLEAR)
+
+
+def _of_place(data: Path, dataset: str, name: str, clear: str, cloudy: str | None) -> Scene:
+    place = catalog.read_place(data, dataset, name)
+    known = inputs.slots(place.wavelengths, len(place.bands))
+    truth = place.date(clear)
+    label = f"{dataset}/{name}/{clear}"
+    if cloudy is None:
+        return Scene(label, f"{dataset}/{name}", by_slot(truth.image, known), sar=truth.sar)
+    hidden = place.date(cloudy)
+    images = by_slot(truth.image, known), by_slot(hidden.image, known)
+    return Scene(label, f"{dataset}/{name}", *images, hidden.gaps, hidden.sar)
+
+
+def _of_files(found: radar_layouts.Triplet, bilinear: bool) -> Scene:
+    cloudy, clear, sar, cloud = found.read(bilinear)
+    known = nearest(found.wavelengths, inputs.SLOTS[:4], inputs.FAR) or []
+    chosen = inputs.slots(found.wavelengths, len(clear)) if known else [None] * len(inputs.SLOTS)
+    truth, given = by_slot(clear, chosen), by_slot(cloudy, chosen)
+    if cloud is None:
+        cloud = np.asarray((np.nan_to_num(given - truth) > CHANGED).any(0))
+    return Scene(found.name, str(found.region or found.name), truth, given, cloud, sar)
+
+
+def by_slot(image: Floats, bands: Sequence[int | None]) -> Floats:
+    """(B, H, W) to (6, H, W), NaN in slots without a band."""
+    out = np.full((len(bands), *image.shape[1:]), np.nan, np.float32)
+    for slot, band in enumerate(bands):
+        if band is not None:
+            out[slot] = image[band]
+    return out
+
+
+def _crop(planes: Floats, random: np.random.Generator, size: int, coarse: float) -> Floats:
+    """A turned, mirrored crop; smaller images are repeated at the edge and stay unknown there."""
+    shrink = 2 if random.random() < coarse and min(planes.shape[1:]) >= 2 * size else 1
+    side = size * shrink
+    grow = [(0, 0), *((0, max(0, side - length)) for length in planes.shape[1:])]
+    planes = np.pad(planes, grow, mode="reflect" if min(planes.shape[1:]) >= size // 2 + 1 else "edge")
+    row, column = (int(random.integers(0, n - side + 1)) for n in planes.shape[1:])
+    crop = np.rot90(planes[:, row : row + side, column : column + side], int(random.integers(4)), (1, 2))
+    crop = crop[:, :, ::-1] if random.random() < 0.5 else crop
+    crop = crop.reshape(len(crop), size, shrink, size, shrink).mean((2, 4))
+    return np.ascontiguousarray(crop, np.float32)
+
+
+def shares(config: Mapping[str, Any]) -> Shares:
+    """From a configuration's part `samples`."""
+    from .recipe import build
+
+    made: Shares = build(Shares, config, "samples")
+    return made
