@@ -85,7 +85,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     """The run that `config` describes, on the clear scenes in `data`."""
     schedule = build(Schedule, config["training"], "training")
     net = build(UNetConfig, config["network"], "network")
-    bank = clear_bank(data, RGB, config["size"])
+    bank = clear_bank(data, RGB, config["size"], without=config.get("without", ()))
     forward = diffusion(config)
     kind = config["diffusion"]["predicts"]
     torch.manual_seed(schedule.seed)

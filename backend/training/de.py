@@ -27,10 +27,9 @@ from ...models.diffusion.unet import UNetConfig
 from ...models.diffusion_enhancement.fusion import LIMIT, Look, enhance
 from ...models.diffusion_enhancement.network import STAGES, Enhancement, EnhancementConfig, freeze, losses
 from ..errors import TerramendError
-from . import gap_crops, pictures, removers
+from . import gap_crops, haze, pictures, removers
 from .export import export
 from .loop import Batch, Schedule
-from .pairs import pair_bank
 from .recipe import Recipe, build
 
 WEIGHTS = "de.safetensors"
@@ -74,7 +73,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         return {**made, **noised(made["clean"], forward, schedule.seed * 1_000_003 + number)}
 
     def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Tensor]:
-        return losses(model, batch, stage, config["balance"], clip, predicts)  # type: ignore[arg-type]
+        own = bool(part.get("rollout", False))
+        return losses(model, batch, stage, config["balance"], clip, predicts, own)  # type: ignore[arg-type]
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         write(average, config, out)  # type: ignore[arg-type]
@@ -99,12 +99,13 @@ def source(config: dict[str, Any], data: Path) -> Callable[[int, int, int, int, 
     """
     if config["use"] == "fill":
         return gap_crops.source(config, data)
-    bank = pair_bank(data, config["data"]["wavelengths"])
+    part = config[config["stage"]]
+    pairs = haze.source(config["data"], data, part["size"] * part["shrink"])
     alone = config["stage"] == STAGES[0]  # the first stage has no use for a reference
     reference = None if alone else removers.load(Path(config["reference"]))
 
     def draw(seed: int, step: int, count: int, size: int, shrink: int) -> Drawn:
-        cloudy, clear, known = bank.draw(seed, step, count, size, shrink)
+        cloudy, clear, known = pairs(seed, step, count, size, shrink)
         given = torch.from_numpy(cloudy)
         with torch.no_grad():
             guess = given if reference is None else reference(given).clamp(-1, 1)
@@ -115,13 +116,15 @@ def source(config: dict[str, Any], data: Path) -> Callable[[int, int, int, int, 
 
 
 def noised(clean: torch.Tensor, schedule: schedules.Schedule, seed: int) -> Drawn:
-    """x_t, its noise, t and alpha-bar for a batch."""
+    """x_t, its noise, t and alpha-bar for a batch, and the last t and its alpha-bar."""
     generator = torch.Generator().manual_seed(seed)
     t = torch.randint(1, schedule.steps + 1, (len(clean),), generator=generator)
     drawn = torch.randn(clean.shape, generator=generator)
     bar = torch.from_numpy(schedule.bar)[t - 1].float()
     share = bar[:, None, None, None]
-    return {"x": share.sqrt() * clean + (1 - share).sqrt() * drawn, "noise": drawn, "t": t, "bar": bar}
+    x = share.sqrt() * clean + (1 - share).sqrt() * drawn
+    last = {"last": torch.full_like(t, schedule.steps), "last_bar": torch.full_like(bar, schedule.bar[-1])}
+    return {"x": x, "noise": drawn, "t": t, "bar": bar, **last}
 
 
 def start(model: Enhancement, run: Path) -> None:

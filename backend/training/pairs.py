@@ -18,6 +18,8 @@ from .patches import nearest, pick
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
+Draw = Callable[..., tuple[Floats, Floats, Flags]]
+"""(seed, step, count, size, shrink) to cloudy, clear and known; see `PairBank.draw`."""
 KEPT = 512
 """Pairs kept in memory; larger sets are read again when they are drawn."""
 CHANGED = 0.1
@@ -74,15 +76,18 @@ class PairBank:
         return batch[:, :channels], batch[:, channels:-1], batch[:, -1:] > 0.5
 
 
-def pair_bank(data: Path, wavelengths: Sequence[float]) -> PairBank:
+def pair_bank(data: Path, wavelengths: Sequence[float], without: Sequence[str] = ()) -> PairBank:
     """Every pair below `data` with bands near `wavelengths` (nm): the pack, or a published layout.
+
+    Args:
+        without: folders of data sets that are left out.
 
     Raises:
         TerramendError: `training.pairs` where there is none.
     """
     readers: list[tuple[str, Callable[[], Pair]]] = []
     for dataset, name in catalog.places(data) if data.is_dir() else []:
-        if dataset not in catalog.READERS:
+        if dataset not in catalog.READERS or dataset in without:
             continue
         place = catalog.read_place(data, dataset, name)
         bands = pick(place, wavelengths)
@@ -92,7 +97,7 @@ def pair_bank(data: Path, wavelengths: Sequence[float]) -> PairBank:
                 for pair in place.pairs
             ]
     for found in paired.find(data) if data.is_dir() else []:
-        if Path(found.name).parts[0] not in catalog.READERS:
+        if Path(found.name).parts[0] not in {*catalog.READERS, *without}:
             chosen = nearest(found.wavelengths(), wavelengths)
             if chosen is not None:
                 readers.append((found.name, functools.partial(_of_files, found, chosen)))

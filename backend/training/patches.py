@@ -56,7 +56,11 @@ class Bank:
 
 
 def clear_bank(
-    data: Path, wavelengths: Sequence[float] = RGB, smallest: int = 64, clouds: float = 0.02
+    data: Path,
+    wavelengths: Sequence[float] = RGB,
+    smallest: int = 64,
+    clouds: float = 0.02,
+    without: Sequence[str] = (),
 ) -> Bank:
     """Every nearly clear date under `data` (a split of the pack, or any folder of scenes).
 
@@ -66,12 +70,15 @@ def clear_bank(
         data: folder of data set folders.
         smallest: images with a shorter side are left out.
         clouds: greatest share of missing or clouded pixels.
+        without: folders of data sets that are left out.
 
     Raises:
         TerramendError: `training.empty` where nothing fits.
     """
     images, names = [], []
     for dataset, name in catalog.places(data) if data.is_dir() else []:
+        if dataset in without:
+            continue
         place = catalog.read_place(data, dataset, name)
         bands = pick(place, wavelengths)
         if bands is None or min(place.shape) < smallest or place.scale != "reflectance":

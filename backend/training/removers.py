@@ -18,10 +18,9 @@ from torch.func import functional_call
 
 from ...models.rivals.network import NETWORKS, Discriminator, Remover, halved, make
 from ..errors import TerramendError
-from . import pictures
+from . import haze, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .pairs import pair_bank
 from .recipe import Recipe, build
 
 Terms = dict[str, torch.Tensor]
@@ -52,13 +51,13 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     schedule = build(Schedule, config["training"], "training")
     kind, size = config["network"]["kind"], config["size"]
     values = {key: value for key, value in config["network"].items() if key not in ("kind", "adversary")}
-    bank = pair_bank(data, config["data"]["wavelengths"])
+    draw = haze.source(config["data"], data, size)
     torch.manual_seed(schedule.seed)
     model = Trained(kind, values, config["network"].get("adversary", 32))
 
     def batch(step: int, part: int) -> Batch:
         number = step * schedule.accumulate + part
-        cloudy, clear, known = bank.draw(schedule.seed, number, schedule.batch, size)
+        cloudy, clear, known = draw(schedule.seed, number, schedule.batch, size)
         torch.manual_seed(schedule.seed * 1_000_003 + number)  # for latents drawn in the loss
         return {
             "cloudy": torch.from_numpy(cloudy),
@@ -71,7 +70,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / WEIGHTS)
         (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         export(network, network, [("image", (1, network.inputs, 64, 64))], out / NETWORK)
-        cloudy, clear, _ = bank.draw(99, 0, 4, size)
+        cloudy, clear, _ = draw(99, 0, 4, size)
         with torch.no_grad():
             made = network(torch.from_numpy(cloudy)).numpy()
         rows = np.stack([cloudy, made, clear], 1).reshape(-1, *clear.shape[1:])

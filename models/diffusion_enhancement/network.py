@@ -80,40 +80,70 @@ def losses(
     balance: float,
     clip: float,
     predicts: str = "epsilon",
+    rollout: bool = False,
 ) -> dict[str, Tensor]:
     """Loss terms of a stage (eq. 7, 14 with its sign mended, 15).
 
     Args:
         batch: `x`, `noise`, `clean`, `condition`, `reference` (N, B, H, W), `t` and `bar` (N,),
-            `scored` (N, 1, H, W): the pixels that count.
+            `scored` (N, 1, H, W): the pixels that count; for `rollout` what `rolled` needs.
         balance: the factor of the noise's loss in the joint stage. clip: bound of x0.
         predicts: `epsilon` as published; `x0` or `v` for predictors too narrow to pass noise through.
+        rollout: whether x_t is the model's own (`rolled`) and not the truth's. The published
+            stages see the truth in every x_t, so W learns to trust a branch that in sampling has
+            only its own guess to look at. Not in the paper.
     """
     scored = batch["scored"]
-    bar = batch["bar"][:, None, None, None]
-    signal, rest = bar.sqrt(), (1 - bar).sqrt()
-    wanted = {
-        "epsilon": batch["noise"],
-        "x0": batch["clean"],
-        "v": signal * batch["noise"] - rest * batch["clean"],
-    }[predicts]
+    signal, rest = _shares(batch["bar"])
+    x, noise = batch["x"], batch["noise"]
+    if rollout:
+        x = rolled(model, batch, clip, predicts)
+        noise = (x - signal * batch["clean"]) / rest
+    wanted = {"epsilon": noise, "x0": batch["clean"], "v": signal * noise - rest * batch["clean"]}[predicts]
 
     def mean(error: Tensor) -> Tensor:
         return (error * scored).sum() / (scored.sum() * error.shape[1]).clamp(min=1)
 
     with torch.set_grad_enabled(torch.is_grad_enabled() and stage != "weights"):
-        said = model.noise(batch["x"], batch["t"], batch["condition"]).float()
+        said = model.noise(x, batch["t"], batch["condition"]).float()
     terms = {"noise": mean((said - wanted).square())}
     if stage == "coarse":
         return {"loss": terms["noise"], **terms}
-    said = said.detach()
-    diffused = {
-        "epsilon": (batch["x"] - rest * said) / signal,
-        "x0": said,
-        "v": signal * batch["x"] - rest * said,
-    }[predicts].clamp(-clip, clip)
-    weight = model.weight(batch["x"], batch["t"], batch["condition"], batch["reference"]).float()
+    diffused = _clean(x, said.detach(), batch["bar"], predicts).clamp(-clip, clip)
+    weight = model.weight(x, batch["t"], batch["condition"], batch["reference"]).float()
     clean = (1 - weight) * diffused + weight * batch["reference"]
     terms |= {"fusion": mean((batch["clean"] - clean).abs()), "w": mean(weight.detach())}
     loss = terms["fusion"] + (balance * terms["noise"] if stage == "joint" else 0)
     return {"loss": loss, **terms}
+
+
+@torch.no_grad()
+def rolled(model: Enhancement, batch: dict[str, Tensor], clip: float, predicts: str) -> Tensor:
+    """x_t as a sampler would bring it: from noise at the last time in one step to x0, and noised again.
+
+    DDIM without added noise keeps the noise that it began with, so one step stands for many.
+
+    Args:
+        batch: as `losses` takes it; `last` and `last_bar` (N,): the last time and its alpha-bar.
+    """
+    start, reference = batch["noise"], batch["reference"]
+    said = model.noise(start, batch["last"], batch["condition"]).float()
+    diffused = _clean(start, said, batch["last_bar"], predicts).clamp(-clip, clip)
+    weight = model.weight(start, batch["last"], batch["condition"], reference).float()
+    if model.config.mask:
+        weight = torch.where(batch["condition"][:, model.config.bands :] < 0.5, 1.0, weight)
+    signal, rest = _shares(batch["bar"])
+    return signal * (diffused + weight * (reference - diffused)) + rest * start
+
+
+def _shares(bar: Tensor) -> tuple[Tensor, Tensor]:
+    """sqrt(alpha-bar) and sqrt(1 - alpha-bar), (N, 1, 1, 1)."""
+    return bar.sqrt()[:, None, None, None], (1 - bar).sqrt()[:, None, None, None]
+
+
+def _clean(x: Tensor, said: Tensor, bar: Tensor, predicts: str) -> Tensor:
+    """The x0 that the predictor's output stands for."""
+    signal, rest = _shares(bar)
+    if predicts == "epsilon":
+        return (x - rest * said) / signal
+    return said if predicts == "x0" else signal * x - rest * said

@@ -18,7 +18,7 @@ from terramend.models.classical.space import create_harmonic  # noqa: E402
 from terramend.models.diffusion import schedules, unet  # noqa: E402
 from terramend.models.diffusion.noise import noise  # noqa: E402
 from terramend.models.diffusion_enhancement import model as light  # noqa: E402
-from terramend.models.diffusion_enhancement.network import Enhancement, freeze, losses  # noqa: E402
+from terramend.models.diffusion_enhancement.network import Enhancement, freeze, losses, rolled  # noqa: E402
 
 TINY = {
     "use": "clear",
@@ -134,6 +134,33 @@ def test_losses_against_their_formulas() -> None:
                 count += 3
     assert float(terms["fusion"].detach()) == pytest.approx(total / count, rel=1e-4)
     assert float(terms["loss"].detach()) == pytest.approx((total + 2 * seen) / count, rel=1e-4)
+
+
+def test_a_rollout_begins_from_noise_and_never_sees_the_truth() -> None:
+    net, given = tiny(mask=True), drawn(mask=True)
+    batch = {**given, **de.noised(given["clean"], schedules.make("linear", 100), 5)}
+    made = rolled(net, batch, 1.0, "x0")
+    other = {**batch, "clean": torch.zeros_like(batch["clean"]), "x": torch.zeros_like(batch["x"])}
+    assert torch.equal(made, rolled(net, other, 1.0, "x0")) and not made.requires_grad
+    # By hand: x_T is the noise; W is 1 where a pixel is known; the fused x0 is noised with the same noise.
+    with torch.no_grad():
+        said, weight = net(batch["noise"], batch["last"], batch["condition"], batch["reference"])
+    weight = torch.where(batch["condition"][:, 3:] < 0.5, 1.0, weight)
+    fused = (1 - weight) * said.clamp(-1, 1) + weight * batch["reference"]
+    bar = batch["bar"][:, None, None, None]
+    assert torch.allclose(made, bar.sqrt() * fused + (1 - bar).sqrt() * batch["noise"], atol=1e-6)
+    assert (batch["last"] == 100).all()
+
+
+@pytest.mark.parametrize("stage", ["weights", "joint"])
+def test_what_a_rollout_stage_trains(stage) -> None:
+    net, given = tiny(), drawn()
+    freeze(net, stage)
+    batch = {**given, **de.noised(given["clean"], schedules.make("linear", 100), 5)}
+    terms = losses(net, batch, stage, 1.0, 1.0, "x0", rollout=True)
+    terms["loss"].backward()
+    assert all(p.grad is not None for p in net.allocator.parameters())
+    assert all((p.grad is not None) == (stage == "joint") for p in net.predictor.parameters())
 
 
 def test_what_a_predictor_says_can_be_noise_image_or_velocity() -> None:

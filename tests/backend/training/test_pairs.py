@@ -88,6 +88,15 @@ def test_draws_are_a_function_of_seed_and_step(tmp_path):
     assert small.shape == (2, 3, 32, 32) and seen.all()
 
 
+def test_data_sets_can_be_left_out(tmp_path):
+    for name in ("RICE1", "CUHK-CR1"):
+        for side in ("cloud", "label"):
+            picture(tmp_path / name / side / "1.png", 90)
+    assert pair_bank(tmp_path, RGB, without=("RICE1",)).names == ("CUHK-CR1/cloud/1",)
+    with pytest.raises(TerramendError, match="holds no pair"):
+        pair_bank(tmp_path, RGB, without=("RICE1", "CUHK-CR1"))
+
+
 def test_what_is_no_pair_is_said(tmp_path):
     with pytest.raises(TerramendError, match="holds no pair of a cloudy and a clear image"):
         pair_bank(tmp_path, RGB)
