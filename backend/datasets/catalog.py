@@ -9,6 +9,7 @@ from typing import Protocol
 from . import (
     belgium,
     clear_patches,
+    earthnet,
     folder,
     landsat_pairs,
     landsat_series,
@@ -54,33 +55,40 @@ READERS: dict[str, Reader] = {
 """Reader of each folder of the pack; other folders are read by `folder`."""
 
 
-def reader(dataset: str) -> Reader:
-    """The reader for a folder's name."""
-    return READERS.get(dataset, folder)  # type: ignore[return-value]
+def reader(path: Path) -> Reader:
+    """The reader for a folder: by its name, or by what it holds."""
+    if path.name in READERS:
+        return READERS[path.name]
+    return earthnet if earthnet.holds(path) else folder  # type: ignore[return-value]
 
 
 def places(root: Path) -> list[tuple[str, str]]:
     """(dataset, place) of everything under `root`, in order.
 
-    `root` holds data set folders (one of the pack's splits), or folders of GeoTIFFs.
+    `root` holds data set folders (one of the pack's splits), folders of GeoTIFFs, or splits of
+    EarthNet2021; or is such a folder of GeoTIFFs, or such a split.
     """
     found = []
     for path in sorted(path for path in root.iterdir() if path.is_dir()):
-        if path.name in READERS or list(path.rglob("*.tif")):
-            found += [(path.name, name) for name in reader(path.name).names(path)]
-    if not found and list(root.glob("*.tif")):
-        found = [(".", name) for name in folder.names(root)]
+        if path.name in READERS or earthnet.holds(path) or any(path.rglob("*.tif")):
+            found += [(path.name, name) for name in reader(path).names(path)]
+    if not found and (earthnet.holds(root) or any(root.glob("*.tif"))):
+        found = [(".", name) for name in reader(root.resolve()).names(root)]
     return found
 
 
 def ground(dataset: str, name: str) -> str:
     """The piece of ground that a place shows: two views of one are no independent evidence."""
+    cube = earthnet.CUBE.fullmatch(name)
+    if cube is not None:  # cubes of one Sentinel-2 tile overlap, over all splits
+        return f"earthnet/{cube['tile']}"
     return dataset if dataset == slovenia.FOLDER else f"{dataset}/{name}"
 
 
 def read_place(root: Path, dataset: str, name: str) -> Place:
     """The place as arrays, and where it lies if a file says so."""
-    place = reader(dataset).read((root / dataset).resolve(), name)
+    path = (root / dataset).resolve()
+    place = reader(path).read(path, name)
     if place.centre is not None:
         return place
     paths = (path for path in source_files(root, dataset, name) if path.suffix == ".tif")
@@ -90,4 +98,5 @@ def read_place(root: Path, dataset: str, name: str) -> Place:
 
 def source_files(root: Path, dataset: str, name: str) -> list[Path]:
     """The files that a place is made of."""
-    return reader(dataset).files((root / dataset).resolve(), name)
+    path = (root / dataset).resolve()
+    return reader(path).files(path, name)
