@@ -48,7 +48,9 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
     Returns:
         JSON: `rmse`, `bias`, `mae` (reflectance), `coverage` and `coverage_50` (shares of the
         truth inside the 90 and 50 % intervals, None where the method gives no deviation),
-        `expected_error`, `ndvi` (the same figures, or None), `bands` (the same for each),
+        `expected_error`, `expected_before` and `expected_after` (the mean error in the scene's real gaps,
+        as the method states it, and times found over stated error of the hidden samples; None where
+        not known), `ndvi` (the same figures, or None), `bands` (the same for each),
         `samples`, `unfilled_samples`, `hidden_under`, `model`, `model_reason`, `tried` (what `auto`
         measured), `notices`.
 
@@ -91,6 +93,7 @@ class Errors:
     absolute: float = 0.0
     sure: int = 0
     deviation: float = 0.0
+    variance: float = 0.0
     inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HALF_WIDTHS, 0))
 
     def add(self, error: Floats, std: Floats | None = None) -> None:
@@ -103,15 +106,21 @@ class Errors:
         if std is not None:
             known = np.isfinite(std)
             size, spread = np.abs(exact[known]), std[known].astype(np.float64)
-            self.sure += size.size
-            self.deviation += float(spread.sum())
+            self.state(spread)
             for name, width in HALF_WIDTHS.items():
                 self.inside[name] += int((size <= width * spread).sum())
+
+    def state(self, std: NDArray[Any]) -> None:
+        """Count standard deviations, all finite."""
+        exact = std.astype(np.float64)
+        self.sure += exact.size
+        self.deviation += float(exact.sum())
+        self.variance += float((exact**2).sum())
 
     def merged(self, other: Errors) -> Errors:
         """The sums of both."""
         inside = {name: self.inside[name] + other.inside[name] for name in self.inside}
-        pairs = ("count", "total", "squares", "absolute", "sure", "deviation")
+        pairs = ("count", "total", "squares", "absolute", "sure", "deviation", "variance")
         return Errors(**{name: getattr(self, name) + getattr(other, name) for name in pairs}, inside=inside)
 
     def figures(self) -> dict[str, Any]:
@@ -129,12 +138,13 @@ class Errors:
 
 @dataclass
 class Check:
-    """What was found on one grid."""
+    """What was found on one grid; of `gaps`, the real ones, only the stated deviations are known."""
 
     method: Method
     bands: tuple[Band, ...]
     errors: list[Errors]
     ndvi: Errors
+    gaps: Errors
     unfilled: int
     under: str
     sample: Sample | None
@@ -158,7 +168,7 @@ def _check(request: FillRequest, scene: Scene, watch: Watch) -> Check:
     chosen = [places[int(i * steps)] for i in range(min(len(places), MOST_TILES))]
     watch.stage("check", len(chosen))
     bands = tuple(scene.bands[i] for i in scene.fill_bands)
-    check = Check(method, bands, [Errors() for _ in bands], Errors(), 0, under, None)
+    check = Check(method, bands, [Errors() for _ in bands], Errors(), Errors(), 0, under, None)
 
     def read() -> Iterator[_Work]:
         for place in chosen:
@@ -188,6 +198,8 @@ def _compare(check: Check, item: _Work, said: Prediction) -> int:
     core = (..., *item.place.core.within(item.around))
     hidden, truth, mean, std = item.hidden[core], item.truth[core], said.mean[core], said.std[core]
     known = hidden & np.isfinite(mean)
+    stated = std[item.tile.gaps[core] & ~hidden]
+    check.gaps.state(stated[np.isfinite(stated)])
     check.unfilled += int((hidden & ~known).sum())
     for band, errors in enumerate(check.errors):
         put = known[band]
@@ -231,9 +243,9 @@ def _sample(check: Check, item: _Work, said: Prediction) -> Sample:
 
 
 def _result(request: FillRequest, checks: list[Check], watch: Watch) -> dict[str, Any]:
-    pooled, ndvi, bands = Errors(), Errors(), []
+    pooled, ndvi, gaps, bands = Errors(), Errors(), Errors(), []
     for check in checks:
-        ndvi = ndvi.merged(check.ndvi)
+        ndvi, gaps = ndvi.merged(check.ndvi), gaps.merged(check.gaps)
         for band, errors in zip(check.bands, check.errors, strict=True):
             pooled = pooled.merged(errors)
             bands.append({"band": band.description or f"band {band.index}", **errors.figures()})
@@ -242,6 +254,7 @@ def _result(request: FillRequest, checks: list[Check], watch: Watch) -> dict[str
         **pooled.figures(),
         "ndvi": ndvi.figures() if ndvi.count else None,
         "bands": bands,
+        **_in_gaps(pooled, gaps),
         "unfilled_samples": sum(check.unfilled for check in checks),
         "hidden_under": first.under,
         "model": first.method.row.name,
@@ -250,6 +263,15 @@ def _result(request: FillRequest, checks: list[Check], watch: Watch) -> dict[str
         "quality": request.quality,
         "notices": [notice.to_json() for notice in watch.notices],
     }
+
+
+def _in_gaps(hidden: Errors, gaps: Errors) -> dict[str, Any]:
+    """The error to expect in the real gaps, as the method states it and as the hidden samples correct it."""
+    before = gaps.deviation / gaps.sure if gaps.sure else None
+    after = None
+    if before is not None and hidden.variance > 0:
+        after = before * math.sqrt(hidden.squares / hidden.count / (hidden.variance / hidden.sure))
+    return {"expected_before": before, "expected_after": after}
 
 
 def _asked(request: FillRequest, inputs: Inputs, number: int) -> bool:

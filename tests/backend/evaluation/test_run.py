@@ -225,3 +225,22 @@ def test_the_command_makes_cases_and_prints_tables(
     line = ["--data", str(scenes), "--cases", str(cases), "--out", str(tmp_path), "--methods", "gdal,lsq-all"]
     command.main(parser.parse_args([*line, "--tracks", "T1", "--quick", "--jobs", "1"]), Watch())
     assert "T1 (one reference), real cloud shapes: 2 cases, 2 places" in capsys.readouterr().out
+
+
+def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from terramend.backend.cli import main
+
+    folder = sample / "two_dates"
+    target, other = folder / "boadella_2020-01-13.tif", folder / "boadella_2020-01-28.tif"
+    given = ["--scene", str(target), "--gaps", str(folder / "boadella_2020-01-13_cloudmask.tif")]
+    given += ["--reference", str(other)]
+    given += ["--reference-gaps", str(folder / "boadella_2020-01-28_cloudmask.tif"), "--json"]
+    assert main(["evaluate", "--methods", "auto@fast,idw", *given]) == 0
+    ours, gdal = json.loads(capsys.readouterr().out)["scene"]
+    assert (ours["method"], gdal["method"]) == ("auto@fast", "idw")
+    assert ours["rmse"] < gdal["rmse"] and ours["expected_before"] > 0 < ours["expected_after"]
+    assert main(["evaluate", "--methods", "nearest", "--scene", str(target)]) == 0
+    printed = capsys.readouterr().out
+    assert "real gaps" in printed and "nearest" in printed
+    assert main(["evaluate", "--methods", "idw@great", "--scene", str(target)]) == 2
+    assert main(["evaluate", "--scene"]) == 2

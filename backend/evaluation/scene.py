@@ -1,0 +1,68 @@
+"""`terramend evaluate --scene`: methods compared on the analyst's own scene, by the accuracy check."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from .. import cli_request
+from ..cli import Parser
+from ..cli_fill import call
+from ..errors import TerramendError
+from ..request import QUALITIES
+from ..watch import Watch
+
+DEFAULT = ("auto", "idw")
+"""What is used, and GDAL's filling from the surroundings to see what it gains."""
+
+NOTE = """before, after: the error to expect in the scene's real gaps, as the method states it, and times what
+was found over what was stated on the hidden samples."""
+
+
+def check(words: Sequence[str], methods: Sequence[str], watch: Watch) -> dict[str, Any]:
+    """Hide, fill and compare with each of `methods` (`NAME` or `NAME@QUALITY`; default: `DEFAULT`).
+
+    Args:
+        words: `TARGET` and options, as `terramend accuracy` takes them.
+
+    Returns:
+        JSON: `scene`: a result of `accuracy.accuracy` for each method, with its `method`.
+
+    Raises:
+        TerramendError: as `accuracy` of any of them.
+    """
+    parser = Parser(prog="terramend evaluate --scene", allow_abbrev=False)
+    cli_request.add_arguments(parser, output=False)
+    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
+    asked = cli_request.fields(parser.parse_args(list(words)), "accuracy.tif")  # never written
+    results = []
+    for name in methods or DEFAULT:
+        model, _, quality = name.partition("@")
+        if quality and quality not in QUALITIES:
+            raise TerramendError("command.option", option="--methods", why=f"{name!r} names no quality")
+        request = {**asked, "model": model, **({"quality": quality} if quality else {})}
+        results.append({"method": name, **call("accuracy", {"request": request}, watch)})
+    return {"scene": results}
+
+
+def text(results: Sequence[dict[str, Any]]) -> str:
+    """A table for people: what was found on hidden pixels, and what that says of the gaps."""
+    first = results[0]
+    heads = ("RMSE", "bias", "in 90 %", "before", "after")
+    lines = [
+        f"{first['samples']} samples hidden under {first['hidden_under']}; errors in reflectance.",
+        " ".join([f"{'method':20}", *(f"{head:>8}" for head in heads)]),
+    ]
+    for row in results:
+        inside = "-" if row["coverage"] is None else f"{row['coverage']:.1%}"
+        cells = [f"{row['rmse']:.4f}", f"{row['bias']:+.4f}", inside]
+        cells += [_number(row[name]) for name in ("expected_before", "expected_after")]
+        lines.append(" ".join([f"{row['method']:20}", *(f"{cell:>8}" for cell in cells)]))
+    lines += [f"{row['method']}: {row['model_reason']}" for row in results if row["method"] == "auto"]
+    lines.append(NOTE)
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
