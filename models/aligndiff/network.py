@@ -79,7 +79,7 @@ class AlignDiff(nn.Module):
 
     def encode(self, image: Tensor) -> Tensor:
         """(N, K, H, W) to latents (N, K C, H/f, W/f): the mode of their distribution."""
-        return self._stacked(self.posterior(image).mode() * self.scale, len(image))
+        return self._together(self.posterior(image).mode() * self.scale)
 
     def posterior(self, image: Tensor) -> Any:
         """The distribution of the N K bands' latents, as diffusers gives it, before scaling."""
@@ -89,10 +89,10 @@ class AlignDiff(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents to (N, K, H, W)."""
-        count = len(latents) * self.layout.bands
-        flat = latents.reshape(count, -1, *latents.shape[2:]) / self.scale
+        width = self.autoencoder.config.latent_channels
+        flat = latents.reshape(-1, width, *latents.shape[2:]) / self.scale
         colours = F.pixel_shuffle(self.autoencoder.decode(flat).sample, self.layout.unshuffle)
-        return self._stacked(colours.mean(1, keepdim=True), len(latents))
+        return self._together(colours.mean(1, keepdim=True))
 
     def context(self, ids: Tensor, numbers: Tensor) -> Tensor:
         """(N, L) tokens and (N, NUMBERS) numbers to the (N, L + 1, D) that attention reads."""
@@ -121,9 +121,9 @@ class AlignDiff(nn.Module):
         )[0]
         return said if prior is None or not self.layout.residual else said + prior
 
-    @staticmethod
-    def _stacked(planes: Tensor, count: int) -> Tensor:
-        return planes.reshape(count, -1, *planes.shape[2:])
+    def _together(self, planes: Tensor) -> Tensor:
+        """(N K, C, h, w), a band each, to (N, K C, h, w)."""
+        return planes.reshape(-1, self.layout.bands * planes.shape[1], *planes.shape[2:])
 
 
 class Numbers(nn.Module):
