@@ -18,6 +18,21 @@ def only(values: Floats, where: Flags) -> Floats:
     return put(values, where, np.zeros(values.shape, np.float32))
 
 
+def everywhere(planes: Floats) -> Flags:
+    """(H, W) where all of (n, H, W) are finite."""
+    out = np.isfinite(planes[0])
+    for plane in planes[1:]:
+        out &= np.isfinite(plane)
+    return out
+
+
+def moments(plane: Floats, where: Flags | None = None) -> tuple[float, float]:
+    """Mean and standard deviation (in float64) of a plane, or of it where the mask is true; 0 of nothing."""
+    mask = None if where is None else where.view(np.uint8)
+    mean, deviation = cv2.meanStdDev(plane, mask=mask)
+    return float(mean[0, 0]), float(deviation[0, 0])
+
+
 def convolve(plane: Floats, kernel: Floats, mirror: bool = False) -> Floats:
     """Correlation with a small kernel; beyond the edge the last pixel repeats, or the plane mirrors."""
     border = cv2.BORDER_REFLECT if mirror else cv2.BORDER_REPLICATE

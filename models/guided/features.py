@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Floats
-from ..planes import blur, slopes
+from ..planes import blur, moments, slopes
+from ..threads import each
 from .impute import Joint
 
 _SAMPLE = 20000  # pixels that decide which directions tell of the target
@@ -80,24 +81,25 @@ def principal_axes(joint: Joint, count: int, without: Floats | None = None) -> F
     return _signed(vectors[:, np.argsort(-values, kind="stable")[: max(count, 0)]].T)
 
 
-def project(axes: Floats, channels: Floats) -> Floats:
-    """(P, H, W) components of complete channels (C, H, W)."""
-    shape = channels.shape[1:]
-    return np.asarray(axes @ channels.reshape(len(channels), -1)).reshape(len(axes), *shape)
-
-
 def fine_features(components: Floats, out: Floats) -> None:
     """Horizontal and vertical slope and low-passes of n components into `out`, (EACH n, H, W)."""
-    for plane, planes in zip(components, out.reshape(-1, EACH, *out.shape[1:]), strict=True):
+
+    def one(pair: tuple[Floats, Floats]) -> None:
+        plane, planes = pair
         planes[0], planes[1] = slopes(plane)
         for place, sigma in enumerate(BLURS, start=2):
             planes[place] = blur(plane, sigma)
 
+    each(one, zip(components, out.reshape(-1, EACH, *out.shape[1:]), strict=True))
+
 
 def make_basis(
-    joint: Joint, channels: Floats, target: Floats, weight: Floats, count: int, fine: int
-) -> Basis:
-    """Axes from the joint correlation, fine scales from the complete overview channels."""
+    joint: Joint, channels: Floats, target: Floats, weight: Floats, count: int, fine: int, more: int = 0
+) -> tuple[Basis, Floats]:
+    """Axes from the joint correlation, fine scales from the complete overview channels; and its features.
+
+    The second is what `build` makes of the channels.
+    """
     if count < len(channels):
         # What is cut off by variance may still tell of the target: its directions come first.
         axes = telling_axes(channels, target, weight)[:count]
@@ -105,13 +107,12 @@ def make_basis(
     else:
         axes = principal_axes(joint, count)
     fine = min(fine, len(axes))
-    if not fine:
-        return Basis(axes, 0, np.empty(0, np.float32))
-    planes = np.empty((EACH * fine, *channels.shape[1:]), np.float32)
-    fine_features(project(axes[:fine], channels), planes)
-    spread: NDArray[np.float64] = planes.std((1, 2), dtype=np.float64)
-    scale = np.where(spread > 1e-6, 0.5 / np.maximum(spread, 1e-6), 0.0)
-    return Basis(axes, fine, scale.astype(np.float32))
+    out = _unscaled(axes, fine, channels, more)
+    planes = out[len(axes) : len(axes) + EACH * fine]
+    spread = np.array([moments(plane)[1] for plane in planes])
+    scale = np.where(spread > 1e-6, 0.5 / np.maximum(spread, 1e-6), 0.0).astype(np.float32)
+    planes *= scale[:, None, None]
+    return Basis(axes, fine, scale), out
 
 
 def build(basis: Basis, channels: Floats, more: int = 0) -> Floats:
@@ -119,11 +120,15 @@ def build(basis: Basis, channels: Floats, more: int = 0) -> Floats:
 
     The last `more` planes are left for the caller to fill.
     """
-    count, shape = len(basis.axes), channels.shape[1:]
-    end = count + EACH * basis.fine
-    out = np.empty((end + more, *shape), np.float32)
-    np.matmul(basis.axes, channels.reshape(len(channels), -1), out=out[:count].reshape(count, -1))
-    if basis.fine:
-        fine_features(out[: basis.fine], out[count:end])
-        out[count:end] *= basis.fine_scale[:, None, None]
+    out = _unscaled(basis.axes, basis.fine, channels, more)
+    count = len(basis.axes)
+    out[count : count + EACH * basis.fine] *= basis.fine_scale[:, None, None]
+    return out
+
+
+def _unscaled(axes: Floats, fine: int, channels: Floats, more: int) -> Floats:
+    count = len(axes)
+    out = np.empty((count + EACH * fine + more, *channels.shape[1:]), np.float32)
+    np.matmul(axes, channels.reshape(len(channels), -1), out=out[:count].reshape(count, -1))
+    fine_features(out[:fine], out[count : count + EACH * fine])
     return out

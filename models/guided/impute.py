@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats
 from ..classical.membrane import Ground, cascade
+from ..planes import moments
 
 _CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
 
@@ -36,11 +37,8 @@ def learn(channels: Floats, owner: NDArray[np.intp]) -> Joint:
     seen = np.isfinite(flat[dates])  # a date's bands share one mask
     mean, scale = np.zeros(len(flat)), np.ones(len(flat))
     for channel, date in enumerate(owner):
-        known = seen[date][None].view(np.uint8)
-        if known.any():
-            middle, deviation = cv2.meanStdDev(flat[channel][None], mask=known)
-            mean[channel] = middle[0, 0]
-            scale[channel] = deviation[0, 0] if deviation[0, 0] > 1e-6 else 1.0
+        mean[channel], spread = moments(flat[channel][None], seen[date][None])
+        scale[channel] = spread if spread > 1e-6 else 1.0
     common = np.zeros((len(dates), len(dates)))
     products = np.zeros((len(flat), len(flat)))
     for first in range(0, flat.shape[1], _CHUNK):

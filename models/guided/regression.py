@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
+from ..planes import everywhere, only
+from ..planes import moments as moments_of
+from ..threads import each
 from . import coarse, impute, residual, robust, select, solve, terrain, twin
 from . import features as feats
 from .statistics import CELL, cells_over, grow, moments
@@ -93,29 +96,27 @@ class Estimate:
 
 def _channels(tile: Tile, chosen: tuple[int, ...]) -> tuple[Floats, NDArray[np.intp]]:
     """(C, H, W) all bands of the chosen references, a pixel all there or all NaN, and each one's date."""
-    parts, owner = [], []
-    for k, index in enumerate(chosen):
-        image = tile.references[index].image
-        cloudy = ~np.isfinite(image).all(0)
-        part = image.astype(np.float32, copy=True)
-        part[:, cloudy] = np.nan
-        parts.append(part)
-        owner += [k] * len(image)
-    return np.concatenate(parts), np.array(owner, np.intp)
+    images = [tile.references[index].image for index in chosen]
+    owner = np.repeat(np.arange(len(images)), [len(image) for image in images])
+    channels = np.concatenate(images, dtype=np.float32)
+    for k, image in enumerate(images):
+        clear = everywhere(image)
+        for channel in np.flatnonzero(owner == k):
+            if np.count_nonzero(np.isfinite(channels[channel])) > np.count_nonzero(clear):
+                np.copyto(channels[channel], np.float32(np.nan), where=~clear)
+    return channels, owner
 
 
 def _weight(share: Floats) -> Floats:
     """Weight of a pixel by the share of its references that is real."""
-    return np.where(share > 0, np.float32(0.3) + np.float32(0.7) * share, np.float32(0))
+    return only(np.float32(0.3) + np.float32(0.7) * share, share > 0)
 
 
-def _stack(basis: feats.Basis, complete: Floats, tile: Tile, guides: terrain.Guides | None) -> Floats:
+def _guided(tile: Tile, guides: terrain.Guides | None) -> Floats:
+    """(n, H, W) features of terrain and radar, n = 0 without."""
     if guides is None:
-        return feats.build(basis, complete)
-    beside = terrain.features(tile, guides)
-    stack = feats.build(basis, complete, len(beside))
-    stack[-len(beside) :] = beside
-    return stack
+        return np.empty((0, *tile.image.shape[1:]), np.float32)
+    return terrain.features(tile, guides)
 
 
 def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | None:
@@ -135,9 +136,11 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     fine = 0
     if settings.fine and samples > 60 * count:
         fine = int(np.clip((settings.features - count) // feats.EACH, 2, settings.fine))
-    basis = feats.make_basis(joint, complete, target, np.where(valid, share, 0), count, fine)
     guides = terrain.learn(overview, True, True) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
-    stack = _stack(basis, complete, overview, guides)
+    beside = _guided(overview, guides)
+    seen = np.where(valid, share, np.float32(0))
+    basis, stack = feats.make_basis(joint, complete, target, seen, count, fine, len(beside))
+    stack[len(stack) - len(beside) :] = beside
     weight = _weight(share)
     bent: tuple[twin.Twin | None, ...] = (None,)
     if settings.twin and samples > TWIN_FROM:
@@ -146,27 +149,28 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     left = target.copy()
     looked = np.zeros_like(gap)
     looked[np.arange(len(gap)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
-    for each in bent:
-        inputs = stack if each is None else twin.predict(stack, each)
+    for bend in bent:
+        inputs = stack if bend is None else twin.predict(stack, bend)
         penalty = coarse.penalties(len(inputs), settings.slope, settings.intercept)
         field = coarse.fit(inputs, target, overview.valid, weight, penalty, settings.cut, overview.step)
-        parts.append(Part(field, each))
+        parts.append(Part(field, bend))
         left -= solve.apply(field, inputs, looked, 0, 0, overview.step) / len(bent)
     left[~overview.valid] = np.nan
-    coherence = np.array([residual.coherence(layer) for layer in left])
-    noise = np.array([_mean_square(layer) for layer in left])
+    coherence = np.array(each(residual.coherence, left))
+    noise = np.array(each(_mean_square, left))
     return Regression(chosen, joint, basis, guides, tuple(parts), coherence, noise, overview.step)
 
 
 def _mean_square(layer: Floats) -> float:
     """Mean square of the finite values; 1, a z-scored band's own, without any."""
-    values = layer[np.isfinite(layer)].astype(np.float64)
-    return float(np.mean(values * values)) if len(values) else 1.0
+    known = np.isfinite(layer)
+    mean, deviation = moments_of(layer, known)
+    return mean**2 + deviation**2 if known.any() else 1.0
 
 
 def leaves_some(overview: Tile, known: Regression) -> bool:
     """Whether the overview has gap pixels where no chosen reference is clear."""
-    seen = [np.isfinite(overview.references[k].image).all(0) for k in known.chosen]
+    seen = [everywhere(overview.references[k].image) for k in known.chosen]
     return bool((np.any(overview.gaps, axis=0) & ~np.any(seen, axis=0)).any())
 
 
@@ -174,7 +178,11 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -
     """Means and standard deviations at the gaps of a tile whose z-scored image is `target`."""
     channels, _ = _channels(tile, known.chosen)
     complete, share = impute.complete(channels, known.joint)
-    stack = _stack(known.basis, complete, tile, known.guides)
+    del channels
+    beside = _guided(tile, known.guides)
+    stack = feats.build(known.basis, complete, len(beside))
+    stack[len(stack) - len(beside) :] = beside
+    del complete, beside
     mean, std = np.full_like(target, np.nan), np.full_like(target, np.nan)
     inputs = [part.features(stack) for part in known.parts]
     for group in coarse.groups(tile.valid):
@@ -185,18 +193,18 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -
             _local(tile, target[group], group, share, features, known, part.field, settings)
             for features, part in zip(inputs, known.parts, strict=True)
         ]
-        fitted = sum(said[1:], said[0]) / len(said)
-        apart = (said[0] - said[-1]) / 2  # half of what the parts differ by
-        distance = distance_to_valid(gap)
+        fitted = said[0] if len(said) == 1 else sum(said[1:], said[0]) / len(said)
+        rim = residual.Rim(valid & np.isfinite(fitted[0]), distance_to_valid(gap))
         for place, index in enumerate(group):
-            left = np.where(valid, target[index] - fitted[place], np.float32(np.nan))
-            mean[index] = fitted[place] + residual.carry(
-                left, distance, known.coherence[index], settings.cycles
-            )
-            std[index] = np.sqrt(residual.variance(left, known.noise[index]) + apart[place] ** 2)
+            left = only(target[index] - fitted[place], rim.known)
+            mean[index] = fitted[place] + rim.carry(left, known.coherence[index], settings.cycles)
+            variance = rim.variance(left, known.noise[index])
+            if len(said) > 1:  # half of what the parts differ by
+                variance += ((said[0][place] - said[-1][place]) / 2) ** 2
+            np.sqrt(variance, out=std[index])
     main = np.full(share.shape, -1, np.int16)
     for index in reversed(known.chosen):
-        main[np.isfinite(tile.references[index].image).all(0)] = index
+        main[everywhere(tile.references[index].image)] = index
     return Estimate(mean, std, share > 0, main)
 
 
@@ -225,7 +233,7 @@ def _local(
         windows = (settings.local,) if known.step <= tile.step else (WIDE, settings.local)
         needed = grow(wanted, math.ceil(2.7 * windows[0] / CELL))
         expected = solve.apply(field, features, valid, row, column, tile.step)
-        weight = np.where(valid, _weight(share), np.float32(0))
+        weight = only(_weight(share), valid)
         weight *= robust.cauchy(target - expected, valid & (share > 0), settings.cut)
         sums = moments(features, target, weight, cells, row, column, needed)
         for sigma in windows:

@@ -6,12 +6,15 @@ through the rim decays with distance; the local mean of residuals takes over fur
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import cv2
 import numpy as np
 
-from ..base import Floats
+from ..base import Flags, Floats
 from ..classical import membrane as sheets
-from ..planes import block_means, blur, enlarge, pad_to
+from ..planes import block_means, blur, enlarge, only, pad_to
 
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
 
@@ -22,7 +25,7 @@ def coherence(residual: Floats) -> float:
     1 for smooth residuals, 0 for noise.
     """
     known = np.isfinite(residual)
-    values = np.where(known, residual, 0).astype(np.float32)
+    values = only(residual, known)
     count = cv2.filter2D(known.astype(np.float32), -1, _RING, borderType=cv2.BORDER_CONSTANT)
     total = cv2.filter2D(values, -1, _RING, borderType=cv2.BORDER_CONSTANT)
     use = known & (count >= 6)
@@ -35,53 +38,97 @@ def coherence(residual: Floats) -> float:
     return float(np.clip((mean * residual[use]).sum() / power, 0.0, 1.0))
 
 
-def local_mean(values: Floats, known: Floats, sigma: float, prior: float, doubt: float) -> Floats:
+def _coarse(plane: Floats, sigma: float) -> Floats:
+    """Gaussian mean of a plane, on blocks half of `sigma` wide."""
+    factor = max(int(sigma / 2), 1)
+    return blur(block_means(pad_to(plane, factor), factor), sigma / factor)
+
+
+def local_mean(
+    values: Floats, known: Floats, sigma: float, prior: float, doubt: float, weight: Floats | None = None
+) -> Floats:
     """Gaussian mean of known values, drawn to `prior` as by `doubt` pixels that hold it.
 
     Args:
         values: (H, W), 0 where unknown. known: (H, W) 1 or 0. sigma: pixels, 4 or more: the
-            work is done on blocks a quarter of it wide.
+            work is done on blocks half of it wide. weight: `_coarse` of `known`, if at hand.
     """
-    factor = max(int(sigma / 2), 1)
     height, width = values.shape
-    small = sigma / factor
-    total = blur(block_means(pad_to(values, factor), factor), small)
-    weight = blur(block_means(pad_to(known, factor), factor), small)
+    weight = _coarse(known, sigma) if weight is None else weight
     share = np.float32(doubt / (2 * np.pi * sigma * sigma))
-    mean = (total + share * np.float32(prior)) / (weight + share)
-    out: Floats = enlarge(mean, factor)[:height, :width]
+    mean = (_coarse(values, sigma) + share * np.float32(prior)) / (weight + share)
+    out: Floats = enlarge(mean, max(int(sigma / 2), 1))[:height, :width]
     return out
 
 
-def carry(
-    residual: Floats, distance: Floats, beta: float, cycles: int = 2, length: float = 6.0, sigma: float = 6.0
-) -> Floats:
-    """(H, W) correction in the gap, from residuals at known pixels (NaN elsewhere).
+_LENGTH = 6.0  # e-folding distance of the membrane's weight, pixels
+_NEAR, _AROUND = 6.0, 16.0  # windows of the local mean of residuals, and of their squares
 
-    Args:
-        distance: pixels to valid data, 0 at valid pixels. beta: `coherence` of the residual.
-        cycles: of multigrid that sharpen the membrane.
-        length: e-folding distance of the membrane's weight. sigma: window of the local mean.
+
+@dataclass(frozen=True)
+class Rim:
+    """Where residuals are known around the gaps: what all bands that share a mask have in common.
+
+    Attributes:
+        known: (H, W). distance: pixels to valid data, 0 at valid pixels.
     """
-    if not np.isfinite(residual).any():
-        return np.zeros_like(residual)
+
+    known: Flags
+    distance: Floats
+
+    @cached_property
+    def _ground(self) -> sheets.Ground:
+        return sheets.Ground(self.known)
+
+    @cached_property
+    def _weights(self) -> tuple[Floats, Floats, Floats]:
+        known = self.known.astype(np.float32)
+        return known, _coarse(known, _NEAR), _coarse(known, _AROUND)
+
+    @cached_property
+    def _decay(self) -> Floats:
+        decay = np.maximum(self.distance - 1, 0)
+        decay *= np.float32(-1 / _LENGTH)
+        return np.exp(decay, out=decay)
+
+    def carry(self, residual: Floats, beta: float, cycles: int = 2) -> Floats:
+        """(H, W) correction in the gap, from residuals at known pixels (0 elsewhere).
+
+        Args:
+            beta: `coherence` of the residual. cycles: of multigrid that sharpen the membrane.
+        """
+        if not self.known.any():
+            return np.zeros_like(residual)
+        known, near, _ = self._weights
+        slow = local_mean(residual, known, _NEAR, 0.0, 8.0, near)
+        out = sheets.solve(residual, cycles=cycles, ground=self._ground)
+        out -= slow
+        out *= self._decay
+        out += slow
+        out *= np.float32(beta)
+        return out
+
+    def variance(self, residual: Floats, otherwise: float) -> Floats:
+        """(H, W) local mean square of the residual, drawn to the whole tile's by 32 pixels of it.
+
+        `otherwise` is the answer where the tile knows none.
+        """
+        known, _, around = self._weights
+        return _variance(residual, known, otherwise, around)
+
+
+def variance(residual: Floats, otherwise: float) -> Floats:
+    """`Rim.variance` of a residual that is NaN where unknown."""
     known = np.isfinite(residual)
-    slow = local_mean(np.where(known, residual, np.float32(0)), known.astype(np.float32), sigma, 0.0, 8.0)
-    membrane = sheets.solve(residual, cycles=cycles)
-    decay = np.exp(-np.maximum(distance - 1, 0) / length).astype(np.float32)
-    out: Floats = np.float32(beta) * (slow + decay * (membrane - slow))
-    return out
+    return _variance(only(residual, known), known.astype(np.float32), otherwise)
 
 
-def variance(residual: Floats, otherwise: float, sigma: float = 16.0, floor: float = 1e-6) -> Floats:
-    """(H, W) local mean square of the known residuals, drawn to the whole tile's by 32 pixels of it.
-
-    `otherwise` is the answer where the tile knows none.
-    """
-    known = np.isfinite(residual)
-    count = int(known.sum())
+def _variance(residual: Floats, known: Floats, otherwise: float, weight: Floats | None = None) -> Floats:
+    count = int(np.count_nonzero(known))
     if not count:
         return np.full(residual.shape, otherwise, np.float32)
-    squares = np.where(known, residual * residual, np.float32(0))
+    squares = residual * residual
     mean = float(squares.sum(dtype=np.float64)) / count
-    return local_mean(squares, known.astype(np.float32), sigma, mean, 32.0) + np.float32(floor)
+    out = local_mean(squares, known, _AROUND, mean, 32.0, weight)
+    out += np.float32(1e-6)
+    return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base import Flags, Floats
+from ..planes import only
 
 _SAMPLE = 20000  # pixels that a first global fit or a median looks at
 
@@ -17,10 +18,12 @@ def cauchy(residual: Floats, valid: Flags, cut: float) -> Floats:
     total: Floats = np.zeros(valid.shape, np.float32)
     for layer in residual:
         deviation = 1.4826 * float(np.median(np.abs(layer[valid][::every]))) + 1e-6
-        scaled: Floats = np.where(valid, layer, np.float32(0))
+        scaled = only(layer, valid)
         scaled *= np.float32(1 / (cut * deviation))
-        total += scaled * scaled
-    return np.asarray(1 / (1 + total / len(residual)), np.float32)
+        total += np.multiply(scaled, scaled, out=scaled)
+    total /= len(residual)
+    total += 1
+    return np.reciprocal(total, out=total)
 
 
 def first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:

@@ -6,19 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Reference
+from ..planes import everywhere, moments, only
+from ..threads import each
 
 LIMIT = 8
+_CHUNK = 1 << 16  # pixels at a time, so that they stay in the cache
 _LEAST = 12  # common valid pixels below which a correlation says nothing
 
 
-def correlation(first: Floats, second: Floats) -> NDArray[np.float64]:
-    """(n,) Pearson correlation of rows of two (n, N) arrays in float64; 0 for constant rows."""
-    a = first.astype(np.float64)
-    b = second.astype(np.float64)
-    a -= a.mean(1, keepdims=True)
-    b -= b.mean(1, keepdims=True)
-    power = np.sqrt((a * a).sum(1) * (b * b).sum(1))
-    return np.asarray((a * b).sum(1) / np.where(power > 0, power, np.inf))
+def correlation(first: Floats, second: Floats, common: Flags) -> NDArray[np.float64]:
+    """(n, m) Pearson correlations of planes (n, H, W) with (m, H, W) where `common`; 0 for constant ones."""
+    rows = len(first)
+    planes = [*first, *second]
+    mean, spread = np.array([moments(plane, common) for plane in planes]).T
+    products = np.zeros((rows, len(second)))
+    lines = max(1, _CHUNK // common.shape[1])
+    for top in range(0, len(common), lines):
+        part = np.s_[top : top + lines]
+        centred = np.stack(
+            [only(plane[part] - np.float32(m), common[part]) for plane, m in zip(planes, mean)]
+        )
+        flat = centred.reshape(len(planes), -1)
+        products += flat[:rows] @ flat[rows:].T
+    power = np.outer(spread[:rows], spread[rows:]) * int(common.sum())
+    return np.asarray(products / np.where(power > 0, power, np.inf))
 
 
 def score(target: Floats, valid: Flags, gap: Flags, reference: Floats) -> float:
@@ -29,15 +40,12 @@ def score(target: Floats, valid: Flags, gap: Flags, reference: Floats) -> float:
         gap: (H, W). reference: (K, H, W), NaN where not clear. Bands are compared one to one
             where the counts agree, else each target band takes its best reference band.
     """
-    clear = np.isfinite(reference).all(0)
+    clear = everywhere(reference)
     common = valid & clear
     if common.sum() < _LEAST:
         return 0.0
-    a, b = target[:, common], reference[:, common]
-    if len(a) == len(b):
-        strength = np.abs(correlation(a, b))
-    else:
-        strength = np.array([np.abs(correlation(np.broadcast_to(row, b.shape), b)).max() for row in a])
+    found = np.abs(correlation(target, reference, common))
+    strength = np.diag(found) if len(target) == len(reference) else found.max(1)
     share = (clear & gap).sum() / gap.sum() if gap.any() else clear.mean()
     return float(strength.mean() * share**0.25)
 
@@ -46,6 +54,6 @@ def select(
     target: Floats, valid: Flags, gap: Flags, references: tuple[Reference, ...], limit: int = LIMIT
 ) -> tuple[int, ...]:
     """Indices of at most `limit` references, best first. Useless ones are left out."""
-    scores = [score(target, valid, gap, r.image) for r in references]
+    scores = each(lambda r: score(target, valid, gap, r.image), references)
     order = sorted(range(len(references)), key=lambda k: (-scores[k], k))
     return tuple(k for k in order[:limit] if scores[k] > 0)

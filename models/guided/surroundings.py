@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..base import Floats, Tile
+from ..planes import only
 from . import coarse, residual, solve, spatial, terrain
 
 SLOPE, INTERCEPT, CUT = 600.0, 1.0, 4.0
@@ -55,8 +56,6 @@ def roughness(image: Floats) -> Floats:
     out = np.empty_like(image)
     for band, layer in enumerate(image):
         known = np.isfinite(layer)
-        weight = known.astype(np.float32)
-        mean = residual.local_mean(np.where(known, layer, np.float32(0)), weight, 8.0, 0.0, 1e-3)
-        detail = np.where(known, layer - mean, np.float32(np.nan))
-        out[band] = np.sqrt(residual.variance(detail, 1.0))
+        mean = residual.local_mean(only(layer, known), known.astype(np.float32), 8.0, 0.0, 1e-3)
+        out[band] = np.sqrt(residual.variance(layer - mean, 1.0))
     return out

@@ -208,7 +208,7 @@ def test_directions_that_tell_of_the_target_survive_a_cut_by_variance():
     axes = telling_axes(channels, target, weight)
     np.testing.assert_allclose(np.abs(axes[0][6:]), np.array([1, 0.5]) / np.hypot(1, 0.5), atol=0.02)
     joint = learn(channels, np.arange(8) // 4)
-    basis = make_basis(joint, channels, target, weight, 3, 0)
+    basis, _ = make_basis(joint, channels, target, weight, 3, 0)
     np.testing.assert_allclose(basis.axes[1:] @ basis.axes[0], 0, atol=1e-5)
 
 

@@ -1,0 +1,38 @@
+"""Work side by side, where the caller allows it: results and their order never depend on how many.
+
+Tiles are predicted side by side already; seeing the whole scene (`prepare`) is one task, which may
+use the cores that would wait for it. Without `allowed` everything runs in the calling thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
+
+
+@contextmanager
+def allowed(count: int) -> Iterator[None]:
+    """Let `each` use `count` threads; for what the calling thread does, not for other threads."""
+    if count < 2:
+        yield
+        return
+    with ThreadPoolExecutor(count, thread_name_prefix="terramend-part") as pool:
+        before = _pool.set(pool)
+        try:
+            yield
+        finally:
+            _pool.reset(before)
+
+
+def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`work(item)` of all items, in their order; the parts must not write to the same place."""
+    pool = _pool.get()
+    return list(map(work, items)) if pool is None else list(pool.map(work, items))
