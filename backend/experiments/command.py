@@ -13,6 +13,7 @@ from ..watch import Watch
 EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "de": (".de", "Diffusion Enhancement beside its reference and simple methods, on real cloud"),
+        "mend": (".mend", "where the learned correction of guided wins on val, and how far it is followed"),
         "schedules": (".schedules", "linear, cosine and sigmoid noise for DDPM"),
     }
 )

@@ -8,37 +8,36 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 
+from ...models.base import Floats
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS
 from ...models.mend.network import Mend
 from ..watch import Watch
 from . import mend_samples, pictures
 from .loop import Batch, Schedule
+from .mend_samples import ARRAYS
 from .recipe import Recipe, build
 
 TURNS = 8
+GAIN, LEVEL, TRUST = 0.25, 0.3, 0.2
+"""Deviations of what batches vary: log gain and level of the band, log of the prior's deviation."""
 
 
 def recipe(config: dict[str, Any], data: Path) -> Recipe:
     """The run that `config` describes; samples are made first where they are missing."""
     schedule = build(Schedule, config["training"], "training")
-    folder = Path(config["samples"]["folder"])
-    if not (folder / "samples.json").exists():
-        first, count = config["samples"]["seed"], config["samples"]["recipes"]
-        seeds = range(first, first + count)
-        mend_samples.build(data, folder, config["samples"]["quality"], seeds, Watch())
-    store = mend_samples.open_store(folder)
+    stores = [_store(part, data) for part in config["samples"]]
     torch.manual_seed(schedule.seed)
     model = Mend(tuple(config["widths"]))
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learnt = [(k, index) for k, store in enumerate(stores) for index in np.flatnonzero(~store.held_out())]
 
     def batch(step: int, part: int) -> Batch:
         random = np.random.default_rng([schedule.seed, step, part])
-        chosen = np.sort(random.choice(len(store.base), schedule.batch, replace=False))
-        turns = random.integers(0, TURNS, schedule.batch)
-        arrays = {"base": store.base, "references": store.references, "target": store.target}
-        return {name: _drawn(array[chosen], turns) for name, array in arrays.items()}
+        chosen = random.choice(len(learnt), schedule.batch, replace=False)
+        drawn = [_crop(stores[k], index, random) for k, index in (learnt[each] for each in chosen)]
+        return {name: torch.from_numpy(np.stack([crop[name] for crop in drawn])) for name in ARRAYS}
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file({k: v.contiguous() for k, v in average.state_dict().items()}, out / "mend.safetensors")
@@ -83,10 +82,34 @@ def export(model: torch.nn.Module, path: Path) -> None:
     )
 
 
-def _drawn(crops: mend_samples.Half, turns: NDArray[np.int64]) -> torch.Tensor:
-    """Crops turned and mirrored, each by its own one of eight ways."""
-    out = np.empty_like(crops)
-    for crop, turn, place in zip(crops, turns, out, strict=True):
-        turned = np.rot90(crop, turn % 4, axes=(-2, -1))
-        place[...] = turned[..., ::-1] if turn >= 4 else turned
-    return torch.from_numpy(out)
+def _store(part: dict[str, Any], data: Path) -> mend_samples.Store:
+    """A folder of samples, made where it is missing."""
+    folder = Path(part["folder"])
+    if not (folder / "samples.json").exists():
+        seeds = range(part["seed"], part["seed"] + part["recipes"])
+        more = {key: part[key] for key in ("cases", "crops", "variety")}
+        mend_samples.build(data, folder, part["quality"], seeds, Watch(), **more)
+    return mend_samples.open_store(folder)
+
+
+def _crop(store: mend_samples.Store, index: int, random: np.random.Generator) -> dict[str, Floats]:
+    """One crop, turned or mirrored, its band brighter or darker, its prior trusted more or less."""
+    turn = int(random.integers(TURNS))
+    crop = {}
+    for name in ARRAYS:
+        values: Floats = getattr(store, name)[index].astype(np.float32)
+        turned = np.rot90(values, turn % 4, axes=(-2, -1))
+        crop[name] = np.ascontiguousarray(turned[..., ::-1] if turn >= 4 else turned)
+    base, others, target = (crop[name] for name in ARRAYS)
+    gain, trust = np.exp(random.normal(0, GAIN)), np.exp(random.normal(0, TRUST))
+    level = random.normal(0, LEVEL)
+    gap = base[4] > 0
+    present = gap | (base[3] > 0)  # not the padding
+    base[0] = np.where(present, gain * base[0] + level, 0)
+    base[2] = np.where(base[3] > 0, base[0], 0)
+    base[6] = np.where(present & (base[6] != 0), gain * base[6] + level, base[6])
+    base[1] += np.where(gap, np.log(gain * trust) / 2, 0)
+    others[:, 0] = np.where(others[:, 1] > 0, gain * others[:, 0] + level, 0)
+    others[:, 2] *= gain
+    target[0] /= trust
+    return crop

@@ -1,31 +1,43 @@
 """Training samples of `mend`: what `guided` made of hidden pixels, and what was there.
 
 Cases are drawn with the evaluation's own recipe maker from the *train* split, with other
-seeds than the committed recipe, so the tables' cases are never learned from.
+seeds than the committed recipe, so the tables' cases are never learned from. Some of the
+places are held out of the training, to choose by; val stays a test.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models import registry
 from ...models.base import Tile
+from ...models.guided.model import plain
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame, stack
-from ..evaluation.cases import Sample, sample
+from ..evaluation.cases import Case, Sample, sample
 from ..evaluation.make_cases import make_cases
 from ..watch import Watch
+from .variety import varied
 
 SIZE = 96
 """Pixels a training crop is high and wide; smaller places are padded with weight 0."""
 PER_SAMPLE = 5
 """Crops (each of one band) drawn from a case."""
+
+TRACKS = {
+    "S": 0.14, "S-DEM": 0.1, "R": 0.06, "T1": 0.2, "T2": 0.14, "T4": 0.14, "T4past": 0.07, "series": 0.15,
+}  # fmt: skip
+KINDS = {"cloud": 0.5, "blob": 0.2, "stripes": 0.15, "random": 0.15}
+"""Shares of a balanced draw."""
+RESEARCH_ONLY = ("planet_cr", "rice_rgb_pairs")
+"""Data sets whose licence does not let weights be given away."""
+HELD_OUT = 8
+"""One place in so many is never learned from."""
 
 Half = NDArray[np.float16]
 
@@ -38,68 +50,128 @@ class Store:
         base: (N, BASE, SIZE, SIZE). references: (N, SLOTS, REFERENCE, SIZE, SIZE).
         target: (N, 2, SIZE, SIZE): error of the prior in its standard deviations
             (truth - prior) / std, and 1 where it is scored.
+        origin: (N, 4) text: data set, place, track, gap kind.
     """
 
     base: Half
     references: Half
     target: Half
+    origin: NDArray[np.str_]
+
+    def held_out(self) -> NDArray[np.bool_]:
+        """(N,) whether a crop's place is kept to choose by."""
+        return np.array([is_held_out(dataset, place) for dataset, place, _, _ in self.origin], bool)
+
+
+ARRAYS = ("base", "references", "target")
+
+
+def is_held_out(dataset: str, place: str) -> bool:
+    """Whether a place of the train split is kept to choose by."""
+    return zlib.crc32(f"{dataset}/{place}".encode()) % HELD_OUT == 0
 
 
 def open_store(folder: Path) -> Store:
     """The crops that `build` wrote."""
-    arrays = (np.load(folder / f"{f.name}.npy", mmap_mode="r") for f in dataclasses.fields(Store))
-    return Store(*arrays)
+    base, references, target = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+    facts = json.loads((folder / "samples.json").read_text("utf-8"))
+    drawn = facts.get("drawn", [["", "", "", "", facts["crops"]]])
+    origin = np.repeat([row[:4] for row in drawn], [row[4] for row in drawn], axis=0)
+    return Store(base, references, target, origin)
 
 
-def build(data: Path, folder: Path, quality: str, seeds: range, watch: Watch) -> None:
-    """Fill the cases of every seed with `guided` and keep crops around the hidden pixels."""
+def build(
+    data: Path,
+    folder: Path,
+    quality: str,
+    seeds: range,
+    watch: Watch,
+    cases: int = 0,
+    crops: int = PER_SAMPLE,
+    variety: bool = False,
+) -> None:
+    """Fill the cases of every seed with `guided` and keep crops around the hidden pixels.
+
+    Args:
+        cases: how many to draw, balanced over tracks and gap kinds; 0 takes all as they come.
+        crops: of one band each, a case.
+        variety: also what `variety` makes up.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    recipes = [make_cases(data, "train", seed) for seed in seeds]
-    drawn = [(case, track) for recipe in recipes for case in recipe.cases for track in case.tracks]
-    drawn = [(case, track) for case, track in drawn if track != "P"]
-    drawn.sort(key=lambda pair: (pair[0].dataset, pair[0].place))  # a place is read once
-    capacity = len(drawn) * PER_SAMPLE
+    random = np.random.default_rng(seeds.start)
+    drawn = _drawn(data, seeds, cases, random)
+    capacity = len(drawn) * crops
     shapes = ((BASE, SIZE, SIZE), (SLOTS, REFERENCE, SIZE, SIZE), (2, SIZE, SIZE))
     arrays = [
         np.lib.format.open_memmap(
-            folder / f".{field.name}.npy", mode="w+", dtype=np.float16, shape=(capacity, *shape)
+            folder / f".{name}.npy", mode="w+", dtype=np.float16, shape=(capacity, *shape)
         )
-        for field, shape in zip(dataclasses.fields(Store), shapes, strict=True)
+        for name, shape in zip(ARRAYS, shapes, strict=True)
     ]
-    random = np.random.default_rng(seeds.start)
-    row = registry.find("guided")
-    assert row is not None  # noqa: S101 (the table holds it)
-    guided = row.create(quality=quality)
-    count = 0
+    guided = plain(quality)
+    count, origin = 0, []
     watch.stage("samples", len(drawn))
     for case, track in drawn:
         given = sample(case, track, data)
+        if variety:
+            given = varied(given, random)
         known = frame(given.tile)
         prior = guided.predict(given.tile, guided.prepare(given.tile))
         base, others, spread = stack(given.tile, prior, known)
         error = np.clip((given.truth - prior.mean) / spread, -30, 30)
         usable = given.scored & np.isfinite(error)
         target = np.stack([np.where(usable, error, 0), usable], axis=1)
-        for band, place in _crops(given, random):
+        before = count
+        for band, place in _crops(given, crops, random):
             for array, values in zip(arrays, (base[band], others[band], target[band]), strict=True):
                 array[count] = _padded(values[(..., *place)])
             count += 1
+        origin.append([case.dataset, case.place, track, case.gap.kind, count - before])
         watch.advance()
-    for field, array in zip(dataclasses.fields(Store), arrays, strict=True):
+    for name, array in zip(ARRAYS, arrays, strict=True):
         array.flush()
-        part = folder / f".{field.name}.npy"
-        np.save(folder / f"{field.name}.npy", array[:count])
-        part.unlink()
-    facts = {"crops": count, "quality": quality, "seeds": [seeds.start, seeds.stop]}
-    (folder / "samples.json").write_text(json.dumps(facts), "utf-8")
+        part = folder / f".{name}.npy"
+        if count == capacity:
+            part.replace(folder / f"{name}.npy")
+        else:
+            np.save(folder / f"{name}.npy", array[:count])
+            part.unlink()
+    facts = {"crops": count, "quality": quality, "seeds": [seeds.start, seeds.stop], "variety": variety}
+    (folder / "samples.json").write_text(json.dumps({**facts, "drawn": origin}), "utf-8")
 
 
-def _crops(given: Sample, random: np.random.Generator) -> Iterator[tuple[int, tuple[slice, slice]]]:
+def _drawn(data: Path, seeds: range, cases: int, random: np.random.Generator) -> Sequence[tuple[Case, str]]:
+    """Cases and tracks to fill, those of a place together: it is read once."""
+    recipes = [make_cases(data, "train", seed) for seed in seeds]
+    drawn = [(case, track) for recipe in recipes for case in recipe.cases for track in case.tracks]
+    drawn = [(case, track) for case, track in drawn if track != "P" and _free(case, track)]
+    if cases:
+        groups = [(case.dataset, track, case.gap.kind) for case, track in drawn]
+        chance = np.array([TRACKS.get(track, 0.05) * KINDS.get(kind, 0.1) for _, track, kind in groups])
+        # Within a track and kind, data sets of many cases are drawn less often a case, not less in all.
+        of_group = np.array([groups.count(group) for group in groups])
+        of_kind = np.array([sum(g[1:] == group[1:] for g in set(groups)) for group in groups])
+        chance /= np.sqrt(of_group) * of_kind
+        chosen = random.choice(len(drawn), min(cases, len(drawn)), replace=False, p=chance / chance.sum())
+        drawn = [drawn[index] for index in chosen]
+    return sorted(drawn, key=lambda pair: (pair[0].dataset, pair[0].place))
+
+
+def _free(case: Case, track: str) -> bool:
+    """Whether weights learnt from the case may be given away; a borrowed cloud shape counts."""
+    gaps = [case.gap, *(other.extra for other in case.tracks[track].references if other.extra)]
+    sources = {case.dataset, *(gap.source[0] for gap in gaps if gap.source)}
+    return not sources & set(RESEARCH_ONLY)
+
+
+def _crops(
+    given: Sample, count: int, random: np.random.Generator
+) -> Iterator[tuple[int, tuple[slice, slice]]]:
     """Bands and places of crops that hold hidden pixels."""
     rows, columns = np.nonzero(given.scored)
     if not len(rows):
         return
-    for _ in range(PER_SAMPLE):
+    for _ in range(count):
         pick = int(random.integers(len(rows)))
         place = tuple(
             _span(int(at[pick]), side, random)

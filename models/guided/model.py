@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from ..base import Floats, Prediction, Source, Tile
+from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASSES, distance_class, distance_to_valid
 from . import coarse, regression, surroundings, uncertainty
@@ -173,10 +173,20 @@ class Guided:
         return filled * scale + mean, surroundings.roughness(left) * scale
 
 
-def create(quality: str = "default", seed: int = 0) -> Guided:
-    """Registry entry of `guided`."""
+def plain(quality: str = "default") -> Guided:
+    """What a quality is without anything learnt on other scenes."""
     if quality == "fast":
         return Guided(regression.Settings(components=16, fine=3, local=0, cycles=0))
     if quality == "best":
         return Guided(regression.Settings(twin=True))
     return Guided()
+
+
+def create(quality: str = "default", seed: int = 0) -> Reconstructor:
+    """Registry entry of `guided`; `best` is corrected by `mend` where its weights are there."""
+    made = plain(quality)
+    if quality != "best":
+        return made
+    from ..mend.model import over  # ONNX Runtime is wanted here only
+
+    return over(made) or made

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..base import Floats, Prediction, Tile
 from ..holdout import distance_to_valid
+from .trust import case_of
 
 BASE = 14
 """Channels of a band: prior, its spread, the valid target, valid, gap, distance to valid
@@ -30,26 +31,34 @@ class Frame:
     """What `prepare` fixes for the whole scene.
 
     Attributes:
-        mean, scale: (B,) of the target's valid samples.
+        mean, scale: (B,) of the target's valid samples. low, high: (B,) what may be, a quarter
+            beyond the range that was seen.
         chosen: indices of at most `SLOTS` references.
         guess: per chosen reference (B, K + 1) float64: weights of its K bands, then the constant.
+        case: of `trust.CASES`.
     """
 
     mean: Floats
     scale: Floats
+    low: Floats
+    high: Floats
     chosen: tuple[int, ...]
     guess: tuple[NDArray[np.float64], ...]
+    case: str
 
 
 def frame(overview: Tile) -> Frame:
     """Statistics and global least squares of every reference on common valid pixels."""
     bands = len(overview.image)
     mean, scale = np.zeros(bands, np.float32), np.full(bands, 0.05, np.float32)
+    low, high = np.full(bands, -np.inf, np.float32), np.full(bands, np.inf, np.float32)
     for band in range(bands):
         values = overview.image[band][overview.valid[band]]
         if len(values) > 1:
             mean[band] = values.mean(dtype=np.float64)
             scale[band] = max(float(values.std(dtype=np.float64)), 1e-3)
+            reach = 0.25 * (values.max() - values.min()) + 0.01
+            low[band], high[band] = values.min() - reach, values.max() + reach
     ranked: list[tuple[float, int, NDArray[np.float64]]] = []
     valid = np.asarray(overview.valid.all(0))
     for index, reference in enumerate(overview.references):
@@ -65,7 +74,9 @@ def frame(overview: Tile) -> Frame:
         ranked.append((float(left.mean()), index, weights))
     ranked.sort(key=lambda found: found[:2])
     best = ranked[:SLOTS]
-    return Frame(mean, scale, tuple(i for _, i, _ in best), tuple(w for _, _, w in best))
+    case = case_of(overview, len(ranked))
+    chosen, guess = tuple(index for _, index, _ in best), tuple(weights for _, _, weights in best)
+    return Frame(mean, scale, low, high, chosen, guess, case)
 
 
 def stack(tile: Tile, prior: Prediction, known: Frame) -> tuple[Floats, Floats, Floats]:

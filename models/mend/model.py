@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from ..base import Flags, Floats, Prediction, Reconstructor, Tile
+from ..holdout import distance_to_valid
+from ..onnx import session
+from ..weights import PACKAGED
+from . import trust
 from .inputs import Frame, frame, stack
 
 BLOCK, MARGIN, MULTIPLE = 192, 32, 16
 """Pixels: side of the blocks that the network runs on, what it sees around, what sizes divide by."""
+FOLDER, NETWORK, CONFIG = PACKAGED / "mend", "mend.onnx", "config.json"
 
 
 @dataclass(frozen=True)
@@ -26,10 +33,16 @@ class State:
 
 @dataclass(frozen=True)
 class Mend:
-    """A prior reconstructor and the network that corrects it."""
+    """A prior reconstructor, the network that corrects it, and how far that is followed.
+
+    Attributes:
+        weights_sha256: of the network's file, hex.
+    """
 
     prior: Reconstructor
     network: onnxruntime.InferenceSession
+    trust: trust.Trust
+    weights_sha256: str
 
     def prepare(self, overview: Tile) -> State:
         """The prior's state, and global statistics for the network's inputs."""
@@ -38,31 +51,65 @@ class Mend:
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Correct the prior where it filled; where it could not, nothing is invented."""
         prior = self.prior.predict(tile, state.prior)
-        base, others, spread = stack(tile, prior, state.frame)
+        case = state.frame.case
+        if self.trust.silent(case):
+            return prior
+        shift, log_factor, spread = self.said(tile, prior, state.frame)
+        weight = trust.hats(distance_to_valid(np.asarray(~tile.valid.all(0))))
         mean, std = prior.mean.copy(), prior.std.copy()
-        for band in range(len(mean)):
+        where = np.isfinite(shift) & np.isfinite(mean)
+        share = np.tensordot(np.array(self.trust.mean.get(case, (0,) * len(weight)), np.float32), weight, 1)
+        low, high = state.frame.low[:, None, None], state.frame.high[:, None, None]
+        moved = np.clip(mean + share * spread * shift, np.minimum(low, mean), np.maximum(high, mean))
+        np.copyto(mean, moved, where=where)
+        if case in self.trust.std:
+            factor = np.tensordot(np.array(self.trust.std[case], np.float32), weight, 1)
+            np.copyto(std, spread * np.exp(0.5 * log_factor) * factor, where=where)
+        return Prediction(mean, std, prior.source, prior.reference)
+
+    def said(self, tile: Tile, prior: Prediction, known: Frame) -> tuple[Floats, Floats, Floats]:
+        """The network's words on every gap that the prior filled, NaN elsewhere.
+
+        Returns:
+            Shift in the prior's standard deviations, log of the variance's factor, and that
+            deviation in reflectance, (B, H, W) each.
+        """
+        base, others, spread = stack(tile, prior, known)
+        shift, log_factor = np.full((2, *spread.shape), np.nan, np.float32)
+        for band in range(len(spread)):
             gap = tile.gaps[band] & np.isfinite(prior.mean[band])
             for outer, inner in _blocks(gap):
-                shift, log_factor = self._run(base[band][(slice(None), *outer)], others[band][(..., *outer)])
+                said = self._run(base[band][(slice(None), *outer)], others[band][(..., *outer)])
                 inside = tuple(
                     slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
                 )
                 where = gap[inner]
-                old = spread[band][inner]
-                mean[band][inner][where] += (old * shift[inside])[where]
-                std[band][inner][where] = (old * np.exp(0.5 * log_factor[inside]))[where]
-        return Prediction(mean, std, prior.source, prior.reference)
+                shift[band][inner][where] = said[0][inside][where]
+                log_factor[band][inner][where] = said[1][inside][where]
+        return shift, np.clip(log_factor, -5, 6), spread
 
-    def _run(self, base: Floats, others: Floats) -> tuple[Floats, Floats]:
-        """Shift in standard deviations and log variance factor of one block."""
+    def _run(self, base: Floats, others: Floats) -> Floats:
+        """(2, H, W) shift and log variance factor of one block; beyond the tile nothing is known."""
         height, width = base.shape[1:]
         pad = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
         inputs = {
-            "base": np.pad(base, ((0, 0), *pad), mode="edge")[None],
-            "references": np.pad(others, ((0, 0), (0, 0), *pad), mode="edge")[None],
+            "base": np.pad(base, ((0, 0), *pad))[None],
+            "references": np.pad(others, ((0, 0), (0, 0), *pad))[None],
         }
-        said = self.network.run(None, inputs)[0][0, :, :height, :width]
-        return said[0], np.clip(said[1], -5, 6)
+        return np.asarray(self.network.run(None, inputs)[0][0, :, :height, :width], np.float32)
+
+
+def over(prior: Reconstructor, folder: Path = FOLDER) -> Mend | None:
+    """The correction of `prior` by the network in `folder`; None where its weights are not there.
+
+    Raises:
+        ValueError: the folder's tables are of another version.
+    """
+    path = folder / NETWORK
+    if not (path.is_file() and (folder / CONFIG).is_file()):
+        return None
+    sha = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Mend(prior, session(path), trust.read(folder / CONFIG), sha)
 
 
 def _blocks(gap: Flags) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:

@@ -1,8 +1,9 @@
 """The network of `mend`, in torch (training and export only).
 
 A set encoder reads each reference by itself; attention lets every place choose among them,
-or none; a U-Net at half resolution predicts, per sample, a correction in units of the
-prior's standard deviation and the logarithm of the variance's factor.
+or none; what all say together, and how far apart they are, comes beside it. A U-Net at half
+resolution predicts, per sample, a correction in units of the prior's standard deviation and
+the logarithm of the variance's factor.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor, nn
 
 from .inputs import BASE, REFERENCE
+
+TOGETHER = 3
+"""Channels of all references together: mean and deviation of guess minus prior, share known."""
 
 
 def block(inputs: int, outputs: int) -> nn.Sequential:
@@ -33,7 +37,7 @@ class Mend(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (32, 64, 96, 128), key: int = 16) -> None:
         super().__init__()
         first = widths[0]
-        self.enter = block(4 * BASE, first)
+        self.enter = block(4 * (BASE + TOGETHER), first)
         self.reference = nn.Sequential(
             nn.Conv2d(4 * REFERENCE, 24, 3, padding=1), nn.ReLU(), nn.Conv2d(24, first, 1), nn.ReLU()
         )
@@ -52,7 +56,8 @@ class Mend(nn.Module):
 
     def forward(self, base: Tensor, references: Tensor) -> Tensor:
         """See the class."""
-        x = self.enter(F.pixel_unshuffle(base, 2))
+        x = torch.cat([base, together(references)], dim=1)
+        x = self.enter(F.pixel_unshuffle(x, 2))
         x = torch.cat([x, self.attend(x, references)], dim=1)
         kept = []
         for layer in self.down:
@@ -78,3 +83,13 @@ class Mend(nn.Module):
         weights = torch.softmax(scores + hidden, dim=1)[:, :k]
         mixed: Tensor = (weights[:, :, None] * read.reshape(n, k, -1, height // 2, width // 2)).sum(1)
         return mixed
+
+
+def together(references: Tensor) -> Tensor:
+    """(N, TOGETHER, H, W) of references (N, K, REFERENCE, H, W)."""
+    known, apart = references[:, :, 1], references[:, :, 2]
+    count = known.sum(1, keepdim=True)
+    least = count.clamp(min=1)
+    mean = (apart * known).sum(1, keepdim=True) / least
+    deviation = (((apart - mean) ** 2 * known).sum(1, keepdim=True) / least + 1e-6).sqrt()
+    return torch.cat([mean, deviation, count / known.shape[1]], dim=1)

@@ -1,0 +1,160 @@
+"""`terramend experiment mend`: where the correction of `guided` wins, and how far it is to be followed.
+
+Shares and factors are fitted on places of train that the training left out; val decides where
+they hold. Writes `config.json`, which `models.mend.trust` reads, beside a table of what val says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...models import guided
+from ...models.base import Prediction
+from ...models.guided.model import plain
+from ...models.holdout import distance_to_valid
+from ...models.mend.inputs import frame
+from ...models.mend.model import Mend
+from ...models.mend.trust import Trust
+from ...models.onnx import session
+from ..datasets.catalog import ground
+from ..evaluation.cases import Case, Sample, fingerprint, load, sample
+from ..evaluation.command import RECIPES, data_root
+from ..training import mend_samples
+from ..watch import Watch
+from . import mend_gate
+from .mend_gate import Outcome
+
+OF_TRACK = {"T1": "one", "T2": "two", "T4": "few", "T4past": "few", "series": "many"}
+BATCH = 32
+GUIDED = Path(guided.__file__).parent
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `terramend experiment mend`."""
+    parser.add_argument("--data", help="folder with the splits; default: TERRAMEND_DATA, else ../shared/data")
+    parser.add_argument("--network", type=Path, required=True, help="mend.onnx of a run of terramend train")
+    parser.add_argument("--samples", type=Path, nargs="+", required=True, help="folders of training samples")
+    parser.add_argument("--out", type=Path, default=Path("out/mend"))
+    parser.add_argument("--tracks", default="", help="of the val cases; default: all")
+
+
+def main(options: argparse.Namespace, watch: Watch) -> None:
+    """Fit, test, decide, write."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    network = session(options.network)
+    correction = Mend(plain("best"), network, Trust({}, {}), "")
+    learnt = [
+        one for folder in options.samples for one in held_out(mend_samples.open_store(folder), correction)
+    ]
+    tracks = tuple(options.tracks.split(",")) if options.tracks else ()
+    tested = list(on_val(data_root(options.data, "val"), correction, options.out / "priors", tracks, watch))
+    tables = mend_gate.decide(learnt, tested)
+    sha = hashlib.sha256(options.network.read_bytes()).hexdigest()
+    (options.out / "config.json").write_text(json.dumps({**tables, "network_sha256": sha}, indent=1), "utf-8")
+    told = text(learnt, tables) + "\n\nval\n" + text(tested, tables)
+    (options.out / "table.txt").write_text(told, "utf-8")
+    sys.stdout.write(told + "\n")
+    watch.finish()
+
+
+def held_out(store: mend_samples.Store, correction: Mend) -> Iterator[Outcome]:
+    """Outcomes of the crops whose places were never learned from, a crop each."""
+    random = np.random.default_rng(0)
+    chosen = np.flatnonzero(store.held_out())
+    for start in range(0, len(chosen), BATCH):
+        part = chosen[start : start + BATCH]
+        inputs = {"base": store.base[part], "references": store.references[part]}
+        said = correction.network.run(None, {name: a.astype(np.float32) for name, a in inputs.items()})[0]
+        for index, (shift, log_factor) in zip(part, said, strict=True):
+            dataset, place, track, kind = store.origin[index]
+            base, target = (a[index].astype(np.float32) for a in (store.base, store.target))
+            known = int(store.references[index][:, 1].any((1, 2)).sum())
+            scored = target[1] > 0
+            if scored.sum() < 50:
+                continue
+            names = (_case(track, known, base), track, kind, ground(dataset, place))
+            distance = np.expm1(3 * base[5])[scored]
+            clipped = np.clip(log_factor, -5, 6)[scored]
+            yield mend_gate.outcome(
+                names, target[0][scored], shift[scored], np.ones_like(distance), clipped, distance, random
+            )
+
+
+def _case(track: str, known: int, base: mend_samples.Half) -> str:
+    """Of `trust.CASES`, for a stored crop; made-up dates turn a track without into one with."""
+    if known:
+        return OF_TRACK.get(track) or {1: "one", 2: "two"}.get(known, "few")
+    if track in OF_TRACK:
+        return "space"
+    return "terrain" if base[10].any() else "radar" if base[13].any() else "space"
+
+
+def on_val(
+    root: Path, correction: Mend, folder: Path, tracks: Sequence[str], watch: Watch
+) -> Iterator[Outcome]:
+    """Outcomes of the stored val cases; the prior's predictions are kept in `folder`, by its code."""
+    recipe = load(RECIPES / "val.json")
+    todo = [(case, track) for case in recipe.cases for track in case.tracks if track != "P"]
+    todo = [(case, track) for case, track in todo if not tracks or track in tracks]
+    folder = folder / fingerprint(sorted(GUIDED.glob("*.py")))[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(0)
+    watch.stage("evaluate", len(todo))
+    for case, track in todo:
+        given = sample(case, track, root)
+        prior = _prior(correction, given, folder / f"{_name(case, track)}.npz")
+        known = frame(given.tile)
+        shift, log_factor, spread = correction.said(given.tile, prior, known)
+        error = given.truth - prior.mean
+        scored = given.scored & np.isfinite(error) & np.isfinite(shift)
+        watch.advance()
+        if not scored.any():
+            continue
+        distance = distance_to_valid(np.asarray(~given.tile.valid.all(0)))
+        far = np.broadcast_to(distance, error.shape)[scored]
+        planes = (error[scored], (shift * spread)[scored], spread[scored], log_factor[scored], far)
+        names = (known.case, track, case.gap.kind, ground(case.dataset, case.place))
+        yield mend_gate.outcome(names, *planes, random)
+
+
+def _name(case: Case, track: str) -> str:
+    return hashlib.sha256(f"{case.name} {track}".encode()).hexdigest()[:24]
+
+
+def _prior(correction: Mend, given: Sample, path: Path) -> Prediction:
+    """The prior's prediction, read where an earlier run left it."""
+    if path.exists():
+        with np.load(path) as stored:
+            return Prediction(**stored)
+    made = correction.prior.predict(given.tile, correction.prior.prepare(given.tile))
+    np.savez(path, mean=made.mean, std=made.std, source=made.source, reference=made.reference)
+    return made
+
+
+def text(found: Sequence[Outcome], tables: dict[str, dict[str, list[float]]]) -> str:
+    """A line a track and kind: gain with all of the correction and with the gate's, and the deviations."""
+    lines = [
+        f"{'track':8s} {'kind':8s} {'cases':>5s} {'places':>6s} {'whole correction':>22s} {'as gated':>22s}"
+        f" {'rank':>4s} {'mend':>4s} {'c90':>4s} {'mend':>4s} {'CRPS':>7s} {'mend':>7s}"
+    ]
+    for (track, kind), cell in mend_gate.cells(found).items():
+        case = max({one.case for one in cell}, key=[one.case for one in cell].count)
+        shares = np.array(tables["mean"].get(case, [0.0] * 4))
+        factors = np.array(tables["std"][case]) if case in tables["std"] else None
+        whole, ours = (mend_gate.gains(cell, each) for each in (np.ones(4), shares))
+        before = mend_gate.summary(cell, shares, None)
+        after = mend_gate.summary(cell, shares, factors)
+        told = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]".rjust(22) for mean, low, high in (whole, ours)]
+        lines.append(
+            f"{track:8s} {kind:8s} {len(cell):5d} {len({one.place for one in cell}):6d} {' '.join(told)}"
+            f" {before['rank']:4.2f} {after['rank']:4.2f} {before['hit90']:4.0%} {after['hit90']:4.0%}"
+            f" {before['crps']:7.4f} {after['crps']:7.4f}"
+        )
+    return "\n".join(lines)
