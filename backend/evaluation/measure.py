@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import metrics
 from .cases import Sample
@@ -16,6 +17,8 @@ from .membrane import membrane
 from .methods import Filled
 from .perceptual import Perceptual
 from .pictures import Colour
+
+Floats = NDArray[np.float32]
 
 MOSTLY_UNFILLED = 0.95
 """A method that leaves more of a gap than this does not apply to the case: what would be scored
@@ -51,12 +54,24 @@ def watched(call: Callable[[], Filled]) -> tuple[Filled, float, float]:
     return result, seconds, max(_memory("VmHWM") - before, 0.0) if reset else float("nan")
 
 
+def appearance(perceptual: Perceptual, sample: Sample) -> Callable[[Floats], float]:
+    """LPIPS of a filled (B, H, W): of red, green and blue, stretched as the truth's 2 to 98 %."""
+    colour, scored = Colour(sample), sample.scored
+    truth = perceptual.features(colour.stretched(sample.truth))
+
+    def apart(filled: Floats) -> float:
+        picture = np.where(scored, filled, sample.truth)
+        return perceptual.apart(perceptual.features(colour.stretched(picture)), truth, scored)
+
+    return apart
+
+
 def row(
-    run: Callable[[Sample], Filled], sample: Sample, perceptual: Perceptual | None = None
+    run: Callable[[Sample], Filled], sample: Sample, lpips: Callable[[Floats], float] | None = None
 ) -> dict[str, Any]:
     """Numbers of one method on one sample; `note` instead of numbers if it does not apply.
 
-    With `perceptual`, LPIPS too: of red, green and blue, stretched as the truth's 2 to 98 %.
+    With `lpips` (see `appearance`), LPIPS too.
 
     Whatever the method raises is kept as the note: one peer that fails on one case must not
     cost the others' rows.
@@ -64,7 +79,7 @@ def row(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            (mean, std), seconds, memory = watched(lambda: run(sample))
+            (mean, std), seconds, _ = watched(lambda: run(sample))
         except Exception as error:
             return {"note": f"{type(error).__name__}: {error}"}
     gaps = sample.tile.gaps
@@ -75,13 +90,10 @@ def row(
         return {"note": "does not fill this gap", "seconds": seconds, "unfilled": unfilled}
     closed = membrane(picture, left)
     numbers = metrics.score(closed, sample.truth, sample.scored, sample.tile.wavelengths, std)
-    if perceptual is not None:
-        colour, scored = Colour(sample), sample.scored
-        picture = np.where(scored, closed, sample.truth)
-        numbers["lpips"] = perceptual(colour.stretched(picture), colour.stretched(sample.truth), scored)
+    if lpips is not None:
+        numbers["lpips"] = lpips(closed)
     return {
         "seconds": seconds,
-        "peak_mb": memory,
         "unfilled": unfilled,
         "mpx": sample.scored.size / 1e6,
         "share": float(sample.scored.mean()),

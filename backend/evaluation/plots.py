@@ -92,7 +92,10 @@ def reliability(made: Sequence[Table], method: str) -> str:
 
 def pareto(table: Table) -> str:
     """Speed against quality; the line joins methods that nobody beats in both."""
-    lines = [line for line in table.lines if line.group != "oracle" and line.cases == line.of]
+    lines = [
+        line for line in table.lines
+        if line.group != "oracle" and line.cases == line.of and np.isfinite(line.seconds)
+    ]  # fmt: skip
     figure, axes = _figure(7, 4)
     for line in lines:
         axes.plot(max(line.seconds, 1e-3), line.numbers["psnr"], "o", color=_colour(line.group))

@@ -20,13 +20,12 @@ from ..watch import Watch
 from .metrics import LEVELS
 from .pictures import case_pictures
 from .run import Results
-from .tables import HEADS, KIND_TITLES, NOTE, TITLES, Line, Table, cells
+from .tables import HEADS, KIND_TITLES, NOTE, TITLES, Line, Table, cells, verdict
 
 COLUMNS = (
     "track", "kind", "case", "dataset", "place", "method", "group", "share", "psnr", "rmse", "mae", "bias",
     "sam", "ssim", "lpips", "seam", "sharp", "ndvi", "width90", "crps", "rank", "std_share", "unfilled",
-    "seconds", "peak_mb",
-    "mpx", "note",
+    "seconds", "mpx", "note",
 )  # fmt: skip
 SHOWN = ("T1", "T4", "series", "S-DEM", "S", "R", "P")
 """Tracks with pictures, of their real clouds."""
@@ -70,6 +69,7 @@ def summary(results: Results, made: Sequence[Table]) -> dict[str, Any]:
         "seed": results.recipe.seed,
         "cases": len({row["case"] for row in results.rows}),
         "settings": {method.name: dict(method.settings) for method in results.methods if method.settings},
+        "quicker_and_better": verdict(made),
         "tables": [_finite(_table(table)) for table in made],
     }
 
@@ -91,7 +91,8 @@ def _line(line: Line) -> dict[str, Any]:
     return {
         "method": line.method, "group": line.group, "cases": line.cases, **line.numbers,
         "coverage": {f"{level:g}": value for level, value in line.coverage.items()},
-        "seconds_per_mpx": line.seconds, "megabytes": line.megabytes, "least": line.least,
+        "seconds_per_mpx": line.seconds, "megabytes_per_mpx": line.megabytes, "over": line.over,
+        "least": line.least,
         "gains": [gain.__dict__ for gain in line.against],
     }  # fmt: skip
 
@@ -121,6 +122,7 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
         f"<p>Terramend {told['version']}, {told['made']}, {escape(told['machine']['processor'])}, "
         f"{told['cases']} cases. {escape(NOTE)}</p>",
     ]
+    parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
     ours = [method.name for method in results.methods if method.group == "ours"]
     for table in made:
         watch.advance()
@@ -158,7 +160,9 @@ def _row(line: Line, table: Table) -> str:
 def _figures(results: Results, table: Table, best: str) -> list[str]:
     from . import plots
 
-    made = [plots.gains(results, table, best), plots.pareto(table)]
+    made = [plots.gains(results, table, best)]
+    if any(math.isfinite(line.seconds) for line in table.lines):
+        made.append(plots.pareto(table))
     peers = [line.method for line in table.lines if line.group in ("space", "time")][:4]
     if table.kind in ("random", "cloud"):
         made.append(plots.missing(results, table, [best, *peers]))

@@ -9,7 +9,7 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,8 @@ def run_evaluate(
 
     Rows land in `out/rows.jsonl` as they are done; a second run does only what is missing or
     whose code, settings, weights or data changed. `quick` keeps one cloud case a place.
-    `lpips`: file of VGG-16 weights (see `perceptual`), for LPIPS beside the other numbers.
+    `lpips`: file of VGG-16 weights (see `perceptual`), for LPIPS beside the other numbers on those
+    cases that `quick` keeps.
 
     Raises:
         TerramendError: `evaluate.track`, `.method`, `.package`, `.data`; `run.cancelled`.
@@ -80,10 +81,11 @@ def run_evaluate(
     verify(recipe, root)
     out.mkdir(parents=True, exist_ok=True)
     cases = _quick(recipe.cases) if quick else list(recipe.cases)
-    harness = fingerprint([*(HERE / f"{name}.py" for name in _HARNESS), *([lpips] if lpips else [])])
-    wanted = _wanted(cases, tuple(tracks) or TRACKS, chosen, recipe, harness)
+    harness = fingerprint([HERE / f"{name}.py" for name in _HARNESS])
+    looked = {case.name: fingerprint([lpips]) for case in _quick(recipe.cases)} if lpips else {}
+    wanted = _wanted(cases, tuple(tracks) or TRACKS, chosen, recipe, harness, looked)
     cache = _read(out / ROWS)
-    todo = _tasks(wanted, cache, lpips)
+    todo = _tasks(wanted, cache, lpips, looked)
     watch.stage("evaluate", len(todo))
     with (out / ROWS).open("a") as file, contextlib.ExitStack() as stack:
         if file.tell() and not (out / ROWS).read_bytes().endswith(b"\n"):
@@ -123,7 +125,12 @@ def _quick(cases: Sequence[Case]) -> list[Case]:
 
 
 def _wanted(
-    cases: Sequence[Case], tracks: Sequence[str], methods: Sequence[Method], recipe: Recipe, harness: str
+    cases: Sequence[Case],
+    tracks: Sequence[str],
+    methods: Sequence[Method],
+    recipe: Recipe,
+    harness: str,
+    looked: Mapping[str, str],
 ) -> list[tuple[Case, str, Method, str]]:
     versions = {method.name: method.version() for method in methods}
     wanted = []
@@ -138,6 +145,8 @@ def _wanted(
                 if seen not in keys:
                     keys[seen] = key(case, seen, recipe.sources)
                 parts = [harness, keys[seen], method.name, versions[method.name], dict(method.settings)]
+                if case.name in looked:
+                    parts.append(looked[case.name])
                 row_key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
                 wanted.append((case, track, method, row_key))
     return wanted
@@ -155,7 +164,10 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _tasks(
-    wanted: list[tuple[Case, str, Method, str]], cache: dict[str, dict[str, Any]], lpips: Path | None
+    wanted: list[tuple[Case, str, Method, str]],
+    cache: dict[str, dict[str, Any]],
+    lpips: Path | None,
+    looked: Mapping[str, str],
 ) -> list[Task]:
     grouped: dict[tuple[str, str], tuple[Case, str, dict[str, str]]] = {}
     planned = set(cache)
@@ -163,7 +175,10 @@ def _tasks(
         if row_key not in planned:
             planned.add(row_key)
             grouped.setdefault((case.name, track), (case, track, {}))[2][method.name] = row_key
-    return [Task(case, track, tuple(names.items()), lpips) for case, track, names in grouped.values()]
+    return [
+        Task(case, track, tuple(names.items()), lpips if case.name in looked else None)
+        for case, track, names in grouped.values()
+    ]
 
 
 def _run(tasks: list[Task], root: Path, jobs: int) -> Generator[list[dict[str, Any]], None, None]:
@@ -171,8 +186,8 @@ def _run(tasks: list[Task], root: Path, jobs: int) -> Generator[list[dict[str, A
         for task in tasks:
             yield _do(task, root)
         return
-    with _single_threaded():
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_calm)
+    with single_threaded():
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=calm)
         try:
             for future in as_completed([pool.submit(_do, task, root) for task in tasks]):
                 yield future.result()
@@ -181,7 +196,7 @@ def _run(tasks: list[Task], root: Path, jobs: int) -> Generator[list[dict[str, A
 
 
 @contextlib.contextmanager
-def _single_threaded() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """Children inherit one thread a process, so that `jobs` processes share the cores fairly."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
@@ -195,7 +210,7 @@ def _single_threaded() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _calm() -> None:
+def calm() -> None:
     """Begin a worker: one thread for OpenCV too, and gone when the run is gone, also when it was killed."""
     import cv2
 
@@ -221,13 +236,13 @@ def _perceptual(path: Path) -> Any:
 
 
 def _do(task: Task, root: Path) -> list[dict[str, Any]]:
-    from .measure import row
+    from .measure import appearance, row
 
     given, rows = sample(task.case, task.track, root), []
-    perceptual = _perceptual(task.lpips) if task.lpips else None
+    lpips = appearance(_perceptual(task.lpips), given) if task.lpips else None
     for name, row_key in task.methods:
         if name not in _MADE:  # imports are not part of a method's time
             method = find(name)
             _MADE[name] = method.make(method.settings)
-        rows.append({"key": row_key, "method": name, **row(_MADE[name], given, perceptual)})
+        rows.append({"key": row_key, "method": name, **row(_MADE[name], given, lpips)})
     return rows

@@ -11,6 +11,7 @@ import numpy as np
 
 from .bootstrap import by_place, interval
 from .cases import TRACKS
+from .cost import Cost, Costs
 from .metrics import LEVELS
 from .run import Results
 
@@ -29,6 +30,9 @@ KIND_TITLES = {
     "random": "random pixels", "own": "the scene's own cloud", "whole": "whole picture may change",
 }  # fmt: skip
 
+WITH_DATES = ("T1", "T2", "T4", "T4past", "series")
+NO_COST = Cost(math.nan, math.nan)
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -45,7 +49,8 @@ class Gain:
 class Line:
     """One method in one table; `cases` of `of` it could do, `notes` on the others.
 
-    `numbers`: see `MEANS`, by place.
+    `numbers`: see `MEANS`, by place. `seconds`, `megabytes`: a megapixel, NaN where not measured;
+    `over`: more than that (see `cost`).
     """
 
     method: str
@@ -58,6 +63,7 @@ class Line:
     coverage: dict[float, float]
     seconds: float
     megabytes: float
+    over: bool
     gain: Gain | None
     against: tuple[Gain, ...]
     notes: tuple[str, ...]
@@ -80,18 +86,18 @@ class Table:
     lines: tuple[Line, ...]
 
 
-def tables(results: Results) -> list[Table]:
+def tables(results: Results, costs: Costs | None = None) -> list[Table]:
     """Every track and kind that has rows, in the order of the design."""
     made = []
     for track in TRACKS:
         for kind in KIND_ORDER:
             rows = [row for row in results.rows if row["track"] == track and row["kind"] == kind]
             if any("psnr" in row for row in rows):
-                made.append(_table(track, kind, rows, results))
+                made.append(_table(track, kind, rows, results, costs or {}))
     return made
 
 
-def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Results) -> Table:
+def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Results, costs: Costs) -> Table:
     cases = {row["case"]: row["place"] for row in rows}
     by_method = {
         method.name: {row["case"]: row for row in rows if row["method"] == method.name and "psnr" in row}
@@ -106,6 +112,7 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
         if not done:
             continue
         rivals = [peer for peer in peers if peer != method.name]
+        cost = costs.get((method.name, track in WITH_DATES and "references" in method.uses), NO_COST)
         against = tuple(_gain(done, by_method[peer], peer) for peer in rivals)
         lines.append(
             Line(
@@ -117,9 +124,9 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
                 places=len({row["place"] for row in done.values()}),
                 numbers={name: _mean(done, name) for name in MEANS},
                 coverage=_coverage(done),
-                seconds=sum(row["seconds"] for row in done.values())
-                / sum(row["mpx"] for row in done.values()),
-                megabytes=max((row["peak_mb"] for row in done.values()), default=math.nan),
+                seconds=cost.seconds,
+                megabytes=cost.megabytes,
+                over=cost.over,
                 gain=next((gain for gain in against if gain.peer == best), None),
                 against=against,
                 notes=_notes(rows, method.name),
@@ -127,6 +134,33 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
         )
     lines.sort(key=lambda line: (line.group == "oracle", -line.numbers["psnr"]))
     return Table(track, kind, len(cases), len(set(cases.values())), best, tuple(lines))
+
+
+def rivals(table: Table) -> list[tuple[str, str]]:
+    """Pairs of one of ours and a peer that is both quicker and better than it, on all cases."""
+    whole = [line for line in table.lines if line.cases == line.of and math.isfinite(line.seconds)]
+    return [
+        (one.method, peer.method)
+        for one in whole
+        if one.group == "ours"
+        for peer in whole
+        if peer.group in ("space", "time")
+        and peer.seconds < one.seconds
+        and peer.numbers["psnr"] > one.numbers["psnr"]
+    ]
+
+
+def verdict(made: Sequence[Table]) -> str:
+    """Whether a peer is both quicker and better than one of ours, in one paragraph; empty without costs."""
+    timed = [table for table in made if any(math.isfinite(line.seconds) for line in table.lines)]
+    if not timed:
+        return ""
+    found = {f"{table.track} {table.kind}": rivals(table) for table in timed}
+    beaten = {name: pairs for name, pairs in found.items() if pairs}
+    good = f"In {len(found) - len(beaten)} of {len(found)} tables"
+    told = f"{good} no peer is both quicker and better than one of ours."
+    parts = [f"{name}: {', '.join(f'{p} beats {o}' for o, p in pairs)}" for name, pairs in beaten.items()]
+    return " ".join([told, *([f"In the others: {'; '.join(parts)}."] if parts else [])])
 
 
 def _notes(rows: Sequence[dict[str, Any]], method: str) -> tuple[str, ...]:
@@ -168,7 +202,7 @@ def _coverage(done: dict[str, dict[str, Any]]) -> dict[float, float]:
 HEADS = (
     ("PSNR", 6), ("gain [95 %]", 22), ("won", 5), ("least", 6), ("RMSE", 6), ("MAE", 6), ("SAM", 5),
     ("SSIM", 5), ("LPIPS", 5), ("seam", 5), ("sharp", 5), ("NDVI", 5), ("c50", 3), ("c80", 3), ("c90", 3),
-    ("c95", 3), ("width", 6), ("CRPS", 6), ("rank", 5), ("s/Mpx", 6), ("MB", 5), ("n", 4),
+    ("c95", 3), ("width", 6), ("CRPS", 6), ("rank", 5), ("s/Mpx", 6), ("MB/Mpx", 6), ("n", 4),
 )  # fmt: skip
 """Columns of the tables and how wide they print."""
 _DIGITS = {"rmse": 4, "mae": 4, "sam": 2, "ssim": 3, "lpips": 3, "seam": 2, "sharp": 2, "ndvi": 3}
@@ -176,6 +210,10 @@ _DIGITS = {"rmse": 4, "mae": 4, "sam": 2, "ssim": 3, "lpips": 3, "seam": 2, "sha
 
 def _cell(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
+
+
+def _more(over: bool, text: str) -> str:
+    return f">{text}" if over and text != "-" else text
 
 
 def cells(line: Line) -> list[str]:
@@ -187,7 +225,7 @@ def cells(line: Line) -> list[str]:
         _cell(numbers["psnr"], 2), told, f"{gain.won:.0%}" if gain else "-", _cell(line.least, 2),
         *(_cell(numbers[name], digits) for name, digits in _DIGITS.items()), *covered,
         _cell(numbers["width90"], 4), _cell(numbers["crps"], 4), _cell(numbers["rank"], 2),
-        _cell(line.seconds, 2), _cell(line.megabytes, 0), str(line.cases),
+        _more(line.over, _cell(line.seconds, 2)), _more(line.over, _cell(line.megabytes, 0)), str(line.cases),
     ]  # fmt: skip
 
 
@@ -207,13 +245,15 @@ def text(made: Sequence[Table]) -> str:
             f"! {line.method}: {note}" for line in table.lines if line.group == "ours" for note in line.notes
         ]
         parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *failed]))
-    return "\n\n".join([*parts, NOTE])
+    return "\n\n".join(filter(None, [*parts, verdict(made), NOTE]))
 
 
 NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB,
 range 1. gain: over the best single peer of the table (highest PSNR of those that did every case), with the
 95 % interval from drawing places; won: share of cases better than it; least: lowest end of the intervals of
 the gain over every such peer. seam, sharp: 1 is ideal. c50..c95: per cent of errors inside those intervals,
-pooled; width: of the 90 % interval. s/Mpx: processor seconds on one thread. MB: highest growth of a process.
-Oracles saw the truth. With two or three places an interval is little more than their range. Peers run with
-the settings that were best on train."""
+pooled; width: of the 90 % interval. s/Mpx, MB/Mpx: processor seconds on one thread and highest
+growth of memory, each method alone in a process that fills one case mirrored to a megapixel, with four
+other dates in tracks that have any; >: stopped there. LPIPS: on one cloud case a place. Oracles saw the
+truth. With two or three places an interval is little more than their range. Peers run with the settings
+that were best on train."""

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from terramend.backend.evaluation import pictures, plots, report, tables
+from terramend.backend.evaluation.cost import Cost
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.run import Results, run_evaluate
 from terramend.backend.evaluation.tuning import tune
@@ -29,7 +30,8 @@ def results(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_the_report_is_one_file_with_everything_in_it(results: Results, tmp_path: Path) -> None:
-    made = tables.tables(results)
+    costs = {(method.name, dates): Cost(1.0, 9.0) for method in results.methods for dates in (False, True)}
+    made = tables.tables(results, costs)
     page = report.write(results, made, tmp_path, Watch()).read_text()
     assert not re.search(r"(src|href)='?(http|file|/)", page)
     found = re.findall(r"base64,([^']+)'", page)
@@ -43,6 +45,7 @@ def test_the_report_is_one_file_with_everything_in_it(results: Results, tmp_path
     with (tmp_path / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(results.rows)
+    assert "no peer is both quicker and better" in page
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert [t["track"] for t in summary["tables"]] == [t.track for t in made]
     ours = next(m for m in summary["tables"][0]["methods"] if m["method"] == "guided@fast")

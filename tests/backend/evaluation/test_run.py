@@ -224,7 +224,9 @@ def test_the_command_makes_cases_and_prints_tables(
     assert told["count"] == len(json.loads(cases.read_text())["cases"])
     line = ["--data", str(scenes), "--cases", str(cases), "--out", str(tmp_path), "--methods", "gdal,lsq-all"]
     command.main(parser.parse_args([*line, "--tracks", "T1", "--quick", "--jobs", "1"]), Watch())
-    assert "T1 (one reference), real cloud shapes: 2 cases, 2 places" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "T1 (one reference), real cloud shapes: 2 cases, 2 places" in printed
+    assert "quicker and better" not in printed  # a quick run measures no cost
 
 
 def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,99 @@
+"""Costs: measured alone, at one size, bounded; the verdict is computed from the rows."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from terramend.backend.evaluation import cost, tables
+from terramend.backend.evaluation.cases import Recipe, sample
+from terramend.backend.evaluation.cost import Cost
+from terramend.backend.evaluation.make_cases import make_cases
+from terramend.backend.evaluation.methods import find
+from terramend.backend.evaluation.run import Results, run_evaluate
+from terramend.backend.watch import Watch
+
+NAMES = ("guided@fast", "gdal", "lsq-all", "copy-date")
+
+
+@pytest.fixture(scope="module")
+def recipe(scenes: Path) -> Recipe:
+    """Cases of the small folder."""
+    return make_cases(scenes, "scenes", seed=4)
+
+
+@pytest.fixture(scope="module")
+def results(recipe: Recipe, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A few methods on one cloud a place."""
+    out = tmp_path_factory.mktemp("rows")
+    return run_evaluate(recipe, scenes, out, tracks=["S", "T1"], methods=NAMES, quick=True, jobs=1)
+
+
+def test_each_method_is_measured_once_with_dates_and_without(
+    recipe: Recipe, scenes: Path, tmp_path: Path
+) -> None:
+    methods = [find(name) for name in ("gdal", "lsq-all", "idw")]
+    found = cost.measure(recipe, scenes, methods, tmp_path, 2, Watch(), side=160)
+    assert set(found) == {("gdal", False), ("lsq-all", True), ("idw", False)}
+    for one in found.values():
+        assert 0 < one.seconds < 60 and not one.over
+        assert math.isnan(one.megabytes) or one.megabytes >= 0
+    start = time.monotonic()
+    again = cost.measure(recipe, scenes, methods, tmp_path, 2, Watch(), side=160)
+    assert again == found and time.monotonic() - start < 0.5  # kept
+
+
+def test_a_method_that_takes_too_long_is_stopped_and_told(
+    recipe: Recipe, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "LIMIT", 1)
+    found = cost.measure(recipe, scenes, [find("kriging")], tmp_path, 1, Watch(), side=2048)
+    assert found["kriging", False] == Cost(
+        1 / (2048**2 / 1e6), pytest.approx(math.nan, nan_ok=True), over=True
+    )
+
+
+def test_mirrored_cases_continue_and_keep_their_share(recipe: Recipe, scenes: Path) -> None:
+    case = next(case for case in recipe.cases if "T1" in case.tracks and case.gap.kind == "cloud")
+    small = sample(case, "T1", scenes)
+    large = cost.mirrored(small, 150)
+    assert large.tile.image.shape == (3, 150, 150) == large.tile.references[0].image.shape
+    height, width = small.truth.shape[1:]
+    np.testing.assert_array_equal(large.tile.image[:, :height, :width], small.tile.image)
+    np.testing.assert_array_equal(large.truth[:, height, :width], small.truth[:, -1, :])
+    assert large.scored.mean() == pytest.approx(small.scored.mean(), abs=0.08)
+
+
+@pytest.mark.parametrize(
+    "seconds, decibels, beats", [(0.5, 1.0, True), (0.5, -1.0, False), (2.0, 1.0, False)]
+)
+def test_the_verdict_names_who_is_quicker_and_better(
+    results: Results, seconds: float, decibels: float, beats: bool
+) -> None:
+    ones = {(name, dates): Cost(1.0, 50.0) for name in NAMES for dates in (False, True)}
+    made = tables.tables(results, {**ones, ("lsq-all", True): Cost(seconds, 50.0)})
+    table = next(table for table in made if table.track == "T1")
+    ours = next(line for line in table.lines if line.group == "ours")
+    assert (ours.seconds, ours.megabytes) == (1.0, 50.0)
+    lines = tuple(
+        replace(line, numbers={**line.numbers, "psnr": ours.numbers["psnr"] + decibels})
+        if line.method == "lsq-all" else line
+        for line in table.lines if line.method in ("guided@fast", "lsq-all")
+    )  # fmt: skip
+    told = tables.verdict([replace(table, lines=lines)])
+    assert told.startswith("In 0 of 1 tables" if beats else "In 1 of 1 tables")
+    assert ("T1 cloud: lsq-all beats guided@fast" in told) == beats
+
+
+def test_without_costs_nothing_is_said_of_them(results: Results) -> None:
+    made = tables.tables(results)
+    assert tables.verdict(made) == "" and all(math.isnan(one.seconds) for t in made for one in t.lines)
+
+
+def test_more_than_the_limit_is_told_so(results: Results) -> None:
+    costs = {("gdal", False): Cost(114.4, math.nan, over=True)}
+    assert ">114.4" in tables.text(tables.tables(results, costs))
