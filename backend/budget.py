@@ -29,7 +29,7 @@ def budget(plan: TilePlan, jobs: int, memory_limit: float | None, model: str) ->
     Raises:
         TerramendError: `memory.tile` where the limit does not hold one tile.
     """
-    workers = min(jobs or _cores(), plan.rows * plan.columns)
+    workers = min(jobs or cores(), plan.rows * plan.columns)
     in_flight = workers + AHEAD
     if memory_limit is not None:
         fits = int((memory_limit * 1e9 - BASE) // plan.tile_bytes)
@@ -40,7 +40,7 @@ def budget(plan: TilePlan, jobs: int, memory_limit: float | None, model: str) ->
     return Budget(min(workers, in_flight), in_flight)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 from threadpoolctl import threadpool_limits
 
+from ..models import threads
 from ..models.base import Prediction, Reconstructor, Tile, digest
 from ..models.registry import Row
-from .budget import Budget, budget
+from .budget import Budget, budget, cores
 from .choose import Facts, choose, create, tried_reason
 from .errors import TerramendError
 from .flow import patiently
@@ -161,7 +163,7 @@ def make_method(
             reason = tried_reason(reason, tried)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
-        state = patiently(lambda: model.prepare(seen), watch.check)
+        state = patiently(lambda: _prepared(model, seen, request.jobs or cores()), watch.check)
         del seen
         give_memory_back()
     return Method(
@@ -175,6 +177,11 @@ def make_method(
         digest(state),
         tried,
     )
+
+
+def _prepared(model: Reconstructor, overview: Tile, workers: int) -> Any:
+    with threads.allowed(workers):
+        return model.prepare(overview)
 
 
 def _try(

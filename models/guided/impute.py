@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats
 from ..classical.membrane import Ground, cascade
 from ..planes import moments
+from ..threads import each
 
 _CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
 
@@ -36,22 +37,25 @@ def learn(channels: Floats, owner: NDArray[np.intp]) -> Joint:
     dates = [int(np.flatnonzero(owner == k)[0]) for k in range(owner.max() + 1)]
     seen = np.isfinite(flat[dates])  # a date's bands share one mask
     mean, scale = np.zeros(len(flat)), np.ones(len(flat))
-    for channel, date in enumerate(owner):
-        mean[channel], spread = moments(flat[channel][None], seen[date][None])
+
+    def standard(channel: int) -> None:
+        mean[channel], spread = moments(flat[channel][None], seen[owner[channel]][None])
         scale[channel] = spread if spread > 1e-6 else 1.0
-    common = np.zeros((len(dates), len(dates)))
-    products = np.zeros((len(flat), len(flat)))
-    for first in range(0, flat.shape[1], _CHUNK):
+
+    each(standard, range(len(flat)))
+
+    def sums(first: int) -> tuple[Floats, Floats]:
         part = np.s_[:, first : first + _CHUNK]
         there = seen[part]
         z = flat[part] - mean[:, None].astype(np.float32)
         z /= scale[:, None].astype(np.float32)
         for k in np.flatnonzero(~there.all(1)):
             z[np.ix_(owner == k, ~there[k])] = 0
-        products += z @ z.T
-        common += there.astype(np.float32) @ there.T.astype(np.float32)
-    common = common[np.ix_(owner, owner)]
-    correlation = products / np.maximum(common, 1)
+        return z @ z.T, there.astype(np.float32) @ there.T.astype(np.float32)
+
+    products, pairs = zip(*each(sums, range(0, flat.shape[1], _CHUNK)), strict=True)
+    common = np.asarray(np.sum(pairs, axis=0, dtype=np.float64))[np.ix_(owner, owner)]
+    correlation = np.asarray(np.sum(products, axis=0, dtype=np.float64)) / np.maximum(common, 1)
     # Pairs over different pixels need not fit together: lift the spectrum to above zero.
     shrink = common / (common + 50)
     correlation *= np.where(np.eye(len(owner), dtype=bool), 1, shrink)
@@ -76,9 +80,12 @@ def complete(channels: Floats, joint: Joint, spread_error: float = 1.0) -> tuple
     shape = channels.shape[1:]
     z = np.empty(channels.shape, np.float32)
     mean, factor = joint.mean.astype(np.float32), (1 / joint.scale).astype(np.float32)
-    for channel, plane in enumerate(channels):
-        np.subtract(plane, mean[channel], out=z[channel])
+
+    def scored(channel: int) -> None:
+        np.subtract(channels[channel], mean[channel], out=z[channel])
         z[channel] *= factor[channel]
+
+    each(scored, range(len(channels)))
     dates = int(joint.owner.max()) + 1
     firsts = [int(np.flatnonzero(joint.owner == k)[0]) for k in range(dates)]
     seen = np.isfinite(z[firsts])  # a date's bands share one mask
@@ -118,12 +125,15 @@ def _carry_errors(z: Floats, seen: Flags, joint: Joint, share: float) -> None:
     expected = (weights @ z.reshape(size, -1)).reshape(z.shape)
     for place, k in enumerate(holed):
         ground, gap, mine = Ground(seen[k]), ~seen[k], np.flatnonzero(joint.owner == k)
-        moved = []
-        for channel in mine:
+        ground.shares  # noqa: B018 - made here, once, not in each thread
+
+        def corrected(channel: int, ground: Ground = ground, gap: Flags = gap) -> Floats:
             surface = cascade(z[channel] - expected[channel], sweeps=2, ground=ground)
             surface *= np.float32(share)
             cv2.add(z[channel], surface, z[channel], gap.view(np.uint8))
-            moved.append(surface)
+            return surface
+
+        moved = each(corrected, mine.tolist())
         # Dates that come later see the corrected values.
         later = np.flatnonzero(np.isin(joint.owner, holed[place + 1 :]))
         if len(later):

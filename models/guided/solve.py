@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats
-from .statistics import Cells, Moments, grow, to_cells
+from ..threads import each
+from .statistics import Cells, Moments, grow, side_by_side, to_cells
 
 LINES = 32
 """Rows of a cell that are predicted at once: coarse cells are as large as tiles."""
@@ -99,10 +100,9 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
     below = np.minimum(np.arange(rows + 1), rows - 1)
     before = np.maximum(np.arange(columns + 1) - 1, 0)
     behind = np.minimum(np.arange(columns + 1), columns - 1)
-    for r in range(rows + 1):
+
+    def one_row(r: int) -> None:
         chosen = np.flatnonzero(wanted[r])
-        if not len(chosen):
-            continue
         top = grid.top + r * size - row
         values = field.values
         around = [
@@ -118,19 +118,17 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
             strip = np.zeros((1 + count, lines, grid.columns * size), np.float32)
             strip[0] = 1
             strip[1:, :, x : x + width] = features[:, first:last]
-            blocks = strip.reshape(1 + count, lines, grid.columns, size)[:, :, chosen]
-            # Pixels last: products and sums then run along whole cells.
-            pixels = np.ascontiguousarray(blocks.transpose(2, 0, 1, 3)).reshape(
-                len(chosen), 1 + count, lines * size
-            )
-            parts = (corners @ pixels).reshape(len(chosen), 4, bands, lines * size)
+            parts = corners @ side_by_side(strip, size, wanted[r])
             v = ramp[first - top : last - top][:, None]
             weights = np.stack([(1 - v) * (1 - ramp), (1 - v) * ramp, v * (1 - ramp), v * ramp])
+            parts = parts.reshape(len(chosen), 4, bands, lines * size)
             parts *= weights.reshape(4, 1, lines * size)
-            mixed = parts.sum(axis=1).reshape(len(chosen), bands, lines, size).transpose(1, 2, 0, 3)
+            mixed = parts.sum(axis=1).reshape(len(chosen), bands, lines, size)
             line = np.full((bands, lines, grid.columns, size), np.nan, np.float32)
-            line[:, :, chosen] = mixed
+            line[:, :, chosen] = mixed.transpose(1, 2, 0, 3)
             out[:, first:last] = line.reshape(bands, lines, -1)[:, :, x : x + width]
+
+    each(one_row, [r for r in range(rows + 1) if wanted[r].any()])
     return out
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats
+from ..threads import each
 
 CELL = 16
 
@@ -113,6 +114,15 @@ def unpack(packed: np.ndarray, variables: int) -> np.ndarray:
     return np.take(packed, index.ravel(), axis=1).reshape(len(packed), variables, variables)
 
 
+def side_by_side(strip: Floats, size: int, chosen: Flags) -> Floats:
+    """(n, P, lines * size) pixels of the `chosen` blocks of a strip (P, lines, blocks * size)."""
+    count, lines, width = strip.shape
+    blocks = strip.reshape(count, lines, width // size, size).transpose(2, 0, 1, 3)
+    if not chosen.all():
+        blocks = blocks[chosen]
+    return np.ascontiguousarray(blocks).reshape(len(blocks), count, lines * size)
+
+
 def moments(
     features: Floats,
     targets: Floats,
@@ -140,9 +150,8 @@ def moments(
         used &= needed
     root = np.sqrt(weight)
     size, x = cells.size, column - cells.left
-    for r in range(cells.rows):
-        if not used[r].any():
-            continue
+
+    def one_row(r: int) -> None:
         first = max(cells.top + r * size - row, 0)
         last = min(cells.top + (r + 1) * size - row, height)
         strip = np.zeros((variables, last - first, cells.columns * size), np.float32)
@@ -151,10 +160,9 @@ def moments(
         inside[0] = scale
         np.multiply(features[:, first:last], scale, out=inside[1 : 1 + count])
         np.multiply(targets[:, first:last], scale, out=inside[1 + count :], where=scale > 0)
-        blocks = strip.reshape(variables, last - first, cells.columns, size)[:, :, used[r]]
-        left = np.ascontiguousarray(blocks.transpose(2, 0, 1, 3)).reshape(
-            -1, variables, (last - first) * size
-        )
+        left = side_by_side(strip, size, used[r])
         products = left @ left.transpose(0, 2, 1)
         packed[r, used[r]] = products.reshape(len(left), -1)[:, flat_upper]
+
+    each(one_row, [r for r in range(cells.rows) if used[r].any()])
     return Moments(cells, packed, variables)
