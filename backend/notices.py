@@ -14,6 +14,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
     {
         "batch.row": "Row {row} ({target}) failed: {why}",
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
+        "fetch.note": "The region {region} may be of no use: {note}.",
+        "fetch.skipped": "{name} is left out: {why}",
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
         "mask.beside": (
             "{path} looks like a mask of {name}, but its name does not say how to read it: it is not used. "

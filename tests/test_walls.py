@@ -23,7 +23,7 @@ MODULES = [path for path in FILES if path.suffix == ".py" and path.parts[0] in (
 BLOCKED = ("qgis", "PyQt5", "PyQt6", "torch", "diffusers", "dask", "distributed", "matplotlib", "skimage")
 TORCH = re.compile(r"backend/(training|experiments)/|models/\w+/(network|unet)\w*\.py")
 """Modules that only the full environment can import."""
-QGIS_LOADS = ("__init__", "protocol", "request", "errors", "notices", "launch", "version")
+QGIS_LOADS = ("__init__", "protocol", "request", "errors", "research_errors", "notices", "launch", "version")
 
 
 def imports(path: Path) -> list[tuple[int, str]]:

@@ -3,7 +3,8 @@
 By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB
 (or dB x 100); `cloudprob` percent; `mask`, `clouds` nonzero is a gap. All else is an optical
 date; a mask or radar image belongs to the date whose day, or else whose name, it shares.
-All files of a place lie on one grid; what does not is left out.
+All files of a place lie on one grid; what does not is left out (`terramend fetch landsat --from` brings
+scenes and DEMs onto one). Tags that are read: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import LANDSAT8, SENTINEL2, cloud, day, elevation, grid, opened, raw, reflectance, tag
+from .files import COLOURS, LANDSAT8, SENTINEL2, cloud, day, elevation, grid, opened, raw, reflectance, tag
 from .place import Date, Flags, Floats, Place
 
 FOLDER = ""
@@ -61,13 +62,15 @@ def _gain(path: Path) -> float:
         return {"uint8": 1 / 255, "uint16": 1e-4, "int16": 1e-4}.get(source.dtypes[0], 1.0)
 
 
-def _key(path: Path) -> str:
+def key(path: Path) -> str:
+    """What a file and its masks share: the day, else the name."""
     known = day(path.stem) or day(tag(path, "date"))
     return str(known or re.sub(r"[_\-](s2|optical|sr|toa|image)$", "", path.stem))
 
 
-def _partner(paths: list[Path], key: str) -> Path | None:
-    return next((path for path in paths if _key(path) == key or path.stem.startswith(key)), None)
+def partner(paths: list[Path], wanted: str) -> Path | None:
+    """The file that shares the key `wanted`, or whose name begins with it."""
+    return next((path for path in paths if key(path) == wanted or path.stem.startswith(wanted)), None)
 
 
 def read(folder: Path, name: str) -> Place:
@@ -85,20 +88,44 @@ def read(folder: Path, name: str) -> Place:
         image = reflectance(path, _gain(path))
         if len(image) != len(bands):
             continue
-        key = _key(path)
-        gaps = ~np.isfinite(image).all(0) | _gaps(same, key, image.shape[1:])
-        dates[key] = Date(key, image, gaps, day(key), _radar(same, key))
+        own = key(path)
+        gaps = ~np.isfinite(image).all(0) | _gaps(same, own, image.shape[1:])
+        dates[own] = Date(own, image, gaps, day(own), _radar(same, own))
     terrain = same.get("terrain", [])
-    ordered = tuple(dates[key] for key in sorted(dates))
-    known = {**LANDSAT8, **SENTINEL2}
-    centres = tuple(known.get(band.split("_")[0], float("nan")) for band in bands)
+    ordered = tuple(dates[own] for own in sorted(dates))
     high = elevation(terrain[0]) if terrain else None
-    return Place(folder.name, name, bands, centres, ordered, main.pixel_size, high)
+    return Place(
+        folder.name,
+        name,
+        bands,
+        _centres(optical[0], bands),
+        ordered,
+        main.pixel_size,
+        high,
+        _sun(optical[0]),
+    )
 
 
-def _gaps(same: dict[str, list[Path]], key: str, shape: tuple[int, ...]) -> Flags:
+def _centres(path: Path, bands: tuple[str, ...]) -> tuple[float, ...]:
+    """Nanometres by each band's tag `wavelength`, else by its name."""
+    known = {**COLOURS, **LANDSAT8, **SENTINEL2}
+    with opened(path) as source:
+        tags = [source.tags(number).get("wavelength") for number in range(1, len(bands) + 1)]
+    return tuple(
+        float(told) if told else known.get(band.split("_")[0], float("nan"))
+        for told, band in zip(tags, bands, strict=True)
+    )
+
+
+def _sun(path: Path) -> tuple[float, float] | None:
+    """Azimuth and elevation in degrees of the tag `sun`."""
+    azimuth, comma, height = tag(path, "sun").partition(",")
+    return (float(azimuth), float(height)) if comma else None
+
+
+def _gaps(same: dict[str, list[Path]], wanted: str, shape: tuple[int, ...]) -> Flags:
     gaps = np.zeros(shape, bool)
-    chance, mask = _partner(same.get("probability", []), key), _partner(same.get("mask", []), key)
+    chance, mask = (partner(same.get(k, []), wanted) for k in ("probability", "mask"))
     if chance is not None:
         gaps |= cloud(chance)
     if mask is not None:
@@ -106,9 +133,9 @@ def _gaps(same: dict[str, list[Path]], key: str, shape: tuple[int, ...]) -> Flag
     return gaps
 
 
-def _radar(same: dict[str, list[Path]], key: str) -> Floats | None:
+def _radar(same: dict[str, list[Path]], wanted: str) -> Floats | None:
     paths = same.get("sar", [])
-    path = _partner(paths, key) or (paths[0] if len(paths) == 1 else None)
+    path = partner(paths, wanted) or (paths[0] if len(paths) == 1 else None)
     if path is None:
         return None
     values = reflectance(path, 1.0, bands=2)

