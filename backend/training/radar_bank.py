@@ -96,8 +96,8 @@ class Bank:
         first, second = self.with_radar, self.without
         pool = first if first and (not second or random.random() < shares.radar) else second
         scene = self.read(int(random.choice(pool)))
-        pair = scene.cloudy is not None and scene.cloud is not None and random.random() < shares.pair
-        planes = [scene.clear, scene.clear if not pair else scene.cloudy]
+        pair = scene.cloudy is not None and random.random() < shares.pair
+        planes = [scene.clear, scene.cloudy if pair and scene.cloudy is not None else scene.clear]
         height, width = scene.clear.shape[1:]
         planes.append(np.full((2, height, width), np.nan, np.float32) if scene.sar is None else scene.sar)
         cloud = scene.cloud if pair and scene.cloud is not None else np.zeros((height, width), bool)
@@ -127,7 +127,7 @@ class Bank:
 
     def _shape(self, random: np.random.Generator, size: int) -> Flags:
         """A crop of a real cloud that hides 4 to 75 % of itself; a disc if none is found soon."""
-        for _ in range(12):
+        for _ in range(12 if self.shapes else 0):
             shape = self.shapes[int(random.integers(len(self.shapes)))]
             if min(shape.shape) < size:
                 continue

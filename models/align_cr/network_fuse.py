@@ -63,11 +63,12 @@ def apart(height: int, width: int, side: int, shift: int, device: torch.device) 
 class Stream(nn.Module):
     """What one stream of a transformer layer has for itself."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, ratio: int, normed: bool) -> None:
         super().__init__()
-        self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.before = nn.LayerNorm(width) if normed else nn.Identity()
+        self.after = nn.LayerNorm(width)
         self.read, self.write = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mix = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mix = nn.Sequential(nn.Linear(width, ratio * width), nn.GELU(), nn.Linear(ratio * width, width))
 
 
 class Attention(nn.Module):
@@ -75,12 +76,18 @@ class Attention(nn.Module):
 
     Scores of both streams share a bias by relative position. A gate per head decides how far the
     optical scores follow the radar's; the radar keeps its own.
+
+    Args:
+        heads, side, shift: of the attention, its windows, and their shift. streams: one or two.
+        ratio: width of the layer's perceptron. normed: whether features are normalised before.
     """
 
-    def __init__(self, width: int, heads: int, side: int, shift: int, streams: int) -> None:
+    def __init__(
+        self, width: int, heads: int, side: int, shift: int, streams: int, ratio: int = 4, normed: bool = True
+    ) -> None:
         super().__init__()
         self.heads, self.side, self.shift = heads, side, shift
-        self.streams = nn.ModuleList(Stream(width) for _ in range(streams))
+        self.streams = nn.ModuleList(Stream(width, ratio, normed) for _ in range(streams))
         self.bias = nn.Parameter(torch.zeros((2 * side - 1) ** 2, heads))
         nn.init.trunc_normal_(self.bias, std=0.02)
         at = torch.stack(torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")).flatten(1)

@@ -1,0 +1,225 @@
+"""Align-CR as a reconstructor: a harmonic surface, and what the network makes of it with radar.
+
+Two uses, told apart by the tile. *Fill*: gaps are unknown; the network corrects a harmonic start,
+and the scene itself says by how much: part of the valid pixels is hidden, shaped like the gaps, and
+the share of the correction that fits them best is taken, band by band. Where radar does not explain
+the scene the share is 0. *Clear*: clouded values are there; the whole image is changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ..base import Flags, Floats, Prediction, Source, Tile
+from ..classical import membrane
+from ..classical.common import Base, anchor, finish, make_base, observed, spread
+from ..holdout import ErrorTable, error_table, pseudo_gap
+from ..onnx import session
+from ..weights import PACKAGED
+from .inputs import slots, stack
+
+BLOCK, MARGIN, MULTIPLE = 192, 32, 32
+"""Pixels: side of the blocks that the network runs on, what it sees around, what sizes divide by."""
+LEAST = 200
+"""Hidden pixels without which the network's correction is not tried, and taken whole."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What `prepare` found out about a scene to be filled; None where the image is to be cleared.
+
+    Attributes:
+        base: the harmonic surface at the overview's size. share: (B,) of the correction that is used.
+        transfer: (B, 6) what a band without a slot takes of the corrections of those with one.
+        errors: met where valid pixels were hidden.
+    """
+
+    base: Base
+    share: NDArray[np.float32]
+    transfer: NDArray[np.float32]
+    errors: ErrorTable
+
+
+@dataclass(frozen=True)
+class AlignCr:
+    """The network (10 planes to 6 bands) and the SHA-256 of its weights."""
+
+    network: onnxruntime.InferenceSession
+    weights_sha256: str
+    device: str = "cpu"
+
+    def prepare(self, overview: Tile) -> State | None:
+        """Fill the overview, and try the correction where valid pixels are hidden."""
+        if _clouded(overview):
+            return None
+        base, bands = make_base(overview, membrane.solve), len(overview.image)
+        transfer = _transfer(overview)
+        hidden = pseudo_gap(np.asarray(overview.valid.all(0)), np.asarray(overview.gaps.any(0)))
+        share = np.ones(bands, np.float32)
+        if hidden is None:
+            hidden = np.zeros(overview.gaps.shape[1:], bool)
+        image = np.where(hidden, np.float32(np.nan), observed(overview))
+        trial = replace(overview, image=image, gaps=overview.gaps | hidden)
+        error = np.zeros_like(overview.image)
+        if hidden.any():
+            first = _harmonic(trial, None)
+            more = self._correction(trial, first, transfer)
+            if hidden.sum() >= LEAST:
+                share = _best_share(more[:, hidden], (overview.image - first)[:, hidden])
+            error = first + share[:, None, None] * more - overview.image
+        table = error_table(error, hidden, np.asarray(trial.gaps.any(0)), spread(overview), overview.step)
+        return State(base, share, transfer, table)
+
+    def predict(self, tile: Tile, state: State | None) -> Prediction:
+        """Fill or clear; what neither radar nor surroundings tell stays NaN."""
+        if state is None:
+            return self._clear(tile)
+        first = _harmonic(tile, state.base)
+        mean = first + state.share[:, None, None] * self._correction(tile, first, state.transfer)
+        made = finish(tile, mean, state.errors.std(tile.gaps, tile.step), Source.SURROUNDINGS)
+        source = made.source.copy()
+        source[(source == Source.SURROUNDINGS) & _seen(tile)] = Source.GUIDE
+        return replace(made, mean=np.maximum(made.mean, 0), source=source)
+
+    def _clear(self, tile: Tile) -> Prediction:
+        found = slots(tile.wavelengths, len(tile.image))
+        mean = np.full(tile.image.shape, np.nan, np.float32)
+        given = _by_slot(tile.image, found)
+        open_gap = np.zeros(tile.image.shape[1:], bool)
+        seen = np.isfinite(tile.image).any(0)
+        for outer, inner, inside in blocks(np.asarray(tile.gaps.any(0) & seen)):
+            said = self._run(given[(..., *outer)], open_gap[outer], _cut(tile.sar, outer))
+            for slot, band in enumerate(found):
+                if band is not None:
+                    mean[band][inner] = np.maximum(said[slot][inside], 0)
+        mean = np.where(np.isfinite(tile.image), mean, np.float32(np.nan))
+        return finish(tile, mean, np.full_like(mean, np.nan), Source.ALTERED)
+
+    def _correction(self, tile: Tile, first: Floats, transfer: NDArray[np.float32]) -> Floats:
+        """(B, H, W): what the network adds to `first` in the gaps, 0 elsewhere."""
+        found = slots(tile.wavelengths, len(tile.image))
+        out = np.zeros_like(first)
+        given, gap = _by_slot(first, found), np.asarray(tile.gaps.any(0))
+        if not any(band is not None for band in found):
+            return out
+        for outer, inner, inside in blocks(gap):
+            said = self._run(given[(..., *outer)], gap[outer], _cut(tile.sar, outer))
+            more = said[(..., *inside)] - np.clip(np.nan_to_num(given[(..., *inner)]), 0, 1)
+            more = np.where(gap[inner] & np.isfinite(given[(..., *inner)]), more, 0)
+            out[(..., *inner)] = np.einsum("bs,shw->bhw", transfer, more)
+        return out
+
+    def _run(self, image: Floats, gap: Flags, sar: Floats | None) -> Floats:
+        """(6, H, W) of one block of any size."""
+        height, width = gap.shape
+        pad = ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE))
+        given = np.pad(stack(image, gap, sar), pad, mode="edge")[None]
+        out: Floats = self.network.run(None, {"image": given})[0][0, :, :height, :width]
+        return out
+
+
+Cut = tuple[slice, slice]
+
+
+def blocks(wanted: Flags) -> Iterator[tuple[Cut, Cut, Cut]]:
+    """(what the network sees, what is kept, the kept part of what it sees) of each block that is wanted."""
+    height, width = wanted.shape
+    for row in range(0, height, BLOCK):
+        for column in range(0, width, BLOCK):
+            inner = (slice(row, min(row + BLOCK, height)), slice(column, min(column + BLOCK, width)))
+            if not wanted[inner].any():
+                continue
+            sides = list(zip(inner, wanted.shape, strict=True))
+            outer = tuple(slice(max(s.start - MARGIN, 0), min(s.stop + MARGIN, n)) for s, n in sides)
+            inside = tuple(
+                slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
+            )
+            yield outer, inner, inside  # type: ignore[misc]
+
+
+def _clouded(tile: Tile) -> bool:
+    """Whether the samples to change are there (thin cloud) rather than missing."""
+    return bool(np.isfinite(tile.image[tile.gaps]).any())
+
+
+def _seen(tile: Tile) -> Flags:
+    """(H, W) where radar was observed."""
+    if tile.sar is None:
+        return np.zeros(tile.gaps.shape[1:], bool)
+    return np.asarray(np.isfinite(tile.sar).any(0))
+
+
+def _harmonic(tile: Tile, base: Base | None) -> Floats:
+    """(B, H, W): the image with a harmonic surface in the gaps."""
+    image = observed(tile)
+    if base is not None:
+        image = anchor(image, tile.gaps, tile, base)
+    for band, gap in enumerate(tile.gaps):
+        if gap.any():
+            image[band] = membrane.solve(image[band])
+    return image
+
+
+def _by_slot(image: Floats, found: list[int | None]) -> Floats:
+    out = np.full((len(found), *image.shape[1:]), np.nan, np.float32)
+    for slot, band in enumerate(found):
+        if band is not None:
+            out[slot] = image[band]
+    return out
+
+
+def _cut(sar: Floats | None, where: Cut) -> Floats | None:
+    return None if sar is None else sar[(..., *where)]
+
+
+def _transfer(overview: Tile) -> NDArray[np.float32]:
+    """(B, 6): 1 for the slot of a band; a band without one by ridge regression on those with one."""
+    found = slots(overview.wavelengths, len(overview.image))
+    out = np.zeros((len(overview.image), len(found)), np.float32)
+    taken = {band: slot for slot, band in enumerate(found) if band is not None}
+    for band, slot in taken.items():
+        out[band, slot] = 1
+    common = overview.valid.all(0)
+    if not taken or common.sum() < 50:
+        return out
+    bands = list(taken)
+    known = overview.image[bands][:, common].astype(np.float64)
+    known -= known.mean(1, keepdims=True)
+    gram = known @ known.T
+    gram[np.diag_indices(len(gram))] += 1e-3 * np.trace(gram) / len(gram) + 1e-12
+    for band in range(len(overview.image)):
+        if band not in taken:
+            values = overview.image[band][common].astype(np.float64)
+            weights = np.linalg.solve(gram, known @ (values - values.mean()))
+            out[band, [taken[b] for b in bands]] = weights
+    return out
+
+
+def _best_share(more: Floats, missing: Floats) -> NDArray[np.float32]:
+    """(B,) share from 0 to 1 of the corrections (B, N) that comes nearest to what was missing."""
+    known = np.isfinite(missing)
+    a, b = np.where(known, more, 0).astype(np.float64), np.where(known, missing, 0).astype(np.float64)
+    power = (a * a).sum(1)
+    best = (a * b).sum(1) / np.where(power > 0, power, np.inf)
+    return np.clip(best, 0, 1).astype(np.float32)
+
+
+def create(
+    quality: str, seed: int, weights: str = str(PACKAGED / "align-cr"), device: str = "cpu"
+) -> AlignCr:
+    """The reconstructor of a folder that holds `network.onnx`.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    path = Path(weights) / "network.onnx"
+    if not path.is_file():
+        raise ValueError(f"{path.parent} holds no network.onnx")
+    return AlignCr(session(path, device), hashlib.sha256(path.read_bytes()).hexdigest(), device)
