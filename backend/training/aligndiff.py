@@ -71,21 +71,27 @@ def start(config: dict[str, Any]) -> tuple[AlignDiff, tokens.Vocabulary]:
     Raises:
         TerramendError: `training.start`, `training.config`.
     """
-    where, length = config["start"], config["vocabulary"]["length"]
+    where = config["start"]
     if where and (Path(where) / WEIGHTS).is_file():
         return load(Path(where))
     try:
         if where:
-            return network_store.pretrained(where, length)
+            return network_store.pretrained(where)
         if config["stage"] != STAGES[0]:
             raise OSError("this stage starts from the one before: --set start=FOLDER")
-        vocabulary = tokens.learn(_texts(), config["vocabulary"]["merges"], length)
+        vocabulary = vocabulary_of(config)
         return make(layout(config, vocabulary)), vocabulary
     except OSError as error:
         why = str(error).split("\n")[0].rstrip(".")
         raise TerramendError("training.start", path=where, name="aligndiff", why=why) from None
     except (ValueError, TypeError) as error:
         raise _wrong(str(error)) from None
+
+
+def vocabulary_of(config: dict[str, Any]) -> tokens.Vocabulary:
+    """Learned from what prompts are made of: every region beside every band."""
+    texts = [f"{region}, {band}" for region in regions() for band, *_ in prompt.BANDS]
+    return tokens.learn(texts, config["vocabulary"]["merges"], config["vocabulary"]["length"])
 
 
 def layout(config: dict[str, Any], vocabulary: tokens.Vocabulary) -> Layout:
@@ -299,12 +305,6 @@ def networks(model: AlignDiff, vocabulary: tokens.Vocabulary, out: Path) -> None
     export(model, model.context, [("ids", words), ("numbers", numbers)], out / "context.onnx", image=False)
     step = [("sample", latent), ("t", (1,)), ("context", context), ("hint", hint), ("prior", latent)]
     export(model, model.denoise, step if model.layout.residual else step[:-1], out / "step.onnx")
-
-
-def _texts() -> list[str]:
-    """What prompts are made of: every region, band and month, so that common words are one token."""
-    words = [name for name, *_ in prompt.BANDS]
-    return [f"{region}, {band}" for region in regions() for band in words]
 
 
 def _sheet(images: np.ndarray, path: Path) -> None:

@@ -7,6 +7,7 @@ AlignDiff before, `controlnet` and `numbers.safetensors`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from .hint import channels
 from .network import AlignDiff, Layout, control
 
 NUMBERS = "numbers.safetensors"
+HINT = (16, 32, 96, 256)
+"""Widths of a new ControlNet's way from the hint's size to that of latents, halved at each but the first."""
 
 
-def pretrained(
-    source: str, length: int = 77, kind: torch.dtype = torch.float32
-) -> tuple[AlignDiff, tokens.Vocabulary]:
+def pretrained(source: str, kind: torch.dtype = torch.float32) -> tuple[AlignDiff, tokens.Vocabulary]:
     """Stable Diffusion (or AlignDiff) of a local folder or a hub's id, with our hint, word and numbers.
 
     A ControlNet that is not there starts as a copy of the U-Net's encoder, whose zero convolutions
@@ -48,12 +49,13 @@ def pretrained(
                 f"its controlnet reads {reader.config.conditioning_channels} channels, ours are more"
             )
     else:
-        reader = control(unet, layout, copied=True).to(kind)
+        widths = {"conditioning_embedding_out_channels": HINT[: layout.factor.bit_length()]}
+        reader = control(unet, replace(layout, controlnet=widths), copied=True).to(kind)
     model = AlignDiff(layout, autoencoder, unet, reader, text)
     model.numbers.to(kind)
     if (local / NUMBERS).is_file():
         model.numbers.load_state_dict(load_file(local / NUMBERS))
-    vocabulary = _vocabulary(source, length)
+    vocabulary = _vocabulary(source, text.config.max_position_embeddings)
     if len(vocabulary.ids) > text.config.vocab_size:
         text.resize_token_embeddings(len(vocabulary.ids), mean_resizing=False)
     return model, vocabulary
