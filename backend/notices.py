@@ -53,6 +53,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "methods that regress allow for it, copying does not."
         ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
+        "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
         "sar.one": "{name} has one unnamed band; it is taken as VV.",
         "sar.order": "The bands of {name} are not named: band {vv} is taken as VV and band {vh} as VH.",
         "scene.no-sun": (

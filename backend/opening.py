@@ -30,6 +30,7 @@ from .raster.products import open_product
 from .raster.raster import Raster
 from .raster.references import Reference, open_references
 from .raster.rim import say_missed
+from .raster.sar import say_partly
 from .raster.scene import Scene, open_scene
 from .raster.siblings import find_references, masks_beside
 from .raster.tiles import TilePlan, plan_tiles
@@ -157,6 +158,7 @@ def make_method(
         watch.stage("prepare")
         seen = overview()
         say_missed(seen, watch)
+        say_partly(seen, watch)
         ways = candidates(facts.references, facts.terrain, facts.sar)
         if request.model == "auto" and request.mode == "fill" and len(ways) > 1:
             tried = _try(model, ways, [(read or scene.tile)(w) for w in windows(seen, scene.grid)], watch)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...models.base import Tile
 from ..errors import TerramendError
 from ..watch import Watch
 from .closing import Closing
@@ -19,6 +20,9 @@ from .warp import Floats
 
 LOWEST = -40.0
 """dB below which a linear value is taken for noise (sigma nought of a calm lake is about -25)."""
+
+ALL = 0.995
+"""Share of the gaps from which radar counts as covering them."""
 
 
 class SarReader(Closing):
@@ -50,6 +54,16 @@ class SarReader(Closing):
             if band is not None:
                 out[place] = _to_db(self._reader.reflectance(window, [band])[0], self._form)
         return out
+
+
+def say_partly(overview: Tile, watch: Watch) -> None:
+    """A notice where radar does not cover all gaps."""
+    gaps = overview.gaps.any(0)
+    if overview.sar is None or not gaps.any():
+        return
+    share = float(np.isfinite(overview.sar).any(0)[gaps].mean())
+    if share < ALL:
+        watch.notice("sar.partly", percent=int(100 * share))
 
 
 def _to_db(values: Floats, form: str) -> Floats:
