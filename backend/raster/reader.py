@@ -249,15 +249,18 @@ class RasterReader(Closing):
 
 def to_reflectance(samples: NDArray[Any], band: Band, values: Floats) -> None:
     """Write a band's samples as reflectance to `values`, NaN at nodata."""
-    np.multiply(samples, np.float32(band.gain), out=values, dtype=np.float32, casting="unsafe")
+    values[...] = samples
+    values *= np.float32(band.gain)
     if band.bias:
         values += np.float32(band.bias)
     if samples.dtype.kind == "f":
         values[~np.isfinite(values)] = np.nan
-    if band.nodata is not None and not np.isnan(band.nodata):
-        missing = samples == band.nodata
-        if missing.any():
-            values[missing] = np.nan
+    if band.nodata is None or np.isnan(band.nodata):
+        return
+    whole = samples.dtype.kind in "iu" and float(band.nodata).is_integer()
+    missing = samples == (int(band.nodata) if whole else band.nodata)  # whole numbers compare faster
+    if missing.any():
+        values[missing] = np.nan
 
 
 def _fill(band: Band) -> float | int:

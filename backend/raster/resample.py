@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.planes import only
 from .warp import Floats, Places
 
 
@@ -124,14 +125,21 @@ def block_mean(image: Floats, down: int, across: int) -> Floats:
     """
     if (down, across) == (1, 1):
         return image
-    observed = np.isfinite(image)
-    cells = _blocks(np.ones((1, *image.shape[1:]), np.float32), down, across, np.add)
-    if observed.all():
-        return np.asarray(_blocks(image, down, across, np.add) / cells)
-    total = _blocks(np.where(observed, image, np.float32(0)), down, across, np.add)
-    count = _blocks(observed.astype(np.float32), down, across, np.add)
-    out = np.full_like(total, np.nan)
-    np.divide(total, count, out=out, where=(count > 0) & (2 * count >= cells))
+    height, width = image.shape[1:]
+    rows = np.diff(np.append(np.arange(0, height, down), height)).astype(np.float32)
+    columns = np.diff(np.append(np.arange(0, width, across), width)).astype(np.float32)
+    cells = rows[:, None] * columns
+    out = np.empty((len(image), *cells.shape), np.float32)
+    before: tuple[NDArray[np.bool_], Floats] | None = None
+    for plane, mean in zip(image, out, strict=True):  # a plane at a time stays in the cache
+        observed = np.isfinite(plane)
+        if observed.all():
+            np.divide(_blocks(plane[None], down, across, np.add)[0], cells, out=mean)
+            continue
+        if before is None or not np.array_equal(before[0], observed):  # bands mostly share their mask
+            count = _blocks(observed[None].astype(np.float32), down, across, np.add)[0]
+            before = observed, np.where((count > 0) & (2 * count >= cells), count, np.float32(np.nan))
+        np.divide(_blocks(only(plane, observed)[None], down, across, np.add)[0], before[1], out=mean)
     return out
 
 
@@ -144,6 +152,19 @@ def block_any(flags: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bo
 
 def _blocks(values: NDArray[Any], down: int, across: int, joined: np.ufunc) -> NDArray[Any]:
     """Sums (or unions) of blocks: whole rows first, then columns; a pass each, no inner loops."""
+    if min(down, across) == 1 or values.shape[1] % down or values.shape[2] % across:
+        return _ragged(values, down, across, joined)
+    rows = values[:, ::down]
+    for i in range(1, down):
+        rows = joined(rows, values[:, i::down])
+    out = rows[:, :, ::across]
+    for i in range(1, across):
+        out = joined(out, rows[:, :, i::across])
+    return out
+
+
+def _ragged(values: NDArray[Any], down: int, across: int, joined: np.ufunc) -> NDArray[Any]:
+    """The same where blocks at the edge are cut short."""
     rows = values[:, ::down].copy()
     for i in range(1, down):
         part = values[:, i::down]
