@@ -51,8 +51,7 @@ def done(result: Mapping[str, Any]) -> str:
         lines.append(f"Expected error: {result['expected_error']:.4f} in reflectance.")
     took = duration(sum(result["seconds"].values()))
     lines.append(f"Took {took} on {result['device']}. Filled pixels are estimates. Written:")
-    extra = [result[name] for name in ("std", "provenance") if result[name]]
-    lines += [f"  {path}" for path in dict.fromkeys([*result["outputs"], *extra])]
+    lines += [f"  {path}" for path in (*result["outputs"], *result["stds"], *result["provenances"])]
     return "\n".join(lines)
 
 

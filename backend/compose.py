@@ -118,12 +118,16 @@ def classes(stored: Samples, codes: Codes, inner: tuple[slice, slice]) -> Sample
 
 
 def deviation(recipe: Recipe, codes: Codes, done: Composed, block: Block | None) -> NDArray[np.float32]:
-    """(B, h, w) standard deviation in the target's scaled units: 0 where valid, NaN where unknown."""
+    """(B, h, w) standard deviation in the target's scaled units: 0 where valid, NaN where unknown.
+
+    Unknown are gaps that were not predicted, also those of bands that nobody asked for: what lies under
+    the cloud there is the cloud. QA and alpha bands tell of pixels, not of the ground, and are certain.
+    """
     std = np.where(codes == OUTSIDE, np.float32(np.nan), np.float32(0))
-    for index in recipe.class_bands:
-        std[index][codes[index] == GAP] = np.nan
+    for index, band in enumerate(recipe.target.bands):
+        if band.role not in ("qa", "alpha"):
+            std[index][codes[index] == GAP] = np.nan
     for place, index in enumerate(recipe.fill_bands):
-        std[index][done.gaps[place]] = np.nan
         if block is not None:
             put = done.filled[place]
             unit = abs(recipe.scales[index] / recipe.target.bands[index].gain)

@@ -88,6 +88,7 @@ def fill(
             with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
                 run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch)
                 filled.append(run.fill())
+        _say_smooth(filled, watch)
         watch.stage("save")
         watch.check()  # from here on the run is done
         outputs.commit()
@@ -230,6 +231,14 @@ def _gaps_of(gap_map: GapMap, bands: Sequence[int]) -> tuple[int, int]:
     return sum(gap_map.gap_counts[i] for i in bands), sum(gap_map.footprint_counts[i] for i in bands)
 
 
+def _say_smooth(filled: Sequence[Filled], watch: Watch) -> None:
+    """Which part of the fill must be smooth, where that is more than a hundredth."""
+    pixels = sum(part.tally.pixels for part in filled)
+    smooth = sum(part.tally.smooth for part in filled)
+    if smooth > 0.01 * pixels:
+        watch.notice("fill.smooth", percent=f"{100 * smooth / pixels:.0f}")
+
+
 def _credits(inputs: Inputs) -> tuple[str, ...]:
     references = [raster for r in inputs.references for raster, _ in r.parts]
     return tuple(dict.fromkeys(raster.credits for raster in [*inputs.targets, *references] if raster.credits))
@@ -267,4 +276,6 @@ def _result(
         workers=main.method.allowed.workers,
         software_version=VERSION,
         tried=tuple(one.to_json() for one in main.method.tried),
+        stds=tuple(part.std for part in paths if part.std),
+        provenances=tuple(part.provenance for part in paths if part.provenance),
     )

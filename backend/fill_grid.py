@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
-from ..models.base import Prediction, Tile
+from ..models.base import Prediction, Source, Tile
 from . import compose
 from .flow import in_order
 from .opening import Method, give_memory_back
@@ -49,10 +49,12 @@ class Writers:
 
 @dataclass
 class Tally:
-    """What a grid's fill did, counted in raster order."""
+    """What a grid's fill did, counted in raster order: samples, but `pixels` filled and those `smooth`."""
 
     gaps: int = 0
     unfilled: int = 0
+    pixels: int = 0
+    smooth: int = 0
     deviation: float = 0.0
     known: int = 0
 
@@ -65,6 +67,9 @@ class Tally:
             said = said[np.isfinite(said)]
             self.deviation += float(said.sum(dtype=np.float64))
             self.known += said.size
+            put = done.filled.any(axis=0)
+            self.pixels += int(put.sum())
+            self.smooth += int((block.source[put] == Source.SURROUNDINGS).sum())
 
 
 @dataclass

@@ -70,6 +70,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "target.empty": (
             "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill."
         ),
+        "fill.smooth": (
+            "{percent} % of the filled pixels rest on their surroundings alone: without another date, "
+            "terrain or radar texture cannot come back in wide gaps, and the uncertainty is larger there."
+        ),
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
     }
 )

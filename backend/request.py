@@ -132,6 +132,7 @@ class FillResult:
 
     Attributes:
         request_hash: name of the request. outputs: files written, main file first.
+        std, provenance: of the main file, or None. stds, provenances: of every output, where asked for.
         model, model_reason: what was used, and the one sentence that says why.
         tried: what `auto` measured on hidden pixels: `with`, `rmse` (reflectance), `samples`, `chosen`.
         weights_sha256: of the network, or None. device: what really computed.
@@ -163,6 +164,8 @@ class FillResult:
     workers: int
     software_version: str
     tried: Tuple[Mapping[str, Any], ...] = ()
+    stds: Tuple[str, ...] = ()
+    provenances: Tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 

@@ -72,22 +72,22 @@ def add_results(
         The layers, the filled raster first.
     """
     layers = []
-    for path in result["outputs"]:
-        label = (
-            tr("filled") if path == result["outputs"][0] else tr("filled, {file}").format(file=_stem(path))
-        )
-        layers.append(QgsRasterLayer(path, label))
-        style_filled(layers[-1], target, share=True)
+    main, *others = result["outputs"]
+
+    def add(path: str, label: str, first: bool) -> QgsRasterLayer:
+        name = label if first else tr("{label}, {file}").format(label=label, file=_stem(path))
+        layers.append(QgsRasterLayer(path, name))
+        return layers[-1]
+
+    for path in (main, *others):
+        layer = add(path, tr("filled"), path == main)
+        style_filled(layer, target, share=True)
         if target is not None:
-            layers[-1].setCustomProperty(BEFORE, target.id())
-    extra = (
-        (result.get("std"), tr("uncertainty"), lambda layer: style_std(layer, target)),
-        (result.get("provenance"), tr("provenance"), style_provenance),
-    )
-    for path, label, style in extra:
-        if path:
-            layers.append(QgsRasterLayer(path, label))
-            style(layers[-1])
+            layer.setCustomProperty(BEFORE, target.id())
+    for path in result.get("stds", ()):
+        style_std(add(path, tr("uncertainty"), path == result["std"]), target)
+    for path in result.get("provenances", ()):
+        style_provenance(add(path, tr("provenance"), path == result["provenance"]))
     group = _insert_group(title, target, project)
     for layer in layers:
         layer.setCustomProperty(ROLE, "result")

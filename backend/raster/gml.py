@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,19 @@ import rasterio.crs
 import shapely
 from numpy.typing import NDArray
 
-from .shelf import parse_xml
+from .shelf import parse_xml, read_text
 
 
 def read_gml(file: str) -> tuple[NDArray[np.object_], str | None]:
     """All polygons of a file, and the WKT of their CRS (None where it names none).
 
+    Args:
+        file: a path, or GDAL's name of a file in a zip or tar.
+
     Raises:
         ValueError, OSError: the file is not what it seems.
     """
-    root = parse_xml(Path(file).read_text("utf-8"))
+    root = parse_xml(read_text(file))
     names = [e.get("srsName") for e in root.iter() if e.get("srsName")]
     crs = rasterio.crs.CRS.from_epsg(int(str(names[0]).rsplit(":", 1)[-1])).to_wkt() if names else None
     shapes = [

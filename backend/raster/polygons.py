@@ -31,6 +31,7 @@ from ..errors import TerramendError
 from ..watch import Watch
 from .gml import read_gml
 from .grid import Grid, Window
+from .shelf import in_archive
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".gml")
 LAYER = "|layername="
@@ -105,7 +106,8 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
     """
     file, _, layer = path.partition(LAYER)
     layer = layer.split("|")[0]
-    if not Path(file).is_file():
+    archived = in_archive(file)
+    if not (archived[0] if archived else Path(file)).is_file():
         raise TerramendError("raster.missing", path=file)
     readers = {".gpkg": _gpkg, ".geojson": _geojson, ".json": _geojson, ".shp": _shapefile, ".gml": _gml}
     reader = readers.get(Path(file).suffix.lower())

@@ -184,14 +184,14 @@ def _sensed(about: Element | None) -> datetime.date | None:
 def _masks(shelf: Shelf, inside: str, level2: bool) -> tuple[Mask, ...]:
     """The scene classification (L2A); the cloud mask (L1C), which is polygons before baseline 04.00.
 
-    A file without polygons says that there is no cloud. Polygons in an archive cannot be read in place.
+    A file without polygons says that there is no cloud.
     """
     for ending in ("_SCL_20m.jp2", "_SCL_60m.jp2") if level2 else ("MSK_CLASSI_B00.jp2",):
         for name in shelf.matching(ending):
             if name.startswith(inside):
                 return (Mask(shelf.gdal(name), "scl" if level2 else "qa60"),)
     for name in () if level2 else shelf.matching("MSK_CLOUDS_B00.gml"):
-        if name.startswith(inside) and Path(shelf.gdal(name)).is_file():
+        if name.startswith(inside):
             clouds = shelf.xml(name).find(".//Polygon") is not None
             return (Mask(shelf.gdal(name), "polygons") if clouds else Mask("", "none"),)
     return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -117,6 +118,27 @@ def _from_tar(place: Path, name: str) -> bytes:
         if file is None:
             raise KeyError(name)
         return file.read(LARGEST)
+
+
+def in_archive(path: str) -> tuple[Path, str] | None:
+    """The archive and the file in it that GDAL calls `/vsizip/ARCHIVE/NAME` or `/vsitar/...`; else None."""
+    found = re.match(r"/vsi(?:zip|tar)/(.+?\.(?:zip|tar|tar\.gz|tgz))/(.+)", path, re.IGNORECASE)
+    return (Path(found[1]), found[2]) if found else None
+
+
+def read_text(path: str) -> str:
+    """A small text file, also in an archive.
+
+    Raises:
+        OSError, KeyError, ValueError: it is missing, or the archive is damaged.
+    """
+    place = in_archive(path)
+    if place is None:
+        return Path(path).read_text("utf-8")
+    shelf = open_shelf(str(place[0]))
+    if shelf is None or place[1] not in shelf.names:
+        raise FileNotFoundError(f"there is no {place[1]} in {place[0]}")
+    return shelf.text(place[1])
 
 
 def parse_xml(text: str) -> ElementTree.Element:

@@ -166,10 +166,10 @@ def _is_image(stem: str) -> bool:
 
 _COMPANION = re.compile(
     r"(^|[^a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
-    r"atran|cdist|drad|trad|urad|tci|aot|wvp|std|provenance)([^a-z0-9]|$)",
+    r"atran|cdist|drad|trad|urad|tci|aot|wvp|std|provenance|truth)([^a-z0-9]|$)",
     re.IGNORECASE,
 )
-"""Terrain, radar, products' by-products, and this software's own extra outputs."""
+"""Terrain, radar, products' by-products, this software's own extra outputs, what checks a fill."""
 
 
 def _is_archive(name: str) -> bool:

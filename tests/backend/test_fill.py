@@ -176,6 +176,35 @@ def test_scale_and_offset_only_scale_the_deviation(write):
     assert np.nanmean(filled) == pytest.approx(result.expected_error, rel=1e-4)
 
 
+def test_std_of_bands_that_nobody_asked_for_is_not_known_under_the_cloud(write):
+    gaps = blobs(50, 60, 0.2)
+    target = write("in.tif", image("uint16", 3, 50, 60))
+    path = target.parent / "std.tif"
+    run(request(target, write("gaps.tif", gaps.astype(np.uint8)), bands=(2,), std=str(path)))
+    with rasterio.open(path) as file:
+        std = file.read()
+    assert np.isnan(std[[0, 2]][:, gaps]).all() and np.isfinite(std[1][gaps]).all()
+    assert (std[:, ~gaps] == 0).all()
+
+
+def test_a_message_says_which_part_must_be_smooth(write):
+    gaps = blobs(60, 60, 0.3)
+    target = write("in.tif", image("uint16", 1, 60, 60))
+    half = np.where(np.arange(60) < 30, 0, image("uint16", 1, 60, 60)).astype("uint16")  # no data on the left
+    other = Reference(str(write("other.tif", half, nodata=0)), (Mask("", "none"),))
+    mask = write("gaps.tif", gaps.astype(np.uint8))
+
+    def said(**more):
+        result, _ = run(request(target, mask, overwrite=True, **more))
+        return [notice["arguments"] for notice in result.notices if notice["code"] == "fill.smooth"]
+
+    assert said(model="harmonic") == [{"percent": "100"}]
+    left = 100 * gaps[:, :30].sum() / gaps.sum()
+    assert said(model="guided", references=(other,)) == [{"percent": f"{left:.0f}"}]
+    everywhere = Reference(str(write("whole.tif", image("uint16", 1, 60, 60))), (Mask("", "none"),))
+    assert said(model="guided", references=(everywhere,)) == []
+
+
 def test_std_is_nan_outside_and_provenance_tells_sources(write):
     truth, gaps = image("uint16", 1, 64, 64), blobs(64, 64, 0.2)
     reference = write("2024-06-20.tif", image("uint16", 1, 64, 64), nodata=0)

@@ -91,6 +91,7 @@ def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
     result = fill(asked, Watch())
     assert {path.name for path in folder.iterdir()} == {"out.tif", "out_20m.tif", "s.tif", "s_20m.tif"}
     assert result.outputs[0] == asked.output and str(folder / "out_20m.tif") in result.outputs
+    assert result.stds == (str(folder / "s.tif"), str(folder / "s_20m.tif")) and result.provenances == ()
     with rasterio.open(folder / "out_20m.tif") as file:
         out = file.read()
         assert file.transform == wide

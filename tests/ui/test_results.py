@@ -131,12 +131,18 @@ def test_a_result_stands_above_its_target_in_the_same_group(
     node = root.findLayer(target.id())
     inner.addChildNode(node.clone())
     root.removeChildNode(node)
-    result = {"outputs": [scene["other"], scene["truth"]], "std": None, "provenance": scene["mask"]}
+    masks = [scene["mask"], scene["other_mask"]]
+    result = {"outputs": [scene["other"], scene["truth"]], "std": scene["other"], "provenance": masks[0]}
+    result.update(stds=[scene["other"], scene["truth"]], provenances=masks)
     layers = add_results(result, target, "made", QgsProject.instance())
     assert [child.name() for child in inner.children()] == ["made", "target"]
     assert [layer.name() for layer in layers] == [
         "filled",
         "filled, boadella_2020-01-13_truth_in_hole",
+        "uncertainty",
+        "uncertainty, boadella_2020-01-13_truth_in_hole",
         "provenance",
+        "provenance, boadella_2020-01-28_cloudmask",
     ]
+    assert all(isinstance(layer.renderer(), QgsPalettedRasterRenderer) for layer in layers[4:])
     assert layers[0].customProperty(BEFORE) == target.id()

@@ -141,6 +141,10 @@ class FillGaps(TerramendAlgorithm):
                 device=result["device"],
             )
         )
+        if result["expected_error"] is not None:
+            feedback.pushInfo(
+                tr("Expected error: ± {error:.4f} reflectance.").format(error=result["expected_error"])
+            )
         self._result = result
         return {
             "OUTPUT": result["outputs"][0],

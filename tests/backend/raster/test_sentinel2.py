@@ -73,9 +73,14 @@ def test_l1c_has_its_own_offset_bands_and_mask(l1c):
     assert mask.kind == "qa60" and mask.path.endswith("MSK_CLASSI_B00.jp2")
 
 
-@pytest.mark.parametrize("cloudy", [True, False])
-def test_early_l1c_has_cloud_polygons(tmp_path, cloudy):
+@pytest.mark.parametrize(("cloudy", "packed"), [(True, ""), (False, ""), (True, "zip")])
+def test_early_l1c_has_cloud_polygons(tmp_path, cloudy, packed):
     product = makers.make_safe(tmp_path, "1C", "02.06", 60, cloudy)
+    if packed:
+        name = str(tmp_path / product.name.removesuffix(".SAFE"))
+        archive = shutil.make_archive(name, packed, product.parent, product.name)
+        shutil.rmtree(product)
+        product = archive
     raster = open_product([str(product)], watch=Watch())[0]
     (mask,) = raster.masks
     assert mask.kind == ("polygons" if cloudy else "none")

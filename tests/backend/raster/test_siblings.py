@@ -204,3 +204,9 @@ def test_levels_and_dates_are_noticed(tmp_path):
     open_references(FillRequest(("t",), "o", references=(early, undated)), late, watch)
     codes = [notice.code for notice in watch.notices]
     assert "reference.level" in codes and "reference.date" in codes
+
+
+def test_the_truth_of_the_sample_is_no_other_date(sample):
+    place = sample / "two_dates"
+    found = find_references(str(place), opened(str(place / "boadella_2020-01-13.tif")), Watch())
+    assert [reference.path for reference in found] == [str(place / "boadella_2020-01-28.tif")]
