@@ -188,6 +188,10 @@ def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False) -> Ban
     return Bank(names, read, tuple(shapes), tuple(radar), tuple(others))
 
 
+shared = functools.lru_cache(maxsize=1)(bank)
+"""`bank`, kept for the next training on the same data."""
+
+
 def _chosen(place: Place) -> list[tuple[str, bool, tuple[str, str | None]]]:
     """(clear date, whether it has radar, (clear, cloudy)) of the dates that are used."""
     known = inputs.slots(place.wavelengths, len(place.bands))

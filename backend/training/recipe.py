@@ -22,18 +22,23 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "aligndiff": ".aligndiff",
         "align-cr": ".radar",
         "amgan-cr": ".removers",
+        "autoencoder": ".fillers",
         "cvae": ".removers",
         "ddpm": ".ddpm",
         "de": ".de",
         "dsen2-cr": ".radar",
         "glf-cr": ".radar",
+        "lama": ".fillers",
         "mcgan": ".radar",
         "memorynet": ".removers",
         "mend": ".mend",
         "mprnet": ".removers",
         "msda-cr": ".removers",
+        "palette": ".fillers",
         "sar-opt-cgan": ".radar",
+        "segmenter": ".segmenter",
         "spa-gan": ".removers",
+        "stcnn": ".fillers",
     }
 )
 """Name of each trainable network and the module that holds its `recipe(config, data)`."""

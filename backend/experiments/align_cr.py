@@ -1,0 +1,136 @@
+"""`terramend experiment align-cr`: whether radar helps under cloud, and alignment besides.
+
+Align-CR, itself without radar, itself without alignment (several seeds each), its rivals (one seed),
+all on the same samples and the same number of them; and methods without learning. What is trained is
+small and short: the rows compare parts of a network, not the paper's tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from pathlib import Path
+from typing import Any
+
+from ..errors import TerramendError
+from ..training import radar, segmenter
+from ..training.recipe import load_config
+from ..watch import Watch
+from . import align_cr_report
+from .align_cr_speed import Speed, speeds
+from .de_rows import Numbers, cached
+from .radar_cases import Case, cases
+from .radar_rows import Method, classical, measured, network
+from .runs import trained
+
+SWITCHES: dict[str, dict[str, Any]] = {
+    "Align-CR": {},
+    "Align-CR without alignment": {"align": False},
+    "Align-CR without radar": {"sar": 0},
+}
+RIVALS = ("mcgan", "sar-opt-cgan", "dsen2-cr", "glf-cr")
+PARTS = ("tables", "speed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `terramend experiment align-cr`."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
+    parser.add_argument("--out", type=Path, default=Path("out/align-cr-experiment"))
+    parser.add_argument("--config", default="small", help="of all networks: small or paper")
+    parser.add_argument("--seeds", type=int, default=3, help="of Align-CR and its two switches")
+    parser.add_argument("--budget", type=float, default=1.0, help="all training steps times this")
+    parser.add_argument("--rivals", default=",".join(RIVALS), help="networks to train beside")
+    parser.add_argument("--parts", default="tables,speed", help="any of tables, speed")
+    parser.add_argument("--scenes", type=int, default=0, help="scenes at most (0: all)")
+    parser.add_argument("--run", type=Path, help="folder of a longer run of align-cr: a row of its own")
+
+
+def main(options: argparse.Namespace, watch: Watch) -> None:
+    """Train what is missing, measure what is new, write the report.
+
+    Raises:
+        TerramendError: a part or network that is none, or data without cases.
+    """
+    parts = _named("--parts", options.parts, PARTS)
+    rivals = _named("--rivals", options.rivals, RIVALS)
+    rows: dict[str, list[Numbers]] = {}
+    truth: Numbers = {}
+    chosen: list[Case] = []
+    if "tables" in parts:
+        chosen = cases(options.data, options.scenes)
+        rows, truth = _tables(options, rivals, chosen, watch)
+    found: list[Speed] = []
+    if "speed" in parts:
+        watch.stage("speed")
+        found = speeds(options.config, options.run, options.data)
+    align_cr_report.write(rows, truth, found, _samples(options), options.out)
+    watch.finish()
+
+
+def _named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    words = tuple(word for word in text.split(",") if word)
+    for word in words:
+        if word not in known:
+            why = f"{word} is none of {', '.join(known)}"
+            raise TerramendError("command.option", option=option, why=why)
+    return words
+
+
+def _tables(
+    options: argparse.Namespace, rivals: tuple[str, ...], chosen: list[Case], watch: Watch
+) -> tuple[dict[str, list[Numbers]], Numbers]:
+    """Name of each row and its numbers, one a seed; and those of the clear images themselves."""
+    learned, out = options.data / "train", options.out
+    config = _shortened(load_config("segmenter", options.config), options)
+    run = trained("segmenter", config, learned, out, watch)
+    judge, bands = segmenter.load(run), int(config["network"]["bands"])
+    methods = classical()
+    for seed in range(options.seeds):
+        for name, switch in SWITCHES.items():
+            methods.append(_row("align-cr", name, switch, seed, options, watch))
+    methods += [_row(name, name, {}, 0, options, watch) for name in rivals]
+    if options.run is not None:
+        steps = load_config("align-cr", str(options.run / "config.json"))["training"]["steps"]
+        name = f"Align-CR, {steps} steps"
+        methods.append(network(name, radar.load(options.run), [str(options.run), steps]))
+    names = [case.name for case in chosen]
+    rows: dict[str, list[Numbers]] = {}
+    watch.stage("rows", len(methods) + 1)
+    for method in [*methods, Method("cloud-free", ["clear"], lambda case, _: case.clear)]:
+        key = [method.key, names, run.name]
+        numbers = cached(out / "rows", key, functools.partial(measured, method, chosen, judge, bands))
+        rows.setdefault(method.name, []).append(numbers)
+        watch.advance()
+    (truth,) = rows.pop("cloud-free")
+    shown = [m for m in methods if m.seed == 0]
+    align_cr_report.picture([case for case in chosen if not case.made], shown, out / "pictures.png")
+    return rows, truth
+
+
+def _row(
+    kind: str, name: str, switch: dict[str, Any], seed: int, options: argparse.Namespace, watch: Watch
+) -> Method:
+    """A network trained for the table."""
+    config = _shortened(load_config(kind, options.config, {"training.seed": str(seed)}), options)
+    part = config["network"] | switch
+    part["inputs"] -= config["network"].get("sar", 0) - part.get("sar", 0)
+    config["network"] = part
+    label = "-".join(["seed", *(f"{key}={value}" for key, value in switch.items())])
+    run = trained(kind, config, options.data / "train", options.out, watch, label)
+    return network(name, radar.load(run), run.name, seed)
+
+
+def _shortened(config: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """The configuration with all steps times the budget."""
+    schedule = config["training"]
+    schedule["steps"] = max(1, round(schedule["steps"] * options.budget))
+    schedule["warmup"] = min(schedule["warmup"], schedule["steps"] // 10)
+    if "halve" in schedule:
+        schedule["halve"] = [max(1, round(step * options.budget)) for step in schedule["halve"]]
+    return config
+
+
+def _samples(options: argparse.Namespace) -> int:
+    """How many samples every trained row has seen."""
+    schedule = _shortened(load_config("align-cr", options.config), options)["training"]
+    return int(schedule["steps"] * schedule["batch"])

@@ -1,0 +1,243 @@
+"""The report of the Align-CR experiment: the paper's tables 2 and 3 and figures 5 and 6, on other data."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..datasets import landcover
+from ..evaluation.bootstrap import by_place, interval
+from ..training import pictures
+from .align_cr_speed import REPORTED, STAND_IN, Speed
+from .cost import SIDE as COST_SIDE
+from .de_rows import Numbers
+from .radar_cases import LEVELS, SIDE, Case
+from .radar_rows import METRICS, PROTOCOLS, Method
+from .report import image, page, table
+
+SIGNS = {"psnr": 1, "mae": -1, "sam": -1, "ssim": 1}
+"""Whether more is better."""
+DIGITS = {"psnr": 2, "mae": 4, "sam": 2, "ssim": 4}
+OURS, BLIND, STIFF = "Align-CR", "Align-CR without radar", "Align-CR without alignment"
+Rows = Mapping[str, list[Numbers]]
+
+
+def write(rows: Rows, truth: Numbers, speeds: Sequence[Speed], samples: int, out: Path) -> None:
+    """Write report.html, report.json and the figures, and print tables and findings."""
+    out.mkdir(parents=True, exist_ok=True)
+    parts: list[str] = []
+    told: dict[str, Any] = {}
+
+    def add(title: str, head: list[str], body: list[list[str]], note: str = "") -> None:
+        told[title] = {"head": head, "rows": body}
+        parts.extend([f"<h2>{html.escape(title)}</h2>", f"<p>{html.escape(note)}</p>", table(head, body)])
+        for line in [[title], head, *body]:
+            print(" | ".join(line))
+
+    if rows:
+        parts.append(f"<p>{html.escape(_caption(rows, samples))}</p>")
+        for made, word in ((False, "real cloud"), (True, "made cloud")):
+            for protocol in PROTOCOLS:
+                head, body = _quality(rows, protocol, made)
+                add(f"Table 2, {protocol}, {word}", head, body)
+        add("Table 2, by land cover", *_by_class(rows), "Scenes with a map: Planet-CR's, full image.")
+        add("Table 3", *_semantic(rows, truth), "Land cover found in the result, made and real cloud.")
+        findings = _findings(rows)
+        told["findings"] = findings
+        parts += ["<h2>Findings</h2>", *(f"<p>{html.escape(line)}</p>" for line in findings)]
+        print("\n".join(findings))
+        figures(rows, truth, out)
+        parts.append(image(out / "figure5.png", "figure 5: by level of cloud, made cloud, hole"))
+        parts.append(image(out / "figure6.png", "figure 6: pixel accuracy lost against the clear image"))
+        if (out / "pictures.png").exists():
+            parts.append(image(out / "pictures.png", "rows: real cases; columns: cloudy, each method, clear"))
+    if speeds:
+        add(f"Cost of one {COST_SIDE} x {COST_SIDE} image", *_costs(speeds))
+    page("Align-CR, its parts and its rivals", parts, out / "report.html")
+    told["speed"] = [asdict(found) for found in speeds]
+    (out / "report.json").write_text(json.dumps(told, indent=1), "utf-8")
+
+
+def _caption(rows: Rows, samples: int) -> str:
+    first = next(iter(rows.values()))[0]
+    places, made = len(set(first["place"])), sum(first["made"])
+    return (
+        f"{len(first['place'])} cases of {places} scenes, {made} of them under made cloud; centres of {SIDE} "
+        f"pixels. Every trained row saw {samples} samples. Reflectance, range 1. Means over scenes; in "
+        "brackets the 95 % interval over scenes; after +- the spread over seeds. Full: every pixel, no mask "
+        "given. Hole: cloud is a known gap, hidden pixels alone."
+    )
+
+
+def _picked(numbers: Numbers, metric: str, keep: Sequence[bool]) -> tuple[list[float], list[str]]:
+    kept = [
+        (value, place)
+        for value, place, here in zip(numbers[metric], numbers["place"], keep, strict=True)
+        if here and np.isfinite(value)
+    ]
+    return [value for value, _ in kept], [place for _, place in kept]
+
+
+def _cell(seeds: Sequence[Numbers], metric: str, keep: Sequence[bool]) -> str:
+    found = [_picked(numbers, metric, keep) for numbers in seeds]
+    if not found[0][0]:
+        return "-"
+    means = [by_place(*values) for values in found]
+    low, high = interval(*found[0])
+    digits = DIGITS[metric.split(".")[1]]
+    text = f"{np.mean(means):.{digits}f}"
+    if np.isfinite(low):
+        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return text + (f" +- {np.std(means, ddof=1):.{digits}f}" if len(means) > 1 else "")
+
+
+def _quality(rows: Rows, protocol: str, made: bool) -> tuple[list[str], list[list[str]]]:
+    keep = [value == made for value in next(iter(rows.values()))[0]["made"]]
+    body = [[name, *(_cell(seeds, f"{protocol}.{m}", keep) for m in METRICS)] for name, seeds in rows.items()]
+    return ["method", *METRICS], body
+
+
+def _by_class(rows: Rows) -> tuple[list[str], list[list[str]]]:
+    keep = [True] * len(next(iter(rows.values()))[0]["place"])
+    columns = [f"{metric}.{name}" for metric in ("mae", "sam") for name in landcover.NAMES]
+    body = [
+        [title, *(_cell(seeds, f"full.{column}", keep) for column in columns)]
+        for title, seeds in rows.items()
+    ]
+    return ["method", *columns], body
+
+
+def _pooled(seeds: Sequence[Numbers], level: int | None) -> tuple[float, float]:
+    """Mean intersection over union and pixel accuracy of all cases of a level, mean over seeds."""
+    count = len(landcover.RULED)
+    found = []
+    for numbers in seeds:
+        matrices = [
+            np.reshape(matrix, (count, count))
+            for matrix, here in zip(numbers["confusion"], numbers["level"], strict=True)
+            if level is None or here == level
+        ]
+        found.append(landcover.accuracy(np.sum(matrices, axis=0)) if matrices else (np.nan, np.nan))
+    mean = np.mean(found, axis=0)
+    return float(mean[0]), float(mean[1])
+
+
+def _semantic(rows: Rows, truth: Numbers) -> tuple[list[str], list[list[str]]]:
+    levels = [*range(len(LEVELS)), None]
+    titles = [*LEVELS, "all"]
+    body = []
+    for name, seeds in {"cloud-free": [truth], **rows}.items():
+        pairs = [_pooled(seeds, level) for level in levels]
+        body.append([name, *(f"{100 * value:.1f}" for pair in pairs for value in pair)])
+    return ["method", *(f"{title} {word}" for title in titles for word in ("mIoU", "PA"))], body
+
+
+def _findings(rows: Rows) -> list[str]:
+    """Whether radar and alignment help, paired by case, over seeds and scenes."""
+    lines = []
+    if {OURS, BLIND} <= rows.keys():
+        for level, title in enumerate(LEVELS):
+            keep = [m and at == level for m, at in _made_levels(rows)]
+            lines.append(gain(rows[OURS], rows[BLIND], f"radar, {title} made cloud, hole", "hole.psnr", keep))
+    if {OURS, STIFF} <= rows.keys():
+        for fine, title in ((True, "PlanetScope, 3 m"), (False, "Sentinel-2, 10 m")):
+            keep = [value == fine for value in rows[OURS][0]["fine"]]
+            for protocol in PROTOCOLS:
+                what = f"alignment, {title}, {protocol}"
+                lines.append(gain(rows[OURS], rows[STIFF], what, f"{protocol}.psnr", keep))
+    return lines
+
+
+def _made_levels(rows: Rows) -> list[tuple[bool, int]]:
+    first = rows[OURS][0]
+    return list(zip(first["made"], first["level"], strict=True))
+
+
+def gain(
+    ours: Sequence[Numbers], theirs: Sequence[Numbers], what: str, metric: str, keep: Sequence[bool]
+) -> str:
+    """A sentence on the gain of one row over another."""
+    sign = SIGNS[metric.split(".")[1]]
+    apart = [
+        sign * (np.asarray(a[metric]) - np.asarray(b[metric])) for a, b in zip(ours, theirs, strict=True)
+    ]
+    mean = np.mean(apart, axis=0)
+    used = np.isfinite(mean) & np.asarray(keep)
+    places = [place for place, here in zip(ours[0]["place"], used, strict=True) if here]
+    if not places:
+        return f"{what}: no case."
+    total, (low, high) = by_place(list(mean[used]), places), interval(list(mean[used]), places)
+    seeds = [by_place(list(values[used]), places) for values in apart]
+    word = "it helps" if low > 0 else "it harms" if high < 0 else "no difference can be told"
+    if not np.isfinite(low):
+        word = "one scene, so no interval"
+    better = sum(value > 0 for value in seeds)
+    return (
+        f"{what}: {total:+.2f} [{low:+.2f}, {high:+.2f}] dB over {len(set(places))} scenes, "
+        f"positive with {better} of {len(seeds)} seeds: {word}."
+    )
+
+
+def figures(rows: Rows, truth: Numbers, out: Path) -> None:
+    """Figure 5: quality by level of cloud. Figure 6: what is lost of pixel accuracy."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
+    for axis, metric in zip(axes.flat, METRICS, strict=True):
+        for name, seeds in rows.items():
+            values = []
+            for level in range(len(LEVELS)):
+                keep = [m and at == level for m, at in zip(seeds[0]["made"], seeds[0]["level"], strict=True)]
+                found = [_picked(numbers, f"hole.{metric}", keep) for numbers in seeds]
+                values.append(np.mean([by_place(*f) for f in found]) if found[0][0] else np.nan)
+            axis.plot(LEVELS, values, marker=".", label=name)
+        axis.set(title=metric)
+    axes.flat[0].legend(fontsize=6)
+    figure.savefig(out / "figure5.png", dpi=120)
+    pyplot.close(figure)
+    figure, axis = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    best = [_pooled([truth], level)[1] for level in range(len(LEVELS))]
+    for name, seeds in rows.items():
+        lost = [100 * (best[level] - _pooled(seeds, level)[1]) for level in range(len(LEVELS))]
+        axis.plot(LEVELS, lost, marker=".", label=name)
+    axis.set(ylabel="points of pixel accuracy")
+    axis.legend(fontsize=6)
+    figure.savefig(out / "figure6.png", dpi=120)
+    pyplot.close(figure)
+
+
+def picture(chosen: Sequence[Case], methods: Sequence[Method], path: Path) -> None:
+    """True colours of some cases and of what methods make of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        np.nan_to_num(made[2::-1])
+        for case in chosen
+        for made in (case.cloudy, *(method.make(case, "full") for method in methods), case.clear)
+    ]
+    if rows:
+        pictures.grid(np.clip(3 * np.stack(rows), 0, 1), path, columns=len(methods) + 2, scale=1)
+
+
+def _costs(speeds: Sequence[Speed]) -> tuple[list[str], list[list[str]]]:
+    stand_in = next((s.seconds for s in speeds if s.name == STAND_IN), None)
+    body = []
+    for found in speeds:
+        reported = REPORTED.get(found.name)
+        ratio = f"{found.seconds / stand_in:.2f}" if stand_in else "-"
+        theirs = f"{reported / REPORTED[STAND_IN]:.2f}" if reported else "-"
+        numbers = [
+            "-" if v is None else f"{v:.{d}f}"
+            for v, d in ((found.parameters, 2), (found.gmac, 1), (found.differs, 5))
+        ]
+        body.append([found.name, f"{found.seconds:.2f}", *numbers, ratio, theirs])
+    head = ["network", "s", "M parameters", "GMAC", "differs", f"over {STAND_IN}", "the same, reported"]
+    return head, body
