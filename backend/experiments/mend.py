@@ -1,7 +1,8 @@
 """`terramend experiment mend`: where the correction of `guided` wins, and how far it is to be followed.
 
 Shares and factors are fitted on places of train that the training left out; val decides where
-they hold. Writes `config.json`, which `models.mend.trust` reads, beside a table of what val says.
+they hold. The tables go to the run's `config.json`, which `models.mend.trust` reads; what val
+says is printed and written beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,8 +21,8 @@ from ...models import guided
 from ...models.base import Prediction
 from ...models.guided.model import plain
 from ...models.holdout import distance_to_valid
-from ...models.mend.inputs import frame
-from ...models.mend.model import Mend
+from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame
+from ...models.mend.model import BLOCK, CONFIG, MARGIN, NETWORK, Mend
 from ...models.mend.trust import Trust
 from ...models.onnx import session
 from ..datasets.catalog import ground
@@ -33,35 +35,53 @@ from .mend_gate import Outcome
 
 OF_TRACK = {"T1": "one", "T2": "two", "T4": "few", "T4past": "few", "series": "many"}
 BATCH = 32
+SIDE = BLOCK + 2 * MARGIN
 GUIDED = Path(guided.__file__).parent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend experiment mend`."""
     parser.add_argument("--data", help="folder with the splits; default: TERRAMEND_DATA, else ../shared/data")
-    parser.add_argument("--network", type=Path, required=True, help="mend.onnx of a run of terramend train")
-    parser.add_argument("--samples", type=Path, nargs="+", required=True, help="folders of training samples")
-    parser.add_argument("--out", type=Path, default=Path("out/mend"))
+    parser.add_argument("--run", type=Path, required=True, help="folder of a finished terramend train mend")
+    parser.add_argument("--network", default=NETWORK, help=f"in that folder (default: {NETWORK})")
+    parser.add_argument("--out", type=Path, default=Path("out/mend"), help="keeps the prior's predictions")
     parser.add_argument("--tracks", default="", help="of the val cases; default: all")
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
     """Fit, test, decide, write."""
-    options.out.mkdir(parents=True, exist_ok=True)
-    network = session(options.network)
-    correction = Mend(plain("best"), network, Trust({}, {}), "")
-    learnt = [
-        one for folder in options.samples for one in held_out(mend_samples.open_store(folder), correction)
-    ]
+    path, settings = options.run / options.network, options.run / CONFIG
+    config = json.loads(settings.read_text("utf-8"))
+    correction = Mend(plain("best"), session(path), Trust({}, {}), "")
+    stores = [mend_samples.open_store(Path(part["folder"])) for part in config["samples"]]
+    learnt = [one for store in stores for one in held_out(store, correction)]
     tracks = tuple(options.tracks.split(",")) if options.tracks else ()
     tested = list(on_val(data_root(options.data, "val"), correction, options.out / "priors", tracks, watch))
     tables = mend_gate.decide(learnt, tested)
-    sha = hashlib.sha256(options.network.read_bytes()).hexdigest()
-    (options.out / "config.json").write_text(json.dumps({**tables, "network_sha256": sha}, indent=1), "utf-8")
-    told = text(learnt, tables) + "\n\nval\n" + text(tested, tables)
-    (options.out / "table.txt").write_text(told, "utf-8")
+    settings.write_text(json.dumps({**config, **tables}, indent=1) + "\n", "utf-8")
+    told = "\n\n".join(
+        [
+            f"places of train that were left out\n{text(learnt, tables)}",
+            f"val\n{text(tested, tables)}",
+            f"{path}: {milliseconds(correction):.0f} ms for a band of {SIDE} x {SIDE} pixels on one thread",
+        ]
+    )
+    (options.run / f"{path.stem}.txt").write_text(told + "\n", "utf-8")
     sys.stdout.write(told + "\n")
     watch.finish()
+
+
+def milliseconds(correction: Mend, times: int = 10) -> float:
+    """Processor time of the network on one band of a block with its margins."""
+    inputs = {
+        "base": np.zeros((1, BASE, SIDE, SIDE), np.float32),
+        "references": np.zeros((1, SLOTS, REFERENCE, SIDE, SIDE), np.float32),
+    }
+    correction.network.run(None, inputs)
+    start = time.process_time()
+    for _ in range(times):
+        correction.network.run(None, inputs)
+    return 1000 * (time.process_time() - start) / times
 
 
 def held_out(store: mend_samples.Store, correction: Mend) -> Iterator[Outcome]:

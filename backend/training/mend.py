@@ -12,14 +12,20 @@ from safetensors.torch import save_file
 
 from ...models.base import Floats
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS
+from ...models.mend.model import NETWORK
 from ...models.mend.network import Mend
 from ..watch import Watch
 from . import mend_samples, pictures
 from .loop import Batch, Schedule
 from .mend_samples import ARRAYS
+from .quantize import Inputs, int8
 from .recipe import Recipe, build
 
 TURNS = 8
+FULL = "full/mend.onnx"
+"""The network in float32, below a run's folder; what is given away beside it is of 8 bits."""
+CALIBRATION = 200
+"""Crops that the scales of 8 bits come from."""
 GAIN, LEVEL, TRUST = 0.25, 0.3, 0.2
 """Deviations of what batches vary: log gain and level of the band, log of the prior's deviation."""
 
@@ -42,7 +48,10 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file({k: v.contiguous() for k, v in average.state_dict().items()}, out / "mend.safetensors")
         (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
-        export(average, out / "mend.onnx")
+        export(average, out / FULL)
+        random = np.random.default_rng(schedule.seed)
+        some = [learnt[index] for index in random.choice(len(learnt), CALIBRATION)]
+        int8(out / FULL, (_inputs(stores[k], index) for k, index in some), out / NETWORK)
         pictures.losses({"mend": out / "loss.csv"}, out / "loss.png", "gain_db")
 
     return Recipe(model, batch, loss, schedule, finish)
@@ -68,6 +77,7 @@ def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Ten
 
 def export(model: torch.nn.Module, path: Path) -> None:
     """Write ONNX with free batch, height and width (multiples of 16) and `SLOTS` references."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     example = (torch.zeros(1, BASE, 32, 32), torch.zeros(1, SLOTS, REFERENCE, 32, 32))
     free = {"base": {0: "n", 2: "h", 3: "w"}, "references": {0: "n", 3: "h", 4: "w"}}
     torch.onnx.export(
@@ -80,6 +90,11 @@ def export(model: torch.nn.Module, path: Path) -> None:
         opset_version=17,
         dynamo=False,
     )
+
+
+def _inputs(store: mend_samples.Store, index: int) -> Inputs:
+    """A stored crop as the exported network takes it."""
+    return {name: getattr(store, name)[index][None].astype(np.float32) for name in ("base", "references")}
 
 
 def _store(part: dict[str, Any], data: Path) -> mend_samples.Store:

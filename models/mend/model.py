@@ -18,7 +18,7 @@ from ..weights import PACKAGED
 from . import trust
 from .inputs import Frame, frame, stack
 
-BLOCK, MARGIN, MULTIPLE = 192, 32, 16
+BLOCK, MARGIN, MULTIPLE = 256, 32, 16
 """Pixels: side of the blocks that the network runs on, what it sees around, what sizes divide by."""
 FOLDER, NETWORK, CONFIG = PACKAGED / "mend", "mend.onnx", "config.json"
 
@@ -113,12 +113,16 @@ def over(prior: Reconstructor, folder: Path = FOLDER) -> Mend | None:
 
 
 def _blocks(gap: Flags) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """(what the network sees, what is kept) of every block that holds a gap."""
-    height, width = gap.shape
-    for row in range(0, height, BLOCK):
-        for column in range(0, width, BLOCK):
-            inner = (slice(row, min(row + BLOCK, height)), slice(column, min(column + BLOCK, width)))
-            if gap[inner].any():
-                sides = zip(inner, (height, width), strict=True)
-                top, left = (slice(max(s.start - MARGIN, 0), min(s.stop + MARGIN, side)) for s, side in sides)
-                yield (top, left), inner
+    """(what the network sees, what is kept) around the gaps of every block."""
+    for row in range(0, gap.shape[0], BLOCK):
+        for column in range(0, gap.shape[1], BLOCK):
+            part = gap[row : row + BLOCK, column : column + BLOCK]
+            if not part.any():
+                continue
+            lines = (np.flatnonzero(part.any(1)) + row, np.flatnonzero(part.any(0)) + column)
+            top, left = (slice(int(line[0]), int(line[-1]) + 1) for line in lines)
+            yield (_wider(top, gap.shape[0]), _wider(left, gap.shape[1])), (top, left)
+
+
+def _wider(inner: slice, side: int) -> slice:
+    return slice(max(inner.start - MARGIN, 0), min(inner.stop + MARGIN, side))
