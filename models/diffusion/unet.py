@@ -27,6 +27,7 @@ class UNetConfig:
         film: scale-and-shift time conditioning instead of an added bias.
         unshuffle: pixel-unshuffle factor before and pixel-shuffle after the network.
         groups: of the group normalisation (fewer where a width does not divide).
+        resampling: `conv`, or `residual`: levels change size inside a residual block (Dhariwal, Nichol 2021).
     """
 
     inputs: int
@@ -39,6 +40,7 @@ class UNetConfig:
     film: bool = True
     unshuffle: int = 1
     groups: int = 32
+    resampling: str = "conv"
 
     @property
     def multiple(self) -> int:
@@ -83,7 +85,10 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """(N, inputs, H, W), (N, time) to (N, outputs, H, W)."""
-        hidden = self.before(x)
+        return self.mixed(x, self.before(x), time)
+
+    def mixed(self, x: Tensor, hidden: Tensor, time: Tensor) -> Tensor:
+        """What stands after the first convolution, with the skip from `x`."""
         said = self.time(time)[:, :, None, None]
         if self.film:
             scale, shift = said.chunk(2, dim=1)
@@ -92,6 +97,25 @@ class Residual(nn.Module):
             hidden = self.norm(hidden + said)
         out: Tensor = self.skip(x) + self.after(hidden)
         return out
+
+
+class Resampling(nn.Module):
+    """A residual block that halves (means) or doubles (nearest) the size before its first convolution."""
+
+    def __init__(self, channels: int, time: int, config: UNetConfig, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+        self.residual = Residual(channels, channels, time, config)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H f, W f)."""
+        block = self.residual
+        hidden = block.before[2](self.resized(block.before[1](block.before[0](x))))
+        return block.mixed(self.resized(x), hidden, time)
+
+    def resized(self, x: Tensor) -> Tensor:
+        """The image at its new size."""
+        return F.avg_pool2d(x, 2) if self.factor < 1 else F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class Attention(nn.Module):
@@ -147,7 +171,7 @@ class UNet(nn.Module):
                 width = here
                 widths.append(width)
             if depth < len(config.multipliers) - 1:
-                level.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
+                level.append(resampling(width, time, config, 0.5))
                 widths.append(width)
             self.down.append(level)
         self.middle = nn.ModuleList(
@@ -159,7 +183,7 @@ class UNet(nn.Module):
                 level.append(Level(width + widths.pop(), here, time, 2**depth in config.attention, config))
                 width = here
             if depth:
-                level.append(nn.Conv2d(width, width, 3, padding=1))
+                level.append(resampling(width, time, config, 2.0))
             self.up.append(level)
         self.leave = nn.Sequential(
             norm(width, config.groups),
@@ -179,7 +203,7 @@ class UNet(nn.Module):
         kept = [x]
         for level in self.down:
             for block in level:
-                x = block(x, time) if isinstance(block, Level) else block(x)
+                x = block(x) if isinstance(block, nn.Conv2d) else block(x, time)
                 kept.append(x)
         for block in self.middle:
             x = block(x, time)
@@ -187,12 +211,27 @@ class UNet(nn.Module):
             for block in level:
                 if isinstance(block, Level):
                     x = block(torch.cat([x, kept.pop()], dim=1), time)
+                elif isinstance(block, Resampling):
+                    x = block(x, time)
                 else:
                     x = block(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         x = self.leave(x)
         if self.config.unshuffle > 1:
             x = F.pixel_shuffle(x, self.config.unshuffle)
         return x[..., :height, :width]
+
+
+def resampling(width: int, time: int, config: UNetConfig, factor: float) -> nn.Module:
+    """The layer between two levels; a plain convolution upwards expects an image that was doubled.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    if config.resampling == "residual":
+        return Resampling(width, time, config, factor)
+    if config.resampling != "conv":
+        raise ValueError(f"resampling is conv or residual, not {config.resampling}")
+    return nn.Conv2d(width, width, 3, stride=2 if factor < 1 else 1, padding=1)
 
 
 def parameters(module: nn.Module) -> int:
