@@ -260,7 +260,8 @@ def _store(config: dict[str, Any], data: Path) -> samples.Store:
     folder = Path(part["folder"])
     if not (folder / "samples.json").exists():
         wavelengths = tuple(config["data"]["wavelengths"])
-        drawn = samples.bank(data, wavelengths, config["size"], config["without"])
+        terrain = config["data"]["terrain"]
+        drawn = samples.bank(data, wavelengths, config["size"], config["without"], terrain)
         samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch())
     return samples.open_store(folder)
 

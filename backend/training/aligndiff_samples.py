@@ -127,8 +127,13 @@ def units(scene: Scene, bands: Sequence[int], cut: tuple[slice, slice]) -> Float
     return np.clip(np.nan_to_num(scaled), -CLIP, CLIP).astype(np.float32)
 
 
-def bank(data: Path, wavelengths: Sequence[float], size: int, without: Sequence[str]) -> Bank:
-    """Every clear date below `data` that is large enough, and every cloud mask; `without` some folders.
+def bank(
+    data: Path, wavelengths: Sequence[float], size: int, without: Sequence[str], terrain: bool = True
+) -> Bank:
+    """Every clear date below `data` that is large enough, and every cloud mask.
+
+    Args:
+        without: folders that are left out. terrain: whether elevations are shown.
 
     Raises:
         TerramendError: `training.empty` where nothing fits.
@@ -145,11 +150,11 @@ def bank(data: Path, wavelengths: Sequence[float], size: int, without: Sequence[
         chosen = pick(place, wavelengths) if wavelengths else list(range(len(place.bands)))
         if not chosen:
             continue
-        terrain = terrain_of(place.elevation, place.pixel_size, place.sun)
+        relief = terrain_of(place.elevation, place.pixel_size, place.sun) if terrain else None
         hazy = {cloudy for cloudy, _ in place.pairs}
         for date in place.dates:
             if date.gaps.mean() <= CLOUDS and date.name not in hazy and len(date.image):
-                scenes.append(_scene(place, date, chosen, terrain))
+                scenes.append(_scene(place, date, chosen, relief))
     if not scenes:
         raise TerramendError("training.empty", path=str(data))
     return Bank(tuple(scenes), tuple(masks), tuple(wavelengths))

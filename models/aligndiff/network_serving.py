@@ -29,6 +29,7 @@ class Torch:
     schedule: schedules.Schedule
     device: str = "cpu"
     predicts: str = "epsilon"
+    weights_sha256: str | None = None
 
     @property
     def bands(self) -> int:

@@ -48,7 +48,7 @@ class Networks(Protocol):
 
     Attributes:
         bands: that are drawn together. factor: pixels of a latent's side. multiple: what heights and
-            widths divide by. predicts: `epsilon`, `x0` or `v`.
+            widths divide by. predicts: `epsilon`, `x0` or `v`. weights_sha256: of their files, or None.
     """
 
     @property
@@ -65,6 +65,9 @@ class Networks(Protocol):
 
     @property
     def predicts(self) -> str: ...  # noqa: D102
+
+    @property
+    def weights_sha256(self) -> str | None: ...  # noqa: D102
 
     def encode(self, image: Floats) -> Floats:
         """(N, K, H, W) in network units to latents (N, C, h, w)."""

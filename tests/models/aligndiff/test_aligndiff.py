@@ -24,6 +24,7 @@ class Blocks:
     multiple: int = 16
     schedule: schedules.Schedule = SCHEDULE
     predicts: str = "x0"
+    weights_sha256: str | None = None
     seen: list = field(default_factory=list)
 
     def encode(self, image):
