@@ -10,7 +10,7 @@ QGIS_ENV := env -u VIRTUAL_ENV PATH=/usr/bin:/bin QT_QPA_PLATFORM=offscreen TERR
 	XDG_RUNTIME_DIR=$(CURDIR)/build/xdg TERRAMEND_DATA=$(TERRAMEND_DATA)
 PYTEST := -m pytest
 
-.PHONY: help demo test test-backend test-full test-qgis lint types bench evaluate lpips docs package screenshots lock env env-full env-qgis clean
+.PHONY: help demo test test-backend test-full test-qgis lint types bench evaluate lpips docs pictures package screenshots lock env env-full env-qgis clean
 
 help:
 	@echo "make demo         fill a real clouded scene through QGIS, print the accuracy, draw before/after"
@@ -18,7 +18,7 @@ help:
 	@echo "make bench        speed and memory beside GDAL, OpenCV and a plain copy"
 	@echo "make evaluate     accuracy against every classical peer on the validation data"
 	@echo "make lpips        weights for the column LPIPS of make evaluate"
-	@echo "make docs package screenshots lock env env-full env-qgis clean"
+	@echo "make docs pictures package screenshots lock env env-full env-qgis clean"
 
 # --- environments -----------------------------------------------------------------------
 
@@ -103,6 +103,9 @@ $(LPIPS): requirements/lpips.lock | env
 
 screenshots: env env-qgis
 	docs/screenshots.sh
+
+pictures: env
+	$(LIGHT) docs/pictures.py
 
 docs: env
 	.venv/bin/mkdocs build --strict
