@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     output = "inspect.tif" if arguments.command == "inspect" else None  # never written
     result = call(arguments.command, {"request": cli_request.fields(arguments, output)}, watch)
     if not arguments.json:
-        print(found(result) if arguments.command == "inspect" else done(result))
+        print(found(result) if arguments.command == "inspect" else done(result, arguments.command))
     return result
 
 
@@ -39,10 +39,11 @@ def call(name: str, params: Mapping[str, Any], watch: Watch) -> dict[str, Any]:
         raise TerramendError("command.option", option=option, why=error.arguments["why"]) from None
 
 
-def done(result: Mapping[str, Any]) -> str:
+def done(result: Mapping[str, Any], mode: str = "fill") -> str:
     """What a fill did, for people."""
     share = f"{result['gap_fraction']:.2%} of the footprint ({result['gap_samples']} samples)"
-    lines = [f"Filled {share} with {result['model']}: {result['model_reason']}"]
+    did = "Changed" if mode == "clear" else "Filled"
+    lines = [f"{did} {share} with {result['model']}: {result['model_reason']}"]
     if not result["gap_samples"]:
         lines = ["There was nothing to fill."]
     if result["unfilled_samples"]:
@@ -50,7 +51,7 @@ def done(result: Mapping[str, Any]) -> str:
     if result["expected_error"] is not None:
         lines.append(f"Expected error: {result['expected_error']:.4f} in reflectance.")
     took = duration(sum(result["seconds"].values()))
-    lines.append(f"Took {took} on {result['device']}. Filled pixels are estimates. Written:")
+    lines.append(f"Took {took} on {result['device']}. {did} pixels are estimates. Written:")
     lines += [f"  {path}" for path in (*result["outputs"], *result["stds"], *result["provenances"])]
     return "\n".join(lines)
 
@@ -64,6 +65,7 @@ def found(result: Mapping[str, Any]) -> str:
         f"  acquired {result['date'] or 'on an unknown date'}, "
         + (f"sun at azimuth {sun[0]:.1f}, elevation {sun[1]:.1f}" if sun else "sun unknown"),
         f"  {result['radiometry']}",
+        *([f"  in {result['place']['region']}"] if result["place"] else []),
         "Bands",
     ]
     for band in result["bands"]:
@@ -87,6 +89,7 @@ def found(result: Mapping[str, Any]) -> str:
         f"Gaps to fill: {result['gap_fraction']:.2%} of the footprint ({result['gap_samples']} samples)"
     )
     lines.append(f"Method: {result['model']}. {result['model_reason']}")
+    lines += [f"  prompt: {text}" for text in result["prompts"]]
     return "\n".join(lines)
 
 

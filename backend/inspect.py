@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 import rasterio.crs
 
+from ..models.aligndiff import prompt
+from ..models.aligndiff.prompt_regions import region
+from ..models.registry import Row
 from .choose import Facts, choose, named, untried_reason
+from .errors import TerramendError
 from .opening import Inputs, one_thread_each, open_grid, open_inputs
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
@@ -31,10 +35,11 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
 
     Returns:
         JSON: `product`, `sensor`, `grid`, `date`, `sun` (azimuth, elevation), `surface`, `radiometry` in
-        words, `bands` (number, description, role, wavelength, pixel size, whether filled, gap fraction),
-        `masks` (path, kind, growth in pixels, share marked), `gap_fraction`, `gap_samples`, `references`
-        (name, date, days, bands, masks, cover), `dem` and `sar` (path, cover) or None, `model`,
-        `model_reason`, `notices`. Covers and fractions are 0 to 1.
+        words, `place` (latitude, longitude, region) or None, `bands` (number, description, role,
+        wavelength, pixel size, whether filled, gap fraction), `masks` (path, kind, growth in pixels, share
+        marked), `gap_fraction`, `gap_samples`, `references` (name, date, days, bands, masks, cover), `dem`
+        and `sar` (path, cover) or None, `model`, `model_reason`, `prompts` (of each band that is filled,
+        where the model reads them), `notices`. Covers and fractions are 0 to 1.
 
     Raises:
         TerramendError: as a fill of the request would.
@@ -54,6 +59,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         watch.finish()
         return {
             **_about(inputs.targets[0]),
+            "place": _place(scene),
             "bands": _bands(inputs, scene, gap_map.fractions),
             "masks": [asdict(mask) for mask in gap_map.masks],
             "gap_fraction": gap_map.fraction,
@@ -68,6 +74,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
             "sar": {"path": request.sar, "cover": covers["sar"]} if request.sar else None,
             "model": row.name,
             "model_reason": untried_reason(why, request, facts),
+            "prompts": _prompts(request, row, scene),
             "notices": [notice.to_json() for notice in watch.notices],
         }
 
@@ -90,6 +97,33 @@ def _about(target: Raster) -> dict[str, Any]:
         "surface": target.surface,
         "radiometry": in_words(target),
     }
+
+
+def _place(scene: Scene) -> dict[str, Any] | None:
+    """Where the scene's middle lies, and in which country."""
+    if scene.about.centre is None:
+        return None
+    latitude, longitude = scene.about.centre
+    name = region(latitude, longitude)
+    return {"latitude": round(latitude, 5), "longitude": round(longitude, 5), "region": name}
+
+
+def _prompts(request: FillRequest, row: Row, scene: Scene) -> list[str]:
+    """What a model that reads prompts is told of each band; none for other models.
+
+    Raises:
+        TerramendError: `model.value` for a prompt that is no template.
+    """
+    if "prompt" not in row.options:
+        return []
+    settings = dict(request.settings)
+    template = settings.get("prompt") or (prompt.TIME if scene.references else prompt.SPACE)
+    bands = prompt.named_bands(scene.about.bands, scene.wavelengths, len(scene.fill_bands))
+    try:
+        return list(prompt.of_scene(scene.about, bands, template, settings.get("region", "")))
+    except ValueError as error:
+        said = f"prompt={template}"
+        raise TerramendError("model.value", model=row.name, settings=said, why=str(error)) from None
 
 
 def _bands(inputs: Inputs, scene: Scene, fractions: tuple[float, ...]) -> list[dict[str, Any]]:

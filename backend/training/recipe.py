@@ -23,6 +23,7 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "align-cr": ".radar",
         "amgan-cr": ".removers",
         "autoencoder": ".fillers",
+        "controlnet": ".aligndiff",
         "cvae": ".removers",
         "ddpm": ".ddpm",
         "de": ".de",

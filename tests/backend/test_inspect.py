@@ -10,6 +10,7 @@ from terramend.backend.errors import TerramendError
 from terramend.backend.inspect import inspect
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.watch import Watch
+from terramend.models.registry import Row
 
 
 def write(path, image, left=600000.0, descriptions=None, **options):
@@ -90,3 +91,38 @@ def test_errors_are_those_of_a_fill(request_of, tmp_path):
         inspect(request_of(), Watch())
     with pytest.raises(TerramendError, match="no method"):
         inspect(request_of(model="magic"), Watch())
+
+
+READER = Row(
+    "told", "Told", "Reads prompts.", "experimental", "classical.space:create_mean",
+    options={"prompt": "its text", "region": "its place"},
+)  # fmt: skip
+
+
+@pytest.fixture
+def reader(monkeypatch):
+    monkeypatch.setattr("terramend.backend.choose.find", lambda name: READER if name == "told" else None)
+
+
+def test_prompts_are_shown_for_models_that_read_them(request_of, reader):
+    found = inspect(request_of(model="told"), Watch())
+    assert found["prompts"] == [
+        "<AlignDiff> Switzerland, 2020-01-01, 1, Red",
+        "<AlignDiff> Switzerland, 2020-01-01, 1, NIR",
+    ]
+    alone = inspect(request_of(model="told", references=(), settings=(("region", "Grisons"),)), Watch())
+    assert alone["prompts"] == ["<AlignDiff> Grisons, Red", "<AlignDiff> Grisons, NIR"]
+    changed = inspect(request_of(model="told", settings=(("prompt", "{band}, day {day}"),)), Watch())
+    assert changed["prompts"] == ["Red, day 1", "NIR, day 1"]
+
+
+def test_a_prompt_that_is_none_is_said(request_of, reader):
+    with pytest.raises(TerramendError, match="{place} is no field of a prompt") as caught:
+        inspect(request_of(model="told", settings=(("prompt", "{place}"),)), Watch())
+    assert caught.value.code == "model.value"
+
+
+def test_where_the_scene_lies(request_of):
+    found = inspect(request_of(), Watch())
+    assert found["place"]["region"] == "Switzerland" and found["prompts"] == []
+    assert (found["place"]["latitude"], found["place"]["longitude"]) == pytest.approx((46.9, 10.3), abs=0.1)

@@ -81,6 +81,13 @@ def test_shapes_and_what_a_network_looks_at(kind, bands) -> None:
     assert felt == seen
 
 
+@pytest.mark.parametrize("size", ["small", "paper"])
+def test_the_plain_controlnet_is_aligndiff_before_its_adapter(size) -> None:
+    plain, whole = load_config("controlnet", size), load_config("aligndiff", size)
+    assert plain["stage"] == "diffusion" and maker("controlnet") is maker("aligndiff")
+    assert {**plain, "stage": "", "start": ""} == {**whole, "stage": "", "start": ""}
+
+
 def test_parts_of_the_hint() -> None:
     assert [network_fill.places(part, 2) for part in network_fill.PARTS] == [
         [0, 1, 2, 3], [4], [5, 6], [7, 8], [9, 10, 11, 12],
@@ -119,7 +126,9 @@ def test_one_layer_sees_the_whole_image() -> None:
     near = torch.randn(1, 4, 16, 16)
     wide = torch.randn(1, 12, 16, 16, requires_grad=True)
     block((near, wide))[0][0, :, 0, 0].sum().backward()
-    assert (wide.grad.abs().sum((0, 1)) > 0).float().mean() > 0.9  # two 3 x 3 convolutions see 9 of 256 pixels
+    assert (
+        wide.grad.abs().sum((0, 1)) > 0
+    ).float().mean() > 0.9  # two 3 x 3 convolutions see 9 of 256 pixels
 
 
 def test_published_names_load_and_others_do_not(tmp_path) -> None:
