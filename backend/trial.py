@@ -20,7 +20,10 @@ from ..models.holdout import pseudo_gap
 from .raster.grid import Grid, Window
 
 SIDE, WINDOWS = 256, 3
-"""Pixels a side of a window that is tried, and how many there are: a second or two of work."""
+"""Pixels a side of a window that is tried, and how many there are at most: a second or two of work."""
+
+SHARE = 20
+"""The windows together are at most this part of the scene, so that trying costs little beside filling."""
 
 LEAST = 500
 """Hidden pixels without which nothing is decided."""
@@ -121,7 +124,7 @@ def _errors(
 
 
 def windows(overview: Tile, grid: Grid) -> list[Window]:
-    """At most `WINDOWS` places apart, as cloudy as the scene and with enough valid pixels to learn from."""
+    """A few places apart, as cloudy as the scene and with enough valid pixels to learn from."""
     gap = np.any(overview.gaps, axis=0).astype(np.float64)
     known = np.all(overview.valid, axis=0).astype(np.float64)
     wanted = max(float(gap.mean()), 0.05)
@@ -137,10 +140,11 @@ def windows(overview: Tile, grid: Grid) -> list[Window]:
             off = abs(float(gap[part].mean()) - wanted) + 2 * max(0.0, 0.3 - float(known[part].mean()))
             places.append((off, row, column))
     chosen: list[Window] = []
+    most = min(max(grid.height * grid.width // (SHARE * SIDE**2), 1), WINDOWS)
     for _, row, column in sorted(places):
         if all(abs(row - w.row) >= height or abs(column - w.column) >= width for w in chosen):
             chosen.append(Window(row, column, height, width))
-        if len(chosen) == WINDOWS:
+        if len(chosen) == most:
             break
     return chosen
 

@@ -121,6 +121,7 @@ def test_windows_are_few_inside_and_apart(height, width, step):
     overview = Tile(image, gaps, step=step)
     found = trial.windows(overview, Grid("", (10.0, 0, 0, 0, -10.0, 0), width, height))
     assert 1 <= len(found) <= trial.WINDOWS
+    assert len(found) == 1 or len(found) * trial.SIDE**2 * trial.SHARE <= height * width
     for window in found:
         assert 0 <= window.row <= window.row + window.height <= height
         assert 0 <= window.column <= window.column + window.width <= width
