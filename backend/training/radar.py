@@ -48,7 +48,7 @@ def built(config: dict[str, Any]) -> Remover:
     Raises:
         TerramendError: `training.config`, naming what is wrong.
     """
-    values = {key: value for key, value in config.items() if key not in ("kind", "adversary")}
+    values = {key: value for key, value in config.items() if key not in ("kind", "adversary", "multiple")}
     if config["kind"] not in RADAR:
         why = f"there is no network {config['kind']}, only {', '.join(RADAR)}"
         raise TerramendError("training.config", name="network", why=why)
@@ -79,7 +79,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     def finish(average: torch.nn.Module, out: Path) -> None:
         network: Remover = average.network  # type: ignore[assignment]
         save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / WEIGHTS)
-        (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+        kept = {**config, "network": {**config["network"], "multiple": network.multiple}}
+        (out / "config.json").write_text(json.dumps(kept, indent=1), "utf-8")
         write(network, out / NETWORK)
         drawn = bank.draw(99, 0, 6, size, shares)
         given = torch.from_numpy(drawn["given"])

@@ -1,4 +1,4 @@
-"""Align-CR as a reconstructor: a harmonic surface, and what the network makes of it with radar.
+"""Align-CR and its rivals as reconstructors: a harmonic surface, and what a network makes of it.
 
 Two uses, told apart by the tile. *Fill*: gaps are unknown; the network corrects a harmonic start,
 and the scene itself says by how much: part of the valid pixels is hidden, shaped like the gaps, and
@@ -8,7 +8,6 @@ the scene the share is 0. *Clear*: clouded values are there; the whole image is 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +21,12 @@ from ..classical import membrane
 from ..classical.common import Base, anchor, finish, make_base, observed, spread
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..onnx import session
-from ..weights import PACKAGED
-from .inputs import slots, stack
+from ..weights import PACKAGED, configuration, fingerprint
+from .inputs import SLOTS, slots, stack
 
-BLOCK, MARGIN, MULTIPLE = 192, 32, 32
-"""Pixels: side of the blocks that the network runs on, what it sees around, what sizes divide by."""
+NETWORK = "network.onnx"
+BLOCK, MARGIN = 192, 32
+"""Pixels: side of the blocks that the network runs on, and what it sees around."""
 LEAST = 200
 """Hidden pixels without which the network's correction is not tried, and taken whole."""
 
@@ -48,11 +48,21 @@ class State:
 
 
 @dataclass(frozen=True)
-class AlignCr:
-    """The network (10 planes to 6 bands) and the SHA-256 of its weights."""
+class Radar:
+    """A network that sees radar.
+
+    Attributes:
+        bands, more, sar: planes that it takes of each kind: bands by slot, the gap's mark, radar.
+        multiple: what heights and widths that it sees divide by.
+        weights_sha256: of its file.
+    """
 
     network: onnxruntime.InferenceSession
     weights_sha256: str
+    bands: int = 6
+    more: int = 1
+    sar: int = 3
+    multiple: int = 32
     device: str = "cpu"
 
     def prepare(self, overview: Tile) -> State | None:
@@ -60,7 +70,7 @@ class AlignCr:
         if _clouded(overview):
             return None
         base, bands = make_base(overview, membrane.solve), len(overview.image)
-        transfer = _transfer(overview)
+        transfer = _transfer(overview, self._slots(overview))
         hidden = pseudo_gap(np.asarray(overview.valid.all(0)), np.asarray(overview.gaps.any(0)))
         share = np.ones(bands, np.float32)
         if hidden is None:
@@ -89,7 +99,7 @@ class AlignCr:
         return replace(made, mean=np.maximum(made.mean, 0), source=source)
 
     def _clear(self, tile: Tile) -> Prediction:
-        found = slots(tile.wavelengths, len(tile.image))
+        found = self._slots(tile)
         mean = np.full(tile.image.shape, np.nan, np.float32)
         given = _by_slot(tile.image, found)
         open_gap = np.zeros(tile.image.shape[1:], bool)
@@ -104,7 +114,7 @@ class AlignCr:
 
     def _correction(self, tile: Tile, first: Floats, transfer: NDArray[np.float32]) -> Floats:
         """(B, H, W): what the network adds to `first` in the gaps, 0 elsewhere."""
-        found = slots(tile.wavelengths, len(tile.image))
+        found = self._slots(tile)
         out = np.zeros_like(first)
         given, gap = _by_slot(first, found), np.asarray(tile.gaps.any(0))
         if not any(band is not None for band in found):
@@ -116,12 +126,20 @@ class AlignCr:
             out[(..., *inner)] = np.einsum("bs,shw->bhw", transfer, more)
         return out
 
+    def _slots(self, tile: Tile) -> list[int | None]:
+        """The tile's band of each slot that the network knows."""
+        found = slots(tile.wavelengths, len(tile.image))
+        return [band if slot < self.bands else None for slot, band in enumerate(found)]
+
     def _run(self, image: Floats, gap: Flags, sar: Floats | None) -> Floats:
         """(6, H, W) of one block of any size."""
         height, width = gap.shape
-        pad = ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE))
-        given = np.pad(stack(image, gap, sar), pad, mode="edge")[None]
-        out: Floats = self.network.run(None, {"image": given})[0][0, :, :height, :width]
+        planes, first = stack(image, gap, sar), len(SLOTS)
+        taken = [planes[: self.bands], planes[first : first + self.more], planes[first + 1 :][: self.sar]]
+        pad = ((0, 0), (0, -height % self.multiple), (0, -width % self.multiple))
+        given = np.pad(np.concatenate(taken), pad, mode="edge")[None]
+        out = planes[:first].copy()
+        out[: self.bands] = self.network.run(None, {"image": given})[0][0, :, :height, :width]
         return out
 
 
@@ -179,9 +197,8 @@ def _cut(sar: Floats | None, where: Cut) -> Floats | None:
     return None if sar is None else sar[(..., *where)]
 
 
-def _transfer(overview: Tile) -> NDArray[np.float32]:
+def _transfer(overview: Tile, found: list[int | None]) -> NDArray[np.float32]:
     """(B, 6): 1 for the slot of a band; a band without one by ridge regression on those with one."""
-    found = slots(overview.wavelengths, len(overview.image))
     out = np.zeros((len(overview.image), len(found)), np.float32)
     taken = {band: slot for slot, band in enumerate(found) if band is not None}
     for band, slot in taken.items():
@@ -211,15 +228,16 @@ def _best_share(more: Floats, missing: Floats) -> NDArray[np.float32]:
     return np.clip(best, 0, 1).astype(np.float32)
 
 
-def create(
-    quality: str, seed: int, weights: str = str(PACKAGED / "align-cr"), device: str = "cpu"
-) -> AlignCr:
-    """The reconstructor of a folder that holds `network.onnx`.
+def create(quality: str, seed: int, weights: str = str(PACKAGED / "align-cr"), device: str = "cpu") -> Radar:
+    """The network of a run's folder (`network.onnx`, `config.json`); default: the one that comes along.
 
     Raises:
-        ValueError: there is no such file.
+        ValueError: no such folder.
     """
-    path = Path(weights) / "network.onnx"
-    if not path.is_file():
-        raise ValueError(f"{path.parent} holds no network.onnx")
-    return AlignCr(session(path, device), hashlib.sha256(path.read_bytes()).hexdigest(), device)
+    folder = Path(weights)
+    part = configuration(folder, NETWORK)["network"]
+    sar = part.get("sar", 0 if part["kind"] == "mcgan" else 2)
+    more = part["inputs"] - part["outputs"] - sar
+    made = session(folder / NETWORK, device)
+    sha = fingerprint(folder, NETWORK)
+    return Radar(made, sha, part["outputs"], more, sar, part["multiple"], device)

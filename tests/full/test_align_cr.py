@@ -18,9 +18,11 @@ from terramend.backend.training import radar  # noqa: E402
 from terramend.backend.training.loop import Schedule, _groups, train  # noqa: E402
 from terramend.backend.training.recipe import load_config, maker  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
+from terramend.models.align_cr import inputs, model  # noqa: E402
 from terramend.models.align_cr.network import AlignCr  # noqa: E402
 from terramend.models.align_cr.network_deform import Align, Deformable, deform  # noqa: E402
 from terramend.models.align_cr.network_fuse import APART, Attention, Compensate, apart, joined, windows  # noqa: E402
+from terramend.models.base import Tile  # noqa: E402
 from terramend.models.diffusion.unet import parameters  # noqa: E402
 from terramend.models.onnx import session  # noqa: E402
 from terramend.models.rivals.network import RADAR, make  # noqa: E402
@@ -310,18 +312,18 @@ def test_learns_and_exports(kind, native, tmp_path) -> None:
     sar = 0 if kind == "mcgan" else 3
     network = {"kind": kind, "inputs": 7 + sar, "outputs": 6, "sar": sar, "adversary": 4, **TINY[kind]}
     torch.manual_seed(0)
-    model = radar.Trained(network)
+    trained = radar.Trained(network)
     batch = batch_of()
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(trained.parameters(), 3e-3)
     errors = []
     for _ in range(12):
-        terms = radar.losses(model, kind, batch)
+        terms = radar.losses(trained, kind, batch)
         optimizer.zero_grad()
         terms["loss"].backward()
         optimizer.step()
         errors.append(float(terms["error"]))
     assert errors[-1] < 0.95 * errors[0]
-    net = model.network.eval()
+    net = trained.network.eval()
     radar.write(net, tmp_path / "net.onnx", native)
     if kind == "align-cr":
         names = {node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
@@ -402,5 +404,12 @@ def test_trains_resumes_and_loads(tmp_path, triplets) -> None:
     with torch.no_grad():
         assert torch.equal(loaded(x), whole.network(x))
     assert (tmp_path / "whole" / "network.onnx").exists() and (tmp_path / "whole" / "loss.png").exists()
+    light = model.create("default", 0, str(tmp_path / "whole"))
+    assert (light.bands, light.more, light.sar, light.multiple) == (6, 1, 3, 8)
+    tile = Tile(x[0, :6, :32, :24].numpy(), np.ones((6, 32, 24), bool), wavelengths=inputs.SLOTS)
+    given = inputs.stack(tile.image, np.zeros((32, 24), bool), None)
+    with torch.no_grad():
+        torched = loaded(torch.from_numpy(given)[None])[0].clamp(min=0).numpy()
+    assert np.abs(light.predict(tile, light.prepare(tile)).mean - torched).max() < 1e-3
     with pytest.raises(TerramendError, match="size must be a multiple of 8"):
         radar.recipe({**config, "size": 30}, triplets)

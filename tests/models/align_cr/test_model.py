@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from terramend.models.align_cr import inputs
-from terramend.models.align_cr.model import BLOCK, MARGIN, AlignCr, blocks, create
+from terramend.models.align_cr.model import BLOCK, MARGIN, Radar, blocks, create
 from terramend.models.base import Source, Tile, digest
 from terramend.models.registry import find
 
@@ -40,7 +40,7 @@ def scene(bands=6, height=90, width=100, seed=0):
 
 
 def filled(tile, stand):
-    model = AlignCr(stand, "0" * 64)
+    model = Radar(stand, "0" * 64)
     state = model.prepare(tile)
     return model.predict(tile, state), state
 
@@ -101,7 +101,7 @@ def test_any_number_of_bands(bands):
     made, state = filled(tile, Stand(gain=0.1))
     assert made.mean.shape == truth.shape and np.isfinite(made.mean[tile.gaps]).all()
     assert np.isnan(made.mean[~tile.gaps]).all() and rms(made, truth, tile) < 0.02  # bands without a slot too
-    assert digest(state) == digest(AlignCr(Stand(gain=0.1), "").prepare(tile))
+    assert digest(state) == digest(Radar(Stand(gain=0.1), "").prepare(tile))
 
 
 def test_bands_with_gaps_of_their_own():
@@ -134,7 +134,7 @@ def test_clear_mode_changes_what_is_marked_and_says_so():
     image = truth + np.float32(0.2)
     image[:, :3] = np.nan
     tile = replace(tile, image=image, gaps=marked)
-    model = AlignCr(Stand(gain=0.1), "")
+    model = Radar(Stand(gain=0.1), "")
     assert model.prepare(tile) is None
     made = model.predict(tile, None)
     expected = image[:6] + 0.1 * ((tile.sar[0] + 25) / 25 - 0.5)
@@ -155,5 +155,23 @@ def test_blocks_cover_what_is_wanted_once():
 
 
 def test_missing_weights_are_said(tmp_path):
-    with pytest.raises(ValueError, match="holds no network.onnx"):
+    with pytest.raises(ValueError, match="has no config.json"):
         create("default", 0, str(tmp_path))
+
+
+def test_a_network_of_four_bands_leaves_the_others_to_regression():
+    truth, tile = scene()
+
+    class Four:
+        def run(self, _, given):
+            image = given["image"]
+            assert image.shape[1:] == (6, 96, 128)
+            return [image[:, :4] + 0.1 * (image[:, 4:5] - 0.5)]
+
+    model = Radar(Four(), "", bands=4, more=0, sar=2, multiple=32)
+    state = model.prepare(tile)
+    made = model.predict(tile, state)
+    assert (state.transfer[4:, :4].sum(1) > 0.9).all() and not state.transfer[:, 4:].any()
+    assert np.isfinite(made.mean[tile.gaps]).all() and rms(made, truth, tile) < 0.02
+    cleared = model.predict(replace(tile, image=truth + np.float32(0.1)), None)
+    assert np.isfinite(cleared.mean[:4][tile.gaps[:4]]).all() and np.isnan(cleared.mean[4:]).all()
