@@ -23,6 +23,7 @@ class Row:
         context: pixels around a tile's core that the method must see.
         options: names that `--set` takes, with one line of help each.
         requires: extra importable modules (for example `torch`).
+        untrained: no weights come along; the setting `weights` must name a training run's folder.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Row:
     context: int = 32
     options: Mapping[str, str] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
+    untrained: bool = False
 
     def create(
         self, quality: str = "default", seed: int = 0, settings: Mapping[str, str] | None = None
@@ -52,6 +54,68 @@ class Row:
         module, _, attribute = self.factory.partition(":")
         made = getattr(importlib.import_module("." + module, __package__), attribute)
         return made(quality=quality, seed=seed, **settings)  # type: ignore[no-any-return]
+
+
+WEIGHTS = {"weights": "folder of a run of terramend train"}
+
+
+def _remover(name: str, title: str, summary: str) -> Row:
+    """A cloud removal network that is trained here but comes without weights."""
+    return Row(
+        name,
+        title,
+        summary,
+        "experimental",
+        "rivals.model:create",
+        ("clear",),
+        options=WEIGHTS,
+        untrained=True,
+    )
+
+
+def _radar(name: str, title: str, summary: str, sees: bool = True) -> Row:
+    """A network that takes cloud away, or fills gaps, with radar; trained here, without weights."""
+    return Row(
+        name,
+        title,
+        summary,
+        "experimental",
+        "align_cr.model:create",
+        ("fill", "clear"),
+        needs=frozenset({"sar"} if sees else ()),
+        context=64,
+        options=WEIGHTS,
+        untrained=True,
+    )
+
+
+_DRAWN = {
+    "prior": "method whose fill is drawn again: harmonic (default) or guided",
+    "steps": "of the sampler (default: 4, 8 or 50 by quality)",
+    "prompt": "template of {region}, {date}, {day} and {band}",
+    "region": "name of the place (default: the country, from the coordinates)",
+    "guidance": "0 to 1, how far the surroundings' statistics lead the last steps (default 0)",
+}
+"""Options of `aligndiff` at both sizes."""
+
+
+def _filler(name: str, title: str, summary: str, *wants: str) -> Row:
+    """A rival of AlignDiff that is trained here but comes without weights."""
+    options = {**WEIGHTS, "prior": _DRAWN["prior"]}
+    if name == "palette":
+        more = {"steps": _DRAWN["steps"], "samples": "drawn and averaged (default: 1, 2 or 4 by quality)"}
+        options |= more
+    return Row(
+        name,
+        title,
+        summary,
+        "experimental",
+        "rivals.fill:create",
+        wants=frozenset(wants),
+        context=64,
+        options=options,
+        untrained=True,
+    )
 
 
 ROWS: tuple[Row, ...] = (
@@ -118,6 +182,140 @@ ROWS: tuple[Row, ...] = (
         needs=frozenset({"references"}),
         context=0,
     ),
+    Row(
+        "msda-cr",
+        "MSDA-CR",
+        "Removes thin cloud from red, green and blue in one pass; our own small network.",
+        "network",
+        "rivals.model:create",
+        modes=("clear",),
+        options=WEIGHTS,
+    ),
+    Row(
+        "de",
+        "Diffusion Enhancement",
+        "Diffusion adds to another method's image what a weight map lets through; gaps or thin cloud.",
+        "experimental",
+        "diffusion_enhancement.door:create",
+        modes=("fill", "clear"),
+        wants=frozenset({"references", "terrain", "sar"}),
+        context=64,
+        options={
+            **WEIGHTS,
+            "reference": "the method that it starts from (default: guided, for thin cloud msda-cr)",
+            "steps": "of the sampler, 1 to 1000 (default: 5, 10 or 50 by quality)",
+            "limit": "least share of the reference in every pixel, 0 to 1 (default 0.3)",
+            "samples": "drawn and averaged (default: 2, 2 or 4 by quality)",
+        },
+    ),
+    Row(
+        "ddpm",
+        "Land from noise (DDPM)",
+        "Draws red, green and blue from a learned prior: it invents land; a study, no measurement.",
+        "experimental",
+        "ddpm.model:create",
+        context=64,
+        options={
+            **WEIGHTS,
+            "steps": "of the sampler (default: 20, 50 or 250 by quality)",
+            "again": "how often each step is taken (default 5)",
+            "samples": "drawn and averaged (default: 2, 2 or 4 by quality)",
+        },
+    ),
+    Row(
+        "aligndiff",
+        "AlignDiff",
+        "Latent diffusion under terrain, prompt and other dates; draws what is likely, band by band.",
+        "experimental",
+        "aligndiff.model:create",
+        wants=frozenset({"references", "terrain"}),
+        context=64,
+        options={
+            **WEIGHTS,
+            **_DRAWN,
+            "samples": "drawn and averaged (default: 1, 2 or 4 by quality)",
+        },
+        untrained=True,
+    ),
+    Row(
+        "aligndiff-sd15",
+        "AlignDiff on Stable Diffusion",
+        "The same at Stable Diffusion 1.5's size, from a folder or a hub; wants a GPU.",
+        "experimental",
+        "aligndiff.network_serving:create",
+        wants=frozenset({"references", "terrain"}),
+        context=64,
+        options={
+            "weights": "folder in Stable Diffusion's layout, or a hub's id",
+            **_DRAWN,
+            "samples": "drawn and averaged (default 1)",
+            "precision": "fp32, fp16 or bf16 (default: fp16 on a GPU)",
+            "device": "cpu or cuda (default cpu)",
+        },
+        requires=("torch", "diffusers", "transformers"),
+        untrained=True,
+    ),
+    Row(
+        "controlnet",
+        "ControlNet (AlignDiff without adapter)",
+        "Latent diffusion under terrain as it is before its style is adapted: AlignDiff's own baseline.",
+        "experimental",
+        "aligndiff.model:create",
+        wants=frozenset({"references", "terrain"}),
+        context=64,
+        options={
+            **WEIGHTS,
+            **_DRAWN,
+            "samples": "drawn and averaged (default: 1, 2 or 4 by quality)",
+        },
+        untrained=True,
+    ),
+    Row(
+        "sd-inpaint",
+        "Stable Diffusion inpainting",
+        "Pictures' own inpainting, without terrain or other dates, from a folder or a hub; wants a GPU.",
+        "experimental",
+        "rivals.network_sd:create",
+        context=64,
+        options={
+            "weights": "folder in Stable Diffusion's layout, or a hub's id",
+            **{key: _DRAWN[key] for key in ("prior", "steps", "prompt", "region")},
+            "samples": "drawn and averaged (default 1)",
+            "precision": "fp32, fp16 or bf16 (default: fp16 on a GPU)",
+            "device": "cpu or cuda (default cpu)",
+        },
+        requires=("torch", "diffusers", "transformers"),
+    ),
+    _filler("palette", "Palette", "Diffusion in pixels, from the surroundings alone; draws what is likely."),
+    _filler("lama", "LaMa", "Fast Fourier convolutions, from the surroundings alone, in one pass."),
+    _filler(
+        "stcnn",
+        "STCNN",
+        "Convolutional LSTM over the last clear date and the scene.",
+        "references",
+        "terrain",
+    ),
+    _filler(
+        "autoencoder",
+        "Autoencoder",
+        "A contractive autoencoder over the last clear date and the scene.",
+        "references",
+        "terrain",
+    ),
+    _remover(
+        "memorynet", "MemoryNet", "Removes thin cloud; recurrent attention with a memory of clear patches."
+    ),
+    _remover("mprnet", "MPRNet", "Removes thin cloud in three stages of rising detail."),
+    _remover("cvae", "CVAE", "Removes thin cloud by a conditional variational autoencoder."),
+    _remover("spa-gan", "SpA-GAN", "Removes thin cloud by spatial attention, trained against an adversary."),
+    _remover(
+        "amgan-cr", "AMGAN-CR", "Removes thin cloud by attentive recurrences, trained against an adversary."
+    ),
+    _radar("align-cr", "Align-CR", "Radar aligned in feature space shows what lies in gaps or under cloud."),
+    _radar("glf-cr", "GLF-CR", "Radar steers attention and local filters; what Align-CR came of."),
+    _radar("dsen2-cr", "DSen2-CR", "Residual blocks over bands and radar together."),
+    _radar("sar-opt-cgan", "SAR-Opt-cGAN", "A U-Net over bands and radar, trained against an adversary."),
+    _radar("mcgan", "McGAN", "A U-Net over the bands alone, trained against an adversary.", sees=False),
 )
 
 
