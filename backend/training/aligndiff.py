@@ -73,7 +73,10 @@ def start(config: dict[str, Any]) -> tuple[AlignDiff, tokens.Vocabulary]:
     """
     where = config["start"]
     if where and (Path(where) / WEIGHTS).is_file():
-        return load(Path(where))
+        model, vocabulary = load(Path(where))
+        if config["network"]["bands"] != model.layout.bands:
+            model = _regrouped(model, layout(config, vocabulary))
+        return model, vocabulary
     try:
         if where:
             return network_store.pretrained(where)
@@ -86,6 +89,14 @@ def start(config: dict[str, Any]) -> tuple[AlignDiff, tokens.Vocabulary]:
         raise TerramendError("training.start", path=where, name="aligndiff", why=why) from None
     except (ValueError, TypeError) as error:
         raise _wrong(str(error)) from None
+
+
+def _regrouped(before: AlignDiff, wanted: Layout) -> AlignDiff:
+    """Fresh networks for another number of bands at once, over the same autoencoder."""
+    model = make(wanted)
+    model.autoencoder.load_state_dict(before.autoencoder.state_dict())
+    model.scale.copy_(before.scale)
+    return model
 
 
 def vocabulary_of(config: dict[str, Any]) -> tokens.Vocabulary:

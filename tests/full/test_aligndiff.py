@@ -307,6 +307,8 @@ def data(tmp_path_factory):
             noise = random.normal(0, 20, bands.shape)
             with rasterio.open(folder / f"{date}.tif", "w", count=3, dtype="uint16", **profile) as sink:
                 sink.write((bands + noise).astype("uint16"))
+                for k, wavelength in enumerate((490, 560, 665), 1):
+                    sink.update_tags(k, wavelength=wavelength)
     return root
 
 
@@ -369,6 +371,35 @@ def test_samples_are_repeated_and_hide_the_right_share(runs, data, tmp_path) -> 
     with pytest.raises(TerramendError) as caught:
         aligndiff_samples.bank(data, (), 32, ("hills",))
     assert caught.value.code == "training.empty"
+
+
+def test_bands_together_begin_with_the_autoencoder_of_single_bands(runs, data, tmp_path) -> None:
+    config = json.loads((runs / "autoencoder" / "config.json").read_text())
+    config |= {
+        "stage": "diffusion",
+        "start": str(runs / "autoencoder"),
+        "network": {**TINY, "bands": 3},
+        "data": {"wavelengths": [490.0, 560.0, 665.0], "terrain": True},
+        "samples": {"folder": str(tmp_path / "samples"), "count": 3, "seed": 0},
+    }
+    made = aligndiff.recipe(config, data)
+    made.finish(
+        train(made.model, made.batch, made.loss, made.schedule, tmp_path / "run", Watch()), tmp_path / "run"
+    )
+    first, second = (
+        load_file(runs / "autoencoder" / aligndiff.WEIGHTS),
+        load_file(tmp_path / "run" / aligndiff.WEIGHTS),
+    )
+    same = [name for name in first if name.startswith(("autoencoder.", "scale"))]
+    assert same and all(torch.equal(first[name], second[name]) for name in same)
+    image = (0.2 + 0.05 * np.random.default_rng(1).random((4, 40, 56))).astype(np.float32)
+    gap = np.zeros(image.shape, bool)
+    gap[:, 12:25, 20:33] = True
+    waves = (490.0, 560.0, 665.0, 842.0)
+    tile = Tile(np.where(gap, np.nan, image).astype(np.float32), gap, wavelengths=waves)
+    filler = light.create("fast", 0, str(tmp_path / "run"))
+    said = filler.predict(tile, filler.prepare(tile))
+    assert [bool(np.isfinite(band[gap[0]]).all()) for band in said.mean] == [True, True, True, False]
 
 
 def test_graphs_say_what_torch_says(runs) -> None:
