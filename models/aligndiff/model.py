@@ -7,7 +7,6 @@ comes the prior's own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,13 +24,14 @@ from ..diffusion.noise import noise
 from ..diffusion.scaling import restored, standardised
 from ..onnx import session
 from ..rivals.model import matching
-from ..weights import PACKAGED
+from ..weights import PACKAGED, configuration, fingerprint
 from . import tokens
 from .hint import CLIP, Last, hint, last_clear
 from .prompt import check, numbers, prompts
 from .sampling import PRESETS, Networks, Preset, generate
 
 SAMPLES = {"fast": 1, "default": 2, "best": 4}
+FILES = ("encoder.onnx", "decoder.onnx", "context.onnx", "step.onnx")
 MARGIN = 48
 """Pixels around a gap that the networks see."""
 PRIORS = ("harmonic", "guided")
@@ -51,6 +51,7 @@ class Graphs:
     multiple: int
     schedule: schedules.Schedule
     predicts: str
+    weights_sha256: str | None = None
 
     def encode(self, image: Floats) -> Floats:
         """See `sampling.Networks`."""
@@ -107,6 +108,11 @@ class AlignDiff:
     place: str = ""
     guidance: float = 0.0
     proceed: Callable[[], None] = field(default=lambda: None, compare=False)
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Of the networks' files, where they are files."""
+        return self.networks.weights_sha256
 
     def prepare(self, overview: Tile) -> State:
         """The prior's state and the bands' statistics."""
@@ -212,20 +218,26 @@ def _whole(plane: Floats) -> Floats:
 
 
 def load(folder: Path, device: str = "cpu") -> tuple[Graphs, tuple[float, ...]]:
-    """The networks of a trained run's folder, and the nanometres of the bands they draw together."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    """The networks of a trained run's folder, and the nanometres of the bands they draw together.
+
+    Raises:
+        ValueError: no such folder.
+    """
+    config = configuration(folder, *FILES)
     parts, part = config["parts"], config["noise"]
+    encoder, decoder, reader, step = (session(folder / name, device) for name in FILES)
     graphs = Graphs(
-        session(folder / "encoder.onnx", device),
-        session(folder / "decoder.onnx", device),
-        session(folder / "context.onnx", device),
-        session(folder / "step.onnx", device),
+        encoder,
+        decoder,
+        reader,
+        step,
         tokens.load(folder, config["vocabulary"]["length"]),
         parts["bands"],
         parts["factor"],
         parts["multiple"],
         schedules.make(part["schedule"], part["steps"]),
         part["predicts"],
+        fingerprint(folder, *FILES),
     )
     return graphs, tuple(config["data"]["wavelengths"])
 
