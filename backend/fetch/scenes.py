@@ -17,6 +17,7 @@ import rasterio
 import rasterio.warp
 
 from ..datasets import tiling
+from ..datasets.catalog import READERS
 from ..datasets.folder import key, kind, partner
 from ..errors import TerramendError
 from ..opening import one_thread_each, open_grid, open_inputs
@@ -36,12 +37,20 @@ ROWS = 512
 
 @dataclass(frozen=True)
 class Found:
-    """A scene on disk: its place's name, the path to open, its DEM or None, and masks beside it."""
+    """A scene on disk: its place's name, its files, its DEM or None, and masks beside it.
+
+    Of files of one date with several resolutions the finest is kept.
+    """
 
     place: str
-    path: Path
+    paths: tuple[Path, ...]
     dem: Path | None
     masks: tuple[Mask, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files as requests name them."""
+        return tuple(str(path) for path in self.paths)
 
 
 def find(root: Path, dem: Path | None, watch: Watch) -> list[Found]:
@@ -58,15 +67,23 @@ def find(root: Path, dem: Path | None, watch: Watch) -> list[Found]:
         common = dem or _dem(root)
         for path in sorted(root.iterdir()):
             if _product(path, watch):
-                found.append(Found(_stem(path), path, common))
+                found.append(Found(_name(_stem(path)), (path,), common))
             elif path.is_dir():
                 own = dem or _dem(path) or common
-                found += [Found(path.name, file, own, _masks(file)) for file in _optical(path)]
+                dates: dict[str, list[Path]] = {}
+                for file in _optical(path):
+                    dates.setdefault(key(file), []).append(file)
+                found += [Found(_name(path.name), tuple(f), own, _masks(f[0])) for f in dates.values()]
             elif path in _optical(root):
-                found.append(Found(path.stem, path, common, _masks(path)))
+                found.append(Found(_name(path.stem), (path,), common, _masks(path)))
     if not found:
         raise TerramendError("fetch.scenes", path=str(root))
     return found
+
+
+def _name(place: str) -> str:
+    """A place's name that is not that of a folder which has a reader of its own."""
+    return f"{place}-scenes" if place in READERS else place
 
 
 def _product(path: Path, watch: Watch) -> bool:
@@ -103,7 +120,7 @@ def sides(found: list[Found], watch: Watch) -> dict[str, str]:
     """`train` or `val` of each place; places that share ground are on one side."""
     where: dict[str, tiling.Bounds | None] = {}
     for scene in found:
-        grid = open_product([str(scene.path)], watch=watch)[0].grid
+        grid = open_product(scene.names, watch=watch)[0].grid
         before, here = where.get(scene.place), _bounds(grid)
         if before and here:
             here = (*map(min, before[:2], here[:2]), *map(max, before[2:], here[2:]))  # type: ignore[assignment]
@@ -133,14 +150,14 @@ def prepare(found: Found, folder: Path, watch: Watch) -> Path:
         TerramendError: as filling the scene would; `fetch.scenes` where it has no optical band.
     """
     dem_path = str(found.dem) if found.dem else None
-    request = FillRequest((str(found.path),), str(folder / "scene.tif"), gaps=found.masks, dem=dem_path)
+    request = FillRequest(found.names, str(folder / "scene.tif"), gaps=found.masks, dem=dem_path)
     with one_thread_each(), tempfile.TemporaryDirectory() as temporary:
         inputs = open_inputs(request, watch)
         with open_grid(request, inputs, 0, Path(temporary), watch) as (scene, _):
             if not scene.fill_bands:
-                raise TerramendError("fetch.scenes", path=str(found.path))
+                raise TerramendError("fetch.scenes", path=found.names[0])
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{scene.date or _stem(found.path)}.tif"
+            path = folder / f"{scene.date or _stem(found.paths[0])}.tif"
             dem = folder / "dem.tif" if scene.has_terrain else None
             _write(scene, path, dem if dem and not dem.exists() else None, watch)
     return path

@@ -197,6 +197,17 @@ def test_scenes_at_hand_are_prepared(scenes, tmp_path, capsys):
     assert sorted(path.stem for path in (out / "masks").iterdir()) == sorted(held)
 
 
+def test_of_one_dates_resolutions_the_finest_is_kept(tmp_path, capsys):
+    image = np.full((2, 40, 40), 1000, np.uint16)
+    root = tmp_path / "in" / "l8_dem_zion"  # a name that has a reader of its own
+    write(root / "2020-01-01_10m.tif", image, pixel=10.0, names=("B04", "B08"))
+    write(root / "2020-01-01_20m.tif", image[:, :20, :20], pixel=20.0, names=("B11", "B12"))
+    assert fetch("--from", tmp_path / "in", "--out", tmp_path / "out", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["places"] == {"l8_dem_zion-scenes": "train"}
+    place = catalog.read_place(tmp_path / "out" / "train", "l8_dem_zion-scenes", "l8_dem_zion-scenes")
+    assert place.shape == (40, 40) and place.wavelengths == (665.0, 833.0) and len(place.dates) == 1
+
+
 def test_masks_hide_only_what_is_known(scenes, tmp_path, capsys):
     out = tmp_path / "out"
     assert fetch("--from", scenes, "--out", out, "--json") == 0
