@@ -300,7 +300,9 @@ def encode(model: AlignDiff, vocabulary: tokens.Vocabulary, store: samples.Store
 def write(model: AlignDiff, config: dict[str, Any], vocabulary: tokens.Vocabulary, out: Path) -> None:
     """Weights, configuration and vocabulary."""
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out / WEIGHTS)
-    (out / "config.json").write_text(json.dumps({**config, **network_store.facts(model)}, indent=1), "utf-8")
+    features = {**config["alignment"], "weights": Path(config["alignment"]["weights"]).name}
+    told = {**config, "alignment": features, **network_store.facts(model)}
+    (out / "config.json").write_text(json.dumps(told, indent=1), "utf-8")
     vocabulary.save(out)
 
 
