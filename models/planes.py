@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -18,8 +20,8 @@ def only(values: Floats, where: Flags) -> Floats:
     return put(values, where, np.zeros(values.shape, np.float32))
 
 
-def everywhere(planes: Floats) -> Flags:
-    """(H, W) where all of (n, H, W) are finite."""
+def everywhere(planes: Floats | Sequence[Floats]) -> Flags:
+    """(H, W) where all of n planes are finite."""
     out = np.isfinite(planes[0])
     for plane in planes[1:]:
         out &= np.isfinite(plane)

@@ -94,17 +94,11 @@ class Estimate:
     main: NDArray[np.int16]
 
 
-def _channels(tile: Tile, chosen: tuple[int, ...]) -> tuple[Floats, NDArray[np.intp]]:
-    """(C, H, W) all bands of the chosen references, a pixel all there or all NaN, and each one's date."""
+def _channels(tile: Tile, chosen: tuple[int, ...]) -> tuple[list[Floats], NDArray[np.intp]]:
+    """All bands of the chosen references, C planes (H, W), and each one's date."""
     images = [tile.references[index].image for index in chosen]
     owner = np.repeat(np.arange(len(images)), [len(image) for image in images])
-    channels = np.concatenate(images, dtype=np.float32)
-    for k, image in enumerate(images):
-        clear = everywhere(image)
-        for channel in np.flatnonzero(owner == k):
-            if np.count_nonzero(np.isfinite(channels[channel])) > np.count_nonzero(clear):
-                np.copyto(channels[channel], np.float32(np.nan), where=~clear)
-    return channels, owner
+    return [plane for image in images for plane in image], owner
 
 
 def _weight(share: Floats) -> Floats:
@@ -178,7 +172,6 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -
     """Means and standard deviations at the gaps of a tile whose z-scored image is `target`."""
     channels, _ = _channels(tile, known.chosen)
     complete, share = impute.complete(channels, known.joint)
-    del channels
     beside = _guided(tile, known.guides)
     stack = feats.build(known.basis, complete, len(beside))
     stack[len(stack) - len(beside) :] = beside
