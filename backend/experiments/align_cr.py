@@ -81,7 +81,7 @@ def _tables(
 ) -> tuple[dict[str, list[Numbers]], Numbers]:
     """Name of each row and its numbers, one a seed; and those of the clear images themselves."""
     learned, out = options.data / "train", options.out
-    config = _shortened(load_config("segmenter", options.config), options)
+    config = load_config("segmenter", options.config)  # the judge, not a row: always trained in full
     run = trained("segmenter", config, learned, out, watch)
     judge, bands = segmenter.load(run), int(config["network"]["bands"])
     methods = classical()
