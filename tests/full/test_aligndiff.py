@@ -10,7 +10,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 import rasterio  # noqa: E402
+from rasterio.warp import calculate_default_transform, reproject  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
+from terramend.backend import cli  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import aligndiff, aligndiff_samples, features  # noqa: E402
 from terramend.backend.training.loop import train  # noqa: E402
@@ -453,6 +455,43 @@ def test_a_fill_by_graphs_is_the_fill_by_torch(runs) -> None:
     np.testing.assert_array_equal(first.mean, again.mean)
     other = light.create("default", 4, str(runs / "adapter"))
     assert np.isfinite(other.predict(tile, other.prepare(tile)).mean[gap]).all()
+
+
+def test_the_command_line_fills_with_a_dem_of_another_crs(runs, data, tmp_path) -> None:
+    source = data / "hills" / "one" / "2020-05-01.tif"
+    with rasterio.open(source) as scene:
+        image, profile = scene.read(), scene.profile
+    hidden = np.zeros(image.shape[1:], "uint8")
+    hidden[20:40, 30:52] = 1
+    with rasterio.open(tmp_path / "gaps.tif", "w", **{**profile, "count": 1, "dtype": "uint8"}) as sink:
+        sink.write(hidden, 1)
+    with rasterio.open(data / "hills" / "one" / "dem.tif") as dem:
+        moved, width, height = calculate_default_transform(
+            dem.crs, "EPSG:4326", dem.width, dem.height, *dem.bounds
+        )
+        far = {**dem.profile, "crs": "EPSG:4326", "transform": moved, "width": width, "height": height}
+        with rasterio.open(tmp_path / "dem.tif", "w", **{**far, "nodata": -32768}) as sink:
+            reproject(rasterio.band(dem, 1), rasterio.band(sink, 1), dst_nodata=-32768)
+    words = [
+        "fill",
+        source,
+        "--gaps",
+        tmp_path / "gaps.tif",
+        "--dem",
+        tmp_path / "dem.tif",
+        "--model",
+        "aligndiff",
+    ]
+    words += ["--set", f"weights={runs / 'adapter'}", "--set", "region=Carinthia", "--quality", "fast"]
+    assert cli.main([str(word) for word in [*words, "-o", tmp_path / "out.tif", "--provenance"]]) == 0
+    with rasterio.open(tmp_path / "out.tif") as made:
+        filled, tags = made.read(), made.tags()
+    np.testing.assert_array_equal(filled[:, hidden == 0], image[:, hidden == 0])
+    assert (filled[:, hidden == 1] != image[:, hidden == 1]).any()
+    assert abs(filled[:, hidden == 1].mean() - image[:, hidden == 1].mean()) < 300
+    assert any(
+        value == light.create("fast", 0, str(runs / "adapter")).weights_sha256 for value in tags.values()
+    )
 
 
 def test_a_published_folder_fills(published) -> None:
