@@ -83,8 +83,9 @@ def _radar(name: str, title: str, summary: str, sees: bool = True) -> Row:
         "align_cr.model:create",
         ("fill", "clear"),
         needs=frozenset({"sar"} if sees else ()),
+        wants=frozenset({"references", "terrain"}),
         context=64,
-        options=WEIGHTS,
+        options={**WEIGHTS, "prior": "method whose fill is corrected: harmonic (default) or guided"},
         untrained=True,
     )
 

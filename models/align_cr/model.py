@@ -1,9 +1,10 @@
 """Align-CR and its rivals as reconstructors: a harmonic surface, and what a network makes of it.
 
-Two uses, told apart by the tile. *Fill*: gaps are unknown; the network corrects a harmonic start,
-and the scene itself says by how much: part of the valid pixels is hidden, shaped like the gaps, and
-the share of the correction that fits them best is taken, band by band. Where radar does not explain
-the scene the share is 0. *Clear*: clouded values are there; the whole image is changed.
+Two uses, told apart by the tile. *Fill*: gaps are unknown; the network corrects a start (harmonic, as
+it learned, or what `guided` says). The scene itself says by how much: part of the valid pixels is
+hidden, shaped like the gaps, and the share of the correction that fits them best is taken, band by
+band; where radar does not explain the scene it is 0. *Clear*: clouded values are there; the whole
+image is changed.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ..base import Flags, Floats, Prediction, Source, Tile
-from ..classical import membrane
-from ..classical.common import Base, anchor, finish, make_base, observed, spread
+from .. import registry
+from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
+from ..classical.common import finish, observed, spread
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..onnx import session
 from ..weights import PACKAGED, configuration, fingerprint
@@ -36,12 +38,12 @@ class State:
     """What `prepare` found out about a scene to be filled; None where the image is to be cleared.
 
     Attributes:
-        base: the harmonic surface at the overview's size. share: (B,) of the correction that is used.
+        prior: what the start's method keeps. share: (B,) of the correction that is used.
         transfer: (B, 6) what a band without a slot takes of the corrections of those with one.
         errors: met where valid pixels were hidden.
     """
 
-    base: Base
+    prior: Any
     share: NDArray[np.float32]
     transfer: NDArray[np.float32]
     errors: ErrorTable
@@ -54,10 +56,11 @@ class Radar:
     Attributes:
         bands, more, sar: planes that it takes of each kind: bands by slot, the gap's mark, radar.
         multiple: what heights and widths that it sees divide by.
-        weights_sha256: of its file.
+        prior: the method whose fill it starts from. weights_sha256: of the network's file.
     """
 
     network: onnxruntime.InferenceSession
+    prior: Reconstructor
     weights_sha256: str
     bands: int = 6
     more: int = 1
@@ -69,8 +72,7 @@ class Radar:
         """Fill the overview, and try the correction where valid pixels are hidden."""
         if _clouded(overview):
             return None
-        base, bands = make_base(overview, membrane.solve), len(overview.image)
-        transfer = _transfer(overview, self._slots(overview))
+        bands, transfer = len(overview.image), _transfer(overview, self._slots(overview))
         hidden = pseudo_gap(np.asarray(overview.valid.all(0)), np.asarray(overview.gaps.any(0)))
         share = np.ones(bands, np.float32)
         if hidden is None:
@@ -79,24 +81,25 @@ class Radar:
         trial = replace(overview, image=image, gaps=overview.gaps | hidden)
         error = np.zeros_like(overview.image)
         if hidden.any():
-            first = _harmonic(trial, None)
+            first = _pasted(trial, self.prior.predict(trial, self.prior.prepare(trial)))
             more = self._correction(trial, first, transfer)
             if hidden.sum() >= LEAST:
                 share = _best_share(more[:, hidden], (overview.image - first)[:, hidden])
             error = first + share[:, None, None] * more - overview.image
         table = error_table(error, hidden, np.asarray(trial.gaps.any(0)), spread(overview), overview.step)
-        return State(base, share, transfer, table)
+        return State(self.prior.prepare(overview), share, transfer, table)
 
     def predict(self, tile: Tile, state: State | None) -> Prediction:
         """Fill or clear; what neither radar nor surroundings tell stays NaN."""
         if state is None:
             return self._clear(tile)
-        first = _harmonic(tile, state.base)
-        mean = first + state.share[:, None, None] * self._correction(tile, first, state.transfer)
-        made = finish(tile, mean, state.errors.std(tile.gaps, tile.step), Source.SURROUNDINGS)
-        source = made.source.copy()
-        source[(source == Source.SURROUNDINGS) & _seen(tile)] = Source.GUIDE
-        return replace(made, mean=np.maximum(made.mean, 0), source=source)
+        known = self.prior.predict(tile, state.prior)
+        first = _pasted(tile, known)
+        more = state.share[:, None, None] * self._correction(tile, first, state.transfer)
+        made = finish(tile, first + more, state.errors.std(tile.gaps, tile.step), Source.SURROUNDINGS)
+        source = np.where(made.source == Source.SURROUNDINGS, known.source, made.source)
+        source[(source == Source.SURROUNDINGS) & _seen(tile) & bool(state.share.any())] = Source.GUIDE
+        return replace(made, mean=np.maximum(made.mean, 0), source=source, reference=known.reference)
 
     def _clear(self, tile: Tile) -> Prediction:
         found = self._slots(tile)
@@ -174,15 +177,9 @@ def _seen(tile: Tile) -> Flags:
     return np.asarray(np.isfinite(tile.sar).any(0))
 
 
-def _harmonic(tile: Tile, base: Base | None) -> Floats:
-    """(B, H, W): the image with a harmonic surface in the gaps."""
-    image = observed(tile)
-    if base is not None:
-        image = anchor(image, tile.gaps, tile, base)
-    for band, gap in enumerate(tile.gaps):
-        if gap.any():
-            image[band] = membrane.solve(image[band])
-    return image
+def _pasted(tile: Tile, fill: Prediction) -> Floats:
+    """(B, H, W): the image with a fill in its gaps."""
+    return np.asarray(np.where(tile.gaps, fill.mean, observed(tile)), np.float32)
 
 
 def _by_slot(image: Floats, found: list[int | None]) -> Floats:
@@ -228,16 +225,28 @@ def _best_share(more: Floats, missing: Floats) -> NDArray[np.float32]:
     return np.clip(best, 0, 1).astype(np.float32)
 
 
-def create(quality: str, seed: int, weights: str = str(PACKAGED / "align-cr"), device: str = "cpu") -> Radar:
+def create(
+    quality: str,
+    seed: int,
+    weights: str = str(PACKAGED / "align-cr"),
+    prior: str = "harmonic",
+    device: str = "cpu",
+) -> Radar:
     """The network of a run's folder (`network.onnx`, `config.json`); default: the one that comes along.
 
+    Args:
+        prior: the method whose fill is corrected, `harmonic` or `guided`.
+
     Raises:
-        ValueError: no such folder.
+        ValueError: no such folder, or another prior.
     """
+    row = registry.find(prior)
+    if row is None or prior not in ("harmonic", "guided"):
+        raise ValueError(f"the prior is harmonic or guided, not {prior}")
     folder = Path(weights)
     part = configuration(folder, NETWORK)["network"]
     sar = part.get("sar", 0 if part["kind"] == "mcgan" else 2)
     more = part["inputs"] - part["outputs"] - sar
-    made = session(folder / NETWORK, device)
+    made, start = session(folder / NETWORK, device), row.create(quality, seed)
     sha = fingerprint(folder, NETWORK)
-    return Radar(made, sha, part["outputs"], more, sar, part["multiple"], device)
+    return Radar(made, start, sha, part["outputs"], more, sar, part["multiple"], device)

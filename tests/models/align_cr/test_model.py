@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from terramend.models.align_cr import inputs
 from terramend.models.align_cr.model import BLOCK, MARGIN, Radar, blocks, create
-from terramend.models.base import Source, Tile, digest
+from terramend.models.base import Reference, Source, Tile, digest
 from terramend.models.registry import find
 
 
@@ -39,8 +39,11 @@ def scene(bands=6, height=90, width=100, seed=0):
     return truth, Tile(np.where(gap, np.nan, truth).astype(np.float32), gaps, sar=sar, wavelengths=waves)
 
 
-def filled(tile, stand):
-    model = Radar(stand, "0" * 64)
+HARMONIC = find("harmonic").create()
+
+
+def filled(tile, stand, prior=HARMONIC):
+    model = Radar(stand, prior, "0" * 64)
     state = model.prepare(tile)
     return model.predict(tile, state), state
 
@@ -51,8 +54,7 @@ def rms(made, truth, tile):
 
 def test_takes_a_correction_that_the_scene_confirms():
     truth, tile = scene()
-    harmonic = find("harmonic").create()
-    plain = harmonic.predict(tile, harmonic.prepare(tile))
+    plain = HARMONIC.predict(tile, HARMONIC.prepare(tile))
     made, state = filled(tile, Stand(gain=0.1))
     assert (state.share > 0.9).all() and rms(made, truth, tile) < 0.4 * rms(plain, truth, tile)
     assert (made.source[tile.gaps[0]] == Source.GUIDE).all() and (
@@ -68,8 +70,7 @@ def test_takes_a_correction_that_the_scene_confirms():
 
 def test_leaves_a_correction_that_does_not_fit():
     truth, tile = scene()
-    harmonic = find("harmonic").create()
-    plain = harmonic.predict(tile, harmonic.prepare(tile))
+    plain = HARMONIC.predict(tile, HARMONIC.prepare(tile))
     for stand in (Stand(gain=-0.1), Stand(noise=0.2), Stand()):
         made, state = filled(tile, stand)
         assert (state.share < 0.1).all()
@@ -101,7 +102,7 @@ def test_any_number_of_bands(bands):
     made, state = filled(tile, Stand(gain=0.1))
     assert made.mean.shape == truth.shape and np.isfinite(made.mean[tile.gaps]).all()
     assert np.isnan(made.mean[~tile.gaps]).all() and rms(made, truth, tile) < 0.02  # bands without a slot too
-    assert digest(state) == digest(Radar(Stand(gain=0.1), "").prepare(tile))
+    assert digest(state) == digest(Radar(Stand(gain=0.1), HARMONIC, "").prepare(tile))
 
 
 def test_bands_with_gaps_of_their_own():
@@ -134,7 +135,7 @@ def test_clear_mode_changes_what_is_marked_and_says_so():
     image = truth + np.float32(0.2)
     image[:, :3] = np.nan
     tile = replace(tile, image=image, gaps=marked)
-    model = Radar(Stand(gain=0.1), "")
+    model = Radar(Stand(gain=0.1), HARMONIC, "")
     assert model.prepare(tile) is None
     made = model.predict(tile, None)
     expected = image[:6] + 0.1 * ((tile.sar[0] + 25) / 25 - 0.5)
@@ -168,10 +169,22 @@ def test_a_network_of_four_bands_leaves_the_others_to_regression():
             assert image.shape[1:] == (6, 96, 128)
             return [image[:, :4] + 0.1 * (image[:, 4:5] - 0.5)]
 
-    model = Radar(Four(), "", bands=4, more=0, sar=2, multiple=32)
+    model = Radar(Four(), HARMONIC, "", bands=4, more=0, sar=2, multiple=32)
     state = model.prepare(tile)
     made = model.predict(tile, state)
     assert (state.transfer[4:, :4].sum(1) > 0.9).all() and not state.transfer[:, 4:].any()
     assert np.isfinite(made.mean[tile.gaps]).all() and rms(made, truth, tile) < 0.02
     cleared = model.predict(replace(tile, image=truth + np.float32(0.1)), None)
     assert np.isfinite(cleared.mean[:4][tile.gaps[:4]]).all() and np.isnan(cleared.mean[4:]).all()
+
+
+def test_starts_from_guided_and_keeps_what_that_knows():
+    truth, tile = scene()
+    dates = (Reference(1.2 * truth + np.float32(0.05), days=5),)
+    guided = find("guided").create()
+    plain = guided.predict(replace(tile, references=dates), guided.prepare(replace(tile, references=dates)))
+    made, state = filled(replace(tile, references=dates), Stand(gain=0.1), guided)
+    assert rms(made, truth, tile) <= 1.05 * rms(plain, truth, tile) + 1e-4 and (state.share < 0.5).all()
+    assert np.array_equal(made.source, plain.source) and np.array_equal(made.reference, plain.reference)
+    with pytest.raises(ValueError, match="harmonic or guided, not copy"):
+        create("default", 0, prior="copy")
