@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Prediction, Source, Tile
 from ..holdout import ErrorTable, error_table, pseudo_gap
+from ..planes import moments
 
 Fill = Callable[[Floats], Floats]
 """(H, W) float32 with NaN at unknown pixels -> the same with all of them filled (or all NaN)."""
@@ -42,7 +43,10 @@ class Base:
 
 def observed(tile: Tile) -> Floats:
     """(B, H, W) the image with NaN wherever nothing was observed."""
-    return np.where(tile.valid, tile.image, np.float32(np.nan))
+    image = np.array(tile.image, np.float32)
+    for plane, gap in zip(image, tile.gaps, strict=True):
+        np.copyto(plane, np.float32(np.nan), where=gap | ~np.isfinite(plane))
+    return image
 
 
 def make_base(overview: Tile, fill: Fill) -> Base:
@@ -74,10 +78,9 @@ def anchor(image: Floats, gaps: Flags, tile: Tile, base: Base) -> Floats:
 def spread(overview: Tile) -> NDArray[np.float32]:
     """(B,) standard deviation of each band's observed pixels; 0.1 without any."""
     out = np.full(len(overview.image), 0.1, np.float32)
-    for band, image in enumerate(observed(overview)):
-        values = image[np.isfinite(image)].astype(np.float64)
-        if len(values) > 1:
-            out[band] = values.std()
+    for band, (image, valid) in enumerate(zip(overview.image, overview.valid, strict=True)):
+        if np.count_nonzero(valid) > 1:
+            out[band] = moments(image, valid)[1]
     return out
 
 

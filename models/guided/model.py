@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import cast
 
+import cv2
 import numpy as np
 
 from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
-from ..holdout import CLASSES, distance_class, distance_to_valid
+from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
+from ..planes import moments, put
 from . import coarse, regression, surroundings, uncertainty
+from .half import halved
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 _CLEARLY = 0.75  # a share of the references above it counts as 1
@@ -49,9 +52,12 @@ def _by_distance(tile: Tile, table: Floats) -> Floats:
     """(B, H, W) entries of a (B, 4) table by each pixel's class of distance."""
     out = np.empty(tile.gaps.shape, np.float32)
     for group in coarse.groups(tile.gaps):
-        classes = distance_class(distance_to_valid(tile.gaps[group[0]]))
+        distance = distance_to_valid(tile.gaps[group[0]])
+        beyond = [distance >= edge for edge in CLASS_EDGES]
         for band in group:
-            out[band] = table[band][classes]
+            out[band] = table[band, 0]
+            for there, value in zip(beyond, table[band, 1:], strict=True):
+                np.copyto(out[band], value, where=there)
     return out
 
 
@@ -63,6 +69,8 @@ class Guided:
 
     def prepare(self, overview: Tile) -> State:
         """Choose references, learn coefficients, and try all on hidden pixels of the scene."""
+        if overview.step == 1 and max(overview.image.shape[1:]) > self.settings.halved_above:
+            overview = halved(overview)
         state = self._learn(overview)
         trial = uncertainty.make_trial(overview)
         if trial is not None:
@@ -79,11 +87,12 @@ class Guided:
         mean, scale = np.zeros(bands, np.float32), np.maximum(spread(overview), np.float32(1e-4))
         low, high = np.full(bands, -np.inf, np.float32), np.full(bands, np.inf, np.float32)
         for band, layer in enumerate(image):
-            values = layer[np.isfinite(layer)]
-            if len(values):
-                mean[band] = values.mean(dtype=np.float64)
-                margin = _MARGIN * (values.max() - values.min()) + 0.01
-                low[band], high[band] = values.min() - margin, values.max() + margin
+            known = np.isfinite(layer)
+            if known.any():
+                mean[band] = moments(layer, known)[0]
+                least, most, *_ = cv2.minMaxLoc(layer, known.view(np.uint8))
+                margin = _MARGIN * (most - least) + 0.01
+                low[band], high[band] = least - margin, most + margin
         target: Floats = image - mean[:, None, None]
         target /= scale[:, None, None]
         known = regression.learn(overview, target, self.settings)
@@ -136,17 +145,21 @@ class Guided:
                 space, _ = self._from_space(tile, state, image)
                 mean = space + np.float32(state.reference_share) * (mean - space)
             take = tile.gaps & there
-            image = np.where(take, mean, image)
-            std = np.where(take, error * _by_distance(tile, state.reference_factor), std)
+            error *= _by_distance(tile, state.reference_factor)
+            for band, where in enumerate(take):
+                put(mean[band], where, image[band])
+                put(error[band], where, std[band])
             source[np.any(take, axis=0)] = Source.REFERENCE
         rest = tile.gaps & ~np.isfinite(image)
         if rest.any():
             mean, error = self._from_space(tile, state, image)
-            image = np.where(rest, mean, image)
-            std = np.where(rest, error * _by_distance(tile, state.space_factor), std)
+            error *= _by_distance(tile, state.space_factor)
+            for band, where in enumerate(rest):
+                put(mean[band], where, image[band])
+                put(error[band], where, std[band])
             guided = state.guide is not None and state.guide_share > 0.5
             source[np.any(rest, axis=0)] = Source.GUIDE if guided else Source.SURROUNDINGS
-        image = np.clip(image, state.low[:, None, None], state.high[:, None, None])
+        np.clip(image, state.low[:, None, None], state.high[:, None, None], out=image)
         return image, std, source, main
 
     def _from_references(self, tile: Tile, state: State) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:
@@ -155,7 +168,10 @@ class Guided:
         scale, mean = state.scale[:, None, None], state.mean[:, None, None]
         target = (observed(tile) - mean) / scale
         said = regression.predict(tile, target, learnt, self.settings)
-        return said.mean * scale + mean, said.std * scale, said.there, said.main
+        np.multiply(said.mean, scale, out=said.mean)
+        np.add(said.mean, mean, out=said.mean)
+        np.multiply(said.std, scale, out=said.std)
+        return said.mean, said.std, said.there, said.main
 
     def _from_space(self, tile: Tile, state: State, image: Floats) -> tuple[Floats, Floats]:
         """`image` (reflectance, NaN where unknown) filled from its surroundings, and the std."""
@@ -176,7 +192,7 @@ class Guided:
 def plain(quality: str = "default") -> Guided:
     """What a quality is without anything learnt on other scenes."""
     if quality == "fast":
-        return Guided(regression.Settings(components=16, fine=3, local=0, cycles=0))
+        return Guided(regression.Settings(components=16, fine=3, local=0, cycles=0, halved_above=512))
     if quality == "best":
         return Guided(regression.Settings(twin=True))
     return Guided()

@@ -33,6 +33,7 @@ class Settings:
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
         twin: take the mean with the regression that bends. cycles: of multigrid for the rim's error.
+        halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
     """
 
     components: int = 24
@@ -44,6 +45,7 @@ class Settings:
     cut: float = 4.0
     twin: bool = False
     cycles: int = 2
+    halved_above: float = math.inf
 
 
 @dataclass(frozen=True)
