@@ -91,6 +91,7 @@ def models(params: Mapping[str, Any], watch: Watch) -> Json:
             "wants": sorted(entry.wants),
             "options": dict(entry.options),
             "missing": missing,
+            "untrained": entry.untrained,
             "available": not missing,
         }
 
@@ -149,11 +150,6 @@ def _looking(call: str, params: Mapping[str, Any], **fixed: Any) -> FillRequest:
 
 def run(request: FillRequest, watch: Watch) -> Json:
     """Do one request, of either mode; the result as JSON."""
-    if request.mode == "clear":
-        from ..models.registry import ROWS
-
-        if not any("clear" in row.modes for row in ROWS):
-            raise TerramendError("model.no-clear")
     from .fill import fill
 
     return asdict(fill(request, watch))

@@ -52,12 +52,14 @@ def named(request: FillRequest) -> Row | None:
         known = ", ".join(["auto", *(r.name for r in ROWS)])
         raise TerramendError("model.unknown", model=request.model, known=known)
     if request.mode not in row.modes:
-        able = ", ".join(r.name for r in ROWS if request.mode in r.modes) or "none yet"
+        able = ", ".join(r.name for r in ROWS if request.mode in r.modes and not r.untrained)
         raise TerramendError("model.mode", model=row.name, mode=request.mode, known=able)
     for package in row.requires:
         if importlib.util.find_spec(package) is None:
             raise TerramendError("model.package", model=row.name, package=package)
     _check_settings(request, row)
+    if row.untrained and "weights" not in dict(request.settings):
+        raise TerramendError("model.untrained", model=row.name)
     return row
 
 
@@ -70,7 +72,10 @@ def choose(request: FillRequest, facts: Facts) -> tuple[Row, str]:
     """
     row = named(request)
     if row is None:
-        return _auto(request), _reason(facts)
+        row = _auto(request)
+        if request.mode == "clear":
+            return row, f"{row.title} removes thin cloud."
+        return row, _reason(facts)
     for need in sorted(row.needs & OPTION_OF.keys() - facts.held):
         raise TerramendError("model.needs", model=row.name, needs=need, option=OPTION_OF[need])
     return row, f"{row.title} was asked for."
@@ -91,13 +96,8 @@ def create(row: Row, request: FillRequest) -> Reconstructor:
 
 
 def _auto(request: FillRequest) -> Row:
-    """`guided` in every case: without anything to lean on it works from the surroundings."""
-    row = find("guided")
-    if row is None or request.mode not in row.modes:
-        row = next((r for r in ROWS if request.mode in r.modes), None)
-    if row is None:
-        raise TerramendError("model.mode", model="auto", mode=request.mode, known="none yet")
-    return row
+    """`guided` for gaps: without anything to lean on it works from the surroundings; else the first."""
+    return next(r for r in ROWS if request.mode in r.modes and not r.untrained)
 
 
 def _reason(facts: Facts) -> str:

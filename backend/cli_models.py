@@ -44,7 +44,12 @@ def text(result: Mapping[str, Any]) -> str:
             if row["group"] != group:
                 continue
             wants = [f"needs {name}" for name in row["needs"]] + [f"uses {name}" for name in row["wants"]]
+            wants += ["removes thin cloud (terramend clear)"] if row["modes"] == ["clear"] else []
             missing = [f"not here: {name} is not installed" for name in row["missing"]]
+            if row["untrained"]:
+                missing.append(
+                    f"comes without weights: terramend train {row['name']}, then --set weights=FOLDER"
+                )
             lines.append(f"  {row['name']:14} {row['summary']}")
             if wants or missing:
                 lines.append(f"  {'':14} {'; '.join(wants + missing)}")

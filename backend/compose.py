@@ -77,6 +77,18 @@ class Composed:
         return np.asarray(self.gaps.any(axis=0) & ~(self.gaps & ~self.filled).any(axis=0))
 
 
+def changed(codes: Codes, recipe: Recipe, block: Block | None) -> Codes:
+    """(B, h, w) codes where only what was predicted counts as a gap.
+
+    Where thin cloud is removed, bands that a method does not know stay what they are: observed.
+    """
+    kept = np.where(codes == GAP, np.uint8(VALID), codes)
+    if block is not None:
+        for place, index in enumerate(recipe.fill_bands):
+            kept[index][(codes[index] == GAP) & np.isfinite(block.mean[place])] = GAP
+    return kept
+
+
 def compose(recipe: Recipe, stored: Sequence[Samples], codes: Codes, block: Block | None) -> Composed:
     """The output's samples of one core.
 

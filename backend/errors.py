@@ -296,6 +296,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "Band {band} ({description}) is a {role} band, which no method can estimate: "
             "leave it out of --bands.",
         ),
+        "model.bands": (
+            INPUT,
+            "{model} found nothing in {name} that it can change: it needs red, green and blue bands with "
+            "reflectance; name them in the raster's band descriptions (such as B04, B03, B02).",
+        ),
         "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
         "model.no-band": (INPUT, "Band {band} was asked for, but {name} has {count}: mend --bands."),
         "model.no-bands": (

@@ -135,6 +135,8 @@ class _Run:
         finally:
             for writer in writers.each():
                 writer.abandon()
+        if self.request.mode == "clear" and not tally.gaps:
+            raise TerramendError("model.bands", model=method.row.name, name=self.target.name)
         used = tuple(
             {"name": r.name, "date": _day(r.date), "days": r.days, "bands": len(r.bands)}
             for r in scene.references

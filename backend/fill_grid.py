@@ -220,6 +220,8 @@ def _write(recipe: compose.Recipe, writers: Writers, read: _Read, block: Block |
         samples = np.stack(read.stored).astype(recipe.dtype, copy=False)
         writers.main.write(core, samples, read.mask)
         return
+    if recipe.clear:
+        codes = compose.changed(codes, recipe, block)
     done = compose.compose(recipe, read.stored, codes, block)
     tally.add(done, block)
     mask = None if read.mask is None else read.mask | done.restored

@@ -125,6 +125,7 @@ def open_grid(
         directory=folder,
         watch=watch,
         partner=inputs.partners[number] if inputs.partners else None,
+        whole=request.mode == "clear",
     )
     first = inputs.first_band(number)
     with gaps as gap_map, open_scene(request, target, inputs.references, gap_map, watch, first) as scene:

@@ -15,6 +15,7 @@ class Method:
     name: str
     title: str
     group: str
+    modes: Tuple[str, ...] = ("fill",)
 
 
 METHODS: Tuple[Method, ...] = (
@@ -26,6 +27,9 @@ METHODS: Tuple[Method, ...] = (
     Method("mean", "Scene mean", "space"),
     Method("copy", "Nearest clear date", "time"),
     Method("time-linear", "Linear in time", "time"),
+    Method("msda-cr", "MSDA-CR", "network", ("clear",)),
+    Method("de", "Diffusion Enhancement", "experimental", ("fill", "clear")),
+    Method("ddpm", "Land from noise (DDPM)", "experimental"),
 )
 
 

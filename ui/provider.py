@@ -52,6 +52,7 @@ class TerramendProvider(QgsProcessingProvider):
         from .algorithms.check_accuracy import CheckAccuracy
         from .algorithms.fill_gaps import FillGaps
         from .algorithms.make_gap_mask import MakeGapMask
+        from .algorithms.remove_thin_cloud import RemoveThinCloud
 
-        for algorithm in (FillGaps, MakeGapMask, CheckAccuracy):
+        for algorithm in (FillGaps, RemoveThinCloud, MakeGapMask, CheckAccuracy):
             self.addAlgorithm(algorithm())

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from ...models.base import Reconstructor
-from ...models.diffusion_enhancement import model as light
+from ...models.diffusion_enhancement import door
+from ...models.diffusion_enhancement.model import Enhancer
 from ...models.diffusion_enhancement.network import STAGES, Enhancement
 from ...models.rivals.network import NETWORKS, make
 from ..errors import TerramendError
@@ -182,10 +183,10 @@ def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, Numbers]:
     config = load_config("de", "fill")
     config["samples"] = {**config["samples"], "folder": str(options.out / "gap-samples")}
     folder = _stages(config, Path("guided"), options, 0, watch)
-    networks = light.load(folder)
+    networks = door.load(folder)
 
-    def enhancer(reference: Reconstructor, limit: float) -> light.Enhancer:
-        return light.Enhancer(networks, reference, limit=limit)
+    def enhancer(reference: Reconstructor, limit: float) -> Enhancer:
+        return Enhancer(networks, reference, limit=limit)
 
     root = options.data / "val"
     chosen = gap_samples(cases.load(RECIPES / "val.json"), options.gap_places)

@@ -123,7 +123,7 @@ class GapMap(Closing):
 def build_gap_map(
     target: Raster, masks: tuple[Mask, ...], *, grow: str | None, classes: tuple[str, ...],
     cloud_threshold: float | None, fill_swath_edges: bool, extent: str | None, directory: Path, watch: Watch,
-    partner: Grid | None = None,
+    partner: Grid | None = None, whole: bool = False,
 ) -> GapMap:  # fmt: skip
     """Find every gap of a target.
 
@@ -143,6 +143,8 @@ def build_gap_map(
         extent: `W,S,E,N` in the target's CRS, a polygon file, or None.
         directory: existing folder for the temporary files.
         partner: grid of the raster that the target was cut from, with which masks without a CRS pair.
+        whole: what was observed is the gap (inside the extent, and inside `masks` where some are
+            given): all that may change where thin cloud is removed. The rest is as it is.
 
     Raises:
         TerramendError: `mask.*`, `polygons.*`, `grow.*`, `extent.*`, `raster.*`, `run.cancelled`.
@@ -150,8 +152,9 @@ def build_gap_map(
     grid = target.grid
     area = None if extent is None else read_extent(extent, grid, watch)
     named_nodata = any(mask.kind == "nodata" for mask in masks)
+    masks = masks or (() if whole else target.masks)
     with open_masks(
-        masks or target.masks, partner or grid, grid, bands=len(target.bands), grow=grow, classes=classes,
+        masks, partner or grid, grid, bands=len(target.bands), grow=grow, classes=classes,
         cloud_threshold=cloud_threshold, watch=watch,
     ) as stack:  # fmt: skip
         nodata_growth = parse_growth(grow, grid) if named_nodata or not stack.layers else Growth()
@@ -159,7 +162,7 @@ def build_gap_map(
         found = find_footprint(target, missing, hull=fill_swath_edges, directory=directory, watch=watch)
         with found as footprint:
             path = directory / f"gaps-{uuid.uuid4().hex}.tif"
-            builder = _Builder(target, stack, footprint, nodata_growth, area, path, watch)
+            builder = _Builder(target, stack, footprint, nodata_growth, area, path, watch, whole)
             try:
                 gap_map = builder.build()
             except BaseException:
@@ -168,7 +171,8 @@ def build_gap_map(
             left = footprint.open_share * (1 - builder.asked / max(builder.open, 1))
             if left > 0.005:
                 watch.notice("mask.open-nodata", percent=round(100 * left, 1))
-    _say_what_was_found(gap_map, target, watch)
+    if not whole:
+        _say_what_was_found(gap_map, target, watch)
     return gap_map
 
 
@@ -197,8 +201,9 @@ class _Builder:
 
     def __init__(
         self, target: Raster, stack: MaskStack, footprint: Footprint, nodata_growth: Growth,
-        area: Polygons | None, path: Path, watch: Watch,
+        area: Polygons | None, path: Path, watch: Watch, whole: bool,
     ) -> None:  # fmt: skip
+        self.whole = whole
         self.target, self.stack, self.footprint = target, stack, footprint
         self.nodata_growth, self.area, self.path, self.watch = nodata_growth, area, path, watch
         self.planes = len(target.bands) if footprint.per_band or stack.planes > 1 else 1
@@ -267,6 +272,8 @@ class _Builder:
                     gap |= part
                 else:
                     gap[plane] |= part
+        if self.whole:
+            return self._observed(strip, gap)
         window = strip.grown(self.nodata_growth.margin, self.target.grid)
         inner = strip.within(window)
         found = self.footprint.read(window)
@@ -285,6 +292,17 @@ class _Builder:
             codes[:, beyond & ~asked] = GapMap.OUTSIDE
         if self.area is not None:
             codes[(codes == GapMap.GAP) & ~self.area.inside(strip)] = GapMap.OUTSIDE
+        return codes
+
+    def _observed(self, strip: Window, marked: Flags) -> Codes:
+        """Codes where all that was observed may change; `marked` by masks, where there are some."""
+        wanted = marked if self.stack.layers else np.ones_like(marked)
+        if self.area is not None:
+            wanted = wanted & self.area.inside(strip)
+        codes = wanted.astype(np.uint8)
+        found = self.footprint.read(strip)
+        if found is not None:
+            codes[np.broadcast_to(found[0], codes.shape)] = GapMap.OUTSIDE
         return codes
 
 

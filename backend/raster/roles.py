@@ -29,6 +29,9 @@ COLOURS = {
     "pan": 590, "panchromatic": 590,
 }  # fmt: skip
 
+AGREED = ("b02", "b03", "b04", "b08", "b8a")
+"""Names that mean the same colour in Sentinel-2 and both HLS products, and nothing in others."""
+
 _ALPHA = re.compile(r"^(alpha|band[ _]?alpha|opacity)$")
 _QA = re.compile(
     r"(^|[^a-z])(qa|qa60|qa\d+|bqa|udm|udm2|quality|pixel_?qa|radsat|valid_?mask|datamask|dqf?|"
@@ -82,6 +85,8 @@ def wavelength_of(name: str, sensor: str = "") -> float:
             found = "B8A" if found.endswith("A") else f"B{found}"
         if table and found in table:
             return float(table[found])
+    if not sensor and text in AGREED:
+        return float(SENTINEL2[text.upper()])
     squeezed = re.sub(r"[^a-z0-9]", "", text)
     if squeezed in COLOURS:
         return float(COLOURS[squeezed])

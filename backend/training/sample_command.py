@@ -10,8 +10,9 @@ import numpy as np
 
 from ...models.base import Floats, Tile
 from ...models.ddpm import model as ddpm
-from ...models.diffusion_enhancement import model as de
+from ...models.diffusion_enhancement import door
 from ...models.diffusion_enhancement.fusion import LIMIT, Look
+from ...models.diffusion_enhancement.model import Enhancer
 from ..datasets.files import opened, reflectance
 from ..errors import TerramendError
 from ..watch import Watch
@@ -69,11 +70,12 @@ def _ddpm(options: argparse.Namespace) -> None:
 
 def _de(options: argparse.Namespace) -> None:
     _missing(options, "predictor.onnx", "allocator.onnx")
-    made = de.create("default", options.seed, str(options.weights), samples=str(options.samples))
+    made = door.create("default", options.seed, str(options.weights), samples=str(options.samples))
+    assert isinstance(made, Enhancer)  # noqa: S101 (a folder was named)
     _steps(options, made.networks.schedule.steps)
     image = _image(options.image)
     looks: list[Look] = []
-    made = de.Enhancer(
+    made = Enhancer(
         made.networks,
         made.reference,
         options.steps,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from ..diffusion.noise import noise
 from ..diffusion.scaling import reflected, shown
 from ..onnx import session
 from ..rivals.model import matching
-from ..weights import PACKAGED
+from ..weights import PACKAGED, configuration, fingerprint
 from .inpaint import inpaint
 
+NETWORK = "ddpm.onnx"
 RGB = (665.0, 560.0, 490.0)
 """Nanometres of the bands that the model draws."""
 TOP = 0.5
@@ -32,12 +32,14 @@ class Prior:
 
     Attributes:
         predicts: `epsilon`, `x0` or `v`. multiple: what heights and widths divide by.
+        weights_sha256: of its file.
     """
 
     network: onnxruntime.InferenceSession
     schedule: schedules.Schedule
     predicts: str
     multiple: int
+    weights_sha256: str
 
     def denoise(self, x: Floats, t: int) -> Floats:
         """(N, 3, H, W) in -1..1, sizes multiples of `multiple`, to what the network predicts."""
@@ -75,6 +77,11 @@ class Inpainter:
     again: int = 5
     samples: int = 2
     seed: int = 0
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the prior's file."""
+        return self.prior.weights_sha256
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""
@@ -126,12 +133,17 @@ class Inpainter:
 
 
 def load(folder: Path, device: str = "cpu") -> Prior:
-    """The network of a run's folder (`ddpm.onnx`, `config.json`)."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    """The network of a run's folder (`ddpm.onnx`, `config.json`).
+
+    Raises:
+        ValueError: no such folder.
+    """
+    config = configuration(folder, NETWORK)
     part, net = config["diffusion"], config["network"]
     schedule = schedules.make(part["noise"], part["steps"], zero_snr=part["zero_snr"])
     multiple = net.get("unshuffle", 1) * 2 ** (len(net["multipliers"]) - 1)
-    return Prior(session(folder / "ddpm.onnx", device), schedule, part["predicts"], multiple)
+    network, sha = session(folder / NETWORK, device), fingerprint(folder, NETWORK)
+    return Prior(network, schedule, part["predicts"], multiple, sha)
 
 
 def create(
@@ -146,7 +158,7 @@ def create(
     """The reconstructor of a folder of weights; steps and samples default by quality.
 
     Raises:
-        ValueError: a number that is none.
+        ValueError: a number that is none, or no such folder.
     """
     prior = load(Path(weights), device)
     return Inpainter(prior, int(steps or STEPS[quality]), int(again), int(samples or SAMPLES[quality]), seed)

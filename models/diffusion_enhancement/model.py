@@ -9,27 +9,20 @@ samples' variance comes the reference's own, by the square of its last weight W,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from .. import registry
 from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
 from ..diffusion import sampler, scaling, schedules
 from ..diffusion.noise import noise
-from ..onnx import session
-from ..rivals.model import Remover, altered, matching
-from ..weights import PACKAGED
+from ..rivals.model import altered, matching
 from .fusion import LIMIT, Look, enhance
 
-STEPS = {"fast": 5, "default": 10, "best": 50}
-SAMPLES = {"fast": 2, "default": 4, "best": 8}
 MARGIN = 32
 """Pixels around a gap that the networks see."""
 
@@ -42,6 +35,7 @@ class Networks:
         use: `clear` or `fill`. wavelengths: of the bands in `clear`, nanometres.
         clip: bound of x0. mask: whether the condition ends with a gap mask.
         predicts: `epsilon`, `x0` or `v`. multiple: what heights and widths that they see divide by.
+        weights_sha256: of both files.
     """
 
     predictor: onnxruntime.InferenceSession
@@ -53,6 +47,7 @@ class Networks:
     mask: bool
     predicts: str
     multiple: int
+    weights_sha256: str
 
     def run(
         self, condition: Floats, reference: Floats, start: Floats, steps: int, limit: float
@@ -118,6 +113,11 @@ class Enhancer:
     samples: int = 4
     seed: int = 0
     observe: Callable[[int, Look], None] | None = None
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the networks' files."""
+        return self.networks.weights_sha256
 
     def prepare(self, overview: Tile) -> State:
         """The reference's state and the bands' statistics."""
@@ -199,63 +199,3 @@ def _around(gap: Flags) -> tuple[slice, slice]:
     sides = zip((rows, columns), gap.shape, strict=True)
     first, second = (slice(max(int(at[0]) - MARGIN, 0), min(int(at[-1]) + 1 + MARGIN, n)) for at, n in sides)
     return first, second
-
-
-def load(folder: Path, device: str = "cpu") -> Networks:
-    """The networks of a trained run's folder."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    part, nets = config["diffusion"], config["network"]
-    multiple = max(
-        nets[name].get("unshuffle", 1) * 2 ** (len(nets[name]["multipliers"]) - 1)
-        for name in ("predictor", "allocator")
-    )
-    return Networks(
-        session(folder / "predictor.onnx", device),
-        session(folder / "allocator.onnx", device),
-        schedules.make(part["noise"], part["steps"]),
-        config["use"],
-        tuple(config.get("data", {}).get("wavelengths", ())),
-        part["clip"],
-        nets["mask"],
-        part["predicts"],
-        multiple,
-    )
-
-
-def create(
-    quality: str,
-    seed: int,
-    weights: str = str(PACKAGED / "de"),
-    reference: str = "",
-    steps: str = "",
-    limit: str = "",
-    samples: str = "",
-    device: str = "cpu",
-) -> Enhancer:
-    """The reconstructor of a folder of weights.
-
-    Args:
-        reference: a method of the registry; default: the network beside the weights, else `guided`.
-        steps, limit, samples: as `Enhancer`; default by quality.
-
-    Raises:
-        ValueError: an unknown reference, or a number that is none.
-    """
-    folder = Path(weights)
-    networks = load(folder, device)
-    beside: Reconstructor
-    if not reference and (folder / "reference.onnx").exists():
-        beside = Remover(session(folder / "reference.onnx", device), networks.wavelengths)
-    else:
-        row = registry.find(reference or "guided")
-        if row is None:
-            raise ValueError(f"{reference!r} is no method that could be the reference")
-        beside = row.create(quality, seed)
-    return Enhancer(
-        networks,
-        beside,
-        int(steps or STEPS[quality]),
-        float(limit or LIMIT),
-        int(samples or SAMPLES[quality]),
-        seed,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from numpy.typing import NDArray
 from ..base import Floats, Prediction, Source, Tile
 from ..diffusion.scaling import reflected, shown
 from ..onnx import session
+from ..weights import PACKAGED, configuration, fingerprint
 
+NETWORK = "remover.onnx"
 MULTIPLE = 16
 """What heights and widths that a network sees divide by."""
 FAR = 40.0
@@ -28,6 +29,7 @@ class Remover:
 
     network: onnxruntime.InferenceSession
     wavelengths: tuple[float, ...]
+    weights_sha256: str | None = None
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""
@@ -52,11 +54,16 @@ class Remover:
         return out
 
 
-def create(quality: str, seed: int, weights: str, device: str = "cpu") -> Remover:
-    """The network of a run's folder (`remover.onnx`, `config.json`)."""
+def create(quality: str, seed: int, weights: str = str(PACKAGED / "msda-cr"), device: str = "cpu") -> Remover:
+    """The network of a run's folder (`remover.onnx`, `config.json`); default: the one that comes along.
+
+    Raises:
+        ValueError: no such folder.
+    """
     folder = Path(weights)
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    return Remover(session(folder / "remover.onnx", device), tuple(config["data"]["wavelengths"]))
+    config = configuration(folder, NETWORK)
+    bands = tuple(config["data"]["wavelengths"])
+    return Remover(session(folder / NETWORK, device), bands, fingerprint(folder, NETWORK))
 
 
 def matching(tile: Tile, wavelengths: Sequence[float]) -> list[int] | None:

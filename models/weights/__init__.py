@@ -6,10 +6,12 @@ SHA-256, so that where a file came from does not matter: a folder, a release, a 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PACKAGED = Path(__file__).parent
 """Holds the manifest, and the networks that come with the software."""
@@ -74,3 +76,24 @@ def locate(weights: Weights, *folders: Path) -> Path | None:
         ):
             return place
     return None
+
+
+def configuration(folder: Path, *files: str) -> dict[str, Any]:
+    """`config.json` of a network's folder that has `files` beside it.
+
+    Raises:
+        ValueError: the folder is no finished training run, saying what is missing.
+    """
+    for name in ("config.json", *files):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} is no folder of a trained network: it has no {name}")
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    return config
+
+
+def fingerprint(folder: Path, *files: str) -> str:
+    """SHA-256 (hex) of a network's files, one after the other: what a result's tags tell of it."""
+    sha = hashlib.sha256()
+    for name in files:
+        sha.update((folder / name).read_bytes())
+    return sha.hexdigest()

@@ -17,6 +17,7 @@ from terramend.models.base import Source, Tile  # noqa: E402
 from terramend.models.classical.space import create_harmonic  # noqa: E402
 from terramend.models.diffusion import schedules, unet  # noqa: E402
 from terramend.models.diffusion.noise import noise  # noqa: E402
+from terramend.models.diffusion_enhancement import door  # noqa: E402
 from terramend.models.diffusion_enhancement import model as light  # noqa: E402
 from terramend.models.diffusion_enhancement.network import Enhancement, freeze, losses, rolled  # noqa: E402
 
@@ -195,7 +196,7 @@ def test_light_loop_is_the_torch_loop(runs, name) -> None:
     given = drawn(config["network"]["bands"], mask, size, count=1)
     torch_run = de.sample(net, config, given, 10, seed=4)
     start = noise(4, 0, given["reference"].shape[1], 0, 0, *size)[None]
-    networks = light.load(runs / name)
+    networks = door.load(runs / name)
     run = networks.run(given["condition"][0].numpy(), given["reference"][0].numpy(), start, 10, 0.3)
     for ours, theirs in zip(run, torch_run, strict=True):
         assert ours.t == theirs.t
@@ -211,7 +212,7 @@ def test_fills_gaps_and_nothing_else(runs) -> None:
     tile = Tile(np.where(gaps, np.nan, truth).astype(np.float32), gaps)
     seen = []
     made = light.Enhancer(
-        light.load(runs / "fill"),
+        door.load(runs / "fill"),
         create_harmonic("default", 0),
         steps=3,
         samples=3,
@@ -244,7 +245,7 @@ def test_clears_bands_that_it_knows(runs) -> None:
         def predict(self, tile, state):
             return light.altered(tile, tile.image.copy(), np.zeros_like(tile.image))
 
-    made = light.Enhancer(light.load(runs / "clear"), Same(), steps=2, samples=2, limit=1.0)
+    made = light.Enhancer(door.load(runs / "clear"), Same(), steps=2, samples=2, limit=1.0)
     found = made.predict(tile, made.prepare(tile))
     assert np.allclose(found.mean[:3], image[:3], atol=1e-5) and np.isnan(found.mean[3]).all()
     assert (found.source == Source.ALTERED).all()

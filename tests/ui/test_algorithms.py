@@ -64,6 +64,7 @@ def test_every_algorithm_explains_itself(provider: Any) -> None:
         "terramend:checkaccuracy",
         "terramend:fillgaps",
         "terramend:makegapmask",
+        "terramend:removethincloud",
     ]
     for algorithm in algorithms:
         assert len(algorithm.shortHelpString()) > 100
@@ -196,6 +197,17 @@ def test_a_cancelled_run_is_no_success(run: Any, scene: dict[str, str], tmp_path
         )  # fmt: skip
     watcher.join()
     assert list(folder.iterdir()) == []
+
+
+def test_thin_cloud_is_removed(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    out = str(tmp_path / "cleared.tif")
+    result = run("removethincloud", TARGET=scene["other"], OUTPUT=out)
+    before, after = read(scene["other"]), read(out)
+    assert result["MODEL_USED"] == "msda-cr" and result["UNFILLED_SAMPLES"] == 0
+    assert (before[:3] != after[:3]).mean() > 0.5
+    assert np.array_equal(before[3], after[3])  # near infrared: it knows red, green and blue
+    with pytest.raises(QgsProcessingException, match="cannot do clear"):
+        run("removethincloud", TARGET=scene["other"], MODEL="guided", OUTPUT=out)
 
 
 def test_in_a_model(client: Any, provider: Any, scene: dict[str, str], qgis_new_project: None) -> None:

@@ -348,8 +348,10 @@ def test_methods_are_those_of_the_backend(client: Any, qgis_app: QgsApplication)
     from terramend.ui.methods import METHODS
 
     rows = client.call_blocking("models", {})["models"]
-    known = [(row["name"], row["title"], row["group"]) for row in rows if "fill" in row["modes"]]
-    assert [(m.name, m.title, m.group) for m in METHODS] == [r for r in known if r[2] != "experimental"]
+    known = [(row["name"], row["title"], row["group"], tuple(row["modes"])) for row in rows]
+    named = [(m.name, m.title, m.group, m.modes) for m in METHODS]
+    assert [m for m in named if m[2] != "experimental"] == [r for r in known if r[2] != "experimental"]
+    assert all(method in known for method in named)
 
 
 def test_a_group_of_single_bands_is_a_target(dock: Any, scene: dict[str, str], tmp_path: Path) -> None:

@@ -105,10 +105,10 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         )
         self.add(parameter, help, options.get("advanced", False))
 
-    def add_target(self) -> None:
-        """The raster, and what says where its gaps are."""
+    def add_target(self, label: str = "") -> None:
+        """The raster, as a layer or as a product; `label`: what it is called."""
         self.add(
-            QgsProcessingParameterRasterLayer("TARGET", tr("Raster to fill"), optional=True),
+            QgsProcessingParameterRasterLayer("TARGET", label or tr("Raster to fill"), optional=True),
             tr("Any raster with any number of bands; or give a product as delivered (advanced)."),
         )
         self.add(
@@ -225,14 +225,14 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         self.add_text("SUN", tr("Sun azimuth and elevation"), tr("In degrees, such as 145.2,41.7."))
         self.add_text("DATE", tr("Date of the raster"), tr("Such as 2024-06-30. Empty: from tags or name."))
 
-    def add_method(self) -> None:
-        """The method and how it runs."""
+    def add_method(self, mode: str = "fill") -> None:
+        """The method and how it runs; methods that can do `mode` are offered."""
         self.add_text(
             "MODEL",
             tr("Method"),
             tr("auto looks at what is given and says what it chose and why."),
             default="auto",
-            values=["auto", *(method.name for method in METHODS)],
+            values=["auto", *(method.name for method in METHODS if mode in method.modes)],
             advanced=False,
         )
         self.add_choice("QUALITY", tr("Quality"), QUALITIES, tr("fast, default or best."), default="default")

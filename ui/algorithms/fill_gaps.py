@@ -29,6 +29,7 @@ class FillGaps(TerramendAlgorithm):
 
     ID = "fillgaps"
     HELP_PAGE = "fill.md"
+    CALL = "fill"
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,10 +95,14 @@ class FillGaps(TerramendAlgorithm):
             tr("Keeps its value, or becomes nodata."),
             advanced=True,
         )
+        self.add_outputs(tr("Filled raster"))
+
+    def add_outputs(self, label: str) -> None:
+        """The raster, which is called `label`, what goes with it, and what is told of the run."""
         self.add_text(
             "CREATION_OPTIONS", tr("GeoTIFF options"), tr("KEY=VALUE, separated by |; COG=YES for a COG.")
         )
-        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Filled raster")))
+        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", label))
         for name, label in (("STD", tr("Uncertainty")), ("PROVENANCE", tr("Provenance"))):
             self.addParameter(
                 QgsProcessingParameterRasterDestination(name, label, optional=True, createByDefault=False)
@@ -124,13 +129,13 @@ class FillGaps(TerramendAlgorithm):
         )
         target = choices.target[0] if choices.target else None
         self._style_of = target if isinstance(target, QgsRasterLayer) else None
-        return build(choices, overwrite=True)
+        return build(choices, overwrite=True, mode=self.CALL)
 
     def processAlgorithm(
         self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
         """Let the backend fill."""
-        result = self.ask("fill", feedback)
+        result = self.ask(self.CALL, feedback)
         feedback.pushInfo(result["model_reason"])
         feedback.pushInfo(
             tr(

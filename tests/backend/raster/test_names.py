@@ -44,7 +44,7 @@ def test_roles_of_files(stem, role):
         ("B8A", "sentinel2", 865), ("B08", "sentinel2", 833), ("band 12", "sentinel2", 2202), ("B4", "sentinel2", 665),
         ("SR_B5", "landsat8", 865), ("B5", "landsat5", 1650), ("band4", "landsat7", 835), ("B10", "landsat9", 10895),
         ("nir", "", 842), ("Blue", "", 490), ("toa_red", "", 660), ("560 nm", "", 560), ("1.61 um", "", 1610),
-        ("swir22", "", 2200),
+        ("swir22", "", 2200), ("B02", "", 492), ("b8a", "", 865),
     ],
 )  # fmt: skip
 def test_wavelengths(name, sensor, wavelength):
@@ -52,7 +52,8 @@ def test_wavelengths(name, sensor, wavelength):
 
 
 @pytest.mark.parametrize(
-    ("name", "sensor"), [("Band 3", ""), ("B4", ""), ("x", "sentinel2"), ("B13", "sentinel2")]
+    ("name", "sensor"),
+    [("Band 3", ""), ("B4", ""), ("B05", ""), ("sur_refl_b02", ""), ("x", "sentinel2"), ("B13", "sentinel2")],
 )
 def test_unknown_wavelengths(name, sensor):
     assert wavelength_of(name, sensor) != wavelength_of(name, sensor)

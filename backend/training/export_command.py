@@ -1,0 +1,118 @@
+"""`terramend export NAME --from RUN`: a trained network as it is given away, with its manifest entry.
+
+Weights are rounded to half precision, in ONNX and safetensors alike, so both say the same; ONNX
+Runtime casts them back once, when a network is opened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from safetensors.numpy import load_file, save_file
+
+from ...models.weights import PACKAGED
+from ..errors import TerramendError
+from ..version import VERSION
+from ..watch import Watch
+
+SMALL = 64
+"""Constants of at most so many values stay as they are: shapes, scales."""
+URL = "https://github.com/terramend/terramend/releases/download/weights"
+BESIDE = ("vocab.json", "merges.txt")
+"""Files without numbers that a network reads: what prompts are made of."""
+PRIVATE = ("start", "reference")
+"""Entries of a configuration that name folders of the machine that trained."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `terramend export`."""
+    parser.add_argument("name", metavar="NAME", help="what the network's folder is called")
+    parser.add_argument("--from", dest="run", type=Path, required=True, help="folder of a finished run")
+    parser.add_argument("--title", required=True, help="one line for people")
+    parser.add_argument("--licence", default="CC BY 4.0")
+    parser.add_argument("--to", type=Path, default=PACKAGED, help="folder of networks and their manifest")
+
+
+def main(options: argparse.Namespace, watch: Watch) -> None:
+    """Write the network's folder and its entry in `manifest.json`.
+
+    Raises:
+        TerramendError: `training.start` where the run is not finished.
+    """
+    networks = sorted(options.run.glob("*.onnx"))
+    if not networks or not (options.run / "config.json").is_file():
+        why = "it has no config.json and ONNX files"
+        raise TerramendError("training.start", path=str(options.run), name=options.name, why=why)
+    folder: Path = options.to / options.name
+    folder.mkdir(parents=True, exist_ok=True)
+    config = json.loads((options.run / "config.json").read_text("utf-8"))
+    config = {key: value for key, value in config.items() if key not in PRIVATE}
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+    for path in networks:
+        onnx.save(halved(onnx.load(path)), folder / path.name)
+    for path in sorted(options.run.glob("*.safetensors")):
+        tensors = {name: _half(value) for name, value in load_file(path).items()}
+        save_file(tensors, folder / path.name)
+    for name in BESIDE:
+        if (options.run / name).is_file():
+            shutil.copyfile(options.run / name, folder / name)
+    manifest = options.to / "manifest.json"
+    held: dict[str, Any] = {"schema_version": 1, "weights": {}}
+    if manifest.exists():
+        held = json.loads(manifest.read_text("utf-8"))
+    held["weights"][options.name] = entry(folder, options.title, options.licence)
+    held["weights"] = dict(sorted(held["weights"].items()))
+    manifest.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
+    watch.finish()
+
+
+def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The network with its large float constants in half precision, cast back where it begins."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    casts = []
+    for constant in made.graph.initializer:
+        values = numpy_helper.to_array(constant)
+        if values.dtype == np.float32 and values.size > SMALL:
+            name = constant.name
+            constant.CopyFrom(numpy_helper.from_array(_half(values), f"{name}.half"))
+            casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *made.graph.node]
+    del made.graph.node[:]
+    made.graph.node.extend(nodes)
+    onnx.checker.check_model(made)
+    return made
+
+
+def entry(folder: Path, title: str, licence: str) -> dict[str, Any]:
+    """What the manifest says of a network: what it needs to run, each file with its hash."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    bands = config.get("data", {}).get("wavelengths", [])
+    beside = [folder / name for name in BESIDE if (folder / name).is_file()]
+    files = [*sorted(folder.glob("*.onnx")), folder / "config.json", *beside]
+    return {
+        "title": title,
+        "licence": licence,
+        "url": f"{URL}/{folder.name}",
+        "least_software": VERSION,
+        "io_version": 1,
+        "bands": [f"{wavelength:g} nm" for wavelength in bands],
+        "scaling": "reflectance",
+        "files": [
+            {"name": p.name, "sha256": hashlib.sha256(p.read_bytes()).hexdigest(), "size": p.stat().st_size}
+            for p in files
+        ],
+    }
+
+
+def _half(values: np.ndarray) -> np.ndarray:
+    small = values.dtype != np.float32 or values.size <= SMALL
+    return values if small else values.astype(np.float16)

@@ -1,0 +1,117 @@
+"""`de` from folders of weights: one pair of networks for gaps, one for thin cloud."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import registry
+from ..base import Prediction, Reconstructor, Tile
+from ..diffusion import schedules
+from ..onnx import session
+from ..rivals.model import Remover
+from ..weights import PACKAGED, configuration, fingerprint
+from .fusion import LIMIT
+from .model import Enhancer, Networks, State
+
+STEPS = {"fast": 5, "default": 10, "best": 50}
+SAMPLES = {"fast": 2, "default": 2, "best": 4}
+USES = ("fill", "clear")
+NETWORKS, REFERENCE = ("predictor.onnx", "allocator.onnx"), "reference.onnx"
+
+
+@dataclass(frozen=True)
+class Both:
+    """Enhancers for both uses; which one a tile is for shows in the tile itself."""
+
+    fill: Enhancer
+    clear: Enhancer
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of both: the reader of a result need not know which was asked."""
+        both = f"{self.fill.weights_sha256} {self.clear.weights_sha256}"
+        return hashlib.sha256(both.encode()).hexdigest()
+
+    def prepare(self, overview: Tile) -> State:
+        """The state of the one that the scene is for."""
+        return self.of(overview).prepare(overview)
+
+    def predict(self, tile: Tile, state: State) -> Prediction:
+        """Fill the gaps, or clear the whole image."""
+        return self.of(tile).predict(tile, state)
+
+    def of(self, tile: Tile) -> Enhancer:
+        """`clear` where the pixels that may change can be seen; a gap's pixels are hidden (NaN)."""
+        return self.clear if np.isfinite(tile.image[tile.gaps]).any() else self.fill
+
+
+def load(folder: Path, device: str = "cpu") -> Networks:
+    """The networks of a trained run's folder.
+
+    Raises:
+        ValueError: no such folder.
+    """
+    config = configuration(folder, *NETWORKS)
+    part, nets = config["diffusion"], config["network"]
+    multiple = max(
+        nets[name].get("unshuffle", 1) * 2 ** (len(nets[name]["multipliers"]) - 1)
+        for name in ("predictor", "allocator")
+    )
+    return Networks(
+        session(folder / NETWORKS[0], device),
+        session(folder / NETWORKS[1], device),
+        schedules.make(part["noise"], part["steps"]),
+        config["use"],
+        tuple(config.get("data", {}).get("wavelengths", ())),
+        part["clip"],
+        nets["mask"],
+        part["predicts"],
+        multiple,
+        fingerprint(folder, *NETWORKS),
+    )
+
+
+def create(
+    quality: str,
+    seed: int,
+    weights: str = "",
+    reference: str = "",
+    steps: str = "",
+    limit: str = "",
+    samples: str = "",
+    device: str = "cpu",
+) -> Enhancer | Both:
+    """The reconstructor.
+
+    Args:
+        weights: a folder of one use; default: those of both that come along.
+        reference: a method of the registry; default: the network beside the weights, else `guided`.
+        steps, limit, samples: as `Enhancer`; default by quality.
+
+    Raises:
+        ValueError: an unknown reference, no such folder, or a number that is none or out of range.
+    """
+    numbers = int(steps or STEPS[quality]), float(limit or LIMIT), int(samples or SAMPLES[quality])
+    if not (1 <= numbers[0] <= 1000 and 0 <= numbers[1] <= 1 and numbers[2] >= 1):
+        raise ValueError("steps lie between 1 and 1000, limit between 0 and 1, samples from 1 on")
+
+    def enhancer(folder: Path) -> Enhancer:
+        networks = load(folder, device)
+        return Enhancer(networks, _reference(folder, networks, reference, quality, seed), *numbers, seed)
+
+    if weights:
+        return enhancer(Path(weights))
+    return Both(*(enhancer(PACKAGED / f"de-{use}") for use in USES))
+
+
+def _reference(folder: Path, networks: Networks, name: str, quality: str, seed: int) -> Reconstructor:
+    if not name and (folder / REFERENCE).exists():
+        return Remover(session(folder / REFERENCE), networks.wavelengths)
+    row = registry.find(name or ("guided" if networks.use == "fill" else "msda-cr"))
+    if row is None or row.name == "de" or networks.use not in row.modes:
+        raise ValueError(f"{name!r} is no method that could be its reference to {networks.use}")
+    return row.create(quality, seed)

@@ -1,0 +1,92 @@
+"""`clear`: thin cloud off a whole raster, with the weights that come along."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+from terramend.backend.cli import main
+from terramend.backend.errors import TerramendError
+from terramend.backend.fill import fill
+from terramend.backend.request import FillRequest, Mask
+from terramend.backend.watch import Watch
+from terramend.models.base import Source
+
+NAMES = ("B02", "B03", "B04", "B11")
+
+
+@pytest.fixture
+def hazy(tmp_path):
+    """(path, clear image, hazy image): fields under a veil; the last column was never observed."""
+    random = np.random.default_rng(0)
+    fields = np.kron(random.uniform(0.03, 0.2, (4, 10, 12)), np.ones((8, 8)))
+    y, x = np.mgrid[:80, :96] / 96
+    veil = 0.55 * np.exp(-((x - 0.5) ** 2 + (y - 0.4) ** 2) * 6)
+    image = np.round(((1 - veil) * fields + veil * 0.6) * 1e4).astype(np.uint16)
+    image[:, :, -1] = 0
+    path = tmp_path / "hazy.tif"
+    profile = {"driver": "GTiff", "count": 4, "height": 80, "width": 96, "dtype": "uint16", "nodata": 0}
+    with rasterio.open(
+        path, "w", crs="EPSG:32632", transform=from_origin(5e5, 5e6, 10, 10), **profile
+    ) as file:
+        file.write(image)
+        file.descriptions = NAMES
+    return path, fields, image
+
+
+def cleared(path, **options):
+    out = path.with_name("out.tif")
+    request = FillRequest((str(path),), str(out), mode="clear", radiometry="sentinel2", **options)
+    found = fill(request, Watch())
+    with rasterio.open(out) as file:
+        return found, file.read()
+
+
+def test_haze_goes_and_what_the_network_does_not_know_stays(hazy):
+    path, fields, image = hazy
+    result, made = cleared(path, provenance=str(path.with_name("p.tif")), std=str(path.with_name("s.tif")))
+    assert (result.model, result.model_reason) == ("msda-cr", "MSDA-CR removes thin cloud.")
+    seen = np.s_[:3, :, :-1]
+    error = [np.sqrt(np.mean((picture[seen] / 1e4 - fields[seen]) ** 2)) for picture in (image, made)]
+    assert error[1] < 0.6 * error[0]
+    assert np.array_equal(made[3], image[3]) and np.array_equal(made[:, :, -1], image[:, :, -1])
+    assert result.gap_samples == 3 * 80 * 95 and result.unfilled_samples == 0
+    with rasterio.open(path.with_name("p.tif")) as file:
+        source = file.read(1)
+    assert (source[:, :-1] == Source.ALTERED).all() and (source[:, -1] == Source.OUTSIDE).all()
+    with rasterio.open(path.with_name("s.tif")) as file:
+        std = file.read()
+    assert np.isnan(std[:3, :, :-1]).all() and (std[3, :, :-1] == 0).all()  # one pass has no spread
+
+
+def test_a_mask_and_an_extent_say_where(hazy, tmp_path):
+    path, _, image = hazy
+    with rasterio.open(path) as file:
+        profile = file.profile | {"count": 1, "dtype": "uint8", "nodata": None}
+    flags = np.zeros((80, 96), np.uint8)
+    flags[10:40, 20:50] = 1
+    with rasterio.open(tmp_path / "m.tif", "w", **profile) as file:
+        file.write(flags, 1)
+    _, made = cleared(path, gaps=(Mask(str(tmp_path / "m.tif"), "nonzero"),), grow="0px")
+    changed = (made != image).any(0)
+    assert changed[flags > 0].mean() > 0.9 and not changed[flags == 0].any()
+    path.with_name("out.tif").unlink()
+    _, made = cleared(path, extent="500000,4999600,500400,5000000")
+    changed = (made != image).any(0)
+    assert changed[:40, :40].mean() > 0.9 and not changed[40:].any() and not changed[:, 40:].any()
+
+
+def test_a_raster_without_colours_is_refused(hazy):
+    path, *_ = hazy
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("x", "y", "z", "w")
+    with pytest.raises(TerramendError, match="needs red, green and blue"):
+        cleared(path)
+    assert not path.with_name("out.tif").exists()
+
+
+def test_from_the_shell(hazy, capsys):
+    path, *_ = hazy
+    assert main(["clear", str(path), "-o", str(path.with_name("c.tif")), "--radiometry", "sentinel2"]) == 0
+    assert "Changed 75" in capsys.readouterr().out
