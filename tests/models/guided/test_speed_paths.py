@@ -1,0 +1,126 @@
+"""What was made quick must not depend on how: threads, blocks, shared masks, half size."""
+
+import numpy as np
+import pytest
+from terramend.models import threads
+from terramend.models.base import Reference, Tile, digest
+from terramend.models.classical.membrane import Ground, cascade, solve
+from terramend.models.guided import impute, select
+from terramend.models.guided.half import halved
+from terramend.models.planes import everywhere, moments, only, put
+from terramend.models.registry import find
+
+
+def scene(shape=(97, 130), bands=3, seed=0):
+    random = np.random.default_rng(seed)
+    truth = np.cumsum(random.standard_normal((bands, *shape)), axis=2).astype(np.float32) / 50
+    gaps = np.zeros(truth.shape, bool)
+    gaps[:, 30:60, 40:90] = True
+    references = []
+    for k in range(3):
+        image = truth * (1 + 0.1 * k) + 0.01 * random.standard_normal(truth.shape).astype(np.float32)
+        image[:, 10 * k : 10 * k + 25, 20 + 9 * k : 60] = np.nan
+        references.append(Reference(image.astype(np.float32), -k))
+    image = np.where(gaps, np.nan, truth).astype(np.float32)
+    return Tile(image, gaps, tuple(references)), truth
+
+
+@pytest.mark.parametrize("quality", ["fast", "default", "best"])
+def test_any_number_of_threads_learns_the_same_bytes(quality):
+    tile, _ = scene()
+    model = find("guided").create(quality)
+    alone = digest(model.prepare(tile))
+    for count in (2, 5):
+        with threads.allowed(count):
+            assert digest(model.prepare(tile)) == alone
+
+
+def test_each_keeps_the_order_and_hands_on_errors():
+    with threads.allowed(4):
+        assert threads.each(lambda i: i * i, range(50)) == [i * i for i in range(50)]
+        with pytest.raises(ZeroDivisionError):
+            threads.each(lambda i: 1 // i, range(3))
+    assert threads.each(str, range(3)) == ["0", "1", "2"]
+
+
+def test_blocks_of_pixels_do_not_show(monkeypatch):
+    tile, _ = scene()
+    planes = [plane for reference in tile.references for plane in reference.image]
+    owner = np.repeat(np.arange(3), 3)
+    joint = impute.learn(planes, owner)
+    whole, share = impute.complete(planes, joint)
+    monkeypatch.setattr(impute, "_CHUNK", 777)
+    again = impute.learn(planes, owner)
+    np.testing.assert_allclose(again.correlation, joint.correlation, atol=2e-6)
+    parts, same = impute.complete(planes, joint)
+    np.testing.assert_allclose(parts, whole, atol=2e-5)
+    np.testing.assert_array_equal(share, same)
+
+
+def test_a_date_is_missing_where_one_of_its_bands_is():
+    tile, _ = scene()
+    planes = [plane.copy() for reference in tile.references for plane in reference.image]
+    planes[1][70:80, 70:80] = np.nan
+    owner = np.repeat(np.arange(3), 3)
+    filled, share = impute.complete(planes, impute.learn(planes, owner))
+    assert np.isfinite(filled).all()
+    np.testing.assert_allclose(share[75, 75], 2 / 3)
+
+
+def test_correlation_is_numpys_on_common_pixels():
+    random = np.random.default_rng(3)
+    first = random.standard_normal((2, 60, 70)).astype(np.float32) + 5
+    second = (0.5 * first[[0, 1, 0]] + random.standard_normal((3, 60, 70))).astype(np.float32)
+    common = random.random((60, 70)) < 0.6
+    made = select.correlation(first, second, common)
+    expected = np.corrcoef(np.concatenate([first, second])[:, common])[:2, 2:]
+    np.testing.assert_allclose(made, expected, atol=1e-6)
+    np.testing.assert_array_equal(select.correlation(first * 0, second, common), 0)
+
+
+def test_a_shared_ground_changes_nothing():
+    tile, _ = scene()
+    image = tile.image[0]
+    ground = Ground(np.isfinite(image))
+    for method in (cascade, solve):
+        np.testing.assert_array_equal(method(image), method(image, ground=ground))
+        np.testing.assert_array_equal(method(np.nan_to_num(image), ground=ground), method(image))
+
+
+def test_masked_copies_are_numpys():
+    random = np.random.default_rng(1)
+    values, where = random.random((9, 11)).astype(np.float32), random.random((9, 11)) < 0.5
+    np.testing.assert_array_equal(only(values, where), np.where(where, values, 0))
+    out = np.full((9, 11), 7, np.float32)
+    np.testing.assert_array_equal(put(values, where, out), np.where(where, values, 7))
+    np.testing.assert_allclose(moments(values, where), (values[where].mean(), values[where].std()), rtol=1e-6)
+    assert moments(values, np.zeros_like(where)) == (0, 0)
+    values[where] = np.nan
+    np.testing.assert_array_equal(everywhere(np.stack([values, np.zeros_like(values)])), ~where)
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (41, 61)])
+def test_half_size_is_the_mean_of_what_is_known(shape):
+    tile, _ = scene(shape)
+    small = halved(tile)
+    assert small.step == 2 and small.pixel_size == (20, 20)
+    assert small.image.shape[1:] == (-(-shape[0] // 2), -(-shape[1] // 2))
+    for row, column in ((0, 0), (14, 19), (15, 20), (small.image.shape[1] - 1, small.image.shape[2] - 1)):
+        block = np.s_[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        for image, made in ((tile.image, small.image), (tile.references[0].image, small.references[0].image)):
+            for band, values in enumerate(image[block].reshape(len(image), -1)):
+                known = values[np.isfinite(values)]
+                if 2 * len(known) >= values.size:
+                    np.testing.assert_allclose(made[band, row, column], known.mean(), rtol=1e-5)
+                else:
+                    assert np.isnan(made[band, row, column])
+    assert (small.gaps <= ~np.isfinite(small.image)).all() and small.gaps.any()
+
+
+def test_fast_learns_large_scenes_at_half_size():
+    tile, truth = scene((70, 530))
+    model = find("guided").create("fast")
+    state = model.prepare(tile)
+    assert state.regression.step == 2
+    made = model.predict(tile, state)
+    assert np.sqrt(np.nanmean((made.mean - truth)[tile.gaps] ** 2)) < 0.2 * truth.std()
