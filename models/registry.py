@@ -85,7 +85,11 @@ def _radar(name: str, title: str, summary: str, sees: bool = True) -> Row:
         needs=frozenset({"sar"} if sees else ()),
         wants=frozenset({"references", "terrain"}),
         context=64,
-        options={**WEIGHTS, "prior": "method whose fill is corrected: harmonic (default) or guided"},
+        options={
+            **WEIGHTS,
+            "prior": "method whose fill is corrected: harmonic (default) or guided",
+            "despeckle": "yes smooths radar first (default no)",
+        },
         untrained=True,
     )
 

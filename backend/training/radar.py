@@ -63,7 +63,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     schedule = build(Schedule, config["training"], "training")
     kind, size = config["network"]["kind"], config["size"]
     part = dict(config["samples"])
-    bank = radar_bank.shared(data, tuple(part.pop("exclude", ())), part.pop("bilinear", False))
+    radar_as = part.pop("bilinear", False), part.pop("despeckle", False)
+    bank = radar_bank.shared(data, tuple(part.pop("exclude", ())), *radar_as)
     shares = radar_bank.shares(part)
     torch.manual_seed(schedule.seed)
     model = Trained(config["network"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,12 +151,13 @@ def hazed(clear: Floats, shape: Flags, random: np.random.Generator) -> tuple[Flo
     return np.asarray(clear * (1 - share) + white * share, np.float32), np.asarray(thick > 0.1)
 
 
-def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False) -> Bank:
+def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False, despeckle: bool = False) -> Bank:
     """Every scene below `data` that has at least three of the six bands.
 
     Args:
         data: a split of the pack, or folders of the layouts of `radar_layouts`.
-        exclude: data sets of the pack that are left out.
+        exclude: data sets of the pack that are left out. bilinear: how coarser radar is enlarged.
+        despeckle: whether radar is smoothed.
 
     Raises:
         TerramendError: `training.pairs` where there is nothing.
@@ -181,7 +182,12 @@ def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False) -> Ban
     if not readers:
         raise TerramendError("training.pairs", path=str(data))
     calls = [call for _, _, call in readers]
-    read = functools.lru_cache(maxsize=KEPT)(lambda index: calls[index]())
+
+    def one(index: int) -> Scene:
+        scene = calls[index]()
+        return replace(scene, sar=inputs.calmed(scene.sar)) if despeckle and scene.sar is not None else scene
+
+    read = functools.lru_cache(maxsize=KEPT)(one)
     radar = [index for index, (_, sar, _) in enumerate(readers) if sar]
     others = [index for index, (_, sar, _) in enumerate(readers) if not sar]
     names = tuple(name for name, _, _ in readers)

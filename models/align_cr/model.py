@@ -24,7 +24,7 @@ from ..classical.common import finish, observed, spread
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..onnx import session
 from ..weights import PACKAGED, configuration, fingerprint
-from .inputs import SLOTS, slots, stack
+from .inputs import SLOTS, calmed, slots, stack
 
 NETWORK = "network.onnx"
 BLOCK, MARGIN = 192, 32
@@ -57,6 +57,7 @@ class Radar:
         bands, more, sar: planes that it takes of each kind: bands by slot, the gap's mark, radar.
         multiple: what heights and widths that it sees divide by.
         prior: the method whose fill it starts from. weights_sha256: of the network's file.
+        despeckle: whether radar is smoothed before.
     """
 
     network: onnxruntime.InferenceSession
@@ -67,11 +68,13 @@ class Radar:
     sar: int = 3
     multiple: int = 32
     device: str = "cpu"
+    despeckle: bool = False
 
     def prepare(self, overview: Tile) -> State | None:
         """Fill the overview, and try the correction where valid pixels are hidden."""
         if _clouded(overview):
             return None
+        overview = self._calmed(overview)
         bands, transfer = len(overview.image), _transfer(overview, self._slots(overview))
         hidden = pseudo_gap(np.asarray(overview.valid.all(0)), np.asarray(overview.gaps.any(0)))
         share = np.ones(bands, np.float32)
@@ -91,6 +94,7 @@ class Radar:
 
     def predict(self, tile: Tile, state: State | None) -> Prediction:
         """Fill or clear; what neither radar nor surroundings tell stays NaN."""
+        tile = self._calmed(tile)
         if state is None:
             return self._clear(tile)
         known = self.prior.predict(tile, state.prior)
@@ -128,6 +132,9 @@ class Radar:
             more = np.where(gap[inner] & np.isfinite(given[(..., *inner)]), more, 0)
             out[(..., *inner)] = np.einsum("bs,shw->bhw", transfer, more)
         return out
+
+    def _calmed(self, tile: Tile) -> Tile:
+        return replace(tile, sar=calmed(tile.sar)) if self.despeckle and tile.sar is not None else tile
 
     def _slots(self, tile: Tile) -> list[int | None]:
         """The tile's band of each slot that the network knows."""
@@ -230,23 +237,27 @@ def create(
     seed: int,
     weights: str = str(PACKAGED / "align-cr"),
     prior: str = "harmonic",
+    despeckle: str = "no",
     device: str = "cpu",
 ) -> Radar:
     """The network of a run's folder (`network.onnx`, `config.json`); default: the one that comes along.
 
     Args:
         prior: the method whose fill is corrected, `harmonic` or `guided`.
+        despeckle: `yes` smooths radar first.
 
     Raises:
-        ValueError: no such folder, or another prior.
+        ValueError: no such folder, another prior, or a word that is neither yes nor no.
     """
     row = registry.find(prior)
     if row is None or prior not in ("harmonic", "guided"):
         raise ValueError(f"the prior is harmonic or guided, not {prior}")
+    if despeckle not in ("yes", "no"):
+        raise ValueError(f"despeckle is yes or no, not {despeckle}")
     folder = Path(weights)
     part = configuration(folder, NETWORK)["network"]
     sar = part.get("sar", 0 if part["kind"] == "mcgan" else 2)
     more = part["inputs"] - part["outputs"] - sar
     made, start = session(folder / NETWORK, device), row.create(quality, seed)
     sha = fingerprint(folder, NETWORK)
-    return Radar(made, start, sha, part["outputs"], more, sar, part["multiple"], device)
+    return Radar(made, start, sha, part["outputs"], more, sar, part["multiple"], device, despeckle == "yes")

@@ -75,3 +75,17 @@ def test_start_is_harmonic_and_keeps_what_was_observed():
     assert np.array_equal(made[np.isfinite(hidden)], image[np.isfinite(hidden)])
     assert np.abs(made - image).max() < 2e-3
     assert np.isnan(inputs.start(np.full((1, 5, 5), np.nan, np.float32))).all()
+
+
+def test_despeckling_calms_speckle_and_keeps_edges():
+    random = np.random.default_rng(0)
+    field = np.full((40, 40), -8.0, np.float32)
+    field[:, 20:] = -20.0
+    sar = np.stack([field, field - 7]) + random.normal(0, 1, (2, 40, 40)).astype(np.float32)
+    sar[0, 5, 5] = np.nan
+    made = inputs.calmed(sar)
+    assert np.array_equal(np.isnan(made), np.isnan(sar))
+    for side in (slice(0, 20), slice(20, 40)):
+        assert np.nanstd(made[:, :, side] - np.stack([field, field - 7])[:, :, side]) < 0.6
+    assert np.nanmean(made[:, :, 19] - made[:, :, 20]) == pytest.approx(12, abs=0.6)
+    assert np.isnan(inputs.calmed(np.full((2, 3, 3), np.nan, np.float32))).all()

@@ -188,3 +188,13 @@ def test_starts_from_guided_and_keeps_what_that_knows():
     assert np.array_equal(made.source, plain.source) and np.array_equal(made.reference, plain.reference)
     with pytest.raises(ValueError, match="harmonic or guided, not copy"):
         create("default", 0, prior="copy")
+
+
+def test_despeckling_is_asked_for():
+    _, tile = scene()
+    plain, _ = filled(tile, Stand(gain=0.1))
+    model = Radar(Stand(gain=0.1), HARMONIC, "", despeckle=True)
+    made = model.predict(tile, model.prepare(tile))
+    assert not np.array_equal(made.mean[tile.gaps], plain.mean[tile.gaps])
+    with pytest.raises(ValueError, match="yes or no"):
+        create("default", 0, despeckle="maybe")
