@@ -301,7 +301,8 @@ def write(model: AlignDiff, config: dict[str, Any], vocabulary: tokens.Vocabular
     """Weights, configuration and vocabulary."""
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out / WEIGHTS)
     features = {**config["alignment"], "weights": Path(config["alignment"]["weights"]).name}
-    told = {**config, "alignment": features, **network_store.facts(model)}
+    words = {**config["vocabulary"], "length": vocabulary.length}
+    told = {**config, "alignment": features, "vocabulary": words, **network_store.facts(model)}
     (out / "config.json").write_text(json.dumps(told, indent=1), "utf-8")
     vocabulary.save(out)
 

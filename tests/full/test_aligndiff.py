@@ -358,6 +358,31 @@ def test_stages_train_their_own_part(runs) -> None:
     assert header == "step,rate,seconds,loss,noise,distribution,style"
 
 
+def test_a_published_folder_is_trained_further(published, data, tmp_path) -> None:
+    folder, _, _ = published
+    part = {"training": {"steps": 2, "batch": 2, "rate": 1e-3, "warmup": 1, "save_every": 2, "average": 0.5}}
+    config = {
+        **load_config("aligndiff", "paper"),
+        "start": str(folder),
+        "size": 16,
+        "samples": {"folder": str(tmp_path / "samples"), "count": 3, "seed": 0},
+        "diffusion": part,
+    }
+    made = aligndiff.recipe(config, data)
+    average = train(made.model, made.batch, made.loss, made.schedule, tmp_path / "run", Watch())
+    made.finish(average, tmp_path / "run")
+    again, vocabulary = aligndiff.load(tmp_path / "run")
+    assert vocabulary.ids[TOKEN] == len(vocabulary.ids) - 1 and vocabulary.length == 12
+    assert not again.layout.residual
+    stock, _ = pretrained(str(folder))
+    changed = {n for n, value in again.state_dict().items() if not torch.equal(value, stock.state_dict()[n])}
+    assert any(n.startswith("controlnet") for n in changed)
+    assert not any(n.startswith("autoencoder") for n in changed)
+    graphs, _ = light.load(tmp_path / "run")
+    assert graphs.predicts == "epsilon" and graphs.factor == 2
+    assert "prior" not in {node.name for node in graphs.step.get_inputs()}
+
+
 def test_samples_are_repeated_and_hide_the_right_share(runs, data, tmp_path) -> None:
     store = aligndiff_samples.open_store(runs / "samples")
     gap = store.hint[:, 4]
