@@ -36,9 +36,9 @@ def results(recipe: Recipe, scenes: Path, tmp_path_factory: pytest.TempPathFacto
 def test_each_method_is_measured_once_with_dates_and_without(
     recipe: Recipe, scenes: Path, tmp_path: Path
 ) -> None:
-    methods = [find(name) for name in ("gdal", "lsq-all", "idw")]
+    methods = [find(name) for name in ("gdal", "lsq-all")]
     found = cost.measure(recipe, scenes, methods, tmp_path, 2, Watch(), side=160)
-    assert set(found) == {("gdal", False), ("lsq-all", True), ("idw", False)}
+    assert set(found) == {("gdal", False), ("lsq-all", True)}
     for one in found.values():
         assert 0 < one.seconds < 60 and not one.over
         assert math.isnan(one.megabytes) or one.megabytes >= 0
