@@ -10,7 +10,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ def make_method(
     """
     facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
     row, reason = choose(request, facts)
-    model = create(row, request)
+    model = stoppable(create(row, request), watch.check)
     plan = plan_tiles(scene.grid, _channels(scene), row.context)
     allowed = budget(plan, request.jobs, request.memory_limit, row.name)
     state, way = None, None
@@ -180,6 +180,16 @@ def make_method(
         digest(state),
         tried,
     )
+
+
+def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:
+    """A method that works on one tile for long and has a field `proceed` calls `check` between its steps.
+
+    The run itself stops without it; this ends the worker that is left behind too.
+    """
+    if is_dataclass(model) and hasattr(model, "proceed"):
+        return replace(model, proceed=check)  # type: ignore[return-value, type-var, call-arg]
+    return model
 
 
 def _prepared(model: Reconstructor, overview: Tile, workers: int) -> Any:

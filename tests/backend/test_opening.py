@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import rasterio
-from terramend.backend.opening import one_thread_each, open_inputs
+from terramend.backend.opening import one_thread_each, open_inputs, stoppable
 from terramend.backend.request import FillRequest, Mask
 from terramend.backend.watch import Watch
 from threadpoolctl import threadpool_info
@@ -41,3 +44,15 @@ def test_a_mask_beside_the_target_that_needs_a_word_is_pointed_out(tmp_path):
         inputs = open_inputs(FillRequest((target,), "o.tif", gaps=gaps, radiometry="dn"), watch)
         assert [notice.code for notice in watch.notices] == said
         assert inputs.targets[0].masks == ()
+
+
+def test_methods_that_take_long_are_told_when_to_stop() -> None:
+    @dataclass(frozen=True)
+    class Slow:
+        proceed: Callable[[], None] = lambda: None
+
+    called = []
+    stoppable(Slow(), lambda: called.append(1)).proceed()
+    assert called == [1]
+    plain = object()
+    assert stoppable(plain, lambda: None) is plain
