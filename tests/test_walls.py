@@ -21,7 +21,7 @@ TRACKED = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=Tru
 FILES = [Path(name) for name in TRACKED.stdout.split("\0") if name and (ROOT / name).exists()]
 MODULES = [path for path in FILES if path.suffix == ".py" and path.parts[0] in (*PACKAGES, "plugin.py")]
 BLOCKED = ("qgis", "PyQt5", "PyQt6", "torch", "diffusers", "dask", "distributed", "matplotlib", "skimage")
-TORCH = re.compile(r"backend/(training|experiments)/|models/\w+/(network|unet)\w*\.py")
+TORCH = re.compile(r"backend/(training|experiments)/|models/\w+/(network|unet|torch)\w*\.py")
 """Modules that only the full environment can import."""
 QGIS_LOADS = ("__init__", "protocol", "request", "errors", "research_errors", "notices", "launch", "version")
 
