@@ -19,17 +19,22 @@ from ..classical.membrane import Ground, cascade
 from ..planes import everywhere, moments
 from ..threads import each
 
+_RIDGE = 150.0  # pixels that a unit of a channel's weight costs
 _CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
 
 
 @dataclass(frozen=True)
 class Joint:
-    """Joint normal of C channels: mean and scale (C,), correlation (C, C), owner date (C,)."""
+    """Joint normal of C channels: mean and scale (C,), correlation (C, C), owner date (C,).
+
+    `penalty` is the ridge, in shares of a channel's variance: larger where few pixels taught it.
+    """
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
     correlation: NDArray[np.float64]
     owner: NDArray[np.intp]
+    penalty: float = 0.01
 
 
 def learn(channels: Sequence[Floats], owner: NDArray[np.intp]) -> Joint:
@@ -66,13 +71,14 @@ def learn(channels: Sequence[Floats], owner: NDArray[np.intp]) -> Joint:
     correlation *= np.where(np.eye(len(owner), dtype=bool), 1, shrink)
     values, vectors = np.linalg.eigh((correlation + correlation.T) / 2)
     correlation = (vectors * np.maximum(values, 1e-4)) @ vectors.T
-    return Joint(mean, scale, correlation, owner)
+    penalty = 0.01 + _RIDGE / max(float(np.median(common)), 1.0)
+    return Joint(mean, scale, correlation, owner, penalty)
 
 
-def conditional(joint: Joint, present: Flags, missing: Flags, penalty: float = 0.01) -> NDArray[np.float32]:
+def conditional(joint: Joint, present: Flags, missing: Flags) -> NDArray[np.float32]:
     """(missing, present) weights that predict missing channels from present ones, z-scored."""
     c = joint.correlation
-    within = c[np.ix_(present, present)] + penalty * np.eye(int(present.sum()))
+    within = c[np.ix_(present, present)] + joint.penalty * np.eye(int(present.sum()))
     return np.linalg.solve(within, c[np.ix_(present, missing)]).T.astype(np.float32)
 
 
@@ -87,7 +93,7 @@ def complete(channels: Sequence[Floats], joint: Joint, spread_error: float = 1.0
     dates = seen.reshape(len(seen), -1)
     z = np.empty((len(channels), *shape), np.float32)
     holed = [k for k, clear in enumerate(seen) if clear.any() and not clear.all()] if len(seen) > 1 else []
-    weights = _of_the_others(joint, holed)
+    weights = of_the_others(joint, holed)
     error = np.empty_like(z) if holed else z[:0]
     apart = np.eye(len(z), dtype=np.float32) - weights  # what a channel is beyond what the others say
     code = _code(dates)
@@ -156,7 +162,7 @@ class _Guesses:
                 z[channel, where] = values
 
 
-def _of_the_others(joint: Joint, holed: list[int]) -> Floats:
+def of_the_others(joint: Joint, holed: list[int]) -> Floats:
     """(C, C) weights that predict the channels of dates with gaps from all other dates."""
     size = len(joint.owner)
     weights = np.zeros((size, size), np.float32)

@@ -16,6 +16,8 @@ from . import coarse, regression, surroundings, uncertainty
 from .half import halved
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
+_LOCAL, _STIFF = 0.7, 0.3  # weights of the local regression and of the stiffer surface before a trial
+_WORTH = 0.1  # a weight below it is not worth its time
 _CLEARLY = 0.75  # a share of the references above it counts as 1
 
 
@@ -32,6 +34,7 @@ class State:
         reference_share: weight of the references against the surroundings; guide_share: of
             terrain and radar against space alone.
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
+        stiff: weight of the stiffer surface in space (see `spatial.fill`).
         base: the overview filled, for gaps that are larger than a tile; None where references do.
     """
 
@@ -45,6 +48,7 @@ class State:
     guide_share: float
     reference_factor: Floats
     space_factor: Floats
+    stiff: float
     base: Base | None
 
 
@@ -63,12 +67,25 @@ def _by_distance(tile: Tile, table: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Guided:
-    """Masked, local, multi-reference ridge regression with a correction from the gap's rim."""
+    """Masked, local, multi-reference ridge regression with a correction from the gap's rim.
+
+    Attributes:
+        torch_device: where tiles are predicted from references; None: by NumPy and OpenCV. What is
+            learnt of the scene is the same anywhere.
+    """
 
     settings: regression.Settings = _DEFAULT
+    torch_device: str | None = None
+
+    @property
+    def device(self) -> str:
+        """What computes, for the record."""
+        return self.torch_device or "cpu"
 
     def prepare(self, overview: Tile) -> State:
         """Choose references, learn coefficients, and try all on hidden pixels of the scene."""
+        if self.torch_device:
+            return replace(self, torch_device=None).prepare(overview)
         if overview.step == 1 and max(overview.image.shape[1:]) > self.settings.halved_above:
             overview = halved(overview)
         state = self._learn(overview)
@@ -98,7 +115,7 @@ class Guided:
         known = regression.learn(overview, target, self.settings)
         guide = surroundings.learn(overview, target)
         ones = np.ones((bands, CLASSES), np.float32)
-        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, None)
+        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None)
 
     def _weigh(self, state: State, learnt: State, trial: uncertainty.Trial) -> State:
         """Shares and factors from a trial, filled by what was `learnt` without the hidden pixels."""
@@ -109,16 +126,44 @@ class Guided:
             share = uncertainty.share_of_first(trial, with_guide, alone, scale)
             state, learnt = replace(state, guide_share=share), replace(learnt, guide_share=share)
         space, space_std = self._from_space(trial.tile, learnt, observed(trial.tile))
+        bent, _ = self._from_space(trial.tile, replace(learnt, stiff=1.0), observed(trial.tile))
+        stiff = uncertainty.share_of_first(trial, bent, space, scale, _STIFF)
+        stiff = 0.0 if stiff < _WORTH else stiff
+        space += np.float32(stiff) * (bent - space)
+        state, learnt = replace(state, stiff=stiff), replace(learnt, stiff=stiff)
         state = replace(state, space_factor=uncertainty.factors(trial, space, space_std))
         if learnt.regression is None or state.regression is None:
             return state
-        mean, std, there, _ = self._from_references(trial.tile, learnt)
-        mean = np.where(there, mean, np.float32(np.nan))
+        known, mean, std = self._mixed(trial, learnt, learnt.regression)
+        state = replace(state, regression=replace(state.regression, local=known.local, plate=known.plate))
         share = uncertainty.share_of_first(trial, mean, space, scale)
         share = 1.0 if share > _CLEARLY else share
         mixed = space + np.float32(share) * (mean - space)
         factor = uncertainty.factors(trial, mixed, std)
         return replace(state, reference_share=share, reference_factor=factor)
+
+    def _mixed(
+        self, trial: uncertainty.Trial, learnt: State, known: regression.Regression
+    ) -> tuple[regression.Regression, Floats, Floats]:
+        """`known` with the weights that are best on the trial, and its means and deviations there."""
+        scale, middle = learnt.scale[:, None, None], learnt.mean[:, None, None]
+        target = (observed(trial.tile) - middle) / scale
+        fits = regression.fit(trial.tile, target, known, self.settings, whole=True)
+
+        def said(local: float, plate: float) -> tuple[Floats, Floats]:
+            weighed = replace(known, local=local, plate=plate)
+            made = regression.close(trial.tile, target, fits, weighed, self.settings)
+            return np.where(made.there, made.mean * scale + middle, np.float32(np.nan)), made.std * scale
+
+        local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], learnt.scale, _LOCAL)
+        local = 1.0 if local > 1 - _WORTH else local
+        mean, std = said(local, 0)
+        plate = uncertainty.share_of_first(trial, said(local, 1)[0], mean, learnt.scale, 0.0)
+        if plate < _WORTH:
+            plate = 0.0
+        else:
+            mean, std = said(local, plate)
+        return replace(known, local=local, plate=plate), mean, std
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
@@ -167,7 +212,12 @@ class Guided:
         learnt = cast(regression.Regression, state.regression)  # callers look
         scale, mean = state.scale[:, None, None], state.mean[:, None, None]
         target = (observed(tile) - mean) / scale
-        said = regression.predict(tile, target, learnt, self.settings)
+        if self.torch_device:
+            from .torch_predict import predict  # the light environment has no torch
+
+            said = predict(tile, target, learnt, self.settings, self.torch_device)
+        else:
+            said = regression.predict(tile, target, learnt, self.settings)
         np.multiply(said.mean, scale, out=said.mean)
         np.add(said.mean, mean, out=said.mean)
         np.multiply(said.std, scale, out=said.std)
@@ -184,7 +234,7 @@ class Guided:
         if state.guide is not None and state.guide_share > 0:
             # A share below 1 takes back a part of the guess before its error is filled.
             guess = surroundings.expected(tile, state.guide) * np.float32(state.guide_share)
-        filled = surroundings.fill(target, wanted, guess)
+        filled = surroundings.fill(target, wanted, guess, state.stiff)
         left = target if guess is None else target - guess
         return filled * scale + mean, surroundings.roughness(left) * scale
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..base import Flags, Floats
 from ..classical import membrane as sheets
 from ..planes import block_means, blur, enlarge, only, pad_to
+from . import spatial
 
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
 
@@ -61,8 +62,17 @@ def local_mean(
     return out
 
 
-_LENGTH = 6.0  # e-folding distance of the membrane's weight, pixels
-_NEAR, _AROUND = 6.0, 16.0  # windows of the local mean of residuals, and of their squares
+LENGTH = 6.0
+"""E-folding distance of the membrane's weight, in pixels."""
+
+NEAR, NEAR_DOUBT = 6.0, 8.0
+"""Window of the local mean of residuals, and the pixels that draw it to 0."""
+
+SWEEPS = 20
+"""Of the plate."""
+
+AROUND, AROUND_DOUBT, FLOOR = 16.0, 32.0, 1e-6
+"""The same of their squares, drawn to the tile's mean; and the least variance."""
 
 
 @dataclass(frozen=True)
@@ -83,29 +93,37 @@ class Rim:
     @cached_property
     def _weights(self) -> tuple[Floats, Floats, Floats]:
         known = self.known.astype(np.float32)
-        return known, _coarse(known, _NEAR), _coarse(known, _AROUND)
+        return known, _coarse(known, NEAR), _coarse(known, AROUND)
+
+    @cached_property
+    def _moving(self) -> Flags:
+        return ~self.known & (self.distance <= NEAR)
 
     @cached_property
     def _decay(self) -> Floats:
         decay = np.maximum(self.distance - 1, 0)
-        decay *= np.float32(-1 / _LENGTH)
+        decay *= np.float32(-1 / LENGTH)
         return np.exp(decay, out=decay)
 
-    def carry(self, residual: Floats, beta: float, cycles: int = 2) -> Floats:
+    def carry(self, residual: Floats, beta: float, cycles: int = 2, plate: float = 0.0) -> Floats:
         """(H, W) correction in the gap, from residuals at known pixels (0 elsewhere).
 
         Args:
             beta: `coherence` of the residual. cycles: of multigrid that sharpen the membrane.
+            plate: weight (0..1) of a plate that keeps its strength, against the membrane that decays.
         """
         if not self.known.any():
             return np.zeros_like(residual)
         known, near, _ = self._weights
-        slow = local_mean(residual, known, _NEAR, 0.0, 8.0, near)
+        slow = local_mean(residual, known, NEAR, 0.0, NEAR_DOUBT, near)
         out = sheets.solve(residual, cycles=cycles, ground=self._ground)
+        bent = spatial.plate(out, self._moving, SWEEPS) if plate > 0 else None
         out -= slow
         out *= self._decay
         out += slow
         out *= np.float32(beta)
+        if bent is not None:
+            out += np.float32(plate) * (bent - out)
         return out
 
     def variance(self, residual: Floats, otherwise: float) -> Floats:
@@ -129,6 +147,6 @@ def _variance(residual: Floats, known: Floats, otherwise: float, weight: Floats 
         return np.full(residual.shape, otherwise, np.float32)
     squares = residual * residual
     mean = float(squares.sum(dtype=np.float64)) / count
-    out = local_mean(squares, known, _AROUND, mean, 32.0, weight)
-    out += np.float32(1e-6)
+    out = local_mean(squares, known, AROUND, mean, AROUND_DOUBT, weight)
+    out += np.float32(FLOOR)
     return out

@@ -7,14 +7,14 @@ import numpy as np
 from ..base import Flags, Floats
 from ..planes import only
 
-_SAMPLE = 20000  # pixels that a first global fit or a median looks at
+SAMPLE = 20000  # pixels that a first global fit or a median looks at
 
 
 def cauchy(residual: Floats, valid: Flags, cut: float) -> Floats:
     """(H, W) weights of residuals (B, H, W): one half at `cut` robust deviations in all bands."""
     if not valid.any():
         return np.ones(valid.shape, np.float32)
-    every = max(1, int(valid.sum()) // _SAMPLE)
+    every = max(1, int(valid.sum()) // SAMPLE)
     total: Floats = np.zeros(valid.shape, np.float32)
     for layer in residual:
         deviation = 1.4826 * float(np.median(np.abs(layer[valid][::every]))) + 1e-6
@@ -34,7 +34,7 @@ def first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) ->
         penalty: (1 + P,), intercept first.
     """
     places = np.flatnonzero(weight.ravel() > 0)
-    places = places[:: max(1, len(places) // _SAMPLE)]
+    places = places[:: max(1, len(places) // SAMPLE)]
     flat = stack.reshape(len(stack), -1)
     x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
     y = target.reshape(len(target), -1)[:, places].astype(np.float64)

@@ -66,15 +66,48 @@ def refine(
 
     Cells that are not active keep the parent's coefficients. `scale` is scene pixels per pixel.
     """
-    cells = moments.cells
+    field = inherited(moments.cells, parent, scale)
+    if active.any():
+        window = moments.window(sigma / field.size)
+        field.values[active] = ridge(window.matrices(active), bands, penalty, field.values[active])
+    return field
+
+
+def inherited(cells: Cells, parent: Field, scale: int = 1) -> Field:
+    """The parent's coefficients at the centres of cells."""
     size = cells.size * scale
     rows, columns = np.nonzero(np.ones((cells.rows, cells.columns), bool))
     y, x = (rows + 0.5) * size + cells.top * scale, (columns + 0.5) * size + cells.left * scale
     values = parent.at(y, x).reshape(cells.rows, cells.columns, *parent.values.shape[2:])
-    if active.any():
-        window = moments.window(sigma / size)
-        values[active] = ridge(window.matrices(active), bands, penalty, values[active])
     return Field(values, size, cells.top * scale, cells.left * scale)
+
+
+def between(field: Field, where: Flags, row: int, column: int, scale: int = 1) -> tuple[Cells, Flags]:
+    """Blocks between four cell centres each, and which of them hold a true pixel of `where`.
+
+    They are the cells shifted by half a cell: block i lies between cells i - 1 and i.
+    """
+    rows, columns = field.values.shape[:2]
+    size = round(field.size / scale)
+    top, left = round(field.top / scale) - size // 2, round(field.left / scale) - size // 2
+    grid = Cells(size, rows + 1, columns + 1, top, left)
+    return grid, to_cells(where, grid, row, column)
+
+
+def corners(field: Field, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+    """(n, 4 B, 1 + P) coefficients at the four corners of blocks, in the order of `ramps`."""
+    last_row, last_column = field.values.shape[0] - 1, field.values.shape[1] - 1
+    above, below = np.maximum(rows - 1, 0), np.minimum(rows, last_row)
+    before, behind = np.maximum(columns - 1, 0), np.minimum(columns, last_column)
+    around = [field.values[r, c] for r in (above, below) for c in (before, behind)]
+    return np.concatenate([corner.transpose(0, 2, 1) for corner in around], axis=1)
+
+
+def ramps(size: int) -> Floats:
+    """(4, size, size) bilinear weights of a block's corners."""
+    ramp = ((np.arange(size) + 0.5) / size).astype(np.float32)
+    v = ramp[:, None]
+    return np.stack([(1 - v) * (1 - ramp), (1 - v) * ramp, v * (1 - ramp), v * ramp])
 
 
 def apply(field: Field, features: Floats, where: Flags, row: int, column: int, scale: int = 1) -> Floats:
@@ -85,50 +118,31 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
     each `scale` scene pixels wide.
     """
     count, height, width = features.shape
-    rows, columns, _, bands = field.values.shape
-    size = round(field.size / scale)
-    half = size // 2
-    # Blocks are cells shifted by half a cell: block i lies between cells i - 1 and i.
-    grid = Cells(
-        size, rows + 1, columns + 1, round(field.top / scale) - half, round(field.left / scale) - half
-    )
-    wanted = to_cells(where, grid, row, column)
+    bands = field.values.shape[-1]
+    grid, wanted = between(field, where, row, column, scale)
     out = np.full((bands, height, width), np.nan, np.float32)
-    ramp = ((np.arange(size) + 0.5) / size).astype(np.float32)
-    x = column - grid.left
-    above = np.maximum(np.arange(rows + 1) - 1, 0)
-    below = np.minimum(np.arange(rows + 1), rows - 1)
-    before = np.maximum(np.arange(columns + 1) - 1, 0)
-    behind = np.minimum(np.arange(columns + 1), columns - 1)
+    size, x = grid.size, column - grid.left
+    weights = ramps(size)
 
     def one_row(r: int) -> None:
         chosen = np.flatnonzero(wanted[r])
         top = grid.top + r * size - row
-        values = field.values
-        around = [
-            values[above[r], before[chosen]],
-            values[above[r], behind[chosen]],
-            values[below[r], before[chosen]],
-            values[below[r], behind[chosen]],
-        ]
-        corners = np.concatenate([corner.transpose(0, 2, 1) for corner in around], axis=1)
+        coefficients = corners(field, np.full(len(chosen), r), chosen)
         for first in range(max(top, 0), min(top + size, height), LINES):
             last = min(first + LINES, top + size, height)
             lines = last - first
             strip = np.zeros((1 + count, lines, grid.columns * size), np.float32)
             strip[0] = 1
             strip[1:, :, x : x + width] = features[:, first:last]
-            parts = corners @ side_by_side(strip, size, wanted[r])
-            v = ramp[first - top : last - top][:, None]
-            weights = np.stack([(1 - v) * (1 - ramp), (1 - v) * ramp, v * (1 - ramp), v * ramp])
+            parts = coefficients @ side_by_side(strip, size, wanted[r])
             parts = parts.reshape(len(chosen), 4, bands, lines * size)
-            parts *= weights.reshape(4, 1, lines * size)
+            parts *= weights[:, first - top : last - top].reshape(4, 1, lines * size)
             mixed = parts.sum(axis=1).reshape(len(chosen), bands, lines, size)
             line = np.full((bands, lines, grid.columns, size), np.nan, np.float32)
             line[:, :, chosen] = mixed.transpose(1, 2, 0, 3)
             out[:, first:last] = line.reshape(bands, lines, -1)[:, :, x : x + width]
 
-    each(one_row, [r for r in range(rows + 1) if wanted[r].any()])
+    each(one_row, [r for r in range(grid.rows) if wanted[r].any()])
     return out
 
 

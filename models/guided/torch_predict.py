@@ -1,0 +1,328 @@
+"""`regression.predict` on torch: the same mathematics for a GPU, equal to float32 rounding.
+
+What the scene taught (`Regression`) is learnt once, on the CPU; here a tile goes to the device,
+everything that is heavy in pixels is done there for all bands at once, and the estimate comes back.
+Each function says which one of NumPy it stands for; tests/full compares the results.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..base import Flags, Floats, Tile
+from ..holdout import distance_to_valid
+from . import coarse, impute, plain, residual, robust, solve, spatial, terrain
+from . import features as feats
+from . import twin as bends
+from .regression import REACH, WIDE, Estimate, Regression, Settings
+from .statistics import CELL, Cells, cells_over, grow, to_cells
+from .torch_planes import Ground, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
+from .torch_planes import solve as membrane
+
+
+def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, device: str) -> Estimate:
+    """`regression.predict` on `device` (a torch device such as `cuda`)."""
+    exactly()
+    with torch.inference_mode():
+        there = torch.device(device)
+        images = [torch.as_tensor(tile.references[k].image, device=there).float() for k in known.chosen]
+        seen = torch.stack([torch.isfinite(image).all(0) for image in images])
+        complete, share = _complete(torch.cat(images), seen, known.joint)
+        guides = None if known.guides is None else terrain.features(tile, known.guides)
+        stack = _features(known.basis, complete, guides)
+        whole = _plain(complete, known.plain) if known.local < 1 else None
+        del images, complete
+        goal = torch.as_tensor(target, device=there)
+        mean, std = torch.full_like(goal, math.nan), torch.full_like(goal, math.nan)
+        inputs = [stack if part.twin is None else _bent(stack, part.twin) for part in known.parts]
+        for group in coarse.groups(tile.valid):
+            gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
+            if not gap.any():
+                continue
+            local = _Local(tile, goal[group], gap, valid, share, known, settings)
+            said = [
+                local.fit(features, part.field.values[..., group], part.field)
+                for features, part in zip(inputs, known.parts, strict=True)
+            ]
+            fitted = sum(said[1:], said[0]) / len(said)
+            if whole is not None:
+                fitted = whole[group] + known.local * (fitted - whole[group])
+            mean[group], std[group] = _with_rim(
+                fitted,
+                (said[0] - said[-1]) / 2,
+                goal[group],
+                torch.as_tensor(valid, device=there) & torch.isfinite(fitted[0]),
+                torch.as_tensor(distance_to_valid(gap), device=there),
+                known.coherence[group],
+                known.noise[group],
+                settings.cycles,
+                known.plate,
+            )
+        main = torch.full(seen.shape[1:], -1, dtype=torch.int16, device=there)
+        for index, clear in reversed(list(zip(known.chosen, seen, strict=True))):
+            main[clear] = index
+        return Estimate(mean.cpu().numpy(), std.cpu().numpy(), (share > 0).cpu().numpy(), main.cpu().numpy())
+
+
+def _complete(channels: Tensor, seen: Tensor, joint: impute.Joint) -> tuple[Tensor, Tensor]:
+    """`impute.complete`."""
+    device, shape, owner = channels.device, channels.shape, joint.owner
+    mean = torch.as_tensor(joint.mean.astype(np.float32), device=device)[:, None]
+    factor = torch.as_tensor((1 / joint.scale).astype(np.float32), device=device)[:, None]
+    z = (channels.reshape(len(channels), -1) - mean) * factor
+    share = seen.float().mean(0)
+    dates = len(seen)
+    flat = seen.reshape(dates, -1)
+    bits = 2 ** torch.arange(dates, device=device)
+    code = (flat * bits[:, None]).sum(0)
+    for pattern in torch.bincount(code, minlength=1 << dates)[:-1].nonzero().ravel().tolist():
+        there = np.array([bool(pattern >> k & 1) for k in range(dates)])[owner]
+        where = (code == pattern).nonzero().ravel()
+        missing = torch.as_tensor(np.flatnonzero(~there), device=device)
+        if there.any():
+            weights = torch.as_tensor(impute.conditional(joint, there, ~there), device=device)
+            given = z[torch.as_tensor(np.flatnonzero(there), device=device)][:, where]
+            z[missing[:, None], where] = weights @ given
+        else:
+            z[missing[:, None], where] = 0.0
+    z = z.reshape(shape)
+    holed = [k for k, clear in enumerate(seen) if bool(clear.any()) and not bool(clear.all())]
+    if dates == 1 or not holed:
+        return z, share
+    weights = torch.as_tensor(impute.of_the_others(joint, holed), device=device)
+    error = z - (weights @ z.reshape(len(z), -1)).reshape(shape)
+    for place, k in enumerate(holed):
+        mine = torch.as_tensor(np.flatnonzero(owner == k), device=device)
+        surface = torch.where(seen[k], 0.0, cascade(error[mine], Ground(seen[k]), sweeps=2))
+        z[mine] += surface
+        later = torch.as_tensor(np.flatnonzero(np.isin(owner, holed[place + 1 :])), device=device)
+        if len(later):
+            change = weights[later][:, mine] @ surface.reshape(len(mine), -1)
+            error[later] -= change.reshape(len(later), *shape[1:])
+    return z, share
+
+
+def _features(basis: feats.Basis, complete: Tensor, guides: Floats | None) -> Tensor:
+    """`features.build`, and terrain and radar behind it."""
+    axes = torch.as_tensor(basis.axes, device=complete.device)
+    components = (axes @ complete.reshape(len(complete), -1)).reshape(len(axes), *complete.shape[1:])
+    parts = [components]
+    if basis.fine:
+        leading = components[: basis.fine]
+        planes = torch.stack([*slopes(leading), *(blur(leading, sigma) for sigma in feats.BLURS)], dim=1)
+        scale = torch.as_tensor(basis.fine_scale, device=complete.device)
+        parts.append(planes.reshape(-1, *complete.shape[1:]) * scale[:, None, None])
+    if guides is not None:
+        parts.append(torch.as_tensor(guides, device=complete.device))
+    return torch.cat(parts)
+
+
+def _plain(complete: Tensor, known: plain.Plain) -> Tensor:
+    """`plain.predict`."""
+    weights = torch.as_tensor(known.weights, device=complete.device)
+    out = weights[:, 1:] @ complete.reshape(len(complete), -1) + weights[:, :1]
+    return out.reshape(-1, *complete.shape[1:])
+
+
+def _plate(values: Tensor, moving: Tensor) -> Tensor:
+    """`spatial.plate` as `residual.Rim` sweeps it."""
+    stencil = torch.as_tensor(spatial.operator(), device=values.device)[None, None]
+    step, move = torch.zeros_like(values), moving.float() * spatial.RATE
+    for _ in range(residual.SWEEPS):
+        change = torch.nn.functional.conv2d(framed(values, 2, "mirror")[:, None], stencil)[:, 0]
+        step = spatial.MOMENTUM * step - move * change
+        values = values + step
+    return values
+
+
+def _bent(stack: Tensor, twin: bends.Twin) -> Tensor:
+    """`twin.predict`."""
+    flat = stack.reshape(len(stack), -1)
+    directions, offsets, weights = (
+        torch.as_tensor(a, device=stack.device) for a in (twin.directions, twin.offsets, twin.weights)
+    )
+    units = 1 + len(directions)
+    hidden = torch.tanh(directions @ flat + offsets[:, None])
+    out = weights[1:units].T @ hidden + weights[units:].T @ flat + weights[:1].T
+    return out.reshape(-1, *stack.shape[1:])
+
+
+class _Local:
+    """`regression._local` of the bands that share a mask."""
+
+    def __init__(
+        self,
+        tile: Tile,
+        target: Tensor,
+        gap: Flags,
+        valid: Flags,
+        share: Tensor,
+        known: Regression,
+        settings: Settings,
+    ) -> None:
+        self._gap, self._valid, self._target, self._settings = gap, valid, target, settings
+        self._valid_there = torch.as_tensor(valid, device=target.device)
+        self._share, self._step = share, tile.step
+        self._row, self._column = tile.row // tile.step, tile.column // tile.step
+        self._windows = (settings.local,) if known.step <= tile.step else (WIDE, settings.local)
+
+    def fit(self, features: Tensor, values: Floats, field: solve.Field) -> Tensor:
+        """(n, H, W) one part's prediction around the gaps; `values` are the field's for these bands."""
+        bands = len(self._target)
+        field = solve.Field(values, field.size, field.top, field.left)
+        if self._settings.local:
+            cells = cells_over(self._row, self._column, *self._gap.shape)
+            penalty = coarse.penalties(len(features), self._settings.slope, self._settings.intercept)
+            wanted = solve.near(self._gap, cells, self._row, self._column, REACH + CELL)
+            needed = grow(wanted, math.ceil(2.7 * self._windows[0] / CELL))
+            expected = self._apply(field, features, self._valid)
+            share = self._share
+            weight = torch.where(self._valid_there & (share > 0), 0.3 + 0.7 * share, 0.0)
+            weight = weight * self._cauchy(self._target - expected)
+            sums = self._moments(features, weight, cells, needed)
+            for sigma in self._windows:
+                field = self._refine(sums, cells, sigma * self._step, field, penalty, bands, wanted)
+        return self._apply(field, features, grow(self._gap, REACH))
+
+    def _cauchy(self, error: Tensor) -> Tensor:
+        """`robust.cauchy`."""
+        known = self._valid_there & (self._share > 0)
+        places = known.ravel().nonzero().ravel()
+        if not len(places):
+            return torch.ones_like(self._share)
+        sample = places[:: max(1, len(places) // robust.SAMPLE)]
+        flat = error.reshape(len(error), -1)[:, sample].abs()
+        deviation = 1.4826 * torch.quantile(flat, 0.5, dim=1) + 1e-6
+        scaled = torch.where(known, error, 0.0) / (self._settings.cut * deviation)[:, None, None]
+        return 1 / (1 + (scaled * scaled).mean(0))
+
+    def _blocks(self, planes: Tensor, grid: Cells, wanted: Flags) -> Tensor:
+        """(n, P, size^2) pixels of the wanted blocks of a grid over (P, H, W), 0 beyond the tile."""
+        height, width = planes.shape[1:]
+        top, left = self._row - grid.top, self._column - grid.left
+        bottom, right = grid.rows * grid.size - top - height, grid.columns * grid.size - left - width
+        wide = torch.nn.functional.pad(planes, (left, right, top, bottom))
+        blocks = wide.reshape(len(planes), grid.rows, grid.size, grid.columns, grid.size)
+        chosen = torch.as_tensor(wanted, device=planes.device)
+        return blocks.permute(1, 3, 0, 2, 4)[chosen].reshape(-1, len(planes), grid.size**2)
+
+    def _moments(self, features: Tensor, weight: Tensor, cells: Cells, needed: Flags) -> Tensor:
+        """`statistics.moments`: (rows, columns, q, q)."""
+        root = weight.sqrt()
+        targets = torch.where(root > 0, self._target, 0.0)
+        weighted = torch.cat([root[None], features * root, targets * root])
+        used = to_cells((root > 0).cpu().numpy(), cells, self._row, self._column) & needed
+        blocks = self._blocks(weighted, cells, used)
+        out = weighted.new_zeros(cells.rows, cells.columns, len(weighted), len(weighted))
+        out[torch.as_tensor(used, device=out.device)] = blocks @ blocks.transpose(1, 2)
+        return out
+
+    def _refine(
+        self,
+        sums: Tensor,
+        cells: Cells,
+        sigma: float,
+        parent: solve.Field,
+        penalty: Floats,
+        bands: int,
+        active: Flags,
+    ) -> solve.Field:
+        """`solve.refine`: windows and solutions on the device, the field itself is small."""
+        size = cells.size * self._step
+        field = solve.inherited(cells, parent, self._step)
+        if not active.any():
+            return field
+        rows, columns = (_window(n, sigma / size, sums) for n in (cells.rows, cells.columns))
+        flat = sums.reshape(cells.rows, cells.columns, -1)
+        smooth = torch.einsum("rs,sck->rck", rows, torch.einsum("cd,rdk->rck", columns, flat))
+        chosen = torch.as_tensor(active, device=sums.device)
+        matrices = smooth.reshape(sums.shape)[chosen]
+        count = matrices.shape[-1] - bands
+        ridge = torch.as_tensor(penalty, device=sums.device)
+        prior = torch.as_tensor(field.values[active], device=sums.device)
+        left = matrices[:, :count, :count] + torch.diag(ridge)
+        right = matrices[:, :count, count:] + ridge[:, None] * prior
+        field.values[active] = torch.linalg.solve(left, right).cpu().numpy()
+        return field
+
+    def _apply(self, field: solve.Field, features: Tensor, where: Flags) -> Tensor:
+        """`solve.apply`."""
+        grid, wanted = solve.between(field, where, self._row, self._column, self._step)
+        blocks = self._blocks(torch.nn.functional.pad(features, (0, 0, 0, 0, 1, 0), value=1.0), grid, wanted)
+        bands = field.values.shape[-1]
+        corners = torch.as_tensor(solve.corners(field, *np.nonzero(wanted)), device=features.device)
+        parts = (corners @ blocks).reshape(len(blocks), 4, bands, grid.size**2)
+        weights = torch.as_tensor(solve.ramps(grid.size), device=features.device)
+        mixed = (parts * weights.reshape(4, 1, -1)).sum(1)
+        out = features.new_full((grid.rows, grid.columns, bands, grid.size, grid.size), math.nan)
+        out[torch.as_tensor(wanted, device=out.device)] = mixed.reshape(-1, bands, grid.size, grid.size)
+        whole = out.permute(2, 0, 3, 1, 4).reshape(bands, grid.rows * grid.size, grid.columns * grid.size)
+        top, left = self._row - grid.top, self._column - grid.left
+        return whole[:, top : top + where.shape[0], left : left + where.shape[1]]
+
+
+def _window(count: int, sigma: float, like: Tensor) -> Tensor:
+    """(count, count) Gaussian weights of cells along a line, 0 beyond the radius of `Moments.window`."""
+    apart = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    kernel = np.where(apart <= math.ceil(2.7 * sigma), np.exp(-0.5 * (apart / sigma) ** 2), 0)
+    return torch.as_tensor(kernel.astype(np.float32), device=like.device)
+
+
+def _coarse(planes: Tensor, sigma: float) -> Tensor:
+    """`residual._coarse`."""
+    factor = max(int(sigma / 2), 1)
+    return blur(block_means(pad_to(planes, factor), factor), sigma / factor)
+
+
+def _local_mean(values: Tensor, known: Tensor, sigma: float, prior: Tensor | float, doubt: float) -> Tensor:
+    """`residual.local_mean`."""
+    share = doubt / (2 * math.pi * sigma * sigma)
+    mean = (_coarse(values, sigma) + share * prior) / (_coarse(known, sigma) + share)
+    return enlarge(mean, max(int(sigma / 2), 1))[:, : values.shape[1], : values.shape[2]]
+
+
+def _with_rim(
+    fitted: Tensor,
+    apart: Tensor,
+    target: Tensor,
+    known: Tensor,
+    distance: Tensor,
+    coherence: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    cycles: int,
+    plate: float,
+) -> tuple[Tensor, Tensor]:
+    """`residual.Rim`: mean with the rim's error carried in, and the standard deviation."""
+    left = torch.where(known, target - fitted, 0.0)
+    count = int(known.sum())
+    if not count:
+        variance = torch.as_tensor(noise.astype(np.float32), device=left.device)[:, None, None]
+        return fitted, (variance + torch.zeros_like(left) + apart**2).sqrt()
+    there = known.float()[None]
+    slow = _local_mean(left, there, residual.NEAR, 0.0, residual.NEAR_DOUBT)
+    sheet = membrane(left, Ground(known), cycles)
+    decay = torch.exp(-(distance - 1).clamp(min=0) / residual.LENGTH)
+    beta = torch.as_tensor(coherence.astype(np.float32), device=left.device)[:, None, None]
+    carried = beta * (slow + decay * (sheet - slow))
+    if plate > 0:
+        carried = carried + plate * (_plate(sheet, ~known & (distance <= residual.NEAR)) - carried)
+    mean = fitted + carried
+    squares = left * left
+    whole = (squares.sum((1, 2), dtype=torch.float64) / count).float()[:, None, None]
+    variance = _local_mean(squares, there, residual.AROUND, whole, residual.AROUND_DOUBT) + residual.FLOOR
+    return mean, (variance + apart**2).sqrt()
+
+
+def computes(device: str) -> tuple[bool, str]:
+    """Whether torch computes on a device, found by running a kernel; and why not."""
+    try:
+        x = torch.arange(64.0, device=device).reshape(8, 8)
+        right = bool(torch.allclose((x @ x).cpu(), x.cpu() @ x.cpu()))
+    except (RuntimeError, AssertionError) as error:  # torch's ways to say that there is none
+        return False, str(error).strip().splitlines()[0]
+    return right, "" if right else "the kernel's result is wrong"

@@ -1,0 +1,149 @@
+"""`guided` on torch gives what NumPy and OpenCV give: filters, membrane, whole tiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
+
+from terramend.models import planes as flat  # noqa: E402
+from terramend.models.base import Reference, Tile  # noqa: E402
+from terramend.models.classical import membrane  # noqa: E402
+from terramend.models.guided import regression, torch_planes, torch_predict  # noqa: E402
+from terramend.models.guided.model import plain  # noqa: E402
+
+SHAPES = [(37, 50), (64, 64), (1, 9), (5, 3)]
+
+
+def texture(shape, seed, bands):
+    random = np.random.default_rng(seed)
+    out = np.zeros((bands, *shape), np.float32)
+    for sigma, strength in ((1.2, 0.02), (4, 0.03), (16, 0.05)):
+        noise = random.standard_normal((bands, *shape)).astype(np.float32)
+        smooth = np.stack([cv2.GaussianBlur(n, (0, 0), sigma) for n in noise])
+        out += strength * smooth / smooth.std()
+    return 0.25 + out
+
+
+def blobs(shape, seed, share):
+    field = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal(shape), (0, 0), shape[0] / 14)
+    return field > np.quantile(field, 1 - share)
+
+
+def scene(shape=(200, 180), bands=4, dates=3, terrain=False, seed=0):
+    """Dates that share a part, with gaps of their own, and one band with a gap more."""
+    common = texture(shape, seed, bands)
+    truth = common + 0.4 * texture(shape, seed + 1, bands)
+    gaps = np.broadcast_to(blobs(shape, seed + 2, 0.3), truth.shape).copy()
+    gaps[0, 20:40, 100:130] = True
+    references = []
+    for k in range(dates):
+        image = common * (0.8 + 0.1 * k) + 0.1 * texture(shape, seed + 10 + k, bands)
+        image[:, blobs(shape, seed + 20 + k, 0.15)] = np.nan
+        references.append(Reference(image.astype(np.float32), k - 2))
+    height = texture(shape, seed + 30, 3).astype(np.float32) if terrain else None
+    image = np.where(gaps, np.nan, truth).astype(np.float32)
+    return Tile(image, gaps, tuple(references), terrain=height)
+
+
+def window(tile, rows, columns, step=1):
+    cut = np.s_[:, rows, columns]
+    return replace(
+        tile,
+        image=tile.image[cut],
+        gaps=tile.gaps[cut],
+        references=tuple(replace(r, image=r.image[cut]) for r in tile.references),
+        terrain=None if tile.terrain is None else tile.terrain[cut],
+        row=rows.start * step,
+        column=columns.start * step,
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_filters_are_opencvs(shape):
+    x = np.random.default_rng(0).standard_normal((3, *shape)).astype(np.float32)
+    t = torch.as_tensor(x)
+    for sigma in (0.5, 1.0, 2.0, 6.0):
+        expected = np.stack([flat.blur(plane, sigma) for plane in x])
+        np.testing.assert_allclose(torch_planes.blur(t, sigma).numpy(), expected, atol=2e-6)
+    for made, place in zip(torch_planes.slopes(t), (0, 1), strict=True):
+        np.testing.assert_allclose(made.numpy(), np.stack([flat.slopes(p)[place] for p in x]), atol=2e-6)
+    expected = np.stack([flat.enlarge(plane, 3) for plane in x])
+    np.testing.assert_allclose(torch_planes.enlarge(t, 3).numpy(), expected, atol=3e-5)  # of steps of 1
+    expected = np.stack([flat.block_means(flat.pad_to(plane, 4), 4) for plane in x])
+    made = torch_planes.block_means(torch_planes.pad_to(t, 4), 4)
+    np.testing.assert_allclose(made.numpy(), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("cycles", [0, 2, 30])
+def test_membranes_are_the_same_each_by_itself(shape, cycles):
+    x = np.random.default_rng(1).standard_normal((3, *shape)).astype(np.float32)
+    x[1] *= 1e-3  # reaches its tolerance at another time
+    known = np.random.default_rng(2).random(shape) < 0.4
+    known[0, 0], known[2:20, 10:30] = True, False
+    ground = membrane.Ground(known)
+    expected = np.stack([membrane.solve(plane, cycles=cycles, ground=ground) for plane in x])
+    made = torch_planes.solve(torch.as_tensor(x), torch_planes.Ground(torch.as_tensor(known)), cycles)
+    np.testing.assert_allclose(made.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("quality", ["fast", "default", "best"])
+@pytest.mark.parametrize("dates", [1, 3])
+def test_a_tile_is_the_same(quality, dates):
+    tile = scene(dates=dates, terrain=dates == 1)
+    model = plain(quality)
+    same(model, tile, model.prepare(tile))
+
+
+def test_a_tile_of_a_scene_that_was_seen_coarser_is_the_same():
+    tile = scene((256, 240), seed=50)
+    model = plain("default")
+    small = replace(
+        tile,
+        image=tile.image[:, ::4, ::4],
+        gaps=tile.gaps[:, ::4, ::4],
+        references=tuple(replace(r, image=r.image[:, ::4, ::4]) for r in tile.references),
+        step=4,
+        pixel_size=(40.0, 40.0),
+    )
+    state = model.prepare(small)
+    same(model, window(tile, slice(48, 250), slice(23, 201)), state)
+
+
+def test_a_tile_without_anything_valid_is_the_same():
+    tile = scene(seed=70)
+    model = plain("default")
+    state = model.prepare(tile)
+    empty = replace(tile, image=np.full_like(tile.image, np.nan), gaps=np.ones_like(tile.gaps))
+    same(model, empty, state)
+
+
+def same(model, tile, state):
+    plainly = model.predict(tile, state)
+    other = replace(model, torch_device="cpu").predict(tile, state)
+    np.testing.assert_array_equal(plainly.source, other.source)
+    np.testing.assert_array_equal(plainly.reference, other.reference)
+    np.testing.assert_allclose(other.mean, plainly.mean, atol=1e-5)
+    np.testing.assert_allclose(other.std, plainly.std, atol=1e-5)
+    assert np.isfinite(plainly.mean[tile.gaps]).mean() > 0.9
+
+
+def test_the_kernel_tells_whether_a_device_computes():
+    assert torch_predict.computes("cpu") == (True, "")
+    if not torch.cuda.is_available():
+        found, why = torch_predict.computes("cuda")
+        assert not found and why
+
+
+def test_estimates_come_back_as_numpy():
+    tile = scene((64, 60))
+    known = regression.learn(tile, np.nan_to_num(tile.image), regression.Settings())
+    assert known is not None
+    said = torch_predict.predict(tile, tile.image, known, regression.Settings(), "cpu")
+    assert said.mean.dtype == said.std.dtype == np.float32
+    assert said.there.dtype == bool and said.main.dtype == np.int16
