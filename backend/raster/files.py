@@ -131,7 +131,8 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     tags = {**file.tags(), **file.tags(ns="IMAGERY")}
     name = short(path)
     sensor = roles.sensor_of(name) or sensor_of_tags(tags)
-    bands = tuple(_band(file, i, path, sensor, name if file.count == 1 else "") for i in file.indexes)
+    naming = roles.naming(file.descriptions, sensor)
+    bands = tuple(_band(file, i, path, naming, name if file.count == 1 else "") for i in file.indexes)
     described = Raster(
         name=name,
         grid=grid_of(file, path),

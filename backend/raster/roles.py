@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 NAN = math.nan
 
@@ -97,6 +98,15 @@ def wavelength_of(name: str, sensor: str = "") -> float:
     if stated:
         return float(stated.group(1)) * (1 if stated.group(2).startswith("n") else 1000)
     return NAN
+
+
+def naming(names: Sequence[str | None], sensor: str) -> str:
+    """The sensor whose names a file's bands bear: its own, or Sentinel-2 where B08 or B8A is among them.
+
+    Landsat's B11 is thermal and Sentinel-2's is not; no product with Landsat's names has those two.
+    """
+    bears = any((name or "").strip().lower() in ("b08", "b8a") for name in names)
+    return "sentinel2" if not sensor and bears else sensor
 
 
 def _table(sensor: str) -> dict[str, int] | None:

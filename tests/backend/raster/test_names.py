@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 from terramend.backend.raster.dates import date_in, date_of_tags, sun_of_tags
-from terramend.backend.raster.roles import role_of, role_of_file, sensor_of, wavelength_of
+from terramend.backend.raster.roles import naming, role_of, role_of_file, sensor_of, wavelength_of
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,18 @@ def test_tags():
     assert sun_of_tags({"SUN_AZIMUTH": "150"}) is None
     assert sun_of_tags({"SUN_AZIMUTH": "150", "SUN_ELEVATION": "-3"}) is None
     assert sun_of_tags({"SUN_AZIMUTH": "east", "SUN_ELEVATION": "40"}) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "sensor", "expected"),
+    [
+        (("B02", "B03", "B04", "B08", "B11", "B12"), "", "sentinel2"),
+        (("B8A", None, "B12"), "", "sentinel2"),
+        (("B02", "B03", "B04", "B05", "B10", "B11"), "", ""),  # HLS of Landsat: B11 is thermal
+        (("B8", "B11"), "landsat8", "landsat8"),
+    ],
+)
+def test_bands_that_only_sentinel2_has_tell_its_names(names, sensor, expected):
+    assert naming(names, sensor) == expected
+    if expected == "sentinel2":
+        assert wavelength_of("B12", expected) == 2202
