@@ -61,7 +61,7 @@ def say_partly(overview: Tile, watch: Watch) -> None:
     gaps = overview.gaps.any(0)
     if overview.sar is None or not gaps.any():
         return
-    share = float(np.isfinite(overview.sar).any(0)[gaps].mean())
+    share = float(np.asarray(np.isfinite(overview.sar).any(0))[np.asarray(gaps)].mean())
     if share < ALL:
         watch.notice("sar.partly", percent=int(100 * share))
 
