@@ -130,6 +130,7 @@ class Outlook:
         self._form.target.show_facts(inspection.facts(found), found["radiometry"])
         self._form.gaps.show_found(found["masks"])
         self._form.references.show_found(found.get("references", []))
+        self._form.method.options.show_prompts(found.get("prompts", []))
         notices = inspection.notices(found)
         self._bar.show_notices(notices)
         for notice in notices:

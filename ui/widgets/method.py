@@ -12,6 +12,7 @@ from .. import settings
 from ..choices import Choices
 from ..methods import METHODS, group_title
 from ..tr import tr
+from .method_options import MethodOptions
 
 
 def quality_titles() -> Dict[str, str]:
@@ -49,11 +50,19 @@ class MethodBox(QWidget):
         row.addWidget(QLabel(tr("on")))
         row.addWidget(self.device, 1)
         form.addRow(tr("Quality"), row)
-        rows = [{"name": m.name, "title": m.title, "group": m.group, "available": True} for m in METHODS]
+        self.options = MethodOptions()
+        form.addRow(self.options)
+        self._options: Dict[str, Mapping[str, str]] = {}
+        rows = [
+            {"name": m.name, "title": m.title, "group": m.group, "modes": m.modes, "available": True}
+            for m in METHODS
+        ]
         self.show_methods(rows)
         self.show_choices(Choices())
+        self.model.currentIndexChanged.connect(lambda _: self._offer_options())
         for box in (self.model, self.quality, self.device):
             box.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.options.changed.connect(self.changed)
 
     def show_methods(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Offer methods.
@@ -84,6 +93,12 @@ class MethodBox(QWidget):
             self.model.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
         self.model.setCurrentIndex(max(self.model.findData(chosen), 0))
         self.model.blockSignals(False)
+        self._options = {row["name"]: row["options"] for row in rows if "options" in row}
+        self._offer_options()
+
+    def _offer_options(self) -> None:
+        """Those of the chosen method; a choice by itself has none."""
+        self.options.show_options(self._options.get(self.model.currentData(), {}) if self._options else None)
 
     def values(self) -> Dict[str, Any]:
         """Fields of `Choices`."""
@@ -91,6 +106,7 @@ class MethodBox(QWidget):
             "model": self.model.currentData(),
             "quality": self.quality.currentData(),
             "device": self.device.currentData(),
+            "settings": self.options.values(),
         }
 
     def show_choices(self, choices: Choices) -> None:
@@ -98,3 +114,4 @@ class MethodBox(QWidget):
         for name in ("model", "quality", "device"):
             box = getattr(self, name)
             box.setCurrentIndex(max(box.findData(getattr(choices, name)), 0))
+        self.options.show_values(choices.settings)
