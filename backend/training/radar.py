@@ -81,6 +81,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         network: Remover = average.network  # type: ignore[assignment]
         save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / WEIGHTS)
         kept = {**config, "network": {**config["network"], "multiple": network.multiple}}
+        kept["data"] = {"wavelengths": SLOTS[: network.outputs]}
         (out / "config.json").write_text(json.dumps(kept, indent=1), "utf-8")
         write(network, out / NETWORK)
         drawn = bank.draw(99, 0, 6, size, shares)

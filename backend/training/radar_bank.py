@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from ...models.align_cr import inputs
 from ..datasets import catalog, radar_layouts
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
+from . import haze
 from .patches import nearest
 
 Floats = NDArray[np.float32]
@@ -34,7 +34,7 @@ CLEAR = 0.02
 SMALLEST = 96
 """Pixels that a scene of the pack is high and wide at least."""
 CHANGED = 0.05
-"""Where a pair has no mask, cloud is where any band is brighter by more than this reflectance."""
+"""Where there is no mask, cloud is where any band is brighter by more than this reflectance."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,11 @@ class Bank:
             clear[4:], image[4:] = np.nan, np.nan
         gap = np.zeros((size, size), bool)
         if not pair:
-            shape = self._shape(random, size)
             if random.random() < shares.haze:
-                image, cloud = hazed(clear, shape, random)
+                image = haze.veiled(clear, inputs.SLOTS, random)
+                cloud = np.asarray((np.nan_to_num(image - clear) > CHANGED).any(0))
             else:
-                gap = cloud = shape
+                gap = cloud = self._shape(random, size)
                 image = inputs.start(np.where(gap, np.float32(np.nan), clear))
         given = inputs.stack(image, gap, None if random.random() < shares.blind else sar)
         return {
@@ -139,16 +139,6 @@ class Bank:
         middle = random.uniform(0.3, 0.7, 2) * size
         reach = random.uniform(0.12, 0.35) * size
         return np.asarray((rows - middle[0]) ** 2 + (columns - middle[1]) ** 2 < reach**2)
-
-
-def hazed(clear: Floats, shape: Flags, random: np.random.Generator) -> tuple[Floats, Flags]:
-    """Thin cloud over (6, H, W): a white layer, thinner at long waves; and where it matters."""
-    soft = cv2.GaussianBlur(shape.astype(np.float32), (0, 0), float(random.uniform(4, 16)))
-    thick = soft * random.uniform(0.15, 0.8)
-    fade = (490 / np.asarray(inputs.SLOTS)) ** random.uniform(0, 0.8)
-    share = thick[None] * fade[:, None, None]
-    white = random.uniform(0.35, 0.8)
-    return np.asarray(clear * (1 - share) + white * share, np.float32), np.asarray(thick > 0.1)
 
 
 def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False, despeckle: bool = False) -> Bank:
