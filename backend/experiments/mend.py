@@ -14,19 +14,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...models import guided
 from ...models.base import Prediction
-from ...models.guided.model import plain
+from ...models.guided.model import without_mend
 from ...models.holdout import distance_to_valid
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame
 from ...models.mend.model import BLOCK, CONFIG, MARGIN, NETWORK, Mend
 from ...models.mend.trust import Trust
 from ...models.onnx import session
 from ..datasets.catalog import ground
-from ..evaluation.cases import Case, Sample, fingerprint, load, sample
+from ..evaluation.cases import TRACKS, Case, Sample, fingerprint, load, sample
 from ..evaluation.command import RECIPES, data_root
 from ..training import mend_samples
 from ..watch import Watch
@@ -52,7 +53,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     """Fit, test, decide, write."""
     path, settings = options.run / options.network, options.run / CONFIG
     config = json.loads(settings.read_text("utf-8"))
-    correction = Mend(plain("best"), session(path), Trust({}, {}), "")
+    correction = Mend(without_mend("best"), session(path), Trust({}, {}), "")
     stores = [mend_samples.open_store(Path(part["folder"])) for part in config["samples"]]
     learnt = [one for store in stores for one in held_out(store, correction)]
     tracks = tuple(options.tracks.split(",")) if options.tracks else ()
@@ -158,23 +159,32 @@ def _prior(correction: Mend, given: Sample, path: Path) -> Prediction:
     return made
 
 
-def text(found: Sequence[Outcome], tables: dict[str, dict[str, list[float]]]) -> str:
-    """A line a track and kind: gain with all of the correction and with the gate's, and the deviations."""
+def text(found: Sequence[Outcome], tables: dict[str, Any]) -> str:
+    """A line a track and kind: what mean and deviation bring as fitted, and what of it is followed."""
     lines = [
-        f"{'track':8s} {'kind':8s} {'cases':>5s} {'places':>6s} {'whole correction':>22s} {'as gated':>22s}"
-        f" {'rank':>4s} {'mend':>4s} {'c90':>4s} {'mend':>4s} {'CRPS':>7s} {'mend':>7s}"
+        f"{'track':8s} {'kind':8s} {'cases':>5s} {'places':>6s} {'correction, dB':>22s}"
+        f" {'rank':>4s} {'mend':>4s} {'c90':>4s} {'mend':>4s} {'CRPS':>7s} {'mend':>7s}  followed"
     ]
-    for (track, kind), cell in mend_gate.cells(found).items():
-        case = max({one.case for one in cell}, key=[one.case for one in cell].count)
+    for (track, kind), cell in sorted(mend_gate.cells(found).items(), key=_order):
+        cases = [one.case for one in cell]
+        case = max(set(cases), key=cases.count)
+        if case not in tables["fitted"]:
+            continue
+        fitted = {name: np.array(row) for name, row in tables["fitted"][case].items()}
+        mean, low, high = mend_gate.gains(cell, fitted["mean"])
         shares = np.array(tables["mean"].get(case, [0.0] * 4))
-        factors = np.array(tables["std"][case]) if case in tables["std"] else None
-        whole, ours = (mend_gate.gains(cell, each) for each in (np.ones(4), shares))
         before = mend_gate.summary(cell, shares, None)
-        after = mend_gate.summary(cell, shares, factors)
-        told = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]".rjust(22) for mean, low, high in (whole, ours)]
+        after = mend_gate.summary(cell, shares, fitted["std"])
+        told = [name for name in ("mean", "std") if case in tables[name]]
         lines.append(
-            f"{track:8s} {kind:8s} {len(cell):5d} {len({one.place for one in cell}):6d} {' '.join(told)}"
-            f" {before['rank']:4.2f} {after['rank']:4.2f} {before['hit90']:4.0%} {after['hit90']:4.0%}"
-            f" {before['crps']:7.4f} {after['crps']:7.4f}"
+            f"{track:8s} {kind:8s} {len(cell):5d} {len({one.place for one in cell}):6d}"
+            f" {f'{mean:+.2f} [{low:+.2f}, {high:+.2f}]':>22s} {before['rank']:4.2f} {after['rank']:4.2f}"
+            f" {before['hit90']:4.0%} {after['hit90']:4.0%} {before['crps']:7.4f} {after['crps']:7.4f}"
+            f"  {' '.join(told) or '-'}"
         )
     return "\n".join(lines)
+
+
+def _order(item: tuple[tuple[str, str], list[Outcome]]) -> tuple[int, str]:
+    (track, kind), _ = item
+    return TRACKS.index(track), kind

@@ -25,7 +25,7 @@ KEPT = 3000
 """Samples of a case that are kept to judge deviations by."""
 UNTOUCHED = 0.01
 """dB below which a correction is none."""
-RIDGE = 0.05
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,15 @@ def outcome(
 
 
 def fitted_shares(found: Sequence[Outcome]) -> Array:
-    """(4,) least squares of the errors, every case in units of its own, drawn to 1, between 0 and 1."""
-    square, cross = np.zeros((4, 4)), np.zeros(4)
-    for one in found:
-        square += one.square / one.total / len(found)
-        cross += one.cross / one.total / len(found)
-    draw = RIDGE * np.trace(square) / 4 + 1e-9
-    shares = np.linalg.solve(square + draw * np.eye(4), cross + draw)
-    return np.clip(shares, 0, 1)
+    """(4,) of quarters from 0 to 1: the highest mean gain by place; of equals the largest."""
+    places = [one.place for one in found]
+    weight = np.array([1 / places.count(place) for place in places])
+    total = np.array([one.total for one in found])
+    cross, square = np.stack([one.cross for one in found]), np.stack([one.square for one in found])
+    tried = np.array(list(itertools.product(QUARTERS, repeat=len(NODES))))
+    after = total - 2 * tried @ cross.T + np.einsum("ti,nij,tj->tn", tried, square, tried)
+    gain = -(np.log(np.maximum(after, 1e-12) / total) * weight).sum(1)
+    return np.asarray(tried[int(np.argmax(gain + 1e-9 * tried.sum(1)))])
 
 
 def fitted_factors(found: Sequence[Outcome], shares: Array) -> Array:
@@ -178,25 +179,40 @@ def summary(found: Sequence[Outcome], shares: Array, factors: Array | None) -> d
 
 
 def believed(found: Sequence[Outcome], shares: Array, factors: Array) -> bool:
-    """Whether the deviation tells more than the prior's: higher rank correlation, lower CRPS."""
-    ours, prior = summary(found, shares, factors), summary(found, shares, None)
-    return ours["rank"] > prior["rank"] and ours["crps"] < prior["crps"]
+    """Whether the deviation tells more than the prior's.
+
+    The rank correlation with the error must be higher with its whole interval, and CRPS no worse.
+    """
+    higher, sharper, places = [], [], []
+    for one in found:
+        ours, prior = judged(one, shares, factors), judged(one, shares, None)
+        if math.isfinite(ours["rank"]) and math.isfinite(prior["rank"]):
+            higher.append(ours["rank"] - prior["rank"])
+            sharper.append(math.log(prior["crps"] / ours["crps"]))
+            places.append(one.place)
+    return len(set(places)) > 1 and interval(higher, places)[0] > 0 and by_place(sharper, places) >= 0
 
 
 def decide(learnt: Sequence[Outcome], tested: Sequence[Outcome]) -> dict[str, Any]:
     """The tables of `trust.Trust`: fitted on `learnt` (places of train), let through by `tested` (val).
 
-    A case that was not learnt or not tested is not in them.
+    A case that was not learnt or not tested is not in them. `fitted` holds what was tried.
     """
-    mean, std = {}, {}
+    mean, std, fitted = {}, {}, {}
     for case in CASES:
         ours, theirs = ([one for one in found if one.case == case] for found in (learnt, tested))
         if not ours or not theirs:
             continue
-        shares = gated(theirs, fitted_shares(ours))
+        whole = fitted_shares(ours)
+        shares = gated(theirs, whole)
         factors = fitted_factors(ours, shares)
+        fitted[case] = {"mean": _rounded(whole), "std": _rounded(factors)}
         if shares.any():
-            mean[case] = [round(float(share), 3) for share in shares]
+            mean[case] = _rounded(shares)
         if believed(theirs, shares, factors):
-            std[case] = [round(float(factor), 3) for factor in factors]
-    return {"nodes": list(NODES), "mean": mean, "std": std}
+            std[case] = _rounded(factors)
+    return {"nodes": list(NODES), "mean": mean, "std": std, "fitted": fitted}
+
+
+def _rounded(row: Array) -> list[float]:
+    return [round(float(value), 3) for value in row]

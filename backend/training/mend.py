@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     torch.manual_seed(schedule.seed)
     model = Mend(tuple(config["widths"]))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learnt = [(k, index) for k, store in enumerate(stores) for index in np.flatnonzero(~store.held_out())]
+    learnt = []
+    for k, (store, part) in enumerate(zip(stores, config["samples"], strict=True)):
+        kept = ~store.held_out() & (~store.made_up() | part.get("made_up", True))
+        learnt += [(k, index) for index in np.flatnonzero(kept)]
 
     def batch(step: int, part: int) -> Batch:
         random = np.random.default_rng([schedule.seed, step, part])
@@ -54,25 +58,31 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         int8(out / FULL, (_inputs(stores[k], index) for k, index in some), out / NETWORK)
         pictures.losses({"mend": out / "loss.csv"}, out / "loss.png", "gain_db")
 
-    return Recipe(model, batch, loss, schedule, finish)
+    weighed = functools.partial(loss, **config["loss"])
+    return Recipe(model, batch, weighed, schedule, finish)
 
 
-def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Tensor]:
-    """Mean over samples of log MSE (so that easy and hard scenes count alike) and a Gaussian NLL.
+def loss(
+    model: torch.nn.Module, batch: Batch, step: int, mean: float = 1.0, deviation: float = 0.3
+) -> dict[str, torch.Tensor]:
+    """`mean` x the samples' mean log MSE (easy and hard scenes count alike) + `deviation` x a Laplace NLL.
 
-    Errors are in the prior's standard deviations. `gain_db` is the mean gain over the prior.
+    Errors are in the prior's standard deviations. Laplace, because errors have heavy tails and a
+    few large ones must not say how all are spread. Without `mean` the deviation is that of the
+    prior as it is. `gain_db` is the mean gain over the prior.
     """
     said = model(batch["base"].float(), batch["references"].float()).float()
     error, scored = batch["target"][:, 0].float(), batch["target"][:, 1].float()
     count = scored.sum((1, 2)).clamp(min=1)
-    left = error - said[:, 0]
+    left = error - said[:, 0] if mean else error
     mse = ((left**2) * scored).sum((1, 2)) / count
     before = ((error**2) * scored).sum((1, 2)) / count
-    log_factor = said[:, 1].clamp(-5, 6)
-    nll = 0.5 * (((log_factor + left.detach() ** 2 * torch.exp(-log_factor)) * scored).sum((1, 2)) / count)
+    half = 0.5 * said[:, 1].clamp(-5, 6)
+    nll = ((half + 2**0.5 * left.detach().abs() * torch.exp(-half)) * scored).sum((1, 2)) / count
     accuracy = torch.log(mse + 1e-2).mean()
     gain = 10 * torch.log10((before + 1e-2) / (mse + 1e-2)).mean()
-    return {"loss": accuracy + 0.3 * nll.mean(), "accuracy": accuracy, "nll": nll.mean(), "gain_db": gain}
+    total = mean * accuracy + deviation * nll.mean()
+    return {"loss": total, "accuracy": accuracy, "nll": nll.mean(), "gain_db": gain}
 
 
 def export(model: torch.nn.Module, path: Path) -> None:

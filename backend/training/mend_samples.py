@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.base import Tile
-from ...models.guided.model import plain
+from ...models.guided.model import without_mend
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame, stack
 from ..evaluation.cases import Case, Sample, sample
 from ..evaluation.make_cases import make_cases
@@ -32,6 +32,7 @@ PER_SAMPLE = 5
 TRACKS = {
     "S": 0.14, "S-DEM": 0.1, "R": 0.06, "T1": 0.2, "T2": 0.14, "T4": 0.14, "T4past": 0.07, "series": 0.15,
 }  # fmt: skip
+DATED = ("T1", "T2", "T4", "T4past", "series")
 KINDS = {"cloud": 0.5, "blob": 0.2, "stripes": 0.15, "random": 0.15}
 """Shares of a balanced draw."""
 RESEARCH_ONLY = ("planet_cr", "rice_rgb_pairs")
@@ -62,6 +63,12 @@ class Store:
     def held_out(self) -> NDArray[np.bool_]:
         """(N,) whether a crop's place is kept to choose by."""
         return np.array([is_held_out(dataset, place) for dataset, place, _, _ in self.origin], bool)
+
+    def made_up(self) -> NDArray[np.bool_]:
+        """(N,) whether a crop's dates are made up: its track has none."""
+        dated = np.array([track in DATED for _, _, track, _ in self.origin], bool)
+        known = np.array([bool(crop[:, 1, ::8, ::8].any()) for crop in self.references], bool)
+        return known & ~dated
 
 
 ARRAYS = ("base", "references", "target")
@@ -109,7 +116,7 @@ def build(
         )
         for name, shape in zip(ARRAYS, shapes, strict=True)
     ]
-    guided = plain(quality)
+    guided = without_mend(quality)
     count, origin = 0, []
     watch.stage("samples", len(drawn))
     for case, track in drawn:
