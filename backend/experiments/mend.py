@@ -20,7 +20,7 @@ import numpy as np
 
 from ...models import guided
 from ...models.base import Prediction
-from ...models.guided.model import without_mend
+from ...models.guided.model import plain
 from ...models.holdout import distance_to_valid
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame
 from ...models.mend.model import BLOCK, CONFIG, MARGIN, NETWORK, Mend
@@ -53,7 +53,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     """Fit, test, decide, write."""
     path, settings = options.run / options.network, options.run / CONFIG
     config = json.loads(settings.read_text("utf-8"))
-    correction = Mend(without_mend("best"), session(path), Trust({}, {}), "")
+    correction = Mend(plain("best"), session(path), Trust({}, {}), "")
     stores = [mend_samples.open_store(Path(part["folder"])) for part in config["samples"]]
     learnt = [one for store in stores for one in held_out(store, correction)]
     tracks = tuple(options.tracks.split(",")) if options.tracks else ()

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.base import Tile
-from ...models.guided.model import without_mend
+from ...models.guided.model import plain
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame, stack
 from ..evaluation.cases import Case, Sample, sample
 from ..evaluation.make_cases import make_cases
@@ -116,7 +116,7 @@ def build(
         )
         for name, shape in zip(ARRAYS, shapes, strict=True)
     ]
-    guided = without_mend(quality)
+    guided = plain(quality)
     count, origin = 0, []
     watch.stage("samples", len(drawn))
     for case, track in drawn:

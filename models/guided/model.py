@@ -239,7 +239,7 @@ class Guided:
         return filled * scale + mean, surroundings.roughness(left) * scale
 
 
-def without_mend(quality: str = "default") -> Guided:
+def plain(quality: str = "default") -> Guided:
     """What a quality is without anything learnt on other scenes."""
     if quality == "fast":
         return Guided(regression.Settings(components=16, fine=3, local=0, cycles=0, halved_above=512))
@@ -250,7 +250,7 @@ def without_mend(quality: str = "default") -> Guided:
 
 def create(quality: str = "default", seed: int = 0) -> Reconstructor:
     """Registry entry of `guided`; `best` is corrected by `mend` where its weights are there."""
-    made = without_mend(quality)
+    made = plain(quality)
     if quality != "best":
         return made
     from ..mend.model import over  # ONNX Runtime is wanted here only
