@@ -32,8 +32,8 @@ from .measure import watched
 from .methods import Method, find
 from .run import calm, single_threaded
 
-SIDE = 1024
-"""Pixels a side of the scene."""
+SIDE, HIDDEN = 1024, 0.32
+"""Pixels a side of the scene, and the share of it that should be hidden."""
 
 LIMIT, MEMORY = 120, 6 * 2**30
 """Processor seconds that a method may take, and bytes; what needs more is told as more."""
@@ -73,7 +73,7 @@ def measure(
 
     Results are kept in `out/costs.json` under the hash of code, settings and scene.
     """
-    chosen = _case(recipe)
+    chosen = _case(recipe, root)
     if chosen is None:
         return {}
     case, track = chosen
@@ -111,12 +111,17 @@ def _read(path: Path) -> dict[str, Cost]:
     return {}
 
 
-def _case(recipe: Recipe) -> tuple[Case, str] | None:
-    """The largest case of a real cloud in the first of `TRACKS`; of several, the first by name."""
+def _case(recipe: Recipe, root: Path) -> tuple[Case, str] | None:
+    """A real cloud in the first of `TRACKS` that has any: of most bands, hiding about `HIDDEN`."""
+
+    def apart(case: Case) -> tuple[int, float, str]:
+        given = sample(case, track, root)
+        return -len(given.bands), abs(float(given.scored.mean()) - HIDDEN), case.name
+
     for track in TRACKS:
         cases = [case for case in recipe.cases if track in case.tracks and case.gap.kind == "cloud"]
         if cases:
-            return min(cases, key=lambda case: (-case.window[2] * case.window[3], case.name)), track
+            return min(cases, key=apart), track
     return None
 
 
