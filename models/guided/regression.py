@@ -13,7 +13,7 @@ from ..holdout import distance_to_valid
 from ..planes import everywhere, only
 from ..planes import moments as moments_of
 from ..threads import each
-from . import coarse, impute, residual, robust, select, solve, terrain, twin
+from . import coarse, impute, plain, residual, robust, select, solve, terrain, twin
 from . import features as feats
 from .statistics import CELL, cells_over, grow, moments
 
@@ -66,7 +66,9 @@ class Regression:
 
     Attributes:
         chosen: indices of the references, best first. guides: terrain or radar beside them.
-        parts: regressions whose mean is the prediction.
+        parts: local regressions, of which the mean is taken; plain: one for the whole scene.
+        local: weight of the parts against the plain one. plate: of a plate against the membrane
+            (see `residual.Rim.carry`). Both as a trial on hidden pixels says.
         coherence, noise: (B,) of the residual; noise is its mean square.
         step: scene pixels per pixel of the overview that taught it.
     """
@@ -76,6 +78,9 @@ class Regression:
     basis: feats.Basis
     guides: terrain.Guides | None
     parts: tuple[Part, ...]
+    plain: plain.Plain
+    local: float
+    plate: float
     coherence: NDArray[np.float64]
     noise: NDArray[np.float64]
     step: int
@@ -154,7 +159,10 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     left[~overview.valid] = np.nan
     coherence = np.array(each(residual.coherence, left))
     noise = np.array(each(_mean_square, left))
-    return Regression(chosen, joint, basis, guides, tuple(parts), coherence, noise, overview.step)
+    whole = plain.learn(complete, target, overview.valid, weight)
+    return Regression(
+        chosen, joint, basis, guides, tuple(parts), whole, 1.0, 0.0, coherence, noise, overview.step
+    )
 
 
 def _mean_square(layer: Floats) -> float:
@@ -170,37 +178,69 @@ def leaves_some(overview: Tile, known: Regression) -> bool:
     return bool((np.any(overview.gaps, axis=0) & ~np.any(seen, axis=0)).any())
 
 
+@dataclass(frozen=True)
+class Fits:
+    """What the regressions say of a tile before anything is carried in from the rim.
+
+    Attributes:
+        parts: (B, H, W) each, NaN far from the gaps. plain: (B, H, W), None where it has no weight.
+        share: (H, W) share of the references that is real.
+    """
+
+    parts: tuple[Floats, ...]
+    plain: Floats | None
+    share: Floats
+
+
 def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -> Estimate:
     """Means and standard deviations at the gaps of a tile whose z-scored image is `target`."""
+    fits = fit(tile, target, known, settings, whole=known.local < 1)
+    return close(tile, target, fits, known, settings)
+
+
+def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole: bool) -> Fits:
+    """The regressions around the gaps of a tile, the plain one for the `whole` scene too if wanted."""
     channels, _ = _channels(tile, known.chosen)
     complete, share = impute.complete(channels, known.joint)
+    stiff = plain.predict(known.plain, complete) if whole else None
     beside = _guided(tile, known.guides)
     stack = feats.build(known.basis, complete, len(beside))
     stack[len(stack) - len(beside) :] = beside
     del complete, beside
+    groups = [group for group in coarse.groups(tile.valid) if tile.gaps[group[0]].any()]
+    parts = []
+    for part in known.parts:
+        features = part.features(stack)
+        said = np.full_like(target, np.nan)
+        for group in groups:
+            said[group] = _local(tile, target[group], group, share, features, known, part.field, settings)
+        parts.append(said)
+    return Fits(tuple(parts), stiff, share)
+
+
+def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: Settings) -> Estimate:
+    """The mean of the fits as `known` weighs them, with what they leave over at the rim carried in."""
     mean, std = np.full_like(target, np.nan), np.full_like(target, np.nan)
-    inputs = [part.features(stack) for part in known.parts]
+    said = fits.parts
     for group in coarse.groups(tile.valid):
         gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
         if not gap.any():
             continue
-        said = [
-            _local(tile, target[group], group, share, features, known, part.field, settings)
-            for features, part in zip(inputs, known.parts, strict=True)
-        ]
-        fitted = said[0] if len(said) == 1 else sum(said[1:], said[0]) / len(said)
-        rim = residual.Rim(valid & np.isfinite(fitted[0]), distance_to_valid(gap))
-        for place, index in enumerate(group):
-            left = only(target[index] - fitted[place], rim.known)
-            mean[index] = fitted[place] + rim.carry(left, known.coherence[index], settings.cycles)
+        rim = residual.Rim(valid & np.isfinite(said[0][group[0]]), distance_to_valid(gap))
+        for index in group:
+            fitted = said[0][index] if len(said) == 1 else (said[0][index] + said[1][index]) / 2
+            if fits.plain is not None:
+                fitted = fits.plain[index] + np.float32(known.local) * (fitted - fits.plain[index])
+            left = only(target[index] - fitted, rim.known)
+            mean[index] = fitted + rim.carry(left, known.coherence[index], settings.cycles, known.plate)
             variance = rim.variance(left, known.noise[index])
             if len(said) > 1:  # half of what the parts differ by
-                variance += ((said[0][place] - said[-1][place]) / 2) ** 2
+                variance += ((said[0][index] - said[1][index]) / 2) ** 2
             np.sqrt(variance, out=std[index])
-    main = np.full(share.shape, -1, np.int16)
+    main = np.full(fits.share.shape, -1, np.int16)
     for index in reversed(known.chosen):
         main[everywhere(tile.references[index].image)] = index
-    return Estimate(mean, std, share > 0, main)
+    return Estimate(mean, std, fits.share > 0, main)
 
 
 def _local(

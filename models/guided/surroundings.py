@@ -40,14 +40,19 @@ def expected(tile: Tile, guide: Guide) -> Floats:
     return solve.apply(guide.field, stack, everywhere, row, column, tile.step)
 
 
-def fill(image: Floats, wanted: np.ndarray, guess: Floats | None) -> Floats:
-    """`image` (B, H, W) filled: the guess (or nothing), and the surroundings of its error."""
+def fill(image: Floats, wanted: np.ndarray, guess: Floats | None, stiff: float = 0.0) -> Floats:
+    """`image` (B, H, W) filled: the guess (or nothing), and the surroundings of its error.
+
+    `stiff`: see `spatial.fill`.
+    """
     out = image.copy()
     for band in range(len(image)):
         if not wanted[band].any():
             continue
         layer = image[band] if guess is None else image[band] - guess[band]
-        out[band] = spatial.fill(layer) if guess is None else spatial.fill(layer) + guess[band]
+        out[band] = spatial.fill(layer, stiff=stiff)
+        if guess is not None:
+            out[band] += guess[band]
     return out
 
 

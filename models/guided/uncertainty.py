@@ -12,7 +12,7 @@ from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
 
 SIDE = 256  # pixels a side of the window that is tried on
-_DRAW = 5000  # samples by which a share is drawn to 1
+_DRAW = 5000  # samples by which a share is drawn to its prior
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
 _COARSER = 1.05  # what is measured on an overview is a little too good for its tiles
 _FARTHER = 1.2  # growth of the error per class beyond the farthest one met
@@ -116,10 +116,10 @@ def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
     return np.clip(safe * out, 0.2, 6.0)
 
 
-def share_of_first(trial: Trial, first: Floats, second: Floats, scale: Floats) -> float:
+def share_of_first(trial: Trial, first: Floats, second: Floats, scale: Floats, prior: float = 1.0) -> float:
     """Best weight (0..1) of `first` against `second` (both (B, H, W)) on the hidden pixels.
 
-    Least squares over all bands in units of `scale` (B,), drawn to 1 as by `_DRAW` samples.
+    Least squares over all bands in units of `scale` (B,), drawn to `prior` as by `_DRAW` samples.
     """
     ours = ((first - second) / scale[:, None, None])[:, trial.hidden].astype(np.float64)
     truth = ((trial.truth - second) / scale[:, None, None])[:, trial.hidden].astype(np.float64)
@@ -127,6 +127,6 @@ def share_of_first(trial: Trial, first: Floats, second: Floats, scale: Floats) -
     ours, truth = ours[seen], truth[seen]
     power = float((ours * ours).sum())
     if power <= 0:
-        return 1.0
+        return prior
     draw = _DRAW * power / len(ours)
-    return float(np.clip((float((ours * truth).sum()) + draw) / (power + draw), 0.0, 1.0))
+    return float(np.clip((float((ours * truth).sum()) + prior * draw) / (power + draw), 0.0, 1.0))

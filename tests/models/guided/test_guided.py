@@ -6,8 +6,11 @@ import cv2
 import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
+from terramend.models.guided import plain as plain_regression
+from terramend.models.guided import spatial
 from terramend.models.guided.features import make_basis, telling_axes
 from terramend.models.guided.impute import complete, conditional, learn
+from terramend.models.guided.model import plain
 from terramend.models.guided.select import select
 from terramend.models.registry import find
 
@@ -228,5 +231,57 @@ def test_missing_dates_take_their_conditional_mean():
     assert np.sqrt(np.mean(error**2)) < 0.1 * channels[3:, hole].std()
     assert (share[hole] == 0.5).all() and (share[~hole] == 1).all()
     there = np.array([True, True, True, False, False, False])
-    exact = joint.correlation[3:, :3] @ np.linalg.inv(joint.correlation[:3, :3] + 0.01 * np.eye(3))
+    exact = joint.correlation[3:, :3] @ np.linalg.inv(joint.correlation[:3, :3] + joint.penalty * np.eye(3))
     np.testing.assert_allclose(conditional(joint, there, ~there), exact, atol=1e-5)
+
+
+def test_the_plain_regression_finds_a_linear_relation_and_ignores_outliers():
+    random = np.random.default_rng(7)
+    channels = random.standard_normal((5, 40, 40)).astype(np.float32)
+    true = random.standard_normal((2, 5)).astype(np.float32)
+    target = np.tensordot(true, channels, 1).astype(np.float32) + np.float32(0.3)
+    spoilt = target.copy()
+    spoilt[:, :2] += 8  # a cloud that no mask names
+    valid = np.ones(target.shape, bool)
+    valid[:, 20:] = False
+    learnt = plain_regression.learn(channels, spoilt, valid, np.ones((40, 40), np.float32))
+    error = plain_regression.predict(learnt, channels) - target
+    clear = np.concatenate([np.ones((1, 800), np.float32), channels[:, :20].reshape(5, -1)])
+    ordinary = np.linalg.lstsq(clear.T, spoilt[:, :20].reshape(2, -1).T, rcond=None)[0]
+    told = (ordinary[1:].T @ channels.reshape(5, -1) + ordinary[:1].T).reshape(target.shape)
+    assert np.std(error[:, 20:]) < 0.1 * target.std()
+    assert np.abs(error[:, 20:].mean()) < 0.5 * np.abs((told - target)[:, 20:].mean())
+    nothing = plain_regression.learn(channels, target, np.zeros_like(valid), np.ones((40, 40), np.float32))
+    assert not nothing.weights.any()
+
+
+def test_the_stiffer_surface_keeps_curvature_where_the_plate_flattens_it():
+    rows, columns = np.indices((48, 48), np.float32)
+    truth = np.sin(rows / 3) * np.cos(columns / 2.5)
+    hidden = np.random.default_rng(3).random((48, 48)) < 0.35
+    image = np.where(hidden, np.float32(np.nan), truth)
+    errors = [np.sqrt(np.mean((spatial.fill(image, stiff=k) - truth)[hidden] ** 2)) for k in (0.0, 0.5, 1.0)]
+    assert errors[2] < errors[1] < errors[0]
+    assert np.array_equal(spatial.fill(image, stiff=1.0)[~hidden], truth[~hidden])
+
+
+def test_sweeps_of_the_stiffer_surface_are_stable():
+    values = np.random.default_rng(5).standard_normal((40, 40)).astype(np.float32)
+    moving = np.zeros((40, 40), bool)
+    moving[4:36, 4:36] = True
+    assert np.abs(spatial.stiffen(values, moving, 400)).max() < 10
+
+
+def test_few_pixels_lean_on_the_plain_regression_and_a_trial_decides():
+    random = np.random.default_rng(11)
+    other = texture((40, 40), 2, bands=6)
+    mix = random.standard_normal((6, 6)).astype(np.float32) * 0.3 + np.eye(6, dtype=np.float32)
+    truth = np.tensordot(mix, other, 1).astype(np.float32)
+    gap = blobs((40, 40), 4, 0.35)
+    image = np.where(gap, np.float32(np.nan), truth)
+    tile = Tile(image, np.broadcast_to(gap, image.shape).copy(), (Reference(other, 5, "other"),))
+    method = plain()
+    state = method.prepare(tile)
+    assert 0 <= state.regression.local <= 1 and 0 <= state.regression.plate <= 1 and 0 <= state.stiff <= 1
+    error = (method.predict(tile, state).mean - truth)[:, gap]
+    assert np.sqrt(np.mean(error**2)) < 0.25 * truth.std()
