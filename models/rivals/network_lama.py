@@ -120,8 +120,7 @@ class Block(nn.Module):
     def forward(self, pair: Pair) -> Pair:
         """Local and global features to the same shapes."""
         near, wide = self.conv2(self.conv1(pair))
-        assert wide is not None and pair[1] is not None  # noqa: S101 (for the types)
-        return near + pair[0], wide + pair[1]
+        return near + pair[0], wide if wide is None or pair[1] is None else wide + pair[1]
 
 
 class Joined(nn.Module):
