@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..base import Flags, Floats
 from . import robust
@@ -31,7 +32,7 @@ def learn(channels: Floats, target: Floats, valid: Flags, weight: Floats) -> Pla
     `weight` (H, W) is a pixel's. Two rounds; in the second, pixels that fit badly count less.
     """
     flat = channels.reshape(len(channels), -1)
-    out = np.zeros((len(target), 1 + len(channels)))
+    out: NDArray[np.floating] = np.zeros((len(target), 1 + len(channels)))
     clear = np.all(valid, axis=0)
     places = np.flatnonzero((clear & (weight > 0)).ravel())
     places = places[:: max(1, len(places) // _SAMPLE)]
