@@ -1,5 +1,8 @@
 """Which device really computes: found by running a kernel, never by asking a list.
 
+Networks run on ONNX Runtime. `guided` has no network; where torch is installed and computes on a
+GPU, it predicts its tiles there.
+
 ONNX Runtime lists CUDA wherever its GPU build is installed, and falls back to the CPU
 without a word. So a small network (`y = x @ x`) is run and compared with NumPy's answer,
 and the session is asked which provider took it.
@@ -8,6 +11,8 @@ and the session is asked which provider took it.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
+import importlib.util
 import os
 import time
 from dataclasses import dataclass
@@ -50,9 +55,42 @@ def resolve(asked: str) -> tuple[str, str]:
         found = probe("cuda")
         return ("cuda", "") if found.computes else ("cpu", f"no CUDA: {found.why}")
     found = probe(asked)
-    if not found.computes:
+    if not found.computes and not (asked == "cuda" and torch_probe().computes):
         raise TerramendError("environment.device", device=asked, why=found.why)
     return asked, ""
+
+
+@functools.cache
+def torch_probe() -> Probe:
+    """Run a kernel on CUDA by torch, which some methods without a network can use; never raises.
+
+    A torch that cannot is not imported: that takes seconds.
+    """
+    name = "cuda, by torch"
+    if importlib.util.find_spec("torch") is None:
+        return Probe(name, False, None, "torch is not installed")
+    try:
+        if (version := importlib.metadata.version("torch")).endswith("+cpu"):
+            return Probe(name, False, None, f"torch {version} is built without")
+        from ..models.guided.torch_planes import kernel_time
+
+        return Probe(name, True, round(kernel_time("cuda") * 1000, 3), "")
+    except Exception as error:  # whatever a broken driver or package throws is the finding
+        return Probe(name, False, None, (str(error).strip() or type(error).__name__).splitlines()[0])
+
+
+def on_torch(asked: str) -> str | None:
+    """The torch device for a method that can use one: `cuda` where it computes and is not declined.
+
+    Raises:
+        TerramendError: `environment.device` where `cuda` was asked for and does not compute.
+    """
+    if asked == "cpu":
+        return None
+    found = torch_probe()
+    if asked == "cuda" and not found.computes:
+        raise TerramendError("environment.device", device=asked, why=found.why)
+    return "cuda" if found.computes else None
 
 
 def line() -> str:

@@ -55,7 +55,7 @@ def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """
     packages = {name: _version(name) for name in (*LIGHT, *EXTRA)}
     missing = [name for name in LIGHT if packages[name] is None and not _replaced(name, packages)]
-    probes = [device.probe(name) for name in device.PROVIDERS]
+    probes = [*(device.probe(name) for name in device.PROVIDERS), device.torch_probe()]
     held = settings.resolve(flags)
     known = {"TERRAMEND_" + setting.name.upper() for setting in settings.SETTINGS} | set(KNOWN_VARIABLES)
     variables = sorted(name for name in os.environ if name.startswith("TERRAMEND_"))

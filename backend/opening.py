@@ -18,10 +18,11 @@ import cv2
 from threadpoolctl import threadpool_limits
 
 from ..models import threads
-from ..models.base import Prediction, Reconstructor, Tile, digest
+from ..models.base import Movable, Prediction, Reconstructor, Tile, digest
 from ..models.registry import Row
 from .budget import Budget, budget, cores
 from .choose import Facts, choose, create, tried_reason
+from .device import on_torch
 from .errors import TerramendError
 from .flow import patiently
 from .raster.gapmap import GapMap, build_gap_map
@@ -150,7 +151,10 @@ def make_method(
     """
     facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
     row, reason = choose(request, facts)
-    model = stoppable(create(row, request), watch.check)
+    model = create(row, request)
+    if isinstance(model, Movable):
+        model = model.on(on_torch(request.device))
+    model = stoppable(model, watch.check)
     plan = plan_tiles(scene.grid, _channels(scene), row.context)
     allowed = budget(plan, request.jobs, request.memory_limit, row.name)
     state, way = None, None

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +132,14 @@ class Reconstructor(Protocol):
 
     def predict(self, tile: Tile, state: Any) -> Prediction:
         """Predict the tile's gaps. Pure: the same tile and state give the same bytes."""
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A reconstructor that can compute elsewhere, with the same numbers to float32 rounding."""
+
+    def on(self, torch_device: str | None) -> Reconstructor:
+        """The same, predicting on a torch device; None: where it computes without torch."""
 
 
 def digest(state: Any) -> str:

@@ -82,6 +82,10 @@ class Guided:
         """What computes, for the record."""
         return self.torch_device or "cpu"
 
+    def on(self, torch_device: str | None) -> Guided:
+        """The same, predicting from references on a torch device (None: without torch)."""
+        return replace(self, torch_device=torch_device)
+
     def prepare(self, overview: Tile) -> State:
         """Choose references, learn coefficients, and try all on hidden pixels of the scene."""
         if self.torch_device:

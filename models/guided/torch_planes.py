@@ -6,6 +6,8 @@ Conventions are OpenCV's, so that both give the same numbers to float32 rounding
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
@@ -22,6 +24,22 @@ def exactly() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
+
+
+def kernel_time(device: str) -> float:
+    """Seconds of a small product on a device.
+
+    Raises:
+        RuntimeError: the result is wrong; whatever torch says where it cannot compute there.
+    """
+    x = torch.arange(4096.0, device=device).reshape(64, 64) / 4096
+    (x @ x).cpu()  # the first one pays for start-up
+    started = time.perf_counter()
+    product = (x @ x).cpu()
+    seconds = time.perf_counter() - started
+    if not torch.allclose(product, x.cpu() @ x.cpu(), rtol=0.01):
+        raise RuntimeError("the kernel's result is wrong")
+    return seconds
 
 
 def _shifted(planes: Tensor, indexes: tuple[Tensor, Tensor]) -> Tensor:

@@ -316,13 +316,3 @@ def _with_rim(
     whole = (squares.sum((1, 2), dtype=torch.float64) / count).float()[:, None, None]
     variance = _local_mean(squares, there, residual.AROUND, whole, residual.AROUND_DOUBT) + residual.FLOOR
     return mean, (variance + apart**2).sqrt()
-
-
-def computes(device: str) -> tuple[bool, str]:
-    """Whether torch computes on a device, found by running a kernel; and why not."""
-    try:
-        x = torch.arange(64.0, device=device).reshape(8, 8)
-        right = bool(torch.allclose((x @ x).cpu(), x.cpu() @ x.cpu()))
-    except (RuntimeError, AssertionError) as error:  # torch's ways to say that there is none
-        return False, str(error).strip().splitlines()[0]
-    return right, "" if right else "the kernel's result is wrong"

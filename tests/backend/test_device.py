@@ -12,8 +12,10 @@ from terramend.backend.errors import TerramendError
 @pytest.fixture(autouse=True)
 def _fresh():
     device.probe.cache_clear()
+    device.torch_probe.cache_clear()
     yield
     device.probe.cache_clear()
+    device.torch_probe.cache_clear()
 
 
 def test_the_kernel_is_a_model_that_multiplies():
@@ -69,3 +71,28 @@ def test_a_broken_runtime_is_a_finding_not_a_crash(monkeypatch):
     assert device.probe("cpu") == device.Probe(
         "cpu", False, None, "libcudnn.so.9: cannot open shared object file"
     )
+
+
+def test_without_torch_the_methods_that_could_use_it_stay_where_they_are(monkeypatch):
+    monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: None)
+    assert device.torch_probe() == device.Probe("cuda, by torch", False, None, "torch is not installed")
+    assert device.on_torch("auto") is None and device.on_torch("cpu") is None
+    with pytest.raises(TerramendError) as caught:
+        device.on_torch("cuda")
+    assert caught.value.code == "environment.device" and "torch is not installed" in str(caught.value)
+
+
+def test_a_torch_without_cuda_is_not_imported(monkeypatch):
+    monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(device.importlib.metadata, "version", lambda name: "2.13.0+cpu")
+    assert device.torch_probe().why == "torch 2.13.0+cpu is built without"
+
+
+def test_torch_on_cuda_is_taken_where_it_computes(monkeypatch):
+    torch = device.Probe("cuda, by torch", True, 0.1, "")
+    monkeypatch.setattr(device, "torch_probe", lambda: torch)
+    assert device.on_torch("auto") == device.on_torch("cuda") == "cuda"
+    assert device.on_torch("cpu") is None
+    none = device.Probe("cuda", False, None, "no provider")
+    monkeypatch.setattr(device, "probe", lambda name: none)
+    assert device.resolve("cuda") == ("cuda", "")

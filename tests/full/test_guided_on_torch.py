@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from terramend.backend import device  # noqa: E402
 from terramend.models import planes as flat  # noqa: E402
 from terramend.models.base import Reference, Tile  # noqa: E402
 from terramend.models.classical import membrane  # noqa: E402
@@ -143,10 +144,10 @@ def same(model, tile, state):
 
 
 def test_the_kernel_tells_whether_a_device_computes():
-    assert torch_predict.computes("cpu") == (True, "")
-    if not torch.cuda.is_available():
-        found, why = torch_predict.computes("cuda")
-        assert not found and why
+    assert torch_planes.kernel_time("cpu") > 0
+    device.torch_probe.cache_clear()
+    found = device.torch_probe()
+    assert found.computes == torch.cuda.is_available() and (found.computes or found.why)
 
 
 def test_estimates_come_back_as_numpy():
