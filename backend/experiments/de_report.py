@@ -37,15 +37,18 @@ def write(
     gaps: Mapping[str, Numbers],
     costs: Mapping[str, Cost],
     out: Path,
+    budget: str = "",
 ) -> None:
-    """Write report.html and report.json, and print tables and findings."""
+    """Write report.html and report.json, and print tables and findings; `budget` says what was trained."""
     out.mkdir(parents=True, exist_ok=True)
     parts: list[str] = []
     told: dict[str, Any] = {}
     if rows:
         head, body, findings = _pairs(rows)
         told["pairs"] = {"head": head, "rows": body, "findings": findings}
-        parts += ["<h2>Real cloudy and clear pairs</h2>", _caption(rows), table(head, body)]
+        told["budget"] = {"words": budget}
+        parts += ["<h2>Real cloudy and clear pairs</h2>", _caption(rows), f"<p>{html.escape(budget)}</p>"]
+        parts.append(table(head, body))
         parts += [f"<p>{html.escape(line)}</p>" for line in findings]
         picture = out / "pairs.png"
         if picture.exists():
@@ -82,6 +85,9 @@ def _finite(numbers: Numbers, metric: str) -> tuple[list[float], list[str]]:
 
 
 def _cell(seeds: Sequence[Numbers], metric: str) -> str:
+    seeds = [numbers for numbers in seeds if metric in numbers]
+    if not seeds:
+        return ""
     means = [by_place(*_finite(numbers, metric)) for numbers in seeds]
     low, high = interval(*_finite(seeds[0], metric))
     digits = 2 if metric.endswith("psnr") else 4
@@ -90,11 +96,11 @@ def _cell(seeds: Sequence[Numbers], metric: str) -> str:
 
 
 def _pairs(rows: Mapping[str, list[Numbers]]) -> tuple[list[str], list[list[str]], list[str]]:
-    metrics = [name for name in next(iter(rows.values()))[0] if name != "place"]
+    metrics = list(dict.fromkeys(n for seeds in rows.values() for n in seeds[0] if n != "place"))
     body = [[name, *(_cell(seeds, metric) for metric in metrics)] for name, seeds in rows.items()]
     findings = []
     for other in (name for name in rows if name == "fixed W = .5" or name.endswith("(the reference)")):
-        for metric in metrics:
+        for metric in (m for m in metrics if m in rows["DE"][0] and m in rows[other][0]):
             findings.append(finding(rows["DE"], rows[other], other, metric))
     return ["method", *metrics], body, findings
 
@@ -105,6 +111,7 @@ def finding(ours: Sequence[Numbers], theirs: Sequence[Numbers], other: str, metr
     gains = [
         sign * (np.asarray(a[metric], float) - np.asarray(b[metric], float))
         for a, b in zip(ours, theirs, strict=True)
+        if metric in a and metric in b
     ]
     mean = np.mean(gains, axis=0)
     known = np.isfinite(mean)

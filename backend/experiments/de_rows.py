@@ -38,13 +38,14 @@ class Method:
 
     Attributes:
         name: in the table. key: of all that its numbers depend on. seed: of its training.
-        make: a pair to (C, H, W) in -1..1.
+        make: a pair to (C, H, W) in -1..1. judged: whether LPIPS is computed, which costs seconds an image.
     """
 
     name: str
     key: Any
     make: Callable[[Pair], Floats]
     seed: int = 0
+    judged: bool = False
 
 
 def cached(path: Path, key: Any, make: Callable[[], Numbers]) -> Numbers:
@@ -88,7 +89,7 @@ def _moments(image: Floats) -> NDArray[np.float64]:
     return np.stack([flat.mean(1), np.maximum(flat.std(1), 1e-3)])
 
 
-def network(name: str, model: Remover, key: Any, seed: int = 0) -> Method:
+def network(name: str, model: Remover, key: Any, seed: int = 0, judged: bool = False) -> Method:
     """A cloud removal network."""
 
     @torch.no_grad()
@@ -96,7 +97,7 @@ def network(name: str, model: Remover, key: Any, seed: int = 0) -> Method:
         out: Floats = model(torch.from_numpy(pair.cloudy)[None])[0].clamp(-1, 1).numpy()
         return out
 
-    return Method(name, [name, key], make, seed)
+    return Method(name, [name, key], make, seed, judged)
 
 
 def enhanced(
@@ -110,6 +111,7 @@ def enhanced(
     limit: float = 0.3,
     weight: float | None = None,
     seed: int = 0,
+    judged: bool = False,
 ) -> Method:
     """Diffusion Enhancement with its sampler's settings."""
 
@@ -120,7 +122,7 @@ def enhanced(
         looks = de.sample(model, config, drawn, steps, limit=limit, weight=weight, seed=seed)
         return np.clip(looks[-1].sample[0], -1, 1)
 
-    return Method(name, [name, key, steps, limit, weight], make, seed)
+    return Method(name, ["de", key, steps, limit, weight], make, seed, judged)
 
 
 def measured(method: Method, bank: PairBank, perceptual: Perceptual | None) -> Numbers:
@@ -140,7 +142,7 @@ def measured(method: Method, bank: PairBank, perceptual: Perceptual | None) -> N
                     "ssim": metrics.ssim(made, truth, scored),
                     "mae": metrics.mae(error),
                 }
-                if perceptual is not None and len(made) >= 3:
+                if perceptual is not None and method.judged and region == "full" and len(made) >= 3:
                     row["lpips"] = perceptual(made[:3], truth[:3], scored)
             for metric, value in row.items():
                 numbers.setdefault(f"{region}.{metric}", []).append(value)

@@ -25,7 +25,7 @@ from ..watch import Watch
 
 SMALL = 64
 """Constants of at most so many values stay as they are: shapes, scales."""
-URL = "https://github.com/terramend/terramend/releases/download/weights"
+URL = "https://terramend.example/weights"
 BESIDE = ("vocab.json", "merges.txt")
 """Files without numbers that a network reads: what prompts are made of."""
 PRIVATE = ("start", "reference")

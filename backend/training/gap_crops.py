@@ -37,13 +37,15 @@ def source(
     folder = Path(part["folder"])
     if not (folder / "samples.json").exists():
         seeds = range(part["seed"], part["seed"] + part["recipes"])
-        mend_samples.build(data, folder, part["quality"], seeds, Watch())
+        how = {name: part[name] for name in ("cases", "crops", "variety")}
+        mend_samples.build(data, folder, part["quality"], seeds, Watch(), **how)
     store = mend_samples.open_store(folder)
+    learnt = np.flatnonzero(~store.held_out())
     assert store.base.shape[1] == BASE  # noqa: S101 (made by this version)
 
     def draw(seed: int, step: int, count: int, size: int, shrink: int) -> dict[str, torch.Tensor]:
         random = np.random.default_rng([seed, step])
-        chosen = np.sort(random.choice(len(store.base), count, replace=len(store.base) < count))
+        chosen = np.sort(random.choice(learnt, count, replace=len(learnt) < count))
         side = min(size * shrink, store.base.shape[-1]) // shrink * shrink
         row, column = random.integers(0, store.base.shape[-1] - side + 1, 2)
         cut = (chosen, slice(None), slice(row, row + side), slice(column, column + side))
