@@ -36,6 +36,8 @@ ALLOWED = (
     "models/weights/mend/*",
     "models/weights/*/*.onnx",
     "models/weights/*/config.json",
+    "models/weights/*/vocab.json",
+    "models/weights/*/merges.txt",
 )
 SIZE_LIMIT = 25 * 2**20  # of plugins.qgis.org
 EPOCH = (2020, 1, 1, 0, 0, 0)

@@ -240,7 +240,6 @@ ROWS: tuple[Row, ...] = (
             **_DRAWN,
             "samples": "drawn and averaged (default: 1, 2 or 4 by quality)",
         },
-        untrained=True,
     ),
     Row(
         "aligndiff-sd15",

@@ -30,6 +30,7 @@ METHODS: Tuple[Method, ...] = (
     Method("msda-cr", "MSDA-CR", "network", ("clear",)),
     Method("de", "Diffusion Enhancement", "experimental", ("fill", "clear")),
     Method("ddpm", "Land from noise (DDPM)", "experimental"),
+    Method("aligndiff", "AlignDiff", "experimental"),
 )
 
 
