@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from . import tokens
 from .hint import channels
@@ -36,14 +37,15 @@ def pretrained(source: str, kind: torch.dtype = torch.float32) -> tuple[AlignDif
         OSError: there is no such folder or hub, or a part is missing.
     """
     local = Path(source)
-    autoencoder = AutoencoderKL.from_pretrained(source, subfolder="vae", torch_dtype=kind)
-    unet = UNet2DConditionModel.from_pretrained(source, subfolder="unet", torch_dtype=kind)
-    text = CLIPTextModel.from_pretrained(source, subfolder="text_encoder", dtype=kind)
+    told = {"torch_dtype": kind, "use_safetensors": True}  # never a pickle
+    autoencoder = AutoencoderKL.from_pretrained(source, subfolder="vae", **told)
+    unet = UNet2DConditionModel.from_pretrained(source, subfolder="unet", **told)
+    text = CLIPTextModel.from_pretrained(source, subfolder="text_encoder", dtype=kind, use_safetensors=True)
     colours = autoencoder.config.in_channels
     bands = unet.config.in_channels // autoencoder.config.latent_channels
     layout = Layout(bands, colours, **_shapes(autoencoder, unet))
     if (local / "controlnet").is_dir():
-        reader = ControlNetModel.from_pretrained(source, subfolder="controlnet", torch_dtype=kind)
+        reader = ControlNetModel.from_pretrained(source, subfolder="controlnet", **told)
         if reader.config.conditioning_channels != channels(bands):
             raise OSError(
                 f"its controlnet reads {reader.config.conditioning_channels} channels, ours are more"
@@ -63,9 +65,11 @@ def pretrained(source: str, kind: torch.dtype = torch.float32) -> tuple[AlignDif
 
 def _vocabulary(source: str, length: int) -> tokens.Vocabulary:
     folder = Path(source) / "tokenizer"
-    if not (folder / "vocab.json").is_file():  # a hub: its files come into the cache first
-        made = CLIPTokenizer.from_pretrained(source, subfolder="tokenizer")
-        folder = Path(made.save_vocabulary(str(Path(torch.hub.get_dir()) / "terramend-tokenizer"))[0]).parent
+    if not (folder / "vocab.json").is_file():
+        if Path(source).is_dir():
+            raise OSError(f"{source} has no tokenizer/vocab.json")
+        found = [hf_hub_download(source, f"tokenizer/{name}") for name in ("vocab.json", "merges.txt")]
+        folder = Path(found[0]).parent
     return tokens.load(folder, length)
 
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel  # noqa: E402
-from terramend.models.aligndiff import tokens  # noqa: E402
+from terramend.models.aligndiff import network_store, tokens  # noqa: E402
 from terramend.models.aligndiff.hint import channels  # noqa: E402
 from terramend.models.base import Tile  # noqa: E402
 from terramend.models.rivals import network_sd  # noqa: E402
@@ -121,3 +121,20 @@ def test_faults_are_said(tmp_path) -> None:
             path.rename(path.with_suffix(".bin"))
     with pytest.raises(ValueError, match="safetensors"):
         network_sd.load(str(folder))
+
+
+def test_a_hubs_vocabulary_is_that_of_its_files(tmp_path, monkeypatch) -> None:
+    """What AlignDiff reads of a hub: the two files, which lie beside each other in the cache."""
+    pipeline(tmp_path, 4)
+    asked = []
+
+    def download(source, name):
+        asked.append((source, name))
+        return str(tmp_path / "words" / name.split("/")[1])
+
+    monkeypatch.setattr(network_store, "hf_hub_download", download)
+    found = network_store._vocabulary("somebody/some-model", 12)
+    assert asked == [("somebody/some-model", f"tokenizer/{name}") for name in ("vocab.json", "merges.txt")]
+    assert found.ids[tokens.TOKEN] == len(found.ids) - 1
+    with pytest.raises(OSError, match=r"tokenizer/vocab\.json"):
+        network_store._vocabulary(str(tmp_path), 12)
