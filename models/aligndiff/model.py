@@ -114,6 +114,11 @@ class AlignDiff:
         """Of the networks' files, where they are files."""
         return self.networks.weights_sha256
 
+    @property
+    def device(self) -> str:
+        """Where the networks compute."""
+        return str(getattr(self.networks, "device", "cpu"))
+
     def prepare(self, overview: Tile) -> State:
         """The prior's state and the bands' statistics."""
         bands = len(overview.image)
