@@ -152,7 +152,16 @@ def test_models_lists_what_the_registry_has():
 
     listed = json.loads(terramend("models", "--json").stdout)["models"]
     assert [row["name"] for row in listed] == [row.name for row in ROWS]
-    assert all(row["name"] in terramend("models").stdout for row in listed[:3])
+    overview = terramend("models").stdout
+    assert all(row["name"] in overview for row in listed)
+    assert "--set" not in overview.rsplit("\n", 2)[0]
+
+
+def test_models_explains_one_method():
+    said = terramend("models", "lama").stdout
+    assert "terramend train lama" in said
+    assert "--set weights=" in said
+    assert "There is no method nonsense" in terramend("models", "nonsense").stderr
 
 
 def test_inspect_and_mask(target, mask, tmp_path):
