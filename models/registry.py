@@ -87,7 +87,7 @@ def _radar(name: str, title: str, summary: str, sees: bool = True) -> Row:
         context=64,
         options={
             **WEIGHTS,
-            "prior": "method whose fill is corrected: harmonic (default) or guided",
+            "prior": "method whose fill is corrected: guided (default) or harmonic",
             "despeckle": "yes smooths radar first (default no)",
         },
         untrained=True,
@@ -132,6 +132,7 @@ ROWS: tuple[Row, ...] = (
         "guided.model:create",
         wants=frozenset({"references", "terrain", "sar"}),
         context=64,
+        options={"mend": "for best: folder of a run of terramend train mend that the experiment tested"},
     ),
     Row(
         "harmonic",
@@ -257,7 +258,6 @@ ROWS: tuple[Row, ...] = (
             "device": "cpu or cuda (default cpu)",
         },
         requires=("torch", "diffusers", "transformers"),
-        untrained=True,
     ),
     Row(
         "controlnet",

@@ -82,7 +82,7 @@ class Method:
             names = ("peers_space", "peers_time", "regress", "membrane", "oracle")
             return fingerprint([HERE / f"{name}.py" for name in names])
         base = self.name.split("?")[0].split("@")[0]
-        folders = {"classical", "guided", *(["mend"] if self.name.endswith("@best") else [])}
+        folders = {"classical", "guided", *(["mend"] if "@best" in self.name else [])}
         folders |= {row.factory.split(".")[0] for row in registry.ROWS if row.name == base}
         paths = [HERE.parent / "trial.py"] if base == "auto" else []
         paths += [path for path in MODELS.glob("*.py") if path.stem != "registry"]

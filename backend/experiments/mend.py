@@ -55,9 +55,10 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     config = json.loads(settings.read_text("utf-8"))
     correction = Mend(plain("best"), session(path), Trust({}, {}), "")
     stores = [mend_samples.open_store(Path(part["folder"])) for part in config["samples"]]
-    learnt = [one for store in stores for one in held_out(store, correction)]
     tracks = tuple(options.tracks.split(",")) if options.tracks else ()
     tested = list(on_val(data_root(options.data, "val"), correction, options.out / "priors", tracks, watch))
+    cases = {one.case for one in tested}
+    learnt = [one for store in stores for one in held_out(store, correction, cases)]
     tables = mend_gate.decide(learnt, tested)
     settings.write_text(json.dumps({**config, **tables}, indent=1) + "\n", "utf-8")
     told = "\n\n".join(
@@ -85,10 +86,10 @@ def milliseconds(correction: Mend, times: int = 10) -> float:
     return 1000 * (time.process_time() - start) / times
 
 
-def held_out(store: mend_samples.Store, correction: Mend) -> Iterator[Outcome]:
-    """Outcomes of the crops whose places were never learned from, a crop each."""
+def held_out(store: mend_samples.Store, correction: Mend, cases: set[str]) -> Iterator[Outcome]:
+    """Outcomes of the crops of these cases whose places were never learned from, a crop each."""
     random = np.random.default_rng(0)
-    chosen = np.flatnonzero(store.held_out())
+    chosen = [index for index in np.flatnonzero(store.held_out()) if _case(store, int(index)) in cases]
     for start in range(0, len(chosen), BATCH):
         part = chosen[start : start + BATCH]
         inputs = {"base": store.base[part], "references": store.references[part]}
@@ -96,11 +97,10 @@ def held_out(store: mend_samples.Store, correction: Mend) -> Iterator[Outcome]:
         for index, (shift, log_factor) in zip(part, said, strict=True):
             dataset, place, track, kind = store.origin[index]
             base, target = (a[index].astype(np.float32) for a in (store.base, store.target))
-            known = int(store.references[index][:, 1].any((1, 2)).sum())
             scored = target[1] > 0
             if scored.sum() < 50:
                 continue
-            names = (_case(track, known, base), track, kind, ground(dataset, place))
+            names = (_case(store, int(index)), track, kind, ground(dataset, place))
             distance = np.expm1(3 * base[5])[scored]
             clipped = np.clip(log_factor, -5, 6)[scored]
             yield mend_gate.outcome(
@@ -108,8 +108,10 @@ def held_out(store: mend_samples.Store, correction: Mend) -> Iterator[Outcome]:
             )
 
 
-def _case(track: str, known: int, base: mend_samples.Half) -> str:
+def _case(store: mend_samples.Store, index: int) -> str:
     """Of `trust.CASES`, for a stored crop; made-up dates turn a track without into one with."""
+    track, base = store.origin[index][2], store.base[index]
+    known = int(store.references[index][:, 1].any((1, 2)).sum())
     if known:
         return OF_TRACK.get(track) or {1: "one", 2: "two"}.get(known, "few")
     if track in OF_TRACK:

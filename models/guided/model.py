@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 import cv2
@@ -252,11 +253,17 @@ def plain(quality: str = "default") -> Guided:
     return Guided()
 
 
-def create(quality: str = "default", seed: int = 0) -> Reconstructor:
-    """Registry entry of `guided`; `best` is corrected by `mend` where its weights are there."""
+def create(quality: str = "default", seed: int = 0, mend: str = "") -> Reconstructor:
+    """Registry entry of `guided`; `mend`: folder of a trained correction of `best`.
+
+    Raises:
+        ValueError: another quality, or the folder is none of a trained and tested correction.
+    """
     made = plain(quality)
-    if quality != "best":
+    if not mend:
         return made
+    if quality != "best":
+        raise ValueError("mend corrects the quality best only")
     from ..mend.model import over  # ONNX Runtime is wanted here only
 
-    return over(made) or made
+    return over(made, Path(mend))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from ..base import Flags, Floats, Prediction, Reconstructor, Tile
+from ..base import Flags, Floats, Movable, Prediction, Reconstructor, Tile
 from ..holdout import distance_to_valid
 from ..onnx import session
-from ..weights import PACKAGED
+from ..weights import configuration
 from . import trust
 from .inputs import Frame, frame, stack
 
 BLOCK, MARGIN, MULTIPLE = 256, 32, 16
 """Pixels: side of the blocks that the network runs on, what it sees around, what sizes divide by."""
-FOLDER, NETWORK, CONFIG = PACKAGED / "mend", "mend.onnx", "config.json"
+NETWORK, CONFIG = "mend.onnx", "config.json"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,16 @@ class Mend:
     network: onnxruntime.InferenceSession
     trust: trust.Trust
     weights_sha256: str
+
+    @property
+    def device(self) -> str:
+        """What the prior computes on, for the record; the network stays on the CPU."""
+        return getattr(self.prior, "device", "cpu")
+
+    def on(self, torch_device: str | None) -> Mend:
+        """The same over a prior that predicts on a torch device."""
+        prior = self.prior.on(torch_device) if isinstance(self.prior, Movable) else self.prior
+        return replace(self, prior=prior)
 
     def prepare(self, overview: Tile) -> State:
         """The prior's state, and global statistics for the network's inputs."""
@@ -99,17 +109,15 @@ class Mend:
         return np.asarray(self.network.run(None, inputs)[0][0, :, :height, :width], np.float32)
 
 
-def over(prior: Reconstructor, folder: Path = FOLDER) -> Mend | None:
-    """The correction of `prior` by the network in `folder`; None where its weights are not there.
+def over(prior: Reconstructor, folder: Path) -> Mend:
+    """The correction of `prior` by the network of a run's folder.
 
     Raises:
-        ValueError: the folder's tables are of another version.
+        ValueError: the folder is no finished run, or `terramend experiment mend` has not tested it.
     """
-    path = folder / NETWORK
-    if not (path.is_file() and (folder / CONFIG).is_file()):
-        return None
-    sha = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Mend(prior, session(path), trust.read(folder / CONFIG), sha)
+    tables = trust.read(configuration(folder, NETWORK))
+    sha = hashlib.sha256((folder / NETWORK).read_bytes()).hexdigest()
+    return Mend(prior, session(folder / NETWORK), tables, sha)
 
 
 def _blocks(gap: Flags) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:

@@ -7,10 +7,9 @@ are near, clouds and blobs far) and changes smoothly, so that nothing jumps insi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,20 +39,21 @@ class Trust:
         return case not in self.std and not any(self.mean.get(case, ()))
 
 
-def read(path: Path) -> Trust:
-    """The tables of a network's `config.json`.
+def read(config: Mapping[str, Any]) -> Trust:
+    """The tables in the `config.json` of a run that `terramend experiment mend` has tested.
 
     Raises:
-        ValueError: it is made for other cases or distances.
+        ValueError: it was not tested, or for other cases or distances.
     """
-    stored = json.loads(path.read_text("utf-8"))
-    tables = [
-        {case: tuple(map(float, row)) for case, row in stored[name].items()} for name in ("mean", "std")
-    ]
-    lengths = {len(row) for table in tables for row in table.values()} - {len(NODES)}
-    if tuple(stored["nodes"]) != NODES or lengths or not set().union(*tables) <= set(CASES):
-        raise ValueError(f"{path} is made for other cases or distances")
-    return Trust(*tables)
+    if "nodes" not in config:
+        raise ValueError("the network was not tested yet: run terramend experiment mend --run FOLDER")
+    mean, std = (
+        {case: tuple(map(float, row)) for case, row in config[key].items()} for key in ("mean", "std")
+    )
+    fits = all(case in CASES and len(row) == len(NODES) for case, row in [*mean.items(), *std.items()])
+    if tuple(config["nodes"]) != NODES or not fits:
+        raise ValueError("the network was tested by another version: run terramend experiment mend again")
+    return Trust(mean, std)
 
 
 def hats(distance: Floats) -> Floats:

@@ -57,6 +57,7 @@ def config(tmp_path):
     made = load_config("mend", "small")
     made["samples"] = [{"folder": str(tmp_path)}]
     made["widths"] = [8, 12, 16]
+    made["loss"] = {"mean": 1.0, "deviation": 0.3}
     made["training"] = {"steps": 2, "batch": 4, "rate": 1e-3, "warmup": 1}
     return made
 
@@ -116,6 +117,21 @@ def test_a_fresh_network_leaves_the_prior(config, tmp_path) -> None:
     assert float(terms["gain_db"].detach()) == pytest.approx(0, abs=1e-5)
     terms["loss"].backward()
     assert any(float(p.grad.abs().sum()) > 0 for p in made.model.parameters() if p.grad is not None)
+
+
+def test_the_deviation_alone_is_that_of_the_prior() -> None:
+    """Errors of twice the prior's deviation: the Laplace loss is least where the factor says so."""
+    error = torch.full((1, 2, SIDE, SIDE), 2.0)
+    error[:, 1] = 1
+
+    def loss(shift: float, log_factor: float) -> float:
+        said = torch.stack([torch.full((1, SIDE, SIDE), v) for v in (shift, log_factor)], 1)
+        batch = {"base": said, "references": said, "target": error}
+        return float(mend.loss(lambda base, references: said, batch, 0, 0.0, 1.0)["loss"])
+
+    best = 2 * np.log(2**0.5 * 2.0)
+    assert loss(0.0, best) < min(loss(0.0, best - 0.1), loss(0.0, best + 0.1))
+    assert loss(1.5, best) == loss(0.0, best)
 
 
 def test_batches_repeat_and_leave_places_out(config, tmp_path) -> None:
