@@ -1,7 +1,7 @@
-"""Align-CR and its rivals as reconstructors: a harmonic surface, and what a network makes of it.
+"""Align-CR and its rivals as reconstructors: a fill, and what a network makes of it.
 
-Two uses, told apart by the tile. *Fill*: gaps are unknown; the network corrects a start (harmonic, as
-it learned, or what `guided` says). The scene itself says by how much: part of the valid pixels is
+Two uses, told apart by the tile. *Fill*: gaps are unknown; the network corrects a start (what `guided`
+says, or a harmonic surface, as it learned). The scene itself says by how much: part of the valid pixels is
 hidden, shaped like the gaps, and the share of the correction that fits them best is taken, band by
 band; where radar does not explain the scene it is 0. *Clear*: clouded values are there; the whole
 image is changed.
@@ -236,14 +236,14 @@ def create(
     quality: str,
     seed: int,
     weights: str = str(PACKAGED / "align-cr"),
-    prior: str = "harmonic",
+    prior: str = "guided",
     despeckle: str = "no",
     device: str = "cpu",
 ) -> Radar:
     """The network of a run's folder (`network.onnx`, `config.json`); default: the one that comes along.
 
     Args:
-        prior: the method whose fill is corrected, `harmonic` or `guided`.
+        prior: the method whose fill is corrected, `guided` or `harmonic`.
         despeckle: `yes` smooths radar first.
 
     Raises:

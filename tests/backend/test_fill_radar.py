@@ -61,7 +61,7 @@ def scene(tmp_path, write, monkeypatch):
 def asked(scene, sar, tmp_path, **more):
     plain = {
         "gaps": (Mask(str(scene["gaps"]), "nonzero"),), "model": "align-cr", "overwrite": True,
-        "settings": (("weights", scene["weights"]),), "provenance": str(tmp_path / "prov.tif"),
+        "settings": (("weights", scene["weights"]), ("prior", "harmonic")), "provenance": str(tmp_path / "prov.tif"),
         "sar": None if sar is None else str(sar),
     }  # fmt: skip
     return FillRequest((str(scene["target"]),), str(tmp_path / "out.tif"), **{**plain, **more})
