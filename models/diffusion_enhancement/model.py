@@ -3,8 +3,10 @@
 Two uses, fixed by how the networks were trained. *Clear*: the whole clouded image is the
 condition, and a cloud removal network (or any reconstructor) is the reference. *Fill*: band
 by band, the condition is the image with the reference's prediction pasted into the gap, and
-known pixels stay what they are at every step. Several samples give mean and deviation; to the
-samples' variance comes the reference's own, by the square of its last weight W, as eq. 13 has it.
+known pixels stay what they are at every step. Several samples give mean and deviation. To the
+samples' variance comes in *fill* the reference's own, by the square of its last weight W, as eq. 13
+has it; in *clear*, where references know none, W (1 - W) times the square of what the two branches
+are apart: the variance of the mixture that W describes. It is no calibrated error.
 """
 
 from __future__ import annotations
@@ -145,7 +147,10 @@ class Enhancer:
             for image in (tile.image, reference.mean)
         )
         last = self._sampled(tile, given, guess, (0, 0), -1)
-        moments = _moments(scaling.reflected(last.sample))
+        middle, spread = _moments(scaling.reflected(last.sample))
+        apart = scaling.reflected(last.diffused) - scaling.reflected(guess)
+        between = (last.weight * (1 - last.weight) * apart**2).mean(0)
+        moments = middle, np.sqrt(np.nan_to_num(spread) ** 2 + between)
         mean[bands], std[bands] = (np.where(seen, part, np.nan) for part in moments)
         return altered(tile, mean, std)
 

@@ -60,6 +60,20 @@ def test_haze_goes_and_what_the_network_does_not_know_stays(hazy):
     assert np.isnan(std[:3, :, :-1]).all() and (std[3, :, :-1] == 0).all()  # one pass has no spread
 
 
+def test_diffusion_enhancement_takes_haze_off_too(hazy):
+    path, fields, image = hazy
+    result, made = cleared(path, model="de", quality="fast", std=str(path.with_name("s.tif")), seed=1)
+    seen = np.s_[:3, :, :-1]
+    error = [np.sqrt(np.mean((picture[seen] / 1e4 - fields[seen]) ** 2)) for picture in (image, made)]
+    assert error[1] < 0.6 * error[0] and np.array_equal(made[3], image[3])
+    with rasterio.open(path.with_name("s.tif")) as file:
+        std = file.read()
+    assert (std[seen] >= 0).all() and (std[seen] > 0).mean() > 0.9  # 0: black in all that was drawn
+    path.with_name("out.tif").unlink()
+    again, same = cleared(path, model="de", quality="fast", seed=1)
+    assert np.array_equal(made, same) and again.weights_sha256 == result.weights_sha256
+
+
 def test_a_mask_and_an_extent_say_where(hazy, tmp_path):
     path, _, image = hazy
     with rasterio.open(path) as file:

@@ -95,7 +95,8 @@ def test_de_on_the_clouded_sample(use, clouded, monkeypatch) -> None:
         condition, reference, start, *_ = arguments
         rows, columns = (length // 16 * 16 for length in start.shape[-2:])  # nothing to pad
         cut = np.s_[..., :rows, :columns]
-        whole = door.load(PACKAGED / f"de-{use}").run(condition[cut], reference[cut], start[cut], 5, 0.3)
+        networks = door.load(PACKAGED / f"de-{use}")
+        whole = run(networks, condition[cut], reference[cut], start[cut], 5, 0.3)
         expected = in_torch(use, condition[cut], reference[cut], start[cut], 5, 0.3)
         for ours, theirs in zip(whole, expected, strict=True):
             assert np.abs(ours.weight - theirs.weight).max() < 1e-3

@@ -210,6 +210,23 @@ def test_thin_cloud_is_removed(run: Any, scene: dict[str, str], tmp_path: Path) 
         run("removethincloud", TARGET=scene["other"], MODEL="guided", OUTPUT=out)
 
 
+def test_diffusion_fills_from_the_toolbox(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    before, hole = read(scene["target"]), read(scene["mask"]) > 0
+    west, down, _, north, _, up = gdal.Open(scene["target"]).GetGeoTransform()
+    rows, columns = (int(np.median(at)) // 40 * 40 for at in np.nonzero(hole))
+    part = np.s_[:, rows : rows + 40, columns : columns + 40]
+    sides = (west + columns * down, west + (columns + 40) * down, north + (rows + 40) * up, north + rows * up)
+    out = str(tmp_path / "filled.tif")
+    result = run(
+        "fillgaps", TARGET=scene["target"], GAPS=[scene["mask"]], GAPS_KIND="nonzero", GROW="0px", MODEL="de",
+        QUALITY="fast", EXTENT=",".join(map(str, sides)), OUTPUT=out,
+    )  # fmt: skip
+    after = read(out)
+    assert result["MODEL_USED"] == "de"
+    assert (after[part][:, hole[part[1:]]] > 0).all()
+    assert np.array_equal(after[:, ~hole], before[:, ~hole])
+
+
 def test_in_a_model(client: Any, provider: Any, scene: dict[str, str], qgis_new_project: None) -> None:
     """A model of two steps: the mask that one makes is what the other fills."""
     registry = QgsApplication.processingRegistry()

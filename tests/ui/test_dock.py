@@ -417,7 +417,11 @@ def test_experimental_methods_are_offered_on_request(dock: Any, until: Callable)
     settings.put("experimental", True)
     box.show_methods(rows)
     assert box.model.findData("bold") > 0
+    ours = MethodBox().model  # before a backend has been asked
+    assert ours.findData("de") > 0 and ours.findData("ddpm") > 0
+    assert ours.findData("msda-cr") < 0  # it takes no gaps
     settings.put("experimental", False)
+    assert MethodBox().model.findData("de") < 0
 
 
 def test_nothing_keeps_a_closed_dock_alive(
