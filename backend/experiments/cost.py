@@ -17,11 +17,15 @@ SIDE = 256
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one pass: parameters in millions, 10^9 multiply-adds, seconds (the median of several)."""
+    """Of one pass: parameters in millions, 10^9 multiply-adds, seconds (the median of several).
+
+    `processor`: seconds of all threads, which other work on the machine does not lengthen.
+    """
 
     parameters: float
     gmac: float
     seconds: float
+    processor: float = 0.0
 
 
 def cost(module: torch.nn.Module, call: Callable[[], object], repeat: int = 3) -> Cost:
@@ -29,9 +33,12 @@ def cost(module: torch.nn.Module, call: Callable[[], object], repeat: int = 3) -
     with torch.no_grad():
         with FlopCounterMode(display=False) as counter:
             call()
-        seconds = []
+        seconds, processor = [], []
         for _ in range(repeat):
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             call()
             seconds.append(time.perf_counter() - began)
-    return Cost(parameters(module) / 1e6, counter.get_total_flops() / 2e9, sorted(seconds)[repeat // 2])
+            processor.append(time.process_time() - worked)
+    gmac = counter.get_total_flops() / 2e9
+    middle = repeat // 2
+    return Cost(parameters(module) / 1e6, gmac, sorted(seconds)[middle], sorted(processor)[middle])

@@ -258,7 +258,10 @@ def _costs(size: str) -> Mapping[str, Cost]:
         image, t = torch.zeros(1, bands, SIDE, SIDE), torch.ones(1)
         predict = functools.partial(model.noise, image, t, image)
         found[f"DE, noise predictor ({layout})"] = cost(model.predictor, predict)
-        found[f"DE, one step ({layout})"] = cost(model, functools.partial(model, image, t, image, image))
+        step = cost(model, functools.partial(model, image, t, image, image))
+        found[f"DE, one step ({layout})"] = step
+        ten = (10 * part for part in (step.gmac, step.seconds, step.processor))
+        found[f"DE, 10 steps ({layout})"] = Cost(step.parameters, *ten)
         for name in NETWORKS:
             values = load_config(name, layout)["network"]
             kept = {k: v for k, v in values.items() if k not in ("kind", "adversary")}

@@ -40,7 +40,7 @@ def test_multiply_adds_are_those_of_the_released_networks() -> None:
 def test_table_of_costs(monkeypatch) -> None:
     monkeypatch.setattr(de, "SIDE", 16)
     found = de._costs("small")
-    names = ("DE, noise predictor", "DE, one step", *NETWORKS)
+    names = ("DE, noise predictor", "DE, one step", "DE, 10 steps", *NETWORKS)
     assert list(found) == [f"{name} ({layout})" for layout in ("paper", "small") for name in names]
     assert all(row.gmac > 0 and row.seconds > 0 for row in found.values())
     head, body = de_report._costs(found)
