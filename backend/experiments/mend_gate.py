@@ -129,21 +129,23 @@ def gains(found: Sequence[Outcome], shares: Array) -> tuple[float, float, float]
 def gated(found: Sequence[Outcome], shares: Array) -> Array:
     """The shares, or 0, at each node: the best choice that harms no track and kind of the case.
 
-    It must leave every cell alone (`UNTOUCHED`) or gain with the whole interval above zero; a
-    cell of one place shows no interval, so it must be left alone or gain in each of its cases.
+    It must leave every cell alone (`UNTOUCHED`) or gain with the whole interval above zero, and
+    gain so somewhere. A cell of one place shows no interval, so it must be left alone or gain in
+    each of its cases.
     """
     best, chosen = 0.0, np.zeros_like(shares)
     for on in itertools.product((0, 1), repeat=len(shares)):
-        tried, total = shares * on, 0.0
+        tried, total, won = shares * on, 0.0, False
         for cell in cells(found).values():
             mean, low, _ = gains(cell, tried)
             if math.isnan(low):
                 low = min(one.gain(tried) for one in cell)
-            if low <= 0 and abs(mean) > UNTOUCHED:
+            touched = abs(mean) > UNTOUCHED
+            if touched and low <= 0:
                 break
-            total += mean
+            total, won = total + mean, won or touched
         else:
-            if total > best:
+            if won and total > best:
                 best, chosen = total, tried
     return chosen
 

@@ -65,6 +65,11 @@ def test_what_harms_a_kind_of_gap_is_left_out() -> None:
     assert not mend_gate.gated(good + harmful, np.ones(4)).any()
 
 
+def test_what_gains_next_to_nothing_is_left_out() -> None:
+    tiny = [made(place=p, seed=s) for s, p in enumerate("abc")]
+    assert not mend_gate.gated(tiny, np.full(4, 1e-4)).any()
+
+
 def test_one_place_must_gain_in_each_of_its_cases() -> None:
     mixed = [made(seed=0), made(slope=-0.5, seed=1), made(seed=2), made(seed=3)]
     assert not mend_gate.gated(mixed, np.ones(4)).any()
