@@ -90,7 +90,7 @@ def create(row: Row, request: FillRequest) -> Reconstructor:
     settings = dict(request.settings)
     try:
         return row.create(request.quality, request.seed, settings)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # a device that does not compute is a RuntimeError
         said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "its defaults"
         raise TerramendError("model.value", model=row.name, settings=said, why=str(error)) from error
 
