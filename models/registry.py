@@ -57,6 +57,7 @@ class Row:
 
 
 WEIGHTS = {"weights": "folder of a run of terramend train"}
+SERVED = {**WEIGHTS, "device": "cpu or cuda (default cpu)"}
 
 
 def _remover(name: str, title: str, summary: str) -> Row:
@@ -68,18 +69,18 @@ def _remover(name: str, title: str, summary: str) -> Row:
         "experimental",
         "rivals.model:create",
         ("clear",),
-        options=WEIGHTS,
+        options=SERVED,
         untrained=True,
     )
 
 
-def _radar(name: str, title: str, summary: str, sees: bool = True) -> Row:
-    """A network that takes cloud away, or fills gaps, with radar; trained here, without weights."""
+def _radar(name: str, title: str, summary: str, sees: bool = True, ships: bool = False) -> Row:
+    """A network that takes cloud away, or fills gaps, with radar; most come without weights."""
     return Row(
         name,
         title,
         summary,
-        "experimental",
+        "network" if ships else "experimental",
         "align_cr.model:create",
         ("fill", "clear"),
         needs=frozenset({"sar"} if sees else ()),
@@ -90,7 +91,7 @@ def _radar(name: str, title: str, summary: str, sees: bool = True) -> Row:
             "prior": "method whose fill is corrected: guided (default) or harmonic",
             "despeckle": "yes smooths radar first (default no)",
         },
-        untrained=True,
+        untrained=not ships,
     )
 
 
@@ -195,7 +196,13 @@ ROWS: tuple[Row, ...] = (
         "network",
         "rivals.model:create",
         modes=("clear",),
-        options=WEIGHTS,
+        options=SERVED,
+    ),
+    _radar(
+        "align-cr",
+        "Align-CR",
+        "Clears thin cloud with radar, six bands; gaps: a correction of guided where radar earns it.",
+        ships=True,
     ),
     Row(
         "de",
@@ -207,7 +214,7 @@ ROWS: tuple[Row, ...] = (
         wants=frozenset({"references", "terrain", "sar"}),
         context=64,
         options={
-            **WEIGHTS,
+            **SERVED,
             "reference": "the method that it starts from (default: guided, for thin cloud msda-cr)",
             "steps": "of the sampler, 1 to 1000 (default: 5, 10 or 50 by quality)",
             "limit": "least share of the reference in every pixel, 0 to 1 (default 0.3)",
@@ -222,7 +229,7 @@ ROWS: tuple[Row, ...] = (
         "ddpm.model:create",
         context=64,
         options={
-            **WEIGHTS,
+            **SERVED,
             "steps": "of the sampler (default: 20, 50 or 250 by quality)",
             "again": "how often each step is taken (default 5)",
             "samples": "drawn and averaged (default: 2, 2 or 4 by quality)",
@@ -315,7 +322,6 @@ ROWS: tuple[Row, ...] = (
     _remover(
         "amgan-cr", "AMGAN-CR", "Removes thin cloud by attentive recurrences, trained against an adversary."
     ),
-    _radar("align-cr", "Align-CR", "Radar aligned in feature space shows what lies in gaps or under cloud."),
     _radar("glf-cr", "GLF-CR", "Radar steers attention and local filters; what Align-CR came of."),
     _radar("dsen2-cr", "DSen2-CR", "Residual blocks over bands and radar together."),
     _radar("sar-opt-cgan", "SAR-Opt-cGAN", "A U-Net over bands and radar, trained against an adversary."),

@@ -28,6 +28,7 @@ METHODS: Tuple[Method, ...] = (
     Method("copy", "Nearest clear date", "time"),
     Method("time-linear", "Linear in time", "time"),
     Method("msda-cr", "MSDA-CR", "network", ("clear",)),
+    Method("align-cr", "Align-CR", "network", ("fill", "clear")),
     Method("de", "Diffusion Enhancement", "experimental", ("fill", "clear")),
     Method("ddpm", "Land from noise (DDPM)", "experimental"),
     Method("aligndiff", "AlignDiff", "experimental"),

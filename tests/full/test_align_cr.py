@@ -26,6 +26,7 @@ from terramend.models.base import Tile  # noqa: E402
 from terramend.models.diffusion.unet import parameters  # noqa: E402
 from terramend.models.onnx import session  # noqa: E402
 from terramend.models.rivals.network import RADAR, make  # noqa: E402
+from terramend.models.weights import PACKAGED  # noqa: E402
 
 TINY = {
     "align-cr": {
@@ -413,3 +414,11 @@ def test_trains_resumes_and_loads(tmp_path, triplets) -> None:
     assert np.abs(light.predict(tile, light.prepare(tile)).mean - torched).max() < 1e-3
     with pytest.raises(TerramendError, match="size must be a multiple of 8"):
         radar.recipe({**config, "size": 30}, triplets)
+
+
+def test_shipped_weights_say_the_same_in_torch_and_onnx() -> None:
+    net, light = radar.load(PACKAGED / "align-cr"), model.create("default", 0)
+    given = np.random.default_rng(0).random((1, 10, 64, 96)).astype(np.float32)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(given)).numpy()
+    assert np.abs(light.network.run(None, {"image": given})[0] - expected).max() < 1e-3
