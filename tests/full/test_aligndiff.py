@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import numpy as np
@@ -14,7 +15,7 @@ from rasterio.warp import calculate_default_transform, reproject  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from terramend.backend import cli  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.training import aligndiff, aligndiff_samples, features  # noqa: E402
+from terramend.backend.training import aligndiff, aligndiff_samples, export_command, features  # noqa: E402
 from terramend.backend.training.loop import train  # noqa: E402
 from terramend.backend.training.recipe import build, load_config  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
@@ -459,6 +460,20 @@ def test_graphs_say_what_torch_says(runs) -> None:
     np.testing.assert_allclose(
         graphs.denoise(x, 500, context.numpy(), hint, latents.numpy()), said, atol=1e-3
     )
+
+
+def test_exported_networks_fill_and_tell_no_folder(runs, tmp_path) -> None:
+    words = {"name": "aligndiff", "run": runs / "adapter", "title": "t", "licence": "l", "to": tmp_path}
+    export_command.main(argparse.Namespace(**words), Watch())
+    whole, _ = light.load(runs / "adapter")
+    half, _ = light.load(tmp_path / "aligndiff")
+    image = np.random.default_rng(0).standard_normal((1, 1, 32, 32)).astype(np.float32)
+    np.testing.assert_allclose(half.encode(image), whole.encode(image), atol=2e-2)
+    assert half.vocabulary == whole.vocabulary
+    entry = json.loads((tmp_path / "manifest.json").read_text())["weights"]["aligndiff"]
+    assert {f["name"] for f in entry["files"]} >= {*light.FILES, "config.json", "vocab.json", "merges.txt"}
+    config = json.loads((tmp_path / "aligndiff" / "config.json").read_text())
+    assert config["alignment"]["weights"] == "vgg.safetensors" and "start" not in config
 
 
 def test_a_fill_by_graphs_is_the_fill_by_torch(runs) -> None:
