@@ -17,7 +17,8 @@ from . import coarse, regression, surroundings, uncertainty
 from .half import halved
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
-_LOCAL, _STIFF = 0.7, 0.3  # weights of the local regression and of the stiffer surface before a trial
+_LOCAL, _STIFF = 0.7, 0.3  # weights before a trial: least of the local regression, of the stiffer surface
+_PER_FEATURE = 30  # valid pixels a feature of which the local regression deserves half before a trial
 _WORTH = 0.1  # a weight below it is not worth its time
 _CLEARLY = 0.75  # a share of the references above it counts as 1
 
@@ -64,6 +65,15 @@ def _by_distance(tile: Tile, table: Floats) -> Floats:
             for there, value in zip(beyond, table[band, 1:], strict=True):
                 np.copyto(out[band], value, where=there)
     return out
+
+
+def expected_local(samples: int, features: int) -> float:
+    """Weight of the local regression against the plain one before a trial; grows with what teaches it.
+
+    Args:
+        samples: valid pixels. features: that the local regression weighs.
+    """
+    return max(_LOCAL, samples / (samples + _PER_FEATURE * features))
 
 
 @dataclass(frozen=True)
@@ -160,7 +170,9 @@ class Guided:
             made = regression.close(trial.tile, target, fits, weighed, self.settings)
             return np.where(made.there, made.mean * scale + middle, np.float32(np.nan)), made.std * scale
 
-        local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], learnt.scale, _LOCAL)
+        samples = int((np.all(trial.tile.valid, axis=0) | trial.hidden).sum())
+        before = expected_local(samples, known.parts[0].field.values.shape[2] - 1)
+        local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], learnt.scale, before)
         local = 1.0 if local > 1 - _WORTH else local
         mean, std = said(local, 0)
         plate = uncertainty.share_of_first(trial, said(local, 1)[0], mean, learnt.scale, 0.0)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
+from terramend.models.guided import model, spatial
 from terramend.models.guided import plain as plain_regression
-from terramend.models.guided import spatial
 from terramend.models.guided.features import make_basis, telling_axes
 from terramend.models.guided.impute import complete, conditional, learn
 from terramend.models.guided.model import plain
@@ -285,3 +285,10 @@ def test_few_pixels_lean_on_the_plain_regression_and_a_trial_decides():
     assert 0 <= state.regression.local <= 1 and 0 <= state.regression.plate <= 1 and 0 <= state.stiff <= 1
     error = (method.predict(tile, state).mean - truth)[:, gap]
     assert np.sqrt(np.mean(error**2)) < 0.25 * truth.std()
+
+
+def test_many_pixels_make_the_local_regression_likelier_before_a_trial():
+    few, many, endless = (model.expected_local(samples, 30) for samples in (500, 50_000, 10**9))
+    assert few == model.expected_local(100, 30)  # never below what was good in small scenes
+    assert few < many < endless <= 1
+    assert many > model.expected_local(50_000, 60)  # features cost
