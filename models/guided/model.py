@@ -171,7 +171,9 @@ class Guided:
             return np.where(made.there, made.mean * scale + middle, np.float32(np.nan)), made.std * scale
 
         samples = int((np.all(trial.tile.valid, axis=0) | trial.hidden).sum())
-        before = expected_local(samples, known.parts[0].field.values.shape[2] - 1)
+        features = known.parts[0].field.values.shape[2] - 1
+        # Windows as wide as those of `fast` gain nothing by it.
+        before = expected_local(samples, features) if self.settings.local else _LOCAL
         local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], learnt.scale, before)
         local = 1.0 if local > 1 - _WORTH else local
         mean, std = said(local, 0)
