@@ -29,7 +29,8 @@ def config(tmp_path):
     np.save(tmp_path / "base.npy", base)
     np.save(tmp_path / "references.npy", np.zeros((3, SLOTS, REFERENCE, SIDE, SIDE), np.float16))
     np.save(tmp_path / "target.npy", target)
-    (tmp_path / "samples.json").write_text(json.dumps({"crops": 3, "drawn": [["set", "place", "S", "cloud", 3]]}))
+    facts = {"crops": 3, "drawn": [["set", "place", "S", "cloud", 3]]}
+    (tmp_path / "samples.json").write_text(json.dumps(facts))
     made = load_config("de", "fill")
     made["samples"]["folder"] = str(tmp_path)
     return made
