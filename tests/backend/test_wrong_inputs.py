@@ -182,7 +182,7 @@ WRONG = [
     (MASKED + "--memory-limit 0.00001", "memory.tile", ["--memory-limit"]),
     (MASKED + "--jobs many", "command.usage", ["--jobs", "whole number"]),
     (MASKED + "--tmp nowhere", "tmp.folder", ["nowhere", "--tmp"]),
-    ("clear t.tif -o o.tif --model guided", "model.mode", ["guided", "msda-cr, de"]),
+    ("clear t.tif -o o.tif --model guided", "model.mode", ["guided", "msda-cr"]),
     ("clear t.tif -o o.tif --model cvae", "model.untrained", ["terramend train cvae", "weights="]),
     ("clear t.tif -o o.tif --model cvae --set weights=nowhere", "model.value", ["nowhere", "config.json"]),
     ("fill t.tif -o o.tif --model de --set weights=nowhere", "model.value", ["nowhere", "config.json"]),
