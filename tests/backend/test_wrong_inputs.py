@@ -213,7 +213,7 @@ WRONG = [
     ("accuracy none.tif", "raster.missing", ["none.tif"]),
     ("models install", "command.usage", ["NAME"]),
     ("models install nothing", "weights.unknown", ["nothing"]),
-    ("models remove x", "command.usage", ["install"]),
+    ("models remove x", "model.unknown", ["remove", "guided"]),
     ("batch", "command.usage", ["TABLE.csv", "--folder"]),
     ("batch none.csv", "batch.table", ["none.csv"]),
     ("batch table.csv", "batch.table", ["table.csv", "colour"]),
