@@ -4,7 +4,7 @@ The scene is the one of `bench_fill.py --case four`: 6 bands, 4 clouded referenc
 cloud shapes. It is predicted as one tile in one thread, so that seconds are comparable between
 machines with any number of cores. Interleaved runs, medians.
 
-    python benchmarks/bench_guided.py --sizes 1024 2048 --repeats 3 --device cpu
+    python benchmarks/bench_guided.py --sizes 1024 2048 --repeats 3
 """
 
 from __future__ import annotations
