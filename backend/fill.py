@@ -256,6 +256,7 @@ def _result(
     gaps = sum(part.tally.gaps for part in filled)
     known = sum(part.tally.known for part in filled)
     footprint = sum(part.footprint for part in filled)
+    stated = known and request.mode == "fill"  # a spread under thin cloud was held against no error
     main, *_ = filled
     return FillResult(
         request_hash=request_hash(request),
@@ -271,7 +272,7 @@ def _result(
         gap_samples=gaps,
         gap_fraction=gaps / max(footprint, 1),
         unfilled_samples=sum(part.tally.unfilled for part in filled),
-        expected_error=sum(part.tally.deviation for part in filled) / known if known else None,
+        expected_error=sum(part.tally.deviation for part in filled) / known if stated else None,
         references=main.references,
         notices=tuple(notice.to_json() for notice in watch.notices),
         seconds={name: round(seconds, 3) for name, seconds in watch.seconds.items()},
