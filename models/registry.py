@@ -103,14 +103,22 @@ _DRAWN = {
     "guidance": "0 to 1, how far the surroundings' statistics lead the last steps (default 0)",
 }
 """Options of `aligndiff` at both sizes."""
+_BY_QUALITY = "drawn and averaged (default: 1, 2 or 4 by quality)"
+_SMALL = {**WEIGHTS, **_DRAWN, "samples": _BY_QUALITY}
+_HEAVY = {
+    **SERVED,
+    "weights": "folder in Stable Diffusion's layout, or a hub's id",
+    "samples": "drawn and averaged (default 1)",
+    "precision": "fp32, fp16 or bf16 (default: fp16 on a GPU)",
+}
+"""Options of what has Stable Diffusion's size."""
 
 
 def _filler(name: str, title: str, summary: str, *wants: str) -> Row:
     """A rival of AlignDiff that is trained here but comes without weights."""
     options = {**WEIGHTS, "prior": _DRAWN["prior"]}
     if name == "palette":
-        more = {"steps": _DRAWN["steps"], "samples": "drawn and averaged (default: 1, 2 or 4 by quality)"}
-        options |= more
+        options |= {"steps": _DRAWN["steps"], "samples": _BY_QUALITY}
     return Row(
         name,
         title,
@@ -243,11 +251,7 @@ ROWS: tuple[Row, ...] = (
         "aligndiff.model:create",
         wants=frozenset({"references", "terrain"}),
         context=64,
-        options={
-            **WEIGHTS,
-            **_DRAWN,
-            "samples": "drawn and averaged (default: 1, 2 or 4 by quality)",
-        },
+        options=_SMALL,
     ),
     Row(
         "aligndiff-sd15",
@@ -257,13 +261,7 @@ ROWS: tuple[Row, ...] = (
         "aligndiff.network_serving:create",
         wants=frozenset({"references", "terrain"}),
         context=64,
-        options={
-            "weights": "folder in Stable Diffusion's layout, or a hub's id",
-            **_DRAWN,
-            "samples": "drawn and averaged (default 1)",
-            "precision": "fp32, fp16 or bf16 (default: fp16 on a GPU)",
-            "device": "cpu or cuda (default cpu)",
-        },
+        options={**_HEAVY, **_DRAWN},
         requires=("torch", "diffusers", "transformers"),
     ),
     Row(
@@ -274,11 +272,7 @@ ROWS: tuple[Row, ...] = (
         "aligndiff.model:create",
         wants=frozenset({"references", "terrain"}),
         context=64,
-        options={
-            **WEIGHTS,
-            **_DRAWN,
-            "samples": "drawn and averaged (default: 1, 2 or 4 by quality)",
-        },
+        options=_SMALL,
         untrained=True,
     ),
     Row(
@@ -288,13 +282,7 @@ ROWS: tuple[Row, ...] = (
         "experimental",
         "rivals.network_sd:create",
         context=64,
-        options={
-            "weights": "folder in Stable Diffusion's layout, or a hub's id",
-            **{key: _DRAWN[key] for key in ("prior", "steps", "prompt", "region")},
-            "samples": "drawn and averaged (default 1)",
-            "precision": "fp32, fp16 or bf16 (default: fp16 on a GPU)",
-            "device": "cpu or cuda (default cpu)",
-        },
+        options={**_HEAVY, **{key: _DRAWN[key] for key in ("prior", "steps", "prompt", "region")}},
         requires=("torch", "diffusers", "transformers"),
     ),
     _filler("palette", "Palette", "Diffusion in pixels, from the surroundings alone; draws what is likely."),

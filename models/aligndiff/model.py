@@ -21,7 +21,7 @@ from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.membrane import cascade
 from ..diffusion import schedules
 from ..diffusion.noise import noise
-from ..diffusion.scaling import restored, standardised
+from ..diffusion.scaling import moments, restored, standardised
 from ..onnx import session
 from ..rivals.model import matching
 from ..weights import PACKAGED, configuration, fingerprint
@@ -121,13 +121,7 @@ class AlignDiff:
 
     def prepare(self, overview: Tile) -> State:
         """The prior's state and the bands' statistics."""
-        bands = len(overview.image)
-        mean, spread = np.zeros(bands), np.full(bands, 0.05)
-        for band, (image, valid) in enumerate(zip(overview.image, overview.valid, strict=True)):
-            values = image[valid].astype(np.float64)
-            if len(values) > 1:
-                mean[band], spread[band] = values.mean(), max(values.std(), 1e-3)
-        return State(self.prior.prepare(overview), mean, spread)
+        return State(self.prior.prepare(overview), *moments(overview))
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the gaps that the prior could fill; nothing is drawn without surroundings."""

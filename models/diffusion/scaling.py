@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import Floats
+from ..base import Floats, Tile
 
 GAMMA = 2.2
 
@@ -23,6 +23,16 @@ def reflected(shown: Floats, top: float = 1.0) -> Floats:
 def centred(picture: Floats) -> Floats:
     """Values of a picture, 0..1, to -1..1."""
     return np.asarray(np.clip(picture, 0, 1) * 2 - 1, np.float32)
+
+
+def moments(scene: Tile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(B,) mean and spread of each band's valid samples, reflectance; 0 and 0.05 where there are none."""
+    mean, spread = np.zeros(len(scene.image)), np.full(len(scene.image), 0.05)
+    for band, (image, valid) in enumerate(zip(scene.image, scene.valid, strict=True)):
+        values = image[valid].astype(np.float64)
+        if len(values) > 1:
+            mean[band], spread[band] = values.mean(), max(values.std(), 1e-3)
+    return mean, spread
 
 
 def standardised(image: Floats, mean: NDArray[np.floating], scale: NDArray[np.floating]) -> Floats:

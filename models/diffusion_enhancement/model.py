@@ -123,13 +123,7 @@ class Enhancer:
 
     def prepare(self, overview: Tile) -> State:
         """The reference's state and the bands' statistics."""
-        bands = len(overview.image)
-        mean, spread = np.zeros(bands), np.full(bands, 0.05)
-        for band, (image, valid) in enumerate(zip(overview.image, overview.valid, strict=True)):
-            values = image[valid].astype(np.float64)
-            if len(values) > 1:
-                mean[band], spread[band] = values.mean(), max(values.std(), 1e-3)
-        return State(self.reference.prepare(overview), mean, spread)
+        return State(self.reference.prepare(overview), *scaling.moments(overview))
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill or clear, as the networks learned; where the reference is silent nothing is invented."""
