@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from ..watch import Watch
 from . import checkpoint
@@ -86,6 +87,7 @@ def train(
     """
     torch.manual_seed(schedule.seed)
     out.mkdir(parents=True, exist_ok=True)
+    AcceleratorState._reset_state()  # else a second run of a process may not choose its own precision
     accelerator = Accelerator(mixed_precision=schedule.precision, cpu=device == "cpu")
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_groups(model, schedule.slow), schedule.rate, weight_decay=schedule.decay)

@@ -90,7 +90,6 @@ def test_runs_on_a_tiny_budget_and_keeps_what_it_has(pack, tmp_path, monkeypatch
     def tiny(name, size, changes=None):
         config = load_config(name, size, changes)
         config["size"] = 32
-        config["training"]["precision"] = "no"  # a process has one precision, and other tests have this one
         if name == "align-cr":
             config["network"] |= {"width": 8, "growth": 4, "blocks": 1, "dense": 1}
         if name == "segmenter":
