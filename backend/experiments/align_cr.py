@@ -12,7 +12,6 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from ..errors import TerramendError
 from ..training import radar, segmenter
 from ..training.recipe import load_config
 from ..watch import Watch
@@ -21,7 +20,7 @@ from .align_cr_speed import Speed, speeds
 from .de_rows import Numbers, cached
 from .radar_cases import Case, cases
 from .radar_rows import Method, classical, measured, network
-from .runs import trained
+from .runs import named, trained
 
 SWITCHES: dict[str, dict[str, Any]] = {
     "Align-CR": {},
@@ -51,8 +50,8 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     Raises:
         TerramendError: a part or network that is none, or data without cases.
     """
-    parts = _named("--parts", options.parts, PARTS)
-    rivals = _named("--rivals", options.rivals, RIVALS)
+    parts = named("--parts", options.parts, PARTS)
+    rivals = named("--rivals", options.rivals, RIVALS)
     rows: dict[str, list[Numbers]] = {}
     truth: Numbers = {}
     chosen: list[Case] = []
@@ -65,15 +64,6 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         found = speeds(options.config, options.run, options.data)
     align_cr_report.write(rows, truth, found, _samples(options), options.out)
     watch.finish()
-
-
-def _named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    words = tuple(word for word in text.split(",") if word)
-    for word in words:
-        if word not in known:
-            why = f"{word} is none of {', '.join(known)}"
-            raise TerramendError("command.option", option=option, why=why)
-    return words
 
 
 def _tables(

@@ -19,13 +19,12 @@ from ..evaluation import cases
 from ..evaluation.command import RECIPES
 from ..evaluation.methods import find
 from ..evaluation.perceptual import Perceptual
-from ..request import canonical_json
-from ..training.loop import train
-from ..training.recipe import load_config, maker
+from ..training.recipe import load_config
 from ..watch import Watch
 from . import aligndiff_report
 from .aligndiff_rows import Numbers, measured, roundtrip
 from .de_rows import cached
+from .runs import trained
 
 TRACKS = {"1": "S-DEM", "2": "T1"}
 KINDS = ("cloud", "random")
@@ -203,16 +202,5 @@ def _stages(options: argparse.Namespace, seed: int, watch: Watch) -> dict[str, P
             "data": {**config["data"], "terrain": terrain},
             stage: part,
         }
-        folders[name] = _trained(name, chosen, options, watch)
+        folders[name] = trained("aligndiff", chosen, options.data / "train", options.out, watch, name)
     return folders
-
-
-def _trained(name: str, config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> Path:
-    """Folder of a finished stage, named by the hash of its configuration."""
-    key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
-    folder: Path = options.out / "runs" / f"{name}-{config[config['stage']]['training']['seed']}-{key}"
-    if not (folder / "config.json").exists():
-        made = maker("aligndiff").recipe(config, options.data / "train")
-        average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
-        made.finish(average, folder)
-    return folder

@@ -22,15 +22,12 @@ from ...models.diffusion_enhancement import door
 from ...models.diffusion_enhancement.model import Enhancer
 from ...models.diffusion_enhancement.network import STAGES, Enhancement
 from ...models.rivals.network import NETWORKS, Remover, make
-from ..errors import TerramendError
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
 from ..evaluation.perceptual import Perceptual
-from ..request import canonical_json
 from ..training import de, removers
-from ..training.loop import train
 from ..training.pairs import PairBank, pair_bank
-from ..training.recipe import load_config, maker
+from ..training.recipe import load_config
 from ..watch import Watch
 from . import de_report
 from .cost import SIDE, Cost, cost
@@ -46,6 +43,7 @@ from .de_rows import (
     measured,
     network,
 )
+from .runs import named, trained
 
 LIMITS = (0.0, 0.1, 0.3, 0.5)
 STEPS = (5, 10, 50)
@@ -83,8 +81,8 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     Raises:
         TerramendError: a part or network that is none, or data without pairs.
     """
-    parts = _named("--parts", options.parts, ("pairs", "gaps", "speed"))
-    rivals = _named("--rivals", options.rivals, tuple(NETWORKS))
+    parts = named("--parts", options.parts, ("pairs", "gaps", "speed"))
+    rivals = named("--rivals", options.rivals, tuple(NETWORKS))
     rows: dict[str, list[Numbers]] = {}
     gaps: dict[str, Numbers] = {}
     if "pairs" in parts:
@@ -113,15 +111,6 @@ def _budget(options: argparse.Namespace) -> str:
 
 def _steps(steps: int, options: argparse.Namespace) -> int:
     return max(1, round(steps * options.budget))
-
-
-def _named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    words = tuple(word for word in text.split(",") if word)
-    for word in words:
-        if word not in known:
-            why = f"{word} is none of {', '.join(known)}"
-            raise TerramendError("command.option", option=option, why=why)
-    return words
 
 
 def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -> dict[str, list[Numbers]]:
@@ -189,7 +178,8 @@ def _remover(name: str, options: argparse.Namespace, seed: int, watch: Watch) ->
     size = options.config if "." not in options.config else "small"
     config = load_config(name, size, {"training.seed": str(seed)})
     config["data"] |= REAL
-    return _trained(name, config, config["training"], options.data / "train", options, watch)
+    config["training"]["steps"] = _steps(config["training"]["steps"], options)
+    return trained(name, config, options.data / "train", options.out, watch)
 
 
 def _stages(config: dict[str, Any], run: Path, options: argparse.Namespace, seed: int, watch: Watch) -> Path:
@@ -198,28 +188,11 @@ def _stages(config: dict[str, Any], run: Path, options: argparse.Namespace, seed
     if config["use"] == "clear":
         config["data"] |= REAL
     for stage in STAGES:
-        part = {**config[stage], "training": {**config[stage]["training"], "seed": seed}}
+        schedule = config[stage]["training"]
+        schedule = {**schedule, "seed": seed, "steps": _steps(schedule["steps"], options)}
+        part = {**config[stage], "training": schedule}
         chosen = {**config, "stage": stage, "start": str(folder), "reference": str(run), stage: part}
-        folder = _trained("de", chosen, part["training"], options.data / "train", options, watch)
-    return folder
-
-
-def _trained(
-    name: str,
-    config: dict[str, Any],
-    schedule: dict[str, Any],
-    data: Path,
-    options: argparse.Namespace,
-    watch: Watch,
-) -> Path:
-    """Folder of a finished run, named by the hash of its configuration."""
-    schedule["steps"] = _steps(schedule["steps"], options)
-    key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
-    folder: Path = options.out / "runs" / f"{name}-{config.get('stage', 'seed')}-{schedule['seed']}-{key}"
-    if not (folder / "config.json").exists():
-        made = maker(name).recipe(config, data)
-        average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
-        made.finish(average, folder)
+        folder = trained("de", chosen, options.data / "train", options.out, watch, stage)
     return folder
 
 

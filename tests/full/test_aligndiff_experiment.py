@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 import rasterio  # noqa: E402
 from terramend.backend.evaluation import cases  # noqa: E402
 from terramend.backend.evaluation.make_cases import make_cases  # noqa: E402
-from terramend.backend.experiments import aligndiff, aligndiff_rows, command  # noqa: E402
+from terramend.backend.experiments import aligndiff, aligndiff_rows, command, runs  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
 TRAINING = {"training": {"steps": 4, "batch": 2, "warmup": 1, "save_every": 4, "average": 0.5}}
@@ -128,7 +128,7 @@ def test_every_row_is_trained_and_measured_once(data, tmp_path, capsys, monkeypa
         rows = list(csv.DictReader(source))
     assert {row["task"] for row in rows if row["method"] == "AlignDiff"} == {"1", "2"}
     monkeypatch.setattr(aligndiff, "measured", None)  # nothing is measured again
-    monkeypatch.setattr(aligndiff, "train", None)  # nor trained
+    monkeypatch.setattr(runs, "train", None)  # nor trained
     command.main(options, Watch())
     assert capsys.readouterr().out == printed
 
