@@ -30,7 +30,7 @@ def test_the_algorithms_are_there(qgis: Any) -> None:
     listed = run(qgis, "list", "--json")
     provider = json.loads(listed.stdout)["providers"]["terramend"]
     assert set(provider["algorithms"]) == {
-        "terramend:fillgaps", "terramend:makegapmask", "terramend:checkaccuracy",
+        "terramend:fillgaps", "terramend:makegapmask", "terramend:removethincloud", "terramend:checkaccuracy",
     }  # fmt: skip
     helped = run(qgis, "help", "terramend:fillgaps")
     assert "bit-identical" in helped.stdout and "REFERENCE_DATES" in helped.stdout
