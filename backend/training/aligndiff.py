@@ -33,7 +33,7 @@ from ...models.diffusion import sampler, schedules
 from ..errors import TerramendError
 from ..watch import Watch
 from . import aligndiff_samples as samples
-from . import ddpm, pictures
+from . import checkpoint, ddpm, pictures
 from .export import export
 from .features import vgg
 from .loop import Batch, Schedule
@@ -299,7 +299,7 @@ def encode(model: AlignDiff, vocabulary: tokens.Vocabulary, store: samples.Store
 
 def write(model: AlignDiff, config: dict[str, Any], vocabulary: tokens.Vocabulary, out: Path) -> None:
     """Weights, configuration and vocabulary."""
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out / WEIGHTS)
+    save_file(checkpoint.tensors(model), out / WEIGHTS)
     features = {**config["alignment"], "weights": Path(config["alignment"]["weights"]).name}
     words = {**config["vocabulary"], "length": vocabulary.length}
     told = {**config, "alignment": features, "vocabulary": words, **network_store.facts(model)}

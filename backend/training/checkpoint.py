@@ -28,8 +28,8 @@ def save(
     folder, unfinished = out / f"step-{step}", out / f".step-{step}.part"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    save_file(_tensors(model), unfinished / "model.safetensors")
-    save_file(_tensors(average), unfinished / "average.safetensors")
+    save_file(tensors(model), unfinished / "model.safetensors")
+    save_file(tensors(average), unfinished / "average.safetensors")
     moments, scalars = {}, {}
     for index, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
@@ -71,5 +71,9 @@ def load(
     return state
 
 
-def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+def tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights by name, each with memory of its own: safetensors refuses tensors that modules share."""
+    return {
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, value in module.state_dict().items()
+    }

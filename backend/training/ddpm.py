@@ -19,7 +19,7 @@ from ...models.diffusion import sampler, schedules
 from ...models.diffusion.noise import noise
 from ...models.diffusion.scaling import shown
 from ...models.diffusion.unet import UNet, UNetConfig
-from . import pictures
+from . import checkpoint, pictures
 from .export import export
 from .loop import Batch, Schedule
 from .patches import RGB, clear_bank
@@ -101,7 +101,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         return {"loss": (model(batch["x"], batch["t"]).float() - batch["wanted"]).square().mean()}
 
     def finish(average: torch.nn.Module, out: Path) -> None:
-        save_file({k: v.contiguous() for k, v in average.state_dict().items()}, out / "ddpm.safetensors")
+        save_file(checkpoint.tensors(average), out / "ddpm.safetensors")
         (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         export(average, average, [("sample", (1, 3, 64, 64)), ("t", (1,))], out / "ddpm.onnx")
         samples = draw(average, config, 16, config["size"], 50, seed=1)

@@ -27,7 +27,7 @@ from ...models.diffusion.unet import UNetConfig
 from ...models.diffusion_enhancement.fusion import LIMIT, Look, enhance
 from ...models.diffusion_enhancement.network import STAGES, Enhancement, EnhancementConfig, freeze, losses
 from ..errors import TerramendError
-from . import gap_crops, haze, pictures, removers
+from . import checkpoint, gap_crops, haze, pictures, removers
 from .export import export
 from .loop import Batch, Schedule
 from .recipe import Recipe, build
@@ -200,7 +200,7 @@ def sample(
 
 def write(model: Enhancement, config: dict[str, Any], out: Path) -> None:
     """Weights and configuration; of the last stage the networks as ONNX too, the reference's among them."""
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out / WEIGHTS)
+    save_file(checkpoint.tensors(model), out / WEIGHTS)
     (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
     if config["stage"] != STAGES[-1]:
         return

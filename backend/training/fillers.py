@@ -27,7 +27,7 @@ from ...models.rivals.network_time import Autoencoder
 from ..errors import TerramendError
 from ..watch import Watch
 from . import aligndiff_samples as samples
-from . import ddpm, pictures
+from . import checkpoint, ddpm, pictures
 from .export import export
 from .loop import Batch, Schedule
 from .recipe import Recipe, build
@@ -147,7 +147,7 @@ def losses(model: Trained, batch: Batch, contraction: float = 0.0) -> Terms:
 def write(network: Filler, config: dict[str, Any], out: Path) -> None:
     """Weights, configuration and the graph that the light environment runs."""
     out.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / WEIGHTS)
+    save_file(checkpoint.tensors(network), out / WEIGHTS)
     facts = {"multiple": network.multiple, "diffusion": network.diffusion}
     (out / "config.json").write_text(json.dumps({**config, "facts": facts}, indent=1), "utf-8")
     side = 4 * network.multiple if network.multiple > 8 else 32

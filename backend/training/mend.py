@@ -16,7 +16,7 @@ from ...models.mend.inputs import BASE, REFERENCE, SLOTS
 from ...models.mend.model import NETWORK
 from ...models.mend.network import Mend
 from ..watch import Watch
-from . import mend_samples, pictures
+from . import checkpoint, mend_samples, pictures
 from .loop import Batch, Schedule
 from .mend_samples import ARRAYS
 from .quantize import Inputs, int8
@@ -50,7 +50,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         return {name: torch.from_numpy(np.stack([crop[name] for crop in drawn])) for name in ARRAYS}
 
     def finish(average: torch.nn.Module, out: Path) -> None:
-        save_file({k: v.contiguous() for k, v in average.state_dict().items()}, out / "mend.safetensors")
+        save_file(checkpoint.tensors(average), out / "mend.safetensors")
         (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         export(average, out / FULL)
         random = np.random.default_rng(schedule.seed)

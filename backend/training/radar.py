@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from ...models.align_cr.inputs import SLOTS
 from ...models.rivals.network import RADAR, Discriminator, Remover, make
 from ..errors import TerramendError
-from . import pictures, radar_bank
+from . import checkpoint, pictures, radar_bank
 from .export import export
 from .loop import Batch, Schedule
 from .recipe import Recipe, build
@@ -79,7 +79,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         network: Remover = average.network  # type: ignore[assignment]
-        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / WEIGHTS)
+        save_file(checkpoint.tensors(network), out / WEIGHTS)
         kept = {**config, "network": {**config["network"], "multiple": network.multiple}}
         kept["data"] = {"wavelengths": SLOTS[: network.outputs]}
         (out / "config.json").write_text(json.dumps(kept, indent=1), "utf-8")

@@ -18,7 +18,7 @@ from torch.func import functional_call
 
 from ...models.rivals.network import NETWORKS, Discriminator, Remover, halved, make
 from ..errors import TerramendError
-from . import haze, pictures
+from . import checkpoint, haze, pictures
 from .export import export
 from .loop import Batch, Schedule
 from .recipe import Recipe, build
@@ -67,7 +67,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         network: Remover = average.network  # type: ignore[assignment]
-        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, out / WEIGHTS)
+        save_file(checkpoint.tensors(network), out / WEIGHTS)
         (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         export(network, network, [("image", (1, network.inputs, 64, 64))], out / NETWORK)
         cloudy, clear, _ = draw(99, 0, 4, size)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from ...models.align_cr.network_segment import DeepLab, Small
 from ..datasets import landcover
 from ..errors import TerramendError
-from . import pictures, radar_bank
+from . import checkpoint, pictures, radar_bank
 from .loop import Batch, Schedule
 from .recipe import Recipe, build
 
@@ -56,7 +56,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         return {"image": torch.from_numpy(image), "labels": torch.from_numpy(labels)}
 
     def finish(average: torch.nn.Module, out: Path) -> None:
-        save_file({k: v.contiguous() for k, v in average.state_dict().items()}, out / WEIGHTS)
+        save_file(checkpoint.tensors(average), out / WEIGHTS)
         (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         pictures.losses({"segmenter": out / "loss.csv"}, out / "loss.png")
 

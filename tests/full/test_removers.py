@@ -7,8 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.training import removers  # noqa: E402
+from terramend.backend.training import checkpoint, removers  # noqa: E402
 from terramend.backend.training.export import export  # noqa: E402
 from terramend.backend.training.recipe import RECIPES, load_config, maker  # noqa: E402
 from terramend.models.diffusion.unet import parameters  # noqa: E402
@@ -72,6 +73,20 @@ def test_learns_and_exports(kind, tmp_path) -> None:
         expected = net(x).numpy()
     found = session(tmp_path / "net.onnx").run(None, {"image": x.numpy()})[0]
     assert np.abs(found - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", sorted(NETWORKS))
+def test_its_weights_are_written_and_read_again(kind, tmp_path) -> None:
+    """MPRNet's blocks share one activation: files may not refuse that, and sharing stays."""
+    torch.manual_seed(0)
+    values = {"inputs": 3, "outputs": 3, **TINY[kind]}
+    model, other = removers.Trained(kind, values, 4), removers.Trained(kind, values, 4)
+    save_file(checkpoint.tensors(model), tmp_path / "model.safetensors")
+    other.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    image = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(model.network.eval()(image), other.network.eval()(image))
+    assert len(list(model.parameters())) == len(list(other.parameters()))
 
 
 def test_adversaries_move_only_by_their_own_terms() -> None:
