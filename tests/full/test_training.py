@@ -21,7 +21,6 @@ from terramend.backend.experiments import command, de_report, de_rows, runs  # n
 from terramend.backend.experiments import de as experiment  # noqa: E402
 from terramend.backend.training import command as training  # noqa: E402
 from terramend.backend.training import de, sample_command  # noqa: E402
-from terramend.backend.training.recipe import load_config  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
 REMOVER = {
@@ -130,12 +129,6 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, mon
 
 
 def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypatch) -> None:
-    def plain(name, size, changes=None):
-        found = load_config(name, size, changes)
-        found.get("training", {})["precision"] = "no"  # a process has one, and other tests have this one
-        return found
-
-    monkeypatch.setattr(experiment, "load_config", plain)
     monkeypatch.setattr(experiment, "STEPS", (2, 3))
     config = tmp_path / "tiny.json"
     config.write_text(json.dumps(ENHANCEMENT))
