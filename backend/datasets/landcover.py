@@ -16,11 +16,9 @@ Classes = NDArray[np.uint8]
 NAMES = ("forest", "rangeland", "agriculture", "urban", "barren", "water")
 """Of the paper's table 2 (Demir et al. 2018)."""
 UNKNOWN = 255
-WORLDCOVER: Mapping[int, int] = MappingProxyType(
-    {10: 0, 95: 0, 20: 1, 30: 1, 90: 1, 100: 1, 40: 2, 50: 3, 60: 4, 70: 4, 80: 5}
-)
-"""WorldCover's codes to the six: trees and mangroves; shrubs, grass, wetland, moss; crops; built-up;
-bare and snow; water. The paper does not say where wetland and snow go."""
+WORLDCOVER: Mapping[int, int] = MappingProxyType({10: 0, 20: 1, 30: 1, 40: 2, 50: 3, 60: 4, 80: 5, 90: 5})
+"""WorldCover's codes to the six: trees; shrubs, grass; crops; built-up; bare; water and wetland. Snow,
+mangroves and moss are left out. The paper does not say it; the code of its authors does."""
 RULED = ("water", "dense vegetation", "sparse vegetation", "bare or built")
 
 

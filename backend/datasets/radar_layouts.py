@@ -122,6 +122,13 @@ def split_of(where: Region, series: bool = False) -> str:
     return "val" if where in VALIDATION else "train"
 
 
+def trained_on(found: Triplet) -> bool:
+    """Whether training may see a sample: none whose region or folder is kept for validation or test."""
+    if {"test", "val"} & set(Path(found.name).parts):
+        return False
+    return found.region is None or split_of(found.region, "_ImgNo_" in found.name) == "train"
+
+
 def find(root: Path) -> list[Triplet]:
     """Every triplet below `root`, in order of their names."""
     found = {t.name: t for search in (_single, _series, _planet) for t in search(root)}

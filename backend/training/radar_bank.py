@@ -166,8 +166,7 @@ def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False, despec
     for found in radar_layouts.find(data) if data.is_dir() else []:
         if Path(found.name).parts[0] in catalog.READERS:
             continue
-        where = found.region
-        if where is None or radar_layouts.split_of(where, "_ImgNo_" in found.name) == "train":
+        if radar_layouts.trained_on(found):
             readers.append((found.name, True, functools.partial(_of_files, found, bilinear)))
     if not readers:
         raise TerramendError("training.pairs", path=str(data))

@@ -123,6 +123,9 @@ def test_reads_planet_cr(tmp_path):
     scene = radar_bank.bank(tmp_path).read(0)
     assert np.isfinite(scene.clear[:4]).all() and np.isnan(scene.clear[4:]).all()
     assert np.array_equal(scene.clear[:4], clear)
+    (tmp_path / "train").rename(tmp_path / "test")  # as published: its test lies beside its train
+    with pytest.raises(TerramendError):
+        radar_bank.bank(tmp_path)
 
 
 def test_nothing_to_learn_from_is_said(tmp_path):
