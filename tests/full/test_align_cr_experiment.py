@@ -11,11 +11,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 import rasterio  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.experiments import align_cr, align_cr_report, radar_cases  # noqa: E402
+from terramend.backend.experiments import align_cr, align_cr_report, align_cr_speed, radar_cases  # noqa: E402
 from terramend.backend.experiments.align_cr_speed import Speed  # noqa: E402
 from terramend.backend.training import radar, segmenter  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
+from terramend.models.rivals.network import RADAR  # noqa: E402
 
 
 @pytest.fixture
@@ -146,9 +147,35 @@ def test_gain_is_paired_by_case() -> None:
 
 
 def test_costs_are_compared_with_a_network_of_plain_convolutions() -> None:
-    found = [Speed("align-cr (paper)", 5.0, 45.5, 468.0), Speed("dsen2-cr (paper)", 8.0, 18.9, 1239.0)]
+    found = [
+        Speed("align-cr (paper)", 5.0, 10.0, 45.5, 468.0),
+        Speed("dsen2-cr (paper)", 9.0, 16.0, 18.9, 1239.0),
+    ]
     head, body = align_cr_report._costs(found)
-    assert body[0] == ["align-cr (paper)", "5.00", "45.50", "468.0", "-", "0.62", "0.89"] and len(head) == 7
+    assert body[0] == ["align-cr (paper)", "5.00", "10.00", "45.50", "468.0", "-", "0.62", "0.89"]
+    assert len(head) == len(body[0])
+
+
+def test_speeds_are_of_every_network_and_of_eight_bits(pack, monkeypatch) -> None:
+    def tiny(name, size, changes=None):
+        config = load_config(name, "small", changes)
+        if name in ("align-cr", "glf-cr"):
+            config["network"] |= {"width": 8, "growth": 4, "heads": 2}
+        if name == "align-cr":
+            config["network"] |= {"groups": 2}
+        return config
+
+    monkeypatch.setattr(align_cr_speed, "SIDE", 32)
+    monkeypatch.setattr(align_cr_speed, "CALIBRATION", 2)
+    monkeypatch.setattr(align_cr_speed, "load_config", tiny)
+    threads = torch.get_num_threads()
+    found = {speed.name: speed for speed in align_cr_speed.speeds("small", None, pack)}
+    assert torch.get_num_threads() == threads
+    assert {f"{kind} ({size})" for kind in RADAR for size in ("paper", "small")} < found.keys()
+    assert align_cr_speed.REPORTED.keys() < found.keys()
+    assert all(speed.seconds > 0 and speed.processor > 0 for speed in found.values())
+    float32, native, eight = (found[f"align-cr (small), ONNX, {w}"] for w in ("GridSample", "DeformConv", "eight bits"))  # fmt: skip
+    assert float32.differs < 1e-4 and native.differs < 1e-4 and eight.differs < 0.05
 
 
 @pytest.mark.parametrize("kind", ["small", "deeplabv3+"])
