@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -126,51 +127,40 @@ def block_mean(image: Floats, down: int, across: int) -> Floats:
     if (down, across) == (1, 1):
         return image
     height, width = image.shape[1:]
-    rows = np.diff(np.append(np.arange(0, height, down), height)).astype(np.float32)
-    columns = np.diff(np.append(np.arange(0, width, across), width)).astype(np.float32)
-    cells = rows[:, None] * columns
-    out = np.empty((len(image), *cells.shape), np.float32)
+    bottom, right = -height % down, -width % across
+    inside = _share(np.ones((height, width), np.float32), down, across) if bottom or right else np.float32(1)
+    out = np.empty((len(image), (height + bottom) // down, (width + right) // across), np.float32)
     before: tuple[NDArray[np.bool_], Floats] | None = None
     for plane, mean in zip(image, out, strict=True):  # a plane at a time stays in the cache
         observed = np.isfinite(plane)
-        if observed.all():
-            np.divide(_blocks(plane[None], down, across, np.add)[0], cells, out=mean)
-            continue
         if before is None or not np.array_equal(before[0], observed):  # bands mostly share their mask
-            count = _blocks(observed[None].astype(np.float32), down, across, np.add)[0]
-            before = observed, np.where((count > 0) & (2 * count >= cells), count, np.float32(np.nan))
-        np.divide(_blocks(only(plane, observed)[None], down, across, np.add)[0], before[1], out=mean)
+            share = _share(observed.astype(np.float32), down, across)
+            # 1e-5: a share that is rounded may fall short of a half
+            before = observed, np.where(share >= inside * np.float32(0.5 - 1e-5), share, np.float32(np.nan))
+        np.divide(_share(only(plane, observed), down, across), before[1], out=mean)
     return out
+
+
+def _share(plane: Floats, down: int, across: int) -> Floats:
+    """Sums of the blocks of a plane (h, w), each divided by the size of a whole block."""
+    height, width = plane.shape
+    bottom, right = -height % down, -width % across
+    if bottom or right:
+        plane = np.pad(plane, ((0, bottom), (0, right)))
+    size = ((width + right) // across, (height + bottom) // down)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def block_any(flags: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bool_]:
     """Whether any pixel of each block is set."""
     if (down, across) == (1, 1):
         return flags
-    return _blocks(flags, down, across, np.logical_or)
-
-
-def _blocks(values: NDArray[Any], down: int, across: int, joined: np.ufunc) -> NDArray[Any]:
-    """Sums (or unions) of blocks: whole rows first, then columns; a pass each, no inner loops."""
-    if min(down, across) == 1 or values.shape[1] % down or values.shape[2] % across:
-        return _ragged(values, down, across, joined)
-    rows = values[:, ::down]
+    rows = flags[:, ::down].copy()
     for i in range(1, down):
-        rows = joined(rows, values[:, i::down])
-    out = rows[:, :, ::across]
-    for i in range(1, across):
-        out = joined(out, rows[:, :, i::across])
-    return out
-
-
-def _ragged(values: NDArray[Any], down: int, across: int, joined: np.ufunc) -> NDArray[Any]:
-    """The same where blocks at the edge are cut short."""
-    rows = values[:, ::down].copy()
-    for i in range(1, down):
-        part = values[:, i::down]
-        joined(rows[:, : part.shape[1]], part, out=rows[:, : part.shape[1]])
+        part = flags[:, i::down]
+        rows[:, : part.shape[1]] |= part
     out = rows[:, :, ::across].copy()
     for i in range(1, across):
         part = rows[:, :, i::across]
-        joined(out[:, :, : part.shape[2]], part, out=out[:, :, : part.shape[2]])
+        out[:, :, : part.shape[2]] |= part
     return out
