@@ -161,7 +161,8 @@ def make_method(
     tried: tuple[Tried, ...] = ()
     if overview is not None:
         watch.stage("prepare")
-        seen = overview()
+        with threads.allowed(request.jobs or cores()):
+            seen = overview()
         say_missed(seen, watch)
         say_partly(seen, watch)
         ways = candidates(facts.references, facts.terrain, facts.sar)

@@ -94,7 +94,7 @@ def sources_of(path: str) -> tuple[str, ...]:
 class FilePool:
     """Open rasters by name, at most `most` at once: those unused for longest are closed.
 
-    Many dates of many single-band files are more than a process may hold open. One thread.
+    Many dates of many single-band files are more than a process may hold open. One thread at a time.
     """
 
     def __init__(self, most: int = 200) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models import threads
 from ...models.base import About, Floats, Tile
 from ...models.base import Reference as TileReference
 from ..errors import TerramendError
@@ -28,6 +30,9 @@ from .references import Reference
 from .resample import block_any, block_mean
 from .sar import SarReader
 from .terrain import TerrainReader
+
+OPEN = 200
+"""Files of one scene that are open at once, shared among its dates."""
 
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
@@ -49,7 +54,7 @@ class ReferenceInfo:
 
 
 class Scene:
-    """What fill reads from. A context manager; all reading happens in one thread.
+    """What fill reads from. A context manager; one thread reads at a time.
 
     Attributes:
         grid, target, bands: the target's; bands in output order.
@@ -84,9 +89,13 @@ class Scene:
         )
         self._sources, self._reference_gaps = references, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
-        self._stack, self._files = opened, FilePool()
-        opened.callback(self._files.close)
+        self._stack = opened
+        # One pool a source: sources may be read side by side.
+        self._files = tuple(FilePool(max(OPEN // (1 + len(references)), 1)) for _ in (target, *references))
+        for files in self._files:
+            opened.callback(files.close)
         self._full = self._readers(self.grid)
+        self._whole: Tile | None = None
 
     def __enter__(self) -> Scene:
         return self
@@ -110,29 +119,42 @@ class Scene:
 
         In `clear` mode the clouded values stay in the image and `gaps` marks what may change.
         """
+        return self._read(window) if self._whole is None else _cut(self._whole, window)
+
+    def _read(self, window: Window) -> Tile:
+        """A tile from the files; its sources side by side where the caller allows it."""
         codes = self.gap_map.read(window)[list(self.fill_bands)]
-        image = self._full.target.reflectance(window, self.fill_bands)
         hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
-        image[hidden] = np.nan
-        references = []
-        for place, info in enumerate(self.references):
+
+        def image() -> Floats:
+            pixels = self._full.target.reflectance(window, self.fill_bands)
+            pixels[hidden] = np.nan
+            return pixels
+
+        def reference(place: int) -> Floats:
             pixels = self._full.reference(place, window)
             gaps = self._reference_gaps[place]
             if gaps is not None:
                 pixels[:, gaps(window)] = np.nan
-            references.append(TileReference(pixels, info.days, info.name))
+            return pixels
+
+        pixels, references, terrain, sar = self._full.each(image, reference, window)
         return Tile(
-            image=image,
+            image=pixels,
             gaps=codes == GapMap.GAP,
-            references=tuple(references),
-            terrain=self._full.terrain.read(window) if self._full.terrain else None,
-            sar=self._full.sar.read(window) if self._full.sar else None,
+            references=self._dated(references),
+            terrain=terrain,
+            sar=sar,
             pixel_size=self.grid.pixel_size,
             row=window.row,
             column=window.column,
             wavelengths=self.wavelengths,
             about=self.about,
         )
+
+    def _dated(self, images: Sequence[Floats]) -> tuple[TileReference, ...]:
+        pairs = zip(images, self.references, strict=True)
+        return tuple(TileReference(pixels, info.days, info.name) for pixels, info in pairs)
 
     def overview(self, max_side: int = 1024) -> Tile:
         """The whole scene with pixels a power of two as large, at most `max_side` a side.
@@ -144,7 +166,9 @@ class Scene:
         while max(self.grid.height, self.grid.width) > max_side * step:
             step *= 2
         if step == 1:
-            return self.tile(self.grid.whole)
+            if self._whole is None:  # as large as any overview: kept, so that no tile is read again
+                self._whole = self._read(self.grid.whole)
+            return self._whole
         fine = step // 2
         parts = []
         with ExitStack() as stack:
@@ -157,10 +181,7 @@ class Scene:
         return Tile(
             image=image,
             gaps=gaps,
-            references=tuple(
-                TileReference(pixels, info.days, info.name)
-                for pixels, info in zip(references, self.references, strict=True)
-            ),
+            references=self._dated(references),
             terrain=terrain,
             sar=sar,
             pixel_size=(down * step, across * step),
@@ -183,32 +204,36 @@ class Scene:
             return block_mean(pixels, more, more)
 
         codes = self.gap_map.read(window)[list(self.fill_bands)]
-        image = readers.target.reflectance(inner, self.fill_bands)
         hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
-        image[block_any(hidden, fine, fine)] = np.nan
-        image = mean(image)
-        gaps = block_any(codes == GapMap.GAP, fine * more, fine * more)
-        if self._mode != "clear":
-            gaps &= np.isnan(image)
-        references = []
-        for place in range(len(self.references)):
+
+        def image() -> Floats:
+            pixels = readers.target.reflectance(inner, self.fill_bands)
+            pixels[block_any(hidden, fine, fine)] = np.nan
+            return mean(pixels)
+
+        def reference(place: int) -> Floats:
             pixels = readers.reference(place, inner)
             reference_gaps = self._reference_gaps[place]
             if reference_gaps is not None:
                 pixels[:, block_any(reference_gaps(window)[None], fine, fine)[0]] = np.nan
-            references.append(mean(pixels))
-        terrain = mean(readers.terrain.read(inner)) if readers.terrain else None
-        sar = mean(readers.sar.read(inner)) if readers.sar else None
-        return image, gaps, tuple(references), terrain, sar
+            return mean(pixels)
+
+        pixels, references, terrain, sar = readers.each(image, reference, inner)
+        gaps = block_any(codes == GapMap.GAP, fine * more, fine * more)
+        if self._mode != "clear":
+            gaps &= np.isnan(pixels)
+        terrain = None if terrain is None else mean(terrain)
+        sar = None if sar is None else mean(sar)
+        return pixels, gaps, references, terrain, sar
 
     def _readers(self, grid: Grid, stack: ExitStack | None = None) -> _Readers:
         """Readers of everything on a grid of this scene's ground, closed with the stack."""
         enter = (stack or self._stack).enter_context
         return _Readers(
-            target=enter(RasterReader(self.target, grid, self._files)),
+            target=enter(RasterReader(self.target, grid, self._files[0])),
             references=tuple(
-                tuple((enter(RasterReader(raster, grid, self._files)), wanted) for raster, wanted in r.parts)
-                for r in self._sources
+                tuple((enter(RasterReader(raster, grid, files)), wanted) for raster, wanted in r.parts)
+                for r, files in zip(self._sources, self._files[1:], strict=True)
             ),
             terrain=enter(TerrainReader(self._dem, grid, self.sun)) if self._dem else None,
             sar=enter(SarReader(self._sar, grid, self._watch)) if self._sar else None,
@@ -228,6 +253,18 @@ class _Readers:
         """All wanted bands of one reference, (K, h, w)."""
         parts = [reader.reflectance(window, wanted) for reader, wanted in self.references[place]]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def each(
+        self, target: Callable[[], Floats], reference: Callable[[int], Floats], window: Window
+    ) -> tuple[Floats, tuple[Floats, ...], Floats | None, Floats | None]:
+        """What `target` and `reference` (of each place) make, terrain and radar: side by side if allowed."""
+        terrain, sar = self.terrain, self.sar
+        jobs = [target, *(partial(reference, place) for place in range(len(self.references)))]
+        jobs += [partial(terrain.read, window)] if terrain else []
+        jobs += [partial(sar.read, window)] if sar else []
+        made = iter(threads.each(lambda job: job(), jobs))
+        image, references = next(made), tuple(next(made) for _ in self.references)
+        return image, references, next(made) if terrain else None, next(made) if sar else None
 
 
 def open_scene(
@@ -303,6 +340,25 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
 def days_between(date: datetime.date | None, target: datetime.date | None) -> int | None:
     """Days from the target's date to `date`."""
     return None if date is None or target is None else (date - target).days
+
+
+def _cut(tile: Tile, window: Window) -> Tile:
+    """A window of a tile that holds the whole scene, copied."""
+    part = (slice(None), *window.slices)
+
+    def cut(planes: Floats | None) -> Floats | None:
+        return None if planes is None else planes[part].copy()
+
+    return replace(
+        tile,
+        image=tile.image[part].copy(),
+        gaps=tile.gaps[part].copy(),
+        references=tuple(replace(r, image=r.image[part].copy()) for r in tile.references),
+        terrain=cut(tile.terrain),
+        sar=cut(tile.sar),
+        row=window.row,
+        column=window.column,
+    )
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -16,6 +16,8 @@ from terramend.backend.raster.references import open_references
 from terramend.backend.raster.scene import fill_bands, open_scene
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.watch import Watch
+from terramend.models import threads
+from terramend.models.base import digest
 
 CLEAR = (Mask("", "none"),)
 
@@ -150,6 +152,29 @@ def test_strongly_reduced_overviews_cover_the_scene(tmp_path, inputs, side):
     with np.errstate(invalid="ignore"):
         assert abs(np.nanmean(view.image) - 0.45) < 0.03
     assert np.isfinite(view.terrain).all() and np.isfinite(view.sar).all()
+
+
+@pytest.mark.parametrize("side", [60, 1024])
+def test_sources_read_side_by_side_are_those_read_in_turn(tmp_path, inputs, side):
+    with scene_of(tmp_path, inputs["path"], **asked(inputs)) as scene:
+        alone = scene.overview(side)
+    with scene_of(tmp_path, inputs["path"], **asked(inputs)) as scene, threads.allowed(3):
+        together = scene.overview(side)
+    assert digest(alone) == digest(together)
+
+
+def test_a_tile_of_a_scene_that_was_seen_at_full_size_is_a_part_of_it(tmp_path, inputs):
+    window = Window(31, 50, 64, 77)
+    with scene_of(tmp_path, inputs["path"], **asked(inputs)) as scene:
+        read = scene.tile(window)
+        whole = scene.overview()
+        assert whole.step == 1
+        cut = scene.tile(window)
+        before = digest(whole)
+        for part in (cut.image, cut.gaps, cut.terrain, cut.sar, *(r.image for r in cut.references)):
+            part[...] = 0  # a tile is its owner's: the next one is not touched by what is done to it
+        assert digest(whole) == before
+        assert digest(scene.tile(window)) == digest(read)
 
 
 def test_memory_of_an_overview_does_not_grow_with_the_scene(tmp_path):
