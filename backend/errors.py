@@ -417,6 +417,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{path} holds no pair of a cloudy and a clear image with the bands that are asked for: give a "
             "split of the data pack, or a folder laid out like RICE, CUHK-CR or SEN12MS-CR.",
         ),
+        "training.precision": (
+            INPUT,
+            "The precision fp16 needs a GPU: train with --device cuda, or set the entry precision of the "
+            "part training to bf16 or no.",
+        ),
         "training.start": (
             INPUT,
             "{path} is no run of {name} to begin from ({why}): train it first, and name its folder.",

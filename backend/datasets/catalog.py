@@ -19,6 +19,7 @@ from . import (
     planet,
     relief,
     rice,
+    sen12ms,
     sen12mscr,
     slovenia,
     worldcereal,
@@ -54,20 +55,26 @@ READERS: dict[str, Reader] = {
 }  # type: ignore[dict-item]  # modules are readers too
 """Reader of each folder of the pack; other folders are read by `folder`."""
 
+PUBLISHED = (earthnet, sen12ms)
+"""Readers of published data sets, which are known by what a folder holds."""
+
 
 def reader(path: Path) -> Reader:
     """The reader for a folder: by its name, or by what it holds."""
     if path.name in READERS:
         return READERS[path.name]
-    return earthnet if earthnet.holds(path) else folder  # type: ignore[return-value]
+    found = next((module for module in PUBLISHED if module.holds(path)), folder)
+    return found  # type: ignore[return-value]
 
 
 def places(root: Path) -> list[tuple[str, str]]:
     """(dataset, place) of everything under `root`, in order.
 
-    `root` holds data set folders (one of the pack's splits), folders of GeoTIFFs, or splits of
-    EarthNet2021; or is such a folder of GeoTIFFs, or such a split.
+    `root` holds data set folders (one of the pack's splits), folders of GeoTIFFs, splits of
+    EarthNet2021 or seasons of SEN12MS; or is such a folder of GeoTIFFs, such a split or season.
     """
+    if sen12ms.holds(root):  # its scenes are no data sets
+        return [(".", name) for name in sen12ms.names(root)]
     found = []
     for path in sorted(path for path in root.iterdir() if path.is_dir()):
         if path.name in READERS or earthnet.holds(path) or any(path.rglob("*.tif")):

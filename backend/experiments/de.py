@@ -135,7 +135,7 @@ def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -
     rows: dict[str, list[Numbers]] = {}
     watch.stage("rows", len(methods))
     for method in methods:
-        key = [method.key, list(seen.names), str(options.lpips or "")]
+        key = [method.key, list(seen.names), str(options.lpips or "") if method.judged else ""]
         numbers = cached(options.out / "rows", key, functools.partial(measured, method, seen, perceptual))
         rows.setdefault(method.name, []).append(numbers)
         watch.advance()
@@ -162,9 +162,9 @@ def _rows(
 
     name = options.reference
     methods = [
-        network(f"{name} (the reference)", reference, key, seed, judged=seed == 0),
-        row("fixed W = .5", weight=0.5, judged=seed == 0),
-        row("DE", judged=seed == 0),
+        network(f"{name} (the reference)", reference, key, seed, judged=True),
+        row("fixed W = .5", weight=0.5, judged=True),
+        row("DE", judged=True),
     ]
     if seed == 0:
         methods.append(row("diffusion alone", weight=0.0, limit=0.0))

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import TerramendError
 from ..request import canonical_json
 from ..training.loop import train
-from ..training.recipe import maker
+from ..training.recipe import made
 from ..watch import Watch
 
 
@@ -28,9 +28,9 @@ def trained(
     key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
     folder = out / "runs" / f"{name}-{label}-{seed}-{key}"
     if not (folder / "config.json").exists():
-        made = maker(name).recipe(config, data)
-        average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
-        made.finish(average, folder)
+        run = made(name, config, data)
+        average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
+        run.finish(average, folder)
     return folder
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...models.diffusion import sampler, schedules
 from ..request import canonical_json
-from ..training import ddpm, pictures
+from ..training import ddpm, noising, pictures
 from ..training.loop import train
 from ..training.patches import RGB, clear_bank
 from ..training.recipe import load_config
@@ -89,7 +89,7 @@ def denoising_error(
     model: torch.nn.Module, config: dict[str, Any], real: NDArray[np.float32]
 ) -> dict[str, float]:
     """RMSE of the predicted x0 (display units, -1..1) at the times nearest to each of `LEVELS`."""
-    schedule = ddpm.diffusion(config)
+    schedule = noising.forward(config["diffusion"])
     drawn = np.random.default_rng(7).standard_normal(real.shape).astype(np.float32)
     errors = {}
     for level in LEVELS:

@@ -33,7 +33,7 @@ from ...models.diffusion import sampler, schedules
 from ..errors import TerramendError
 from ..watch import Watch
 from . import aligndiff_samples as samples
-from . import checkpoint, ddpm, pictures
+from . import checkpoint, noising, pictures
 from .export import export
 from .features import vgg
 from .loop import Batch, Schedule
@@ -213,7 +213,8 @@ def _latents(
             random.choice(len(store.hint), schedule.batch, replace=len(store.hint) < schedule.batch)
         )
         clean = cached.clean[chosen]
-        x, t, wanted = ddpm.noised(clean, forward, (schedule.seed, number), kind)
+        made = noising.noised(clean, forward, schedule.seed * 1_000_003 + number)
+        x, t, wanted = made["x"], made["t"], noising.wanted(made, clean, kind)
         return {
             "x": x,
             "t": t,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..device import resolve
 from ..watch import Watch
 from . import recipe
 from .loop import train
@@ -26,8 +27,10 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     changes = dict(text.partition("=")[::2] for text in options.set)
     if options.schedule:
         changes["diffusion.noise"] = options.schedule
-    maker = recipe.maker(options.name)
-    made = maker.recipe(recipe.load_config(options.name, options.config, changes), options.data)
+    recipe.maker(options.name)  # an unknown network is said before its configuration is looked for
+    resolve(options.device)
+    config = recipe.load_config(options.name, options.config, changes)
+    made = recipe.made(options.name, config, options.data)
     average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, options.device)
     made.finish(average, options.out)
     watch.finish()

@@ -27,10 +27,10 @@ from ...models.diffusion.unet import UNetConfig
 from ...models.diffusion_enhancement.fusion import LIMIT, Look, enhance
 from ...models.diffusion_enhancement.network import STAGES, Enhancement, EnhancementConfig, freeze, losses
 from ..errors import TerramendError
-from . import checkpoint, gap_crops, haze, pictures, removers
+from . import checkpoint, gap_crops, haze, noising, pictures, removers
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build
+from .recipe import Recipe, build, whole
 
 WEIGHTS = "de.safetensors"
 Drawn = dict[str, torch.Tensor]
@@ -55,11 +55,9 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         raise TerramendError("training.config", name="de", why=why)
     part, clip = config[stage], config["diffusion"]["clip"]
     schedule = build(Schedule, part["training"], f"{stage}.training")
-    forward = schedules.make(config["diffusion"]["noise"], config["diffusion"]["steps"])
-    predicts = config["diffusion"]["predicts"]
-    if predicts not in sampler.PARAMETERISATIONS:
-        why = f"diffusion.predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {predicts}"
-        raise TerramendError("training.config", name="de", why=why)
+    _fits(config)
+    forward, predicts = noising.forward(config["diffusion"]), config["diffusion"]["predicts"]
+    size, shrink = (whole(part, key, stage) for key in ("size", "shrink"))
     drawn = source(config, data)
     torch.manual_seed(schedule.seed)
     model = Enhancement(layout(config))
@@ -69,7 +67,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def batch(step: int, number: int) -> Batch:
         number += step * schedule.accumulate
-        made = drawn(schedule.seed, number, schedule.batch, part["size"], part["shrink"])
+        made = drawn(schedule.seed, number, schedule.batch, size, shrink)
         return {**made, **noised(made["clean"], forward, schedule.seed * 1_000_003 + number)}
 
     def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Tensor]:
@@ -78,9 +76,9 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         write(average, config, out)  # type: ignore[arg-type]
-        seen = drawn(99, 0, 4, part["size"], part["shrink"])
+        seen = drawn(99, 0, 4, size, shrink)
         share = {"weight": 0.0, "limit": 0.0} if stage == STAGES[0] else {}
-        *_, last = sample(average, config, seen, 10, seed=1, **share)  # type: ignore[arg-type]
+        *_, last = sample(average, config, seen, min(10, forward.steps), seed=1, **share)  # type: ignore[arg-type]
         sheet = [seen["condition"][:, : config["network"]["bands"]].numpy(), seen["reference"].numpy()]
         sheet += [last.sample, seen["clean"].numpy()]
         rows = np.stack([image[:, [0, 0, 0] if image.shape[1] < 3 else [0, 1, 2]] for image in sheet], 1)
@@ -89,6 +87,18 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         pictures.losses({f"de, {stage}": out / "loss.csv"}, out / "loss.png")
 
     return Recipe(model, batch, loss, schedule, finish)
+
+
+def _fits(config: dict[str, Any]) -> None:
+    """Refuse entries that contradict each other, before anything is read."""
+    use, bands, clip = config["use"], config["network"]["bands"], config["diffusion"]["clip"]
+    if use not in ("clear", "fill"):
+        raise TerramendError("training.config", name="de", why=f"use is clear or fill, not {use}")
+    if not clip > 0:
+        raise TerramendError("training.config", name="diffusion", why=f"clip lies above 0, not {clip}")
+    if use == "clear" and bands != len(config["data"]["wavelengths"]):
+        why = f"network.bands is {bands}, and data.wavelengths holds {len(config['data']['wavelengths'])}"
+        raise TerramendError("training.config", name="de", why=why)
 
 
 def source(config: dict[str, Any], data: Path) -> Callable[[int, int, int, int, int], Drawn]:
@@ -116,15 +126,10 @@ def source(config: dict[str, Any], data: Path) -> Callable[[int, int, int, int, 
 
 
 def noised(clean: torch.Tensor, schedule: schedules.Schedule, seed: int) -> Drawn:
-    """x_t, its noise, t and alpha-bar for a batch, and the last t and its alpha-bar."""
-    generator = torch.Generator().manual_seed(seed)
-    t = torch.randint(1, schedule.steps + 1, (len(clean),), generator=generator)
-    drawn = torch.randn(clean.shape, generator=generator)
-    bar = torch.from_numpy(schedule.bar)[t - 1].float()
-    share = bar[:, None, None, None]
-    x = share.sqrt() * clean + (1 - share).sqrt() * drawn
-    last = {"last": torch.full_like(t, schedule.steps), "last_bar": torch.full_like(bar, schedule.bar[-1])}
-    return {"x": x, "noise": drawn, "t": t, "bar": bar, **last}
+    """As `noising.noised`, with the last t and its alpha-bar, from which rollouts begin."""
+    made = noising.noised(clean, schedule, seed)
+    last = torch.full_like(made["bar"], schedule.bar[-1])
+    return {**made, "last": torch.full_like(made["t"], schedule.steps), "last_bar": last}
 
 
 def start(model: Enhancement, run: Path) -> None:
@@ -162,7 +167,7 @@ def sample(
     weight: float | None = None,
 ) -> list[Look]:
     """A DDIM run in torch; `weight` fixes W instead of asking the allocator."""
-    forward = schedules.make(config["diffusion"]["noise"], config["diffusion"]["steps"])
+    forward = noising.forward(config["diffusion"])
     condition, reference = given["condition"], given["reference"]
     count, bands, height, width = reference.shape
 

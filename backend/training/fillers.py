@@ -27,7 +27,7 @@ from ...models.rivals.network_time import Autoencoder
 from ..errors import TerramendError
 from ..watch import Watch
 from . import aligndiff_samples as samples
-from . import checkpoint, ddpm, pictures
+from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
 from .recipe import Recipe, build
@@ -81,7 +81,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         clean = torch.from_numpy(store.clean[chosen].astype(np.float32))
         out = {"hint": hint, "clean": clean}
         if network.diffusion:
-            out["x"], out["t"], out["wanted"] = ddpm.noised(clean, forward, (schedule.seed, number), predicts)
+            made = noising.noised(clean, forward, schedule.seed * 1_000_003 + number)
+            out |= {"x": made["x"], "t": made["t"], "wanted": noising.wanted(made, clean, predicts)}
         if isinstance(network, Autoencoder):
             generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + number)
             out["probe"] = torch.randn((len(hint), len(network.chosen), *hint.shape[2:]), generator=generator)

@@ -7,18 +7,21 @@ It has no shadow and no texture of its own, so it teaches thin cloud only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.diffusion.scaling import shown
+from ...models.diffusion.scaling import reflected, shown
+from ..errors import TerramendError
 from .pairs import Draw, pair_bank
-from .patches import Bank, clear_bank
+from .patches import clear_bank
 
 Floats = NDArray[np.float32]
+Land = Callable[[int, int, int, int], Floats]
+"""(seed, step, count, size) to (count, C, size, size) clear reflectance."""
 GREEN = 550.0
 """Nanometres at which opacity is drawn."""
 
@@ -33,10 +36,29 @@ def source(part: dict[str, Any], data: Path, smallest: int) -> Draw:
         TerramendError: `training.pairs` or `training.empty`, where nothing fits.
     """
     bands, without, share = part["wavelengths"], part.get("without", ()), float(part.get("haze", 0))
+    if not 0 <= share <= 1:
+        raise TerramendError("training.config", name="data", why=f"haze lies between 0 and 1, not {share:g}")
     real = pair_bank(data, bands, without).draw if share < 1 else None
     if real is not None and share <= 0:
         return real
-    return mixed(real, clear_bank(data, bands, smallest, without=without), share, bands)
+    return mixed(real, _land(real, data, bands, smallest, without), share, bands)
+
+
+def _land(
+    real: Draw | None, data: Path, bands: Sequence[float], smallest: int, without: Sequence[str]
+) -> Land:
+    """What made cloud is laid over: clear scenes, or where there are none, the clear images of the pairs."""
+    try:
+        return clear_bank(data, bands, smallest, without=without).draw
+    except TerramendError as error:
+        if error.code != "training.empty" or real is None:
+            raise
+
+    def draw(seed: int, step: int, count: int, size: int) -> Floats:
+        _, clear, _ = real(seed, step, count, size)
+        return reflected(clear)
+
+    return draw
 
 
 def fractal(random: np.random.Generator, size: int, power: float) -> NDArray[np.float64]:
@@ -58,7 +80,7 @@ def veiled(clear: Floats, wavelengths: Sequence[float], random: np.random.Genera
     return np.asarray(np.clip(through * clear + (1 - through) * light[:, None, None], 0, 1), np.float32)
 
 
-def mixed(real: Draw | None, clear: Bank, share: float, wavelengths: Sequence[float]) -> Draw:
+def mixed(real: Draw | None, clear: Land, share: float, wavelengths: Sequence[float]) -> Draw:
     """Draws of which about `share` are clear patches with a layer over them, and the rest `real`."""
 
     def draw(
@@ -68,7 +90,7 @@ def mixed(real: Draw | None, clear: Bank, share: float, wavelengths: Sequence[fl
         made = count if real is None else int(random.binomial(count, share))
         batches = [] if real is None or made == count else [real(seed, step, count - made, size, shrink)]
         if made:
-            truth = clear.draw(seed, step, made, size * shrink)
+            truth = clear(seed, step, made, size * shrink)
             cloudy = np.stack([veiled(image, wavelengths, random) for image in truth])
             pair = [_averaged(shown(images), shrink) for images in (cloudy, truth)]
             batches.append((pair[0], pair[1], np.ones((made, 1, size, size), bool)))

@@ -19,12 +19,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from ..errors import TerramendError
 from ..watch import Watch
 from . import checkpoint
 
 Batch = dict[str, torch.Tensor]
 SLOW = 0.1
 """Share of the learning rate that slow parameters get."""
+PRECISIONS = ("no", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Schedule:
             between further halvings. slow: parameters in modules of these names learn at a tenth.
         average: decay of the exponential moving average of the weights.
         precision: `no`, `bf16` or `fp16`. save_every: steps between checkpoints.
+
+    Raises:
+        ValueError: a number out of its range, naming the entry.
     """
 
     steps: int
@@ -54,6 +59,19 @@ class Schedule:
     seed: int = 0
     halve: tuple[int, ...] = ()
     slow: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        least = {"steps": 0, "warmup": 0, "seed": 0, "batch": 1, "accumulate": 1, "save_every": 1}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= low):
+                raise ValueError(f"{name} must be a whole number from {low} on, not {value}")
+        if not (self.rate > 0 and self.clip > 0 and self.decay >= 0 and 0 <= self.average < 1):
+            raise ValueError("rate and clip lie above 0, decay from 0 on, average from 0 to below 1")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {self.precision}")
+        if len(self.halve) not in (0, 2):
+            raise ValueError("halve holds two numbers: the first step, and the steps between")
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step counted from 0."""
@@ -84,7 +102,12 @@ def train(
     Returns:
         The averaged model, on the CPU, in eval mode. `out` holds `loss.csv` and the
         last checkpoint.
+
+    Raises:
+        TerramendError: `training.precision` for half precision that a CPU does not compute.
     """
+    if device == "cpu" and schedule.precision == "fp16":
+        raise TerramendError("training.precision")
     torch.manual_seed(schedule.seed)
     out.mkdir(parents=True, exist_ok=True)
     AcceleratorState._reset_state()  # else a second run of a process may not choose its own precision

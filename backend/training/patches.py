@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets import catalog
+from ..datasets import catalog, paired, sen12ms
 from ..datasets.place import Place
 from ..errors import TerramendError
 
 Floats = NDArray[np.float32]
 RGB = (665.0, 560.0, 490.0)
 """Wavelengths (nm) of red, green, blue."""
+KEPT = 512
+"""Patches of large sets that are kept in memory."""
 
 
 def nearest(known: Sequence[float], wanted: Sequence[float], tolerance: float = 40.0) -> list[int] | None:
@@ -37,22 +40,27 @@ def pick(place: Place, wavelengths: Sequence[float], tolerance: float = 40.0) ->
 
 @dataclass(frozen=True)
 class Bank:
-    """Clear images of any size, (C, H, W) float32 reflectance without NaN."""
+    """Clear images of any size.
 
-    images: tuple[Floats, ...]
+    Attributes:
+        names: of the images. areas: in pixels; larger images are drawn more often.
+        read: an index to (C, H, W) float32 reflectance without NaN.
+    """
+
     names: tuple[str, ...]
+    areas: tuple[int, ...]
+    read: Callable[[int], Floats]
 
     def draw(self, seed: int, step: int, count: int, size: int) -> Floats:
         """(count, C, size, size): crops of images drawn by area, mirrored at random."""
         random = np.random.default_rng([seed, step])
-        areas = np.array([image[0].size for image in self.images], float)
-        out = np.empty((count, len(self.images[0]), size, size), np.float32)
-        for index, which in enumerate(random.choice(len(self.images), count, p=areas / areas.sum())):
-            image = self.images[which]
+        areas, out = np.array(self.areas, float), []
+        for which in random.choice(len(areas), count, p=areas / areas.sum()):
+            image = self.read(int(which))
             row, column = (int(random.integers(0, side - size + 1)) for side in image.shape[1:])
             crop = image[:, row : row + size, column : column + size]
-            out[index] = crop[:, :, ::-1] if random.random() < 0.5 else crop
-        return out
+            out.append(crop[:, :, ::-1] if random.random() < 0.5 else crop)
+        return np.stack(out)
 
 
 def clear_bank(
@@ -64,7 +72,8 @@ def clear_bank(
 ) -> Bank:
     """Every nearly clear date under `data` (a split of the pack, or any folder of scenes).
 
-    Small patches that a file stacks are kept apart. Missing pixels become the band's median.
+    Small patches that a file stacks are kept apart. Missing pixels become the band's median. Scenes are
+    read here, patches of SEN12MS when they are drawn.
 
     Args:
         data: folder of data set folders.
@@ -75,9 +84,15 @@ def clear_bank(
     Raises:
         TerramendError: `training.empty` where nothing fits.
     """
-    images, names = [], []
+    readers: list[tuple[str, int, Callable[[], Floats]]] = []
     for dataset, name in catalog.places(data) if data.is_dir() else []:
         if dataset in without:
+            continue
+        if catalog.reader((data / dataset).resolve()) is sen12ms:  # far too many to be read in advance
+            bands, area = nearest(paired.THIRTEEN, wavelengths), sen12ms.SHAPE[0] * sen12ms.SHAPE[1]
+            if bands is not None and min(sen12ms.SHAPE) >= smallest:
+                call = functools.partial(_patch, data, dataset, name, bands)
+                readers.append((f"{dataset}/{name}", area, call))
             continue
         place = catalog.read_place(data, dataset, name)
         bands = pick(place, wavelengths)
@@ -87,10 +102,24 @@ def clear_bank(
         for date in place.dates:
             if date.gaps.mean() > clouds or date.name in hazy:
                 continue
-            image = date.image[bands]
-            median = np.nanmedian(image, axis=(1, 2), keepdims=True)
-            images.append(np.where(np.isfinite(image), image, median).astype(np.float32))
-            names.append(f"{dataset}/{name}/{date.name}")
-    if not images:
+            image = closed(date.image[bands])
+            found = f"{dataset}/{name}/{date.name}", image[0].size, functools.partial(_kept, image)
+            readers.append(found)
+    if not readers:
         raise TerramendError("training.empty", path=str(data))
-    return Bank(tuple(images), tuple(names))
+    names, areas, calls = zip(*readers, strict=True)
+    return Bank(names, areas, functools.lru_cache(KEPT)(lambda index: calls[index]()))
+
+
+def closed(image: Floats) -> Floats:
+    """(C, H, W) with missing pixels at the band's median."""
+    median = np.nanmedian(image, axis=(1, 2), keepdims=True)
+    return np.where(np.isfinite(image), image, median).astype(np.float32)
+
+
+def _kept(image: Floats) -> Floats:
+    return image
+
+
+def _patch(data: Path, dataset: str, name: str, bands: list[int]) -> Floats:
+    return closed(catalog.read_place(data, dataset, name).dates[0].image[bands])

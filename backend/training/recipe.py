@@ -81,6 +81,20 @@ def maker(name: str) -> Maker:
     return module
 
 
+def made(name: str, config: dict[str, Any], data: Path) -> Recipe:
+    """The recipe called `name` for a configuration.
+
+    Raises:
+        TerramendError: `training.unknown`, `training.config` for an entry that is missing, or what
+            the recipe finds.
+    """
+    module = maker(name)
+    try:
+        return module.recipe(config, data)
+    except KeyError as error:
+        raise TerramendError("training.config", name=name, why=f"it has no entry {error.args[0]}") from None
+
+
 def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The configuration of a network: `small`, `paper`, or a JSON file; `changes` as `a.b=value`.
 
@@ -94,18 +108,64 @@ def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) 
         raise TerramendError("training.config", name=size, why="there is no such file") from None
     except ValueError as error:
         raise TerramendError("training.config", name=size, why=f"it is no JSON ({error})") from None
+    example = CONFIGS / f"{name}-small.json"
+    if "." in size and example.exists():
+        _alike(config, json.loads(example.read_text("utf-8")), size)
     for key, text in (changes or {}).items():
         *folders, last = key.split(".")
         place = config
         for folder in folders:
-            place = place.get(folder, {})
-        if last not in place:
+            place = place.get(folder, {}) if isinstance(place, dict) else {}
+        optional = _OPTIONAL if folders[-1:] == ["training"] else {}
+        if not isinstance(place, dict) or last not in {*place, *optional}:
             raise TerramendError("training.config", name=size, why=f"it has no entry {key}")
         try:
-            place[last] = json.loads(text)
+            value = json.loads(text)
         except ValueError:
-            place[last] = text
+            value = text
+        _alike(value, {**optional, **place}[last], size, key)
+        place[last] = value
     return config
+
+
+_OPTIONAL = {
+    field.name: list(field.default) if isinstance(field.default, tuple) else field.default
+    for field in dataclasses.fields(Schedule)
+    if field.default is not dataclasses.MISSING
+}
+"""Entries that every part `training` may have, and what they are where it has none."""
+_KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
+    ("true or false", (bool,)),
+    ("a number", (int, float)),
+    ("a text", (str,)),
+    ("a list", (list,)),
+    ("a group of entries", (dict,)),
+)
+
+
+def _alike(value: Any, example: Any, name: str, path: str = "it") -> None:
+    """Refuse a value of another kind than the example, in groups entry by entry."""
+    kind, wanted = (
+        next((k for k, types in _KINDS if isinstance(v, types)), "null") for v in (value, example)
+    )
+    if kind != wanted:
+        raise TerramendError("training.config", name=name, why=f"{path} must be {wanted}, not {value!r}")
+    if isinstance(value, dict):
+        for key in value.keys() & example.keys():
+            _alike(value[key], example[key], name, key if path == "it" else f"{path}.{key}")
+
+
+def whole(config: Mapping[str, Any], key: str, name: str, least: int = 1) -> int:
+    """An entry of the part `name` of a configuration that is a whole number from `least` on.
+
+    Raises:
+        TerramendError: `training.config`.
+    """
+    value = config[key]
+    if not isinstance(value, int) or value < least:
+        why = f"{key} must be a whole number from {least} on, not {value!r}"
+        raise TerramendError("training.config", name=name, why=why)
+    return value
 
 
 def build(cls: Any, values: Mapping[str, Any], name: str) -> Any:
@@ -114,11 +174,15 @@ def build(cls: Any, values: Mapping[str, Any], name: str) -> Any:
     Raises:
         TerramendError: `training.config` for an entry that `cls` does not know or misses.
     """
-    known = {field.name for field in dataclasses.fields(cls)}
+    fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in values:
-        if key not in known:
+        if key not in fields:
             raise TerramendError("training.config", name=name, why=f"{key} means nothing there")
+    for key, field in fields.items():
+        free = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if free and key not in values:
+            raise TerramendError("training.config", name=name, why=f"it has no entry {key}")
     try:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TerramendError("training.config", name=name, why=str(error)) from None

@@ -21,7 +21,7 @@ from ..errors import TerramendError
 from . import checkpoint, haze, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build
+from .recipe import Recipe, build, whole
 
 Terms = dict[str, torch.Tensor]
 ADVERSARIES = ("spa-gan", "amgan-cr")
@@ -49,8 +49,12 @@ class Trained(torch.nn.Module):
 def recipe(config: dict[str, Any], data: Path) -> Recipe:
     """The run that `config` describes, on the pairs in `data`."""
     schedule = build(Schedule, config["training"], "training")
-    kind, size = config["network"]["kind"], config["size"]
+    kind, size = config["network"]["kind"], whole(config, "size", "network")
     values = {key: value for key, value in config["network"].items() if key not in ("kind", "adversary")}
+    bands, inputs = len(config["data"]["wavelengths"]), config["network"]["inputs"]
+    if inputs != bands:
+        why = f"network.inputs is {inputs}, and data.wavelengths holds {bands}"
+        raise TerramendError("training.config", name=kind, why=why)
     draw = haze.source(config["data"], data, size)
     torch.manual_seed(schedule.seed)
     model = Trained(kind, values, config["network"].get("adversary", 32))

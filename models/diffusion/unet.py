@@ -28,6 +28,9 @@ class UNetConfig:
         unshuffle: pixel-unshuffle factor before and pixel-shuffle after the network.
         groups: of the group normalisation (fewer where a width does not divide).
         resampling: `conv`, or `residual`: levels change size inside a residual block (Dhariwal, Nichol 2021).
+
+    Raises:
+        ValueError: a layout that no network can have, naming the entry.
     """
 
     inputs: int
@@ -41,6 +44,21 @@ class UNetConfig:
     unshuffle: int = 1
     groups: int = 32
     resampling: str = "conv"
+
+    def __post_init__(self) -> None:
+        for name in ("blocks", "heads", "unshuffle", "groups"):
+            if not (isinstance(getattr(self, name), int) and getattr(self, name) >= 1):
+                raise ValueError(f"{name} must be a whole number from 1 on")
+        if self.base < 2 or self.base % 2:
+            raise ValueError("base must be even: half of it are sines, half cosines of the time")
+        if not self.multipliers or any(not isinstance(m, int) or m < 1 for m in self.multipliers):
+            raise ValueError("multipliers must be a list of whole numbers from 1 on")
+        factors = dict(enumerate(self.multipliers))
+        attentive = {m for depth, m in factors.items() if 2**depth in self.attention} | {self.multipliers[-1]}
+        if any(self.base * m % self.heads for m in attentive):
+            raise ValueError(f"heads must divide every width with attention, which {self.heads} does not")
+        if self.resampling not in ("conv", "residual"):
+            raise ValueError(f"resampling is conv or residual, not {self.resampling}")
 
     @property
     def multiple(self) -> int:
@@ -222,15 +240,9 @@ class UNet(nn.Module):
 
 
 def resampling(width: int, time: int, config: UNetConfig, factor: float) -> nn.Module:
-    """The layer between two levels; a plain convolution upwards expects an image that was doubled.
-
-    Raises:
-        ValueError: an unknown kind.
-    """
+    """The layer between two levels; a plain convolution upwards expects an image that was doubled."""
     if config.resampling == "residual":
         return Resampling(width, time, config, factor)
-    if config.resampling != "conv":
-        raise ValueError(f"resampling is conv or residual, not {config.resampling}")
     return nn.Conv2d(width, width, 3, stride=2 if factor < 1 else 1, padding=1)
 
 

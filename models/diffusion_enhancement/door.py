@@ -64,7 +64,7 @@ def load(folder: Path, device: str = "cpu") -> Networks:
     return Networks(
         session(folder / NETWORKS[0], device),
         session(folder / NETWORKS[1], device),
-        schedules.make(part["noise"], part["steps"]),
+        schedules.make(part["noise"], part["steps"], zero_snr=part.get("zero_snr", False)),
         config["use"],
         tuple(config.get("data", {}).get("wavelengths", ())),
         part["clip"],

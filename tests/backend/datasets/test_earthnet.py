@@ -66,7 +66,7 @@ def test_the_quality_rule_keeps_frames_with_five_percent_at_most(tmp_path):
     place = catalog.read_place(tmp_path, "train", NAME)
     assert [date.name for date in earthnet.clear(place)] == ["2017-06-14", "2017-06-24"]
     bank = clear_bank(tmp_path, (490.0, 560.0, 665.0, 865.0), clouds=earthnet.INVALID)
-    assert len(bank.images) == 2
+    assert len(bank.names) == 2
 
 
 def test_where_a_cube_lies():

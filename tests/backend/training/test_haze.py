@@ -1,5 +1,6 @@
 """Made pairs: thin cloud over clear patches."""
 
+import cv2
 import numpy as np
 import pytest
 from terramend.backend.errors import TerramendError
@@ -11,11 +12,11 @@ from terramend.models.diffusion.scaling import reflected
 def bank() -> Bank:
     random = np.random.default_rng(0)
     images = [random.uniform(0.02, 0.3, (3, 40, 50)).astype(np.float32) for _ in range(3)]
-    return Bank(tuple(images), ("a", "b", "c"))
+    return Bank(("a", "b", "c"), (2000,) * 3, lambda index: images[index])
 
 
 def test_a_layer_brightens_dark_land_and_hides_contrast():
-    clear = bank().images[0][:, :40, :40]
+    clear = bank().read(0)[:, :40, :40]
     brighter, flatter = 0, 0
     for seed in range(20):
         cloudy = haze.veiled(clear, RGB, np.random.default_rng(seed))
@@ -47,7 +48,7 @@ def test_draws_mix_real_and_made_pairs_and_depend_on_the_step_alone():
         made = np.full((count, 3, size, size), 0.5, np.float32)
         return made, made, np.ones((count, 1, size, size), bool)
 
-    draw = haze.mixed(real, bank(), 0.5, RGB)
+    draw = haze.mixed(real, bank().draw, 0.5, RGB)
     cloudy, clear, known = draw(1, 2, 40, 16, 2)
     assert cloudy.shape == clear.shape == (40, 3, 16, 16) and known.all()
     given = (clear == 0.5).all((1, 2, 3))
@@ -64,3 +65,16 @@ def test_only_made_pairs_need_no_real_ones(tmp_path):
         haze.source(part, tmp_path, 16)
     with pytest.raises(TerramendError, match="holds no pair"):
         haze.source({**part, "haze": 0.0}, tmp_path, 16)
+
+
+def test_land_under_made_cloud_is_that_of_the_pairs_where_there_are_no_scenes(tmp_path):
+    for side, value in (("cloud", 200), ("label", 50)):
+        (tmp_path / "RICE1" / side).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "RICE1" / side / "1.png"), np.full((40, 40, 3), value, np.uint8))
+    draw = haze.source({"wavelengths": RGB, "haze": 0.9}, tmp_path, 16)
+    cloudy, clear, known = draw(0, 0, 30, 16)
+    assert np.allclose(clear, 50 / 255 * 2 - 1, atol=1e-5) and known.all()
+    real = np.isclose(cloudy, 200 / 255 * 2 - 1, atol=1e-5).all((1, 2, 3))
+    assert 0 < real.sum() < 15  # the others have a layer that is made
+    with pytest.raises(TerramendError, match="haze lies between 0 and 1, not 7"):
+        haze.source({"wavelengths": RGB, "haze": 7}, tmp_path, 16)

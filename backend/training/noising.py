@@ -1,0 +1,51 @@
+"""The forward process of training: schedules and what a network should say, by a configuration's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ...models.diffusion import sampler, schedules
+from ..errors import TerramendError
+
+Drawn = dict[str, torch.Tensor]
+
+
+def forward(part: Mapping[str, Any]) -> schedules.Schedule:
+    """The noise schedule of the part `diffusion` of a configuration.
+
+    Raises:
+        TerramendError: `training.config` for an unknown schedule or prediction, or too few steps.
+    """
+    predicts, why = part["predicts"], ""
+    if predicts not in sampler.PARAMETERISATIONS:
+        why = f"predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {predicts}"
+    elif predicts == "epsilon" and part.get("zero_snr", False):
+        why = "where no signal is left (zero_snr) predicts is x0 or v, not epsilon"
+    try:
+        made = schedules.make(part["noise"], part["steps"], zero_snr=part.get("zero_snr", False))
+    except ValueError as error:
+        why = str(error)
+    if why:
+        raise TerramendError("training.config", name="diffusion", why=why)
+    return made
+
+
+def noised(clean: torch.Tensor, schedule: schedules.Schedule, seed: int) -> Drawn:
+    """`x`, `noise`, and `t` and `bar` (N,) of a batch of clean images (N, C, H, W)."""
+    generator = torch.Generator().manual_seed(seed)
+    t = torch.randint(1, schedule.steps + 1, (len(clean),), generator=generator)
+    drawn = torch.randn(clean.shape, generator=generator)
+    bar = torch.from_numpy(schedule.bar)[t - 1].float()
+    share = bar[:, None, None, None]
+    return {"x": share.sqrt() * clean + (1 - share).sqrt() * drawn, "noise": drawn, "t": t, "bar": bar}
+
+
+def wanted(drawn: Drawn, clean: torch.Tensor, predicts: str) -> torch.Tensor:
+    """What a network should say at `x`: the noise, the clean image, or the velocity."""
+    share = drawn["bar"][:, None, None, None]
+    if predicts == "epsilon":
+        return drawn["noise"]
+    return clean if predicts == "x0" else share.sqrt() * drawn["noise"] - (1 - share).sqrt() * clean

@@ -1,0 +1,152 @@
+"""What is wrong with a configuration is said in one sentence, before anything is trained."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
+
+from terramend.backend.errors import TerramendError  # noqa: E402
+from terramend.backend.training import command, recipe  # noqa: E402
+from terramend.backend.training.loop import Schedule, train  # noqa: E402
+from terramend.backend.watch import Watch  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "said"),
+    [
+        ("ddpm", "diffusion.noise", "square", "'square' is no noise schedule; there are linear, cosine"),
+        ("ddpm", "diffusion.predicts", "y", "predicts is one of epsilon, x0, v, not y"),
+        ("ddpm", "diffusion.steps", "1", "at least 2 steps"),
+        ("ddpm", "training.steps", "many", "training.steps must be a number, not 'many'"),
+        ("ddpm", "training.steps", "-1", "steps must be a whole number from 0 on, not -1"),
+        ("ddpm", "training.batch", "0.5", "batch must be a whole number from 1 on, not 0.5"),
+        ("ddpm", "training.rate", "0", "rate and clip lie above 0"),
+        ("ddpm", "training.precision", "fp8", "precision is one of no, bf16, fp16, not fp8"),
+        ("ddpm", "training.halve", "[1]", "halve holds two numbers"),
+        ("ddpm", "training.speed", "3", "it has no entry training.speed"),
+        ("ddpm", "training", "3", "training must be a group of entries, not 3"),
+        ("ddpm", "size", "null", "size must be a number, not None"),
+        ("ddpm", "size", "0", "size must be a whole number from 1 on, not 0"),
+        ("ddpm", "size.x", "1", "it has no entry size.x"),
+        ("ddpm", "network.base", "7", "base must be even"),
+        ("ddpm", "network.heads", "0", "heads must be a whole number from 1 on"),
+        ("ddpm", "network.heads", "5", "heads must divide every width with attention"),
+        ("ddpm", "network.multipliers", "[]", "multipliers must be a list of whole numbers"),
+        ("ddpm", "network.inputs", "4", "inputs and outputs must be 3: red, green, blue"),
+        ("de", "stage", "first", "stage is one of coarse, weights, joint, not first"),
+        ("de", "use", "look", "use is clear or fill, not look"),
+        ("de", "network.bands", "4", "network.bands is 4, and data.wavelengths holds 3"),
+        ("de", "diffusion.clip", "0", "clip lies above 0, not 0"),
+        ("de", "coarse.shrink", "0", "shrink must be a whole number from 1 on"),
+        ("de", "coarse.training.seed", "-4", "seed must be a whole number from 0 on"),
+        ("msda-cr", "network.inputs", "4", "network.inputs is 4, and data.wavelengths holds 3"),
+        ("msda-cr", "data.haze", "2", "haze lies between 0 and 1, not 2"),
+        ("msda-cr", "size", "1.5", "size must be a whole number from 1 on, not 1.5"),
+    ],
+)
+def test_a_wrong_entry(name, key, value, said, tmp_path) -> None:
+    with pytest.raises(TerramendError) as caught:
+        recipe.made(name, recipe.load_config(name, "small", {key: value}), tmp_path)
+    assert said in str(caught.value) and str(caught.value).startswith("The training configuration ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "it is no JSON"),
+        ("[]", "it must be a group of entries, not []"),
+        ("{}", "it has no entry training"),
+        ('{"size": "x"}', "size must be a number, not 'x'"),
+        ('{"training": {"steps": 2}}', "it has no entry batch"),
+    ],
+)
+def test_a_wrong_file(text, said, tmp_path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text(text)
+    with pytest.raises(TerramendError) as caught:
+        recipe.made("ddpm", recipe.load_config("ddpm", str(path)), tmp_path)
+    assert said in str(caught.value)
+
+
+def test_optional_entries_can_be_set_though_no_file_has_them() -> None:
+    config = recipe.load_config("ddpm", "small", {"training.accumulate": "3", "training.clip": "0.5"})
+    made = recipe.build(Schedule, config["training"], "training")
+    assert (made.accumulate, made.clip) == (3, 0.5)
+
+
+@pytest.mark.parametrize("path", sorted(recipe.CONFIGS.glob("*.json")), ids=lambda path: path.stem)
+def test_shipped_configurations_are_of_the_kind_of_the_small_one(path) -> None:
+    name = path.stem.rpartition("-")[0]
+    assert recipe.load_config(name, str(path)) == json.loads(path.read_text("utf-8"))
+
+
+def options(**changes: object) -> argparse.Namespace:
+    given = {"name": "ddpm", "config": "small", "data": Path("nowhere"), "out": Path("nowhere"), "set": []}
+    return argparse.Namespace(**{**given, "schedule": None, "device": "cpu", **changes})
+
+
+def test_the_schedule_of_ddpm_is_an_option(monkeypatch) -> None:
+    asked = []
+
+    def made(name: str, config: dict, data: Path) -> None:
+        asked.append((name, config["diffusion"]["noise"]))
+        raise InterruptedError
+
+    monkeypatch.setattr(recipe, "made", made)
+    for schedule in ("linear", "cosine", "sigmoid"):
+        with pytest.raises(InterruptedError):
+            command.main(options(schedule=schedule), Watch())
+    assert asked == [("ddpm", name) for name in ("linear", "cosine", "sigmoid")]
+
+
+def test_unknown_networks_folders_and_devices() -> None:
+    with pytest.raises(TerramendError, match="no network called foo to train; there are: align-cr"):
+        command.main(options(name="foo"), Watch())
+    with pytest.raises(TerramendError, match="nowhere holds no scene that this network can learn from"):
+        command.main(options(), Watch())
+    if not torch.cuda.is_available():
+        with pytest.raises(TerramendError, match="cuda"):
+            command.main(options(device="cuda"), Watch())
+
+
+# --- what the entries do ------------------------------------------------------------------------
+
+
+def fitted(tmp_path: Path, name: str, **schedule: object) -> list[torch.Tensor]:
+    """Weights after three steps of a line through eight points."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 1))
+    points = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
+    given = Schedule(steps=3, warmup=0, rate=1e-2, average=0.0, **schedule)  # type: ignore[arg-type]
+
+    def batch(step: int, part: int) -> dict[str, torch.Tensor]:
+        here = slice(part * given.batch, (part + 1) * given.batch)
+        return {"x": points[here], "y": points[here].sum(1, keepdim=True)}
+
+    def loss(model: torch.nn.Module, batch: dict[str, torch.Tensor], step: int) -> dict[str, torch.Tensor]:
+        return {"loss": (model(batch["x"]).float() - batch["y"]).square().mean()}
+
+    seen: list[torch.dtype] = []
+    model[0].register_forward_hook(lambda _, __, out: seen.append(out.dtype))
+    average = train(model, batch, loss, given, tmp_path / name, Watch())
+    assert set(seen) == {torch.bfloat16 if given.precision == "bf16" else torch.float32}
+    return [p.clone() for p in average.parameters()]
+
+
+def test_accumulated_parts_are_one_large_batch(tmp_path) -> None:
+    whole, parts = fitted(tmp_path, "whole", batch=8), fitted(tmp_path, "parts", batch=2, accumulate=4)
+    for a, b in zip(whole, parts, strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_half_precision_computes_in_half_and_keeps_whole_weights(tmp_path) -> None:
+    whole, half = fitted(tmp_path, "whole", batch=8), fitted(tmp_path, "half", batch=8, precision="bf16")
+    for a, b in zip(whole, half, strict=True):
+        assert b.dtype == torch.float32 and torch.allclose(a, b, atol=2e-2) and not torch.equal(a, b)
+    with pytest.raises(TerramendError, match="fp16 needs a GPU"):
+        fitted(tmp_path, "fp16", batch=8, precision="fp16")
