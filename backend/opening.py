@@ -155,7 +155,7 @@ def make_method(
     if isinstance(model, Movable):
         model = model.on(on_torch(request.device))
     model = stoppable(model, watch.check)
-    plan = plan_tiles(scene.grid, _channels(scene), row.context)
+    plan = plan_tiles(scene.grid, _channels(scene), getattr(model, "context", row.context))
     allowed = budget(plan, request.jobs, request.memory_limit, row.name)
     state, way = None, None
     tried: tuple[Tried, ...] = ()

@@ -20,7 +20,7 @@ class Row:
         factory: `module:callable` inside `models`; called with the settings.
         modes: of `fill`, `clear`.
         needs, wants: of `references`, `terrain`, `sar`, `prior`; needs are enforced.
-        context: pixels around a tile's core that the method must see.
+        context: pixels around a tile's core that the method must see, unless its quality says fewer itself.
         options: names that `--set` takes, with one line of help each.
         requires: extra importable modules (for example `torch`).
         untrained: no weights come along; the setting `weights` must name a training run's folder.

@@ -29,8 +29,8 @@ OVERLAP = 32
 WORKING_COPIES = 4
 """Arrays of the tile's size that a method holds for each channel, about (measured on `guided`)."""
 
-WORKING_SET = 200e6
-"""Bytes that one tile in work should stay near."""
+WORKING_SET = 350e6
+"""Bytes that one tile in work should stay near: what it sees around its core is work done twice."""
 
 CORES = (1024, 768, 512, 256)
 

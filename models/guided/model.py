@@ -93,6 +93,11 @@ class Guided:
         """What computes, for the record."""
         return self.torch_device or "cpu"
 
+    @property
+    def context(self) -> int:
+        """Pixels around a tile's core that must be seen: the rim, and the windows that are solved there."""
+        return 64 if self.settings.local else 32
+
     def on(self, torch_device: str | None) -> Guided:
         """The same, predicting from references on a torch device (None: without torch)."""
         return replace(self, torch_device=torch_device)

@@ -1,5 +1,7 @@
 """What was made quick must not depend on how: threads, blocks, shared masks, half size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from terramend.models import threads
@@ -124,3 +126,32 @@ def test_fast_learns_large_scenes_at_half_size():
     assert state.regression.step == 2
     made = model.predict(tile, state)
     assert np.sqrt(np.nanmean((made.mean - truth)[tile.gaps] ** 2)) < 0.2 * truth.std()
+
+
+@pytest.mark.parametrize("quality", ["fast", "default"])
+def test_the_context_that_a_quality_asks_for_is_enough(quality):
+    random = np.random.default_rng(7)
+    tile, _ = scene((256, 240))
+    noisy = tile.image + 0.01 * random.standard_normal(tile.image.shape).astype(np.float32)
+    gaps = tile.gaps.copy()
+    gaps[:, 70:140, 60:200] = True
+    tile = replace(tile, image=np.where(gaps, np.float32(np.nan), noisy), gaps=gaps)
+    model = find("guided").create(quality)
+    state = model.prepare(tile)
+    whole = model.predict(tile, state)
+    top, left, context = 16, 16, model.context
+    part = replace(
+        tile,
+        image=tile.image[:, top:, left:],
+        gaps=tile.gaps[:, top:, left:],
+        references=tuple(replace(r, image=r.image[:, top:, left:]) for r in tile.references),
+        row=top,
+        column=left,
+    )
+    made = model.predict(part, state)
+    core = np.s_[:, context:, context:]
+    inner = part.gaps[core]
+    assert inner.sum() > 400
+    difference = np.abs(made.mean[core] - whole.mean[:, top:, left:][core])[inner]
+    # A tenth of the noise: far below what an eye or a statistic could see.
+    assert difference.max() < 2e-3 and np.sqrt(np.mean(difference**2)) < 2e-4
