@@ -12,6 +12,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from ...models.weights import fingerprint
 from ..training import radar, segmenter
 from ..training.recipe import load_config
 from ..watch import Watch
@@ -81,9 +82,11 @@ def _tables(
     methods += [_row(name, name, {}, 0, options, watch) for name in rivals]
     if options.run is not None:
         steps = load_config("align-cr", str(options.run / "config.json"))["training"]["steps"]
-        name = f"Align-CR, {steps} steps"
-        methods.append(network(name, radar.load(options.run), [str(options.run), steps]))
-    names = [case.name for case in chosen]
+        longer, key = radar.load(options.run), [fingerprint(options.run, radar.NETWORK), steps]
+        name = align_cr_report.LONGER.format(steps=steps)
+        methods.append(network(name, longer, key))
+        methods.append(network(name + align_cr_report.WITHHELD, longer, key, blind=True))
+    names = [case.key for case in chosen]
     rows: dict[str, list[Numbers]] = {}
     watch.stage("rows", len(methods) + 1)
     for method in [*methods, Method("cloud-free", ["clear"], lambda case, _: case.clear)]:
@@ -104,6 +107,8 @@ def _row(
     config = _shortened(load_config(kind, options.config, {"training.seed": str(seed)}), options)
     part = config["network"] | switch
     part["inputs"] -= config["network"].get("sar", 0) - part.get("sar", 0)
+    if part.get("sar") == 0:
+        part.pop("radar_gain", None)
     config["network"] = part
     label = "-".join(["seed", *(f"{key}={value}" for key, value in switch.items())])
     run = trained(kind, config, options.data / "train", options.out, watch, label)

@@ -93,6 +93,8 @@ class AlignCr(Remover):
         unshuffle: pixels a side that become channels. last: channels at full size.
         align: False for the network without alignment.
         gain: reflectance is centred on 0.2 and multiplied by this inside.
+        radar_gain: the same for radar, centred on 0.6; 0 leaves it as it comes. Its spread is a tenth of
+            its mean, so a short training does not find it otherwise.
     """
 
     def __init__(
@@ -113,9 +115,10 @@ class AlignCr(Remover):
         last: int = 64,
         align: bool = True,
         gain: float = 1.0,
+        radar_gain: float = 0.0,
     ) -> None:
         super().__init__(inputs, outputs)
-        self.sar, self.unshuffle, self.gain = sar, unshuffle, gain
+        self.sar, self.unshuffle, self.gain, self.radar_gain = sar, unshuffle, gain, radar_gain
         self.multiple = unshuffle * max(window, 4)
         self.optical = Features((inputs - sar) * unshuffle**2, width, wide)
         self.radar = Features(sar * unshuffle**2, width, wide) if sar else None
@@ -147,7 +150,7 @@ class AlignCr(Remover):
         first, optical = self.optical(F.pixel_unshuffle(given, self.unshuffle))
         radar = None
         if self.radar is not None:
-            radar = self.radar(F.pixel_unshuffle(x[:, self.inputs - self.sar :], self.unshuffle))[1]
+            radar = self.radar(F.pixel_unshuffle(self._spread(x[:, -self.sar :]), self.unshuffle))[1]
         kept = []
         for block in self.blocks:
             optical, radar = block(optical, radar)
@@ -155,6 +158,14 @@ class AlignCr(Remover):
         here = self.gather(torch.cat(kept, 1)) + first
         residual = self.leave(F.pixel_shuffle(self.grow(here), self.unshuffle))
         return (bands + residual / self.gain,)
+
+    def _spread(self, radar: Tensor) -> Tensor:
+        """Radar planes as the network takes them in; where radar is known to be missing it stays 0."""
+        if not self.radar_gain:
+            return radar
+        known = radar[:, 2:]
+        values = (radar[:, :2] - 0.6) * self.radar_gain
+        return torch.cat([values * known if self.sar > 2 else values, known], 1)
 
     def native(self, use: bool = True) -> AlignCr:
         """Whether export writes ONNX's own DeformConv (needs opset 19, and a runtime that has it)."""

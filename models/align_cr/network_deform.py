@@ -65,7 +65,8 @@ class _Native(torch.autograd.Function):
 class Deformable(nn.Module):
     """Modulated deformable convolution whose offsets are predicted from another feature.
 
-    At first offsets are zero and every tap counts half.
+    At first offsets are zero, every tap counts half, and the feature comes out as it went in: random
+    kernels, one after the other, would leave a hundredth of the radar's variance, and it would never be used.
     """
 
     native = False
@@ -74,6 +75,9 @@ class Deformable(nn.Module):
         super().__init__()
         self.groups = groups
         self.conv = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.dirac_(self.conv.weight)
+        self.conv.weight.data *= 2
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
         self.places = nn.Conv2d(width, groups * 3 * TAPS, 3, padding=1)
         nn.init.zeros_(self.places.weight)
         nn.init.zeros_(self.places.bias)  # type: ignore[arg-type]
@@ -105,6 +109,8 @@ class Pyramid(nn.Module):
         self.down = nn.ModuleList([conv(width, 2 * width, 2), conv(2 * width, 4 * width, 2)])
         self.level = nn.ModuleList(nn.Conv2d(factor * width, width, 1) for factor in (1, 2, 4))
         self.smooth = nn.ModuleList(conv(width, width) for _ in range(2))
+        for layer in (self.level[0], self.smooth[0]):  # the finest level begins as what was given
+            nn.init.dirac_(layer.weight)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(N, width, H, W) to levels at H, H/2, H/4; H and W are multiples of 4."""
@@ -127,6 +133,9 @@ class Level(nn.Module):
             self.offset.append(conv(width, width))
         self.sample = Deformable(width, groups)
         self.merge = conv(2 * width, width) if coarser else None
+        if self.merge is not None:  # the finer level first, the coarser one to correct it
+            with torch.no_grad():
+                self.merge.weight[:, :width] = nn.init.dirac_(torch.empty(width, width, 3, 3))
 
     def forward(
         self, moving: Tensor, fixed: Tensor, below: tuple[Tensor, Tensor] | None

@@ -128,7 +128,10 @@ class Attention(nn.Module):
 
 
 class Compensate(nn.Module):
-    """Radar, filtered by kernels that depend on the place, fills in what the optical feature lacks."""
+    """Radar, filtered by kernels that depend on the place, fills in what the optical feature lacks.
+
+    The kernels begin near the one that changes nothing.
+    """
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
@@ -138,6 +141,10 @@ class Compensate(nn.Module):
             nn.Sequential(conv(width, width), nn.ReLU(), conv(width, width)) for _ in range(2)
         )
         self.filters = nn.Conv2d(width, width * kernel**2, 1)
+        with torch.no_grad():
+            self.filters.weight *= 0.1
+            self.filters.bias.zero_()  # type: ignore[union-attr]
+            self.filters.bias[kernel**2 // 2 :: kernel**2] = 1  # type: ignore[index]
         self.to_optical, self.to_radar = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1)
 
     def forward(self, optical: Tensor, radar: Tensor) -> tuple[Tensor, Tensor]:
