@@ -25,6 +25,8 @@ SIGNS = {"psnr": 1, "mae": -1, "sam": -1, "ssim": 1}
 """Whether more is better."""
 DIGITS = {"psnr": 2, "mae": 4, "sam": 2, "ssim": 4}
 OURS, BLIND, STIFF = "Align-CR", "Align-CR without radar", "Align-CR without alignment"
+LONGER, WITHHELD = "Align-CR, {steps} steps", ", radar withheld"
+LAND = ("guided with radar", "guided")
 Rows = Mapping[str, list[Numbers]]
 
 
@@ -48,12 +50,19 @@ def write(rows: Rows, truth: Numbers, speeds: Sequence[Speed], samples: int, out
                 add(f"Table 2, {protocol}, {word}", head, body)
         add("Table 2, by land cover", *_by_class(rows), "Scenes with a map: Planet-CR's, full image.")
         add("Table 3", *_semantic(rows, truth), "Land cover found in the result, made and real cloud.")
+        for protocol in PROTOCOLS:
+            for metric in METRICS:
+                add(f"Figure 5, {protocol}, {metric}", *_by_level(rows, f"{protocol}.{metric}"))
+        add("Figure 6", *_lost(rows, truth), "Points of pixel accuracy lost against the clear image.")
         findings = _findings(rows)
         told["findings"] = findings
         parts += ["<h2>Findings</h2>", *(f"<p>{html.escape(line)}</p>" for line in findings)]
         print("\n".join(findings))
         figures(rows, truth, out)
-        parts.append(image(out / "figure5.png", "figure 5: by level of cloud, made cloud, hole"))
+        for protocol in PROTOCOLS:
+            parts.append(
+                image(out / f"figure5-{protocol}.png", f"figure 5: by level of made cloud, {protocol}")
+            )
         parts.append(image(out / "figure6.png", "figure 6: pixel accuracy lost against the clear image"))
         if (out / "pictures.png").exists():
             parts.append(image(out / "pictures.png", "rows: real cases; columns: cloudy, each method, clear"))
@@ -138,13 +147,40 @@ def _semantic(rows: Rows, truth: Numbers) -> tuple[list[str], list[list[str]]]:
     return ["method", *(f"{title} {word}" for title in titles for word in ("mIoU", "PA"))], body
 
 
+def _by_level(rows: Rows, column: str) -> tuple[list[str], list[list[str]]]:
+    """Of a number by level of made cloud."""
+    made = _made_levels(rows)
+    body = [
+        [name, *(_cell(seeds, column, [m and at == level for m, at in made]) for level in range(len(LEVELS)))]
+        for name, seeds in rows.items()
+    ]
+    return ["method", *LEVELS], body
+
+
+def _lost(rows: Rows, truth: Numbers) -> tuple[list[str], list[list[str]]]:
+    """Points of pixel accuracy between the clear image and a result, by level of all cloud."""
+    best = [_pooled([truth], level)[1] for level in range(len(LEVELS))]
+    body = [
+        [name, *(f"{100 * (best[level] - _pooled(seeds, level)[1]):.1f}" for level in range(len(LEVELS)))]
+        for name, seeds in rows.items()
+    ]
+    return ["method", *LEVELS], body
+
+
 def _findings(rows: Rows) -> list[str]:
     """Whether radar and alignment help, paired by case, over seeds and scenes."""
+    longer = [(name.removesuffix(WITHHELD), name) for name in rows if name.endswith(WITHHELD)]
     lines = []
-    if {OURS, BLIND} <= rows.keys():
-        for level, title in enumerate(LEVELS):
-            keep = [m and at == level for m, at in _made_levels(rows)]
-            lines.append(gain(rows[OURS], rows[BLIND], f"radar, {title} made cloud, hole", "hole.psnr", keep))
+    for ours, theirs in ((OURS, BLIND), *longer, LAND):
+        if not {ours, theirs} <= rows.keys():
+            continue
+        for protocol in PROTOCOLS:
+            column = f"{protocol}.psnr"
+            for level, title in enumerate(LEVELS):
+                keep = [m and at == level for m, at in _made_levels(rows)]
+                what = f"radar, {ours} over {theirs}, {title} made cloud, {protocol}"
+                lines.append(gain(rows[ours], rows[theirs], what, column, keep))
+            lines.append(rise(rows[ours], rows[theirs], f"radar, {ours} over {theirs}, {protocol}", column))
     if {OURS, STIFF} <= rows.keys():
         for fine, title in ((True, "PlanetScope, 3 m"), (False, "Sentinel-2, 10 m")):
             keep = [value == fine for value in rows[OURS][0]["fine"]]
@@ -155,8 +191,29 @@ def _findings(rows: Rows) -> list[str]:
 
 
 def _made_levels(rows: Rows) -> list[tuple[bool, int]]:
-    first = rows[OURS][0]
+    first = next(iter(rows.values()))[0]
     return list(zip(first["made"], first["level"], strict=True))
+
+
+def rise(ours: Sequence[Numbers], theirs: Sequence[Numbers], what: str, metric: str) -> str:
+    """A sentence on whether a gain grows with made cloud: its slope over levels, scene by scene."""
+    apart = np.mean([np.subtract(a[metric], b[metric]) for a, b in zip(ours, theirs, strict=True)], axis=0)
+    places, levels = np.asarray(ours[0]["place"]), np.asarray(ours[0]["level"])
+    used = np.isfinite(apart) & np.asarray(ours[0]["made"])
+    slopes = [
+        float(np.polyfit(levels[here], apart[here], 1)[0])
+        for here in ((places == place) & used for place in dict.fromkeys(places))
+        if len(set(levels[here])) > 1
+    ]
+    if not slopes:
+        return f"{what}: one level of cloud."
+    each = [str(number) for number in range(len(slopes))]
+    low, high = interval(slopes, each)
+    word = "grows with cloud" if low > 0 else "falls with cloud" if high < 0 else "no trend can be told"
+    return (
+        f"{what}: {np.mean(slopes):+.2f} [{low:+.2f}, {high:+.2f}] dB more for each further fifth of cloud, "
+        f"{len(slopes)} scenes: {word}."
+    )
 
 
 def gain(
@@ -185,30 +242,29 @@ def gain(
 
 
 def figures(rows: Rows, truth: Numbers, out: Path) -> None:
-    """Figure 5: quality by level of cloud. Figure 6: what is lost of pixel accuracy."""
+    """Figure 5: quality by level of made cloud, each protocol. Figure 6: what is lost of pixel accuracy."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
-    for axis, metric in zip(axes.flat, METRICS, strict=True):
-        for name, seeds in rows.items():
-            values = []
-            for level in range(len(LEVELS)):
-                keep = [m and at == level for m, at in zip(seeds[0]["made"], seeds[0]["level"], strict=True)]
-                found = [_picked(numbers, f"hole.{metric}", keep) for numbers in seeds]
-                values.append(np.mean([by_place(*f) for f in found]) if found[0][0] else np.nan)
-            axis.plot(LEVELS, values, marker=".", label=name)
-        axis.set(title=metric)
-    axes.flat[0].legend(fontsize=6)
-    figure.savefig(out / "figure5.png", dpi=120)
-    pyplot.close(figure)
+    for protocol in PROTOCOLS:
+        figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
+        for axis, metric in zip(axes.flat, METRICS, strict=True):
+            for name, seeds in rows.items():
+                values = []
+                for level in range(len(LEVELS)):
+                    keep = [m and at == level for m, at in _made_levels(rows)]
+                    found = [_picked(numbers, f"{protocol}.{metric}", keep) for numbers in seeds]
+                    values.append(np.mean([by_place(*f) for f in found]) if found[0][0] else np.nan)
+                axis.plot(LEVELS, values, marker=".", label=name)
+            axis.set(title=metric)
+        axes.flat[0].legend(fontsize=6)
+        figure.savefig(out / f"figure5-{protocol}.png", dpi=120)
+        pyplot.close(figure)
     figure, axis = pyplot.subplots(figsize=(8, 4), layout="constrained")
-    best = [_pooled([truth], level)[1] for level in range(len(LEVELS))]
-    for name, seeds in rows.items():
-        lost = [100 * (best[level] - _pooled(seeds, level)[1]) for level in range(len(LEVELS))]
-        axis.plot(LEVELS, lost, marker=".", label=name)
+    for name, *lost in _lost(rows, truth)[1]:
+        axis.plot(LEVELS, [float(value) for value in lost], marker=".", label=name)
     axis.set(ylabel="points of pixel accuracy")
     axis.legend(fontsize=6)
     figure.savefig(out / "figure6.png", dpi=120)

@@ -27,6 +27,10 @@ Flags = NDArray[np.bool_]
 SIDE = 160
 """Pixels: the centre of each scene that is measured, as the paper's code does."""
 LEVELS = ("0-20 %", "20-40 %", "40-60 %", "60-80 %", "80-100 %")
+SEEN = 0.05
+"""Opacity from which made cloud counts as cloud."""
+DRAWS = 2
+"""Made clouds of each level over each scene."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class Case:
         """Index into `LEVELS`."""
         return min(int(5 * self.cloud.mean()), 4)
 
+    @property
+    def key(self) -> str:
+        """The name, and a sum over what there is to see."""
+        return f"{self.name} {zlib.crc32(np.ascontiguousarray(self.cloudy)):08x}"
+
 
 def cases(data: Path, most: int = 0) -> list[Case]:
     """Real and made cases of every scene with radar that is not trained on.
@@ -96,7 +105,9 @@ def cases(data: Path, most: int = 0) -> list[Case]:
         if not scene.made:
             found.append(scene)
         if shapes:
-            found += [covered(scene, shapes, level) for level in range(len(LEVELS))]
+            found += [
+                covered(scene, shapes, level, draw) for level in range(len(LEVELS)) for draw in range(DRAWS)
+            ]
     if not found:
         raise TerramendError("training.pairs", path=str(data))
     return found
@@ -126,25 +137,25 @@ def _of_place(root: Path, dataset: str, name: str) -> list[Case]:
     return [Case(label, label, pair is None, cloudy, clear, cloud, sar, classes, fine)]
 
 
-def covered(scene: Case, shapes: Sequence[Flags], level: int) -> Case:
+def covered(scene: Case, shapes: Sequence[Flags], level: int, draw: int = 0) -> Case:
     """The clear image under opaque cloud of a real shape that covers about the level's middle."""
-    random = np.random.default_rng([level, zlib.crc32(scene.name.encode())])
-    best, miss = np.zeros((SIDE, SIDE), bool), 2.0
+    random = np.random.default_rng([level, draw, zlib.crc32(scene.name.encode())])
+    thick, miss = np.zeros((SIDE, SIDE), np.float32), 2.0
     for _ in range(300):
         shape = shapes[int(random.integers(len(shapes)))]
         row, column = (int(random.integers(0, n - SIDE + 1)) for n in shape.shape)
         cut = np.rot90(shape[row : row + SIDE, column : column + SIDE], int(random.integers(4)))
-        apart = abs(cut.mean() - (level + 0.5) / 5)
+        veil = np.clip(1.5 * cv2.GaussianBlur(cut.astype(np.float32), (0, 0), 3), 0, 0.97)
+        apart = abs((veil > SEEN).mean() - (level + 0.5) / 5)
         if apart < miss:
-            best, miss = np.ascontiguousarray(cut), apart
+            thick, miss = veil, apart
         if miss < 0.05:
             break
-    thick = np.clip(1.5 * cv2.GaussianBlur(best.astype(np.float32), (0, 0), 3), 0, 0.97)
     soft = cv2.GaussianBlur(random.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 8)
     white = (0.6 + 0.1 * soft / max(float(soft.std()), 1e-6))[None]
     cloudy = scene.clear * (1 - thick) + white * thick
-    name = f"{scene.name}/{LEVELS[level]}"
+    name = f"{scene.name}/{LEVELS[level]}/{draw}"
     return Case(
-        name, scene.place, True, np.asarray(cloudy, np.float32), scene.clear, np.asarray(thick > 0.05),
+        name, scene.place, True, np.asarray(cloudy, np.float32), scene.clear, np.asarray(thick > SEEN),
         scene.sar, scene.classes, scene.fine,
     )  # fmt: skip

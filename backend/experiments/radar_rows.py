@@ -44,9 +44,9 @@ class Method:
 
 
 def classical() -> list[Method]:
-    """Nothing; the registry's harmonic surface; `guided` with radar."""
+    """Nothing; the registry's harmonic surface; `guided` without and with radar."""
 
-    def filler(name: str) -> Callable[[Case, str], Floats]:
+    def filler(name: str, radar: bool) -> Callable[[Case, str], Floats]:
         row = registry.find(name)
         assert row is not None  # noqa: S101 (the table holds it)
         model = row.create()
@@ -56,7 +56,7 @@ def classical() -> list[Method]:
             gaps = np.broadcast_to(case.cloud, (len(bands), *case.cloud.shape)).copy()
             image = np.where(gaps, np.float32(np.nan), case.cloudy[bands])
             waves = tuple(inputs.SLOTS[band] for band in bands)
-            tile = Tile(image, gaps, sar=case.sar, wavelengths=waves)
+            tile = Tile(image, gaps, sar=case.sar if radar else None, wavelengths=waves)
             filled = model.predict(tile, model.prepare(tile)).mean
             out = case.cloudy.copy()
             # Where all is cloud there is nothing to lean on: half of full scale, as far from all as it gets.
@@ -67,24 +67,25 @@ def classical() -> list[Method]:
 
     return [
         Method("do nothing", ["nothing"], lambda case, _: case.cloudy),
-        Method("harmonic surface", ["harmonic"], filler("harmonic")),
-        Method("guided with radar", ["guided"], filler("guided")),
+        Method("harmonic surface", ["harmonic"], filler("harmonic", False)),
+        Method("guided", ["guided", "alone"], filler("guided", False)),
+        Method("guided with radar", ["guided"], filler("guided", True)),
     ]
 
 
-def network(name: str, model: Remover, key: Any, seed: int = 0) -> Method:
-    """A trained network under both protocols."""
+def network(name: str, model: Remover, key: Any, seed: int = 0, blind: bool = False) -> Method:
+    """A trained network under both protocols; `blind`: radar is withheld from it."""
 
     @torch.no_grad()
     def make(case: Case, protocol: str) -> Floats:
         hole = protocol == "hole"
         gap = case.cloud if hole else np.zeros_like(case.cloud)
         image = inputs.start(np.where(gap, np.float32(np.nan), case.cloudy)) if hole else case.cloudy
-        given = torch.from_numpy(inputs.stack(image, gap, case.sar))[None]
+        given = torch.from_numpy(inputs.stack(image, gap, None if blind else case.sar))[None]
         out = np.asarray(model(radar.fitted(model, given))[0].clamp(0, 1).numpy(), np.float32)
         return np.where(gap, out, case.cloudy) if hole else out
 
-    return Method(name, [name, key], make, seed)
+    return Method(name, [name, key, blind], make, seed)
 
 
 def measured(
