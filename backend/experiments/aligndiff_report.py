@@ -21,61 +21,65 @@ from .report import image, page, table
 
 SHOWN = ("harmonic", "guided", "copy", "AlignDiff", "AlignDiff without adapter")
 """Rows of the pictures."""
-COLUMNS = ("psnr", "ssim", "rmse", "mae", "sam", "lpips", "full.psnr", "full.ssim")
+COLUMNS = ("psnr", "ssim", "rmse", "mae", "sam", "lpips", "off", "full.psnr", "full.ssim")
 DIGITS = {"psnr": 2, "sam": 2}
 Rows = Mapping[str, list[Numbers]]
 
 
-def write(told: Mapping[str, Rows], losses: Mapping[str, float], out: Path) -> None:
-    """Write report.html, report.json, rows.csv and the figures; print tables and findings."""
+def write(task: str, rows: Rows, apart: Rows, losses: Mapping[str, float], out: Path) -> None:
+    """Write report.html, report.json, rows.csv and the figures; print tables and findings.
+
+    Args:
+        apart: bands one by one and together, on the bands that both know; or nothing.
+        losses: of the autoencoder alone, by band.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    parts: list[str] = []
-    stored: dict[str, Any] = {"autoencoder": dict(losses)}
-    lines: list[Sequence[str]] = []
-    for task, rows in told.items():
-        kinds = list(dict.fromkeys(next(iter(rows.values()))[0]["kind"]))
-        for kind in kinds:
-            head, body = comparison(rows, kind)
-            parts += [f"<h2>Task {task}, gaps: {kind}</h2>", _caption(rows, kind), table(head, body)]
-            lines += [[f"task {task}, {kind}"], head, *body]
-            stored[f"task{task}.{kind}"] = {"head": head, "rows": body}
-        head, body = per_band(rows, kinds[0])
-        parts += [
-            f"<h2>Task {task}, {kinds[0]}, per band: without and with the adapter</h2>",
-            table(head, body),
-        ]
-        lines += [[f"task {task}, per band"], head, *body]
-        found = findings(rows)
-        parts += [f"<p>{html.escape(text)}</p>" for text in found]
-        lines += [[text] for text in found]
-        stored[f"task{task}.findings"] = found
-        shares(rows, out / f"shares{task}.png")
-        parts.append(image(out / f"shares{task}.png", "single pixels: PSNR and RMSE over the share hidden"))
-        picture = out / f"task{task}.png"
-        if picture.exists():
-            parts.append(image(picture, "rows: cases; columns: truth, gap, " + ", ".join(_shown(rows))))
-    if losses:
-        head, body = ["band", "RMSE"], [[name, f"{value:.4f}"] for name, value in losses.items()]
-        parts += ["<h2>The autoencoder alone, in reflectance</h2>", table(head, body)]
-        lines += [["autoencoder alone"], head, *body]
-    page("AlignDiff on the pack", parts, out / "report.html")
-    (out / "report.json").write_text(json.dumps(stored, indent=1), "utf-8")
-    _csv(told, out / "rows.csv")
-    for line in lines:
-        print(" | ".join(str(cell) for cell in line))
+    kinds = list(dict.fromkeys(next(iter(rows.values()))[0]["kind"]))
+    tables = {f"gaps: {kind}": comparison(rows, kind) for kind in kinds}
+    tables[f"{kinds[0]}, per band: without and with the adapter"] = per_band(rows, kinds[0])
+    tables[f"{kinds[0]}, PSNR by place"] = per_place(rows, kinds[0])
+    if apart:
+        tables[f"{kinds[0]}, four bands one by one and together"] = comparison(apart, kinds[0])
+    tables["the autoencoder alone, in reflectance"] = (
+        ["band", "RMSE"],
+        [[name, f"{value:.4f}"] for name, value in losses.items()],
+    )
+    told = findings(rows)
+    if {"together", "one by one"} <= set(apart):
+        told.append(
+            gain(apart["together"], apart["one by one"], "bands together", "one by one", kinds[0], "sam")
+        )
+    parts = [_caption(rows, kinds)]
+    for title, (head, body) in tables.items():
+        parts += [f"<h2>{html.escape(title)}</h2>", table(head, body)]
+    parts += ["<h2>Findings</h2>", *(f"<p>{html.escape(text)}</p>" for text in told)]
+    shares(rows, out / "shares.png")
+    parts.append(image(out / "shares.png", "single pixels: PSNR and RMSE over the share hidden"))
+    if (out / "pictures.png").exists():
+        words = "rows: cases; columns: truth, gap, " + ", ".join(_shown(rows))
+        parts.append(image(out / "pictures.png", words))
+    page(f"AlignDiff on the pack, task {task}", parts, out / "report.html")
+    stored = {title: {"head": head, "rows": body} for title, (head, body) in tables.items()}
+    (out / "report.json").write_text(json.dumps({**stored, "findings": told}, indent=1), "utf-8")
+    _csv(task, rows, out / "rows.csv")
+    for title, (head, body) in tables.items():
+        for line in [[title], head, *body]:
+            print(" | ".join(str(cell) for cell in line))
+    print("\n".join(told))
 
 
 def _shown(rows: Rows) -> list[str]:
     return [name for name in rows if name in SHOWN]
 
 
-def _caption(rows: Rows, kind: str) -> str:
+def _caption(rows: Rows, kinds: Sequence[str]) -> str:
     numbers = next(iter(rows.values()))[0]
-    places = [p for p, k in zip(numbers["place"], numbers["kind"], strict=True) if k == kind]
+    counts = ", ".join(f"{numbers['kind'].count(kind)} of kind {kind}" for kind in kinds)
     return (
-        f"<p>{len(places)} gaps at {len(set(places))} places. Hidden pixels alone (reflectance, range 1), "
-        "except in columns called full. Means over bands, gaps and places; in brackets the 95 % interval "
-        "over places; after +- the spread over seeds.</p>"
+        f"<p>Gaps: {counts}, at {len(set(numbers['place']))} places. Hidden pixels alone (reflectance, range "
+        "1), except in columns called full. Means over bands, gaps and places; in brackets the 95 % interval "
+        "over places; after +- the spread over seeds. Rivals have one seed and saw as many samples as "
+        "AlignDiff after its autoencoder. AlignDiff without adapter is the plain ControlNet.</p>"
     )
 
 
@@ -125,27 +129,73 @@ def per_band(rows: Rows, kind: str) -> tuple[list[str], list[list[str]]]:
     return ["band", *(f"{metric}, {name}" for name in pair for metric in HOLE)], body
 
 
+def per_place(rows: Rows, kind: str) -> tuple[list[str], list[list[str]]]:
+    """PSNR of every method (columns) at every place: where a DEM or another date helps."""
+    first = next(iter(rows.values()))[0]
+    places = dict.fromkeys(p for p, k in zip(first["place"], first["kind"], strict=True) if k == kind)
+    body = []
+    for place in places:
+        cells = []
+        for seeds in rows.values():
+            means = []
+            for numbers in seeds:
+                values, at = _of(numbers, "psnr", kind)
+                means.append(np.mean([v for v, p in zip(values, at, strict=True) if p == place]))
+            more = f" +- {np.std(means, ddof=1):.2f}" if len(means) > 1 else ""
+            cells.append(f"{np.mean(means):.2f}{more}")
+        body.append([place, *cells])
+    return ["place", *rows], body
+
+
 def findings(rows: Rows) -> list[str]:
-    """AlignDiff against its own ablations and against the classical rows, paired by gap."""
+    """AlignDiff against its own ablations and against every other row, paired by gap."""
     if "AlignDiff" not in rows:
         return []
-    others = [name for name in rows if name != "AlignDiff"]
-    kinds = dict.fromkeys(rows["AlignDiff"][0]["kind"])
-    return [gain(rows["AlignDiff"], rows[name], name, kind) for kind in kinds for name in others]
+    ours = rows["AlignDiff"]
+    kinds = list(dict.fromkeys(ours[0]["kind"]))
+    told = [
+        gain(ours, rows[name], "AlignDiff", name, kind)
+        for kind in kinds
+        for name in rows
+        if name != "AlignDiff"
+    ]
+    before = rows.get("AlignDiff without adapter")
+    if before:
+        told += [
+            gain(ours, before, "AlignDiff", "without adapter", kinds[0], metric) for metric in ("rmse", "off")
+        ]
+    harmonic = [rows.get(name) for name in rows if name.startswith("AlignDiff over harmonic")]
+    if len(harmonic) == 2 and harmonic[0] and harmonic[1]:
+        told += [
+            gain(harmonic[0], harmonic[1], "over harmonic, AlignDiff", "withheld", kind) for kind in kinds
+        ]
+    return told
 
 
-def gain(ours: Sequence[Numbers], theirs: Sequence[Numbers], other: str, kind: str) -> str:
-    """One sentence: PSNR gained over another row, in pairs, over places and seeds."""
+UNITS = {
+    "psnr": ("PSNR", "dB", 2, 1),
+    "rmse": ("RMSE", "in reflectance", 4, -1),
+    "sam": ("SAM", "degrees", 2, -1),
+}
+UNITS |= {"off": ("brightness off by", "in reflectance", 4, -1)}
+"""Word, unit and digits of what `gain` compares, and the sign of what is better."""
+
+
+def gain(
+    ours: Sequence[Numbers], theirs: Sequence[Numbers], name: str, other: str, kind: str, metric: str = "psnr"
+) -> str:
+    """One sentence: a difference to another row, in pairs, over places and seeds."""
+    word, unit, digits, sign = UNITS[metric]
     pairs = [(a, theirs[min(index, len(theirs) - 1)]) for index, a in enumerate(ours)]
-    values = np.mean(
-        [np.subtract(_of(a, "psnr", kind)[0], _of(b, "psnr", kind)[0]) for a, b in pairs], axis=0
-    )
-    places = _of(ours[0], "psnr", kind)[1]
+    each = [np.subtract(_of(a, metric, kind)[0], _of(b, metric, kind)[0]) for a, b in pairs]
+    values, places = np.mean(each, axis=0), _of(ours[0], metric, kind)[1]
     low, high = interval(list(values), places)
-    word = "better" if low > 0 else "worse" if high < 0 else "not to be told apart"
+    better, worse = (low > 0, high < 0) if sign > 0 else (high < 0, low > 0)
+    verdict = "better" if better else "worse" if worse else "not to be told apart"
+    seeds = sum(float(np.mean(one)) * sign > 0 for one in each)
     return (
-        f"{kind}: AlignDiff against {other}: {by_place(list(values), places):+.2f} dB "
-        f"[{low:+.2f}, {high:+.2f}]: {word}."
+        f"{kind}: {name} against {other}: {word} {by_place(list(values), places):+.{digits}f} {unit} "
+        f"[{low:+.{digits}f}, {high:+.{digits}f}], better with {seeds} of {len(each)} seeds: {verdict}."
     )
 
 
@@ -196,27 +246,17 @@ def pictures_of(
         pictures.grid(np.stack(sheet), path, columns=2 + len(methods), scale=1)
 
 
-def _csv(told: Mapping[str, Rows], path: Path) -> None:
+def _csv(task: str, rows: Rows, path: Path) -> None:
     """Every number of every gap, one a line."""
     with path.open("w", newline="", encoding="utf-8") as sink:
         writer = csv.writer(sink)
         writer.writerow(["task", "method", "seed", "case", "place", "kind", "share", "number", "value"])
-        for task, rows in told.items():
-            for name, seeds in rows.items():
-                for seed, numbers in enumerate(seeds):
-                    about = zip(numbers["place"], numbers["kind"], numbers["share"], strict=True)
-                    for case, (place, kind, share) in enumerate(about):
-                        for key, values in numbers.items():
-                            if key not in ("place", "kind", "share"):
-                                line = [
-                                    task,
-                                    name,
-                                    seed,
-                                    case,
-                                    place,
-                                    kind,
-                                    f"{share:.3f}",
-                                    key,
-                                    values[case],
-                                ]
-                                writer.writerow(line)
+        for name, seeds in rows.items():
+            for seed, numbers in enumerate(seeds):
+                about = zip(numbers["place"], numbers["kind"], numbers["share"], strict=True)
+                for case, (place, kind, share) in enumerate(about):
+                    for key, values in numbers.items():
+                        if key in ("place", "kind", "share"):
+                            continue
+                        value = values[case]
+                        writer.writerow([task, name, seed, case, place, kind, f"{share:.3f}", key, value])

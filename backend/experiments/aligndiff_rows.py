@@ -28,21 +28,23 @@ HOLE = ("psnr", "rmse", "mae", "ssim")
 
 def measured(
     fill: Callable[[cases.Sample], Any],
-    track: str,
+    show: Callable[[cases.Case], cases.Sample],
     chosen: Sequence[cases.Case],
-    root: Path,
     perceptual: Perceptual | None,
 ) -> Numbers:
-    """Every number of one method on every case; where it is silent a membrane closes the rest."""
+    """Every number of one method on every case; where it is silent a membrane closes the rest.
+
+    LPIPS is slow (about a second a picture): only of clouds.
+    """
     rows = []
     for case in chosen:
-        sample = cases.sample(case, track, root)
+        sample = show(case)
         mean, _ = fill(sample)
         picture = np.where(sample.tile.gaps, mean, sample.tile.image)
         closed = membrane(picture, np.asarray(~np.isfinite(picture).all(0)))
         row: dict[str, Any] = {"place": f"{case.dataset}/{case.place}", "kind": case.gap.kind}
         row |= {"share": float(sample.scored.mean()), **numbers_of(closed, sample)}
-        if perceptual is not None:
+        if perceptual is not None and case.gap.kind == "cloud":
             row["lpips"] = appearance(perceptual, sample)(closed)
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
@@ -50,7 +52,9 @@ def measured(
 
 
 def numbers_of(filled: Floats, sample: cases.Sample) -> dict[str, Any]:
-    """Numbers of one filled window; ranges are those of reflectance, brightness is its mean."""
+    """Numbers of one filled window; ranges are those of reflectance, brightness is its mean,
+    `off` how far that is from the truth's.
+    """
     scored, truth = sample.scored, sample.truth
     out: dict[str, Any] = {}
     picture = np.where(scored, filled, truth)
@@ -68,6 +72,7 @@ def numbers_of(filled: Floats, sample: cases.Sample) -> dict[str, Any]:
     out["sam"] = metrics.sam(filled[:, scored], truth[:, scored])
     out["brightness"] = float(filled[:, scored].mean(dtype=np.float64))
     out["brightness of the truth"] = float(truth[:, scored].mean(dtype=np.float64))
+    out["off"] = abs(out["brightness"] - out["brightness of the truth"])
     return out
 
 

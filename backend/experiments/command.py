@@ -12,7 +12,8 @@ from ..watch import Watch
 
 EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "aligndiff": (".aligndiff", "AlignDiff with and without DEM and adapter beside simple methods"),
+        "aligndiff-task1": (".aligndiff", "AlignDiff with a DEM, without it, without adapter; rivals"),
+        "aligndiff-task2": (".aligndiff", "AlignDiff with another date, without it, without adapter; rivals"),
         "align-cr": (".align_cr", "Align-CR with and without radar and alignment, and its rivals"),
         "de": (".de", "Diffusion Enhancement beside its reference and simple methods, on real cloud"),
         "mend": (".mend", "where the learned correction of guided wins on val, and how far it is followed"),

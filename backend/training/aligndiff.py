@@ -42,6 +42,8 @@ from .recipe import Recipe, build
 WEIGHTS = "aligndiff.safetensors"
 KNOWN = 0.1
 """What a latent outside the gap counts beside one inside: it is replaced when a gap is filled."""
+BEGIN = 0.9
+"""Share of the steps at which a fill begins at least (`sampling.Preset.strength`)."""
 DIVERGENCE = 1e-6
 """What the divergence of the latents' distribution from a Gaussian counts (Rombach et al. 2022)."""
 
@@ -197,6 +199,9 @@ def _latents(
     stage, kind = config["stage"], config["noise"]["predicts"]
     if kind not in sampler.PARAMETERISATIONS:
         raise _wrong(f"noise.predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {kind}")
+    own = config["noise"]["own"]
+    if own and kind != "x0":
+        raise _wrong("noise.own goes with predicts=x0")
     forward = schedules.make(config["noise"]["schedule"], config["noise"]["steps"])
     bars = torch.from_numpy(forward.bar).float()
     store = _store(config, data)
@@ -209,16 +214,18 @@ def _latents(
     def batch(step: int, number: int) -> Batch:
         number += step * schedule.accumulate
         random = np.random.default_rng([schedule.seed, number])
-        chosen = np.sort(
-            random.choice(len(store.hint), schedule.batch, replace=len(store.hint) < schedule.batch)
-        )
+        chosen = random.choice(len(store.hint), schedule.batch, replace=len(store.hint) < schedule.batch)
         clean = cached.clean[chosen]
         made = noising.noised(clean, forward, schedule.seed * 1_000_003 + number)
         x, t, wanted = made["x"], made["t"], noising.wanted(made, clean, kind)
+        begin = torch.from_numpy(random.integers(round(BEGIN * len(bars)), len(bars) + 1, len(chosen)))
         return {
+            "start": started(cached.prior[chosen], bars[begin - 1], random),
+            "begin": begin,
             "x": x,
             "t": t,
             "wanted": wanted,
+            "clean": clean,
             "prior": cached.prior[chosen],
             "weight": cached.weight[chosen],
             "ids": cached.ids[chosen],
@@ -230,14 +237,18 @@ def _latents(
     def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         assert isinstance(model, AlignDiff)  # noqa: S101 (for the types)
         context = model.context(batch["ids"], batch["numbers"])
-        said = model.denoise(batch["x"], batch["t"], context, batch["hint"], batch["prior"]).float()
+        bar = bars.to(batch["x"].device)[batch["t"] - 1]
+        x = batch["x"]
+        count = round(own * len(x))
+        if count:
+            x = torch.cat([self_made(model, batch, context, bar, count), x[count:]])
+        said = model.denoise(x, batch["t"], context, batch["hint"], batch["prior"]).float()
         apart = (said - batch["wanted"]).square().mean(1, keepdim=True)
         terms = {"noise": (apart * batch["weight"]).sum() / batch["weight"].sum()}
         total = terms["noise"]
         if alignment is not None:
-            bar = bars.to(said.device)[batch["t"] - 1]
             crop = part["size"] // model.layout.factor
-            clean = one_step(batch["x"], said, bar[:, None, None, None], kind)[..., :crop, :crop]
+            clean = one_step(x, said, bar[:, None, None, None], kind)[..., :crop, :crop]
             image = model.decode(clean).float().clamp(-1, 1)
             aim = batch["image"][..., : image.shape[2], : image.shape[3]].clamp(-1, 1)
             found = alignment(image, aim, bar)
@@ -259,6 +270,32 @@ def _latents(
     return Recipe(model, batch, loss, schedule, finish)
 
 
+def started(prior: torch.Tensor, bar: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
+    """(N, C, h, w) what a fill begins with: the prior's latents, noised to (N,) alpha-bar."""
+    drawn = torch.from_numpy(random.standard_normal(prior.shape, np.float32))
+    share = bar[:, None, None, None]
+    return share.sqrt() * prior + (1 - share).sqrt() * drawn
+
+
+def self_made(
+    model: AlignDiff, batch: Batch, context: torch.Tensor, bar: torch.Tensor, count: int
+) -> torch.Tensor:
+    """x_t of the first `count` samples as the sampler meets it: it holds the network's own x0, not the truth.
+
+    The truth shines through a noised truth. A network that has seen nothing else believes what it said
+    itself a step before, and every step adds to the error.
+    """
+    first = {
+        name: batch[name][:count] for name in ("start", "begin", "hint", "prior", "x", "clean", "weight")
+    }
+    with torch.no_grad():
+        said = model.denoise(
+            first["start"], first["begin"], context[:count].detach(), first["hint"], first["prior"]
+        )
+        said = torch.where(first["weight"] < 1, first["prior"], said.float())
+        return first["x"] + bar[:count, None, None, None].sqrt() * (said - first["clean"])
+
+
 def one_step(x: torch.Tensor, said: torch.Tensor, bar: torch.Tensor, kind: str) -> torch.Tensor:
     """The x0 that a network's output at one time stands for."""
     if kind == "x0":
@@ -272,9 +309,9 @@ def _store(config: dict[str, Any], data: Path) -> samples.Store:
     folder = Path(part["folder"])
     if not (folder / "samples.json").exists():
         wavelengths = tuple(config["data"]["wavelengths"])
-        terrain = config["data"]["terrain"]
-        drawn = samples.bank(data, wavelengths, config["size"], config["without"], terrain)
-        samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch())
+        drawn = samples.bank(data, wavelengths, config["size"], config["without"])
+        shown = config["data"]["terrain"]
+        samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch(), shown)
     return samples.open_store(folder)
 
 

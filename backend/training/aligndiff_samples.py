@@ -1,7 +1,8 @@
 """Training samples of AlignDiff: crops of clear scenes with a gap laid over, and all that the hint holds.
 
 Regions stay apart by the folders: everything under `data` is one split. Gaps are real cloud shapes found
-there, blobs, and single pixels, each hiding 10 to 50 % of its crop; they are stored with the crops.
+there, blobs, and single pixels, each hiding 10 to 50 % of its crop; they are stored with the crops. A crop
+starts from the harmonic surface, or from what `guided` makes of the same crop, as a fill may.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from ...models.aligndiff import prompt
 from ...models.aligndiff.hint import CLIP, channels, hint, last_clear
 from ...models.aligndiff.tokens import joint
-from ...models.base import About, Flags, Floats, Reference
+from ...models.base import About, Flags, Floats, Reference, Tile
 from ...models.classical.membrane import cascade
 from ...models.diffusion.scaling import standardised
+from ...models.guided.model import plain
 from ..datasets import catalog
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
@@ -32,6 +34,12 @@ from .patches import pick
 
 CLOUDS, SHARE = 0.02, (0.1, 0.5)
 """A clear date hides at most this much; a gap hides this much of a crop."""
+DATES = 3
+"""Other dates that a crop has at most."""
+STEEP = 6
+"""How many times as often a scene with terrain is drawn: few scenes have a DEM."""
+GUIDED = 0.5
+"""Share of the crops with terrain or other dates that start from `guided`."""
 Half = NDArray[np.float16]
 
 
@@ -55,8 +63,8 @@ class Scene:
 
     @property
     def weight(self) -> float:
-        """How often it is drawn beside others: by its side, twice where there is terrain."""
-        return float(self.image[0].size ** 0.5 * (1 if self.terrain is None else 2))
+        """How often it is drawn beside others: by its side, more often where there is terrain."""
+        return float(self.image[0].size ** 0.5 * (1 if self.terrain is None else STEEP))
 
 
 @dataclass(frozen=True)
@@ -127,13 +135,11 @@ def units(scene: Scene, bands: Sequence[int], cut: tuple[slice, slice]) -> Float
     return np.clip(np.nan_to_num(scaled), -CLIP, CLIP).astype(np.float32)
 
 
-def bank(
-    data: Path, wavelengths: Sequence[float], size: int, without: Sequence[str], terrain: bool = True
-) -> Bank:
+def bank(data: Path, wavelengths: Sequence[float], size: int, without: Sequence[str]) -> Bank:
     """Every clear date below `data` that is large enough, and every cloud mask.
 
     Args:
-        without: folders that are left out. terrain: whether elevations are shown.
+        without: folders that are left out.
 
     Raises:
         TerramendError: `training.empty` where nothing fits.
@@ -150,7 +156,7 @@ def bank(
         chosen = pick(place, wavelengths) if wavelengths else list(range(len(place.bands)))
         if not chosen:
             continue
-        relief = terrain_of(place.elevation, place.pixel_size, place.sun) if terrain else None
+        relief = terrain_of(place.elevation, place.pixel_size, place.sun)
         hazy = {cloudy for cloudy, _ in place.pairs}
         for date in place.dates:
             if date.gaps.mean() <= CLOUDS and date.name not in hazy and len(date.image):
@@ -205,8 +211,14 @@ def open_store(folder: Path) -> Store:
     return Store(hints, clean, np.asarray(numbers), tuple(facts["texts"]))
 
 
-def build(drawn: Bank, folder: Path, count: int, size: int, seed: int, watch: Watch) -> None:
-    """Draw crops, gaps and what stands beside them, and write them."""
+def build(
+    drawn: Bank, folder: Path, count: int, size: int, seed: int, watch: Watch, terrain: bool = True
+) -> None:
+    """Draw crops, gaps and what stands beside them, and write them.
+
+    Args:
+        terrain: whether it is shown; without it crops and gaps are the same.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     bands = max(len(drawn.wavelengths), 1)
     hints = _array(folder / "hint.npy", (count, channels(bands), size, size))
@@ -217,9 +229,19 @@ def build(drawn: Bank, folder: Path, count: int, size: int, seed: int, watch: Wa
     for number in range(count):
         random = np.random.default_rng([seed, number])
         scene, chosen, cut = drawn.crop(random, size)
+        if not terrain:
+            scene = dataclasses.replace(scene, terrain=None)
         gap = drawn.gap(random, size)
-        references = scene.others if random.random() < 0.5 else ()
-        clean[number], hints[number] = sample(scene, chosen, cut, gap, references)
+        most = min(len(scene.others), DATES) if random.random() < 0.5 else 0
+        count_of = int(random.integers(1, most + 1)) if most else 0
+        picked = sorted(random.choice(len(scene.others), count_of, replace=False)) if most else []
+        references = [scene.others[index] for index in picked]
+        started = random.random() < GUIDED and (bool(references) or scene.terrain is not None)
+        turn, mirror = int(random.integers(4)), random.random() < 0.5
+        images = sample(scene, chosen, cut, gap, references, started)
+        clean[number], hints[number] = (
+            np.rot90(image, turn, (1, 2))[..., :: -1 if mirror else 1] for image in images
+        )
         template = prompt.TIME if references else prompt.SPACE
         texts.append(joint(prompt.of_scene(scene.about, [scene.bands[i] for i in chosen], template)))
         numbers[number] = prompt.numbers(scene.about)
@@ -237,18 +259,36 @@ def sample(
     cut: tuple[slice, slice],
     gap: Flags,
     references: Sequence[Reference],
+    guided: bool = False,
 ) -> tuple[Floats, Floats]:
-    """The truth (K, h, w) in network units and the hint of a window with a gap."""
+    """The truth (K, h, w) in network units and the hint of a window with a gap.
+
+    Args:
+        guided: the prior is what `guided` says; else, and where it is silent, the harmonic surface.
+    """
     chosen = list(bands)
     truth = units(scene, chosen, cut)
-    prior = np.stack([cascade(np.where(gap, np.float32(np.nan), plane)) for plane in truth])
+    known = np.where(gap, np.float32(np.nan), truth)
     seen = np.where(gap, np.float32(np.nan), scene.image[(chosen, *cut)])
     windows = [
         dataclasses.replace(r, image=np.ascontiguousarray(r.image[(slice(None), *cut)])) for r in references
     ]
     last = last_clear(windows, chosen, seen, scene.mean[chosen], scene.spread[chosen]) if windows else None
     terrain = None if scene.terrain is None else scene.terrain[(slice(None), *cut)]
+    if guided:
+        same = [dataclasses.replace(r, image=r.image[chosen]) for r in windows]
+        said = standardised(_guided(seen, gap, same, terrain), scene.mean[chosen], scene.spread[chosen])
+        known = np.where(gap, np.clip(said, -CLIP, CLIP), known)
+    prior = np.stack([cascade(plane) for plane in known])
     return truth, hint(truth, gap, prior, terrain, last)
+
+
+def _guided(seen: Floats, gap: Flags, references: Sequence[Reference], terrain: Floats | None) -> Floats:
+    """(K, h, w) reflectance as `guided` fills a window by itself."""
+    relief = None if terrain is None else np.ascontiguousarray(terrain)
+    tile = Tile(seen, np.broadcast_to(gap, seen.shape).copy(), tuple(references), relief)
+    method = plain()
+    return method.predict(tile, method.prepare(tile)).mean
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.float16]]:

@@ -14,8 +14,16 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 
 import rasterio  # noqa: E402
 from terramend.backend.evaluation import cases  # noqa: E402
+from terramend.backend.evaluation.gaps import Gap  # noqa: E402
 from terramend.backend.evaluation.make_cases import make_cases  # noqa: E402
-from terramend.backend.experiments import aligndiff, aligndiff_rows, command, runs  # noqa: E402
+from terramend.backend.experiments import (  # noqa: E402
+    aligndiff,
+    aligndiff_report,
+    aligndiff_rows,
+    aligndiff_runs,
+    command,
+    runs,
+)
 from terramend.backend.watch import Watch  # noqa: E402
 
 TRAINING = {"training": {"steps": 4, "batch": 2, "warmup": 1, "save_every": 4, "average": 0.5}}
@@ -25,7 +33,7 @@ CONFIG = {
     "size": 32,
     "without": [],
     "data": {"wavelengths": [], "terrain": True},
-    "noise": {"schedule": "scaled-linear", "steps": 100, "predicts": "x0"},
+    "noise": {"schedule": "scaled-linear", "steps": 100, "predicts": "x0", "own": 0.5},
     "vocabulary": {"merges": 10, "length": 10},
     "samples": {"folder": "", "count": 4, "seed": 0},
     "alignment": {"weights": "", "distribution": 1.0, "style": 100.0, "size": 32},
@@ -90,6 +98,8 @@ def data(tmp_path_factory):
                 bands = np.stack([1500 + 300 * k + gain * relief for k in range(3)])
                 with rasterio.open(folder / f"{date}.tif", "w", count=3, dtype="uint16", **profile) as sink:
                     sink.write((bands + random.normal(0, 20, bands.shape)).astype("uint16"))
+                    for k, wavelength in enumerate((490, 560, 665), 1):
+                        sink.update_tags(k, wavelength=wavelength)
                 if place == "clouded":
                     cloud = ((y - 30) ** 2 + (x - 30) ** 2 < 220).astype("uint8")
                     with rasterio.open(
@@ -100,37 +110,100 @@ def data(tmp_path_factory):
 
 
 def test_every_row_is_trained_and_measured_once(data, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(
+        aligndiff_runs, "RIVALS", {"1": {"stcnn": ("observed", "gap", "terrain")}, "2": {"lama": ()}}
+    )
+    monkeypatch.setattr(aligndiff_runs, "VISIBLE", (490.0, 560.0))
     (tmp_path / "tiny.json").write_text(json.dumps(CONFIG))
     recipe = make_cases(data / "val", "val", 3)
     few = [next(c for c in recipe.cases if c.gap.kind == kind) for kind in ("cloud", "random")]
     cases.save(dataclasses.replace(recipe, cases=tuple(few)), tmp_path / "cases.json")
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    words = ["aligndiff", "--data", data, "--out", tmp_path / "out", "--config", tmp_path / "tiny.json"]
-    words += ["--cases", tmp_path / "cases.json", "--seeds", "1", "--budget", "0.5", "--each", "1"]
-    words += ["--quality", "fast", "--also", "nearest"]
-    options = parser.parse_args([str(word) for word in words])
-    command.main(options, Watch())
-    printed = capsys.readouterr().out
-    out = tmp_path / "out"
-    told = json.loads((out / "report.json").read_text())
-    assert {"task1.cloud", "task1.random", "task2.cloud", "task2.random"} <= set(told)
-    names = [row[0] for row in told["task1.cloud"]["rows"]]
-    assert names == [
-        "mean", "harmonic", "guided", "nearest", "AlignDiff", "AlignDiff, DEM withheld",
-        "AlignDiff without adapter", "AlignDiff trained without DEM", "AlignDiff over guided",
-    ]  # fmt: skip
-    assert "AlignDiff against harmonic" in printed and "autoencoder alone" in printed
-    assert all(value > 0 for value in told["autoencoder"].values())
-    for name in ("report.html", "shares1.png", "shares2.png", "task1.png", "rows.csv"):
-        assert (out / name).stat().st_size > 500, name
-    with (out / "rows.csv").open(newline="") as source:
-        rows = list(csv.DictReader(source))
-    assert {row["task"] for row in rows if row["method"] == "AlignDiff"} == {"1", "2"}
+
+    def run(task: str) -> str:
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        words = [f"aligndiff-{task}", "--data", data, "--out", tmp_path / "out"]
+        words += ["--config", tmp_path / "tiny.json", "--cases", tmp_path / "cases.json", "--seeds", "1"]
+        words += ["--budget", "0.5", "--each", "1", "--quality", "fast", "--also", "nearest"]
+        command.main(parser.parse_args([str(word) for word in words]), Watch())
+        return capsys.readouterr().out
+
+    printed = {task: run(task) for task in ("task1", "task2")}
+    ours = ["AlignDiff", "AlignDiff, {} withheld", "AlignDiff without adapter"]
+    over = ["AlignDiff over harmonic", "AlignDiff over harmonic, {} withheld"]
+    wanted = {
+        "task1": [
+            "mean",
+            "harmonic",
+            "guided",
+            "nearest",
+            "stcnn",
+            *ours,
+            "AlignDiff trained without DEM",
+            *over,
+        ],
+        "task2": ["harmonic", "copy", "guided", "nearest", "lama", *ours, *over],
+    }
+    for task, what in (("task1", "DEM"), ("task2", "other date")):
+        out = tmp_path / "out" / task
+        told = json.loads((out / "report.json").read_text())
+        for kind in ("cloud", "random"):
+            names = [row[0] for row in told[f"gaps: {kind}"]["rows"]]
+            assert names == [name.format(what) for name in wanted[task]]
+        assert all(float(value) > 0 for _, value in told["the autoencoder alone, in reflectance"]["rows"])
+        sentences = " ".join(told["findings"])
+        assert "AlignDiff against harmonic: PSNR" in sentences and "brightness off by" in sentences
+        assert ("bands together against one by one: SAM" in sentences) == (task == "task1")
+        for name in ("report.html", "shares.png", "pictures.png", "rows.csv"):
+            assert (out / name).stat().st_size > 500, name
+        with (out / "rows.csv").open(newline="") as source:
+            rows = list(csv.DictReader(source))
+        assert {row["task"] for row in rows if row["method"] == "AlignDiff"} == {task[-1]}
+    folders = [path.name for path in (tmp_path / "out" / "runs").iterdir()]
+    assert len([name for name in folders if name.startswith("aligndiff-autoencoder")]) == 1
+    steps = {name: len(_losses(tmp_path / "out" / "runs" / name)) for name in folders}
+    # Stages of two samples a step saw 2 x (2 + 2); a rival of eight a step sees as many in one.
+    assert {name.split("-")[0]: n for name, n in steps.items() if name.startswith(("stcnn", "lama"))} == {
+        "stcnn": 1,
+        "lama": 1,
+    }
+    assert {n for name, n in steps.items() if name.startswith("aligndiff-autoencoder")} == {4}  # whole
+    assert {n for name, n in steps.items() if name.startswith("aligndiff-diffusion")} == {2}  # half
     monkeypatch.setattr(aligndiff, "measured", None)  # nothing is measured again
     monkeypatch.setattr(runs, "train", None)  # nor trained
-    command.main(options, Watch())
-    assert capsys.readouterr().out == printed
+    assert {task: run(task) for task in ("task1", "task2")} == printed
+
+
+def _losses(run) -> list[str]:
+    return (run / "loss.csv").read_text().splitlines()[1:]
+
+
+def test_single_pixels_of_a_few_places_and_clouds_of_all() -> None:
+    def case(place: str, kind: str, share: float = 0.0) -> cases.Case:
+        gap = Gap(kind, fraction=share)
+        return cases.Case("", "hills", place, "d", "d", (0, 0, 9, 9), gap, tracks={"T1": cases.View()})
+
+    found = [case(p, "random", s) for p in "ab" for s in (0.1, 0.3, 0.3)]
+    found += [case(p, "cloud") for p in "aab"] + [case("a", "blob")]
+    chosen = aligndiff.chosen_cases(cases.Recipe("val", 0, {}, tuple(found)), "T1", 1)
+    told = [(c.place, c.gap.kind, c.gap.fraction) for c in chosen]
+    assert told == [("a", "random", 0.1), ("a", "random", 0.3), ("a", "cloud", 0.0), ("b", "cloud", 0.0)]
+    assert not aligndiff.chosen_cases(cases.Recipe("val", 0, {}, tuple(found)), "S-DEM", 1)
+
+
+def test_gains_by_hand() -> None:
+    def numbers(*psnr: float) -> dict:
+        return {"psnr": list(psnr), "kind": ["cloud"] * 2, "place": ["a", "b"], "share": [0.2, 0.2]}
+
+    ours, theirs = [numbers(31, 33), numbers(30, 34)], [numbers(30, 31)]
+    told = aligndiff_report.gain(ours, theirs, "A", "B", "cloud")
+    # Means over seeds: 0.5 and 2.5; over places 1.5, between 0.5 and 2.5.
+    assert told.startswith(
+        "cloud: A against B: PSNR +1.50 dB [+0.50, +2.50], better with 2 of 2 seeds: better"
+    )
+    assert aligndiff_report.gain(theirs, ours[:1], "B", "A", "cloud").endswith("0 of 1 seeds: worse.")
+    head, body = aligndiff_report.per_place({"A": ours, "B": theirs}, "cloud")
+    assert head == ["place", "A", "B"] and body[0] == ["a", "30.50 +- 0.71", "30.00"]
 
 
 def test_numbers_by_hand(data) -> None:
