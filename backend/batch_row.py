@@ -23,7 +23,8 @@ def is_done(request: FillRequest) -> bool:
     """Whether the outputs are there, made by this very request, and newer than its files."""
     import rasterio
 
-    outputs = [name for name in (request.output, request.std, request.provenance) if name]
+    extras = (request.std, request.provenance, request.weights_map, request.trajectory)
+    outputs = [request.output, *(name for name in extras if name)]
     if not all(os.path.isfile(name) for name in outputs):  # noqa: PTH113
         return False
     try:

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import cli_request, settings
 from .errors import TerramendError
-from .request import FillRequest, from_json
+from .request import PICTURES, FillRequest, from_json
 
 SEPARATOR = "|"
 YES, NO = ("1", "true", "yes", "on", "x"), ("", "0", "false", "no", "off")
@@ -106,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def absolute(value: Any, folder: Path) -> Any:
     """Every path of a request's fields made absolute: rows may run in other processes and places."""
     made = dict(value)
-    for name in ("output", "std", "provenance", "references_from", "dem", "sar", "tmp", "extent"):
+    for name in ("output", "std", "provenance", *PICTURES, "references_from", "dem", "sar", "tmp", "extent"):
         if isinstance(made.get(name), str):
             made[name] = _absolute(made[name], folder)
     if "target" in made:
@@ -195,6 +195,7 @@ def _files(request: FillRequest) -> set[str]:
     masks = [*request.gaps, *(mask for reference in request.references for mask in reference.masks)]
     names = [mask.path for mask in masks] + [reference.path for reference in request.references]
     names += [name for name in (request.dem, request.sar, request.std, request.provenance) if name]
+    names += [name for name in (request.weights_map, request.trajectory) if name]
     return {*names, request.output} - set(request.target)
 
 

@@ -52,7 +52,8 @@ def done(result: Mapping[str, Any], mode: str = "fill") -> str:
         lines.append(f"Expected error: {result['expected_error']:.4f} in reflectance.")
     took = duration(sum(result["seconds"].values()))
     lines.append(f"Took {took} on {result['device']}. {did} pixels are estimates. Written:")
-    lines += [f"  {path}" for path in (*result["outputs"], *result["stds"], *result["provenances"])]
+    extras = (*result["stds"], *result["provenances"], *result["pictures"])
+    lines += [f"  {path}" for path in (*result["outputs"], *extras)]
     return "\n".join(lines)
 
 

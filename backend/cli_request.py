@@ -23,6 +23,8 @@ OPTION_OF = {
     "references": "--reference",
     "references_from": "--references",
     "settings": "--set",
+    "weights_map": "--save-weights-map",
+    "trajectory": "--save-trajectory",
     "creation_options": "--co",
 }
 """Options whose name is not that of the request's field."""
@@ -68,6 +70,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = _adder(parser.add_argument_group("what to write"))
     add("--std", nargs="?", const=True, metavar="STD.tif", help="standard deviation; default OUTPUT_std.tif")
     add("--provenance", nargs="?", const=True, metavar="PROV.tif", help="sources; OUTPUT_provenance.tif")
+    add(
+        "--save-weights-map",
+        dest="weights_map",
+        metavar="PNG",
+        help="de: whom each step follows, a picture",
+    )
+    add("--save-trajectory", dest="trajectory", metavar="PNG", help="de: the image at each step, a picture")
     add("--unfilled", metavar="HOW", help="gaps that could not be filled: " + ", ".join(UNFILLED))
     add("--hash-inputs", action="store_true", help="full SHA-256 of the inputs in the tags")
     add("--co", bind=_creation_option, metavar="KEY=VALUE", help="GeoTIFF option; COG=YES, OVERVIEWS=YES")

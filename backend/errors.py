@@ -243,6 +243,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{path} ends in {ending}, but what is written is a GeoTIFF: let it end in .tif.",
         ),
+        "output.picture": (INPUT, "{path} is to hold a picture: give it a name that ends in .png."),
         "output.exists": (INPUT, "{path} exists already: choose another name, or allow it with --overwrite."),
         "output.folder": (INPUT, "{path} is a folder: give the name of a GeoTIFF file."),
         "output.full": (
@@ -308,6 +309,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "No band of {name} looks like an optical one that can be filled: name the bands with --bands.",
         ),
         "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
+        "model.views": (
+            INPUT,
+            "The method {model} has no steps to look at: --save-weights-map and --save-trajectory go with "
+            "--model de.",
+        ),
         "model.package": (
             ENVIRONMENT,
             "The method {model} needs the Python package {package}, which is not installed: "

@@ -28,6 +28,7 @@ from .raster.scene import Scene
 from .raster.writer import GeoTiffWriter, is_cog, parse_options
 from .request import FillRequest, FillResult, request_hash, validate
 from .version import VERSION
+from .views import Views
 from .watch import Watch
 
 
@@ -76,7 +77,10 @@ def fill(
         watch.stage("open")
         inputs = opening(request, watch)
         paths = output_paths(request, inputs.targets)
-        outputs = Outputs([p for part in paths for p in part.each()], inputs.names, request.overwrite)
+        pictures = [path for path in (request.weights_map, request.trajectory) if path]
+        views = Views((inputs.targets[0].grid.height, inputs.targets[0].grid.width)) if pictures else None
+        each = [p for part in paths for p in part.each()]
+        outputs = Outputs(each, inputs.names, request.overwrite, pictures)
         stack.callback(outputs.discard)
         cog = is_cog(options)
         outputs.need(sum(_bytes(*pair, cog) for pair in zip(inputs.targets, paths, strict=True)))
@@ -86,9 +90,11 @@ def fill(
         for number, part in enumerate(paths):
             watch.stage("gaps")
             with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
-                run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch)
+                run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch, views)
                 filled.append(run.fill())
         _say_smooth(filled, watch)
+        if views is not None:
+            _save_views(request, views, outputs)
         watch.stage("save")
         watch.check()  # from here on the run is done
         outputs.commit()
@@ -109,6 +115,7 @@ class _Run:
     outputs: Outputs
     paths: Paths
     watch: Watch
+    views: Views | None
 
     @property
     def target(self) -> Raster:
@@ -123,7 +130,9 @@ class _Run:
         if not gaps:
             watch.notice("fill.nothing")
         predicted, _ = _gaps_of(self.gap_map, scene.fill_bands)
-        method = make_method(self.request, scene, scene.overview if predicted else None, watch)
+        overview = scene.overview if predicted else None
+        tell = self.views.add if self.views is not None and self.number == 0 else None
+        method = make_method(self.request, scene, overview, watch, tell=tell)
         writers = self._writers(kept, self._origin(method, gaps / max(footprint, 1)), method.allowed.workers)
         try:
             masked = self.target.bands[0].path if kept.has_mask else None
@@ -194,6 +203,13 @@ class _Run:
             writer(std, std_metadata(kept)) if std else None,
             writer(provenance, provenance_metadata(kept)) if provenance else None,
         )
+
+
+def _save_views(request: FillRequest, views: Views, outputs: Outputs) -> None:
+    """The pictures that were asked for, of the finest grid, under their temporary names."""
+    for path, draw in ((request.weights_map, views.weights), (request.trajectory, views.trajectory)):
+        if path:
+            outputs.temporary(path).write_bytes(draw())
 
 
 def output_paths(request: FillRequest, targets: Sequence[Raster]) -> list[Paths]:
@@ -281,4 +297,5 @@ def _result(
         tried=tuple(one.to_json() for one in main.method.tried),
         stds=tuple(part.std for part in paths if part.std),
         provenances=tuple(part.provenance for part in paths if part.provenance),
+        pictures=tuple(path for path in (request.weights_map, request.trajectory) if path),
     )

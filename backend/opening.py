@@ -18,7 +18,7 @@ import cv2
 from threadpoolctl import threadpool_limits
 
 from ..models import threads
-from ..models.base import Movable, Prediction, Reconstructor, Tile, digest
+from ..models.base import Glimpse, Movable, Observable, Prediction, Reconstructor, Tile, digest
 from ..models.registry import Row
 from .budget import Budget, budget, cores
 from .choose import Facts, choose, create, tried_reason
@@ -139,12 +139,14 @@ def make_method(
     overview: Callable[[], Tile] | None,
     watch: Watch,
     read: Callable[[Window], Tile] | None = None,
+    tell: Callable[[Glimpse], None] | None = None,
 ) -> Method:
     """Choose the method, check the memory, and let it see the whole scene.
 
     Args:
         overview: reads the whole scene, coarse; None: nothing will be predicted.
         read: reads a window of what `overview` shows; default: of the scene.
+        tell: is told of the method's steps.
 
     Raises:
         TerramendError: `model.*`, `memory.tile`, `run.cancelled`.
@@ -155,6 +157,10 @@ def make_method(
     if isinstance(model, Movable):
         model = model.on(on_torch(request.device))
     model = stoppable(model, watch.check)
+    if tell is not None:
+        if not isinstance(model, Observable):
+            raise TerramendError("model.views", model=row.name)
+        model = model.observed(tell)
     plan = plan_tiles(scene.grid, _channels(scene), getattr(model, "context", row.context))
     allowed = budget(plan, request.jobs, request.memory_limit, row.name)
     state, way = None, None

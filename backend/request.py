@@ -82,6 +82,7 @@ class FillRequest:
         seed: of everything random.
         device: where networks compute.
         std, provenance: paths of the extra outputs, or None.
+        weights_map, trajectory: paths of PNG pictures of a diffusion model's steps, or None.
         hash_inputs: full SHA-256 of the inputs in the tags.
         creation_options: `KEY=VALUE` for the GeoTIFF driver (`COG=YES` asks for a COG).
         overwrite, memory_limit (GB), jobs (0: choose), tmp: how the run is carried out.
@@ -114,6 +115,8 @@ class FillRequest:
     device: str = "auto"
     std: Optional[str] = None
     provenance: Optional[str] = None
+    weights_map: Optional[str] = None
+    trajectory: Optional[str] = None
     hash_inputs: bool = False
     creation_options: Tuple[str, ...] = ()
     overwrite: bool = False
@@ -123,7 +126,8 @@ class FillRequest:
     schema_version: int = SCHEMA_VERSION
 
 
-NOT_HASHED = ("output", "std", "provenance", "overwrite", "memory_limit", "jobs", "tmp")
+PICTURES = ("weights_map", "trajectory")
+NOT_HASHED = ("output", "std", "provenance", *PICTURES, "overwrite", "memory_limit", "jobs", "tmp")
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ class FillResult:
         unfilled_samples: gaps that no method could fill.
         expected_error: mean predicted standard deviation over filled samples, reflectance; None for `clear`.
         references: name, date and use of each reference.
+        pictures: PNG files, where asked for.
         notices: `Notice.to_json()` of all that the user should know.
         seconds: time per stage. workers: tiles predicted at once.
     """
@@ -166,6 +171,7 @@ class FillResult:
     tried: Tuple[Mapping[str, Any], ...] = ()
     stds: Tuple[str, ...] = ()
     provenances: Tuple[str, ...] = ()
+    pictures: Tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 

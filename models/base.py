@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
@@ -140,6 +140,32 @@ class Movable(Protocol):
 
     def on(self, torch_device: str | None) -> Reconstructor:
         """The same, predicting on a torch device; None: where it computes without torch."""
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """One step of a sampler on a window, for people to look at.
+
+    Attributes:
+        band: index in the tile, -1 where all bands go together. step: 0, 1, ...
+        row, column: of the window's corner, in pixels of the scene.
+        weight: (H, W) share of the reference, 0..1. image: (C, H, W) as shown, 0..1.
+    """
+
+    band: int
+    step: int
+    row: int
+    column: int
+    weight: Floats
+    image: Floats
+
+
+@runtime_checkable
+class Observable(Protocol):
+    """A reconstructor that tells what it sees on its way."""
+
+    def observed(self, tell: Callable[[Glimpse], None]) -> Reconstructor:
+        """The same, calling `tell` at every step, in any thread."""
 
 
 def digest(state: Any) -> str:

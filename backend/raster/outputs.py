@@ -14,7 +14,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import TerramendError
@@ -96,15 +96,24 @@ class Outputs:
         paths: destinations, the main file first.
         inputs: every file that the run reads.
         overwrite: whether existing destinations may be replaced.
+        pictures: destinations of PNG files.
 
     Raises:
         TerramendError: `output.*`, before anything is written.
     """
 
-    def __init__(self, paths: Iterable[str], inputs: Iterable[str], overwrite: bool) -> None:
-        self.paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - keeps symlinks
+    def __init__(
+        self, paths: Iterable[str], inputs: Iterable[str], overwrite: bool, pictures: Sequence[str] = ()
+    ) -> None:
+        for path in pictures:
+            if not path.lower().endswith(".png"):
+                raise TerramendError("output.picture", path=path)
+        self.paths = [Path(os.path.abspath(path)) for path in [*paths, *pictures]]  # noqa: PTH100 - keeps symlinks
+        rasters = len(self.paths) - len(pictures)
         files = [part for path in inputs for part in local_files(path)]
         for number, path in enumerate(self.paths):
+            if number < rasters and path.suffix.lower() in _OTHERS:
+                raise TerramendError("output.ending", path=str(path), ending=path.suffix)
             _check(path, files, overwrite)
             if any(_same(path, other) for other in self.paths[:number]):
                 raise TerramendError("output.twice", path=str(path))
@@ -190,8 +199,6 @@ def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
         raise TerramendError("output.folder", path=str(path))
     if path.exists() and not path.is_file():  # a device, a pipe
         raise TerramendError("output.special", path=str(path))
-    if path.suffix.lower() in _OTHERS:
-        raise TerramendError("output.ending", path=str(path), ending=path.suffix)
     if not path.parent.is_dir():
         raise TerramendError("output.no-folder", path=str(path), folder=str(path.parent))
     if not os.access(path.parent, os.W_OK):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ...models.base import Floats, Tile
 from ...models.ddpm import model as ddpm
 from ...models.diffusion_enhancement import door
-from ...models.diffusion_enhancement.fusion import LIMIT, Look
+from ...models.diffusion_enhancement.fusion import LIMIT
 from ...models.diffusion_enhancement.model import Enhancer
+from .. import views
 from ..datasets.files import opened, reflectance
 from ..errors import TerramendError
 from ..watch import Watch
@@ -74,27 +75,15 @@ def _de(options: argparse.Namespace) -> None:
     assert isinstance(made, Enhancer)  # noqa: S101 (a folder was named)
     _steps(options, made.networks.schedule.steps)
     image = _image(options.image)
-    looks: list[Look] = []
-    made = Enhancer(
-        made.networks,
-        made.reference,
-        options.steps,
-        options.limit,
-        options.samples,
-        options.seed,
-        lambda _, look: looks.append(look),
-    )
+    seen = views.Views((image.shape[1], image.shape[2]))
+    made = replace(made, steps=options.steps, limit=options.limit, samples=options.samples, tell=seen.add)
     tile = Tile(image, np.ones(image.shape, bool), wavelengths=made.networks.wavelengths)
     mean = made.predict(tile, made.prepare(tile)).mean
     pictures.grid(np.clip(mean, 0, 1)[None] ** np.float32(1 / 2.2), options.out, columns=1, scale=1)
     if options.save_weights_map:
-        maps = [heat(look.weight[0].mean(0)) for look in looks]
-        pictures.grid(np.stack(maps), options.save_weights_map, columns=min(len(maps), 5), scale=1)
+        views.write(seen.weights(), options.save_weights_map)
     if options.save_trajectory:
-        images = np.stack([look.clean[0] for look in looks])
-        pictures.grid(
-            np.clip((images + 1) / 2, 0, 1), options.save_trajectory, columns=min(len(images), 5), scale=1
-        )
+        views.write(seen.trajectory(), options.save_trajectory)
 
 
 def _steps(options: argparse.Namespace, most: int) -> None:
@@ -116,9 +105,3 @@ def _image(path: Path) -> Floats:
         raise TerramendError("command.option", option="--image", why="it needs red, green and blue")
     image = reflectance(path, 1 / 255 if picture else 1e-4, bands=3)
     return np.asarray(image ** np.float32(2.2) if picture else image, np.float32)
-
-
-def heat(weight: Floats) -> Floats:
-    """(3, H, W) colours of W: blue where the diffusion branch speaks, yellow where the reference does."""
-    colours = cv2.applyColorMap((np.clip(weight, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
-    return np.asarray(colours[:, :, ::-1].transpose(2, 0, 1) / 255, np.float32)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .. import registry
-from ..base import Prediction, Reconstructor, Tile
+from ..base import Glimpse, Prediction, Reconstructor, Tile
 from ..diffusion import schedules
 from ..onnx import session
 from ..rivals.model import Remover
@@ -35,6 +36,10 @@ class Both:
         """Of both: the reader of a result need not know which was asked."""
         both = f"{self.fill.weights_sha256} {self.clear.weights_sha256}"
         return hashlib.sha256(both.encode()).hexdigest()
+
+    def observed(self, tell: Callable[[Glimpse], None]) -> Both:
+        """The same, telling of every step."""
+        return Both(self.fill.observed(tell), self.clear.observed(tell))
 
     def prepare(self, overview: Tile) -> State:
         """The state of the one that the scene is for."""

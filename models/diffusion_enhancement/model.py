@@ -12,14 +12,14 @@ are apart: the variance of the mixture that W describes. It is no calibrated err
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
+from ..base import Flags, Floats, Glimpse, Prediction, Reconstructor, Source, Tile
 from ..diffusion import sampler, scaling, schedules
 from ..diffusion.noise import noise
 from ..rivals.model import altered, matching
@@ -105,7 +105,7 @@ class Enhancer:
 
     Attributes:
         steps: of the sampler. limit: share that the reference always keeps. samples: drawn.
-        observe: called with (band or -1 for all, step) as sampling goes on, for views.
+        tell: called as sampling goes on, for views.
     """
 
     networks: Networks
@@ -114,12 +114,16 @@ class Enhancer:
     limit: float = LIMIT
     samples: int = 4
     seed: int = 0
-    observe: Callable[[int, Look], None] | None = None
+    tell: Callable[[Glimpse], None] | None = None
 
     @property
     def weights_sha256(self) -> str:
         """Of the networks' files."""
         return self.networks.weights_sha256
+
+    def observed(self, tell: Callable[[Glimpse], None]) -> Enhancer:
+        """The same, telling of the first sample at every step."""
+        return replace(self, tell=tell)
 
     def prepare(self, overview: Tile) -> State:
         """The reference's state and the bands' statistics."""
@@ -179,9 +183,11 @@ class Enhancer:
         row, column = tile.row // tile.step + corner[0], tile.column // tile.step + corner[1]
         size = (len(reference), row, column, *reference.shape[1:])
         start = np.stack([noise(self.seed, draw, *size) for draw in range(self.samples)])
-        for look in self.networks.run(condition, reference, start, self.steps, self.limit):
-            if self.observe is not None:
-                self.observe(band, look)
+        run = self.networks.run(condition, reference, start, self.steps, self.limit)
+        for step, look in enumerate(run):
+            if self.tell is not None:
+                image = (look.clean[0] / self.networks.clip + 1) / 2
+                self.tell(Glimpse(band, step, row, column, look.weight[0].mean(0), image))
         return look
 
 

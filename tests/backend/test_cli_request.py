@@ -60,6 +60,8 @@ EVERY = {
     "device": ("--device cpu", "cpu"),
     "std": ("--std s.tif", "s.tif"),
     "provenance": ("--provenance p.tif", "p.tif"),
+    "weights_map": ("--save-weights-map w.png", "w.png"),
+    "trajectory": ("--save-trajectory x.png", "x.png"),
     "hash_inputs": ("--hash-inputs", True),
     "creation_options": ("--co COG=YES --co ZLEVEL=9", ("COG=YES", "ZLEVEL=9")),
     "overwrite": ("--overwrite", True),

@@ -216,7 +216,7 @@ def test_fills_gaps_and_nothing_else(runs) -> None:
         create_harmonic("default", 0),
         steps=3,
         samples=3,
-        observe=lambda band, look: seen.append((band, look.t)),
+        tell=seen.append,
     )
     found = made.predict(tile, made.prepare(tile))
     again = made.predict(tile, made.prepare(tile))
@@ -225,7 +225,9 @@ def test_fills_gaps_and_nothing_else(runs) -> None:
     assert (found.std[gaps] > 0).all()
     assert set(np.unique(found.source[gaps[0]])) <= {Source.GENERATED, Source.SURROUNDINGS}
     assert (found.source[~gaps[0]] == Source.VALID).all()
-    assert [band for band, _ in seen[:3]] == [0, 0, 0]
+    assert [(look.band, look.step) for look in seen[:3]] == [(0, 0), (0, 1), (0, 2)]
+    known = ~gaps[0][: seen[0].weight.shape[0], : seen[0].weight.shape[1]]
+    assert (seen[0].weight[known] == 1).all()  # what is known is the reference's
     whole = dataclasses.replace(made, limit=1.0)  # the reference keeps all: DE is the reference
     prior = create_harmonic("default", 0)
     expected = prior.predict(tile, prior.prepare(tile))
