@@ -141,7 +141,7 @@ def covered(scene: Case, shapes: Sequence[Flags], level: int, draw: int = 0) -> 
     """The clear image under opaque cloud of a real shape that covers about the level's middle."""
     random = np.random.default_rng([level, draw, zlib.crc32(scene.name.encode())])
     thick, miss = np.zeros((SIDE, SIDE), np.float32), 2.0
-    for _ in range(300):
+    for _ in range(1500):
         shape = shapes[int(random.integers(len(shapes)))]
         row, column = (int(random.integers(0, n - SIDE + 1)) for n in shape.shape)
         cut = np.rot90(shape[row : row + SIDE, column : column + SIDE], int(random.integers(4)))

@@ -297,6 +297,34 @@ def test_switches_of_align_cr(switch) -> None:
         assert not torch.allclose(net(x), net(other))
 
 
+@pytest.mark.parametrize("config", ["small", "paper"])
+def test_radar_reaches_the_optical_stream_from_the_start(config) -> None:
+    """With random kernels in the alignment it was lost on the way, and training never found it."""
+    torch.manual_seed(0)
+    values = load_config("align-cr", config)["network"] | {"width": 16, "growth": 8, "dense": 2, "blocks": 1}
+    net = radar.built(values | {"groups": 2, "heads": 2}).eval()
+    x = 0.3 * torch.rand(1, net.inputs, 64, 64)
+    x[:, -net.sar :] = 0.6 + 0.1 * torch.randn(1, net.sar, 64, 64)
+    other = x.clone()
+    other[:, -net.sar :] = x[:, -net.sar :].flip(2, 3)
+    seen: list[torch.Tensor] = []
+    net.blocks[-1].register_forward_hook(lambda module, given, out: seen.append(out[0].detach()))
+    with torch.no_grad():
+        net(x), net(other)
+    assert float((seen[0] - seen[1]).std() / seen[0].std()) > 0.03
+
+
+def test_radar_that_is_missing_stays_nothing_under_its_gain() -> None:
+    net = AlignCr(7, 4, **{**TINY["align-cr"], "sar": 3, "radar_gain": 5.0})
+    radar_planes = torch.zeros(1, 3, 8, 8)
+    radar_planes[:, :, :4] = torch.tensor([0.8, 0.6, 1.0])[:, None, None]
+    made = net._spread(radar_planes)
+    assert not made[:, :, 4:].any()
+    assert torch.allclose(made[0, :, 0, 0], torch.tensor([1.0, 0.0, 1.0]), atol=1e-6)
+    two = AlignCr(6, 4, **TINY["align-cr"])
+    assert torch.equal(two._spread(radar_planes[:, :2]), radar_planes[:, :2])
+
+
 def batch_of(size=16, count=2):
     torch.manual_seed(1)
     given = torch.rand(count, 10, size, size)
