@@ -56,6 +56,11 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
         "sar.one": "{name} has one unnamed band; it is taken as VV.",
         "sar.order": "The bands of {name} are not named: band {vv} is taken as VV and band {vh} as VH.",
+        "sar.linear": "{name} holds linear power; it is turned into dB.",
+        "sar.swapped": (
+            "In {name} the band named VV is darker than VH, which land hardly ever is: "
+            "its bands may be swapped. They are taken as they are named."
+        ),
         "scene.no-sun": (
             "The sun's position is not known: terrain guides by elevation and slope only. "
             "Give it with --sun AZIMUTH,ELEVATION."

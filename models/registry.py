@@ -90,6 +90,7 @@ def _radar(name: str, title: str, summary: str, sees: bool = True, ships: bool =
             **WEIGHTS,
             "prior": "method whose fill is corrected: guided (default) or harmonic",
             "despeckle": "yes smooths radar first (default no)",
+            "upsampling": "of radar coarser than the image: bilinear (default), or nearest as in the paper",
         },
         untrained=not ships,
     )

@@ -72,7 +72,7 @@ class Case:
     @property
     def key(self) -> str:
         """The name, and a sum over what there is to see."""
-        return f"{self.name} {zlib.crc32(np.ascontiguousarray(self.cloudy)):08x}"
+        return f"{self.name} {zlib.crc32(self.cloudy.tobytes()):08x}"
 
 
 def cases(data: Path, most: int = 0) -> list[Case]:

@@ -32,13 +32,14 @@ class SarReader(Closing):
         sar: bands named VV and VH in any order, or unnamed; one polarisation will do.
         grid: the scene's grid.
         watch: told what was recognised where names do not tell.
+        nearest: repeat pixels that are larger than the grid's, instead of going evenly from one to the next.
     """
 
-    def __init__(self, sar: Raster, grid: Grid, watch: Watch) -> None:
+    def __init__(self, sar: Raster, grid: Grid, watch: Watch, nearest: bool = False) -> None:
         self._order = _order(sar, watch)
         self._form = _form(sar, self._order, watch)
         gain = 0.01 if self._form == "dB x 100" else None
-        bands = [replace(band, role="optical") for band in sar.bands]
+        bands = [replace(band, role="class" if nearest else "optical") for band in sar.bands]
         if gain is not None:
             bands = [replace(band, gain=gain, bias=0.0) for band in bands]
         self._reader = RasterReader(replace(sar, bands=tuple(bands), zero_fill=False), grid)
@@ -82,8 +83,11 @@ def _order(sar: Raster, watch: Watch) -> tuple[int | None, int | None]:
         for band in sar.bands
     ]
     found = {p: next((i for i, name in enumerate(names) if _names(name, p)), None) for p in ("VV", "VH")}
-    if found["VV"] is not None or found["VH"] is not None:
-        return found["VV"], found["VH"]
+    vv, vh = found["VV"], found["VH"]
+    if vv is not None or vh is not None:
+        if vv is not None and vh is not None and _darker(sar.bands[vv], sar.bands[vh]):
+            watch.notice("sar.swapped", name=sar.name)
+        return vv, vh
     if sum(not math.isnan(band.wavelength) for band in sar.bands) > 2:
         raise TerramendError("sar.optical", path=sar.name)
     if len(sar.bands) == 1:
@@ -93,6 +97,12 @@ def _order(sar: Raster, watch: Watch) -> tuple[int | None, int | None]:
     order = (0, 1) if first >= second else (1, 0)
     watch.notice("sar.order", name=sar.name, vv=order[0] + 1, vh=order[1] + 1)
     return order
+
+
+def _darker(one: Band, other: Band) -> bool:
+    """Whether a band is darker than another at most places."""
+    first, second = _sample(one), _sample(other)
+    return bool(first.size and second.size and np.median(first) < np.median(second))
 
 
 def _names(text: str, polarisation: str) -> bool:
@@ -111,6 +121,7 @@ def _form(sar: Raster, order: tuple[int | None, int | None], watch: Watch) -> st
     if middle > 20:
         watch.notice("sar.amplitude", name=sar.name)
         return "amplitude"
+    watch.notice("sar.linear", name=sar.name)
     return "linear"
 
 

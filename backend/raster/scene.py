@@ -77,6 +77,7 @@ class Scene:
         mode: str,
         watch: Watch,
         opened: ExitStack,
+        repeated: bool = False,
     ) -> None:
         self.target, self.grid, self.bands = target, target.grid, target.bands
         self.fill_bands, self.gap_map = fill_bands, gap_map
@@ -89,6 +90,7 @@ class Scene:
         )
         self._sources, self._reference_gaps = references, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
+        self._repeated = repeated
         self._stack = opened
         # One pool a source: sources may be read side by side.
         self._files = tuple(FilePool(max(OPEN // (1 + len(references)), 1)) for _ in (target, *references))
@@ -236,7 +238,7 @@ class Scene:
                 for r, files in zip(self._sources, self._files[1:], strict=True)
             ),
             terrain=enter(TerrainReader(self._dem, grid, self.sun)) if self._dem else None,
-            sar=enter(SarReader(self._sar, grid, self._watch)) if self._sar else None,
+            sar=enter(SarReader(self._sar, grid, self._watch, self._repeated)) if self._sar else None,
         )
 
 
@@ -308,9 +310,11 @@ def open_scene(
             else None
             for reference in references
         )
+        repeated = ("upsampling", "nearest") in request.settings
         return Scene(
-            target, chosen, references, gaps, dem, sar, gap_map, request.mode, watch, opened.pop_all()
-        )
+            target, chosen, references, gaps, dem, sar, gap_map, request.mode, watch, opened.pop_all(),
+            repeated=repeated,
+        )  # fmt: skip
 
 
 def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: Watch) -> tuple[int, ...]:

@@ -238,22 +238,26 @@ def create(
     weights: str = str(PACKAGED / "align-cr"),
     prior: str = "guided",
     despeckle: str = "no",
+    upsampling: str = "bilinear",
     device: str = "cpu",
 ) -> Radar:
     """The network of a run's folder (`network.onnx`, `config.json`); default: the one that comes along.
 
     Args:
         prior: the method whose fill is corrected, `guided` or `harmonic`.
-        despeckle: `yes` smooths radar first.
+        despeckle: `yes` smooths radar first. upsampling: `bilinear` or `nearest`: how radar is brought onto
+            the image's grid, which the reader of the scene does.
 
     Raises:
-        ValueError: no such folder, another prior, or a word that is neither yes nor no.
+        ValueError: no such folder, or a word that an option does not know.
     """
     row = registry.find(prior)
     if row is None or prior not in ("harmonic", "guided"):
         raise ValueError(f"the prior is harmonic or guided, not {prior}")
     if despeckle not in ("yes", "no"):
         raise ValueError(f"despeckle is yes or no, not {despeckle}")
+    if upsampling not in ("bilinear", "nearest"):
+        raise ValueError(f"upsampling is bilinear or nearest, not {upsampling}")
     folder = Path(weights)
     part = configuration(folder, NETWORK)["network"]
     sar = part.get("sar", 0 if part["kind"] == "mcgan" else 2)

@@ -100,7 +100,7 @@ def test_radar_as_it_comes(scene, tmp_path, write, form):
     sar, said = scene["sar"], []
     names = {"decorate": named("VV", "VH")}
     if form == "linear":
-        sar = 10 ** (sar / 10)
+        sar, said = 10 ** (sar / 10), ["sar.linear"]
     elif form == "swapped":
         sar, names, said = sar[::-1], {}, ["sar.order"]
     elif form == "one":
@@ -120,6 +120,35 @@ def test_radar_as_it_comes(scene, tmp_path, write, form):
     assert set(np.unique(prov[~gap])) == {Source.VALID}
     expected = {Source.GUIDE, Source.SURROUNDINGS} if form == "part" else {Source.GUIDE}
     assert set(np.unique(prov[gap])) == expected
+
+
+@pytest.mark.parametrize("bands", [1, 13])
+def test_from_one_band_to_thirteen(scene, tmp_path, write, bands):
+    names = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+    names = names if bands == 13 else ("B08",)
+    truth = np.stack([scene["truth"][0] + 100 * band for band in range(bands)])
+    scene["clouded"] = np.where(scene["gap"], 9000, truth).astype(np.uint16)
+    scene["target"], scene["truth"] = write("many.tif", scene["clouded"], decorate=named(*names)), truth
+    path = write("s1.tif", scene["sar"], decorate=named("VV", "VH"))
+    request = asked(scene, path, tmp_path, bands=tuple(range(1, bands + 1)))
+    result, out, prov, _ = filled(request)
+    assert out.shape == truth.shape and result.unfilled_samples == 0
+    assert np.array_equal(out[:, ~scene["gap"]], scene["clouded"][:, ~scene["gap"]])
+    plain = filled(asked(scene, path, tmp_path, model="harmonic", settings=(), bands=request.bands))[1]
+    assert rms(scene, out) < 0.4 * rms(scene, plain)
+    assert set(np.unique(prov[scene["gap"]])) == {Source.GUIDE}
+
+
+def test_coarse_radar_is_repeated_where_that_is_asked(scene, tmp_path, write):
+    small = scene["sar"][:, 1::4, 1::4]
+    path = write("s1.tif", small, decorate=named("VV", "VH"))
+    with rasterio.open(scene["target"]) as target, rasterio.open(path, "r+") as coarse:
+        coarse.crs, coarse.transform = target.crs, target.transform @ target.transform.scale(4)
+    errors = []
+    for upsampling in ("nearest", "bilinear"):
+        settings = (("prior", "harmonic"), ("upsampling", upsampling), ("weights", scene["weights"]))
+        errors.append(rms(scene, filled(asked(scene, path, tmp_path, settings=settings))[1]))
+    assert errors[0] < 0.7 * errors[1]  # the scene is made of blocks of these pixels
 
 
 def test_without_radar_or_weights_is_said(scene, tmp_path, write):

@@ -3,8 +3,10 @@
 import makers
 import numpy as np
 import pytest
+from affine import Affine
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.files import open_raster
+from terramend.backend.raster.grid import Grid
 from terramend.backend.raster.sar import SarReader, say_partly
 from terramend.backend.watch import Watch
 from terramend.models.base import Tile
@@ -14,11 +16,12 @@ VV = (-9 + 2 * RNG.standard_normal((64, 64))).astype(np.float32)
 VH = VV - 7
 
 
-def read(tmp_path, image, **options):
+def read(tmp_path, image, grid=None, nearest=False, **options):
     watch = Watch()
     (raster,) = open_raster(makers.write(tmp_path / "s1.tif", image, **options), watch)
-    with SarReader(raster, raster.grid, watch) as reader:
-        return reader.read(raster.grid.whole), [notice.code for notice in watch.notices]
+    grid = grid or raster.grid
+    with SarReader(raster, grid, watch, nearest) as reader:
+        return reader.read(grid.whole), [notice.code for notice in watch.notices]
 
 
 @pytest.mark.parametrize("form", ["dB", "dB x 100", "scaled dB", "linear", "amplitude"])
@@ -37,7 +40,7 @@ def test_every_form_becomes_db(tmp_path, form):
     found, codes = read(tmp_path, pair, **options)
     expected = np.stack([VV, VH]) + (60 if form == "amplitude" else 0)  # uncalibrated: off by a constant
     assert np.abs(found - expected).max() < (0.1 if form == "amplitude" else 0.006)
-    assert codes == (["sar.amplitude"] if form == "amplitude" else [])
+    assert codes == ([f"sar.{form}"] if form in ("amplitude", "linear") else [])
 
 
 def test_order_by_name_or_brightness(tmp_path):
@@ -46,6 +49,26 @@ def test_order_by_name_or_brightness(tmp_path):
     assert np.array_equal(found, np.stack([VV, VH])) and codes == []
     found, codes = read(tmp_path, swapped)
     assert np.array_equal(found, np.stack([VV, VH])) and codes == ["sar.order"]
+
+
+def test_names_that_are_swapped_are_followed_and_warned_of(tmp_path):
+    pair = np.stack([VH, VV])
+    found, codes = read(tmp_path, pair, descriptions=("VV", "VH"))
+    assert np.array_equal(found, pair) and codes == ["sar.swapped"]
+
+
+@pytest.mark.parametrize("form", ["dB", "linear"])
+def test_coarser_radar_is_repeated_where_that_is_asked(tmp_path, form):
+    pair = np.stack([VV, VH]) if form == "dB" else 10 ** (np.stack([VV, VH]) / 10)
+    options = {"descriptions": ("VV", "VH")}
+    coarse = read(tmp_path, pair, **options)[0]
+    (raster,) = open_raster(str(tmp_path / "s1.tif"), Watch())
+    fine = Grid(raster.grid.crs, tuple(raster.grid.affine @ Affine.scale(1 / 3))[:6], 192, 192)
+    nearest, _ = read(tmp_path, pair, fine, nearest=True, **options)
+    assert np.array_equal(nearest, coarse.repeat(3, 1).repeat(3, 2))
+    smooth, _ = read(tmp_path, pair, fine, **options)
+    assert not np.array_equal(smooth, nearest)
+    assert np.allclose(smooth[:, 1::3, 1::3], coarse, atol=1e-4)  # where centres meet
 
 
 def test_one_polarisation(tmp_path):

@@ -198,3 +198,5 @@ def test_despeckling_is_asked_for():
     assert not np.array_equal(made.mean[tile.gaps], plain.mean[tile.gaps])
     with pytest.raises(ValueError, match="yes or no"):
         create("default", 0, despeckle="maybe")
+    with pytest.raises(ValueError, match="bilinear or nearest"):
+        create("default", 0, upsampling="cubic")
