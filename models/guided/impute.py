@@ -82,22 +82,17 @@ def conditional(joint: Joint, present: Flags, missing: Flags) -> NDArray[np.floa
     return np.linalg.solve(within, c[np.ix_(present, missing)]).T.astype(np.float32)
 
 
-def complete(channels: Sequence[Floats], joint: Joint, spread_error: float = 1.0) -> tuple[Floats, Floats]:
+def complete(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Floats]:
     """C planes (H, W) filled, and the share of dates that were really there, (H, W) in 0..1.
 
-    Returns z-scored channels (C, H, W) without NaN. `spread_error` is the share of the rim's
-    error that is carried into a date's gap.
+    Returns z-scored channels (C, H, W) without NaN.
     """
     shape, owner = channels[0].shape, joint.owner
     seen = _seen(channels, owner)
     dates = seen.reshape(len(seen), -1)
     z = np.empty((len(channels), *shape), np.float32)
-    holed = [k for k, clear in enumerate(seen) if clear.any() and not clear.all()] if len(seen) > 1 else []
-    weights = of_the_others(joint, holed)
-    error = np.empty_like(z) if holed else z[:0]
-    apart = np.eye(len(z), dtype=np.float32) - weights  # what a channel is beyond what the others say
     code = _code(dates)
-    flat, flat_error = z.reshape(len(z), -1), error.reshape(len(error), code.size)
+    flat = z.reshape(len(z), -1)
     guesses = _Guesses(joint, len(seen))
     planes = [np.ascontiguousarray(plane).reshape(-1) for plane in channels]
 
@@ -108,12 +103,13 @@ def complete(channels: Sequence[Floats], joint: Joint, spread_error: float = 1.0
             np.subtract(plane[first:last], guesses.mean[channel], out=some[channel])
             some[channel] *= guesses.factor[channel]
         guesses.fill(some, code[first:last])
-        if holed:
-            np.matmul(apart, some, out=flat_error[:, first:last])
 
     guesses.prepare(code)
     each(part, range(0, flat.shape[1], _CHUNK))
-    _carry_errors(z, error, seen, holed, weights, owner, np.float32(spread_error))
+    if len(seen) > 1:
+        for k, clear in enumerate(seen):
+            if clear.any() and not clear.all():
+                _carry_error(z, joint, k, clear)
     return z, seen.mean(0, dtype=np.float32)
 
 
@@ -162,41 +158,34 @@ class _Guesses:
                 z[channel, where] = values
 
 
-def of_the_others(joint: Joint, holed: list[int]) -> Floats:
-    """(C, C) weights that predict the channels of dates with gaps from all other dates."""
-    size = len(joint.owner)
-    weights = np.zeros((size, size), np.float32)
-    for k in holed:
-        mine = joint.owner == k
-        weights[np.ix_(mine, ~mine)] = conditional(joint, ~mine, mine)
-    return weights
+def beyond_the_others(joint: Joint, date: int) -> tuple[NDArray[np.intp], Floats]:
+    """A date's channels (n,), and the weights (n, C) that give what each is beyond what other dates say."""
+    mine = joint.owner == date
+    weights = np.zeros((int(mine.sum()), len(mine)), np.float32)
+    weights[:, ~mine] = -conditional(joint, ~mine, mine)
+    weights[:, mine] += np.eye(len(weights), dtype=np.float32)
+    return np.flatnonzero(mine), weights
 
 
-def _carry_errors(
-    z: Floats,
-    error: Floats,
-    seen: Flags,
-    holed: list[int],
-    weights: Floats,
-    owner: NDArray[np.intp],
-    share: np.float32,
-) -> None:
-    """Spread what the other dates get wrong (`error`) on a date's clear rim into its gap; z in place."""
-    for place, k in enumerate(holed):
-        ground, gap, mine = Ground(seen[k]), ~seen[k], np.flatnonzero(owner == k)
-        ground.shares  # noqa: B018 - made here, once, not in each thread
+def _carry_error(z: Floats, joint: Joint, date: int, clear: Flags) -> None:
+    """Spread what the other dates get wrong on a date's clear rim into its gap; z (C, H, W) in place.
 
-        def corrected(channel: int, ground: Ground = ground, gap: Flags = gap) -> Floats:
-            surface = cascade(error[channel], sweeps=2, ground=ground)
-            surface *= share
-            cv2.add(z[channel], surface, z[channel], gap.view(np.uint8))
-            return surface
+    Dates that come later see the corrected values.
+    """
+    mine, weights = beyond_the_others(joint, date)
+    error = np.empty((len(mine), *clear.shape), np.float32)
+    flat, flat_error = z.reshape(len(z), -1), error.reshape(len(mine), -1)
 
-        moved = each(corrected, mine.tolist())
-        # Dates that come later see the corrected values.
-        later = np.flatnonzero(np.isin(owner, holed[place + 1 :]))
-        if len(later):
-            places = np.flatnonzero(gap)
-            change = weights[np.ix_(later, mine)] @ np.stack([plane.take(places) for plane in moved])
-            for channel, values in zip(later, change, strict=True):
-                error[channel].reshape(-1)[places] -= values
+    def part(first: int) -> None:
+        last = first + _CHUNK
+        np.matmul(weights, flat[:, first:last], out=flat_error[:, first:last])
+
+    each(part, range(0, flat.shape[1], _CHUNK))
+    ground, gap = Ground(clear), (~clear).view(np.uint8)
+    ground.shares  # noqa: B018 - made here, once, not in each thread
+
+    def corrected(place: int) -> None:
+        plane = z[mine[place]]
+        cv2.add(plane, cascade(error[place], sweeps=2, ground=ground), plane, gap)
+
+    each(corrected, range(len(mine)))

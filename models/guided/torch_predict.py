@@ -91,19 +91,12 @@ def _complete(channels: Tensor, seen: Tensor, joint: impute.Joint) -> tuple[Tens
         else:
             z[missing[:, None], where] = 0.0
     z = z.reshape(shape)
-    holed = [k for k, clear in enumerate(seen) if bool(clear.any()) and not bool(clear.all())]
-    if dates == 1 or not holed:
-        return z, share
-    weights = torch.as_tensor(impute.of_the_others(joint, holed), device=device)
-    error = z - (weights @ z.reshape(len(z), -1)).reshape(shape)
-    for place, k in enumerate(holed):
-        mine = torch.as_tensor(np.flatnonzero(owner == k), device=device)
-        surface = torch.where(seen[k], 0.0, cascade(error[mine], Ground(seen[k]), sweeps=2))
-        z[mine] += surface
-        later = torch.as_tensor(np.flatnonzero(np.isin(owner, holed[place + 1 :])), device=device)
-        if len(later):
-            change = weights[later][:, mine] @ surface.reshape(len(mine), -1)
-            error[later] -= change.reshape(len(later), *shape[1:])
+    for k, clear in enumerate(seen):
+        if dates > 1 and bool(clear.any()) and not bool(clear.all()):
+            mine, weights = impute.beyond_the_others(joint, k)
+            error = torch.as_tensor(weights, device=device) @ z.reshape(len(z), -1)
+            surface = cascade(error.reshape(-1, *shape[1:]), Ground(clear), sweeps=2)
+            z[torch.as_tensor(mine, device=device)] += torch.where(clear, 0.0, surface)
     return z, share
 
 
