@@ -88,11 +88,16 @@ def create(row: Row, request: FillRequest) -> Reconstructor:
         TerramendError: `model.value` where a setting's value makes no sense to the method.
     """
     settings = dict(request.settings)
+    said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "its defaults"
     try:
-        return row.create(request.quality, request.seed, settings)
+        made = row.create(request.quality, request.seed, settings)
     except (ValueError, TypeError, RuntimeError) as error:  # a device that does not compute is a RuntimeError
-        said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "its defaults"
         raise TerramendError("model.value", model=row.name, settings=said, why=str(error)) from error
+    modes = getattr(made, "modes", row.modes)  # weights and references may do less than their method
+    if request.mode not in modes:
+        why = f"so it can {' and '.join(modes)} only"
+        raise TerramendError("model.value", model=row.name, settings=said, why=why)
+    return made
 
 
 def _auto(request: FillRequest) -> Row:

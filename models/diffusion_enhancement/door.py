@@ -95,6 +95,7 @@ def create(
     Args:
         weights: a folder of one use; default: those of both that come along.
         reference: a method of the registry; default: the network beside the weights, else `guided`.
+            What it cannot do (`fill` or `clear`), DE over it cannot do either.
         steps, limit, samples: as `Enhancer`; default by quality.
 
     Raises:
@@ -110,7 +111,10 @@ def create(
 
     if weights:
         return enhancer(Path(weights))
-    return Both(*(enhancer(PACKAGED / f"de-{use}") for use in USES))
+    row = registry.find(reference) if reference else None
+    uses = USES if row is None else tuple(use for use in USES if use in row.modes)
+    made = [enhancer(PACKAGED / f"de-{use}") for use in uses]
+    return made[0] if len(made) == 1 else Both(*made)
 
 
 def _reference(folder: Path, networks: Networks, name: str, quality: str, seed: int) -> Reconstructor:

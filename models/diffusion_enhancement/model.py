@@ -121,6 +121,11 @@ class Enhancer:
         """Of the networks' files."""
         return self.networks.weights_sha256
 
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """What its networks learned."""
+        return (self.networks.use,)
+
     def observed(self, tell: Callable[[Glimpse], None]) -> Enhancer:
         """The same, telling of the first sample at every step."""
         return replace(self, tell=tell)
