@@ -22,7 +22,7 @@ from ..evaluation.perceptual import Perceptual
 from ..training.patches import nearest
 from ..watch import Watch
 from . import aligndiff_report, aligndiff_runs
-from .aligndiff_rows import Numbers, measured, roundtrip
+from .aligndiff_rows import Looks, Numbers, measured, roundtrip
 from .de_rows import cached
 
 TRACKS = {"1": "S-DEM", "2": "T1"}
@@ -75,7 +75,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     task = options.experiment[-1]
     recipe = cases.load(options.cases or RECIPES / "val.json")
     root = options.data / recipe.split
-    perceptual = Perceptual.load(options.lpips) if options.lpips else None
+    looks = Looks(Perceptual.load(options.lpips)) if options.lpips else None
     runs = _runs(options, watch)
     lines = _lines(task, runs, options, watch)
     chosen = chosen_cases(recipe, TRACKS[task], options.each)
@@ -84,7 +84,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         fitting = [case for case in chosen if not line.waves or _shows(case, root, line.waves)]
         names = [[case.name, TRACKS[task]] for case in fitting]
         key = [line.method, line.bare, line.waves, find(line.method).version(), _weights(line), names]
-        make = _measuring(line, TRACKS[task], fitting, root, perceptual)
+        make = _measuring(line, TRACKS[task], fitting, root, looks)
         found = cached(options.out / "rows", [*key, str(options.lpips or "")], make)
         watch.advance()
         return found
@@ -185,13 +185,13 @@ def _weights(line: Line) -> str:
 
 
 def _measuring(
-    line: Line, track: str, chosen: Sequence[cases.Case], root: Path, perceptual: Perceptual | None
+    line: Line, track: str, chosen: Sequence[cases.Case], root: Path, looks: Looks | None
 ) -> Callable[[], Numbers]:
     def sample(case: cases.Case) -> cases.Sample:
         made = cases.sample(case, track, root)
         return narrowed(made, line.waves) if line.waves else made
 
-    return lambda: measured(filler(line), sample, chosen, perceptual)
+    return lambda: measured(filler(line), sample, chosen, looks)
 
 
 def narrowed(sample: cases.Sample, waves: Sequence[float]) -> cases.Sample:

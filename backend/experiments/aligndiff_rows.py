@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,28 @@ Numbers = dict[str, list[Any]]
 HOLE = ("psnr", "rmse", "mae", "ssim")
 
 
+@dataclass(frozen=True)
+class Looks:
+    """LPIPS of fills; it is slow, so what the truths look like is kept from row to row."""
+
+    perceptual: Perceptual
+    known: dict[tuple[str, int], Callable[[Floats], float]] = field(default_factory=dict)
+
+    def apart(self, case: cases.Case, sample: cases.Sample, filled: Floats) -> float:
+        """LPIPS of a filled case."""
+        key = (case.name, len(sample.truth))
+        if key not in self.known:
+            self.known[key] = appearance(self.perceptual, sample)
+        return self.known[key](filled)
+
+
 def measured(
     fill: Callable[[cases.Sample], Any],
     show: Callable[[cases.Case], cases.Sample],
     chosen: Sequence[cases.Case],
-    perceptual: Perceptual | None,
+    looks: Looks | None,
 ) -> Numbers:
-    """Every number of one method on every case; where it is silent a membrane closes the rest.
-
-    LPIPS is slow (about a second a picture): only of clouds.
-    """
+    """Every number of one method on every case; where it is silent a membrane closes the rest."""
     rows = []
     for case in chosen:
         sample = show(case)
@@ -44,8 +57,8 @@ def measured(
         closed = membrane(picture, np.asarray(~np.isfinite(picture).all(0)))
         row: dict[str, Any] = {"place": f"{case.dataset}/{case.place}", "kind": case.gap.kind}
         row |= {"share": float(sample.scored.mean()), **numbers_of(closed, sample)}
-        if perceptual is not None and case.gap.kind == "cloud":
-            row["lpips"] = appearance(perceptual, sample)(closed)
+        if looks is not None and case.gap.kind == "cloud":
+            row["lpips"] = looks.apart(case, sample, closed)
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name, math.nan) for row in rows] for name in names}

@@ -199,9 +199,9 @@ def _latents(
     stage, kind = config["stage"], config["noise"]["predicts"]
     if kind not in sampler.PARAMETERISATIONS:
         raise _wrong(f"noise.predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {kind}")
-    own = config["noise"]["own"]
+    own = config[stage]["own"]
     if own and kind != "x0":
-        raise _wrong("noise.own goes with predicts=x0")
+        raise _wrong(f"{stage}.own goes with noise.predicts=x0")
     forward = schedules.make(config["noise"]["schedule"], config["noise"]["steps"])
     bars = torch.from_numpy(forward.bar).float()
     store = _store(config, data)

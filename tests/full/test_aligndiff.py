@@ -323,7 +323,10 @@ def runs(data, tmp_path_factory):
     for place, (kernel, bias) in enumerate(narrow(network_losses.DEPTHS[13])):
         weights |= {f"features.{place}.weight": kernel, f"features.{place}.bias": bias}
     save_file(weights, out / "vgg.safetensors")
-    part = {"training": {"steps": 3, "batch": 2, "rate": 0.01, "warmup": 1, "save_every": 3, "average": 0.5}}
+    part = {
+        "own": 0.5,
+        "training": {"steps": 3, "batch": 2, "rate": 0.01, "warmup": 1, "save_every": 3, "average": 0.5},
+    }
     config = {
         **load_config("aligndiff", "small"),
         "size": 32,
@@ -359,9 +362,57 @@ def test_stages_train_their_own_part(runs) -> None:
     assert header == "step,rate,seconds,loss,noise,distribution,style"
 
 
+def test_states_of_its_own_hold_what_the_network_said() -> None:
+    model = network.make(layout()).eval()  # a fresh one says the prior
+    _, _, ids, numbers, hint, prior = inputs()
+    generator = torch.Generator().manual_seed(3)
+    clean, noise = (torch.randn(prior.shape, generator=generator) for _ in range(2))
+    bar = torch.tensor([0.2, 0.9])
+    share = bar[:, None, None, None]
+    batch = {
+        "x": share.sqrt() * clean + (1 - share).sqrt() * noise,
+        "clean": clean,
+        "prior": prior,
+        "weight": torch.ones(2, 1, 8, 8),
+        "hint": hint,
+        "begin": torch.tensor([95, 100]),
+        "start": aligndiff.started(prior, torch.zeros(2), np.random.default_rng(0)),
+    }
+    made = aligndiff.self_made(model, batch, model.context(ids, numbers), bar, 2)
+    torch.testing.assert_close(made, share.sqrt() * prior + (1 - share).sqrt() * noise)
+    stirred(model)
+    batch["weight"][0] = aligndiff.KNOWN  # nothing is hidden there: the prior is put back
+    again = aligndiff.self_made(model, batch, model.context(ids, numbers), bar, 2)
+    torch.testing.assert_close(again[0], made[0])
+    assert (again[1] - made[1]).abs().max() > 1e-3
+    assert len(aligndiff.self_made(model, batch, model.context(ids, numbers), bar, 1)) == 1
+
+
+def test_states_of_its_own_want_a_network_that_says_x0(runs, data) -> None:
+    config = json.loads((runs / "diffusion" / "config.json").read_text())
+    config |= {"start": str(runs / "autoencoder"), "noise": {**config["noise"], "predicts": "v"}}
+    with pytest.raises(TerramendError, match="diffusion.own goes with noise.predicts=x0"):
+        aligndiff.recipe(config, data)
+
+
+def test_crops_are_the_same_without_their_dem(data, tmp_path) -> None:
+    drawn = aligndiff_samples.bank(data, (), 32, ())
+    for name, terrain in (("with", True), ("without", False)):
+        aligndiff_samples.build(drawn, tmp_path / name, 12, 32, 0, Watch(), terrain)
+    shown, bare = (aligndiff_samples.open_store(tmp_path / name) for name in ("with", "without"))
+    np.testing.assert_array_equal(shown.clean, bare.clean)
+    np.testing.assert_array_equal(shown.hint[:, 4:6], bare.hint[:, 4:6])  # gap and observation
+    assert shown.hint[:, :4].any() and not bare.hint[:, :4].any()
+    differ = (shown.hint[:, 6] != bare.hint[:, 6]).any((1, 2))  # where `guided` had a DEM to start from
+    assert 0 < differ.sum() < 12
+
+
 def test_a_published_folder_is_trained_further(published, data, tmp_path) -> None:
     folder, _, _ = published
-    part = {"training": {"steps": 2, "batch": 2, "rate": 1e-3, "warmup": 1, "save_every": 2, "average": 0.5}}
+    part = {
+        "own": 0,
+        "training": {"steps": 2, "batch": 2, "rate": 1e-3, "warmup": 1, "save_every": 2, "average": 0.5},
+    }
     config = {
         **load_config("aligndiff", "paper"),
         "start": str(folder),

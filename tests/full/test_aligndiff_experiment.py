@@ -33,7 +33,7 @@ CONFIG = {
     "size": 32,
     "without": [],
     "data": {"wavelengths": [], "terrain": True},
-    "noise": {"schedule": "scaled-linear", "steps": 100, "predicts": "x0", "own": 0.5},
+    "noise": {"schedule": "scaled-linear", "steps": 100, "predicts": "x0"},
     "vocabulary": {"merges": 10, "length": 10},
     "samples": {"folder": "", "count": 4, "seed": 0},
     "alignment": {"weights": "", "distribution": 1.0, "style": 100.0, "size": 32},
@@ -72,8 +72,8 @@ CONFIG = {
         },
     },
     "autoencoder": TRAINING,
-    "diffusion": TRAINING,
-    "adapter": TRAINING,
+    "diffusion": {"own": 0.5, **TRAINING},
+    "adapter": {"own": 1.0, **TRAINING},
 }
 
 
