@@ -218,12 +218,16 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingParameterRasterLayer("DEM", tr("Elevation model"), optional=True),
             tr("Elevation in metres; any grid and coordinate system."),
         )
+        self.add_radar()
+        self.add_text("SUN", tr("Sun azimuth and elevation"), tr("In degrees, such as 145.2,41.7."))
+        self.add_text("DATE", tr("Date of the raster"), tr("Such as 2024-06-30. Empty: from tags or name."))
+
+    def add_radar(self) -> None:
+        """Radar alone."""
         self.add(
             QgsProcessingParameterRasterLayer("SAR", tr("Sentinel-1 radar"), optional=True),
             tr("VV and VH backscatter, linear or in dB; any grid and coordinate system."),
         )
-        self.add_text("SUN", tr("Sun azimuth and elevation"), tr("In degrees, such as 145.2,41.7."))
-        self.add_text("DATE", tr("Date of the raster"), tr("Such as 2024-06-30. Empty: from tags or name."))
 
     def add_method(self, mode: str = "fill") -> None:
         """The method and how it runs; methods that can do `mode` are offered."""

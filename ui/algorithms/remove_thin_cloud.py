@@ -27,7 +27,8 @@ class RemoveThinCloud(FillGaps):
         """The text beside the parameters."""
         return tr(
             "Looks through haze and thin cloud: the whole raster is the input, and every pixel of its red, "
-            "green and blue bands may change. Other bands stay as they are.\n\n"
+            "green and blue bands may change. Other bands stay as they are. With Sentinel-1 radar and the "
+            "method align-cr, near and short-wave infrared change too.\n\n"
             "It needs no mask and no other date. Where cloud is thick nothing shines through, and what "
             "stands there afterwards is guessed: make a mask of it and use Fill gaps. Clear images lose a "
             "little too, so use it only where there is haze.\n\n"
@@ -39,7 +40,8 @@ class RemoveThinCloud(FillGaps):
         return ["thin cloud", "haze", "dehaze", "cirrus", "cloud removal", "clear", "sentinel", "landsat"]
 
     def initAlgorithm(self, configuration: Dict[str, Any]) -> None:
-        """The raster, the method and the outputs: nothing else is asked for."""
+        """The raster, radar, the method and the outputs: nothing else is asked for."""
         self.add_target(tr("Raster with thin cloud"))
+        self.add_radar()
         self.add_method(self.CALL)
         self.add_outputs(tr("Cleared raster"))
