@@ -17,8 +17,8 @@ from . import coarse, regression, surroundings, uncertainty
 from .half import halved
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
-_LOCAL, _STIFF = 0.7, 0.3  # weights before a trial: least of the local regression, of the stiffer surface
-_PER_FEATURE = 30  # valid pixels a feature of which the local regression deserves half before a trial
+_LOCAL, _STIFF = 0.7, 0.3  # weights before a trial: of the local regression, of the stiffer surface
+_USELESS = 0.6  # weight before a trial of references that explain nothing of what is valid
 _WORTH = 0.1  # a weight below it is not worth its time
 _CLEARLY = 0.75  # a share of the references above it counts as 1
 
@@ -67,13 +67,9 @@ def _by_distance(tile: Tile, table: Floats) -> Floats:
     return out
 
 
-def expected_local(samples: int, features: int) -> float:
-    """Weight of the local regression against the plain one before a trial; grows with what teaches it.
-
-    Args:
-        samples: valid pixels. features: that the local regression weighs.
-    """
-    return max(_LOCAL, samples / (samples + _PER_FEATURE * features))
+def _trusted(learnt: regression.Regression) -> float:
+    """Weight of the references before a trial: 1 if they explain all of the scene."""
+    return _USELESS + (1 - _USELESS) * learnt.explained
 
 
 @dataclass(frozen=True)
@@ -156,7 +152,7 @@ class Guided:
             return state
         known, mean, std = self._mixed(trial, learnt, learnt.regression)
         state = replace(state, regression=replace(state.regression, local=known.local, plate=known.plate))
-        share = uncertainty.share_of_first(trial, mean, space, scale)
+        share = uncertainty.share_of_first(trial, mean, space, scale, _trusted(learnt.regression))
         share = 1.0 if share > _CLEARLY else share
         mixed = space + np.float32(share) * (mean - space)
         factor = uncertainty.factors(trial, mixed, std)
@@ -175,11 +171,7 @@ class Guided:
             made = regression.close(trial.tile, target, fits, weighed, self.settings)
             return np.where(made.there, made.mean * scale + middle, np.float32(np.nan)), made.std * scale
 
-        samples = int((np.all(trial.tile.valid, axis=0) | trial.hidden).sum())
-        features = known.parts[0].field.values.shape[2] - 1
-        # Windows as wide as those of `fast` gain nothing by it.
-        before = expected_local(samples, features) if self.settings.local else _LOCAL
-        local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], learnt.scale, before)
+        local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], learnt.scale, _LOCAL)
         local = 1.0 if local > 1 - _WORTH else local
         mean, std = said(local, 0)
         plate = uncertainty.share_of_first(trial, said(local, 1)[0], mean, learnt.scale, 0.0)

@@ -1,7 +1,8 @@
-"""One ridge regression for the whole scene, on all bands of all dates as they are.
+"""Ridge regressions for the whole scene, on all bands of the dates as they are.
 
-Stiffer than the local one, so that few pixels carry it; its errors differ, so that the mean of both
-is often better than either.
+Stiffer than the local one, so that few pixels carry them. One reads the best date, one the two best, one
+the four best, and so on to all: their errors differ, so that their mean is better than any. Being linear,
+the mean is one set of weights.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats
 from . import robust
 
-_RIDGE = 0.03  # share of the pixels that a unit of a channel's weight costs
+_RIDGE = 0.01  # share of the pixels that a unit of a channel's weight costs
 _SAMPLE = 20000  # pixels that it is fitted on
 _CUT = 4.0  # of the robust weights
 
@@ -26,10 +27,11 @@ class Plain:
     weights: Floats
 
 
-def learn(channels: Floats, target: Floats, valid: Flags, weight: Floats) -> Plain:
+def learn(channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flags, weight: Floats) -> Plain:
     """Fit `target` (B, H, W), known where `valid` (B, H, W), on complete, z-scored channels (C, H, W).
 
-    `weight` (H, W) is a pixel's. Two rounds; in the second, pixels that fit badly count less.
+    `owner` (C,) is the date of each channel, 0 the best; `weight` (H, W) is a pixel's. Two rounds a
+    regression; in the second, pixels that fit badly count less.
     """
     flat = channels.reshape(len(channels), -1)
     out: NDArray[np.floating] = np.zeros((len(target), 1 + len(channels)))
@@ -40,15 +42,30 @@ def learn(channels: Floats, target: Floats, valid: Flags, weight: Floats) -> Pla
         return Plain(out.astype(np.float32))
     x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
     y = target.reshape(len(target), -1)[:, places]
-    penalty = _RIDGE * len(places) * np.eye(len(x))
-    penalty[0, 0] = 1e-3
     start = weight.ravel()[places]
+    counts = _doubling(int(owner.max()) + 1)
+    for count in counts:
+        used = np.concatenate([[True], owner < count])
+        out[:, used] += _fit(x[used], y, start) / len(counts)
+    return Plain(out.astype(np.float32))
+
+
+def _doubling(dates: int) -> list[int]:
+    """1, 2, 4 and so on, and `dates`."""
+    return [*(1 << power for power in range((dates - 1).bit_length())), dates]
+
+
+def _fit(x: NDArray[np.float64], y: Floats, start: Floats) -> NDArray[np.float64]:
+    """(B, F) weights of features x (F, N), the first a constant, for y (B, N)."""
+    penalty = _RIDGE * x.shape[1] * np.eye(len(x))
+    penalty[0, 0] = 1e-3
     weighted = x * start
+    out = np.zeros((len(y), len(x)))
     for _ in range(2):
         out = np.linalg.solve(weighted @ x.T + penalty, weighted @ y.T.astype(np.float64)).T
         error = (y - out @ x).astype(np.float32)[:, None]
-        weighted = x * (start * robust.cauchy(error, np.ones((1, len(places)), bool), _CUT)[0])
-    return Plain(out.astype(np.float32))
+        weighted = x * (start * robust.cauchy(error, np.ones((1, x.shape[1]), bool), _CUT)[0])
+    return out
 
 
 def predict(plain: Plain, channels: Floats) -> Floats:

@@ -70,6 +70,7 @@ class Regression:
         local: weight of the parts against the plain one. plate: of a plate against the membrane
             (see `residual.Rim.carry`). Both as a trial on hidden pixels says.
         coherence, noise: (B,) of the residual; noise is its mean square.
+        explained: share (0..1) of the target's variance that the parts explain.
         step: scene pixels per pixel of the overview that taught it.
     """
 
@@ -83,6 +84,7 @@ class Regression:
     plate: float
     coherence: NDArray[np.float64]
     noise: NDArray[np.float64]
+    explained: float
     step: int
 
 
@@ -159,9 +161,22 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     left[~overview.valid] = np.nan
     coherence = np.array(each(residual.coherence, left))
     noise = np.array(each(_mean_square, left))
-    whole = plain.learn(complete, target, overview.valid, weight)
+    power = np.array(each(_mean_square, np.where(overview.valid, target, np.float32(np.nan))))
+    explained = float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
+    whole = plain.learn(complete, owner, target, overview.valid, weight)
     return Regression(
-        chosen, joint, basis, guides, tuple(parts), whole, 1.0, 0.0, coherence, noise, overview.step
+        chosen,
+        joint,
+        basis,
+        guides,
+        tuple(parts),
+        whole,
+        local=1.0,
+        plate=0.0,
+        coherence=coherence,
+        noise=noise,
+        explained=explained,
+        step=overview.step,
     )
 
 

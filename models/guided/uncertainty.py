@@ -12,7 +12,9 @@ from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
 
 SIDE = 256  # pixels a side of the window that is tried on
-_DRAW = 5000  # samples by which a share is drawn to its prior
+_BLOCK = 16  # pixels a side of a block whose errors count as one piece of evidence
+_BLOCKS = 3  # blocks below which a trial says nothing of a share
+_DOUBT = 0.1  # standard deviation of a share around its prior, before a trial (fitted on training scenes)
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
 _COARSER = 1.05  # what is measured on an overview is a little too good for its tiles
 _FARTHER = 1.2  # growth of the error per class beyond the farthest one met
@@ -119,14 +121,23 @@ def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
 def share_of_first(trial: Trial, first: Floats, second: Floats, scale: Floats, prior: float = 1.0) -> float:
     """Best weight (0..1) of `first` against `second` (both (B, H, W)) on the hidden pixels.
 
-    Least squares over all bands in units of `scale` (B,), drawn to `prior` as by `_DRAW` samples.
+    Least squares over all bands in units of `scale` (B,), and `prior`, each weighed by its certainty. How
+    certain the trial is says the scatter between blocks: pixels side by side err alike, so that one large
+    hidden patch proves little, however many pixels it has.
     """
-    ours = ((first - second) / scale[:, None, None])[:, trial.hidden].astype(np.float64)
-    truth = ((trial.truth - second) / scale[:, None, None])[:, trial.hidden].astype(np.float64)
+    rows, columns = np.nonzero(trial.hidden)
+    ours = ((first - second) / scale[:, None, None])[:, rows, columns].astype(np.float64)
+    truth = ((trial.truth - second) / scale[:, None, None])[:, rows, columns].astype(np.float64)
     seen = np.isfinite(ours) & np.isfinite(truth)
-    ours, truth = ours[seen], truth[seen]
-    power = float((ours * ours).sum())
-    if power <= 0:
+    ours, truth = np.where(seen, ours, 0), np.where(seen, truth, 0)
+    block = rows // _BLOCK * trial.hidden.shape[1] + columns // _BLOCK
+    _, block = np.unique(block, return_inverse=True)
+    powers = np.bincount(block, (ours * ours).sum(0))
+    products = np.bincount(block, (ours * truth).sum(0))
+    power, count = float(powers.sum()), int((powers > 0).sum())
+    if power <= 0 or count < _BLOCKS:
         return prior
-    draw = _DRAW * power / len(ours)
-    return float(np.clip((float((ours * truth).sum()) + prior * draw) / (power + draw), 0.0, 1.0))
+    share = float(products.sum()) / power
+    variance = float(((products - share * powers) ** 2).sum()) / power**2 * count / (count - 1)
+    trust = _DOUBT**2 / (_DOUBT**2 + variance)
+    return float(np.clip(trust * share + (1 - trust) * prior, 0.0, 1.0))

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
-from terramend.models.guided import model, spatial
 from terramend.models.guided import plain as plain_regression
+from terramend.models.guided import spatial, uncertainty
 from terramend.models.guided.features import make_basis, telling_axes
 from terramend.models.guided.impute import complete, conditional, learn
 from terramend.models.guided.model import plain
@@ -244,15 +244,70 @@ def test_the_plain_regression_finds_a_linear_relation_and_ignores_outliers():
     spoilt[:, :2] += 8  # a cloud that no mask names
     valid = np.ones(target.shape, bool)
     valid[:, 20:] = False
-    learnt = plain_regression.learn(channels, spoilt, valid, np.ones((40, 40), np.float32))
+    one = np.zeros(5, int)
+    learnt = plain_regression.learn(channels, one, spoilt, valid, np.ones((40, 40), np.float32))
     error = plain_regression.predict(learnt, channels) - target
     clear = np.concatenate([np.ones((1, 800), np.float32), channels[:, :20].reshape(5, -1)])
     ordinary = np.linalg.lstsq(clear.T, spoilt[:, :20].reshape(2, -1).T, rcond=None)[0]
     told = (ordinary[1:].T @ channels.reshape(5, -1) + ordinary[:1].T).reshape(target.shape)
     assert np.std(error[:, 20:]) < 0.1 * target.std()
     assert np.abs(error[:, 20:].mean()) < 0.5 * np.abs((told - target)[:, 20:].mean())
-    nothing = plain_regression.learn(channels, target, np.zeros_like(valid), np.ones((40, 40), np.float32))
+    weight = np.ones((40, 40), np.float32)
+    nothing = plain_regression.learn(channels, one, target, np.zeros_like(valid), weight)
     assert not nothing.weights.any()
+
+
+def test_plain_regressions_of_the_best_the_two_best_and_all_dates_are_averaged():
+    random = np.random.default_rng(9)
+    channels = random.standard_normal((6, 30, 30)).astype(np.float32)
+    target = random.standard_normal((1, 30, 30)).astype(np.float32)
+    valid, weight = np.ones(target.shape, bool), np.ones((30, 30), np.float32)
+    owner = np.repeat([0, 1, 2], 2)
+    whole = plain_regression.predict(plain_regression.learn(channels, owner, target, valid, weight), channels)
+    parts = []
+    for dates in (1, 2, 3):
+        seen = channels[: 2 * dates]
+        alone = plain_regression.learn(seen, np.zeros(len(seen), int), target, valid, weight)
+        parts.append(plain_regression.predict(alone, seen))
+    np.testing.assert_allclose(whole, np.mean(parts, axis=0), atol=1e-5)
+
+
+def trial_of(hidden, truth):
+    image = np.where(hidden, np.float32(np.nan), truth)
+    tile = Tile(image, np.broadcast_to(hidden, truth.shape).copy())
+    return uncertainty.Trial(tile, truth, hidden, np.zeros(hidden.shape, int), True)
+
+
+def test_a_trial_moves_a_share_by_what_its_blocks_agree_on():
+    random = np.random.default_rng(3)
+    truth = random.standard_normal((2, 96, 96)).astype(np.float32)
+    hidden = random.random((96, 96)) < 0.3
+    trial, scale = trial_of(hidden, truth), np.ones(2, np.float32)
+    worse = truth + random.standard_normal(truth.shape).astype(np.float32)
+    agreed = uncertainty.share_of_first(trial, 0.6 * truth + 0.4 * worse, worse, scale, 0.0)
+    assert agreed > 0.95  # the first is better wherever one looks
+    assert uncertainty.share_of_first(trial, worse, truth, scale, 1.0) < 0.05
+
+
+def test_one_large_patch_proves_little_and_too_few_blocks_nothing():
+    random = np.random.default_rng(4)
+    truth = random.standard_normal((1, 96, 96)).astype(np.float32)
+    scale = np.ones(1, np.float32)
+    patch = np.zeros((96, 96), bool)
+    patch[20:60, 20:60] = True
+    drift = cv2.GaussianBlur(random.standard_normal((96, 96)).astype(np.float32), (0, 0), 24)[None]
+    first, second = (
+        truth + drift / drift.std(),
+        truth + random.standard_normal(truth.shape).astype(np.float32),
+    )
+    large = uncertainty.share_of_first(trial_of(patch, truth), first, second, scale, 0.5)
+    scattered = uncertainty.share_of_first(
+        trial_of(random.random((96, 96)) < 0.17, truth), first, second, scale, 0.5
+    )
+    assert abs(large - 0.5) <= abs(scattered - 0.5) + 0.05
+    tiny = np.zeros((96, 96), bool)
+    tiny[4:12, 4:12] = True
+    assert uncertainty.share_of_first(trial_of(tiny, truth), truth, second, scale, 0.3) == 0.3
 
 
 def test_the_stiffer_surface_keeps_curvature_where_the_plate_flattens_it():
@@ -285,10 +340,3 @@ def test_few_pixels_lean_on_the_plain_regression_and_a_trial_decides():
     assert 0 <= state.regression.local <= 1 and 0 <= state.regression.plate <= 1 and 0 <= state.stiff <= 1
     error = (method.predict(tile, state).mean - truth)[:, gap]
     assert np.sqrt(np.mean(error**2)) < 0.25 * truth.std()
-
-
-def test_many_pixels_make_the_local_regression_likelier_before_a_trial():
-    few, many, endless = (model.expected_local(samples, 30) for samples in (500, 50_000, 10**9))
-    assert few == model.expected_local(100, 30)  # never below what was good in small scenes
-    assert few < many < endless <= 1
-    assert many > model.expected_local(50_000, 60)  # features cost
