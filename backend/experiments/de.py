@@ -19,7 +19,6 @@ import torch
 
 from ...models.base import Reconstructor
 from ...models.diffusion_enhancement import door
-from ...models.diffusion_enhancement.model import Enhancer
 from ...models.diffusion_enhancement.network import STAGES, Enhancement
 from ...models.rivals.network import NETWORKS, Remover, make
 from ..evaluation import cases
@@ -29,24 +28,24 @@ from ..training import de, removers
 from ..training.pairs import PairBank, pair_bank
 from ..training.recipe import load_config
 from ..watch import Watch
-from . import de_report
+from . import de_report, de_rows
 from .cost import SIDE, Cost, cost
 from .de_rows import (
+    REFERENCE,
     Method,
     Numbers,
     cached,
     classical,
     enhanced,
     gap_measured,
-    gap_methods,
+    gap_rows,
     gap_samples,
+    made_rows,
     measured,
     network,
 )
 from .runs import named, trained
 
-LIMITS = (0.0, 0.1, 0.3, 0.5)
-STEPS = (5, 10, 50)
 REAL = {"without": [], "haze": 0.0}
 """Data of the networks that are compared: all real pairs and nothing made; none of them is given away."""
 
@@ -84,7 +83,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     parts = named("--parts", options.parts, ("pairs", "gaps", "speed"))
     rivals = named("--rivals", options.rivals, tuple(NETWORKS))
     rows: dict[str, list[Numbers]] = {}
-    gaps: dict[str, Numbers] = {}
+    gaps: dict[str, list[Numbers]] = {}
     if "pairs" in parts:
         rows = _pairs(options, rivals, watch)
     if "gaps" in parts:
@@ -162,14 +161,14 @@ def _rows(
 
     name = options.reference
     methods = [
-        network(f"{name} (the reference)", reference, key, seed, judged=True),
+        network(name + REFERENCE, reference, key, seed, judged=True),
         row("fixed W = .5", weight=0.5, judged=True),
         row("DE", judged=True),
     ]
     if seed == 0:
         methods.append(row("diffusion alone", weight=0.0, limit=0.0))
-        methods += [row(f"DE, limiting factor {v:g}", limit=v) for v in LIMITS]
-        methods += [row(f"DE, {steps} steps", steps=steps) for steps in STEPS]
+        methods += [row(f"DE, limiting factor {v:g}", limit=v) for v in de_rows.LIMITS]
+        methods += [row(f"DE, {steps} steps", steps=steps) for steps in de_rows.STEPS]
     return methods
 
 
@@ -196,26 +195,27 @@ def _stages(config: dict[str, Any], run: Path, options: argparse.Namespace, seed
     return folder
 
 
-def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, Numbers]:
-    """Rows of gap filling by DE over `guided`."""
-    folder = options.fill
-    if folder is None:
+def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, list[Numbers]]:
+    """Rows of gap filling by DE over `guided`, and their numbers, one a seed."""
+    folders = [options.fill]
+    if options.fill is None:
         config = load_config("de", "fill")
         config["samples"] = {**config["samples"], "folder": str(options.out / "gap-samples")}
-        folder = _stages(config, Path("guided"), options, 0, watch)
-    networks = door.load(folder)
-
-    def enhancer(reference: Reconstructor, limit: float) -> Enhancer:
-        return Enhancer(networks, reference, limit=limit, samples=2)
-
-    root = options.data / "val"
+        folders = [_stages(config, Path("guided"), options, seed, watch) for seed in range(options.seeds)]
+    root, rows = options.data / "val", dict[str, list[Numbers]]()
     chosen = gap_samples(cases.load(RECIPES / "val.json"), options.gap_places)
-    rows = {}
-    methods = gap_methods(enhancer)
-    watch.stage("gaps", len(methods))
-    for name, method in methods.items():
-        key = [name, networks.weights_sha256, [[case.name, track] for case, track in chosen]]
-        rows[name] = cached(options.out / "gaps", key, functools.partial(gap_measured, method, chosen, root))
+    made = made_rows()
+    reference = made["guided" + REFERENCE]
+    networks = [door.load(folder) for folder in folders]
+    todo: list[tuple[str, Reconstructor, str]] = [(name, method, "") for name, method in made.items()]
+    for seed, nets in enumerate(networks):
+        own = gap_rows(nets, reference, first=seed == 0)
+        todo += [(name, method, nets.weights_sha256) for name, method in own.items()]
+    watch.stage("gaps", len(todo))
+    for name, method, sha in todo:
+        key = [name, sha, [[case.name, track] for case, track in chosen]]
+        numbers = cached(options.out / "gaps", key, functools.partial(gap_measured, method, chosen, root))
+        rows.setdefault(name, []).append(numbers)
         watch.advance()
     return rows
 

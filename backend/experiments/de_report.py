@@ -15,7 +15,7 @@ from ..evaluation.bootstrap import by_place, interval
 from ..training import pictures
 from ..training.pairs import Pair
 from .cost import SIDE, Cost
-from .de_rows import Method, Numbers
+from .de_rows import REFERENCE, Method, Numbers
 from .report import image, page, table
 
 SIGNS = {"psnr": 1, "ssim": 1, "mae": -1, "lpips": -1}
@@ -34,7 +34,7 @@ PAPER = {
 
 def write(
     rows: Mapping[str, list[Numbers]],
-    gaps: Mapping[str, Numbers],
+    gaps: Mapping[str, list[Numbers]],
     costs: Mapping[str, Cost],
     out: Path,
     budget: str = "",
@@ -54,9 +54,10 @@ def write(
         if picture.exists():
             parts.append(image(picture, "rows: pairs; columns: cloudy, each method, clear"))
     if gaps:
-        head, body = _gaps(gaps)
-        told["gaps"] = {"head": head, "rows": body}
-        parts += ["<h2>Gaps over a guided prior</h2>", table(head, body)]
+        head, body, findings = _gaps(gaps)
+        told["gaps"] = {"head": head, "rows": body, "findings": findings}
+        parts += ["<h2>Gaps over a guided prior</h2>", _tracks(gaps), table(head, body)]
+        parts += [f"<p>{html.escape(line)}</p>" for line in findings]
     if costs:
         head, body = _costs(costs)
         told["speed"] = {name: asdict(found) for name, found in costs.items()}
@@ -99,7 +100,7 @@ def _pairs(rows: Mapping[str, list[Numbers]]) -> tuple[list[str], list[list[str]
     metrics = list(dict.fromkeys(n for seeds in rows.values() for n in seeds[0] if n != "place"))
     body = [[name, *(_cell(seeds, metric) for metric in metrics)] for name, seeds in rows.items()]
     findings = []
-    for other in (name for name in rows if name == "fixed W = .5" or name.endswith("(the reference)")):
+    for other in (name for name in rows if name == "fixed W = .5" or name.endswith(REFERENCE)):
         for metric in (m for m in metrics if m in rows["DE"][0] and m in rows[other][0]):
             findings.append(finding(rows["DE"], rows[other], other, metric))
     return ["method", *metrics], body, findings
@@ -132,18 +133,34 @@ def finding(ours: Sequence[Numbers], theirs: Sequence[Numbers], other: str, metr
     )
 
 
-def _gaps(gaps: Mapping[str, Numbers]) -> tuple[list[str], list[list[str]]]:
-    tracks = list(dict.fromkeys(next(iter(gaps.values()))["track"]))
-    metrics = ("psnr", "ssim")
-    body = []
-    for name, numbers in gaps.items():
-        line = [name]
-        for track in tracks:
-            here = [index for index, t in enumerate(numbers["track"]) if t == track]
-            part: Numbers = {k: [values[i] for i in here] for k, values in numbers.items()}
-            line += [_cell([part], metric) for metric in metrics]
-        body.append(line)
-    return ["method", *(f"{track} {metric}" for track in tracks for metric in metrics)], body
+def _tracks(gaps: Mapping[str, list[Numbers]]) -> str:
+    seen = next(iter(gaps.values()))[0]["track"]
+    counts = ", ".join(f"{track}: {seen.count(track)}" for track in dict.fromkeys(seen))
+    return (
+        f"<p>Cloud-shaped gaps of val ({counts}). S: no other date; T1: one; T4: four. Reflectance, in the "
+        "gaps; intervals and spreads as above; findings pair the cases of all seeds.</p>"
+    )
+
+
+def _of_track(seeds: Sequence[Numbers], track: str) -> list[Numbers]:
+    here = [index for index, t in enumerate(seeds[0]["track"]) if t == track]
+    return [{name: [values[i] for i in here] for name, values in numbers.items()} for numbers in seeds]
+
+
+def _gaps(gaps: Mapping[str, list[Numbers]]) -> tuple[list[str], list[list[str]], list[str]]:
+    tracks, metrics = list(dict.fromkeys(next(iter(gaps.values()))[0]["track"])), ("psnr", "ssim")
+    columns = [(track, metric) for track in tracks for metric in metrics]
+    body = [
+        [name, *(_cell(_of_track(seeds, track), metric) for track, metric in columns)]
+        for name, seeds in gaps.items()
+    ]
+    findings = []
+    for other in (name for name in gaps if name == "fixed W = .5" or name.endswith(REFERENCE)):
+        theirs = gaps[other] * (len(gaps["DE"]) if len(gaps[other]) == 1 else 1)
+        for track, metric in columns:
+            pair = _of_track(gaps["DE"], track), _of_track(theirs, track)
+            findings.append(f"{track}: {finding(*pair, other, metric)}")
+    return ["method", *(f"{track} {metric}" for track, metric in columns)], body, findings
 
 
 def _costs(costs: Mapping[str, Cost]) -> tuple[list[str], list[list[str]]]:

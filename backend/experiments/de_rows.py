@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...models import registry
 from ...models.base import Reconstructor
-from ...models.diffusion_enhancement.model import Enhancer
+from ...models.diffusion_enhancement.model import Enhancer, Networks
 from ...models.diffusion_enhancement.network import Enhancement
 from ...models.rivals.network import Remover
 from ..evaluation import cases, metrics
@@ -30,6 +30,9 @@ Floats = NDArray[np.float32]
 Numbers = dict[str, list[Any]]
 """A list a number, one entry a pair or case; `place` says which place each belongs to."""
 FILL_TRACKS = ("S", "T1", "T4")
+REFERENCE = " (the reference)"
+LIMITS = (0.0, 0.1, 0.3, 0.5)
+STEPS = (5, 10, 50)
 
 
 @dataclass(frozen=True)
@@ -153,15 +156,40 @@ def _empty(values: Sequence[float]) -> bool:
     return bool(np.isnan(values).all())
 
 
-def gap_methods(enhancer: Callable[[Reconstructor, float], Enhancer]) -> dict[str, Reconstructor]:
-    """Rows of gap filling; `enhancer` makes DE over a reference with a limiting factor."""
-    rows: dict[str, Reconstructor] = {}
-    for name in ("harmonic", "guided"):
+@dataclass(frozen=True)
+class Fixed:
+    """Stands in for a weight allocator: the same W everywhere."""
+
+    weight: float
+
+    def run(self, _: None, inputs: dict[str, Floats]) -> list[Floats]:
+        """As an ONNX session is asked."""
+        return [np.full_like(inputs["sample"], self.weight)]
+
+
+def made_rows() -> dict[str, Reconstructor]:
+    """Rows of gap filling that learn nothing: a floor, a surface, and the reference."""
+    rows = {}
+    for name in ("mean", "harmonic", "guided"):
         row = registry.find(name)
         assert row is not None  # noqa: S101 (the table holds it)
-        rows[name] = row.create()
-    rows["de, limit 0"] = enhancer(rows["guided"], 0.0)
-    rows["de, limit .3"] = enhancer(rows["guided"], 0.3)
+        rows[name + (REFERENCE if name == "guided" else "")] = row.create()
+    return rows
+
+
+def gap_rows(networks: Networks, reference: Reconstructor, first: bool) -> dict[str, Enhancer]:
+    """Rows of DE over a reference; `first`: the ablations of the sampler too."""
+    plain = Enhancer(networks, reference, samples=2)
+
+    def fixed(weight: float, limit: float) -> Enhancer:
+        held = replace(networks, allocator=Fixed(weight))  # type: ignore[arg-type]
+        return replace(plain, networks=held, limit=limit)
+
+    rows = {"fixed W = .5": fixed(0.5, 0.3), "DE": plain}
+    if first:
+        rows["diffusion alone"] = fixed(0.0, 0.0)
+        rows |= {f"DE, limiting factor {v:g}": replace(plain, limit=v) for v in LIMITS}
+        rows |= {f"DE, {steps} steps": replace(plain, steps=steps) for steps in STEPS}
     return rows
 
 

@@ -129,7 +129,7 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, mon
 
 
 def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(experiment, "STEPS", (2, 3))
+    monkeypatch.setattr(de_rows, "STEPS", (2, 3))
     config = tmp_path / "tiny.json"
     config.write_text(json.dumps(ENHANCEMENT))
     parser = argparse.ArgumentParser()
@@ -207,6 +207,7 @@ def test_rows_of_gap_filling(data_pack, tmp_path, monkeypatch) -> None:
     de.write(de.Enhancement(de.layout(fill)), fill, tmp_path)
     monkeypatch.setattr(experiment, "_stages", lambda *_: tmp_path)
     monkeypatch.setattr(de_rows, "FILL_TRACKS", ("S",))
+    monkeypatch.setattr(de_rows, "STEPS", (2, 3))
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     words = [
@@ -219,9 +220,22 @@ def test_rows_of_gap_filling(data_pack, tmp_path, monkeypatch) -> None:
         "gaps",
         "--gap-places",
         "1",
+        "--seeds",
+        "2",
     ]
     command.main(parser.parse_args(words), Watch())
-    rows = json.loads((tmp_path / "out" / "report.json").read_text())["gaps"]["rows"]
-    assert [row[0] for row in rows] == ["harmonic", "guided", "de, limit 0", "de, limit .3"]
-    numbers = [float(row[1].split()[0]) for row in rows]
-    assert all(10 < value < 80 for value in numbers)
+    told = json.loads((tmp_path / "out" / "report.json").read_text())["gaps"]
+    assert [row[0] for row in told["rows"]] == [
+        "mean",
+        "harmonic",
+        "guided (the reference)",
+        "fixed W = .5",
+        "DE",
+        "diffusion alone",
+        *(f"DE, limiting factor {v:g}" for v in (0, 0.1, 0.3, 0.5)),
+        *(f"DE, {v} steps" for v in (2, 3)),
+    ]
+    numbers = [float(row[1].split()[0]) for row in told["rows"]]
+    assert all(5 < value < 80 for value in numbers)
+    assert "+-" in told["rows"][4][1] and "+-" not in told["rows"][2][1]  # two seeds, one reference
+    assert all("of 2 seeds" in line for line in told["findings"]) and len(told["findings"]) == 4
