@@ -10,6 +10,19 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 diffusers = pytest.importorskip("diffusers")
 
 
+MEANS, SPREAD, WEIGHTS = np.array([-0.6, 0.5]), 0.25, np.array([0.3, 0.7])
+
+
+def exact(x: np.ndarray, bar: float) -> np.ndarray:
+    """The noise in x_t of a Gaussian mixture, exactly: (x - sqrt(bar) E[x0 | x_t]) / sqrt(1 - bar)."""
+    variance, away = bar * SPREAD**2 + 1 - bar, x[..., None] - np.sqrt(bar) * MEANS
+    logs = np.log(WEIGHTS) - away**2 / (2 * variance)
+    shares = np.exp(logs - logs.max(-1, keepdims=True))
+    each = MEANS + np.sqrt(bar) * SPREAD**2 / variance * away
+    clean = (shares * each).sum(-1) / shares.sum(-1)
+    return np.asarray((x - np.sqrt(bar) * clean) / np.sqrt(1 - bar))
+
+
 def score(x: np.ndarray, t: int) -> np.ndarray:
     """A smooth stand-in for a network, the same for both sides."""
     return np.tanh(x * 1.3 + 0.1) * (0.5 + t / 2000)
@@ -99,3 +112,47 @@ def test_ancestral_step_has_the_posterior_mean_and_variance() -> None:
         torch.manual_seed(0)
         drawn = torch.randn(x.shape, dtype=torch.float64).numpy()
         assert np.allclose(quiet + (loud - quiet) * drawn, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "eta"),
+    [("ddpm", 1000, 0.0), ("ddim", 50, 0.0), ("ddim", 50, 0.5), ("dpm++", 30, 0.0)],
+)
+def test_whole_loops_on_a_mixture_whose_score_is_known(method, steps, eta) -> None:
+    kinds = {
+        "ddpm": (diffusers.DDPMScheduler, {"clip_sample": False, "variance_type": "fixed_small"}),
+        "ddim": (diffusers.DDIMScheduler, {"clip_sample": False, "timestep_spacing": "trailing"}),
+        "dpm++": (
+            diffusers.DPMSolverMultistepScheduler,
+            {"timestep_spacing": "trailing", "lower_order_final": False, "final_sigmas_type": "zero"},
+        ),
+    }
+    kind, more = kinds[method]
+    scheduler = kind(beta_schedule="linear", beta_start=1e-4, beta_end=0.02, **more)
+    scheduler.set_timesteps(steps)
+    betas, bars = (x.double().numpy() for x in (scheduler.betas, scheduler.alphas_cumprod))
+    schedule = schedules.Schedule(betas, bars)
+    start = np.random.default_rng(2).standard_normal((1, 1, 40, 50))
+    noises: list[np.ndarray] = []
+    theirs = torch.from_numpy(start)
+    for t in scheduler.timesteps:
+        output = torch.from_numpy(exact(theirs.numpy(), bars[int(t)]))
+        torch.manual_seed(int(t))
+        drawn = torch.randn(start.shape, dtype=torch.float64)  # what a stochastic step draws itself
+        noises.append(drawn.numpy())
+        torch.manual_seed(int(t))
+        extra = {"eta": eta, "variance_noise": drawn} if method == "ddim" and eta else {}
+        theirs = scheduler.step(output, t, theirs, **extra).prev_sample
+    run = sampler.run(
+        schedule,
+        lambda x, t: exact(x, bars[t - 1]),
+        start,
+        [int(t) + 1 for t in scheduler.timesteps],
+        lambda k: noises[k],
+        method=method,
+        eta=eta,
+    )
+    *_, last = run
+    assert np.abs(last.sample - theirs.numpy()).max() < 1e-4
+    near = np.abs(last.sample[..., None] - MEANS).min(-1)
+    assert (near < 4 * SPREAD).all() and abs(last.sample.mean() - MEANS @ WEIGHTS) < 0.06
