@@ -28,7 +28,7 @@ class Settings:
     """What a quality means for the regression.
 
     Attributes:
-        components: most principal components. fine: of them with slopes and low-passes, as many
+        references: most dates that are read. components: most principal components. fine: of them with slopes and low-passes, as many
             as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
@@ -36,6 +36,7 @@ class Settings:
         halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
     """
 
+    references: int = 8
     components: int = 24
     fine: int = 6
     features: int = 34
@@ -128,7 +129,7 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     None if no reference is of use.
     """
     valid, gap = np.all(overview.valid, axis=0), np.any(overview.gaps, axis=0)
-    chosen = select.select(overview.image, valid, gap, overview.references)
+    chosen = select.select(overview.image, valid, gap, overview.references, settings.references)
     if not chosen:
         return None
     channels, owner = _channels(overview, chosen)

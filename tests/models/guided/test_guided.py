@@ -197,7 +197,7 @@ def test_select_ranks_by_correlation_and_clear_share():
     cloudy[:, gap] = np.nan
     bad = texture((60, 60), 9)
     references = tuple(Reference(np.asarray(r, np.float32)) for r in (bad, cloudy, good))
-    chosen = select(image, ~gap, gap, references)
+    chosen = select(image, ~gap, gap, references, 8)
     assert chosen[0] == 2 and 1 not in chosen
 
 
