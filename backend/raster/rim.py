@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.base import Tile
+from ...models.base import Floats, Tile
 from ..watch import Watch
 
 WIDTH = 3
@@ -15,6 +15,8 @@ FAR_OFF = 4.0
 """Robust standard deviations from which a pixel disagrees."""
 LEAST = 60
 """Pixels that rim and rest need at least, for the comparison to mean something."""
+SAMPLE = 50_000
+"""Pixels away from the gaps that are enough to compare with."""
 SUSPECT = 0.1
 """Share of disagreeing rim pixels from which missed cloud is suspected."""
 
@@ -40,24 +42,31 @@ def missed_share(overview: Tile) -> float | None:
     if not overview.references or not gaps.any():
         return None
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * WIDTH + 1, 2 * WIDTH + 1))
-    near = cv2.dilate(np.asarray(gaps, np.uint8), np.asarray(kernel, np.uint8)).astype(bool)
-    target = overview.image.mean(axis=0)
+    near = cv2.dilate(np.asarray(gaps, np.uint8), np.asarray(kernel, np.uint8))
+    around, away = (np.flatnonzero(valid & where) for where in (near == 1, near == 0))
+    away = away[:: max(1, away.size // SAMPLE)]
+    target_around, target_away = (_brightness(overview.image, places) for places in (around, away))
     best: tuple[float, float] | None = None
     for reference in overview.references:
-        other = reference.image.mean(axis=0)
-        both = valid & np.isfinite(other)
-        rim, rest = both & near, both & ~near
+        other_around, other_away = (_brightness(reference.image, places) for places in (around, away))
+        rim, rest = np.isfinite(other_around), np.isfinite(other_away)
         if min(np.count_nonzero(rim), np.count_nonzero(rest)) < LEAST:
             continue
-        x, y = other[rest].astype(np.float64), target[rest].astype(np.float64)
-        spread_x = float(np.var(x))
-        slope = float(np.mean((x - x.mean()) * (y - y.mean()))) / spread_x if spread_x > 0 else 0.0
-        off = target - (slope * (other - x.mean()) + y.mean())
-        spread = 1.4826 * float(np.median(np.abs(off[rest]))) + 1e-6
-        share = _beyond(off[rim], spread) - _beyond(off[rest], spread)
+        x, y = other_away[rest], target_away[rest]
+        spread_x, middle_x, middle_y = float(np.var(x)), x.mean(), y.mean()
+        slope = float(np.mean((x - middle_x) * (y - middle_y))) / spread_x if spread_x > 0 else 0.0
+        off_rest = y - (slope * (x - middle_x) + middle_y)
+        off_rim = target_around[rim] - (slope * (other_around[rim] - middle_x) + middle_y)
+        spread = 1.4826 * float(np.median(np.abs(off_rest))) + 1e-6
+        share = _beyond(off_rim, spread) - _beyond(off_rest, spread)
         if best is None or spread < best[0]:
             best = (spread, share)
     return None if best is None else max(best[1], 0.0)
+
+
+def _brightness(image: Floats, places: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(n,) means over the bands at some pixels; NaN where a band is."""
+    return np.asarray(image.reshape(len(image), -1)[:, places].mean(axis=0, dtype=np.float64))
 
 
 def _beyond(off: NDArray[np.floating], spread: float) -> float:
