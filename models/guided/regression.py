@@ -28,8 +28,8 @@ class Settings:
     """What a quality means for the regression.
 
     Attributes:
-        references: most dates that are read. components: most principal components. fine: of them with slopes and low-passes, as many
-            as `features` in all allow, 2 at least.
+        references: most dates that are read. components: most principal components.
+        fine: of them with slopes and low-passes, as many as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
         twin: take the mean with the regression that bends. cycles: of multigrid for the rim's error.
@@ -243,7 +243,8 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
         if not gap.any():
             continue
         rim = residual.Rim(valid & np.isfinite(said[0][group[0]]), distance_to_valid(gap))
-        for index in group:
+
+        def one(index: int, rim: residual.Rim = rim) -> None:
             fitted = said[0][index] if len(said) == 1 else (said[0][index] + said[1][index]) / 2
             if fits.plain is not None:
                 fitted = fits.plain[index] + np.float32(known.local) * (fitted - fits.plain[index])
@@ -253,6 +254,9 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
             if len(said) > 1:  # half of what the parts differ by
                 variance += ((said[0][index] - said[1][index]) / 2) ** 2
             np.sqrt(variance, out=std[index])
+
+        one(group[0])  # makes what all bands share, which threads would make each
+        each(one, group[1:])
     main = np.full(fits.share.shape, -1, np.int16)
     for index in reversed(known.chosen):
         main[everywhere(tile.references[index].image)] = index
