@@ -8,6 +8,7 @@ import numpy as np
 
 from ..base import Floats, Tile
 from ..planes import only
+from ..threads import each
 from . import coarse, residual, solve, spatial, terrain
 
 SLOPE, INTERCEPT, CUT = 600.0, 1.0, 4.0
@@ -46,21 +47,23 @@ def fill(image: Floats, wanted: np.ndarray, guess: Floats | None, stiff: float =
     `stiff`: see `spatial.fill`.
     """
     out = image.copy()
-    for band in range(len(image)):
-        if not wanted[band].any():
-            continue
+
+    def one(band: int) -> None:
         layer = image[band] if guess is None else image[band] - guess[band]
         out[band] = spatial.fill(layer, stiff=stiff)
         if guess is not None:
             out[band] += guess[band]
+
+    each(one, [band for band in range(len(image)) if wanted[band].any()])
     return out
 
 
 def roughness(image: Floats) -> Floats:
     """(B, H, W) local standard deviation of detail: what a smooth fill cannot know."""
-    out = np.empty_like(image)
-    for band, layer in enumerate(image):
+
+    def one(layer: Floats) -> Floats:
         known = np.isfinite(layer)
         mean = residual.local_mean(only(layer, known), known.astype(np.float32), 8.0, 0.0, 1e-3)
-        out[band] = np.sqrt(residual.variance(layer - mean, 1.0))
-    return out
+        return np.sqrt(residual.variance(layer - mean, 1.0))
+
+    return np.stack(each(one, image))
