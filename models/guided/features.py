@@ -17,6 +17,7 @@ from ..threads import each
 from .impute import Joint
 
 _SAMPLE = 20000  # pixels that decide which directions tell of the target
+_CHUNK = 1 << 14  # pixels at a time, so that they stay in the cache
 
 BLURS = (1.0, 2.0, 6.0)
 """Sigmas of the low-passes, in pixels."""
@@ -129,6 +130,12 @@ def build(basis: Basis, channels: Floats, more: int = 0) -> Floats:
 def _unscaled(axes: Floats, fine: int, channels: Floats, more: int) -> Floats:
     count = len(axes)
     out = np.empty((count + EACH * fine + more, *channels.shape[1:]), np.float32)
-    np.matmul(axes, channels.reshape(len(channels), -1), out=out[:count].reshape(count, -1))
+    flat, components = channels.reshape(len(channels), -1), out[:count].reshape(count, -1)
+
+    def part(first: int) -> None:
+        some = np.s_[:, first : first + _CHUNK]
+        np.matmul(axes, flat[some], out=components[some])
+
+    each(part, range(0, flat.shape[1], _CHUNK))
     fine_features(out[:fine], out[count : count + EACH * fine])
     return out

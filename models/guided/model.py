@@ -55,15 +55,17 @@ class State:
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
-    """(B, H, W) entries of a (B, 4) table by each pixel's class of distance."""
+    """(B, H, W) entries of a (B, 4) table by each pixel's class of distance, times the growth with it."""
     out = np.empty(tile.gaps.shape, np.float32)
     for group in coarse.groups(tile.gaps):
-        distance = distance_to_valid(tile.gaps[group[0]])
+        distance = distance_to_valid(tile.gaps[group[0]]) * np.float32(tile.step)
         beyond = [distance >= edge for edge in CLASS_EDGES]
+        grown = uncertainty.growth(distance)
         for band in group:
             out[band] = table[band, 0]
             for there, value in zip(beyond, table[band, 1:], strict=True):
                 np.copyto(out[band], value, where=there)
+            out[band] *= grown
     return out
 
 

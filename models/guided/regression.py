@@ -246,12 +246,16 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
 
         def one(index: int, rim: residual.Rim = rim) -> None:
             fitted = said[0][index] if len(said) == 1 else (said[0][index] + said[1][index]) / 2
-            if fits.plain is not None:
-                fitted = fits.plain[index] + np.float32(known.local) * (fitted - fits.plain[index])
+            apart: Floats | float = 0.0
+            if fits.plain is not None and known.local < 1:
+                apart = fitted - fits.plain[index]
+                fitted = fits.plain[index] + np.float32(known.local) * apart
             left = only(target[index] - fitted, rim.known)
             mean[index] = fitted + rim.carry(left, known.coherence[index], settings.cycles, known.plate)
+            # Where regressions differ they err; parts count by half of what they differ by.
             variance = rim.variance(left, known.noise[index])
-            if len(said) > 1:  # half of what the parts differ by
+            variance += apart * apart
+            if len(said) > 1:
                 variance += ((said[0][index] - said[1][index]) / 2) ** 2
             np.sqrt(variance, out=std[index])
 

@@ -12,7 +12,7 @@ from ..threads import each
 from .statistics import Cells, Moments, grow, side_by_side, to_cells
 
 LINES = 32
-"""Rows of a cell that are predicted at once: coarse cells are as large as tiles."""
+"""Pixels a side up to which blocks are small, and rows of a larger one that are predicted at once."""
 
 
 @dataclass(frozen=True)
@@ -117,33 +117,72 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
     four corners' coefficients, then weights. `row` and `column` are in pixels of the features,
     each `scale` scene pixels wide.
     """
-    count, height, width = features.shape
-    bands = field.values.shape[-1]
     grid, wanted = between(field, where, row, column, scale)
-    out = np.full((bands, height, width), np.nan, np.float32)
-    size, x = grid.size, column - grid.left
-    weights = ramps(size)
+    out = np.full((field.values.shape[-1], *features.shape[1:]), np.nan, np.float32)
+    one_row = _large if grid.size > LINES else _small
+    top, left = grid.top - row, grid.left - column
 
-    def one_row(r: int) -> None:
+    def work(r: int) -> None:
         chosen = np.flatnonzero(wanted[r])
-        top = grid.top + r * size - row
         coefficients = corners(field, np.full(len(chosen), r), chosen)
-        for first in range(max(top, 0), min(top + size, height), LINES):
-            last = min(first + LINES, top + size, height)
-            lines = last - first
-            strip = np.zeros((1 + count, lines, grid.columns * size), np.float32)
-            strip[0] = 1
-            strip[1:, :, x : x + width] = features[:, first:last]
-            parts = coefficients @ side_by_side(strip, size, wanted[r])
-            parts = parts.reshape(len(chosen), 4, bands, lines * size)
-            parts *= weights[:, first - top : last - top].reshape(4, 1, lines * size)
-            mixed = parts.sum(axis=1).reshape(len(chosen), bands, lines, size)
-            line = np.full((bands, lines, grid.columns, size), np.nan, np.float32)
-            line[:, :, chosen] = mixed.transpose(1, 2, 0, 3)
-            out[:, first:last] = line.reshape(bands, lines, -1)[:, :, x : x + width]
+        one_row(features, coefficients, chosen, grid, top + r * grid.size, left, out)
 
-    each(one_row, [r for r in range(grid.rows) if wanted[r].any()])
+    each(work, [r for r in range(grid.rows) if wanted[r].any()])
     return out
+
+
+def _large(
+    features: Floats,
+    coefficients: Floats,
+    chosen: NDArray[np.intp],
+    grid: Cells,
+    top: int,
+    left: int,
+    out: Floats,
+) -> None:
+    """A row of blocks whose strips fill the cache by themselves: multiplied where they lie."""
+    count, height, width = features.shape
+    size, weights = grid.size, ramps(grid.size)
+    start, slopes = coefficients[:, :, :1], np.ascontiguousarray(coefficients[:, :, 1:])
+    for place, block in enumerate(chosen.tolist()):
+        x = left + block * size
+        across = slice(max(x, 0), min(x + size, width))
+        for first in range(max(top, 0), min(top + size, height), LINES):
+            down = slice(first, min(first + LINES, top + size, height))
+            there = out[:, down, across]
+            parts = slopes[place] @ features[:, down, across].reshape(count, -1)
+            parts += start[place]
+            parts = parts.reshape(4, *there.shape)
+            parts *= weights[:, None, first - top : down.stop - top, across.start - x : across.stop - x]
+            parts.sum(axis=0, out=there)
+
+
+def _small(
+    features: Floats,
+    coefficients: Floats,
+    chosen: NDArray[np.intp],
+    grid: Cells,
+    top: int,
+    left: int,
+    out: Floats,
+) -> None:
+    """A row of blocks that are small: all in one product."""
+    count, height, width = features.shape
+    size, bands, weights = grid.size, len(out), ramps(grid.size)
+    first, last = max(top, 0), min(top + size, height)
+    lines = last - first
+    wanted = np.zeros(grid.columns, bool)
+    wanted[chosen] = True
+    strip = np.zeros((1 + count, lines, grid.columns * size), np.float32)
+    strip[0] = 1
+    strip[1:, :, -left : width - left] = features[:, first:last]
+    parts = coefficients @ side_by_side(strip, size, wanted)
+    parts = parts.reshape(len(chosen), 4, bands, lines * size)
+    parts *= weights[:, first - top : last - top].reshape(4, 1, lines * size)
+    mixed = parts.sum(axis=1).reshape(len(chosen), bands, lines, size)
+    line = np.full((bands, lines, grid.columns, size), np.nan, np.float32)
+    line[:, :, chosen] = mixed.transpose(1, 2, 0, 3)
+    out[:, first:last] = line.reshape(bands, lines, -1)[:, :, -left : width - left]
 
 
 def near(where: Flags, cells: Cells, row: int, column: int, pixels: float) -> Flags:

@@ -50,11 +50,13 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
                 for features, part in zip(inputs, known.parts, strict=True)
             ]
             fitted = sum(said[1:], said[0]) / len(said)
+            apart = ((said[0] - said[-1]) / 2) ** 2
             if whole is not None:
+                apart = apart + (fitted - whole[group]) ** 2
                 fitted = whole[group] + known.local * (fitted - whole[group])
             mean[group], std[group] = _with_rim(
                 fitted,
-                (said[0] - said[-1]) / 2,
+                apart,
                 goal[group],
                 torch.as_tensor(valid, device=there) & torch.isfinite(fitted[0]),
                 torch.as_tensor(distance_to_valid(gap), device=there),
@@ -295,7 +297,7 @@ def _with_rim(
     count = int(known.sum())
     if not count:
         variance = torch.as_tensor(noise.astype(np.float32), device=left.device)[:, None, None]
-        return fitted, (variance + torch.zeros_like(left) + apart**2).sqrt()
+        return fitted, (variance + torch.zeros_like(left) + apart).sqrt()
     there = known.float()[None]
     slow = _local_mean(left, there, residual.NEAR, 0.0, residual.NEAR_DOUBT)
     sheet = membrane(left, Ground(known), cycles)
@@ -308,4 +310,4 @@ def _with_rim(
     squares = left * left
     whole = (squares.sum((1, 2), dtype=torch.float64) / count).float()[:, None, None]
     variance = _local_mean(squares, there, residual.AROUND, whole, residual.AROUND_DOUBT) + residual.FLOOR
-    return mean, (variance + apart**2).sqrt()
+    return mean, (variance + apart).sqrt()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
@@ -17,7 +16,7 @@ _BLOCKS = 3  # blocks below which a trial says nothing of a share
 _DOUBT = 0.1  # standard deviation of a share around its prior, before a trial (fitted on training scenes)
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
 _COARSER = 1.05  # what is measured on an overview is a little too good for its tiles
-_FARTHER = 1.2  # growth of the error per class beyond the farthest one met
+_GROWTH = 0.25  # power of the distance by which errors grow (ranks them best on training scenes)
 _LEAST = 30  # hidden pixels that make a class of distance count
 
 
@@ -26,14 +25,15 @@ class Trial:
     """A window of the overview with a part of its valid pixels hidden.
 
     Attributes:
-        tile: what the method sees. truth: (B, H, W). hidden: (H, W). classes: (H, W) of distance.
+        tile: what the method sees. truth: (B, H, W). hidden: (H, W).
+        distance: (H, W) to valid data, in pixels of the scene.
         whole: whether the window is the whole overview.
     """
 
     tile: Tile
     truth: Floats
     hidden: Flags
-    classes: NDArray[np.intp]
+    distance: Floats
     whole: bool
 
 
@@ -80,28 +80,31 @@ def make_trial(overview: Tile) -> Trial | None:
         return None
     image = np.where(hidden, np.float32(np.nan), tile.image)
     seen = replace(tile, image=image, gaps=tile.gaps | hidden)
-    classes = distance_class(distance_to_valid(np.any(seen.gaps, axis=0)))
+    distance = distance_to_valid(np.any(seen.gaps, axis=0)) * np.float32(tile.step)
     whole = tile.image.shape == overview.image.shape
-    return Trial(seen, tile.image, hidden, classes, whole)
+    return Trial(seen, tile.image, hidden, distance, whole)
 
 
 def _by_class(trial: Trial, value: Callable[[Flags], Floats | None], start: Floats) -> Floats:
     """(n, 4): `value` of each class's hidden pixels; one that says None takes its neighbour's."""
-    found = [value(trial.hidden & (trial.classes == k)) for k in range(CLASSES)]
+    classes = distance_class(trial.distance)
+    found = [value(trial.hidden & (classes == k)) for k in range(CLASSES)]
     columns = {k: column for k, column in enumerate(found) if column is not None}
     known = list(columns)
     if not known:
         return np.repeat(start[:, None], CLASSES, 1)
-    out = []
-    for k in range(CLASSES):
-        nearest = min(known, key=lambda j: (abs(j - k), j))
-        out.append(columns[nearest] * np.float32(_FARTHER ** max(k - nearest, 0)))
-    return np.stack(out, axis=1).astype(np.float32)
+    nearest = [min(known, key=lambda j: (abs(j - k), j)) for k in range(CLASSES)]
+    return np.stack([columns[k] for k in nearest], axis=1).astype(np.float32)
+
+
+def growth(distance: Floats) -> Floats:
+    """How much larger an error is at a distance (pixels of the scene) than next to valid data."""
+    return np.asarray(np.maximum(distance, 1) ** np.float32(_GROWTH), np.float32)
 
 
 def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
-    """(B, 4) factors on `std` that make 90 % intervals cover 90 % of the hidden pixels."""
-    ratio = np.abs(mean - trial.truth) / std
+    """(B, 4) factors on `std` times `growth` that make 90 % intervals cover 90 % of the hidden pixels."""
+    ratio = np.abs(mean - trial.truth) / (std * growth(trial.distance))
 
     def quantiles(pixels: Flags) -> Floats | None:
         values = ratio[:, pixels]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
 from terramend.models.guided import plain as plain_regression
-from terramend.models.guided import spatial, uncertainty
+from terramend.models.guided import regression, spatial, uncertainty
 from terramend.models.guided.features import make_basis, telling_axes
 from terramend.models.guided.impute import complete, conditional, learn
 from terramend.models.guided.model import plain
@@ -275,7 +275,7 @@ def test_plain_regressions_of_the_best_the_two_best_and_all_dates_are_averaged()
 def trial_of(hidden, truth):
     image = np.where(hidden, np.float32(np.nan), truth)
     tile = Tile(image, np.broadcast_to(hidden, truth.shape).copy())
-    return uncertainty.Trial(tile, truth, hidden, np.zeros(hidden.shape, int), True)
+    return uncertainty.Trial(tile, truth, hidden, np.ones(hidden.shape, np.float32), True)
 
 
 def test_a_trial_moves_a_share_by_what_its_blocks_agree_on():
@@ -308,6 +308,29 @@ def test_one_large_patch_proves_little_and_too_few_blocks_nothing():
     tiny = np.zeros((96, 96), bool)
     tiny[4:12, 4:12] = True
     assert uncertainty.share_of_first(trial_of(tiny, truth), truth, second, scale, 0.3) == 0.3
+
+
+def test_factors_find_how_errors_compare_with_what_is_said_at_every_distance():
+    random = np.random.default_rng(8)
+    hidden = random.random((120, 120)) < 0.9
+    distance = np.where(hidden, 1 + 40 * random.random((120, 120)), 0).astype(np.float32)
+    truth = random.standard_normal((1, 120, 120)).astype(np.float32)
+    std = np.full(truth.shape, 0.1, np.float32)
+    error = 2 * std * distance**0.25 * random.standard_normal(truth.shape)
+    trial = replace(trial_of(hidden, truth), distance=distance)
+    np.testing.assert_allclose(uncertainty.factors(trial, truth + error, std), 2 * 1.05, rtol=0.1)
+
+
+def test_the_deviation_is_larger_where_regressions_differ():
+    tile, _ = linear_scene(noise=0.01, seed=5)
+    method = plain()
+    learnt = replace(method.prepare(tile).regression, local=0.5)
+    target = np.where(tile.gaps, np.float32(np.nan), tile.image)
+    fits = regression.fit(tile, target, learnt, method.settings, whole=True)
+    agreed = replace(fits, plain=fits.parts[0].copy())
+    differing = replace(fits, plain=np.where(tile.gaps, fits.parts[0] + 0.3, fits.parts[0]))
+    told, wider = (regression.close(tile, target, f, learnt, method.settings) for f in (agreed, differing))
+    np.testing.assert_allclose((wider.std**2 - told.std**2)[tile.gaps], 0.09, atol=1e-4)
 
 
 def test_the_stiffer_surface_keeps_curvature_where_the_plate_flattens_it():
