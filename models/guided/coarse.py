@@ -52,10 +52,12 @@ def fit(
     values: Floats | None = None
     for group in groups(valid):
         clear = valid[group[0]]
+        aim = target if len(group) == bands else target[group]
         weights = np.where(clear, weight, np.float32(0))
-        first = robust.first_fit(stack, target[group], weights, penalty)
-        weights *= robust.cauchy(target[group] - first, clear & (weights > 0), cut)
-        sums = moments(stack, target[group], weights, cells, 0, 0).coarse(COARSEN)
+        left = robust.first_fit(stack, aim, weights, penalty)
+        np.subtract(aim, left, out=left)
+        weights *= robust.cauchy(left, clear & (weights > 0), cut)
+        sums = moments(stack, aim, weights, cells, 0, 0).coarse(COARSEN)
         start = solve.ridge(sums.total()[None], len(group), penalty, np.zeros((1, len(penalty), 1)))
         size = float(max(cells.rows, cells.columns) * CELL * step)
         field = solve.Field(start[None].astype(np.float32), size, 0.0, 0.0)
