@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,10 +15,8 @@ from ...models.onnx import session
 from ...models.rivals.network import RADAR
 from ..training import quantize, radar, radar_bank
 from ..training.recipe import load_config
-from .cost import SIDE, cost
+from .cost import SIDE, cost, threads
 
-THREADS = 2
-"""Of torch, as when the released networks were timed; ONNX Runtime uses one, as it does in a fill."""
 STAND_IN = "dsen2-cr (paper)"
 """A network of plain convolutions: ratios to it carry over from one machine to another."""
 REPORTED = {
@@ -53,7 +49,7 @@ class Speed:
 def speeds(size: str, run: Path | None, data: Path) -> list[Speed]:
     """Torch seconds of every network, published and `size`; ONNX seconds of Align-CR `size` or of a run."""
     found = []
-    with _threads(THREADS):
+    with threads():
         for layout in dict.fromkeys(("paper", size)):
             for kind in RADAR:
                 switches = ({}, {"align": False}) if kind == "align-cr" else ({},)
@@ -66,17 +62,6 @@ def speeds(size: str, run: Path | None, data: Path) -> list[Speed]:
                     found.append(Speed(name, made.seconds, made.processor, made.parameters, made.gmac))
                     del net
     return found + _exported(size, run, data)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Give torch so many threads, and back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _exported(size: str, run: Path | None, data: Path) -> list[Speed]:

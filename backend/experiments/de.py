@@ -15,12 +15,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ...models.base import Reconstructor
 from ...models.diffusion_enhancement import door
+from ...models.diffusion_enhancement.fusion import LIMIT
 from ...models.diffusion_enhancement.network import STAGES, Enhancement
 from ...models.rivals.network import NETWORKS, Remover, make
+from ...models.weights import PACKAGED
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
 from ..evaluation.perceptual import Perceptual
@@ -29,7 +32,7 @@ from ..training.pairs import PairBank, pair_bank
 from ..training.recipe import load_config
 from ..watch import Watch
 from . import de_report, de_rows
-from .cost import SIDE, Cost, cost
+from .cost import SIDE, Cost, cost, threads, timed
 from .de_rows import (
     REFERENCE,
     Method,
@@ -222,26 +225,42 @@ def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, list[Numbers]]
 
 def _costs(size: str) -> Mapping[str, Cost]:
     """Cost of every network, in its published and in our small layout, at one size."""
-    found = {}
-    for layout in ("paper", size) if size != "paper" else ("paper",):
-        if "." in layout:
-            continue
-        config = load_config("de", layout)
-        model, bands = Enhancement(de.layout(config)).eval(), config["network"]["bands"]
-        image, t = torch.zeros(1, bands, SIDE, SIDE), torch.ones(1)
-        predict = functools.partial(model.noise, image, t, image)
-        found[f"DE, noise predictor ({layout})"] = cost(model.predictor, predict)
-        step = cost(model, functools.partial(model, image, t, image, image))
-        found[f"DE, one step ({layout})"] = step
-        ten = (10 * part for part in (step.gmac, step.seconds, step.processor))
-        found[f"DE, 10 steps ({layout})"] = Cost(step.parameters, *ten)
-        for name in NETWORKS:
-            values = load_config(name, layout)["network"]
-            kept = {k: v for k, v in values.items() if k not in ("kind", "adversary")}
-            rival = make(name, kept).eval()
-            image = torch.zeros(1, rival.inputs, SIDE, SIDE)
-            found[f"{name} ({layout})"] = cost(rival, functools.partial(rival, image))
+    found: dict[str, Cost] = {}
+    layouts = [layout for layout in dict.fromkeys(("paper", size)) if "." not in layout]
+    with threads():
+        for layout in layouts:
+            found |= _layout_costs(layout)
+    if "small" in layouts:
+        found["DE, 10 steps (small, as served)"] = _served(found["DE, 10 steps (small)"])
     return found
+
+
+def _layout_costs(layout: str) -> dict[str, Cost]:
+    found = {}
+    config = load_config("de", layout)
+    model, bands = Enhancement(de.layout(config)).eval(), config["network"]["bands"]
+    image, t = torch.zeros(1, bands, SIDE, SIDE), torch.ones(1)
+    predict = functools.partial(model.noise, image, t, image)
+    found[f"DE, noise predictor ({layout})"] = cost(model.predictor, predict)
+    step = cost(model, functools.partial(model, image, t, image, image))
+    found[f"DE, one step ({layout})"] = step
+    ten = (10 * part for part in (step.gmac, step.seconds, step.processor))
+    found[f"DE, 10 steps ({layout})"] = Cost(step.parameters, *ten)
+    for name in NETWORKS:
+        values = load_config(name, layout)["network"]
+        kept = {k: v for k, v in values.items() if k not in ("kind", "adversary")}
+        rival = make(name, kept).eval()
+        image = torch.zeros(1, rival.inputs, SIDE, SIDE)
+        found[f"{name} ({layout})"] = cost(rival, functools.partial(rival, image))
+    return found
+
+
+def _served(as_torch: Cost) -> Cost:
+    """The same ten steps by the weights that come along, as a fill takes them: ONNX Runtime, one thread."""
+    networks = door.load(PACKAGED / "de-clear")
+    image = np.zeros((len(networks.wavelengths), SIDE, SIDE), np.float32)
+    run = functools.partial(networks.run, image, image, image[None], 10, LIMIT)
+    return Cost(as_torch.parameters, as_torch.gmac, *timed(lambda: list(run())))
 
 
 def _picture(methods: list[Method], bank: PairBank, path: Path) -> None:

@@ -105,9 +105,9 @@ class Outputs:
     def __init__(
         self, paths: Iterable[str], inputs: Iterable[str], overwrite: bool, pictures: Sequence[str] = ()
     ) -> None:
-        for path in pictures:
-            if not path.lower().endswith(".png"):
-                raise TerramendError("output.picture", path=path)
+        for picture in pictures:
+            if not picture.lower().endswith(".png"):
+                raise TerramendError("output.picture", path=picture)
         self.paths = [Path(os.path.abspath(path)) for path in [*paths, *pictures]]  # noqa: PTH100 - keeps symlinks
         rasters = len(self.paths) - len(pictures)
         files = [part for path in inputs for part in local_files(path)]

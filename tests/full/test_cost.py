@@ -39,9 +39,12 @@ def test_multiply_adds_are_those_of_the_released_networks() -> None:
 
 def test_table_of_costs(monkeypatch) -> None:
     monkeypatch.setattr(de, "SIDE", 16)
+    before = torch.get_num_threads()
     found = de._costs("small")
     names = ("DE, noise predictor", "DE, one step", "DE, 10 steps", *NETWORKS)
-    assert list(found) == [f"{name} ({layout})" for layout in ("paper", "small") for name in names]
+    rows = [f"{name} ({layout})" for layout in ("paper", "small") for name in names]
+    assert list(found) == [*rows, "DE, 10 steps (small, as served)"]
+    assert torch.get_num_threads() == before
     assert all(row.gmac > 0 and row.seconds > 0 for row in found.values())
     head, body = de_report._costs(found)
     assert len(body) == len(found) and all(len(row) == len(head) for row in body)
