@@ -97,13 +97,14 @@ def _radar(name: str, title: str, summary: str, sees: bool = True, ships: bool =
 
 
 _DRAWN = {
-    "prior": "method whose fill is drawn again: harmonic (default) or guided",
+    "prior": "method whose fill is drawn again: guided (default) or harmonic",
     "steps": "of the sampler (default: 4, 8 or 50 by quality)",
     "prompt": "template of {region}, {date}, {day} and {band}",
     "region": "name of the place (default: the country, from the coordinates)",
     "guidance": "0 to 1, how far the surroundings' statistics lead the last steps (default 0)",
 }
 """Options of `aligndiff` at both sizes."""
+_START = "method whose fill rivals of aligndiff start from: harmonic (default) or guided"
 _BY_QUALITY = "drawn and averaged (default: 1, 2 or 4 by quality)"
 _SMALL = {**WEIGHTS, **_DRAWN, "samples": _BY_QUALITY}
 _HEAVY = {
@@ -117,7 +118,7 @@ _HEAVY = {
 
 def _filler(name: str, title: str, summary: str, *wants: str) -> Row:
     """A rival of AlignDiff that is trained here but comes without weights."""
-    options = {**WEIGHTS, "prior": _DRAWN["prior"]}
+    options = {**WEIGHTS, "prior": _START}
     if name == "palette":
         options |= {"steps": _DRAWN["steps"], "samples": _BY_QUALITY}
     return Row(
@@ -283,7 +284,7 @@ ROWS: tuple[Row, ...] = (
         "experimental",
         "rivals.network_sd:create",
         context=64,
-        options={**_HEAVY, **{key: _DRAWN[key] for key in ("prior", "steps", "prompt", "region")}},
+        options={**_HEAVY, **{key: _DRAWN[key] for key in ("steps", "prompt", "region")}, "prior": _START},
         requires=("torch", "diffusers", "transformers"),
     ),
     _filler("palette", "Palette", "Diffusion in pixels, from the surroundings alone; draws what is likely."),

@@ -97,7 +97,7 @@ def _cell(seeds: Sequence[Numbers], metric: str, kind: str) -> str:
         return ""
     means = [by_place(*_of(numbers, metric, kind)) for numbers in seeds]
     low, high = interval(*_of(seeds[0], metric, kind))
-    digits = DIGITS.get(metric.rpartition(".")[2], 4)
+    digits = next((DIGITS[part] for part in metric.split(".") if part in DIGITS), 4)
     text = f"{np.mean(means):.{digits}f}"
     if np.isfinite(low):
         text += f" [{low:.{digits}f}, {high:.{digits}f}]"
@@ -192,10 +192,11 @@ def gain(
     low, high = interval(list(values), places)
     better, worse = (low > 0, high < 0) if sign > 0 else (high < 0, low > 0)
     verdict = "better" if better else "worse" if worse else "not to be told apart"
+    between = f"[{low:+.{digits}f}, {high:+.{digits}f}]" if np.isfinite(low) else "at one place"
     seeds = sum(float(np.mean(one)) * sign > 0 for one in each)
     return (
         f"{kind}: {name} against {other}: {word} {by_place(list(values), places):+.{digits}f} {unit} "
-        f"[{low:+.{digits}f}, {high:+.{digits}f}], better with {seeds} of {len(each)} seeds: {verdict}."
+        f"{between}, better with {seeds} of {len(each)} seeds: {verdict}."
     )
 
 

@@ -24,6 +24,8 @@ FAR = 365.0
 """Days after which a date is as old as any."""
 RELIEF = 10.0
 """Metres of interquartile range below which the ground counts as flat: noise is not blown up."""
+UNLIT = 0.8
+"""Light on flat ground where the sun is not known, as scenes have on average: nought would be deep shadow."""
 COMMON = 50
 """Pixels that another date must share with the target to be matched."""
 
@@ -74,6 +76,8 @@ def hint(image: Floats, gap: Flags, prior: Floats, terrain: Floats | None, last:
 def relief(terrain: Floats) -> Floats:
     """(4, H, W): elevation about its median in interquartile ranges of the window, slope (rad),
     illumination, and 1 where the elevation is known (SRTM ends at 60 N and 56 S; DEMs have holes).
+
+    Where the sun is not known, the illumination is its mean over all directions that light may come from.
     """
     height = terrain[0]
     known = np.isfinite(height)
@@ -82,7 +86,9 @@ def relief(terrain: Floats) -> Floats:
         low, middle, high = np.percentile(height[known], (25, 50, 75))
         scaled = (height - middle) / max(high - low, RELIEF)
         out[0] = np.where(known, np.clip(np.nan_to_num(scaled), -4, 4), 0)
-    out[1:3] = np.where(known, np.nan_to_num(terrain[1:]), 0)
+    slope, light = np.nan_to_num(terrain[1]), terrain[2]
+    out[1] = np.where(known, slope, 0)
+    out[2] = np.where(known, np.where(np.isfinite(light), light, UNLIT * np.cos(slope)), 0)
     out[3] = known
     return out
 

@@ -280,7 +280,7 @@ def create(
     quality: str,
     seed: int,
     weights: str = str(PACKAGED / "aligndiff"),
-    prior: str = "harmonic",
+    prior: str = "guided",
     samples: str = "",
     steps: str = "",
     prompt: str = "",

@@ -103,7 +103,7 @@ def create(
     quality: str,
     seed: int,
     weights: str = "",
-    prior: str = "harmonic",
+    prior: str = "guided",
     samples: str = "1",
     steps: str = "",
     prompt: str = "",

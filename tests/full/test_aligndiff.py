@@ -539,7 +539,7 @@ def test_a_fill_by_graphs_is_the_fill_by_torch(runs) -> None:
     networks = network_serving.Torch(
         model, vocabulary, graphs.networks.schedule, predicts=config["noise"]["predicts"]
     )
-    beside = light.assemble(networks, (), "default", 3, "harmonic", "", "", "", "", "0")
+    beside = light.assemble(networks, (), "default", 3, "guided", "", "", "", "", "0")
     first, second = (made.predict(tile, made.prepare(tile)) for made in (graphs, beside))
     np.testing.assert_allclose(first.mean[gap], second.mean[gap], atol=1e-3)
     again = graphs.predict(tile, graphs.prepare(tile))

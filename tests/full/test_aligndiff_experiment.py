@@ -202,6 +202,12 @@ def test_gains_by_hand() -> None:
         "cloud: A against B: PSNR +1.50 dB [+0.50, +2.50], better with 2 of 2 seeds: better"
     )
     assert aligndiff_report.gain(theirs, ours[:1], "B", "A", "cloud").endswith("0 of 1 seeds: worse.")
+    alone = [{name: values[:1] for name, values in numbers(31, 33).items()}]
+    told = aligndiff_report.gain(alone, alone, "A", "B", "cloud")
+    assert (
+        told
+        == "cloud: A against B: PSNR +0.00 dB at one place, better with 0 of 1 seeds: not to be told apart."
+    )
     head, body = aligndiff_report.per_place({"A": ours, "B": theirs}, "cloud")
     assert head == ["place", "A", "B"] and body[0] == ["a", "30.50 +- 0.71", "30.00"]
 

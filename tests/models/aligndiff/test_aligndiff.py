@@ -77,6 +77,20 @@ def test_networks_that_add_nothing_leave_the_priors_fill(quality) -> None:
     assert (said.std[tile.gaps] >= prior.std[tile.gaps] * (1 - 1e-6)).all()
 
 
+def test_an_unknown_sun_is_no_deep_shadow() -> None:
+    """The mean over all directions that light of one height may come from, on a slope that faces any way."""
+    slope = np.linspace(0, 1.2, 5, dtype=np.float32)
+    terrain = np.stack([np.arange(5.0), slope, np.full(5, np.nan)]).astype(np.float32)[:, None]
+    azimuth = np.linspace(0, 2 * np.pi, 720, endpoint=False)[:, None]
+    height = np.arcsin(hints.UNLIT)
+    light = np.cos(slope) * np.sin(height) + np.sin(slope) * np.cos(height) * np.cos(azimuth)
+    np.testing.assert_allclose(hints.relief(terrain)[2, 0], light.mean(0), atol=1e-6)
+    terrain[:, 0, 2] = np.nan  # a hole in the DEM is no ground, lit or not
+    assert not hints.relief(terrain)[:, 0, 2].any()
+    terrain[2] = 0.3
+    np.testing.assert_allclose(hints.relief(terrain)[2, 0, [0, 1, 3, 4]], 0.3)
+
+
 def test_what_the_networks_add_comes_out_in_reflectance() -> None:
     tile, _ = scene(bands=1)
     plain, more = (filled(made(Blocks(shift)), tile).mean[tile.gaps] for shift in (0.0, 0.1))
@@ -160,7 +174,8 @@ def test_any_number_of_bands_with_any_dem(bands, terrain) -> None:
     if terrain == "partial":
         assert 0 < known.mean() < 1 and not given[:3, known == 0].any()
     if terrain == "flat":
-        assert not given[:3].any() and known.all()
+        assert not given[:2].any() and known.all()
+        np.testing.assert_allclose(given[2], hints.UNLIT)
     if terrain == "sun":
         np.testing.assert_allclose(given[2], 0.7, rtol=1e-6)
 
