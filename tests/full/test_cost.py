@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 from terramend.backend.experiments import de, de_report  # noqa: E402
-from terramend.backend.experiments.cost import cost  # noqa: E402
+from terramend.backend.experiments.cost import cost, threads  # noqa: E402
 from terramend.backend.training import de as training  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
 from terramend.models.diffusion_enhancement.network import Enhancement  # noqa: E402
@@ -39,6 +39,7 @@ def test_multiply_adds_are_those_of_the_released_networks() -> None:
 
 def test_table_of_costs(monkeypatch) -> None:
     monkeypatch.setattr(de, "SIDE", 16)
+    monkeypatch.setattr(de, "threads", lambda: threads(1))  # two wait for each other on a busy machine
     before = torch.get_num_threads()
     found = de._costs("small")
     names = ("DE, noise predictor", "DE, one step", "DE, 10 steps", *NETWORKS)
