@@ -35,7 +35,7 @@ PLAIN = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "defla
 def copy(paths: dict[str, str], output: str) -> None:
     """Read and write the target, block row by block row, with the compression of a fill."""
     with rasterio.open(paths["target"]) as source:
-        profile = {**source.profile, **PLAIN, "zlevel": 6, "interleave": "pixel"}
+        profile = {**source.profile, **PLAIN, "zlevel": 1, "interleave": "pixel"}
         with rasterio.open(output, "w", **profile) as file:
             for row in range(0, source.height, 512):
                 window = ((row, min(row + 512, source.height)), (0, source.width))
