@@ -42,3 +42,16 @@ def test_fills_no_worse_than_what_it_starts_from(triplet):
     made = model.predict(tile, model.prepare(tile))
     assert psnr((made.mean - clear)[gaps]) > psnr((plain - clear)[gaps]) - 0.2
     assert np.isfinite(made.std[gaps]).all() and np.isnan(made.mean[~gaps]).all()
+
+
+def test_what_radar_says_is_seen(triplet):
+    """Weights before these gave the same image whatever radar said."""
+    cloudy, _, _, sar = triplet
+    model = find("align-cr").create()
+    made = [
+        model.predict(
+            Tile(cloudy, np.ones(cloudy.shape, bool), sar=said, wavelengths=inputs.SLOTS), None
+        ).mean
+        for said in (sar, sar[:, ::-1, ::-1].copy())
+    ]
+    assert np.sqrt(np.mean((made[0] - made[1]) ** 2)) > 3e-3
