@@ -190,6 +190,22 @@ def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
     assert summary["done"] == 3  # another request
 
 
+def test_each_row_has_its_own_prompt(work, capsys):
+    rows = ["region=Utah", "region=Peru", "prompt={colour}"]
+    lines = [
+        "target,gaps,output,set",
+        *(f"a.tif,m.tif,o{k}.tif,{r}|samples=1|steps=1" for k, r in enumerate(rows)),
+    ]
+    words = ["batch", table(work, "\n".join(lines)), "--model", "aligndiff", "--radiometry", "dn", "--json"]
+    assert cli.main([*map(str, words)]) == 5
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["done"], summary["failed"]) == (2, 1)
+    assert "no field of a prompt" in summary["failures"][0]["message"]
+    with rasterio.open(work / "o0.tif") as first, rasterio.open(work / "o1.tif") as second:
+        assert first.tags()["TERRAMEND_MODEL"] == "aligndiff"
+        assert (first.read() != second.read()).any()
+
+
 def test_a_folder_from_the_command_line(work, capsys):
     words = ("batch", "--folder", work, "--gaps", "{folder}/m.tif", "-o", "{folder}/{stem}_filled.tif")
     status, summary = terramend(capsys, *words)

@@ -210,21 +210,48 @@ def test_thin_cloud_is_removed(run: Any, scene: dict[str, str], tmp_path: Path) 
         run("removethincloud", TARGET=scene["other"], MODEL="guided", OUTPUT=out)
 
 
+def corner(scene: dict[str, str], side: int) -> tuple[Any, str]:
+    """A square in the middle of the sample's gap: as a slice, and as an extent."""
+    hole = read(scene["mask"]) > 0
+    west, down, _, north, _, up = gdal.Open(scene["target"]).GetGeoTransform()
+    rows, columns = (int(np.median(at)) // side * side for at in np.nonzero(hole))
+    sides = (
+        west + columns * down, west + (columns + side) * down, north + (rows + side) * up, north + rows * up
+    )  # fmt: skip
+    return np.s_[:, rows : rows + side, columns : columns + side], ",".join(map(str, sides))
+
+
 def test_diffusion_fills_from_the_toolbox(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
     before, hole = read(scene["target"]), read(scene["mask"]) > 0
-    west, down, _, north, _, up = gdal.Open(scene["target"]).GetGeoTransform()
-    rows, columns = (int(np.median(at)) // 40 * 40 for at in np.nonzero(hole))
-    part = np.s_[:, rows : rows + 40, columns : columns + 40]
-    sides = (west + columns * down, west + (columns + 40) * down, north + (rows + 40) * up, north + rows * up)
+    part, extent = corner(scene, 40)
     out = str(tmp_path / "filled.tif")
     result = run(
         "fillgaps", TARGET=scene["target"], GAPS=[scene["mask"]], GAPS_KIND="nonzero", GROW="0px", MODEL="de",
-        QUALITY="fast", EXTENT=",".join(map(str, sides)), OUTPUT=out,
+        QUALITY="fast", EXTENT=extent, OUTPUT=out,
     )  # fmt: skip
     after = read(out)
     assert result["MODEL_USED"] == "de"
     assert (after[part][:, hole[part[1:]]] > 0).all()
     assert np.array_equal(after[:, ~hole], before[:, ~hole])
+
+
+def test_what_a_prompt_says_goes_through_the_toolbox(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    before, hole = read(scene["target"]), read(scene["mask"]) > 0
+    part, extent = corner(scene, 40)
+    given: dict[str, Any] = {"TARGET": scene["target"], "GAPS": [scene["mask"]], "GAPS_KIND": "nonzero"}
+    given |= {"GROW": "0px", "QUALITY": "fast", "MODEL": "aligndiff", "BANDS": "1", "EXTENT": extent}
+    filled = {}
+    for place in ("Catalonia", "Spitsbergen"):
+        out = str(tmp_path / f"{place}.tif")
+        result = run("fillgaps", **given, SETTINGS=f"region={place}; samples=1; steps=2", OUTPUT=out)
+        assert result["MODEL_USED"] == "aligndiff"
+        filled[place] = read(out)
+        assert np.array_equal(filled[place][:, ~hole], before[:, ~hole])
+    first, second = (image[part][0, hole[part[1:]]] for image in filled.values())
+    assert (first > 0).all() and (first != second).any()
+    with pytest.raises(QgsProcessingException, match="no field of a prompt"):
+        run("fillgaps", **given, SETTINGS="prompt={colour}", OUTPUT=str(tmp_path / "none.tif"))
+    assert not (tmp_path / "none.tif").exists()
 
 
 def test_in_a_model(client: Any, provider: Any, scene: dict[str, str], qgis_new_project: None) -> None:

@@ -69,6 +69,16 @@ def dock(iface: Interface, layers: dict[str, QgsRasterLayer], client: Any, provi
     sip.delete(made)  # not by the garbage collector, which runs in any thread
 
 
+@pytest.fixture
+def experimental() -> Iterator[None]:
+    """Experimental methods are offered."""
+    from terramend.ui import settings
+
+    settings.put("experimental", True)
+    yield
+    settings.put("experimental", False)
+
+
 def click(button: Any) -> None:
     assert button.isEnabled()
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -422,6 +432,39 @@ def test_experimental_methods_are_offered_on_request(dock: Any, until: Callable)
     assert ours.findData("msda-cr") < 0  # it takes no gaps
     settings.put("experimental", False)
     assert MethodBox().model.findData("de") < 0
+
+
+def test_prompts_are_shown_and_what_is_typed_fills(
+    experimental: None, dock: Any, iface: Interface, scene: dict[str, str], until: Callable, tmp_path: Path
+) -> None:
+    method = dock.form.method
+    until(lambda: method.model.findData("aligndiff") > 0 and "would be filled" in dock.bar.estimate.text())
+    method.model.setCurrentIndex(method.model.findData("aligndiff"))
+
+    def field(name: str) -> Any:  # asked anew: they are made again when the backend tells its methods
+        return method.options.fields[name]
+
+    def told(start: str) -> bool:
+        return "prompt" in method.options.fields and field("prompt").placeholderText().startswith(start)
+
+    until(lambda: told("<AlignDiff> Spain, 2020-01-13, 13, "))
+    for name, text in (("region", "Catalonia"), ("samples", "1"), ("steps", "1")):
+        field(name).setText(text)
+        field(name).editingFinished.emit()
+    until(lambda: told("<AlignDiff> Catalonia, "))
+    dock.form.output.path.setFilePath(str(tmp_path / "drawn.tif"))
+    click(dock.bar.fill)
+    until(lambda: dock.run is None, 120)
+    assert iface.said[-1][1] == Qgis.MessageLevel.Success, iface.said
+    assert (dock.result["model"], dock.result["unfilled_samples"]) == ("aligndiff", 0)
+    before, after, hole = read(scene["target"]), read(dock.result["outputs"][0]), read(scene["mask"]) > 0
+    assert np.array_equal(before[:, ~hole], after[:, ~hole]) and (after[:, hole] > 0).all()
+    click(dock.bar.batch)
+    parameters, ok = dock.batch.mainWidget().parametersForRow(0)
+    assert ok and parameters["MODEL"] == "aligndiff"
+    assert set(parameters["SETTINGS"].split(";")) == {"region=Catalonia", "samples=1", "steps=1"}
+    dock.batch.close()
+    QgsApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def test_nothing_keeps_a_closed_dock_alive(
