@@ -173,7 +173,8 @@ def make_method(
         say_partly(seen, watch)
         ways = candidates(facts.references, facts.terrain, facts.sar)
         if request.model == "auto" and request.mode == "fill" and len(ways) > 1:
-            tried = _try(model, ways, [(read or scene.tile)(w) for w in windows(seen, scene.grid)], watch)
+            tiles = [(read or scene.tile)(w) for w in windows(seen, scene.grid)]
+            tried = patiently(lambda: _tried(model, ways, tiles, request.jobs or cores()), watch.check)
             reason = tried_reason(reason, tried)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
@@ -208,10 +209,11 @@ def _prepared(model: Reconstructor, overview: Tile, workers: int) -> Any:
         return model.prepare(overview)
 
 
-def _try(
-    model: Reconstructor, ways: tuple[Candidate, ...], tiles: list[Tile], watch: Watch
+def _tried(
+    model: Reconstructor, ways: tuple[Candidate, ...], tiles: list[Tile], workers: int
 ) -> tuple[Tried, ...]:
-    return patiently(lambda: compare(model, ways, tiles), watch.check)
+    with threads.allowed(workers):
+        return compare(model, ways, tiles)
 
 
 class _Limit:

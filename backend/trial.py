@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..models import threads
 from ..models.base import Flags, Reconstructor, Tile
 from ..models.holdout import pseudo_gap
 from .raster.grid import Grid, Window
@@ -82,20 +84,24 @@ def candidates(references: int, terrain: bool, sar: bool) -> tuple[Candidate, ..
 def compare(model: Reconstructor, ways: Sequence[Candidate], tiles: Sequence[Tile]) -> tuple[Tried, ...]:
     """Let `model`, prepared on each tile alone, fill pixels that are hidden in it, in every way.
 
+    Tiles and ways go side by side where the caller allows it.
+
     Returns:
         One a candidate, one of them chosen; empty where too few pixels can be hidden.
     """
+    found = [(tile, hidden) for tile in tiles if (hidden := _hidden(tile)) is not None]
+    said = threads.each(
+        lambda one: _wrong(model, one[1], *one[0]), [(pair, way) for pair in found for way in ways]
+    )
     squares: list[list[float]] = [[] for _ in ways]
     samples = pixels = 0
-    for tile in tiles:
-        hidden = pseudo_gap(np.all(tile.valid, axis=0), np.any(tile.gaps, axis=0))
-        if hidden is None:
-            continue
-        sums, count = _errors(model, ways, tile, hidden)
-        if count:
-            samples, pixels = samples + count, pixels + int(hidden.sum())
-            for sum_of_way, found in zip(sums, squares, strict=True):
-                found.append(sum_of_way)
+    for place, (_, hidden) in enumerate(found):
+        wrong = said[place * len(ways) : (place + 1) * len(ways)]
+        known = np.all(np.isfinite(wrong), axis=0)
+        if known.any():
+            samples, pixels = samples + int(known.sum()), pixels + int(hidden.sum())
+            for error, sums in zip(wrong, squares, strict=True):
+                sums.append(float((error[known] ** 2).sum()))
     if pixels < LEAST:
         return ()
     errors = [math.sqrt(sum(found) / samples) for found in squares]
@@ -108,19 +114,17 @@ def compare(model: Reconstructor, ways: Sequence[Candidate], tiles: Sequence[Til
     )
 
 
-def _errors(
-    model: Reconstructor, ways: Sequence[Candidate], tile: Tile, hidden: Flags
-) -> tuple[list[float], int]:
-    """Sum of squared errors a way, over the hidden samples that every way fills, and their number."""
+def _hidden(tile: Tile) -> Flags | None:
+    return pseudo_gap(np.all(tile.valid, axis=0), np.any(tile.gaps, axis=0))
+
+
+def _wrong(model: Reconstructor, way: Candidate, tile: Tile, hidden: Flags) -> NDArray[np.float64]:
+    """(B, n) errors at the hidden samples that one way makes."""
     image = np.where(hidden, np.float32(np.nan), tile.image)
     seen = replace(tile, image=image, gaps=tile.gaps | hidden, row=0, column=0)  # a small scene of its own
+    shown = way.shown(seen)
     truth = tile.image[:, hidden].astype(np.float64)
-    wrong = []
-    for way in ways:
-        shown = way.shown(seen)
-        wrong.append(model.predict(shown, model.prepare(shown)).mean[:, hidden] - truth)
-    known = np.all(np.isfinite(wrong), axis=0)
-    return [float((error[known] ** 2).sum()) for error in wrong], int(known.sum())
+    return np.asarray(model.predict(shown, model.prepare(shown)).mean[:, hidden] - truth)
 
 
 def windows(overview: Tile, grid: Grid) -> list[Window]:

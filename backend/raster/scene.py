@@ -261,7 +261,8 @@ class _Readers:
     ) -> tuple[Floats, tuple[Floats, ...], Floats | None, Floats | None]:
         """What `target` and `reference` (of each place) make, terrain and radar: side by side if allowed."""
         terrain, sar = self.terrain, self.sar
-        jobs = [target, *(partial(reference, place) for place in range(len(self.references)))]
+        jobs: list[Callable[[], Floats]] = [target]
+        jobs += [partial(reference, place) for place in range(len(self.references))]
         jobs += [partial(terrain.read, window)] if terrain else []
         jobs += [partial(sar.read, window)] if sar else []
         made = iter(threads.each(lambda job: job(), jobs))

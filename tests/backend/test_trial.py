@@ -12,6 +12,7 @@ from terramend.backend import trial
 from terramend.backend.choose import Facts, choose, tried_reason, untried_reason
 from terramend.backend.raster.grid import Grid
 from terramend.backend.request import FillRequest
+from terramend.models import threads
 from terramend.models.base import Prediction, Reference, Source, Tile
 from terramend.models.registry import find
 
@@ -58,6 +59,15 @@ class Errs:
 )
 def test_candidates_are_what_makes_sense(references, terrain, sar, words):
     assert [way.words for way in trial.candidates(references, terrain, sar)] == words
+
+
+def test_ways_tried_side_by_side_say_what_they_say_in_turn():
+    model = find("guided").create("fast")
+    tiles = [scene(seed)[0] for seed in (1, 2)]
+    alone = trial.compare(model, PAIR, tiles)
+    with threads.allowed(3):
+        assert trial.compare(model, PAIR, tiles) == alone
+    assert len(alone) == 2
 
 
 def test_errors_are_those_of_the_hidden_pixels_which_nobody_sees():
