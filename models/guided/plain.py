@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats
 from . import robust
 
-_RIDGE = 0.01  # share of the pixels that a unit of a channel's weight costs
+_RIDGE = 0.003  # share of the pixels that a unit of a channel's weight costs
 _SAMPLE = 20000  # pixels that it is fitted on
 _CUT = 4.0  # of the robust weights
 

@@ -28,15 +28,14 @@ class Settings:
     """What a quality means for the regression.
 
     Attributes:
-        references: most dates that are read. components: most principal components.
-        fine: of them with slopes and low-passes, as many as `features` in all allow, 2 at least.
+        components: most principal components. fine: of them with slopes and low-passes, as
+            many as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
         twin: take the mean with the regression that bends. cycles: of multigrid for the rim's error.
         halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
     """
 
-    references: int = 8
     components: int = 24
     fine: int = 6
     features: int = 34
@@ -129,7 +128,7 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     None if no reference is of use.
     """
     valid, gap = np.all(overview.valid, axis=0), np.any(overview.gaps, axis=0)
-    chosen = select.select(overview.image, valid, gap, overview.references, settings.references)
+    chosen = select.select(overview.image, valid, gap, overview.references)
     if not chosen:
         return None
     channels, owner = _channels(overview, chosen)

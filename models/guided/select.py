@@ -9,6 +9,7 @@ from ..base import Flags, Floats, Reference
 from ..planes import everywhere, moments, only
 from ..threads import each
 
+LIMIT = 8
 _CHUNK = 1 << 16  # pixels at a time, so that they stay in the cache
 _LEAST = 12  # common valid pixels below which a correlation says nothing
 
@@ -50,7 +51,7 @@ def score(target: Floats, valid: Flags, gap: Flags, reference: Floats) -> float:
 
 
 def select(
-    target: Floats, valid: Flags, gap: Flags, references: tuple[Reference, ...], limit: int
+    target: Floats, valid: Flags, gap: Flags, references: tuple[Reference, ...], limit: int = LIMIT
 ) -> tuple[int, ...]:
     """Indices of at most `limit` references, best first. Useless ones are left out."""
     scores = each(lambda r: score(target, valid, gap, r.image), references)

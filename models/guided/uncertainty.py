@@ -11,7 +11,7 @@ from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
 
 SIDE = 256  # pixels a side of the window that is tried on
-_BLOCK = 16  # pixels a side of a block whose errors count as one piece of evidence
+_BLOCK = 8  # pixels a side of a block whose errors count as one piece of evidence
 _BLOCKS = 3  # blocks below which a trial says nothing of a share
 _DOUBT = 0.1  # standard deviation of a share around its prior, before a trial (fitted on training scenes)
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)

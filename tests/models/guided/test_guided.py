@@ -197,7 +197,7 @@ def test_select_ranks_by_correlation_and_clear_share():
     cloudy[:, gap] = np.nan
     bad = texture((60, 60), 9)
     references = tuple(Reference(np.asarray(r, np.float32)) for r in (bad, cloudy, good))
-    chosen = select(image, ~gap, gap, references, 8)
+    chosen = select(image, ~gap, gap, references)
     assert chosen[0] == 2 and 1 not in chosen
 
 
@@ -289,25 +289,20 @@ def test_a_trial_moves_a_share_by_what_its_blocks_agree_on():
     assert uncertainty.share_of_first(trial, worse, truth, scale, 1.0) < 0.05
 
 
-def test_one_large_patch_proves_little_and_too_few_blocks_nothing():
+def test_a_small_patch_proves_little_and_too_few_blocks_nothing():
     random = np.random.default_rng(4)
-    truth = random.standard_normal((1, 96, 96)).astype(np.float32)
-    scale = np.ones(1, np.float32)
-    patch = np.zeros((96, 96), bool)
-    patch[20:60, 20:60] = True
-    drift = cv2.GaussianBlur(random.standard_normal((96, 96)).astype(np.float32), (0, 0), 24)[None]
-    first, second = (
-        truth + drift / drift.std(),
-        truth + random.standard_normal(truth.shape).astype(np.float32),
-    )
-    large = uncertainty.share_of_first(trial_of(patch, truth), first, second, scale, 0.5)
-    scattered = uncertainty.share_of_first(
-        trial_of(random.random((96, 96)) < 0.17, truth), first, second, scale, 0.5
-    )
-    assert abs(large - 0.5) <= abs(scattered - 0.5) + 0.05
-    tiny = np.zeros((96, 96), bool)
-    tiny[4:12, 4:12] = True
-    assert uncertainty.share_of_first(trial_of(tiny, truth), truth, second, scale, 0.3) == 0.3
+    truth, scale = random.standard_normal((1, 96, 96)).astype(np.float32), np.ones(1, np.float32)
+    noise = random.choice([-1, 1], truth.shape).astype(np.float32)
+    right = np.kron(np.tile([[1, 1], [0, 1]], (6, 6)), np.ones((8, 8))).astype(bool)  # 3 of 4 blocks agree
+    first, second = np.where(right, truth, truth + noise), np.where(right, truth + noise, truth)
+
+    def share(side):
+        hidden = np.zeros((96, 96), bool)
+        hidden[:side, :side] = True
+        return uncertainty.share_of_first(trial_of(hidden, truth), first, second, scale, 0.2)
+
+    assert share(8) == 0.2
+    assert 0.2 < share(16) < 0.4 < share(48) < share(96) < 0.75
 
 
 def test_factors_find_how_errors_compare_with_what_is_said_at_every_distance():
