@@ -20,7 +20,7 @@ from . import align_cr_report
 from .align_cr_speed import Speed, speeds
 from .de_rows import Numbers, cached
 from .radar_cases import Case, cases
-from .radar_rows import Method, classical, measured, network
+from .radar_rows import Method, classical, measured, network, turned
 from .runs import named, trained
 
 SWITCHES: dict[str, dict[str, Any]] = {
@@ -85,6 +85,7 @@ def _tables(
         longer, key = radar.load(options.run), [fingerprint(options.run, radar.NETWORK), steps]
         name = align_cr_report.LONGER.format(steps=steps)
         methods.append(network(name, longer, key))
+        methods.append(turned(name + align_cr_report.TURNED, methods[-1]))
         methods.append(network(name + align_cr_report.WITHHELD, longer, key, blind=True))
     names = [case.key for case in chosen]
     rows: dict[str, list[Numbers]] = {}

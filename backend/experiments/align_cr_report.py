@@ -25,7 +25,7 @@ SIGNS = {"psnr": 1, "mae": -1, "sam": -1, "ssim": 1}
 """Whether more is better."""
 DIGITS = {"psnr": 2, "mae": 4, "sam": 2, "ssim": 4}
 OURS, BLIND, STIFF = "Align-CR", "Align-CR without radar", "Align-CR without alignment"
-LONGER, WITHHELD = "Align-CR, {steps} steps", ", radar withheld"
+LONGER, WITHHELD, TURNED = "Align-CR, {steps} steps", ", radar withheld", ", radar turned over"
 LAND = ("guided with radar", "guided")
 Rows = Mapping[str, list[Numbers]]
 
@@ -169,7 +169,8 @@ def _lost(rows: Rows, truth: Numbers) -> tuple[list[str], list[list[str]]]:
 
 def _findings(rows: Rows) -> list[str]:
     """Whether radar and alignment help, paired by case, over seeds and scenes."""
-    longer = [(name.removesuffix(WITHHELD), name) for name in rows if name.endswith(WITHHELD)]
+    less = (WITHHELD, TURNED)
+    longer = [(name.removesuffix(end), name) for end in less for name in rows if name.endswith(end)]
     lines = []
     for ours, theirs in ((OURS, BLIND), *longer, LAND):
         if not {ours, theirs} <= rows.keys():

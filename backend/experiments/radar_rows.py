@@ -8,7 +8,7 @@ clear pixels are pasted for all, and hidden pixels alone count.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,16 @@ def network(name: str, model: Remover, key: Any, seed: int = 0, blind: bool = Fa
         return np.where(gap, out, case.cloudy) if hole else out
 
     return Method(name, [name, key, blind], make, seed)
+
+
+def turned(name: str, method: Method) -> Method:
+    """A method that is given radar turned by half a circle, which says as much, but of other places."""
+
+    def make(case: Case, protocol: str) -> Floats:
+        sar = None if case.sar is None else case.sar[:, ::-1, ::-1].copy()
+        return method.make(replace(case, sar=sar), protocol)
+
+    return Method(name, [name, method.key], make, method.seed)
 
 
 def measured(
