@@ -27,7 +27,7 @@ from .watch import Watch
 COPY_COST, FILL_COST = 1, 10
 """Units of progress of a core that is copied, and of a tile that is predicted."""
 
-TIDY = 8
+TIDY = 4
 """Predicted tiles after which freed memory goes back: its fragments would grow with the scene."""
 
 ALIGN = 16
