@@ -12,7 +12,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 import rasterio  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.experiments import align_cr, align_cr_report, align_cr_speed, radar_cases  # noqa: E402
+from terramend.backend.experiments import (  # noqa: E402
+    align_cr,
+    align_cr_report,
+    align_cr_speed,
+    radar_cases,
+    radar_rows,
+)  # fmt: skip
 from terramend.backend.experiments.align_cr_speed import Speed  # noqa: E402
 from terramend.backend.training import radar, segmenter  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
@@ -138,6 +144,21 @@ def test_runs_on_a_tiny_budget_and_keeps_what_it_has(pack, tmp_path, monkeypatch
     align_cr.main(chosen, Watch())
     assert times == {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("config.json")}
     capsys.readouterr()
+
+
+def test_radar_is_withheld_or_turned_over(pack) -> None:
+    class Sees(torch.nn.Module):
+        inputs, outputs, sar = 10, 6, 3
+
+        def forward(self, x):
+            return x[:, 7:8].expand(-1, 6, -1, -1)
+
+    case = radar_cases.cases(pack, 1)[0]
+    plain = radar_rows.network("it", Sees(), "key")
+    seen = plain.make(case, "full")
+    turned = radar_rows.turned("turned", plain).make(case, "full")
+    assert np.array_equal(turned, seen[:, ::-1, ::-1]) and not np.array_equal(turned, seen)
+    assert not radar_rows.network("it", Sees(), "key", blind=True).make(case, "full").any()
 
 
 def test_words_that_are_no_part_are_said(pack, tmp_path) -> None:
