@@ -19,6 +19,7 @@ from .half import halved
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 _LOCAL, _STIFF = 0.7, 0.3  # weights before a trial: of the local regression, of the stiffer surface
 _USELESS = 0.6  # weight before a trial of references that explain nothing of what is valid
+_OPEN = 1.0  # doubt of the weight of terrain and radar: they explain all of a scene, or nothing
 _WORTH = 0.1  # a weight below it is not worth its time
 _CLEARLY = 0.75  # a share of the references above it counts as 1
 
@@ -141,7 +142,7 @@ class Guided:
         if learnt.guide is not None:
             with_guide, _ = self._from_space(trial.tile, learnt, observed(trial.tile))
             alone, _ = self._from_space(trial.tile, replace(learnt, guide=None), observed(trial.tile))
-            share = uncertainty.share_of_first(trial, with_guide, alone, scale)
+            share = uncertainty.share_of_first(trial, with_guide, alone, scale, 1.0, _OPEN)
             state, learnt = replace(state, guide_share=share), replace(learnt, guide_share=share)
         space, space_std = self._from_space(trial.tile, learnt, observed(trial.tile))
         bent, _ = self._from_space(trial.tile, replace(learnt, stiff=1.0), observed(trial.tile))

@@ -13,7 +13,7 @@ from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
 SIDE = 256  # pixels a side of the window that is tried on
 _BLOCK = 8  # pixels a side of a block whose errors count as one piece of evidence
 _BLOCKS = 3  # blocks below which a trial says nothing of a share
-_DOUBT = 0.1  # standard deviation of a share around its prior, before a trial (fitted on training scenes)
+DOUBT = 0.1  # standard deviation of a share around its prior, before a trial (fitted on training scenes)
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
 _COARSER = 1.05  # what is measured on an overview is a little too good for its tiles
 _GROWTH = 0.25  # power of the distance by which errors grow (ranks them best on training scenes)
@@ -121,12 +121,14 @@ def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
     return np.clip(safe * out, 0.2, 6.0)
 
 
-def share_of_first(trial: Trial, first: Floats, second: Floats, scale: Floats, prior: float = 1.0) -> float:
+def share_of_first(
+    trial: Trial, first: Floats, second: Floats, scale: Floats, prior: float, doubt: float = DOUBT
+) -> float:
     """Best weight (0..1) of `first` against `second` (both (B, H, W)) on the hidden pixels.
 
-    Least squares over all bands in units of `scale` (B,), and `prior`, each weighed by its certainty. How
-    certain the trial is says the scatter between blocks: pixels side by side err alike, so that one large
-    hidden patch proves little, however many pixels it has.
+    Least squares over all bands in units of `scale` (B,), and `prior`, from which the truth is `doubt` away
+    (a standard deviation), each weighed by its certainty. How certain the trial is says the scatter between
+    blocks: pixels side by side err alike, so that one large hidden patch proves little, however many it has.
     """
     rows, columns = np.nonzero(trial.hidden)
     ours = ((first - second) / scale[:, None, None])[:, rows, columns].astype(np.float64)
@@ -142,5 +144,5 @@ def share_of_first(trial: Trial, first: Floats, second: Floats, scale: Floats, p
         return prior
     share = float(products.sum()) / power
     variance = float(((products - share * powers) ** 2).sum()) / power**2 * count / (count - 1)
-    trust = _DOUBT**2 / (_DOUBT**2 + variance)
+    trust = doubt**2 / (doubt**2 + variance)
     return float(np.clip(trust * share + (1 - trust) * prior, 0.0, 1.0))
