@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 
 from .base import Flags, Floats
+from .threads import each
+
+_CHUNK = 1 << 14  # pixels at a time, so that they stay in the cache
 
 
 def put(values: Floats, where: Flags, out: Floats) -> Floats:
@@ -18,6 +21,17 @@ def put(values: Floats, where: Flags, out: Floats) -> Floats:
 def only(values: Floats, where: Flags) -> Floats:
     """`values` (H, W) where the mask is true, 0 elsewhere (also in place of NaN)."""
     return put(values, where, np.zeros(values.shape, np.float32))
+
+
+def combine(weights: Floats, planes: Floats, out: Floats) -> None:
+    """Write combinations of planes (C, ...) by weights (n, C) into `out` (n, ...), which is contiguous."""
+    flat, made = planes.reshape(len(planes), -1), out.reshape(len(out), -1)
+
+    def part(first: int) -> None:
+        some = np.s_[:, first : first + _CHUNK]
+        np.matmul(weights, flat[some], out=made[some])
+
+    each(part, range(0, flat.shape[1], _CHUNK))
 
 
 def everywhere(planes: Floats | Sequence[Floats]) -> Flags:

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Floats
-from ..planes import blur, moments, slopes
+from ..planes import blur, combine, moments, slopes
 from ..threads import each
 from .impute import Joint
 
 _SAMPLE = 20000  # pixels that decide which directions tell of the target
-_CHUNK = 1 << 14  # pixels at a time, so that they stay in the cache
 
 BLURS = (1.0, 2.0, 6.0)
 """Sigmas of the low-passes, in pixels."""
@@ -130,12 +129,6 @@ def build(basis: Basis, channels: Floats, more: int = 0) -> Floats:
 def _unscaled(axes: Floats, fine: int, channels: Floats, more: int) -> Floats:
     count = len(axes)
     out = np.empty((count + EACH * fine + more, *channels.shape[1:]), np.float32)
-    flat, components = channels.reshape(len(channels), -1), out[:count].reshape(count, -1)
-
-    def part(first: int) -> None:
-        some = np.s_[:, first : first + _CHUNK]
-        np.matmul(axes, flat[some], out=components[some])
-
-    each(part, range(0, flat.shape[1], _CHUNK))
+    combine(axes, channels, out[:count])
     fine_features(out[:fine], out[count : count + EACH * fine])
     return out

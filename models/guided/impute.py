@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats
 from ..classical.membrane import Ground, cascade
-from ..planes import everywhere, moments
+from ..planes import combine, everywhere, moments
 from ..threads import each
 
 _RIDGE = 150.0  # pixels that a unit of a channel's weight costs
@@ -174,13 +174,7 @@ def _carry_error(z: Floats, joint: Joint, date: int, clear: Flags) -> None:
     """
     mine, weights = beyond_the_others(joint, date)
     error = np.empty((len(mine), *clear.shape), np.float32)
-    flat, flat_error = z.reshape(len(z), -1), error.reshape(len(mine), -1)
-
-    def part(first: int) -> None:
-        last = first + _CHUNK
-        np.matmul(weights, flat[:, first:last], out=flat_error[:, first:last])
-
-    each(part, range(0, flat.shape[1], _CHUNK))
+    combine(weights, z, error)
     ground, gap = Ground(clear), (~clear).view(np.uint8)
     ground.shares  # noqa: B018 - made here, once, not in each thread
 

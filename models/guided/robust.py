@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..base import Flags, Floats
-from ..planes import only
-from ..threads import each
+from ..planes import combine, only
 
 SAMPLE = 20000  # pixels that a first global fit or a median looks at
-_CHUNK = 1 << 14  # pixels at a time, so that they stay in the cache
 
 
 def cauchy(residual: Floats, valid: Flags, cut: float) -> Floats:
@@ -44,11 +42,6 @@ def first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) ->
     left = weighted @ x.T + np.diag(penalty.astype(np.float64))
     beta = np.linalg.solve(left, weighted @ y.T).T.astype(np.float32)
     fitted = np.empty((len(target), flat.shape[1]), np.float32)
-
-    def part(first: int) -> None:
-        some = np.s_[:, first : first + _CHUNK]
-        np.matmul(beta[:, 1:], flat[some], out=fitted[some])
-        fitted[some] += beta[:, :1]
-
-    each(part, range(0, flat.shape[1], _CHUNK))
+    combine(beta[:, 1:], flat, fitted)
+    fitted += beta[:, :1]
     return fitted.reshape(target.shape)
