@@ -57,7 +57,7 @@ def fit(
         left = robust.first_fit(stack, aim, weights, penalty)
         np.subtract(aim, left, out=left)
         weights *= robust.cauchy(left, clear & (weights > 0), cut)
-        sums = moments(stack, aim, weights, cells, 0, 0).coarse(COARSEN)
+        sums = moments(stack, aim, weights, cells, 0, 0).level_free().coarse(COARSEN)
         start = solve.ridge(sums.total()[None], len(group), penalty, np.zeros((1, len(penalty), 1)))
         size = float(max(cells.rows, cells.columns) * CELL * step)
         field = solve.Field(start[None].astype(np.float32), size, 0.0, 0.0)

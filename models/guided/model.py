@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -111,7 +112,8 @@ class Guided:
         trial = uncertainty.make_trial(overview)
         if trial is not None:
             # A small scene is learnt anew without the hidden pixels; in a large one they weigh little.
-            state = self._weigh(state, self._learn(trial.tile) if trial.whole else state, trial)
+            learnt = [self._learn(tile) if trial.whole else state for tile in trial.tiles]
+            state = self._weigh(state, learnt, trial)
         if state.regression is not None and not regression.leaves_some(overview, state.regression):
             return state
         filled = self._fill(overview, state)[0]
@@ -136,53 +138,75 @@ class Guided:
         ones = np.ones((bands, CLASSES), np.float32)
         return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None)
 
-    def _weigh(self, state: State, learnt: State, trial: uncertainty.Trial) -> State:
-        """Shares and factors from a trial, filled by what was `learnt` without the hidden pixels."""
+    def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
+        """Shares and factors from a trial, each of whose tiles is filled by what was `learnt` of it."""
         scale = state.scale
-        if learnt.guide is not None:
-            with_guide, _ = self._from_space(trial.tile, learnt, observed(trial.tile))
-            alone, _ = self._from_space(trial.tile, replace(learnt, guide=None), observed(trial.tile))
-            share = uncertainty.share_of_first(trial, with_guide, alone, scale, 1.0, _OPEN)
-            state, learnt = replace(state, guide_share=share), replace(learnt, guide_share=share)
-        space, space_std = self._from_space(trial.tile, learnt, observed(trial.tile))
-        bent, _ = self._from_space(trial.tile, replace(learnt, stiff=1.0), observed(trial.tile))
+
+        def from_space(**known: Any) -> tuple[Floats, Floats]:
+            said = [
+                self._from_space(tile, replace(one, **known), observed(tile))
+                for tile, one in zip(trial.tiles, learnt, strict=True)
+            ]
+            means, deviations = zip(*said, strict=True)
+            return uncertainty.beside(means), uncertainty.beside(deviations)
+
+        guide = 1.0
+        if any(one.guide is not None for one in learnt):
+            with_guide, _ = from_space()
+            alone, _ = from_space(guide=None)
+            guide = uncertainty.share_of_first(trial, with_guide, alone, scale, 1.0, _OPEN)
+        space, space_std = from_space(guide_share=guide)
+        bent, _ = from_space(guide_share=guide, stiff=1.0)
         stiff = uncertainty.share_of_first(trial, bent, space, scale, _STIFF)
         stiff = 0.0 if stiff < _WORTH else stiff
         space += np.float32(stiff) * (bent - space)
-        state, learnt = replace(state, stiff=stiff), replace(learnt, stiff=stiff)
-        state = replace(state, space_factor=uncertainty.factors(trial, space, space_std))
-        if learnt.regression is None or state.regression is None:
+        factor = uncertainty.factors(trial, space, space_std)
+        state = replace(state, guide_share=guide, stiff=stiff, space_factor=factor)
+        known = [one.regression for one in learnt if one.regression is not None]
+        if state.regression is None or len(known) < len(learnt):
             return state
-        known, mean, std = self._mixed(trial, learnt, learnt.regression)
-        state = replace(state, regression=replace(state.regression, local=known.local, plate=known.plate))
-        share = uncertainty.share_of_first(trial, mean, space, scale, _trusted(learnt.regression))
+        local, plate, mean, std = self._mixed(trial, learnt, known)
+        state = replace(state, regression=replace(state.regression, local=local, plate=plate))
+        trusted = float(np.mean([_trusted(one) for one in known]))
+        share = uncertainty.share_of_first(trial, mean, space, scale, trusted)
         share = 1.0 if share > _CLEARLY else share
         mixed = space + np.float32(share) * (mean - space)
         factor = uncertainty.factors(trial, mixed, std)
         return replace(state, reference_share=share, reference_factor=factor)
 
     def _mixed(
-        self, trial: uncertainty.Trial, learnt: State, known: regression.Regression
-    ) -> tuple[regression.Regression, Floats, Floats]:
-        """`known` with the weights that are best on the trial, and its means and deviations there."""
-        scale, middle = learnt.scale[:, None, None], learnt.mean[:, None, None]
-        target = (observed(trial.tile) - middle) / scale
-        fits = regression.fit(trial.tile, target, known, self.settings, whole=True)
+        self, trial: uncertainty.Trial, learnt: Sequence[State], known: Sequence[regression.Regression]
+    ) -> tuple[float, float, Floats, Floats]:
+        """Weights of local regression and plate that are best on the trial; means and deviations there."""
+        targets = [
+            (observed(tile) - one.mean[:, None, None]) / one.scale[:, None, None]
+            for tile, one in zip(trial.tiles, learnt, strict=True)
+        ]
+        fits = [
+            regression.fit(tile, target, one, self.settings, whole=True)
+            for tile, target, one in zip(trial.tiles, targets, known, strict=True)
+        ]
 
         def said(local: float, plate: float) -> tuple[Floats, Floats]:
-            weighed = replace(known, local=local, plate=plate)
-            made = regression.close(trial.tile, target, fits, weighed, self.settings)
-            return np.where(made.there, made.mean * scale + middle, np.float32(np.nan)), made.std * scale
+            means, deviations = [], []
+            for tile, target, fit, one, state in zip(trial.tiles, targets, fits, known, learnt, strict=True):
+                weighed = replace(one, local=local, plate=plate)
+                made = regression.close(tile, target, fit, weighed, self.settings)
+                scale, middle = state.scale[:, None, None], state.mean[:, None, None]
+                means.append(np.where(made.there, made.mean * scale + middle, np.float32(np.nan)))
+                deviations.append(uncertainty.by_contrast(made.std, made.mean) * scale)
+            return uncertainty.beside(means), uncertainty.beside(deviations)
 
-        local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], learnt.scale, _LOCAL)
+        scale = learnt[0].scale
+        local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], scale, _LOCAL)
         local = 1.0 if local > 1 - _WORTH else local
         mean, std = said(local, 0)
-        plate = uncertainty.share_of_first(trial, said(local, 1)[0], mean, learnt.scale, 0.0)
+        plate = uncertainty.share_of_first(trial, said(local, 1)[0], mean, scale, 0.0)
         if plate < _WORTH:
             plate = 0.0
         else:
             mean, std = said(local, plate)
-        return replace(known, local=local, plate=plate), mean, std
+        return local, plate, mean, std
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
@@ -237,10 +261,11 @@ class Guided:
             said = predict(tile, target, learnt, self.settings, self.torch_device)
         else:
             said = regression.predict(tile, target, learnt, self.settings)
+        std = uncertainty.by_contrast(said.std, said.mean)
+        std *= scale
         np.multiply(said.mean, scale, out=said.mean)
         np.add(said.mean, mean, out=said.mean)
-        np.multiply(said.std, scale, out=said.std)
-        return said.mean, said.std, said.there, said.main
+        return said.mean, std, said.there, said.main
 
     def _from_space(self, tile: Tile, state: State, image: Floats) -> tuple[Floats, Floats]:
         """`image` (reflectance, NaN where unknown) filled from its surroundings, and the std."""

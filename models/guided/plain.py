@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats
 from . import robust
+from .statistics import CELL, without_levels
 
 _RIDGE = 0.003  # share of the pixels that a unit of a channel's weight costs
 _SAMPLE = 20000  # pixels that it is fitted on
@@ -41,8 +42,10 @@ def learn(channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flag
     if not len(places):
         return Plain(out.astype(np.float32))
     x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
-    y = target.reshape(len(target), -1)[:, places]
+    y = target.reshape(len(target), -1)[:, places].astype(np.float64)
     start = weight.ravel()[places]
+    cells = _cells(places, channels.shape[2])
+    x, y = without_levels(x, start, cells), without_levels(y, start, cells)
     counts = _doubling(int(owner.max()) + 1)
     for count in counts:
         used = np.concatenate([[True], owner < count])
@@ -50,19 +53,25 @@ def learn(channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flag
     return Plain(out.astype(np.float32))
 
 
+def _cells(places: NDArray[np.intp], width: int) -> NDArray[np.intp]:
+    """A number for the cell of each flat place of an array `width` pixels wide."""
+    rows, columns = np.divmod(places, width)
+    return rows // CELL * width + columns // CELL
+
+
 def _doubling(dates: int) -> list[int]:
     """1, 2, 4 and so on, and `dates`."""
     return [*(1 << power for power in range((dates - 1).bit_length())), dates]
 
 
-def _fit(x: NDArray[np.float64], y: Floats, start: Floats) -> NDArray[np.float64]:
+def _fit(x: NDArray[np.float64], y: NDArray[np.float64], start: Floats) -> NDArray[np.float64]:
     """(B, F) weights of features x (F, N), the first a constant, for y (B, N)."""
     penalty = _RIDGE * x.shape[1] * np.eye(len(x))
     penalty[0, 0] = 1e-3
     weighted = x * start
     out = np.zeros((len(y), len(x)))
     for _ in range(2):
-        out = np.linalg.solve(weighted @ x.T + penalty, weighted @ y.T.astype(np.float64)).T
+        out = np.linalg.solve(weighted @ x.T + penalty, weighted @ y.T).T
         error = (y - out @ x).astype(np.float32)[:, None]
         weighted = x * (start * robust.cauchy(error, np.ones((1, x.shape[1]), bool), _CUT)[0])
     return out

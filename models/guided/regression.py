@@ -293,7 +293,7 @@ def _local(
         expected = solve.apply(field, features, valid, row, column, tile.step)
         weight = only(_weight(share), valid)
         weight *= robust.cauchy(target - expected, valid & (share > 0), settings.cut)
-        sums = moments(features, target, weight, cells, row, column, needed)
+        sums = moments(features, target, weight, cells, row, column, needed).level_free()
         for sigma in windows:
             field = solve.refine(sums, sigma * tile.step, field, penalty, len(group), wanted, tile.step)
     return solve.apply(field, features, grow(gap, REACH), row, column, tile.step)

@@ -71,7 +71,7 @@ NEAR, NEAR_DOUBT = 6.0, 8.0
 SWEEPS = 20
 """Of the plate."""
 
-AROUND, AROUND_DOUBT, FLOOR = 16.0, 32.0, 1e-6
+AROUND, AROUND_DOUBT, FLOOR = 8.0, 16.0, 1e-6
 """The same of their squares, drawn to the tile's mean; and the least variance."""
 
 

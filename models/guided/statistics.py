@@ -7,7 +7,7 @@ absolute positions, so that neighbouring tiles sum the same pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from ..base import Flags, Floats
 from ..threads import each
 
 CELL = 16
+LEVEL = 0.01  # variance of the level that a cell's errors share, of that of a pixel's own error (train)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,19 @@ class Moments:
         """(q, q) moments of all cells together, summed in float64."""
         return unpack(self.packed.sum((0, 1), dtype=np.float64)[None], self.variables)[0]
 
+    def level_free(self) -> Moments:
+        """Moments for generalised least squares, where the errors of a cell share a level.
+
+        The rim carries such levels into a gap, so that coefficients need not explain them: the inverse of
+        the errors' covariance takes a part of the cell's mean out of each of its samples.
+
+        Source: the random effects model of panel data (Wallace and Hussain 1969).
+        """
+        sums = self.packed[..., : self.variables]  # the first row: of 1 with everything
+        first, second = np.triu_indices(self.variables)
+        share = _shared(sums[..., :1])
+        return replace(self, packed=self.packed - share * sums[..., first] * sums[..., second])
+
     def coarse(self, factor: int) -> Moments:
         """Sums of `factor` x `factor` cells."""
         rows, columns, channels = self.packed.shape
@@ -103,6 +117,27 @@ class Moments:
         for target, line in zip(out, flat.reshape(rows, columns, channels), strict=True):
             target[:] = cv2.sepFilter2D(line, -1, one, kernel, borderType=border)
         return Moments(self.cells, out, self.variables)
+
+
+def _shared(weight: Floats) -> Floats:
+    """What the product of a cell's sums counts, by the weight of its pixels."""
+    out: Floats = np.float32(LEVEL) / (1 + np.float32(LEVEL) * weight)
+    return out
+
+
+def without_levels(
+    samples: NDArray[np.float64], weight: Floats, cell: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Samples (F, N) with a part of the means of their cells taken out: `level_free`, sample by sample.
+
+    Least squares on the result, weighed by `weight` (N,), are those generalised least squares. `cell` (N,)
+    says which samples share a level. A constant among the samples is one of them.
+    """
+    _, cell = np.unique(cell, return_inverse=True)
+    total = np.bincount(cell, weight)
+    sums = np.stack([np.bincount(cell, weight * sample) for sample in samples])
+    part = (1 - 1 / np.sqrt(1 + LEVEL * total)) / np.maximum(total, 1e-9)
+    return samples - (part * sums)[:, cell]
 
 
 def unpack(packed: np.ndarray, variables: int) -> np.ndarray:

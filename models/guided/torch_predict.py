@@ -20,7 +20,7 @@ from . import coarse, impute, plain, residual, robust, solve, spatial, terrain
 from . import features as feats
 from . import twin as bends
 from .regression import REACH, WIDE, Estimate, Regression, Settings
-from .statistics import CELL, Cells, cells_over, grow, to_cells
+from .statistics import CELL, LEVEL, Cells, cells_over, grow, to_cells
 from .torch_planes import Ground, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
 from .torch_planes import solve as membrane
 
@@ -207,14 +207,17 @@ class _Local:
         return blocks.permute(1, 3, 0, 2, 4)[chosen].reshape(-1, len(planes), grid.size**2)
 
     def _moments(self, features: Tensor, weight: Tensor, cells: Cells, needed: Flags) -> Tensor:
-        """`statistics.moments`: (rows, columns, q, q)."""
+        """`statistics.moments(...).level_free()`: (rows, columns, q, q)."""
         root = weight.sqrt()
         targets = torch.where(root > 0, self._target, 0.0)
         weighted = torch.cat([root[None], features * root, targets * root])
         used = to_cells((root > 0).cpu().numpy(), cells, self._row, self._column) & needed
         blocks = self._blocks(weighted, cells, used)
+        products = blocks @ blocks.transpose(1, 2)
+        sums = products[:, :1]
+        products = products - LEVEL / (1 + LEVEL * sums[..., :1]) * sums * sums.transpose(1, 2)
         out = weighted.new_zeros(cells.rows, cells.columns, len(weighted), len(weighted))
-        out[torch.as_tensor(used, device=out.device)] = blocks @ blocks.transpose(1, 2)
+        out[torch.as_tensor(used, device=out.device)] = products
         return out
 
     def _refine(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
+from ..planes import only
+from ..threads import each
 
 SIDE = 256  # pixels a side of the window that is tried on
 _BLOCK = 8  # pixels a side of a block whose errors count as one piece of evidence
@@ -16,25 +21,32 @@ _BLOCKS = 3  # blocks below which a trial says nothing of a share
 DOUBT = 0.1  # standard deviation of a share around its prior, before a trial (fitted on training scenes)
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
 _COARSER = 1.05  # what is measured on an overview is a little too good for its tiles
-_GROWTH = 0.25  # power of the distance by which errors grow (ranks them best on training scenes)
+_GROWTH = 0.35  # power of the distance by which errors grow (ranks them best on training scenes)
+_TRIES, _TRIED = 4, 1 << 17  # tries at most, and pixels that all together look at
+_SMOOTH = 4e-4  # variance of z-scores from pixel to pixel below which a picture counts as smooth
 _LEAST = 30  # hidden pixels that make a class of distance count
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A window of the overview with a part of its valid pixels hidden.
+    """A window of the overview, in each of whose n tiles another part of the valid pixels is hidden.
 
     Attributes:
-        tile: what the method sees. truth: (B, H, W). hidden: (H, W).
-        distance: (H, W) to valid data, in pixels of the scene.
+        tiles: what the method sees. truth: (B, H, nW), one tile's beside the other's, as all arrays here.
+        hidden: (H, nW). distance: (H, nW) to valid data, in pixels of the scene.
         whole: whether the window is the whole overview.
     """
 
-    tile: Tile
+    tiles: tuple[Tile, ...]
     truth: Floats
     hidden: Flags
     distance: Floats
     whole: bool
+
+
+def beside(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """What was made of each tile of a trial, (..., H, W), side by side as in its arrays."""
+    return np.concatenate(parts, axis=-1)
 
 
 def _window(overview: Tile) -> tuple[int, int]:
@@ -73,16 +85,34 @@ def _cut(overview: Tile) -> Tile:
 
 
 def make_trial(overview: Tile) -> Trial | None:
-    """Hide pixels of (a window of) the overview; None where too few are valid."""
+    """Hide pixels of (a window of) the overview; None where too few are valid.
+
+    A small overview is tried several times, each pixel hidden at most once: one try of it proves little.
+    """
     tile = _cut(overview)
-    hidden = pseudo_gap(np.all(tile.valid, axis=0), np.any(tile.gaps, axis=0))
-    if hidden is None:
-        return None
-    image = np.where(hidden, np.float32(np.nan), tile.image)
-    seen = replace(tile, image=image, gaps=tile.gaps | hidden)
-    distance = distance_to_valid(np.any(seen.gaps, axis=0)) * np.float32(tile.step)
+    gap, left = np.any(tile.gaps, axis=0), np.all(tile.valid, axis=0)
     whole = tile.image.shape == overview.image.shape
-    return Trial(seen, tile.image, hidden, distance, whole)
+    hidden: list[Flags] = []
+    for _ in range(_tries(gap.size) if whole else 1):
+        part = pseudo_gap(left, gap)
+        if part is None:
+            break
+        hidden.append(part)
+        left &= ~part
+    if not hidden:
+        return None
+    tiles = tuple(
+        replace(tile, image=np.where(part, np.float32(np.nan), tile.image), gaps=tile.gaps | part)
+        for part in hidden
+    )
+    distance = beside([distance_to_valid(np.any(seen.gaps, axis=0)) for seen in tiles])
+    truth = beside([tile.image] * len(tiles))
+    return Trial(tiles, truth, beside(hidden), distance * np.float32(tile.step), whole)
+
+
+def _tries(pixels: int) -> int:
+    """How often an overview of so many pixels is tried."""
+    return int(np.clip(_TRIED // pixels, 1, _TRIES))
 
 
 def _by_class(trial: Trial, value: Callable[[Flags], Floats | None], start: Floats) -> Floats:
@@ -102,6 +132,23 @@ def growth(distance: Floats) -> Floats:
     return np.asarray(np.maximum(distance, 1) ** np.float32(_GROWTH), np.float32)
 
 
+def by_contrast(std: Floats, mean: Floats) -> Floats:
+    """`std` (B, H, W) times the fourth root of the filled picture's contrast from pixel to pixel.
+
+    Errors are larger at edges and in rough ground, where dates are apart by a part of a pixel. `mean`
+    is z-scored, NaN where nothing was predicted.
+    """
+
+    def one(band: int) -> Floats:
+        values = only(mean[band], np.isfinite(mean[band]))
+        level = cv2.blur(values, (3, 3))
+        variance = cv2.blur(values * values, (3, 3)) - level * level
+        np.maximum(variance, np.float32(_SMOOTH), out=variance)
+        return std[band] * np.sqrt(np.sqrt(np.sqrt(variance)))
+
+    return np.stack(each(one, range(len(std))))
+
+
 def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
     """(B, 4) factors on `std` times `growth` that make 90 % intervals cover 90 % of the hidden pixels."""
     ratio = np.abs(mean - trial.truth) / (std * growth(trial.distance))
@@ -117,7 +164,7 @@ def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
         return np.asarray(trust * own + (1 - trust) * pooled, np.float32)
 
     out = _by_class(trial, quantiles, np.ones(len(mean), np.float32))
-    safe = _SAFE if trial.tile.step == 1 else _SAFE * _COARSER
+    safe = _SAFE if trial.tiles[0].step == 1 else _SAFE * _COARSER
     return np.clip(safe * out, 0.2, 6.0)
 
 

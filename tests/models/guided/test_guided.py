@@ -275,7 +275,7 @@ def test_plain_regressions_of_the_best_the_two_best_and_all_dates_are_averaged()
 def trial_of(hidden, truth):
     image = np.where(hidden, np.float32(np.nan), truth)
     tile = Tile(image, np.broadcast_to(hidden, truth.shape).copy())
-    return uncertainty.Trial(tile, truth, hidden, np.ones(hidden.shape, np.float32), True)
+    return uncertainty.Trial((tile,), truth, hidden, np.ones(hidden.shape, np.float32), True)
 
 
 def test_a_trial_moves_a_share_by_what_its_blocks_agree_on():
@@ -311,9 +311,37 @@ def test_factors_find_how_errors_compare_with_what_is_said_at_every_distance():
     distance = np.where(hidden, 1 + 40 * random.random((120, 120)), 0).astype(np.float32)
     truth = random.standard_normal((1, 120, 120)).astype(np.float32)
     std = np.full(truth.shape, 0.1, np.float32)
-    error = 2 * std * distance**0.25 * random.standard_normal(truth.shape)
+    error = 2 * std * uncertainty.growth(distance) * random.standard_normal(truth.shape)
     trial = replace(trial_of(hidden, truth), distance=distance)
     np.testing.assert_allclose(uncertainty.factors(trial, truth + error, std), 2 * 1.05, rtol=0.1)
+
+
+def test_a_small_scene_is_tried_several_times_and_no_pixel_is_hidden_twice():
+    random = np.random.default_rng(6)
+    image = random.standard_normal((2, 64, 64)).astype(np.float32)
+    gaps = np.zeros(image.shape, bool)
+    gaps[:, 10:30, 10:30] = True
+    image[gaps] = np.nan
+    trial = uncertainty.make_trial(Tile(image, gaps))
+    parts = np.split(trial.hidden, len(trial.tiles), axis=1)
+    assert len(parts) == 4 and trial.whole
+    assert sum(part.astype(int) for part in parts).max() == 1
+    for tile, part, truth in zip(trial.tiles, parts, np.split(trial.truth, len(parts), axis=2), strict=True):
+        assert np.isnan(tile.image[:, part]).all()
+        np.testing.assert_array_equal(tile.gaps, gaps | part)
+        np.testing.assert_array_equal(truth[:, part], image[:, part])
+    large = Tile(np.zeros((1, 600, 600), np.float32), np.pad(gaps[:1], ((0, 0), (0, 536), (0, 536))))
+    assert len(uncertainty.make_trial(large).tiles) == 1
+
+
+def test_the_deviation_is_larger_where_the_picture_changes_from_pixel_to_pixel():
+    picture = np.zeros((1, 40, 40), np.float32)
+    picture[:, :, 20:] = 1.0
+    picture[:, :5] = np.nan  # nothing was predicted there
+    std = uncertainty.by_contrast(np.full(picture.shape, 0.5, np.float32), picture)
+    edge, ground = np.sqrt(2) / 3, np.sqrt(4e-4)  # a step's deviation in a 3 x 3 window; the least
+    np.testing.assert_allclose(std[0, 10:-1, 19:21], 0.5 * edge**0.25, rtol=1e-5)
+    np.testing.assert_allclose(std[0, 10:-1, 2:18], 0.5 * ground**0.25, rtol=1e-5)
 
 
 def test_the_deviation_is_larger_where_regressions_differ():

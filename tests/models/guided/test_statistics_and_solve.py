@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from terramend.models.guided import solve
 from terramend.models.guided.coarse import fit, penalties
-from terramend.models.guided.statistics import CELL, cells_over, moments, to_cells, unpack
+from terramend.models.guided.statistics import (
+    CELL,
+    LEVEL,
+    cells_over,
+    moments,
+    to_cells,
+    unpack,
+    without_levels,
+)
 
 
 def data(seed=0, features=4, bands=2, shape=(45, 38)):
@@ -56,6 +64,25 @@ def test_window_is_a_gaussian_sum_of_cells():
     kernel = np.exp(-0.5 * ((v - r) ** 2 + (u - c) ** 2) / 1.5**2) * near
     direct = (made.packed * kernel[..., None]).sum((0, 1))
     np.testing.assert_allclose(window.packed[r, c], direct, rtol=1e-4, atol=1e-4)
+
+
+def test_moments_without_levels_are_those_of_generalised_least_squares():
+    x, y, _ = data(shape=(40, 24))
+    weight = np.ones((40, 24), np.float32)
+    weight[:5] = 0
+    y = np.nan_to_num(y)
+    cells = cells_over(0, 0, 40, 24)
+    z = np.concatenate([np.ones((1, 40, 24)), x, y]).reshape(7, -1)
+    rows, columns = np.divmod(np.arange(40 * 24), 24)
+    cell = rows // CELL * 24 + columns // CELL
+    seen = weight.ravel() > 0
+    # The definition: errors of 1, and a level of variance LEVEL that the samples of a cell share.
+    covariance = np.eye(seen.sum()) + LEVEL * np.equal.outer(cell[seen], cell[seen])
+    direct = z[:, seen] @ np.linalg.solve(covariance, z[:, seen].T)
+    made = moments(x, y, weight, cells, 0, 0).level_free()
+    np.testing.assert_allclose(made.total(), direct, rtol=1e-4, atol=1e-2)
+    free = without_levels(z, weight.ravel(), cell)
+    np.testing.assert_allclose((free * weight.ravel()) @ free.T, direct, rtol=1e-6, atol=1e-6)
 
 
 def test_ridge_is_numpys_least_squares_with_prior():
