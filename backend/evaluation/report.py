@@ -90,6 +90,7 @@ def _table(table: Table) -> dict[str, Any]:
 def _line(line: Line) -> dict[str, Any]:
     return {
         "method": line.method, "group": line.group, "cases": line.cases, **line.numbers,
+        "ranked": line.ranked,
         "coverage": {f"{level:g}": value for level, value in line.coverage.items()},
         "seconds_per_mpx": line.seconds, "megabytes_per_mpx": line.megabytes, "over": line.over,
         "least": line.least,

@@ -12,7 +12,7 @@ import numpy as np
 from .bootstrap import by_place, interval
 from .cases import TRACKS
 from .cost import Cost, Costs
-from .metrics import LEVELS
+from .metrics import LEVELS, rank_correlation
 from .run import Results
 
 KIND_ORDER = ("cloud", "blob", "stripes", "random", "own", "whole")
@@ -49,8 +49,8 @@ class Gain:
 class Line:
     """One method in one table; `cases` of `of` it could do, `notes` on the others.
 
-    `numbers`: see `MEANS`, by place. `seconds`, `megabytes`: a megapixel, NaN where not measured;
-    `over`: more than that (see `cost`).
+    `numbers`: see `MEANS`, by place. `ranked`: rank correlation of std and error over all cases together.
+    `seconds`, `megabytes`: a megapixel, NaN where not measured; `over`: more than that (see `cost`).
     """
 
     method: str
@@ -61,6 +61,7 @@ class Line:
     places: int
     numbers: dict[str, float]
     coverage: dict[float, float]
+    ranked: float
     seconds: float
     megabytes: float
     over: bool
@@ -124,6 +125,7 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
                 places=len({row["place"] for row in done.values()}),
                 numbers={name: _mean(done, name) for name in MEANS},
                 coverage=_coverage(done),
+                ranked=_ranked(done),
                 seconds=cost.seconds,
                 megabytes=cost.megabytes,
                 over=cost.over,
@@ -199,10 +201,19 @@ def _coverage(done: dict[str, dict[str, Any]]) -> dict[float, float]:
     return dict(zip(LEVELS, pooled.tolist(), strict=True))
 
 
+def _ranked(done: dict[str, dict[str, Any]]) -> float:
+    """Rank correlation of std with the error over all cases together, as many samples of each."""
+    rows = [row for row in done.values() if "stated" in row]
+    if not rows:
+        return math.nan
+    stated, missed = (np.concatenate([row[name] for row in rows]) for name in ("stated", "missed"))
+    return rank_correlation(stated, missed)
+
+
 HEADS = (
     ("PSNR", 6), ("gain [95 %]", 22), ("won", 5), ("least", 6), ("RMSE", 6), ("MAE", 6), ("SAM", 5),
     ("SSIM", 5), ("LPIPS", 5), ("seam", 5), ("sharp", 5), ("NDVI", 5), ("c50", 3), ("c80", 3), ("c90", 3),
-    ("c95", 3), ("width", 6), ("CRPS", 6), ("rank", 5), ("s/Mpx", 6), ("MB/Mpx", 6), ("n", 4),
+    ("c95", 3), ("width", 6), ("CRPS", 6), ("rank", 5), ("all", 5), ("s/Mpx", 6), ("MB/Mpx", 6), ("n", 4),
 )  # fmt: skip
 """Columns of the tables and how wide they print."""
 _DIGITS = {"rmse": 4, "mae": 4, "sam": 2, "ssim": 3, "lpips": 3, "seam": 2, "sharp": 2, "ndvi": 3}
@@ -225,6 +236,7 @@ def cells(line: Line) -> list[str]:
         _cell(numbers["psnr"], 2), told, f"{gain.won:.0%}" if gain else "-", _cell(line.least, 2),
         *(_cell(numbers[name], digits) for name, digits in _DIGITS.items()), *covered,
         _cell(numbers["width90"], 4), _cell(numbers["crps"], 4), _cell(numbers["rank"], 2),
+        _cell(line.ranked, 2),
         _more(line.over, _cell(line.seconds, 2)), _more(line.over, _cell(line.megabytes, 0)), str(line.cases),
     ]  # fmt: skip
 
@@ -252,7 +264,8 @@ NOTE = """Numbers are of hidden pixels alone: means over places of means over a 
 range 1. gain: over the best single peer of the table (highest PSNR of those that did every case), with the
 95 % interval from drawing places; won: share of cases better than it; least: lowest end of the intervals of
 the gain over every such peer. seam, sharp: 1 is ideal. c50..c95: per cent of errors inside those intervals,
-pooled; width: of the 90 % interval. s/Mpx, MB/Mpx: processor seconds on one thread and highest
+pooled; width: of the 90 % interval; rank: correlation of the ranks of std and error within a case, all: over
+all cases of the table together. s/Mpx, MB/Mpx: processor seconds on one thread and highest
 growth of memory, each method alone in a process that fills one case mirrored to a megapixel, with four
 other dates in tracks that have any; >: stopped there. LPIPS: on one cloud case a place. Oracles saw the
 truth. With two or three places an interval is little more than their range. Peers run with the settings

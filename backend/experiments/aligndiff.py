@@ -28,6 +28,8 @@ from .de_rows import cached
 TRACKS = {"1": "S-DEM", "2": "T1"}
 KINDS = ("cloud", "random")
 CLASSICAL = {"1": "mean,harmonic,guided", "2": "harmonic,copy,guided"}
+GUIDANCE = 0.5
+"""Of the row that samples under guidance (`sampling.generate`)."""
 Stages = dict[str, Path]
 
 
@@ -141,6 +143,7 @@ def _lines(
 ) -> list[Line]:
     names = [*CLASSICAL[task].split(","), *filter(None, options.also.split(","))]
     lines = [Line(name, name) for name in names]
+    guided = f"{_ours(runs[0][1]['adapter'], options.quality)}&guidance={GUIDANCE}"
     if not options.runs:
         for name, folder in aligndiff_runs.rivals(options, task, watch).items():
             lines.append(Line(name, f"{name}@{options.quality}?weights={folder}"))
@@ -161,7 +164,7 @@ def _lines(
             Line("AlignDiff over harmonic", harmonic, seed=seed),
             Line(f"AlignDiff over harmonic, {what} withheld", harmonic, True, seed),
         ]
-    return lines
+    return [*lines, Line("AlignDiff, drawn to the surroundings' statistics", guided)]
 
 
 def _spectral(runs: Sequence[tuple[int, Stages]], options: argparse.Namespace, watch: Watch) -> list[Line]:

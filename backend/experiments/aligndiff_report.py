@@ -38,6 +38,7 @@ def write(task: str, rows: Rows, apart: Rows, losses: Mapping[str, float], out: 
     tables = {f"gaps: {kind}": comparison(rows, kind) for kind in kinds}
     tables[f"{kinds[0]}, per band: without and with the adapter"] = per_band(rows, kinds[0])
     tables[f"{kinds[0]}, PSNR by place"] = per_place(rows, kinds[0])
+    tables |= {f"{kind}, PSNR by the share hidden": per_share(rows, kind) for kind in kinds}
     if apart:
         tables[f"{kinds[0]}, four bands one by one and together"] = comparison(apart, kinds[0])
     tables["the autoencoder alone, in reflectance"] = (
@@ -54,7 +55,7 @@ def write(task: str, rows: Rows, apart: Rows, losses: Mapping[str, float], out: 
         parts += [f"<h2>{html.escape(title)}</h2>", table(head, body)]
     parts += ["<h2>Findings</h2>", *(f"<p>{html.escape(text)}</p>" for text in told)]
     shares(rows, out / "shares.png")
-    parts.append(image(out / "shares.png", "single pixels: PSNR and RMSE over the share hidden"))
+    parts.append(image(out / "shares.png", "PSNR and RMSE over the share hidden, by kind of gap"))
     if (out / "pictures.png").exists():
         words = "rows: cases; columns: truth, gap, " + ", ".join(_shown(rows))
         parts.append(image(out / "pictures.png", words))
@@ -147,6 +148,29 @@ def per_place(rows: Rows, kind: str) -> tuple[list[str], list[list[str]]]:
     return ["place", *rows], body
 
 
+def per_share(rows: Rows, kind: str) -> tuple[list[str], list[list[str]]]:
+    """The paper's figure 7 in numbers: mean PSNR of every method by the share that is hidden, to a tenth."""
+    steps = _shares(rows, kind)
+    body = [
+        [name, *(f"{np.mean([_at(one, 'psnr', kind, step) for one in seeds]):.2f}" for step in steps)]
+        for name, seeds in rows.items()
+    ]
+    return ["method", *(f"{step:.0%}" for step in steps)], body
+
+
+def _shares(rows: Rows, kind: str) -> list[float]:
+    """Shares hidden in gaps of a kind, to a tenth."""
+    first = next(iter(rows.values()))[0]
+    pairs = zip(first["share"], first["kind"], strict=True)
+    return sorted({round(share, 1) for share, k in pairs if k == kind})
+
+
+def _at(numbers: Numbers, metric: str, kind: str, step: float) -> float:
+    """Mean of a number over gaps of a kind that hide about a share."""
+    found = zip(numbers[metric], numbers["kind"], numbers["share"], strict=True)
+    return float(np.mean([value for value, k, share in found if k == kind and round(share, 1) == step]))
+
+
 def findings(rows: Rows) -> list[str]:
     """AlignDiff against its own ablations and against every other row, paired by gap."""
     if "AlignDiff" not in rows:
@@ -201,25 +225,22 @@ def gain(
 
 
 def shares(rows: Rows, path: Path) -> None:
-    """Figure 7: PSNR and RMSE of single-pixel gaps over the share that is hidden."""
+    """Figure 7: PSNR and RMSE over the share that is hidden, one row of plots a kind of gap."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for name, seeds in rows.items():
-        numbers = seeds[0]
-        kept = [i for i, kind in enumerate(numbers["kind"]) if kind == "random"]
-        steps = sorted({round(numbers["share"][i], 1) for i in kept})
-        for axis, metric in zip(axes, ("psnr", "rmse"), strict=True):
-            means = [
-                np.mean([numbers[metric][i] for i in kept if round(numbers["share"][i], 1) == s])
-                for s in steps
-            ]
-            axis.plot(steps, means, marker="o", label=name)
-            axis.set(xlabel="share of pixels hidden", ylabel=metric)
-    axes[0].legend(fontsize=7)
+    kinds = list(dict.fromkeys(next(iter(rows.values()))[0]["kind"]))
+    size = (10, 4 * len(kinds))
+    figure, axes = pyplot.subplots(len(kinds), 2, figsize=size, layout="constrained", squeeze=False)
+    for line, kind in zip(axes, kinds, strict=True):
+        steps = _shares(rows, kind)
+        for axis, metric in zip(line, ("psnr", "rmse"), strict=True):
+            for name, seeds in rows.items():
+                axis.plot(steps, [_at(seeds[0], metric, kind, s) for s in steps], marker="o", label=name)
+            axis.set(xlabel=f"share of pixels hidden ({kind})", ylabel=metric)
+    axes[0][0].legend(fontsize=7)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
 

@@ -131,6 +131,7 @@ def test_every_row_is_trained_and_measured_once(data, tmp_path, capsys, monkeypa
     printed = {task: run(task) for task in ("task1", "task2")}
     ours = ["AlignDiff", "AlignDiff, {} withheld", "AlignDiff without adapter"]
     over = ["AlignDiff over harmonic", "AlignDiff over harmonic, {} withheld"]
+    over += ["AlignDiff, drawn to the surroundings' statistics"]
     wanted = {
         "task1": [
             "mean",
@@ -208,6 +209,8 @@ def test_gains_by_hand() -> None:
         told
         == "cloud: A against B: PSNR +0.00 dB at one place, better with 0 of 1 seeds: not to be told apart."
     )
+    head, body = aligndiff_report.per_share({"A": ours, "B": theirs}, "cloud")
+    assert head == ["method", "20%"] and body == [["A", "32.00"], ["B", "30.50"]]
     head, body = aligndiff_report.per_place({"A": ours, "B": theirs}, "cloud")
     assert head == ["place", "A", "B"] and body[0] == ["a", "30.50 +- 0.71", "30.00"]
 

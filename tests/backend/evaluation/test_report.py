@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from terramend.backend.evaluation import pictures, plots, report, tables
+from scipy import stats
+from terramend.backend.evaluation import metrics, pictures, plots, report, tables
 from terramend.backend.evaluation.cost import Cost
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.run import Results, run_evaluate
@@ -50,6 +51,16 @@ def test_the_report_is_one_file_with_everything_in_it(results: Results, tmp_path
     assert [t["track"] for t in summary["tables"]] == [t.track for t in made]
     ours = next(m for m in summary["tables"][0]["methods"] if m["method"] == "guided@fast")
     assert 0 <= ours["coverage"]["0.9"] <= 1 and ours["gains"][0]["peer"] == "gdal"
+
+
+def test_deviations_are_ranked_over_all_cases_of_a_table_together(results: Results) -> None:
+    table = tables.tables(results)[0]
+    line = next(line for line in table.lines if line.method == "guided@fast")
+    rows = [r for r in results.rows if r["track"] == table.track and r["method"] == "guided@fast"]
+    stated, missed = (np.concatenate([row[name] for row in rows]) for name in ("stated", "missed"))
+    assert len(stated) == len(rows) * metrics.SAMPLE
+    assert line.ranked == pytest.approx(stats.spearmanr(stated, missed)[0])
+    assert all(np.isnan(line.ranked) for line in table.lines if line.group == "space")
 
 
 def test_pictures_show_gaps_and_truth(results: Results) -> None:
