@@ -288,7 +288,7 @@ def plain(quality: str = "default") -> Guided:
     if quality == "fast":
         return Guided(regression.Settings(components=16, fine=3, local=0, cycles=0, halved_above=512))
     if quality == "best":
-        return Guided(regression.Settings(twin=True))
+        return Guided(regression.Settings(twin=True, dates=20))
     return Guided()
 
 

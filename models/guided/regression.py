@@ -28,6 +28,7 @@ class Settings:
     """What a quality means for the regression.
 
     Attributes:
+        dates: most references that the plain regression reads; local ones read the best `select.LIMIT`.
         components: most principal components. fine: of them with slopes and low-passes, as
             many as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
@@ -36,6 +37,7 @@ class Settings:
         halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
     """
 
+    dates: int = select.LIMIT
     components: int = 24
     fine: int = 6
     features: int = 34
@@ -61,12 +63,21 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """The plain regression for the whole scene: of which references, and how their gaps are filled."""
+
+    chosen: tuple[int, ...]
+    joint: impute.Joint
+    plain: plain.Plain
+
+
+@dataclass(frozen=True)
 class Regression:
     """What the overview teaches.
 
     Attributes:
         chosen: indices of the references, best first. guides: terrain or radar beside them.
-        parts: local regressions, of which the mean is taken; plain: one for the whole scene.
+        parts: local regressions, of which the mean is taken; whole: the plain one for the whole scene.
         local: weight of the parts against the plain one. plate: of a plate against the membrane
             (see `residual.Rim.carry`). Both as a trial on hidden pixels says.
         coherence, noise: (B,) of the residual; noise is its mean square.
@@ -79,7 +90,7 @@ class Regression:
     basis: feats.Basis
     guides: terrain.Guides | None
     parts: tuple[Part, ...]
-    plain: plain.Plain
+    whole: Whole
     local: float
     plate: float
     coherence: NDArray[np.float64]
@@ -128,9 +139,10 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     None if no reference is of use.
     """
     valid, gap = np.all(overview.valid, axis=0), np.any(overview.gaps, axis=0)
-    chosen = select.select(overview.image, valid, gap, overview.references)
-    if not chosen:
+    ranked = select.select(overview.image, valid, gap, overview.references, settings.dates)
+    if not ranked:
         return None
+    chosen = ranked[: select.LIMIT]
     channels, owner = _channels(overview, chosen)
     joint = impute.learn(channels, owner)
     complete, share = impute.complete(channels, joint)
@@ -163,7 +175,10 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     noise = np.array(each(_mean_square, left))
     power = np.array(each(_mean_square, np.where(overview.valid, target, np.float32(np.nan))))
     explained = float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
-    whole = plain.learn(complete, owner, target, overview.valid, weight)
+    if len(ranked) > len(chosen):
+        whole = _series(overview, ranked, target)
+    else:
+        whole = Whole(chosen, joint, plain.learn(complete, owner, target, overview.valid, weight))
     return Regression(
         chosen,
         joint,
@@ -178,6 +193,14 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
         explained=explained,
         step=overview.step,
     )
+
+
+def _series(overview: Tile, ranked: tuple[int, ...], target: Floats) -> Whole:
+    """The plain regression on more dates than the local ones read."""
+    channels, owner = _channels(overview, ranked)
+    joint = impute.learn(channels, owner)
+    complete, share = impute.complete(channels, joint)
+    return Whole(ranked, joint, plain.learn(complete, owner, target, overview.valid, _weight(share)))
 
 
 def _mean_square(layer: Floats) -> float:
@@ -217,7 +240,12 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
     """The regressions around the gaps of a tile, the plain one for the `whole` scene too if wanted."""
     channels, _ = _channels(tile, known.chosen)
     complete, share = impute.complete(channels, known.joint)
-    stiff = plain.predict(known.plain, complete) if whole else None
+    stiff = None
+    if whole:
+        more = known.whole.chosen != known.chosen
+        channels, _ = _channels(tile, known.whole.chosen)
+        seen = impute.complete(channels, known.whole.joint)[0] if more else complete
+        stiff = plain.predict(known.whole.plain, seen)
     beside = _guided(tile, known.guides)
     stack = feats.build(known.basis, complete, len(beside))
     stack[len(stack) - len(beside) :] = beside

@@ -30,13 +30,16 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
     exactly()
     with torch.inference_mode():
         there = torch.device(device)
-        images = [torch.as_tensor(tile.references[k].image, device=there).float() for k in known.chosen]
-        seen = torch.stack([torch.isfinite(image).all(0) for image in images])
-        complete, share = _complete(torch.cat(images), seen, known.joint)
+        channels, seen = _channels(tile, known.chosen, there)
+        complete, share = _complete(channels, seen, known.joint)
         guides = None if known.guides is None else terrain.features(tile, known.guides)
         stack = _features(known.basis, complete, guides)
-        whole = _plain(complete, known.plain) if known.local < 1 else None
-        del images, complete
+        whole = None
+        if known.local < 1:
+            if known.whole.chosen != known.chosen:
+                complete, _ = _complete(*_channels(tile, known.whole.chosen, there), known.whole.joint)
+            whole = _plain(complete, known.whole.plain)
+        del channels, complete
         goal = torch.as_tensor(target, device=there)
         mean, std = torch.full_like(goal, math.nan), torch.full_like(goal, math.nan)
         inputs = [stack if part.twin is None else _bent(stack, part.twin) for part in known.parts]
@@ -69,6 +72,12 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
         for index, clear in reversed(list(zip(known.chosen, seen, strict=True))):
             main[clear] = index
         return Estimate(mean.cpu().numpy(), std.cpu().numpy(), (share > 0).cpu().numpy(), main.cpu().numpy())
+
+
+def _channels(tile: Tile, chosen: tuple[int, ...], there: torch.device) -> tuple[Tensor, Tensor]:
+    """`regression._channels`, and (n, H, W) where each date is clear."""
+    images = [torch.as_tensor(tile.references[k].image, device=there).float() for k in chosen]
+    return torch.cat(images), torch.stack([torch.isfinite(image).all(0) for image in images])
 
 
 def _complete(channels: Tensor, seen: Tensor, joint: impute.Joint) -> tuple[Tensor, Tensor]:

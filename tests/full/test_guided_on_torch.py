@@ -110,6 +110,13 @@ def test_weights_of_the_trial_count_alike(local, plate):
     same(model, tile, replace(state, regression=replace(state.regression, local=local, plate=plate)))
 
 
+def test_a_series_is_read_by_the_plain_regression_alike():
+    tile, model = scene((90, 84), bands=2, dates=10), plain("best")
+    state = model.prepare(tile)
+    assert len(state.regression.whole.chosen) == 10 > len(state.regression.chosen)
+    same(model, tile, replace(state, regression=replace(state.regression, local=0.5)))
+
+
 def test_a_tile_of_a_scene_that_was_seen_coarser_is_the_same():
     tile = scene((160, 144), seed=50)
     model = plain("default")

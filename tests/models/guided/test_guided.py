@@ -272,6 +272,22 @@ def test_plain_regressions_of_the_best_the_two_best_and_all_dates_are_averaged()
     np.testing.assert_allclose(whole, np.mean(parts, axis=0), atol=1e-5)
 
 
+def test_best_reads_more_of_a_series_than_the_local_regression():
+    tile, truth = linear_scene(seed=9)
+    random = np.random.default_rng(10)
+    noisy = [truth + 0.02 * random.standard_normal(truth.shape).astype(np.float32) for _ in range(16)]
+    tile = replace(tile, references=tuple(Reference(image, day) for day, image in enumerate(noisy)))
+    errors = {}
+    for quality in ("default", "best"):
+        method = plain(quality)
+        state = method.prepare(tile)
+        assert len(state.regression.chosen) == 8
+        assert len(state.regression.whole.chosen) == (16 if quality == "best" else 8)
+        state = replace(state, regression=replace(state.regression, local=0.0), reference_share=1.0)
+        errors[quality] = rmse(method.predict(tile, state), truth, tile.gaps)
+    assert errors["best"] < 0.9 * errors["default"]
+
+
 def trial_of(hidden, truth):
     image = np.where(hidden, np.float32(np.nan), truth)
     tile = Tile(image, np.broadcast_to(hidden, truth.shape).copy())
