@@ -81,7 +81,7 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     made = tables.tables(results, costs)
     page = report.write(results, made, out, watch)
     if not namespace.json:
-        sys.stdout.write(tables.text(made) + "\n")
+        sys.stdout.write(tables.text(made, results) + "\n")
         sys.stdout.write(f"\n{page}, {out / 'rows.csv'}, {out / 'summary.json'}\n")
     return {"report": str(page), "csv": str(out / "rows.csv"), **report.summary(results, made)}
 

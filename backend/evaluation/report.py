@@ -20,7 +20,7 @@ from ..watch import Watch
 from .metrics import LEVELS
 from .pictures import case_pictures
 from .run import Results
-from .tables import HEADS, KIND_TITLES, NOTE, TITLES, Line, Table, cells, verdict
+from .tables import HEADS, KIND_TITLES, NOTE, TITLES, Line, Table, cells, pooled, verdict
 
 COLUMNS = (
     "track", "kind", "case", "dataset", "place", "method", "group", "share", "psnr", "rmse", "mae", "bias",
@@ -124,6 +124,7 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
         f"{told['cases']} cases. {escape(NOTE)}</p>",
     ]
     parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
+    parts += [f"<p>{escape(line)}</p>" for line in pooled(made, results).splitlines()]
     ours = [method.name for method in results.methods if method.group == "ours"]
     for table in made:
         watch.advance()

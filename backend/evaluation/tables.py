@@ -165,6 +165,32 @@ def verdict(made: Sequence[Table]) -> str:
     return " ".join([told, *([f"In the others: {'; '.join(parts)}."] if parts else [])])
 
 
+def pooled(made: Sequence[Table], results: Results) -> str:
+    """Of each of ours: cloud cases won with other dates or a DEM, and coverage over all kinds of a track."""
+    told = []
+    for method in (method for method in results.methods if method.group == "ours"):
+        lines = [(table, line) for table in made for line in table.lines if line.method == method.name]
+        clouds = [
+            (line.gain.won, line.cases)
+            for table, line in lines
+            if table.kind == "cloud" and table.track in (*WITH_DATES, "S-DEM") and line.gain
+        ]
+        if not clouds:
+            continue
+        won, cases = sum(share * count for share, count in clouds), sum(count for _, count in clouds)
+        rows = [row for row in results.rows if row["method"] == method.name]
+        held = {
+            track: _coverage({row["case"]: row for row in rows if row["track"] == track})
+            for track in dict.fromkeys(table.track for table, _ in lines)
+        }
+        covered = ", ".join(f"{track} {cover[0.9]:.0%}" for track, cover in held.items() if cover)
+        told.append(
+            f"{method.title}: {won:.0f} of {cases} cloud cases with other dates or a DEM won "
+            f"({won / cases:.1%}); 90 % intervals hold, over all kinds of gap of a track: {covered}."
+        )
+    return "\n".join(told)
+
+
 def _notes(rows: Sequence[dict[str, Any]], method: str) -> tuple[str, ...]:
     found = [row["note"] for row in rows if row["method"] == method and "note" in row]
     return tuple(f"{found.count(note)} x {note}" for note in dict.fromkeys(found))
@@ -246,8 +272,8 @@ def _text(line: Line) -> str:
     return " ".join([f"{line.title[:36]:36s}", *parts])
 
 
-def text(made: Sequence[Table]) -> str:
-    """The tables as they are printed."""
+def text(made: Sequence[Table], results: Results) -> str:
+    """The tables as they are printed, and what they say together."""
     parts = []
     names = " ".join([f"{'method':36s}", *(name.rjust(width) for name, width in HEADS)])
     for table in made:
@@ -257,7 +283,7 @@ def text(made: Sequence[Table]) -> str:
             f"! {line.method}: {note}" for line in table.lines if line.group == "ours" for note in line.notes
         ]
         parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *failed]))
-    return "\n\n".join(filter(None, [*parts, verdict(made), NOTE]))
+    return "\n\n".join(filter(None, [*parts, pooled(made, results), verdict(made), NOTE]))
 
 
 NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB,

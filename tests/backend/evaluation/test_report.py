@@ -63,6 +63,17 @@ def test_deviations_are_ranked_over_all_cases_of_a_table_together(results: Resul
     assert all(np.isnan(line.ranked) for line in table.lines if line.group == "space")
 
 
+def test_the_gates_are_told_over_all_tables(results: Results) -> None:
+    made = tables.tables(results)
+    told = tables.pooled(made, results)
+    rows = {(r["track"], r["case"], r["method"]): r for r in results.rows}
+    best = next(table.best for table in made if table.track == "T1")
+    cases = [case for track, case, method in rows if (track, method) == ("T1", "guided@fast")]
+    won = sum(rows["T1", c, "guided@fast"]["psnr"] > rows["T1", c, best]["psnr"] for c in cases)
+    assert f"{won} of {len(cases)} cloud cases with other dates or a DEM won ({won / len(cases):.1%})" in told
+    assert told in tables.text(made, results) and "S " in told and "T1 " in told
+
+
 def test_pictures_show_gaps_and_truth(results: Results) -> None:
     case = next(case for case in results.recipe.cases if case.gap.kind == "cloud")
     made = pictures.case_pictures(case, "T1", results.root, "gdal", "lsq-all")
