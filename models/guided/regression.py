@@ -242,10 +242,11 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
     complete, share = impute.complete(channels, known.joint)
     stiff = None
     if whole:
-        more = known.whole.chosen != known.chosen
-        channels, _ = _channels(tile, known.whole.chosen)
-        seen = impute.complete(channels, known.whole.joint)[0] if more else complete
+        seen = complete
+        if known.whole.chosen != known.chosen:
+            seen, _ = impute.complete(_channels(tile, known.whole.chosen)[0], known.whole.joint)
         stiff = plain.predict(known.whole.plain, seen)
+        del seen
     beside = _guided(tile, known.guides)
     stack = feats.build(known.basis, complete, len(beside))
     stack[len(stack) - len(beside) :] = beside
