@@ -19,7 +19,7 @@ from ..training import pictures
 from .aligndiff_rows import HOLE, Numbers
 from .report import image, page, table
 
-SHOWN = ("harmonic", "guided", "copy", "AlignDiff", "AlignDiff without adapter")
+SHOWN = ("harmonic", "guided", "copy", "palette", "lama", "AlignDiff", "AlignDiff without adapter")
 """Rows of the pictures."""
 COLUMNS = ("psnr", "ssim", "rmse", "mae", "sam", "lpips", "off", "full.psnr", "full.ssim")
 DIGITS = {"psnr": 2, "sam": 2}
@@ -232,15 +232,16 @@ def shares(rows: Rows, path: Path) -> None:
     from matplotlib import pyplot
 
     kinds = list(dict.fromkeys(next(iter(rows.values()))[0]["kind"]))
-    size = (10, 4 * len(kinds))
+    size = (12, 4 * len(kinds))
     figure, axes = pyplot.subplots(len(kinds), 2, figsize=size, layout="constrained", squeeze=False)
     for line, kind in zip(axes, kinds, strict=True):
         steps = _shares(rows, kind)
         for axis, metric in zip(line, ("psnr", "rmse"), strict=True):
-            for name, seeds in rows.items():
-                axis.plot(steps, [_at(seeds[0], metric, kind, s) for s in steps], marker="o", label=name)
+            for number, (name, seeds) in enumerate(rows.items()):
+                values, style = [_at(seeds[0], metric, kind, s) for s in steps], "-" if number < 10 else "--"
+                axis.plot(steps, values, style, color=f"C{number % 10}", marker="o", label=name)
             axis.set(xlabel=f"share of pixels hidden ({kind})", ylabel=metric)
-    axes[0][0].legend(fontsize=7)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
 
