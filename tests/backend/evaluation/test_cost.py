@@ -96,4 +96,4 @@ def test_without_costs_nothing_is_said_of_them(results: Results) -> None:
 
 def test_more_than_the_limit_is_told_so(results: Results) -> None:
     costs = {("gdal", False): Cost(114.4, math.nan, over=True)}
-    assert ">114.4" in tables.text(tables.tables(results, costs))
+    assert ">114.4" in tables.text(tables.tables(results, costs), results)

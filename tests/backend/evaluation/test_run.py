@@ -145,7 +145,7 @@ def test_tables_keep_tracks_and_kinds_apart(results: run.Results) -> None:
     assert line.gain is not None and line.gain.mean == pytest.approx(np.mean(per_place))
     assert line.gain.low == pytest.approx(min(per_place)) and line.gain.high == pytest.approx(max(per_place))
     assert table.lines[-1].group == "oracle"
-    assert "one reference" in tables.text(made)
+    assert "one reference" in tables.text(made, results)
 
 
 def test_two_views_of_one_ground_are_one_place() -> None:
