@@ -159,6 +159,7 @@ class AlignDiff:
         seen = np.where(tile.valid[bands], tile.image[bands], np.float32(np.nan))
         pasted = np.where(tile.valid[bands], tile.image[bands], before.mean[bands])
         scaled = np.clip(standardised(pasted, middle, spread), -CLIP, CLIP)
+        beyond = pasted - restored(scaled, middle, spread)  # what lies outside the networks' range
         last = last_clear(tile.references, bands, seen, middle, spread) if tile.references else None
         hidden = np.asarray(~tile.valid[bands].all(0))
         spans = [_span(hidden, axis, tile, self.networks.multiple) for axis in (0, 1)]
@@ -194,7 +195,7 @@ class AlignDiff:
         for k, band in enumerate(bands):
             where = (tile.gaps[band] & np.isfinite(before.mean[band]))[place]
             own = images[:, k].std(0, ddof=1) if several else np.zeros_like(images[0, k])
-            mean[band][place][where] = images[:, k].mean(0)[where]
+            mean[band][place][where] = (images[:, k].mean(0) + beyond[k][place])[where]
             std[band][place][where] = np.hypot(own, np.nan_to_num(before.std[band][place]))[where]
 
 

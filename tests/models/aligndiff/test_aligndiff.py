@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import pytest
 from terramend.models import registry
@@ -75,6 +76,19 @@ def test_networks_that_add_nothing_leave_the_priors_fill(quality) -> None:
     assert (said.source[tile.gaps.any(0)] == Source.GENERATED).all()
     assert (said.source[~tile.gaps.any(0)] == Source.VALID).all()
     assert (said.std[tile.gaps] >= prior.std[tile.gaps] * (1 - 1e-6)).all()
+
+
+def test_what_lies_beyond_the_networks_range_is_the_priors() -> None:
+    tile, _ = scene(bands=1)
+    image = tile.image.copy()
+    rim = ~tile.gaps[0] & (cv2.dilate(tile.gaps[0].astype(np.uint8), np.ones((3, 3))) > 0)
+    image[0, rim] = 3.0  # the gap lies in snow, which the rest of the scene has none of
+    tile = replace(tile, image=image)
+    harmonic = registry.find("harmonic").create()
+    prior = harmonic.predict(tile, harmonic.prepare(tile)).mean[tile.gaps]
+    mean, spread = image[tile.valid].mean(), image[tile.valid].std()
+    assert (prior > mean + 2 * hints.CLIP * spread).mean() > 0.9
+    np.testing.assert_allclose(filled(made(Blocks()), tile).mean[tile.gaps], prior, rtol=1e-5)
 
 
 def test_an_unknown_sun_is_no_deep_shadow() -> None:
