@@ -127,6 +127,12 @@ def _code(seen: Flags) -> NDArray[np.int32]:
     return code
 
 
+def combinations(channels: Sequence[Floats], owner: NDArray[np.intp]) -> int:
+    """How many combinations of clear dates occur in C planes (H, W): `complete` solves for each of them."""
+    seen = _seen(channels, owner)
+    return len(np.unique(_code(seen.reshape(len(seen), -1))))
+
+
 class _Guesses:
     """Conditional means of what is missing, by which dates are there."""
 

@@ -20,6 +20,7 @@ from .statistics import CELL, cells_over, grow, moments
 REACH = 16  # pixels around gaps where residuals are wanted
 WIDE = 36.0  # window sigma in pixels between an overview's coefficients and the local ones
 TWIN_FROM = 2000  # valid pixels below which a bent regression learns noise
+COMBINATIONS = 5000  # of clear dates, above which filling a series' own gaps takes too long
 GUIDED_UP_TO = 2  # references beside which terrain and radar still help
 
 
@@ -175,10 +176,8 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     noise = np.array(each(_mean_square, left))
     power = np.array(each(_mean_square, np.where(overview.valid, target, np.float32(np.nan))))
     explained = float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
-    if len(ranked) > len(chosen):
-        whole = _series(overview, ranked, target)
-    else:
-        whole = Whole(chosen, joint, plain.learn(complete, owner, target, overview.valid, weight))
+    series = _series(overview, ranked, target) if len(ranked) > len(chosen) else None
+    whole = series or Whole(chosen, joint, plain.learn(complete, owner, target, overview.valid, weight))
     return Regression(
         chosen,
         joint,
@@ -195,9 +194,11 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     )
 
 
-def _series(overview: Tile, ranked: tuple[int, ...], target: Floats) -> Whole:
-    """The plain regression on more dates than the local ones read."""
+def _series(overview: Tile, ranked: tuple[int, ...], target: Floats) -> Whole | None:
+    """The plain regression on more dates than the local ones read; None where their gaps take too long."""
     channels, owner = _channels(overview, ranked)
+    if impute.combinations(channels, owner) > COMBINATIONS:
+        return None
     joint = impute.learn(channels, owner)
     complete, share = impute.complete(channels, joint)
     return Whole(ranked, joint, plain.learn(complete, owner, target, overview.valid, _weight(share)))

@@ -288,6 +288,17 @@ def test_best_reads_more_of_a_series_than_the_local_regression():
     assert errors["best"] < 0.9 * errors["default"]
 
 
+def test_a_series_with_scattered_gaps_is_read_as_by_the_default(monkeypatch):
+    tile, truth = linear_scene(shape=(64, 64), seed=9)
+    random = np.random.default_rng(11)
+    dates = [np.where(random.random((64, 64)) < 0.3, np.nan, truth).astype(np.float32) for _ in range(12)]
+    tile = replace(tile, references=tuple(Reference(image, day) for day, image in enumerate(dates)))
+    assert len(plain("best").prepare(tile).regression.whole.chosen) == 12
+    monkeypatch.setattr(regression, "COMBINATIONS", 100)
+    known = plain("best").prepare(tile).regression
+    assert known.whole.chosen == known.chosen and len(known.chosen) == 8
+
+
 def trial_of(hidden, truth):
     image = np.where(hidden, np.float32(np.nan), truth)
     tile = Tile(image, np.broadcast_to(hidden, truth.shape).copy())
