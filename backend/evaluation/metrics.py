@@ -19,6 +19,9 @@ Flags = NDArray[np.bool_]
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Nominal coverages at which hits are counted; the report shows 50, 80, 90 and 95 %."""
 
+SAMPLE = 128
+"""Standard deviations and errors that are kept of each case, to rank them over many."""
+
 
 def rmse(error: Array) -> float:
     """Root of the mean square."""
@@ -97,10 +100,6 @@ def ndvi(picture: Array, red: int, nir: int) -> Array:
     """(...) normalised difference of two bands of a (B, ...) array, NaN where their sum is not positive."""
     total = picture[nir] + picture[red]
     return np.asarray((picture[nir] - picture[red]) / np.where(total > 1e-6, total, np.nan))
-
-
-SAMPLE = 128
-"""Standard deviations and errors that are kept of each case, to rank them over many."""
 
 
 def band_near(wavelengths: tuple[float, ...], low: float, high: float) -> int | None:

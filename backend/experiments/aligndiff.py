@@ -143,7 +143,6 @@ def _lines(
 ) -> list[Line]:
     names = [*CLASSICAL[task].split(","), *filter(None, options.also.split(","))]
     lines = [Line(name, name) for name in names]
-    guided = f"{_ours(runs[0][1]['adapter'], options.quality)}&guidance={GUIDANCE}"
     if not options.runs:
         for name, folder in aligndiff_runs.rivals(options, task, watch).items():
             lines.append(Line(name, f"{name}@{options.quality}?weights={folder}"))
@@ -164,7 +163,8 @@ def _lines(
             Line("AlignDiff over harmonic", harmonic, seed=seed),
             Line(f"AlignDiff over harmonic, {what} withheld", harmonic, True, seed),
         ]
-    return [*lines, Line("AlignDiff, drawn to the surroundings' statistics", guided)]
+    led = f"{_ours(runs[0][1]['adapter'], options.quality)}&guidance={GUIDANCE}"
+    return [*lines, Line("AlignDiff, drawn to the surroundings' statistics", led)]
 
 
 def _spectral(runs: Sequence[tuple[int, Stages]], options: argparse.Namespace, watch: Watch) -> list[Line]:

@@ -2,7 +2,7 @@
 
 Stiffer than the local one, so that few pixels carry them. One reads the best date, one the two best, one
 the four best, and so on to all: their errors differ, so that their mean is better than any. Being linear,
-the mean is one set of weights.
+the mean is one set of weights. Errors of a cell share a level, as in the local ones (`Moments.level_free`).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def learn(channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flag
     x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
     y = target.reshape(len(target), -1)[:, places].astype(np.float64)
     start = weight.ravel()[places]
-    cells = _cells(places, channels.shape[2])
-    x, y = without_levels(x, start, cells), without_levels(y, start, cells)
+    free = without_levels(np.concatenate([x, y]), start, _cells(places, channels.shape[2]))
+    x, y = free[: len(x)], free[len(x) :]
     counts = _doubling(int(owner.max()) + 1)
     for count in counts:
         used = np.concatenate([[True], owner < count])

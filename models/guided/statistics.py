@@ -95,7 +95,7 @@ class Moments:
         """
         sums = self.packed[..., : self.variables]  # the first row: of 1 with everything
         first, second = np.triu_indices(self.variables)
-        share = _shared(sums[..., :1])
+        share = LEVEL / (1 + LEVEL * sums[..., :1])
         return replace(self, packed=self.packed - share * sums[..., first] * sums[..., second])
 
     def coarse(self, factor: int) -> Moments:
@@ -117,12 +117,6 @@ class Moments:
         for target, line in zip(out, flat.reshape(rows, columns, channels), strict=True):
             target[:] = cv2.sepFilter2D(line, -1, one, kernel, borderType=border)
         return Moments(self.cells, out, self.variables)
-
-
-def _shared(weight: Floats) -> Floats:
-    """What the product of a cell's sums counts, by the weight of its pixels."""
-    out: Floats = np.float32(LEVEL) / (1 + np.float32(LEVEL) * weight)
-    return out
 
 
 def without_levels(
