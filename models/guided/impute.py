@@ -20,6 +20,7 @@ from ..planes import combine, everywhere, moments
 from ..threads import each
 
 _RIDGE = 150.0  # pixels that a unit of a channel's weight costs
+_SAMPLE = 20000  # pixels that further dates are learnt on
 _CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
 
 
@@ -108,7 +109,7 @@ def complete(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Floats]:
     each(part, range(0, flat.shape[1], _CHUNK))
     if len(seen) > 1:
         for k, clear in enumerate(seen):
-            if clear.any() and not clear.all():
+            if not clear.all():
                 _carry_error(z, joint, k, clear)
     return z, seen.mean(0, dtype=np.float32)
 
@@ -127,10 +128,66 @@ def _code(seen: Flags) -> NDArray[np.int32]:
     return code
 
 
-def combinations(channels: Sequence[Floats], owner: NDArray[np.intp]) -> int:
-    """How many combinations of clear dates occur in C planes (H, W): `complete` solves for each of them."""
-    seen = _seen(channels, owner)
-    return len(np.unique(_code(seen.reshape(len(seen), -1))))
+@dataclass(frozen=True)
+class Further:
+    """How C channels of further dates follow from K complete ones.
+
+    Attributes:
+        mean, scale: (C,) that standardise them. weights: (C, K). owner: (C,) the date of each.
+    """
+
+    mean: Floats
+    scale: Floats
+    weights: Floats
+    owner: NDArray[np.intp]
+
+
+def learn_further(channels: Sequence[Floats], owner: NDArray[np.intp], complete: Floats) -> Further:
+    """Regressions of C planes (H, W), NaN where missing, on complete, z-scored channels (K, H, W)."""
+    flat = complete.reshape(len(complete), -1)
+    seen = _seen(channels, owner).reshape(owner.max() + 1, -1)
+    mean, scale = np.zeros(len(channels), np.float32), np.ones(len(channels), np.float32)
+    weights = np.zeros((len(channels), len(flat)), np.float32)
+
+    def one(date: int) -> None:
+        mine = np.flatnonzero(owner == date)
+        places = np.flatnonzero(seen[date])
+        places = places[:: max(1, len(places) // _SAMPLE)]
+        if not len(places):
+            return
+        values = np.stack([channels[channel].reshape(-1)[places] for channel in mine.tolist()])
+        mean[mine], scale[mine] = values.mean(1), np.maximum(values.std(1), np.float32(1e-6))
+        z = (values - mean[mine, None]) / scale[mine, None]
+        given = flat[:, places].astype(np.float64)
+        within = given @ given.T + (0.01 * len(places) + _RIDGE) * np.eye(len(given))
+        weights[mine] = np.linalg.solve(within, given @ z.T).T
+
+    each(one, range(len(seen)))
+    return Further(mean, scale, weights, owner)
+
+
+def complete_further(channels: Sequence[Floats], complete: Floats, further: Further) -> Floats:
+    """(K + C, H, W) complete channels (K, H, W), then C planes (H, W) z-scored and filled from those."""
+    count = len(complete)
+    out = np.empty((count + len(channels), *complete.shape[1:]), np.float32)
+    out[:count] = complete
+
+    def standard(channel: int) -> None:
+        np.subtract(channels[channel], further.mean[channel], out=out[count + channel])
+        out[count + channel] /= further.scale[channel]
+
+    each(standard, range(len(channels)))
+    for date, clear in enumerate(_seen(channels, further.owner)):
+        if clear.all():
+            continue
+        mine = np.flatnonzero(further.owner == date)
+        guess = np.empty((len(mine), *clear.shape), np.float32)
+        combine(further.weights[mine], complete, guess)
+        mine += count
+        for channel, plane in zip(mine, guess, strict=True):
+            np.copyto(out[channel], plane, where=~clear)
+        _spread(out[mine] - guess, out, mine, clear)
+    return out
 
 
 class _Guesses:
@@ -181,11 +238,18 @@ def _carry_error(z: Floats, joint: Joint, date: int, clear: Flags) -> None:
     mine, weights = beyond_the_others(joint, date)
     error = np.empty((len(mine), *clear.shape), np.float32)
     combine(weights, z, error)
+    _spread(error, z, mine, clear)
+
+
+def _spread(error: Floats, z: Floats, channels: NDArray[np.intp], clear: Flags) -> None:
+    """Add the surface through an error (n, H, W), known where clear, to a date's gap in z; in place."""
+    if not clear.any():
+        return
     ground, gap = Ground(clear), (~clear).view(np.uint8)
     ground.shares  # noqa: B018 - made here, once, not in each thread
 
     def corrected(place: int) -> None:
-        plane = z[mine[place]]
+        plane = z[channels[place]]
         cv2.add(plane, cascade(error[place], sweeps=2, ground=ground), plane, gap)
 
-    each(corrected, range(len(mine)))
+    each(corrected, range(len(channels)))

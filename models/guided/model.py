@@ -16,6 +16,7 @@ from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
 from ..planes import moments, put
 from . import coarse, regression, surroundings, uncertainty
 from .half import halved
+from .select import LIMIT
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 _LOCAL, _STIFF = 0.7, 0.3  # weights before a trial: of the local regression, of the stiffer surface
@@ -286,9 +287,13 @@ class Guided:
 def plain(quality: str = "default") -> Guided:
     """What a quality is without anything learnt on other scenes."""
     if quality == "fast":
-        return Guided(regression.Settings(components=16, fine=3, local=0, cycles=0, halved_above=512))
+        return Guided(
+            regression.Settings(
+                dates=LIMIT, components=16, fine=3, local=0, twin=0, cycles=0, halved_above=512
+            )
+        )
     if quality == "best":
-        return Guided(regression.Settings(twin=True, dates=20))
+        return Guided(regression.Settings(components=40, features=52, twin=768))
     return Guided()
 
 

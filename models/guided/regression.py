@@ -19,8 +19,7 @@ from .statistics import CELL, cells_over, grow, moments
 
 REACH = 16  # pixels around gaps where residuals are wanted
 WIDE = 36.0  # window sigma in pixels between an overview's coefficients and the local ones
-TWIN_FROM = 2000  # valid pixels below which a bent regression learns noise
-COMBINATIONS = 5000  # of clear dates, above which filling a series' own gaps takes too long
+TWIN_FROM = 5000  # valid pixels below which a bent regression learns noise (train)
 GUIDED_UP_TO = 2  # references beside which terrain and radar still help
 
 
@@ -34,11 +33,12 @@ class Settings:
             many as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
-        twin: take the mean with the regression that bends. cycles: of multigrid for the rim's error.
+        twin: bent features of the second regression, with which the mean is taken; 0: without.
+        cycles: of multigrid for the rim's error.
         halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
     """
 
-    dates: int = select.LIMIT
+    dates: int = 20
     components: int = 24
     fine: int = 6
     features: int = 34
@@ -46,7 +46,7 @@ class Settings:
     slope: float = 60.0
     intercept: float = 1.0
     cut: float = 4.0
-    twin: bool = False
+    twin: int = 96
     cycles: int = 2
     halved_above: float = math.inf
 
@@ -65,10 +65,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Whole:
-    """The plain regression for the whole scene: of which references, and how their gaps are filled."""
+    """The plain regression for the whole scene, and the references that it reads beside the chosen ones.
 
-    chosen: tuple[int, ...]
-    joint: impute.Joint
+    Attributes:
+        more: indices of those references. further: how their gaps are filled, None without.
+    """
+
+    more: tuple[int, ...]
+    further: impute.Further | None
     plain: plain.Plain
 
 
@@ -158,26 +162,21 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     basis, stack = feats.make_basis(joint, complete, target, seen, count, fine, len(beside))
     stack[len(stack) - len(beside) :] = beside
     weight = _weight(share)
-    bent: tuple[twin.Twin | None, ...] = (None,)
+    penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
+    field = coarse.fit(stack, target, overview.valid, weight, penalty, settings.cut, overview.step)
+    parts = [Part(field)]
     if settings.twin and samples > TWIN_FROM:
-        bent += (twin.learn(stack, target, np.where(valid, weight, np.float32(0))),)
-    parts = []
-    left = target.copy()
+        bent = twin.learn(stack, target, np.where(valid, weight, np.float32(0)), settings.twin)
+        parts.append(Part(_as_it_is(len(target), field), bent))
     looked = np.zeros_like(gap)
     looked[np.arange(len(gap)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
-    for bend in bent:
-        inputs = stack if bend is None else twin.predict(stack, bend)
-        penalty = coarse.penalties(len(inputs), settings.slope, settings.intercept)
-        field = coarse.fit(inputs, target, overview.valid, weight, penalty, settings.cut, overview.step)
-        parts.append(Part(field, bend))
-        left -= solve.apply(field, inputs, looked, 0, 0, overview.step) / len(bent)
+    left = target - solve.apply(field, stack, looked, 0, 0, overview.step)
     left[~overview.valid] = np.nan
     coherence = np.array(each(residual.coherence, left))
     noise = np.array(each(_mean_square, left))
     power = np.array(each(_mean_square, np.where(overview.valid, target, np.float32(np.nan))))
     explained = float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
-    series = _series(overview, ranked, target) if len(ranked) > len(chosen) else None
-    whole = series or Whole(chosen, joint, plain.learn(complete, owner, target, overview.valid, weight))
+    whole = _whole(overview, ranked[len(chosen) :], complete, owner, target, weight)
     return Regression(
         chosen,
         joint,
@@ -194,14 +193,28 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     )
 
 
-def _series(overview: Tile, ranked: tuple[int, ...], target: Floats) -> Whole | None:
-    """The plain regression on more dates than the local ones read; None where their gaps take too long."""
-    channels, owner = _channels(overview, ranked)
-    if impute.combinations(channels, owner) > COMBINATIONS:
-        return None
-    joint = impute.learn(channels, owner)
-    complete, share = impute.complete(channels, joint)
-    return Whole(ranked, joint, plain.learn(complete, owner, target, overview.valid, _weight(share)))
+def _whole(
+    overview: Tile,
+    more: tuple[int, ...],
+    complete: Floats,
+    owner: NDArray[np.intp],
+    target: Floats,
+    weight: Floats,
+) -> Whole:
+    """The plain regression on the complete channels of the chosen references and on `more` of them."""
+    further = None
+    if more:
+        planes, dates = _channels(overview, more)
+        further = impute.learn_further(planes, dates, complete)
+        complete = impute.complete_further(planes, complete, further)
+        owner = np.concatenate([owner, owner.max() + 1 + dates])
+    return Whole(more, further, plain.learn(complete, owner, target, overview.valid, weight))
+
+
+def _as_it_is(bands: int, over: solve.Field) -> solve.Field:
+    """Coefficients that take over what a twin says of each band, all over the area of another field."""
+    values = np.concatenate([np.zeros((1, bands)), np.eye(bands)]).astype(np.float32)
+    return replace(over, values=np.broadcast_to(values, (*over.values.shape[:2], *values.shape)))
 
 
 def _mean_square(layer: Floats) -> float:
@@ -243,9 +256,9 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
     complete, share = impute.complete(channels, known.joint)
     stiff = None
     if whole:
-        seen = complete
-        if known.whole.chosen != known.chosen:
-            seen, _ = impute.complete(_channels(tile, known.whole.chosen)[0], known.whole.joint)
+        seen, further = complete, known.whole.further
+        if further is not None:
+            seen = impute.complete_further(_channels(tile, known.whole.more)[0], complete, further)
         stiff = plain.predict(known.whole.plain, seen)
         del seen
     beside = _guided(tile, known.guides)

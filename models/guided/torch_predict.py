@@ -36,8 +36,8 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
         stack = _features(known.basis, complete, guides)
         whole = None
         if known.local < 1:
-            if known.whole.chosen != known.chosen:
-                complete, _ = _complete(*_channels(tile, known.whole.chosen, there), known.whole.joint)
+            if known.whole.further is not None:
+                complete = _further(complete, *_channels(tile, known.whole.more, there), known.whole.further)
             whole = _plain(complete, known.whole.plain)
         del channels, complete
         goal = torch.as_tensor(target, device=there)
@@ -109,6 +109,24 @@ def _complete(channels: Tensor, seen: Tensor, joint: impute.Joint) -> tuple[Tens
             surface = cascade(error.reshape(-1, *shape[1:]), Ground(clear), sweeps=2)
             z[torch.as_tensor(mine, device=device)] += torch.where(clear, 0.0, surface)
     return z, share
+
+
+def _further(complete: Tensor, channels: Tensor, seen: Tensor, further: impute.Further) -> Tensor:
+    """`impute.complete_further`."""
+    device, flat = complete.device, complete.reshape(len(complete), -1)
+    mean, scale = (torch.as_tensor(a, device=device)[:, None, None] for a in (further.mean, further.scale))
+    z = (channels - mean) / scale
+    for k, clear in enumerate(seen):
+        if bool(clear.all()):
+            continue
+        mine = np.flatnonzero(further.owner == k)
+        guess = (torch.as_tensor(further.weights[mine], device=device) @ flat).reshape(-1, *clear.shape)
+        own = z[torch.as_tensor(mine, device=device)]
+        if bool(clear.any()):
+            error = torch.where(clear, own - guess, 0.0)
+            guess = guess + cascade(error, Ground(clear), sweeps=2)
+        z[torch.as_tensor(mine, device=device)] = torch.where(clear, own, guess)
+    return torch.cat([complete, z])
 
 
 def _features(basis: feats.Basis, complete: Tensor, guides: Floats | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The other half of `best`: a regression that bends, by random tanh features of the same inputs.
+"""The other half of the local regression: one that bends, by random tanh features of the same inputs.
 
 Alone it is no better than the linear one; its errors differ, so that the mean of both is.
 
@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..base import Floats
+from ..threads import each
 from . import robust
 
-COUNT = 96
 _SEED = 20240607  # of the random directions: part of the method, not of a run
-_SAMPLE = 40000
-_CHUNK = 1 << 14  # pixels at a time, so that hidden units stay in the cache
+_RIDGE = 20.0  # pixels that a unit of a feature's weight costs
+_CUT = 4.0  # of the robust weights
+_SAMPLE = 40000  # pixels that it is fitted on
+_FIRST = 4  # of so many of these, one is seen by the first round
+_CHUNK = 1 << 13  # pixels at a time
 
 
 @dataclass(frozen=True)
@@ -29,35 +32,52 @@ class Twin:
     weights: Floats
 
 
-def learn(stack: Floats, target: Floats, weight: Floats, ridge: float = 60.0, cut: float = 4.0) -> Twin:
-    """Fit `target` (B, H, W) on bent features of `stack` (P, H, W) where `weight` (H, W) is above 0.
+def learn(stack: Floats, target: Floats, weight: Floats, units: int) -> Twin:
+    """Fit `target` (B, H, W) on `units` bent features of `stack` (P, H, W) where `weight` (H, W) is above 0.
 
     Two rounds; in the second, pixels that fit badly count less.
     """
     count, bands = len(stack), len(target)
-    rng = np.random.default_rng(_SEED)
-    flat, goal = stack.reshape(count, -1), target.reshape(bands, -1)
     places = np.flatnonzero(weight.ravel() > 0)
     places = places[:: max(1, len(places) // _SAMPLE)]
-    inputs = flat[:, places]
-    deviation = inputs.std(1, dtype=np.float64) + 1e-6
-    # A direction weighs inputs by their own deviation: the leading components lead.
-    directions = rng.standard_normal((COUNT, count))
-    directions /= np.sqrt((directions**2 * deviation**2).sum(1, keepdims=True))
-    offsets = rng.uniform(-1.5, 1.5, COUNT)
-    fan, shift = directions.astype(np.float32), offsets.astype(np.float32)
-    units = np.tanh(fan @ inputs + shift[:, None])
-    x = np.concatenate([np.ones((1, len(places)), np.float32), units, inputs]).astype(np.float64)
-    y = goal[:, places]
-    penalty = np.diag(np.r_[1.0, np.full(len(x) - 1, ridge)])
     start = weight.ravel()[places]
-    weighted = x * start
-    for _ in range(2):
-        beta = np.linalg.solve(weighted @ x.T + penalty, weighted @ y.T.astype(np.float64))
-        error = (y - beta.T @ x).astype(np.float32)[:, None]
-        everywhere = np.ones((1, len(places)), bool)
-        weighted = x * (start * robust.cauchy(error, everywhere, cut)[0])
-    return Twin(fan, shift, beta.astype(np.float32))
+    lines = np.empty((1 + count, len(places)), np.float32)
+    lines[0], lines[1:] = 1, stack.reshape(count, -1)[:, places]
+    goal = target.reshape(bands, -1)[:, places]
+    fan, shift = _directions(lines, _ridge(lines, goal, start), units)
+    x = np.concatenate([lines[:1], np.tanh(fan @ lines[1:] + shift[:, None]), lines[1:]])
+    few = np.s_[..., ::_FIRST]
+    first = _ridge(x[few], goal[few], start[few])
+    error = (goal - first.T @ x)[:, None]
+    start *= robust.cauchy(error, np.ones((1, len(places)), bool), _CUT)[0]
+    return Twin(fan, shift, _ridge(x, goal, start))
+
+
+def _directions(lines: Floats, slopes: Floats, units: int) -> tuple[Floats, Floats]:
+    """Random directions (units, P) and offsets (units,) for features `lines` (1 + P, N), the first constant.
+
+    A direction leans to the inputs that tell of the target, as a linear fit's `slopes` (1 + P, B) say; what
+    it makes of them has a deviation of 1.
+    """
+    random = np.random.default_rng(_SEED)
+    deviation = lines[1:].std(1, dtype=np.float64) + 1e-6
+    telling = np.sqrt((slopes[1:].astype(np.float64) ** 2).mean(1))
+    telling += 1e-3 * telling.max() + 1e-9
+    directions = random.standard_normal((units, len(telling))) * telling
+    directions /= np.sqrt((directions**2 * deviation**2).sum(1, keepdims=True))
+    return directions.astype(np.float32), random.uniform(-1.5, 1.5, units).astype(np.float32)
+
+
+def _ridge(x: Floats, y: Floats, weight: Floats) -> Floats:
+    """(F, B) weights of features x (F, N), the first a constant, for y (B, N)."""
+    left = np.diag(np.r_[1.0, np.full(len(x) - 1, _RIDGE)])
+    right = np.zeros((len(x), len(y)))
+    for first in range(0, x.shape[1], _CHUNK):
+        some = np.s_[..., first : first + _CHUNK]
+        weighted = x[some] * weight[some]
+        left += weighted @ x[some].T
+        right += weighted @ y[some].T
+    return np.linalg.solve(left, right).astype(np.float32)
 
 
 def predict(stack: Floats, twin: Twin) -> Floats:
@@ -66,10 +86,16 @@ def predict(stack: Floats, twin: Twin) -> Floats:
     flat = stack.reshape(count, -1)
     units = 1 + len(twin.directions)
     out = np.empty((twin.weights.shape[1], flat.shape[1]), np.float32)
-    for start in range(0, flat.shape[1], _CHUNK):
-        part = flat[:, start : start + _CHUNK]
-        hidden = np.tanh(twin.directions @ part + twin.offsets[:, None])
-        out[:, start : start + _CHUNK] = (
-            twin.weights[1:units].T @ hidden + twin.weights[units:].T @ part + twin.weights[:1].T
-        )
+
+    def part(first: int) -> None:
+        some = flat[:, first : first + _CHUNK]
+        hidden = twin.directions @ some
+        hidden += twin.offsets[:, None]
+        np.tanh(hidden, out=hidden)
+        there = out[:, first : first + _CHUNK]
+        np.matmul(twin.weights[1:units].T, hidden, out=there)
+        there += twin.weights[units:].T @ some
+        there += twin.weights[:1].T
+
+    each(part, range(0, flat.shape[1], _CHUNK))
     return out.reshape(-1, *stack.shape[1:])

@@ -111,9 +111,9 @@ def test_weights_of_the_trial_count_alike(local, plate):
 
 
 def test_a_series_is_read_by_the_plain_regression_alike():
-    tile, model = scene((90, 84), bands=2, dates=10), plain("best")
+    tile, model = scene((90, 84), bands=2, dates=10), plain("default")
     state = model.prepare(tile)
-    assert len(state.regression.whole.chosen) == 10 > len(state.regression.chosen)
+    assert len(state.regression.whole.more) == 2
     same(model, tile, replace(state, regression=replace(state.regression, local=0.5)))
 
 
@@ -146,7 +146,8 @@ def same(model, tile, state):
     np.testing.assert_array_equal(plainly.source, other.source)
     np.testing.assert_array_equal(plainly.reference, other.reference)
     np.testing.assert_allclose(other.mean, plainly.mean, atol=1e-5)
-    np.testing.assert_allclose(other.std, plainly.std, atol=1e-5)
+    # Its contrast is a difference of near squares, so that rounding shows in few pixels.
+    np.testing.assert_allclose(other.std, plainly.std, atol=1e-5, rtol=1e-3)
     assert np.isfinite(plainly.mean[tile.gaps]).mean() > 0.9
 
 

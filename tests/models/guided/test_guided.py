@@ -9,8 +9,8 @@ from terramend.models.base import Reference, Source, Tile
 from terramend.models.guided import plain as plain_regression
 from terramend.models.guided import regression, spatial, uncertainty
 from terramend.models.guided.features import make_basis, telling_axes
-from terramend.models.guided.impute import complete, conditional, learn
-from terramend.models.guided.model import plain
+from terramend.models.guided.impute import complete, complete_further, conditional, learn, learn_further
+from terramend.models.guided.model import Guided, plain
 from terramend.models.guided.select import select
 from terramend.models.registry import find
 
@@ -272,31 +272,46 @@ def test_plain_regressions_of_the_best_the_two_best_and_all_dates_are_averaged()
     np.testing.assert_allclose(whole, np.mean(parts, axis=0), atol=1e-5)
 
 
-def test_best_reads_more_of_a_series_than_the_local_regression():
+def test_the_plain_regression_reads_more_of_a_series_than_the_local_one():
     tile, truth = linear_scene(seed=9)
     random = np.random.default_rng(10)
     noisy = [truth + 0.02 * random.standard_normal(truth.shape).astype(np.float32) for _ in range(16)]
     tile = replace(tile, references=tuple(Reference(image, day) for day, image in enumerate(noisy)))
     errors = {}
-    for quality in ("default", "best"):
-        method = plain(quality)
+    for dates, more in ((8, 0), (20, 8)):
+        method = Guided(regression.Settings(dates=dates))
         state = method.prepare(tile)
         assert len(state.regression.chosen) == 8
-        assert len(state.regression.whole.chosen) == (16 if quality == "best" else 8)
+        assert len(state.regression.whole.more) == more
         state = replace(state, regression=replace(state.regression, local=0.0), reference_share=1.0)
-        errors[quality] = rmse(method.predict(tile, state), truth, tile.gaps)
-    assert errors["best"] < 0.9 * errors["default"]
+        errors[dates] = rmse(method.predict(tile, state), truth, tile.gaps)
+    assert errors[20] < 0.9 * errors[8]
 
 
-def test_a_series_with_scattered_gaps_is_read_as_by_the_default(monkeypatch):
-    tile, truth = linear_scene(shape=(64, 64), seed=9)
-    random = np.random.default_rng(11)
-    dates = [np.where(random.random((64, 64)) < 0.3, np.nan, truth).astype(np.float32) for _ in range(12)]
-    tile = replace(tile, references=tuple(Reference(image, day) for day, image in enumerate(dates)))
-    assert len(plain("best").prepare(tile).regression.whole.chosen) == 12
-    monkeypatch.setattr(regression, "COMBINATIONS", 100)
-    known = plain("best").prepare(tile).regression
-    assert known.whole.chosen == known.chosen and len(known.chosen) == 8
+def test_further_dates_follow_from_the_complete_ones_and_from_their_own_rim():
+    random = np.random.default_rng(12)
+    known = texture((80, 72), 1)
+    known -= known.mean((1, 2), keepdims=True)
+    known /= known.std((1, 2), keepdims=True)
+    ramp = np.linspace(-1, 1, 72, dtype=np.float32)  # what the known channels do not know
+    mixed = np.tensordot(random.standard_normal((2, 3)), known, 1)
+    truth = (0.3 + 0.05 * (mixed + ramp)).astype(np.float32)
+    whole, partly, never = truth, truth.copy(), np.full_like(truth, np.nan)
+    partly[:, 20:50, 20:50] = np.nan
+    partly[1, :5] = np.nan  # a date is missing where one of its channels is
+    planes, owner = [*whole, *partly, *never], np.repeat([0, 1, 2], 2)
+    further = learn_further(planes, owner, known)
+    made = complete_further(planes, known, further)
+    np.testing.assert_array_equal(made[:3], known)
+    expected = (truth - truth.mean((1, 2), keepdims=True)) / truth.std((1, 2), keepdims=True)
+    np.testing.assert_allclose(made[3:5], expected, atol=1e-3)
+    clear = np.isfinite(partly).all(0)
+    expected = (truth - further.mean[2:4, None, None]) / further.scale[2:4, None, None]
+    np.testing.assert_allclose(made[5:7, clear], expected[:, clear], atol=1e-5)
+    alone = np.tensordot(further.weights[2:4], known, 1)
+    errors = [np.abs(filled - expected)[:, ~clear].mean() for filled in (made[5:7], alone)]
+    assert errors[0] < 0.2 * errors[1]
+    assert not made[7:].any()
 
 
 def trial_of(hidden, truth):
@@ -377,8 +392,9 @@ def test_the_deviation_is_larger_where_regressions_differ():
     learnt = replace(method.prepare(tile).regression, local=0.5)
     target = np.where(tile.gaps, np.float32(np.nan), tile.image)
     fits = regression.fit(tile, target, learnt, method.settings, whole=True)
-    agreed = replace(fits, plain=fits.parts[0].copy())
-    differing = replace(fits, plain=np.where(tile.gaps, fits.parts[0] + 0.3, fits.parts[0]))
+    local = (fits.parts[0] + fits.parts[1]) / 2
+    agreed = replace(fits, plain=local)
+    differing = replace(fits, plain=np.where(tile.gaps, local + 0.3, local))
     told, wider = (regression.close(tile, target, f, learnt, method.settings) for f in (agreed, differing))
     np.testing.assert_allclose((wider.std**2 - told.std**2)[tile.gaps], 0.09, atol=1e-4)
 
