@@ -19,7 +19,7 @@ from .statistics import CELL, cells_over, grow, moments
 
 REACH = 16  # pixels around gaps where residuals are wanted
 WIDE = 36.0  # window sigma in pixels between an overview's coefficients and the local ones
-TWIN_FROM = 5000  # valid pixels below which a bent regression learns noise (train)
+TWIN_RIDGE = 20.0  # of the bent regression, in pixels (train)
 GUIDED_UP_TO = 2  # references beside which terrain and radar still help
 
 
@@ -165,9 +165,9 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
     penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
     field = coarse.fit(stack, target, overview.valid, weight, penalty, settings.cut, overview.step)
     parts = [Part(field)]
-    if settings.twin and samples > TWIN_FROM:
-        bent = twin.learn(stack, target, np.where(valid, weight, np.float32(0)), settings.twin)
-        parts.append(Part(_as_it_is(len(target), field), bent))
+    if settings.twin:
+        bent = twin.learn(stack, target, np.where(valid, weight, np.float32(0)), settings.twin, TWIN_RIDGE)
+        parts += [Part(_as_it_is(len(target), field), bent)] if bent else []
     looked = np.zeros_like(gap)
     looked[np.arange(len(gap)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
     left = target - solve.apply(field, stack, looked, 0, 0, overview.step)

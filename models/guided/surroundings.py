@@ -9,28 +9,35 @@ import numpy as np
 from ..base import Floats, Tile
 from ..planes import only
 from ..threads import each
-from . import coarse, residual, solve, spatial, terrain
+from . import coarse, residual, solve, spatial, terrain, twin
 
 SLOPE, INTERCEPT, CUT = 600.0, 1.0, 4.0
+UNITS, TWIN_RIDGE = 96, 200.0  # of the bent regression (train)
 
 
 @dataclass(frozen=True)
 class Guide:
-    """Coefficients of terrain and radar features over the scene."""
+    """Coefficients of terrain and radar features over the scene, and a regression of them that bends.
+
+    A shore or a tree line follows height, but not in proportion to it. `twin` is None of a small scene.
+    """
 
     guides: terrain.Guides
     field: solve.Field
+    twin: twin.Twin | None
 
 
 def learn(overview: Tile, target: Floats) -> Guide | None:
     """Fit the z-scored image `target` (B, h, w) on the overview's guides; None without any."""
     guides = terrain.learn(overview, True, True)
-    if guides is None or np.all(overview.valid, axis=0).sum() < 400:
+    valid = np.all(overview.valid, axis=0)
+    if guides is None or valid.sum() < 400:
         return None
     stack = terrain.features(overview, guides)
     penalty = coarse.penalties(len(stack), SLOPE, INTERCEPT)
     weight = np.ones(target.shape[1:], np.float32)
-    return Guide(guides, coarse.fit(stack, target, overview.valid, weight, penalty, CUT, overview.step))
+    field = coarse.fit(stack, target, overview.valid, weight, penalty, CUT, overview.step)
+    return Guide(guides, field, twin.learn(stack, target, valid.astype(np.float32), UNITS, TWIN_RIDGE))
 
 
 def expected(tile: Tile, guide: Guide) -> Floats:
@@ -38,7 +45,11 @@ def expected(tile: Tile, guide: Guide) -> Floats:
     stack = terrain.features(tile, guide.guides)
     everywhere = np.ones(stack.shape[1:], bool)
     row, column = tile.row // tile.step, tile.column // tile.step
-    return solve.apply(guide.field, stack, everywhere, row, column, tile.step)
+    said = solve.apply(guide.field, stack, everywhere, row, column, tile.step)
+    if guide.twin is not None:
+        said += twin.predict(stack, guide.twin)
+        said /= 2
+    return said
 
 
 def fill(image: Floats, wanted: np.ndarray, guess: Floats | None, stiff: float = 0.0) -> Floats:

@@ -16,7 +16,7 @@ from ..threads import each
 from . import robust
 
 _SEED = 20240607  # of the random directions: part of the method, not of a run
-_RIDGE = 20.0  # pixels that a unit of a feature's weight costs
+_FROM = 5000  # pixels up to which it learns noise (train)
 _CUT = 4.0  # of the robust weights
 _SAMPLE = 40000  # pixels that it is fitted on
 _FIRST = 4  # of so many of these, one is seen by the first round
@@ -32,25 +32,30 @@ class Twin:
     weights: Floats
 
 
-def learn(stack: Floats, target: Floats, weight: Floats, units: int) -> Twin:
+def learn(stack: Floats, target: Floats, weight: Floats, units: int, ridge: float) -> Twin | None:
     """Fit `target` (B, H, W) on `units` bent features of `stack` (P, H, W) where `weight` (H, W) is above 0.
 
-    Two rounds; in the second, pixels that fit badly count less.
+    Two rounds; in the second, pixels that fit badly count less. None of too few pixels.
+
+    Args:
+        ridge: pixels that a unit of a feature's weight costs.
     """
     count, bands = len(stack), len(target)
     places = np.flatnonzero(weight.ravel() > 0)
+    if len(places) <= _FROM:
+        return None
     places = places[:: max(1, len(places) // _SAMPLE)]
     start = weight.ravel()[places]
     lines = np.empty((1 + count, len(places)), np.float32)
     lines[0], lines[1:] = 1, stack.reshape(count, -1)[:, places]
     goal = target.reshape(bands, -1)[:, places]
-    fan, shift = _directions(lines, _ridge(lines, goal, start), units)
+    fan, shift = _directions(lines, _ridge(lines, goal, start, ridge), units)
     x = np.concatenate([lines[:1], np.tanh(fan @ lines[1:] + shift[:, None]), lines[1:]])
     few = np.s_[..., ::_FIRST]
-    first = _ridge(x[few], goal[few], start[few])
+    first = _ridge(x[few], goal[few], start[few], ridge)
     error = (goal - first.T @ x)[:, None]
     start *= robust.cauchy(error, np.ones((1, len(places)), bool), _CUT)[0]
-    return Twin(fan, shift, _ridge(x, goal, start))
+    return Twin(fan, shift, _ridge(x, goal, start, ridge))
 
 
 def _directions(lines: Floats, slopes: Floats, units: int) -> tuple[Floats, Floats]:
@@ -68,9 +73,9 @@ def _directions(lines: Floats, slopes: Floats, units: int) -> tuple[Floats, Floa
     return directions.astype(np.float32), random.uniform(-1.5, 1.5, units).astype(np.float32)
 
 
-def _ridge(x: Floats, y: Floats, weight: Floats) -> Floats:
+def _ridge(x: Floats, y: Floats, weight: Floats, ridge: float) -> Floats:
     """(F, B) weights of features x (F, N), the first a constant, for y (B, N)."""
-    left = np.diag(np.r_[1.0, np.full(len(x) - 1, _RIDGE)])
+    left = np.diag(np.r_[1.0, np.full(len(x) - 1, ridge)])
     right = np.zeros((len(x), len(y)))
     for first in range(0, x.shape[1], _CHUNK):
         some = np.s_[..., first : first + _CHUNK]

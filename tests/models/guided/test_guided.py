@@ -314,6 +314,21 @@ def test_further_dates_follow_from_the_complete_ones_and_from_their_own_rim():
     assert not made[7:].any()
 
 
+def test_a_shore_that_follows_height_comes_back():
+    shape = (128, 120)
+    height = 100 * (texture(shape, 21, bands=1, blur=4)[0] - 0.25)
+    truth = np.where(height < 1, 0.05, 0.3)[None].astype(np.float32)
+    truth += 0.01 * np.random.default_rng(22).standard_normal(truth.shape).astype(np.float32)
+    image, gaps = hide(truth, blobs(shape, 23, 0.3))
+    flat = np.zeros_like(height)
+    tile = Tile(image, gaps, terrain=np.stack([height, flat, flat]).astype(np.float32))
+    method = plain()
+    state = method.prepare(tile)
+    bent = rmse(method.predict(tile, state), truth, gaps)
+    straight = replace(state, guide=replace(state.guide, twin=None))
+    assert bent < 0.8 * rmse(method.predict(tile, straight), truth, gaps)
+
+
 def trial_of(hidden, truth):
     image = np.where(hidden, np.float32(np.nan), truth)
     tile = Tile(image, np.broadcast_to(hidden, truth.shape).copy())

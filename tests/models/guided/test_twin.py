@@ -5,7 +5,7 @@ import pytest
 from terramend.models import threads
 from terramend.models.guided import twin
 
-SHAPE = (70, 90)
+SHAPE, RIDGE = (80, 100), 20.0
 
 
 def inputs(count, seed=0):
@@ -13,12 +13,12 @@ def inputs(count, seed=0):
 
 
 def bent(stack):
-    """(2, H, W) of inputs (P, H, W): nothing that a linear function follows."""
-    return np.stack([np.abs(stack[0]) - 0.8, stack[0] * stack[1]]).astype(np.float32)
+    """(2, H, W) of inputs (P, H, W): what a linear function follows only in part."""
+    return np.stack([np.abs(stack[0]) + stack[0] / 2, stack[0] * stack[1] + stack[1]]).astype(np.float32)
 
 
 def error(units, stack, target, where):
-    known = twin.learn(stack, target, where.astype(np.float32), units)
+    known = twin.learn(stack, target, where.astype(np.float32), units, RIDGE)
     return float(np.sqrt(np.mean((twin.predict(stack, known) - bent(stack))[:, ~where] ** 2)))
 
 
@@ -34,9 +34,9 @@ def test_pixels_of_weight_0_are_not_looked_at_and_outliers_count_little():
     stack = inputs(3)
     where = np.random.default_rng(2).random(SHAPE) < 0.7
     target = bent(stack)
-    plain = twin.learn(stack, target, where.astype(np.float32), 48)
+    plain = twin.learn(stack, target, where.astype(np.float32), 48, RIDGE)
     hidden = np.where(where, target, np.float32(np.nan))
-    same = twin.learn(stack, hidden, where.astype(np.float32), 48)
+    same = twin.learn(stack, hidden, where.astype(np.float32), 48, RIDGE)
     np.testing.assert_array_equal(same.weights, plain.weights)
     spoilt = target.copy()
     spoilt[:, 10:16, 10:30] += 20.0
@@ -45,7 +45,7 @@ def test_pixels_of_weight_0_are_not_looked_at_and_outliers_count_little():
 
 def test_what_it_says_is_what_its_numbers_mean():
     stack = inputs(3)
-    known = twin.learn(stack, bent(stack), np.ones(SHAPE, np.float32), 5)
+    known = twin.learn(stack, bent(stack), np.ones(SHAPE, np.float32), 5, RIDGE)
     hidden = np.tanh(np.tensordot(known.directions, stack, 1) + known.offsets[:, None, None])
     features = np.concatenate([np.ones((1, *SHAPE), np.float32), hidden, stack])
     expected = np.tensordot(known.weights.T, features, 1)
@@ -57,10 +57,15 @@ def test_the_weights_are_those_of_a_ridge_regression():
     x = np.concatenate([np.ones((1, 20000)), random.standard_normal((6, 20000))]).astype(np.float32)
     y, weight = random.standard_normal((2, 20000)).astype(np.float32), random.random(20000).astype(np.float32)
     root = np.sqrt(weight.astype(np.float64))
-    rows = np.concatenate([(x * root).T, np.diag(np.sqrt(np.r_[1.0, np.full(6, twin._RIDGE)]))])
+    rows = np.concatenate([(x * root).T, np.diag(np.sqrt(np.r_[1.0, np.full(6, RIDGE)]))])
     goal = np.concatenate([(y * root).T, np.zeros((7, 2))])
     expected = np.linalg.lstsq(rows, goal, rcond=None)[0]
-    np.testing.assert_allclose(twin._ridge(x, y, weight), expected, atol=1e-6)
+    np.testing.assert_allclose(twin._ridge(x, y, weight, RIDGE), expected, atol=1e-6)
+
+
+def test_few_pixels_teach_nothing():
+    stack = inputs(2)
+    assert twin.learn(stack, bent(stack), (np.indices(SHAPE)[0] < 40).astype(np.float32), 8, RIDGE) is None
 
 
 @pytest.mark.parametrize("threaded", [1, 2])
@@ -69,7 +74,7 @@ def test_directions_lean_to_inputs_that_tell_and_have_one_deviation(threaded):
     stack[4] *= 100.0  # large, but says nothing
     target = stack[:1] + 0.5 * stack[1:2]
     with threads.allowed(threaded):
-        known = twin.learn(stack, target, np.ones(SHAPE, np.float32), 400)
+        known = twin.learn(stack, target, np.ones(SHAPE, np.float32), 400, RIDGE)
     power = (known.directions**2 * stack.var(axis=(1, 2))).mean(0)
     np.testing.assert_allclose(power.sum(), 1, atol=0.02)
     assert power[0] > 2 * power[1] > 10 * power[2] and power[4] < 0.05
