@@ -293,7 +293,7 @@ def plain(quality: str = "default") -> Guided:
             )
         )
     if quality == "best":
-        return Guided(regression.Settings(components=40, features=52, twin=768))
+        return Guided(regression.Settings(twin=768))
     return Guided()
 
 

@@ -12,7 +12,7 @@ from ..threads import each
 from . import coarse, residual, solve, spatial, terrain, twin
 
 SLOPE, INTERCEPT, CUT = 600.0, 1.0, 4.0
-UNITS, TWIN_RIDGE = 96, 200.0  # of the bent regression (train)
+UNITS = 96  # bent features
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def learn(overview: Tile, target: Floats) -> Guide | None:
     penalty = coarse.penalties(len(stack), SLOPE, INTERCEPT)
     weight = np.ones(target.shape[1:], np.float32)
     field = coarse.fit(stack, target, overview.valid, weight, penalty, CUT, overview.step)
-    return Guide(guides, field, twin.learn(stack, target, valid.astype(np.float32), UNITS, TWIN_RIDGE))
+    return Guide(guides, field, twin.learn(stack, target, valid.astype(np.float32), UNITS, SLOPE))
 
 
 def expected(tile: Tile, guide: Guide) -> Floats:
