@@ -21,6 +21,7 @@ from .select import LIMIT
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 _LOCAL, _STIFF = 0.7, 0.3  # weights before a trial: of the local regression, of the stiffer surface
 _USELESS = 0.6  # weight before a trial of references that explain nothing of what is valid
+_BENT = 0.25  # doubt of the weight of what bends in terrain and radar
 _OPEN = 1.0  # doubt of the weight of terrain and radar: they explain all of a scene, or nothing
 _WORTH = 0.1  # a weight below it is not worth its time
 _CLEARLY = 0.75  # a share of the references above it counts as 1
@@ -75,6 +76,11 @@ def _by_distance(tile: Tile, table: Floats) -> Floats:
 def _trusted(learnt: regression.Regression) -> float:
     """Weight of the references before a trial: 1 if they explain all of the scene."""
     return _USELESS + (1 - _USELESS) * learnt.explained
+
+
+def _bent(state: State, bend: float) -> State:
+    """The state with that weight of what bends in terrain and radar."""
+    return state if state.guide is None else replace(state, guide=replace(state.guide, bend=bend))
 
 
 @dataclass(frozen=True)
@@ -144,23 +150,20 @@ class Guided:
         scale = state.scale
 
         def from_space(**known: Any) -> tuple[Floats, Floats]:
-            said = [
-                self._from_space(tile, replace(one, **known), observed(tile))
-                for tile, one in zip(trial.tiles, learnt, strict=True)
-            ]
-            means, deviations = zip(*said, strict=True)
-            return uncertainty.beside(means), uncertainty.beside(deviations)
+            return self._tried(trial, [replace(one, **known) for one in learnt])
 
         guide = 1.0
         if any(one.guide is not None for one in learnt):
+            bend = self._bend(trial, learnt, scale)
+            state, *learnt = (_bent(one, bend) for one in (state, *learnt))
             with_guide, _ = from_space()
             alone, _ = from_space(guide=None)
             guide = uncertainty.share_of_first(trial, with_guide, alone, scale, 1.0, _OPEN)
         space, space_std = from_space(guide_share=guide)
-        bent, _ = from_space(guide_share=guide, stiff=1.0)
-        stiff = uncertainty.share_of_first(trial, bent, space, scale, _STIFF)
+        curved, _ = from_space(guide_share=guide, stiff=1.0)
+        stiff = uncertainty.share_of_first(trial, curved, space, scale, _STIFF)
         stiff = 0.0 if stiff < _WORTH else stiff
-        space += np.float32(stiff) * (bent - space)
+        space += np.float32(stiff) * (curved - space)
         factor = uncertainty.factors(trial, space, space_std)
         state = replace(state, guide_share=guide, stiff=stiff, space_factor=factor)
         known = [one.regression for one in learnt if one.regression is not None]
@@ -174,6 +177,21 @@ class Guided:
         mixed = space + np.float32(share) * (mean - space)
         factor = uncertainty.factors(trial, mixed, std)
         return replace(state, reference_share=share, reference_factor=factor)
+
+    def _tried(self, trial: uncertainty.Trial, learnt: Sequence[State]) -> tuple[Floats, Floats]:
+        """Means and deviations of a trial's tiles from space, each by what was learnt of it."""
+        said = [
+            self._from_space(tile, one, observed(tile)) for tile, one in zip(trial.tiles, learnt, strict=True)
+        ]
+        means, deviations = zip(*said, strict=True)
+        return uncertainty.beside(means), uncertainty.beside(deviations)
+
+    def _bend(self, trial: uncertainty.Trial, learnt: Sequence[State], scale: Floats) -> float:
+        """Weight of what bends in terrain and radar that is best on the trial."""
+        if not any(one.guide is not None and one.guide.twin is not None for one in learnt):
+            return surroundings.BEND
+        bent, straight = (self._tried(trial, [_bent(one, bend) for one in learnt])[0] for bend in (1.0, 0.0))
+        return uncertainty.share_of_first(trial, bent, straight, scale, surroundings.BEND, _BENT)
 
     def _mixed(
         self, trial: uncertainty.Trial, learnt: Sequence[State], known: Sequence[regression.Regression]

@@ -13,18 +13,23 @@ from . import coarse, residual, solve, spatial, terrain, twin
 
 SLOPE, INTERCEPT, CUT = 600.0, 1.0, 4.0
 UNITS = 96  # bent features
+BEND = 0.5  # their weight before a trial
 
 
 @dataclass(frozen=True)
 class Guide:
     """Coefficients of terrain and radar features over the scene, and a regression of them that bends.
 
-    A shore or a tree line follows height, but not in proportion to it. `twin` is None of a small scene.
+    A shore or a tree line follows height, but not in proportion to it.
+
+    Attributes:
+        twin: the one that bends; None of a small scene. bend: its weight, as a trial on hidden pixels says.
     """
 
     guides: terrain.Guides
     field: solve.Field
     twin: twin.Twin | None
+    bend: float
 
 
 def learn(overview: Tile, target: Floats) -> Guide | None:
@@ -37,7 +42,7 @@ def learn(overview: Tile, target: Floats) -> Guide | None:
     penalty = coarse.penalties(len(stack), SLOPE, INTERCEPT)
     weight = np.ones(target.shape[1:], np.float32)
     field = coarse.fit(stack, target, overview.valid, weight, penalty, CUT, overview.step)
-    return Guide(guides, field, twin.learn(stack, target, valid.astype(np.float32), UNITS, SLOPE))
+    return Guide(guides, field, twin.learn(stack, target, valid.astype(np.float32), UNITS, SLOPE), BEND)
 
 
 def expected(tile: Tile, guide: Guide) -> Floats:
@@ -46,9 +51,8 @@ def expected(tile: Tile, guide: Guide) -> Floats:
     everywhere = np.ones(stack.shape[1:], bool)
     row, column = tile.row // tile.step, tile.column // tile.step
     said = solve.apply(guide.field, stack, everywhere, row, column, tile.step)
-    if guide.twin is not None:
-        said += twin.predict(stack, guide.twin)
-        said /= 2
+    if guide.twin is not None and guide.bend > 0:
+        said += np.float32(guide.bend) * (twin.predict(stack, guide.twin) - said)
     return said
 
 

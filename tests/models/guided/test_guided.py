@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
 from terramend.models.guided import plain as plain_regression
-from terramend.models.guided import regression, spatial, uncertainty
+from terramend.models.guided import regression, spatial, surroundings, uncertainty
 from terramend.models.guided.features import make_basis, telling_axes
 from terramend.models.guided.impute import complete, complete_further, conditional, learn, learn_further
 from terramend.models.guided.model import Guided, plain
@@ -324,9 +324,10 @@ def test_a_shore_that_follows_height_comes_back():
     tile = Tile(image, gaps, terrain=np.stack([height, flat, flat]).astype(np.float32))
     method = plain()
     state = method.prepare(tile)
+    assert state.guide.bend > surroundings.BEND  # hidden pixels prove it
     bent = rmse(method.predict(tile, state), truth, gaps)
-    straight = replace(state, guide=replace(state.guide, twin=None))
-    assert bent < 0.8 * rmse(method.predict(tile, straight), truth, gaps)
+    straight = replace(state, guide=replace(state.guide, bend=0.0))
+    assert bent < 0.9 * rmse(method.predict(tile, straight), truth, gaps)
 
 
 def trial_of(hidden, truth):
