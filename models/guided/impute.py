@@ -18,6 +18,7 @@ from ..base import Flags, Floats
 from ..classical.membrane import Ground, cascade
 from ..planes import combine, everywhere, moments
 from ..threads import each
+from .solve import ridge
 
 _RIDGE = 150.0  # pixels that a unit of a channel's weight costs
 _SAMPLE = 20000  # pixels that further dates are learnt on
@@ -109,7 +110,7 @@ def complete(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Floats]:
     each(part, range(0, flat.shape[1], _CHUNK))
     if len(seen) > 1:
         for k, clear in enumerate(seen):
-            if not clear.all():
+            if clear.any() and not clear.all():
                 _carry_error(z, joint, k, clear)
     return z, seen.mean(0, dtype=np.float32)
 
@@ -158,9 +159,9 @@ def learn_further(channels: Sequence[Floats], owner: NDArray[np.intp], complete:
         values = np.stack([channels[channel].reshape(-1)[places] for channel in mine.tolist()])
         mean[mine], scale[mine] = values.mean(1), np.maximum(values.std(1), np.float32(1e-6))
         z = (values - mean[mine, None]) / scale[mine, None]
-        given = flat[:, places].astype(np.float64)
-        within = given @ given.T + (0.01 * len(places) + _RIDGE) * np.eye(len(given))
-        weights[mine] = np.linalg.solve(within, given @ z.T).T
+        both = np.concatenate([flat[:, places], z]).astype(np.float64)
+        penalty = np.full(len(flat), 0.01 * len(places) + _RIDGE)
+        weights[mine] = ridge((both @ both.T)[None], len(mine), penalty, np.zeros((1, 1, 1)))[0].T
 
     each(one, range(len(seen)))
     return Further(mean, scale, weights, owner)
@@ -186,7 +187,8 @@ def complete_further(channels: Sequence[Floats], complete: Floats, further: Furt
         mine += count
         for channel, plane in zip(mine, guess, strict=True):
             np.copyto(out[channel], plane, where=~clear)
-        _spread(out[mine] - guess, out, mine, clear)
+        if clear.any():
+            _spread(out[mine] - guess, out, mine, clear)
     return out
 
 
@@ -243,8 +245,6 @@ def _carry_error(z: Floats, joint: Joint, date: int, clear: Flags) -> None:
 
 def _spread(error: Floats, z: Floats, channels: NDArray[np.intp], clear: Flags) -> None:
     """Add the surface through an error (n, H, W), known where clear, to a date's gap in z; in place."""
-    if not clear.any():
-        return
     ground, gap = Ground(clear), (~clear).view(np.uint8)
     ground.shares  # noqa: B018 - made here, once, not in each thread
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..base import Floats
 from ..threads import each
-from . import robust
+from . import coarse, robust, solve
 
 _SEED = 20240607  # of the random directions: part of the method, not of a run
 _FROM = 5000  # pixels up to which it learns noise (train)
@@ -73,16 +73,15 @@ def _directions(lines: Floats, slopes: Floats, units: int) -> tuple[Floats, Floa
     return directions.astype(np.float32), random.uniform(-1.5, 1.5, units).astype(np.float32)
 
 
-def _ridge(x: Floats, y: Floats, weight: Floats, ridge: float) -> Floats:
+def _ridge(x: Floats, y: Floats, weight: Floats, slope: float) -> Floats:
     """(F, B) weights of features x (F, N), the first a constant, for y (B, N)."""
-    left = np.diag(np.r_[1.0, np.full(len(x) - 1, ridge)])
-    right = np.zeros((len(x), len(y)))
+    both = np.concatenate([x, y])
+    moments = np.zeros((len(both), len(both)))
     for first in range(0, x.shape[1], _CHUNK):
-        some = np.s_[..., first : first + _CHUNK]
-        weighted = x[some] * weight[some]
-        left += weighted @ x[some].T
-        right += weighted @ y[some].T
-    return np.linalg.solve(left, right).astype(np.float32)
+        some = both[:, first : first + _CHUNK]
+        moments += (some * weight[first : first + _CHUNK]) @ some.T
+    penalty = coarse.penalties(len(x) - 1, slope, 1.0)
+    return solve.ridge(moments[None], len(y), penalty, np.zeros((1, 1, 1)))[0].astype(np.float32)
 
 
 def predict(stack: Floats, twin: Twin) -> Floats:

@@ -141,10 +141,10 @@ def by_contrast(std: Floats, mean: Floats) -> Floats:
 
     def one(band: int) -> Floats:
         values = only(mean[band], np.isfinite(mean[band]))
-        level = cv2.blur(values, (3, 3))
-        variance = cv2.blur(values * values, (3, 3)) - level * level
-        np.maximum(variance, np.float32(_SMOOTH), out=variance)
-        return std[band] * np.sqrt(np.sqrt(np.sqrt(variance)))
+        level = cv2.boxFilter(values, cv2.CV_64F, (3, 3))  # in 64 bits: a difference of near squares
+        variance = cv2.sqrBoxFilter(values, cv2.CV_64F, (3, 3)) - level * level
+        np.maximum(variance, _SMOOTH, out=variance)
+        return std[band] * np.sqrt(np.sqrt(np.sqrt(variance.astype(np.float32))))
 
     return np.stack(each(one, range(len(std))))
 
