@@ -14,14 +14,15 @@ import numpy as np
 
 from .choose import named
 from .opening import make_method, one_thread_each, open_grid, open_inputs
+from .raster.detail import windows
 from .raster.outputs import working_folder
 from .request import FillRequest, validate
-from .trial import windows
+from .trial import WINDOWS
 from .watch import Watch
 
 
 def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
-    """Predict the gaps of `trial.windows` on the finest grid as a fill would.
+    """Predict the gaps of a few windows on the finest grid as a fill would.
 
     Returns:
         JSON: `expected_error` (mean standard deviation over those gaps in reflectance, None where
@@ -41,7 +42,7 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
             overview = scene.overview()
             anything = bool(overview.gaps.any())
             method = make_method(request, scene, (lambda: overview) if anything else None, watch)
-            places = windows(overview, scene.grid) if anything else []
+            places = windows(overview, scene.grid, WINDOWS) if anything else []
             watch.stage("fill", len(places))
             for place in places:
                 around = place.grown(method.plan.context, scene.grid)

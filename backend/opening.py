@@ -25,6 +25,7 @@ from .choose import Facts, choose, create, tried_reason
 from .device import on_torch
 from .errors import TerramendError
 from .flow import patiently
+from .raster.detail import windows
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid, Window
 from .raster.products import open_product
@@ -36,7 +37,7 @@ from .raster.scene import Scene, open_scene
 from .raster.siblings import find_references, masks_beside
 from .raster.tiles import TilePlan, plan_tiles
 from .request import FillRequest
-from .trial import Candidate, Tried, candidates, compare, windows
+from .trial import WINDOWS, Candidate, Tried, candidates, compare
 from .watch import Watch
 
 
@@ -172,14 +173,18 @@ def make_method(
         say_missed(seen, watch)
         say_partly(seen, watch)
         ways = candidates(facts.references, facts.terrain, facts.sar)
-        if request.model == "auto" and request.mode == "fill" and len(ways) > 1:
-            tiles = [(read or scene.tile)(w) for w in windows(seen, scene.grid)]
+        trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
+        with threads.allowed(request.jobs or cores()):
+            detail = _detail(seen, scene.grid, read or scene.tile, trying)
+        seen = replace(seen, detail=detail if seen.step > 1 else ())
+        if trying:
+            tiles = detail[:WINDOWS]
             tried = patiently(lambda: _tried(model, ways, tiles, request.jobs or cores()), watch.check)
             reason = tried_reason(reason, tried)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
         state = patiently(lambda: _prepared(model, seen, request.jobs or cores()), watch.check)
-        del seen
+        del seen, detail
         give_memory_back()
     return Method(
         row,
@@ -192,6 +197,13 @@ def make_method(
         digest(state),
         tried,
     )
+
+
+def _detail(overview: Tile, grid: Grid, read: Callable[[Window], Tile], trying: bool) -> tuple[Tile, ...]:
+    """Windows at full size: to learn from beside a coarse overview, and to try ways of filling in."""
+    if overview.step > 1:
+        return tuple(read(window) for window in windows(overview, grid))
+    return tuple(read(window) for window in windows(overview, grid, WINDOWS)) if trying else ()
 
 
 def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:
@@ -210,7 +222,7 @@ def _prepared(model: Reconstructor, overview: Tile, workers: int) -> Any:
 
 
 def _tried(
-    model: Reconstructor, ways: tuple[Candidate, ...], tiles: list[Tile], workers: int
+    model: Reconstructor, ways: tuple[Candidate, ...], tiles: tuple[Tile, ...], workers: int
 ) -> tuple[Tried, ...]:
     with threads.allowed(workers):
         return compare(model, ways, tiles)

@@ -19,13 +19,9 @@ from numpy.typing import NDArray
 from ..models import threads
 from ..models.base import Flags, Reconstructor, Tile
 from ..models.holdout import pseudo_gap
-from .raster.grid import Grid, Window
 
-SIDE, WINDOWS = 256, 3
-"""Pixels a side of a window that is tried, and how many there are at most: a second or two of work."""
-
-SHARE = 20
-"""The windows together are at most this part of the scene, so that trying costs little beside filling."""
+WINDOWS = 3
+"""Windows at full size (see `raster.detail`) that are tried: a second or two of work."""
 
 LEAST = 500
 """Hidden pixels without which nothing is decided."""
@@ -50,6 +46,7 @@ class Candidate:
             references=tile.references if "references" in self.leans else (),
             terrain=tile.terrain if "terrain" in self.leans else None,
             sar=tile.sar if "sar" in self.leans else None,
+            detail=tuple(self.shown(window) for window in tile.detail),
         )
 
 
@@ -125,36 +122,3 @@ def _wrong(model: Reconstructor, way: Candidate, tile: Tile, hidden: Flags) -> N
     shown = way.shown(seen)
     truth = tile.image[:, hidden].astype(np.float64)
     return np.asarray(model.predict(shown, model.prepare(shown)).mean[:, hidden] - truth)
-
-
-def windows(overview: Tile, grid: Grid) -> list[Window]:
-    """A few places apart, as cloudy as the scene and with enough valid pixels to learn from."""
-    gap = np.any(overview.gaps, axis=0).astype(np.float64)
-    known = np.all(overview.valid, axis=0).astype(np.float64)
-    wanted = max(float(gap.mean()), 0.05)
-    rows, columns = _starts(grid.height), _starts(grid.width)
-    height, width = min(SIDE, grid.height), min(SIDE, grid.width)
-    places = []
-    for row in rows:
-        for column in columns:
-            part = np.s_[
-                row // overview.step : -(-(row + height) // overview.step),
-                column // overview.step : -(-(column + width) // overview.step),
-            ]
-            off = abs(float(gap[part].mean()) - wanted) + 2 * max(0.0, 0.3 - float(known[part].mean()))
-            places.append((off, row, column))
-    chosen: list[Window] = []
-    most = min(max(grid.height * grid.width // (SHARE * SIDE**2), 1), WINDOWS)
-    for _, row, column in sorted(places):
-        if all(abs(row - w.row) >= height or abs(column - w.column) >= width for w in chosen):
-            chosen.append(Window(row, column, height, width))
-        if len(chosen) == most:
-            break
-    return chosen
-
-
-def _starts(length: int) -> list[int]:
-    """First rows (or columns) of windows: the whole length, at most 33 of them, the last one flush."""
-    last = max(length - SIDE, 0)
-    step = max(SIDE // 2, -(-last // 32))
-    return sorted({*range(0, last + 1, step), last})

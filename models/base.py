@@ -82,6 +82,7 @@ class Tile:
         wavelengths: nanometres per band of `image`, NaN where unknown; or empty.
         prior: another reconstructor's prediction, for models that declare `prior`.
         about: where, when and which bands, for models that are told so.
+        detail: of an overview with a step above 1, windows of the scene at full size, all of one size.
     """
 
     image: Floats
@@ -96,6 +97,7 @@ class Tile:
     wavelengths: tuple[float, ...] = ()
     prior: Prediction | None = None
     about: About = About()
+    detail: tuple[Tile, ...] = ()
 
     @property
     def valid(self) -> Flags:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .base import Flags, Floats
 from .threads import each
@@ -32,6 +34,11 @@ def combine(weights: Floats, planes: Floats, out: Floats) -> None:
         np.matmul(weights, flat[some], out=made[some])
 
     each(part, range(0, flat.shape[1], _CHUNK))
+
+
+def beside(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Arrays (..., H, W) side by side, (..., H, nW); one alone as it is."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def everywhere(planes: Floats | Sequence[Floats]) -> Flags:

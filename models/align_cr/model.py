@@ -81,7 +81,7 @@ class Radar:
         if hidden is None:
             hidden = np.zeros(overview.gaps.shape[1:], bool)
         image = np.where(hidden, np.float32(np.nan), observed(overview))
-        trial = replace(overview, image=image, gaps=overview.gaps | hidden)
+        trial = replace(overview, image=image, gaps=overview.gaps | hidden, detail=())
         error = np.zeros_like(overview.image)
         if hidden.any():
             first = _pasted(trial, self.prior.predict(trial, self.prior.prepare(trial)))
@@ -134,7 +134,10 @@ class Radar:
         return out
 
     def _calmed(self, tile: Tile) -> Tile:
-        return replace(tile, sar=calmed(tile.sar)) if self.despeckle and tile.sar is not None else tile
+        if not self.despeckle or tile.sar is None:
+            return tile
+        detail = tuple(self._calmed(window) for window in tile.detail)
+        return replace(tile, sar=calmed(tile.sar), detail=detail)
 
     def _slots(self, tile: Tile) -> list[int | None]:
         """The tile's band of each slot that the network knows."""

@@ -38,9 +38,16 @@ def penalties(count: int, slope: float, intercept: float) -> Floats:
 
 
 def fit(
-    stack: Floats, target: Floats, valid: Flags, weight: Floats, penalty: Floats, cut: float, step: int
+    stack: Floats,
+    target: Floats,
+    valid: Flags,
+    weight: Floats,
+    penalty: Floats,
+    cut: float,
+    step: int,
+    windows: tuple[float, ...] = WINDOWS,
 ) -> solve.Field:
-    """Coefficients of all bands over the scene.
+    """Coefficients of all bands over the scene; without `windows`, one set for all of it.
 
     Args:
         stack: (P, h, w) features of the overview. target: (B, h, w) z-scored. valid: (B, h, w).
@@ -62,7 +69,7 @@ def fit(
         size = float(max(cells.rows, cells.columns) * CELL * step)
         field = solve.Field(start[None].astype(np.float32), size, 0.0, 0.0)
         everywhere = np.ones((sums.cells.rows, sums.cells.columns), bool)
-        for sigma in WINDOWS:
+        for sigma in windows:
             sigma = max(sigma, float(CELL * COARSEN * step))
             field = solve.refine(sums, sigma, field, penalty, len(group), everywhere, step)
         if values is None:

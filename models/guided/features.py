@@ -81,8 +81,12 @@ def principal_axes(joint: Joint, count: int, without: Floats | None = None) -> F
     return _signed(vectors[:, np.argsort(-values, kind="stable")[: max(count, 0)]].T)
 
 
-def fine_features(components: Floats, out: Floats) -> None:
-    """Horizontal and vertical slope and low-passes of n components into `out`, (EACH n, H, W)."""
+def fine_features(components: Floats, out: Floats, pieces: int = 1) -> None:
+    """Horizontal and vertical slope and low-passes of n components into `out`, (EACH n, H, W).
+
+    `pieces`: how many windows lie side by side; none sees its neighbour.
+    """
+    planes = out.reshape(-1, EACH, *out.shape[1:])  # a view of whole planes
 
     def one(pair: tuple[Floats, Floats]) -> None:
         plane, planes = pair
@@ -90,15 +94,24 @@ def fine_features(components: Floats, out: Floats) -> None:
         for place, sigma in enumerate(BLURS, start=2):
             planes[place] = blur(plane, sigma)
 
-    each(one, zip(components, out.reshape(-1, EACH, *out.shape[1:]), strict=True))
+    for piece in range(pieces):
+        across = np.s_[..., piece * out.shape[-1] // pieces : (piece + 1) * out.shape[-1] // pieces]
+        each(one, zip(components[across], planes[across], strict=True))
 
 
 def make_basis(
-    joint: Joint, channels: Floats, target: Floats, weight: Floats, count: int, fine: int, more: int = 0
+    joint: Joint,
+    channels: Floats,
+    target: Floats,
+    weight: Floats,
+    count: int,
+    fine: int,
+    more: int = 0,
+    pieces: int = 1,
 ) -> tuple[Basis, Floats]:
     """Axes from the joint correlation, fine scales from the complete overview channels; and its features.
 
-    The second is what `build` makes of the channels.
+    The second is what `build` makes of the channels, or of each of the `pieces` that lie side by side.
     """
     if count < len(channels):
         # What is cut off by variance may still tell of the target: its directions come first.
@@ -107,7 +120,7 @@ def make_basis(
     else:
         axes = principal_axes(joint, count)
     fine = min(fine, len(axes))
-    out = _unscaled(axes, fine, channels, more)
+    out = _unscaled(axes, fine, channels, more, pieces)
     planes = out[len(axes) : len(axes) + EACH * fine]
     spread = np.array([moments(plane)[1] for plane in planes])
     scale = np.where(spread > 1e-6, 0.5 / np.maximum(spread, 1e-6), 0.0).astype(np.float32)
@@ -126,9 +139,9 @@ def build(basis: Basis, channels: Floats, more: int = 0) -> Floats:
     return out
 
 
-def _unscaled(axes: Floats, fine: int, channels: Floats, more: int) -> Floats:
+def _unscaled(axes: Floats, fine: int, channels: Floats, more: int, pieces: int = 1) -> Floats:
     count = len(axes)
     out = np.empty((count + EACH * fine + more, *channels.shape[1:]), np.float32)
     combine(axes, channels, out[:count])
-    fine_features(out[:fine], out[count : count + EACH * fine])
+    fine_features(out[:fine], out[count : count + EACH * fine], pieces)
     return out

@@ -13,7 +13,7 @@ import numpy as np
 from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
-from ..planes import moments, put
+from ..planes import beside, moments, put
 from . import coarse, regression, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
@@ -138,9 +138,14 @@ class Guided:
                 least, most, *_ = cv2.minMaxLoc(layer, known.view(np.uint8))
                 margin = _MARGIN * (most - least) + 0.01
                 low[band], high[band] = least - margin, most + margin
-        target: Floats = image - mean[:, None, None]
-        target /= scale[:, None, None]
-        known = regression.learn(overview, target, self.settings)
+
+        def standard(image: Floats) -> Floats:
+            target: Floats = image - mean[:, None, None]
+            target /= scale[:, None, None]
+            return target
+
+        target, detail = standard(image), [standard(observed(window)) for window in overview.detail]
+        known = regression.learn(overview, target, self.settings, detail)
         guide = surroundings.learn(overview, target)
         ones = np.ones((bands, CLASSES), np.float32)
         return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None)
@@ -184,7 +189,7 @@ class Guided:
             self._from_space(tile, one, observed(tile)) for tile, one in zip(trial.tiles, learnt, strict=True)
         ]
         means, deviations = zip(*said, strict=True)
-        return uncertainty.beside(means), uncertainty.beside(deviations)
+        return beside(means), beside(deviations)
 
     def _bend(self, trial: uncertainty.Trial, learnt: Sequence[State], scale: Floats) -> float:
         """Weight of what bends in terrain and radar that is best on the trial."""
@@ -214,7 +219,7 @@ class Guided:
                 scale, middle = state.scale[:, None, None], state.mean[:, None, None]
                 means.append(np.where(made.there, made.mean * scale + middle, np.float32(np.nan)))
                 deviations.append(uncertainty.by_contrast(made.std, made.mean) * scale)
-            return uncertainty.beside(means), uncertainty.beside(deviations)
+            return beside(means), beside(deviations)
 
         scale = learnt[0].scale
         local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], scale, _LOCAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
-from ..planes import everywhere, only
+from ..planes import beside, everywhere, only
 from ..planes import moments as moments_of
 from ..threads import each
 from . import coarse, impute, plain, residual, robust, select, solve, terrain, twin
@@ -18,7 +19,8 @@ from . import features as feats
 from .statistics import CELL, cells_over, grow, moments
 
 REACH = 16  # pixels around gaps where residuals are wanted
-WIDE = 36.0  # window sigma in pixels between an overview's coefficients and the local ones
+WIDE = 64.0  # window sigma in pixels between the whole scene's coefficients and the local ones (train)
+ENOUGH = 2000  # pixels that windows at full size share with each date, or the overview teaches
 TWIN_RIDGE = 20.0  # of the bent regression, in pixels (train)
 GUIDED_UP_TO = 2  # references beside which terrain and radar still help
 
@@ -87,7 +89,8 @@ class Regression:
             (see `residual.Rim.carry`). Both as a trial on hidden pixels says.
         coherence, noise: (B,) of the residual; noise is its mean square.
         explained: share (0..1) of the target's variance that the parts explain.
-        step: scene pixels per pixel of the overview that taught it.
+        distant: whether the parts' coefficients know nothing of where they are used: of all places, or of
+            pixels larger than a tile's.
     """
 
     chosen: tuple[int, ...]
@@ -101,7 +104,7 @@ class Regression:
     coherence: NDArray[np.float64]
     noise: NDArray[np.float64]
     explained: float
-    step: int
+    distant: bool
 
 
 @dataclass(frozen=True)
@@ -138,45 +141,95 @@ def _guided(tile: Tile, guides: terrain.Guides | None) -> Floats:
     return terrain.features(tile, guides)
 
 
-def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | None:
+@dataclass(frozen=True)
+class _Lesson:
+    """What coefficients are learnt from: the overview, or its windows at full size, side by side.
+
+    Attributes:
+        tiles: of one size. target, valid: (B, H, nW) z-scored, and where it is known.
+    """
+
+    tiles: Sequence[Tile]
+    target: Floats
+    valid: Flags
+
+    def channels(self, chosen: tuple[int, ...]) -> tuple[list[Floats], NDArray[np.intp]]:
+        """All bands of the chosen references, C planes (H, nW), and each one's date."""
+        found = [_channels(tile, chosen) for tile in self.tiles]
+        return [beside(planes) for planes in zip(*(planes for planes, _ in found), strict=True)], found[0][1]
+
+    def complete(self, chosen: tuple[int, ...], joint: impute.Joint) -> tuple[Floats, Floats]:
+        """`impute.complete` of each tile."""
+        done = [impute.complete(_channels(tile, chosen)[0], joint) for tile in self.tiles]
+        return beside([channels for channels, _ in done]), beside([share for _, share in done])
+
+    def guided(self, guides: terrain.Guides | None) -> Floats:
+        """`_guided` of each tile."""
+        return beside([_guided(tile, guides) for tile in self.tiles])
+
+
+def _lesson(
+    overview: Tile, target: Floats, detail: Sequence[Floats], chosen: tuple[int, ...]
+) -> tuple[_Lesson, bool]:
+    """The windows where they show enough of each chosen date, else the overview; whether the windows."""
+
+    def shown(index: int) -> int:
+        return sum(
+            int((tile.valid.all(0) & everywhere(tile.references[index].image)).sum())
+            for tile in overview.detail
+        )
+
+    if overview.detail and min(shown(index) for index in chosen) >= ENOUGH:
+        return _Lesson(overview.detail, beside(detail), beside([t.valid for t in overview.detail])), True
+    return _Lesson((overview,), target, overview.valid), False
+
+
+def learn(
+    overview: Tile, target: Floats, settings: Settings, detail: Sequence[Floats] = ()
+) -> Regression | None:
     """Choose references and fit the scene's coefficients to `target` (B, h, w), the z-scored image.
 
-    None if no reference is of use.
+    A scene that is seen coarse is learnt from its windows at full size, whose z-scored images are `detail`:
+    means of many pixels depend on each other in another way than pixels do. None if no reference is of use.
     """
-    valid, gap = np.all(overview.valid, axis=0), np.any(overview.gaps, axis=0)
-    ranked = select.select(overview.image, valid, gap, overview.references, settings.dates)
+    gap = np.any(overview.gaps, axis=0)
+    everything = np.all(overview.valid, axis=0)
+    ranked = select.select(overview.image, everything, gap, overview.references, settings.dates)
     if not ranked:
         return None
     chosen = ranked[: select.LIMIT]
-    channels, owner = _channels(overview, chosen)
+    lesson, close = _lesson(overview, target, detail, chosen)
+    target, valid = lesson.target, np.all(lesson.valid, axis=0)
+    channels, owner = lesson.channels(chosen)
     joint = impute.learn(channels, owner)
-    complete, share = impute.complete(channels, joint)
+    complete, share = lesson.complete(chosen, joint)
     samples = int((valid & (share > 0)).sum())
     count = min(settings.components, max(1, samples // 30), len(channels))
     fine = 0
     if settings.fine and samples > 60 * count:
         fine = int(np.clip((settings.features - count) // feats.EACH, 2, settings.fine))
     guides = terrain.learn(overview, True, True) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
-    beside = _guided(overview, guides)
-    seen = np.where(valid, share, np.float32(0))
-    basis, stack = feats.make_basis(joint, complete, target, seen, count, fine, len(beside))
-    stack[len(stack) - len(beside) :] = beside
+    more = lesson.guided(guides)
+    seen, pieces = np.where(valid, share, np.float32(0)), len(lesson.tiles)
+    basis, stack = feats.make_basis(joint, complete, target, seen, count, fine, len(more), pieces)
+    stack[len(stack) - len(more) :] = more
     weight = _weight(share)
     penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
-    field = coarse.fit(stack, target, overview.valid, weight, penalty, settings.cut, overview.step)
+    step, windows = (1, ()) if close else (overview.step, coarse.WINDOWS)
+    field = coarse.fit(stack, target, lesson.valid, weight, penalty, settings.cut, step, windows)
     parts = [Part(field)]
     if settings.twin:
         bent = twin.learn(stack, target, np.where(valid, weight, np.float32(0)), settings.twin, TWIN_RIDGE)
         parts += [Part(_as_it_is(len(target), field), bent)] if bent else []
-    looked = np.zeros_like(gap)
-    looked[np.arange(len(gap)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
-    left = target - solve.apply(field, stack, looked, 0, 0, overview.step)
-    left[~overview.valid] = np.nan
+    looked = np.zeros_like(valid)
+    looked[np.arange(len(valid)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
+    left = target - solve.apply(field, stack, looked, 0, 0, step)
+    left[~lesson.valid] = np.nan
     coherence = np.array(each(residual.coherence, left))
     noise = np.array(each(_mean_square, left))
-    power = np.array(each(_mean_square, np.where(overview.valid, target, np.float32(np.nan))))
+    power = np.array(each(_mean_square, np.where(lesson.valid, target, np.float32(np.nan))))
     explained = float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
-    whole = _whole(overview, ranked[len(chosen) :], complete, owner, target, weight)
+    whole = _whole(lesson, ranked[len(chosen) :], complete, owner, weight)
     return Regression(
         chosen,
         joint,
@@ -189,26 +242,21 @@ def learn(overview: Tile, target: Floats, settings: Settings) -> Regression | No
         coherence=coherence,
         noise=noise,
         explained=explained,
-        step=overview.step,
+        distant=close or overview.step > 1,
     )
 
 
 def _whole(
-    overview: Tile,
-    more: tuple[int, ...],
-    complete: Floats,
-    owner: NDArray[np.intp],
-    target: Floats,
-    weight: Floats,
+    lesson: _Lesson, more: tuple[int, ...], complete: Floats, owner: NDArray[np.intp], weight: Floats
 ) -> Whole:
     """The plain regression on the complete channels of the chosen references and on `more` of them."""
     further = None
     if more:
-        planes, dates = _channels(overview, more)
+        planes, dates = lesson.channels(more)
         further = impute.learn_further(planes, dates, complete)
         complete = impute.complete_further(planes, complete, further)
         owner = np.concatenate([owner, owner.max() + 1 + dates])
-    return Whole(more, further, plain.learn(complete, owner, target, overview.valid, weight))
+    return Whole(more, further, plain.learn(complete, owner, lesson.target, lesson.valid, weight))
 
 
 def _as_it_is(bands: int, over: solve.Field) -> solve.Field:
@@ -309,6 +357,11 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
     return Estimate(mean, std, fits.share > 0, main)
 
 
+def windows_of(known: Regression, settings: Settings) -> tuple[float, ...]:
+    """Window sigmas in pixels that are solved in a tile, a wide one first where `known` is `distant`."""
+    return (WIDE, settings.local) if known.distant else (settings.local,)
+
+
 def _local(
     tile: Tile,
     target: Floats,
@@ -321,8 +374,7 @@ def _local(
 ) -> Floats:
     """(n, H, W) one part's prediction around the gaps of the bands in `group`, which share a mask.
 
-    `field` is the part's. Coefficients of an overview do not know the scene's own detail: where
-    the tile is finer, a wide window comes first.
+    `field` is the part's.
     """
     gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
     row, column = tile.row // tile.step, tile.column // tile.step
@@ -331,7 +383,7 @@ def _local(
         cells = cells_over(row, column, *gap.shape)
         penalty = coarse.penalties(len(features), settings.slope, settings.intercept)
         wanted = solve.near(gap, cells, row, column, REACH + CELL)
-        windows = (settings.local,) if known.step <= tile.step else (WIDE, settings.local)
+        windows = windows_of(known, settings)
         needed = grow(wanted, math.ceil(2.7 * windows[0] / CELL))
         expected = solve.apply(field, features, valid, row, column, tile.step)
         weight = only(_weight(share), valid)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats
+from ..planes import combine
 from ..threads import each
 from .statistics import Cells, Moments, grow, side_by_side, to_cells
 
@@ -26,6 +27,11 @@ class Field:
     size: float
     top: float
     left: float
+
+    @property
+    def alike(self) -> bool:
+        """Whether there is one set for all of the scene."""
+        return self.values.shape[:2] == (1, 1)
 
     def at(self, y: NDArray[np.floating], x: NDArray[np.floating]) -> Floats:
         """(n, 1 + P, B) bilinear at scene positions (n,); constant beyond the outer centres."""
@@ -59,6 +65,14 @@ def ridge(
     return np.linalg.solve(left, right)
 
 
+def linear(coefficients: Floats, features: Floats) -> Floats:
+    """(B, H, W) what one set (1 + P, B), the intercept first, says of features (P, H, W)."""
+    out = np.empty((coefficients.shape[1], *features.shape[1:]), np.float32)
+    combine(np.ascontiguousarray(coefficients[1:].T), features, out)
+    out += coefficients[0, :, None, None]
+    return out
+
+
 def refine(
     moments: Moments, sigma: float, parent: Field, penalty: Floats, bands: int, active: Flags, scale: int = 1
 ) -> Field:
@@ -82,20 +96,24 @@ def inherited(cells: Cells, parent: Field, scale: int = 1) -> Field:
     return Field(values, size, cells.top * scale, cells.left * scale)
 
 
-def between(field: Field, where: Flags, row: int, column: int, scale: int = 1) -> tuple[Cells, Flags]:
-    """Blocks between four cell centres each, and which of them hold a true pixel of `where`.
+def between(
+    field: Field, where: Flags, row: int, column: int, scale: int = 1
+) -> tuple[Cells, Flags, tuple[int, int]]:
+    """The tile's blocks between four cell centres each, which hold a true pixel of `where`, and the first.
 
     They are the cells shifted by half a cell: block i lies between cells i - 1 and i.
     """
-    rows, columns = field.values.shape[:2]
     size = round(field.size / scale)
     top, left = round(field.top / scale) - size // 2, round(field.left / scale) - size // 2
-    grid = Cells(size, rows + 1, columns + 1, top, left)
-    return grid, to_cells(where, grid, row, column)
+    first = (row - top) // size, (column - left) // size
+    rows = -(-(row + where.shape[0] - top) // size) - first[0]
+    columns = -(-(column + where.shape[1] - left) // size) - first[1]
+    grid = Cells(size, rows, columns, top + first[0] * size, left + first[1] * size)
+    return grid, to_cells(where, grid, row, column), first
 
 
 def corners(field: Field, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
-    """(n, 4 B, 1 + P) coefficients at the four corners of blocks, in the order of `ramps`."""
+    """(n, 4 B, 1 + P) coefficients at the four corners of a field's blocks, in the order of `ramps`."""
     last_row, last_column = field.values.shape[0] - 1, field.values.shape[1] - 1
     above, below = np.maximum(rows - 1, 0), np.minimum(rows, last_row)
     before, behind = np.maximum(columns - 1, 0), np.minimum(columns, last_column)
@@ -117,14 +135,18 @@ def apply(field: Field, features: Floats, where: Flags, row: int, column: int, s
     four corners' coefficients, then weights. `row` and `column` are in pixels of the features,
     each `scale` scene pixels wide.
     """
-    grid, wanted = between(field, where, row, column, scale)
+    if field.alike:
+        out = linear(field.values[0, 0], features)
+        np.copyto(out, np.float32(np.nan), where=~where)
+        return out
+    grid, wanted, (first_row, first_column) = between(field, where, row, column, scale)
     out = np.full((field.values.shape[-1], *features.shape[1:]), np.nan, np.float32)
     one_row = _large if grid.size > LINES else _small
     top, left = grid.top - row, grid.left - column
 
     def work(r: int) -> None:
         chosen = np.flatnonzero(wanted[r])
-        coefficients = corners(field, np.full(len(chosen), r), chosen)
+        coefficients = corners(field, np.full(len(chosen), first_row + r), first_column + chosen)
         one_row(features, coefficients, chosen, grid, top + r * grid.size, left, out)
 
     each(work, [r for r in range(grid.rows) if wanted[r].any()])

@@ -19,7 +19,7 @@ from ..holdout import distance_to_valid
 from . import coarse, impute, plain, residual, robust, solve, spatial, terrain
 from . import features as feats
 from . import twin as bends
-from .regression import REACH, WIDE, Estimate, Regression, Settings
+from .regression import REACH, Estimate, Regression, Settings, windows_of
 from .statistics import CELL, LEVEL, Cells, cells_over, grow, to_cells
 from .torch_planes import Ground, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
 from .torch_planes import solve as membrane
@@ -174,6 +174,12 @@ def _bent(stack: Tensor, twin: bends.Twin) -> Tensor:
     return out.reshape(-1, *stack.shape[1:])
 
 
+def _linear(coefficients: Tensor, features: Tensor) -> Tensor:
+    """`solve.linear`."""
+    flat = coefficients[1:].T @ features.reshape(len(features), -1) + coefficients[0, :, None]
+    return flat.reshape(-1, *features.shape[1:])
+
+
 class _Local:
     """`regression._local` of the bands that share a mask."""
 
@@ -191,7 +197,7 @@ class _Local:
         self._valid_there = torch.as_tensor(valid, device=target.device)
         self._share, self._step = share, tile.step
         self._row, self._column = tile.row // tile.step, tile.column // tile.step
-        self._windows = (settings.local,) if known.step <= tile.step else (WIDE, settings.local)
+        self._windows = windows_of(known, settings)
 
     def fit(self, features: Tensor, values: Floats, field: solve.Field) -> Tensor:
         """(n, H, W) one part's prediction around the gaps; `values` are the field's for these bands."""
@@ -277,10 +283,15 @@ class _Local:
 
     def _apply(self, field: solve.Field, features: Tensor, where: Flags) -> Tensor:
         """`solve.apply`."""
-        grid, wanted = solve.between(field, where, self._row, self._column, self._step)
+        if field.alike:
+            said = _linear(torch.as_tensor(field.values[0, 0], device=features.device), features)
+            return torch.where(torch.as_tensor(where, device=said.device), said, math.nan)
+        grid, wanted, first = solve.between(field, where, self._row, self._column, self._step)
         blocks = self._blocks(torch.nn.functional.pad(features, (0, 0, 0, 0, 1, 0), value=1.0), grid, wanted)
         bands = field.values.shape[-1]
-        corners = torch.as_tensor(solve.corners(field, *np.nonzero(wanted)), device=features.device)
+        corners = torch.as_tensor(
+            solve.corners(field, *(np.nonzero(wanted) + np.array(first)[:, None])), device=features.device
+        )
         parts = (corners @ blocks).reshape(len(blocks), 4, bands, grid.size**2)
         weights = torch.as_tensor(solve.ramps(grid.size), device=features.device)
         mixed = (parts * weights.reshape(4, 1, -1)).sum(1)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
-from ..planes import only
+from ..planes import beside, only
 from ..threads import each
 
 SIDE = 256  # pixels a side of the window that is tried on
@@ -29,7 +27,7 @@ _LEAST = 30  # hidden pixels that make a class of distance count
 
 @dataclass(frozen=True)
 class Trial:
-    """A window of the overview, in each of whose n tiles another part of the valid pixels is hidden.
+    """Windows of the scene, or one of the overview, in each of whose n tiles some valid pixels are hidden.
 
     Attributes:
         tiles: what the method sees. truth: (B, H, nW), one tile's beside the other's, as all arrays here.
@@ -42,11 +40,6 @@ class Trial:
     hidden: Flags
     distance: Floats
     whole: bool
-
-
-def beside(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """What was made of each tile of a trial, (..., H, W), side by side as in its arrays."""
-    return np.concatenate(parts, axis=-1)
 
 
 def _window(overview: Tile) -> tuple[int, int]:
@@ -88,26 +81,29 @@ def make_trial(overview: Tile) -> Trial | None:
     """Hide pixels of (a window of) the overview; None where too few are valid.
 
     A small overview is tried several times, each pixel hidden at most once: one try of it proves little.
+    One with windows at full size is tried in these.
     """
-    tile = _cut(overview)
-    gap, left = np.any(tile.gaps, axis=0), np.all(tile.valid, axis=0)
-    whole = tile.image.shape == overview.image.shape
+    looks = overview.detail or (_cut(overview),)
+    whole = not overview.detail and looks[0].image.shape == overview.image.shape
+    tiles: list[Tile] = []
+    truth: list[Floats] = []
     hidden: list[Flags] = []
-    for _ in range(_tries(gap.size) if whole else 1):
-        part = pseudo_gap(left, gap)
-        if part is None:
-            break
-        hidden.append(part)
-        left &= ~part
-    if not hidden:
+    for tile in looks:
+        gap, left = np.any(tile.gaps, axis=0), np.all(tile.valid, axis=0)
+        for _ in range(_tries(gap.size) if whole else 1):
+            part = pseudo_gap(left, gap)
+            if part is None:
+                break
+            image = np.where(part, np.float32(np.nan), tile.image)
+            tiles.append(replace(tile, image=image, gaps=tile.gaps | part))
+            truth.append(tile.image)
+            hidden.append(part)
+            left &= ~part
+    if not tiles:
         return None
-    tiles = tuple(
-        replace(tile, image=np.where(part, np.float32(np.nan), tile.image), gaps=tile.gaps | part)
-        for part in hidden
-    )
     distance = beside([distance_to_valid(np.any(seen.gaps, axis=0)) for seen in tiles])
-    truth = beside([tile.image] * len(tiles))
-    return Trial(tiles, truth, beside(hidden), distance * np.float32(tile.step), whole)
+    step = np.float32(looks[0].step)
+    return Trial(tuple(tiles), beside(truth), beside(hidden), distance * step, whole)
 
 
 def _tries(pixels: int) -> int:

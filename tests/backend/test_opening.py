@@ -7,11 +7,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import pytest
 import rasterio
+from terramend.backend import opening
 from terramend.backend.opening import one_thread_each, open_inputs, stoppable
-from terramend.backend.request import FillRequest, Mask
+from terramend.backend.request import FillRequest, Mask, Reference
+from terramend.backend.trial import candidates
 from terramend.backend.watch import Watch
+from terramend.models.base import digest
 from threadpoolctl import threadpool_info
+
+from .conftest import blobs, landscape
 
 
 def blas() -> set[int]:
@@ -56,3 +62,34 @@ def test_methods_that_take_long_are_told_when_to_stop() -> None:
     assert called == [1]
     plain = object()
     assert stoppable(plain, lambda: None) is plain
+
+
+@pytest.mark.parametrize("model", ["guided", "auto"])
+def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monkeypatch, model):
+    truth = landscape(1, 1100, 600).astype("uint16")
+    target, other = write("in.tif", truth), write("other.tif", truth + 50)
+    gaps = write("gaps.tif", blobs(1100, 600, 0.2).astype(np.uint8))
+    dates = (Reference(str(other), (Mask("", "none"),)),)
+    asked = FillRequest(
+        (str(target),), "o.tif", gaps=(Mask(str(gaps), "nonzero"),), references=dates, model=model,
+        radiometry="sentinel2", quality="fast",
+    )  # fmt: skip
+    seen, read, watch = [], [], Watch()
+    monkeypatch.setattr(opening, "_prepared", lambda model, overview, workers: seen.append(overview))
+    inputs = open_inputs(asked, watch)
+    with opening.one_thread_each(), opening.open_grid(asked, inputs, 0, target.parent, watch) as (scene, _):
+        find = scene.tile
+
+        def tile(window):
+            read.append(window)
+            return find(window)
+
+        opening.make_method(asked, scene, scene.overview, watch, tile)
+        (overview,) = seen
+        assert overview.step == 2 and 1 <= len(overview.detail) == len(read)
+        for shown, window in zip(overview.detail, read, strict=True):
+            assert shown.step == 1 and digest(shown) == digest(find(window))
+        opening.make_method(asked, scene, lambda: scene.overview(2000), watch, tile)
+        assert (seen[1].step, seen[1].detail) == (1, ())
+    alone = candidates(1, False, False)[1].shown(overview)
+    assert not alone.references and not any(window.references for window in alone.detail)

@@ -6,11 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from terramend.backend import trial
 from terramend.backend.choose import Facts, choose, tried_reason, untried_reason
-from terramend.backend.raster.grid import Grid
 from terramend.backend.request import FillRequest
 from terramend.models import threads
 from terramend.models.base import Prediction, Reference, Source, Tile
@@ -120,25 +117,6 @@ def test_nothing_is_decided_on_few_pixels():
     few = replace(tile, image=np.where(np.arange(220) < 6, tile.image, np.float32(np.nan)))
     assert trial.compare(Errs(truth, 0.01, 0.03), PAIR, [few]) == ()
     assert tried_reason("As it was.", ()) == "As it was."
-
-
-@given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([1, 2, 4]))
-@settings(max_examples=40, deadline=None)
-def test_windows_are_few_inside_and_apart(height, width, step):
-    shape = (1, -(-height // step), -(-width // step))
-    gaps = np.random.default_rng(height).random(shape) < 0.1
-    image = np.where(gaps, np.nan, 0.1).astype(np.float32)
-    overview = Tile(image, gaps, step=step)
-    found = trial.windows(overview, Grid("", (10.0, 0, 0, 0, -10.0, 0), width, height))
-    assert 1 <= len(found) <= trial.WINDOWS
-    assert len(found) == 1 or len(found) * trial.SIDE**2 * trial.SHARE <= height * width
-    for window in found:
-        assert 0 <= window.row <= window.row + window.height <= height
-        assert 0 <= window.column <= window.column + window.width <= width
-        assert max(window.height, window.width) <= trial.SIDE
-    for i, a in enumerate(found):
-        for b in found[:i]:
-            assert abs(a.row - b.row) >= a.height or abs(a.column - b.column) >= a.width
 
 
 def test_inspection_says_that_filling_will_try():

@@ -117,9 +117,11 @@ def test_a_series_is_read_by_the_plain_regression_alike():
     same(model, tile, replace(state, regression=replace(state.regression, local=0.5)))
 
 
-def test_a_tile_of_a_scene_that_was_seen_coarser_is_the_same():
+@pytest.mark.parametrize("close", [False, True])
+@pytest.mark.parametrize("quality", ["fast", "default"])
+def test_a_tile_of_a_scene_that_was_seen_coarser_is_the_same(quality, close):
     tile = scene((160, 144), seed=50)
-    model = plain("default")
+    model = plain(quality)
     small = replace(
         tile,
         image=tile.image[:, ::4, ::4],
@@ -128,7 +130,11 @@ def test_a_tile_of_a_scene_that_was_seen_coarser_is_the_same():
         step=4,
         pixel_size=(40.0, 40.0),
     )
+    if close:
+        places = [(slice(0, 80), slice(0, 70)), (slice(80, 160), slice(70, 140))]
+        small = replace(small, detail=tuple(window(tile, *place) for place in places))
     state = model.prepare(small)
+    assert state.regression.parts[0].field.alike == close
     same(model, window(tile, slice(48, 150), slice(23, 131)), state)
 
 

@@ -123,7 +123,7 @@ def test_fast_learns_large_scenes_at_half_size():
     tile, truth = scene((70, 530))
     model = find("guided").create("fast")
     state = model.prepare(tile)
-    assert state.regression.step == 2
+    assert state.regression.distant
     made = model.predict(tile, state)
     assert np.sqrt(np.nanmean((made.mean - truth)[tile.gaps] ** 2)) < 0.2 * truth.std()
 
