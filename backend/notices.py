@@ -52,6 +52,9 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{name} and the raster to fill differ in level (surface or top-of-atmosphere reflectance): "
             "methods that regress allow for it, copying does not."
         ),
+        "reference.moved": (
+            "{name} lies off the raster to fill by {by}: it is moved back before anything is learnt from it."
+        ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
         "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
         "sar.one": "{name} has one unnamed band; it is taken as VV.",

@@ -18,7 +18,7 @@ import cv2
 from threadpoolctl import threadpool_limits
 
 from ..models import threads
-from ..models.base import Glimpse, Movable, Observable, Prediction, Reconstructor, Tile, digest
+from ..models.base import Glimpse, Movable, Moving, Observable, Prediction, Reconstructor, Tile, digest
 from ..models.registry import Row
 from .budget import Budget, budget, cores
 from .choose import Facts, choose, create, tried_reason
@@ -28,6 +28,7 @@ from .flow import patiently
 from .raster.detail import windows
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid, Window
+from .raster.offsets import say_moved
 from .raster.products import open_product
 from .raster.raster import Raster
 from .raster.references import Reference, open_references
@@ -184,6 +185,8 @@ def make_method(
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
         state = patiently(lambda: _prepared(model, seen, request.jobs or cores()), watch.check)
+        if isinstance(state, Moving) and state.offsets:
+            say_moved([reference.name for reference in scene.references], state.offsets, watch)
         del seen, detail
         give_memory_back()
     return Method(

@@ -170,6 +170,15 @@ class Observable(Protocol):
         """The same, calling `tell` at every step, in any thread."""
 
 
+@runtime_checkable
+class Moving(Protocol):
+    """A state that moves the references of every tile."""
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns in scene pixels by which each lies off; empty where none is read."""
+
+
 def digest(state: Any) -> str:
     """SHA-256 (hex) of a state made of dataclasses, tuples, mappings, arrays and scalars."""
     sha = hashlib.sha256()

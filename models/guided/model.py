@@ -14,7 +14,7 @@ from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
 from ..planes import beside, moments, put
-from . import coarse, regression, surroundings, uncertainty
+from . import coarse, register, regression, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
 
@@ -42,6 +42,7 @@ class State:
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
         base: the overview filled, for gaps that are larger than a tile; None where references do.
+        offsets: how far each reference lies off.
     """
 
     mean: Floats
@@ -56,6 +57,7 @@ class State:
     space_factor: Floats
     stiff: float
     base: Base | None
+    offsets: tuple[register.Offset, ...]
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
@@ -110,9 +112,14 @@ class Guided:
         return replace(self, torch_device=torch_device)
 
     def prepare(self, overview: Tile) -> State:
-        """Choose references, learn coefficients, and try all on hidden pixels of the scene."""
+        """Move and choose references, learn coefficients, and try all on hidden pixels of the scene."""
         if self.torch_device:
             return replace(self, torch_device=None).prepare(overview)
+        offsets = register.offsets(overview)
+        return replace(self._prepared(register.moved(overview, offsets)), offsets=offsets)
+
+    def _prepared(self, overview: Tile) -> State:
+        """What is known of a scene whose references lie where they should."""
         if overview.step == 1 and max(overview.image.shape[1:]) > self.settings.halved_above:
             overview = halved(overview)
         state = self._learn(overview)
@@ -148,7 +155,7 @@ class Guided:
         known = regression.learn(overview, target, self.settings, detail)
         guide = surroundings.learn(overview, target)
         ones = np.ones((bands, CLASSES), np.float32)
-        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None)
+        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None, ())
 
     def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
         """Shares and factors from a trial, each of whose tiles is filled by what was `learnt` of it."""
@@ -234,6 +241,7 @@ class Guided:
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
+        tile = register.moved(tile, state.offsets)
         gap = np.any(tile.gaps, axis=0)
         mean, std, source, main = self._fill(tile, state)
         mean[~tile.gaps] = np.nan

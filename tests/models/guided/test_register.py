@@ -1,0 +1,141 @@
+"""Dates that lie off by whole pixels are found and moved; those that do not are left alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from terramend.models.base import Reference, Tile
+from terramend.models.guided import register
+from terramend.models.guided.model import plain
+
+SHAPE = (90, 120)
+
+
+def ground(bands=2, seed=0, shape=SHAPE):
+    """(bands, H + 40, W + 40): detail of a few pixels, alike in all bands."""
+    random = np.random.default_rng(seed)
+    wide = shape[0] + 40, shape[1] + 40
+    base = ndimage.gaussian_filter(random.standard_normal(wide), 1.2)
+    slow = ndimage.gaussian_filter(random.standard_normal(wide), 15)
+    parts = [(k + 1) * base / base.std() + 2 * slow / slow.std() for k in range(bands)]
+    return (0.3 + 0.02 * np.stack(parts)).astype(np.float32)
+
+
+def cut(planes, rows=0, columns=0, shape=SHAPE):
+    return planes[:, 20 + rows : 20 + rows + shape[0], 20 + columns : 20 + columns + shape[1]].copy()
+
+
+def scene(*offsets, seed=0, noise=0.005):
+    """A target with a gap, and dates that show at (y, x) + offset what it shows at (y, x)."""
+    planes = ground(seed=seed)
+    random = np.random.default_rng(seed + 1)
+    truth = cut(planes)
+    references = []
+    for rows, columns in offsets:
+        seen = 0.8 * cut(planes, -rows, -columns) + 0.05
+        references.append(Reference(seen + noise * random.standard_normal(seen.shape).astype(np.float32)))
+    gaps = np.zeros(truth.shape, bool)
+    gaps[:, 30:60, 40:70] = True
+    return Tile(np.where(gaps, np.float32(np.nan), truth), gaps, tuple(references)), truth
+
+
+@given(st.integers(-7, 7), st.integers(-7, 7), st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+def test_offsets_are_found_and_undone(rows, columns, seed):
+    tile, truth = scene((rows, columns), (0, 0), seed=seed, noise=0)
+    found = register.offsets(tile)
+    assert found == ((rows, columns), (0, 0))
+    back = register.moved(tile, found)
+    inside = np.s_[:, 8:-8, 8:-8]
+    np.testing.assert_array_equal(back.references[0].image[inside], back.references[1].image[inside])
+    np.testing.assert_array_equal(back.references[0].image[inside], (0.8 * truth + 0.05)[inside])
+    assert all(np.isfinite(r.image).all() for r in back.references)
+
+
+def test_a_date_that_lies_right_is_the_same_array():
+    tile, _ = scene((0, 0))
+    assert register.moved(tile, register.offsets(tile)) is tile
+
+
+def test_half_a_pixel_and_noise_move_nothing():
+    tile, truth = scene((0, 0))
+    half = (truth + np.roll(truth, 1, 2)) / 2
+    nothing = np.random.default_rng(3).random(truth.shape).astype(np.float32)
+    flat, unseen = np.full_like(truth, 0.2), np.full_like(truth, np.nan)
+    dates = tuple(Reference(image) for image in (half, nothing, flat, unseen))
+    found = register.offsets(replace(tile, references=dates))
+    assert max(map(abs, found[0])) <= 1 and found[1:] == ((0, 0),) * 3
+
+
+def test_clouds_of_a_date_move_with_it():
+    tile, _ = scene((2, -3))
+    image = tile.references[0].image.copy()
+    image[:, 10:40, 50:90] = np.nan
+    tile = replace(tile, references=(Reference(image),))
+    found = register.offsets(tile)
+    assert found == ((2, -3),)
+    clear = np.isfinite(register.moved(tile, found).references[0].image)
+    assert not clear[:, 8:38, 53:93].any() and clear[:, :8].all() and clear[:, 38:].all()
+
+
+@pytest.mark.parametrize("quality", ["fast", "default"])
+def test_a_gap_is_filled_as_well_from_a_date_that_lies_off(quality):
+    def wrong(offset):
+        tile, truth = scene(offset)
+        model = plain(quality)
+        state = model.prepare(tile)
+        assert state.offsets == (offset,)
+        made = model.predict(tile, state)
+        return np.sqrt(np.mean((made.mean - truth)[tile.gaps] ** 2))
+
+    assert wrong((3, -2)) < 1.1 * wrong((0, 0))
+
+
+def test_an_overview_is_moved_by_its_own_pixels_and_judged_by_its_windows():
+    tile, _ = scene((4, -6))
+    small = replace(
+        tile,
+        image=tile.image[:, ::2, ::2],
+        gaps=tile.gaps[:, ::2, ::2],
+        references=tuple(replace(r, image=r.image[:, ::2, ::2]) for r in tile.references),
+        step=2,
+    )
+    assert register.offsets(small) == ((0, 0),)
+    close = replace(small, detail=(tile, tile))
+    assert register.offsets(close) == ((4, -6),)
+    back = register.moved(close, ((4, -6),))
+    expected = small.references[0].image[:, 2:, :-3]
+    np.testing.assert_array_equal(back.references[0].image[:, :-2, 3:], expected)
+    np.testing.assert_array_equal(
+        back.detail[0].references[0].image, register.moved(tile, ((4, -6),)).references[0].image
+    )
+
+
+def test_bands_of_another_number_are_compared_all_with_all():
+    tile, _ = scene((1, 2))
+    last = replace(tile.references[0], image=tile.references[0].image[1:])
+    assert register.offsets(replace(tile, references=(last,))) == ((1, 2),)
+
+
+def test_one_band_alone_moves_nothing():
+    planes = ground(6, seed=5)
+    tile = Tile(cut(planes), np.zeros((6, *SHAPE), bool))
+    noise = np.random.default_rng(6).standard_normal((6, *SHAPE)).astype(np.float32)
+    noise *= 0.02 * np.array([1, 2, 3, 0, 5, 6], np.float32)[:, None, None]
+    image = cut(planes) + noise
+    image[3] = cut(planes, -2)[3]  # the clearest one, enlarged from large pixels at another place
+    assert register.offsets(replace(tile, references=(Reference(image),))) == ((0, 0),)
+    assert register.offsets(replace(tile, references=(Reference(image[3:4]),))) == ((2, 0),)
+    image = cut(planes, -2) + noise
+    assert register.offsets(replace(tile, references=(Reference(image),))) == ((2, 0),)
+
+
+def test_little_that_is_valid_proves_nothing():
+    tile, _ = scene((3, 3))
+    image = np.where(np.arange(SHAPE[1]) < 12, tile.image, np.float32(np.nan))
+    assert register.offsets(replace(tile, image=image)) == ((0, 0),)
+    tiny = replace(tile, image=tile.image[:, :20], references=(Reference(tile.references[0].image[:, :20]),))
+    assert register.offsets(tiny) == ((0, 0),)
