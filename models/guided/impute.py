@@ -89,6 +89,16 @@ def complete(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Floats]:
 
     Returns z-scored channels (C, H, W) without NaN.
     """
+    z, seen = guess(channels, joint)
+    if len(seen) > 1:
+        for k, clear in enumerate(seen):
+            if clear.any() and not clear.all():
+                _carry_error(z, joint, k, clear)
+    return z, seen.mean(0, dtype=np.float32)
+
+
+def guess(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Flags]:
+    """C planes (H, W) z-scored, NaN by conditional means alone, and where each date is there (K, H, W)."""
     shape, owner = channels[0].shape, joint.owner
     seen = _seen(channels, owner)
     dates = seen.reshape(len(seen), -1)
@@ -108,11 +118,7 @@ def complete(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Floats]:
 
     guesses.prepare(code)
     each(part, range(0, flat.shape[1], _CHUNK))
-    if len(seen) > 1:
-        for k, clear in enumerate(seen):
-            if clear.any() and not clear.all():
-                _carry_error(z, joint, k, clear)
-    return z, seen.mean(0, dtype=np.float32)
+    return z, seen
 
 
 def _seen(channels: Sequence[Floats], owner: NDArray[np.intp]) -> Flags:

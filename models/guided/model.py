@@ -14,7 +14,7 @@ from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
 from ..planes import beside, moments, put
-from . import coarse, register, regression, surroundings, uncertainty
+from . import coarse, register, regression, screen, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
 
@@ -42,7 +42,7 @@ class State:
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
         base: the overview filled, for gaps that are larger than a tile; None where references do.
-        offsets: how far each reference lies off.
+        offsets: how far each reference lies off. screen: where dates stand out; None if nobody looks.
     """
 
     mean: Floats
@@ -58,6 +58,7 @@ class State:
     stiff: float
     base: Base | None
     offsets: tuple[register.Offset, ...]
+    screen: screen.Screen | None
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
@@ -116,10 +117,12 @@ class Guided:
         if self.torch_device:
             return replace(self, torch_device=None).prepare(overview)
         offsets = register.offsets(overview)
-        return replace(self._prepared(register.moved(overview, offsets)), offsets=offsets)
+        overview = register.moved(overview, offsets)
+        seen = screen.learn(overview) if self.settings.screened else None
+        return replace(self._prepared(screen.cleared(overview, seen)), offsets=offsets, screen=seen)
 
     def _prepared(self, overview: Tile) -> State:
-        """What is known of a scene whose references lie where they should."""
+        """What is known of a scene whose references lie where they should, and show the ground."""
         if overview.step == 1 and max(overview.image.shape[1:]) > self.settings.halved_above:
             overview = halved(overview)
         state = self._learn(overview)
@@ -155,7 +158,7 @@ class Guided:
         known = regression.learn(overview, target, self.settings, detail)
         guide = surroundings.learn(overview, target)
         ones = np.ones((bands, CLASSES), np.float32)
-        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None, ())
+        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None, (), None)
 
     def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
         """Shares and factors from a trial, each of whose tiles is filled by what was `learnt` of it."""
@@ -241,7 +244,7 @@ class Guided:
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
-        tile = register.moved(tile, state.offsets)
+        tile = screen.cleared(register.moved(tile, state.offsets), state.screen)
         gap = np.any(tile.gaps, axis=0)
         mean, std, source, main = self._fill(tile, state)
         mean[~tile.gaps] = np.nan
@@ -320,7 +323,14 @@ def plain(quality: str = "default") -> Guided:
     if quality == "fast":
         return Guided(
             regression.Settings(
-                dates=LIMIT, components=16, fine=3, local=0, twin=0, cycles=0, halved_above=512
+                dates=LIMIT,
+                components=16,
+                fine=3,
+                local=0,
+                twin=0,
+                cycles=0,
+                halved_above=512,
+                screened=False,
             )
         )
     if quality == "best":

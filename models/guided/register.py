@@ -21,7 +21,7 @@ REACH = 8  # pixels that a date may lie off
 _COARSE = 2  # every so many pixels are tried first
 _SAMPLE, _LEAST = 6000, 500  # pixels that are compared, and fewer of which prove nothing
 _AROUND = 9  # pixels a side of the mean that is taken off: shapes are compared, not brightness
-_BETTER = 0.95  # share of the unexplained variance that may be left, or the date stays (train)
+_BETTER = 0.87  # share of the unexplained variance that may be left, or the date stays (train)
 _ALIKE = 0.3  # correlation below which two pictures do not show the same shapes
 _PAIRS = 5  # bands that must agree
 _COMMON = 0.7  # share of the compared pixels that must be clear in the moved date too
@@ -75,17 +75,23 @@ def _offset(target: Floats, image: Floats, places: NDArray[np.intp], pieces: int
     """
     if len(places) < _LEAST:
         return 0, 0
-    first, *others = (
-        _Pair(_shapes(target[b], pieces), _shapes(image[c], pieces), places)
-        for b, c in _pairs(target, image, places)
-    )
+    bands = _pairs(target, image, places)
+
+    def pair(number: int) -> _Pair:
+        band, other = bands[number]
+        return _Pair(_shapes(target[band], pieces), _shapes(image[other], pieces), places)
+
+    first = pair(0)
     tried = range(-REACH, REACH + 1, _COARSE)
     y, x = max(((y, x) for y in tried for x in tried), key=lambda at: first.alike(*at))
+    y, x = max(_around(y, x), key=lambda at: first.alike(*at))
+    if (y, x) == (0, 0) or first.alike(y, x) < _ALIKE:
+        return 0, 0
+    compared = [first, *map(pair, range(1, len(bands)))]
 
     def left(at: Offset) -> float:
-        return float(np.mean([1 - pair.alike(*at) ** 2 for pair in (first, *others)]))
+        return float(np.mean([1 - one.alike(*at) ** 2 for one in compared]))
 
-    y, x = max(_around(y, x), key=lambda at: first.alike(*at))
     y, x = min(_around(y, x), key=left)
     certain = first.alike(y, x) >= _ALIKE and max(abs(y), abs(x)) < REACH
     return (y, x) if certain and left((y, x)) < _BETTER * left((0, 0)) else (0, 0)

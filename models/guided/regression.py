@@ -38,6 +38,7 @@ class Settings:
         twin: bent features of the second regression, with which the mean is taken; 0: without.
         cycles: of multigrid for the rim's error.
         halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
+        screened: whether clouds that the masks of the dates missed are looked for.
     """
 
     dates: int = 20
@@ -51,6 +52,7 @@ class Settings:
     twin: int = 96
     cycles: int = 2
     halved_above: float = math.inf
+    screened: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""Clouds, shadows and snow that the masks of the dates missed: seen by the other dates, and taken out.
+
+Brightness, the mean of all z-scored bands, is what a cloud changes most. Where a date's is far from what all
+other dates say, the date is not read there, unless the target shares what makes it stand out: then it tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Flags, Floats, Tile
+from ..planes import beside, combine, everywhere, moments, only
+from . import impute, select
+
+_FAR = 4.0  # robust deviations from what other dates say (train)
+_LARGE = 1.0  # deviations of the date's own brightness, at least (train)
+_SHARED = 0.25  # slope of the target's surprise on a date's from which it shares it (train)
+_PROOF = 15  # pixels without which nothing is said of sharing
+_MOST = 0.2  # share of a date beyond which it is no outlier but another season
+_SIDE = 3  # pixels a side of the mean that is judged
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How the brightness of some dates follows from that of the others.
+
+    Attributes:
+        chosen: n indices of references. weights: of each one's bands. offsets: (n,) what is added.
+        joint: of the n brightnesses. spread: (n,) robust deviation of what the others leave unexplained.
+        trusted: (n,) dates that are read as they are.
+    """
+
+    chosen: tuple[int, ...]
+    weights: tuple[Floats, ...]
+    offsets: Floats
+    joint: impute.Joint
+    spread: Floats
+    trusted: NDArray[np.bool_]
+
+
+def learn(overview: Tile) -> Screen | None:
+    """What the scene shows at full size, or its windows do; None of fewer than two dates."""
+    if overview.step > 1 and not overview.detail:
+        return None
+    gap, valid = np.any(overview.gaps, axis=0), np.all(overview.valid, axis=0)
+    chosen = select.select(overview.image, valid, gap, overview.references)
+    if len(chosen) < 2:
+        return None
+    looks = overview.detail or (overview,)
+    images = [beside([look.references[index].image for look in looks]) for index in chosen]
+    target = beside([look.image for look in looks])
+    known = everywhere(target)
+    weights, offsets = zip(*map(_standard, [*images, target]), strict=True)
+    planes = [_brightness(*one) for one in zip([*images, target], weights, offsets, strict=True)]
+    count = len(chosen)
+    joint = impute.learn(planes[:-1], np.arange(count))
+    together = impute.learn(planes, np.arange(count + 1))
+    surprise, clear = _surprises(planes[:-1], joint)
+    spread = np.array([_spread(*one) for one in zip(surprise, clear, strict=True)], np.float32)
+    screen = Screen(
+        chosen, weights[:-1], np.array(offsets[:-1], np.float32), joint, spread, np.zeros(count, bool)
+    )
+    outliers = _outliers(surprise, clear, screen)
+    z, _ = impute.guess(planes, together)
+    for date, far in enumerate(outliers):
+        shared = _slope(z, surprise[date], together, date, far & known)
+        screen.trusted[date] = far.sum() > _MOST * clear[date].sum() or abs(shared) > _SHARED
+    return screen
+
+
+def cleared(tile: Tile, screen: Screen | None) -> Tile:
+    """The tile (and its windows at full size) whose dates are NaN where they stand out."""
+    if screen is None or screen.trusted.all():
+        return tile
+    images = [tile.references[index].image for index in screen.chosen]
+    planes = [_brightness(*one) for one in zip(images, screen.weights, screen.offsets, strict=True)]
+    surprise, clear = _surprises(planes, screen.joint)
+    references = list(tile.references)
+    for index, far in zip(screen.chosen, _outliers(surprise, clear, screen), strict=True):
+        if far.any():
+            image = np.where(far, np.float32(np.nan), references[index].image)
+            references[index] = replace(references[index], image=image)
+    detail = tuple(cleared(look, screen) for look in tile.detail)
+    return replace(tile, references=tuple(references), detail=detail)
+
+
+def _standard(image: Floats) -> tuple[Floats, float]:
+    """Weights (B,) and the constant that make the mean of the z-scored bands of an image (B, H, W)."""
+    clear = everywhere(image)
+    mean, deviation = np.array([moments(plane, clear) for plane in image]).T
+    weights = 1 / (len(image) * np.maximum(deviation, 1e-6))
+    return weights.astype(np.float32), -float((weights * mean).sum())
+
+
+def _brightness(image: Floats, weights: Floats, offset: float) -> Floats:
+    """(H, W), NaN where any band is missing."""
+    out = np.empty((1, *image.shape[1:]), np.float32)
+    combine(weights[None], np.ascontiguousarray(image), out)
+    return out[0] + np.float32(offset)
+
+
+def _surprises(planes: Sequence[Floats], joint: impute.Joint) -> tuple[list[Floats], Flags]:
+    """What each brightness is beyond what the others say, a local mean, z-scored; and where it is clear."""
+    z, clear = impute.guess(planes, joint)
+    found = []
+    for date, there in enumerate(clear):
+        _, weights = impute.beyond_the_others(joint, date)
+        error = np.empty((1, *there.shape), np.float32)
+        combine(weights, z, error)
+        window = (_SIDE, _SIDE)
+        total = cv2.boxFilter(only(error[0], there), -1, window, normalize=False)
+        share = cv2.boxFilter(there.astype(np.float32), -1, window, normalize=False)
+        found.append(only(total / np.maximum(share, 1), there))
+    return found, clear
+
+
+def _spread(surprise: Floats, clear: Flags) -> float:
+    return 1.4826 * float(np.median(np.abs(surprise[clear]))) + 1e-6 if clear.any() else 1.0
+
+
+def _outliers(surprise: Sequence[Floats], clear: Flags, screen: Screen) -> list[Flags]:
+    """(H, W) where each date stands out among others that are clear, and more than any of them.
+
+    A cloud makes the clear dates look dark.
+    """
+    far = np.stack([np.abs(one) / spread for one, spread in zip(surprise, screen.spread, strict=True)])
+    worst, compared = far.argmax(0), clear.sum(0) > 1
+    large = [np.abs(one) > _LARGE for one in surprise]
+    return [
+        clear[date]
+        & compared
+        & (far[date] > _FAR)
+        & large[date]
+        & (worst == date)
+        & (not screen.trusted[date])
+        for date in range(len(far))
+    ]
+
+
+def _slope(z: Floats, surprise: Floats, together: impute.Joint, date: int, where: Flags) -> float:
+    """Of the target's brightness beyond what the other dates say, on a date's own; 0 of few pixels.
+
+    The target is the last of `together` and of z (1 + n, H, W).
+    """
+    if where.sum() < _PROOF:
+        return 0.0
+    target = np.arange(len(z)) == len(z) - 1
+    others = ~target
+    others[date] = False
+    weights = impute.conditional(together, others, target)
+    own, its = surprise[where].astype(np.float64), (z[-1] - np.tensordot(weights[0], z[others], 1))[where]
+    return float((its * own).sum() / (own * own).sum())

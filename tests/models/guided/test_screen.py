@@ -1,0 +1,124 @@
+"""Clouds that a date's mask missed are seen by the other dates, unless the target shares them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from terramend.models.base import Reference, Tile, digest
+from terramend.models.guided import screen
+from terramend.models.guided.model import plain
+
+SHAPE = (3, 96, 110)
+CLOUD = np.s_[:, 40:60, 50:75]
+
+
+def scene(dates=3, seed=0):
+    """A target with a gap, and dates that are the same ground in another light; with the truth."""
+    random = np.random.default_rng(seed)
+    ground = ndimage.gaussian_filter(random.standard_normal(SHAPE), (0, 2, 2))
+    truth = (0.3 + 0.05 * ground / ground.std()).astype(np.float32)
+    references = [
+        Reference((truth * (1 + 0.1 * k) + 0.004 * random.standard_normal(SHAPE)).astype(np.float32), k)
+        for k in range(dates)
+    ]
+    gaps = np.zeros(SHAPE, bool)
+    gaps[:, 35:70, 55:95] = True
+    return Tile(np.where(gaps, np.float32(np.nan), truth), gaps, tuple(references)), truth
+
+
+def spoilt(tile, date, by=0.25, where=CLOUD):
+    image = tile.references[date].image.copy()
+    image[where] += np.float32(by)
+    references = list(tile.references)
+    references[date] = replace(references[date], image=image)
+    return replace(tile, references=tuple(references))
+
+
+@pytest.mark.parametrize("dates", [2, 3, 5])
+@pytest.mark.parametrize("by", [0.25, -0.25])
+def test_a_missed_cloud_or_shadow_is_not_read(dates, by):
+    tile, _ = scene(dates)
+    tile = spoilt(tile, 1, by)
+    known = screen.learn(tile)
+    seen = screen.cleared(tile, known)
+    away = np.isnan(seen.references[1].image)
+    assert away[:, 42:58, 52:73].all() and away.sum() < 1.4 * away[CLOUD].sum()
+    for date in {*range(dates)} - {1}:
+        assert np.isfinite(seen.references[date].image).mean() > 0.995
+    np.testing.assert_array_equal(seen.references[1].image[~away], tile.references[1].image[~away])
+
+
+def test_ordinary_dates_are_read_as_they_are():
+    tile, _ = scene()
+    known = screen.learn(tile)
+    assert screen.cleared(tile, known).references == tile.references
+    assert screen.learn(replace(tile, references=tile.references[:1])) is None
+    assert screen.cleared(tile, None) is tile
+
+
+def test_what_the_target_shares_is_kept():
+    tile, _ = scene(4)
+    image = tile.image.copy()
+    image[CLOUD] += np.float32(0.25)  # snow on both; half of it is under the gap
+    tile = replace(spoilt(tile, 2), image=image)
+    known = screen.learn(tile)
+    assert known.trusted[known.chosen.index(2)]
+    assert screen.cleared(tile, known).references[2] is tile.references[2]
+
+
+def test_another_season_is_no_outlier():
+    tile, _ = scene(4)
+    tile = spoilt(tile, 0, where=np.s_[:, :, :45])
+    known = screen.learn(tile)
+    assert np.isfinite(screen.cleared(tile, known).references[0].image).mean() > 0.95
+
+
+def test_dates_without_a_pixel_harm_nobody():
+    tile, _ = scene(3)
+    empty = Reference(np.full(SHAPE, np.nan, np.float32))
+    tile = spoilt(replace(tile, references=(*tile.references, empty)), 1)
+    seen = screen.cleared(tile, screen.learn(tile))
+    assert np.isnan(seen.references[1].image[:, 42:58, 52:73]).all()
+    bare = replace(tile, references=(empty, empty))
+    assert screen.learn(bare) is None
+
+
+def test_windows_at_full_size_teach_and_are_cleared():
+    tile, _ = scene(3)
+    tile = spoilt(tile, 1)
+    known = screen.learn(tile)
+    small = replace(
+        tile,
+        image=tile.image[:, ::2, ::2],
+        gaps=tile.gaps[:, ::2, ::2],
+        references=tuple(replace(r, image=r.image[:, ::2, ::2]) for r in tile.references),
+        step=2,
+        detail=(tile,),
+    )
+    assert set(screen.learn(small).chosen) == set(known.chosen)
+    seen = screen.cleared(small, known)
+    expected = screen.cleared(tile, known)
+    for one, other in zip(seen.detail[0].references, expected.references, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+
+
+@pytest.mark.parametrize("quality", ["default", "best"])
+def test_a_gap_is_filled_better_where_a_date_has_a_missed_cloud(quality):
+    tile, truth = scene(3)
+    tile = spoilt(tile, 0)
+    model = plain(quality)
+
+    def wrong(model):
+        state = model.prepare(tile)
+        made = model.predict(tile, state)
+        return np.sqrt(np.mean((made.mean - truth)[tile.gaps] ** 2))
+
+    unscreened = replace(model, settings=replace(model.settings, screened=False))
+    assert wrong(model) < 0.9 * wrong(unscreened)
+
+
+def test_fast_does_not_look():
+    tile, _ = scene(2)
+    assert plain("fast").prepare(tile).screen is None
+    assert digest(plain("default").prepare(tile)) == digest(plain("default").prepare(tile))
