@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..planes import beside, combine, everywhere, moments, only
-from . import impute, select
+from ..threads import each
+from . import impute, robust, select
 
 _FAR = 4.0  # robust deviations from what other dates say (train)
 _LARGE = 1.0  # deviations of the date's own brightness, at least (train)
@@ -55,8 +56,8 @@ def learn(overview: Tile) -> Screen | None:
     images = [beside([look.references[index].image for look in looks]) for index in chosen]
     target = beside([look.image for look in looks])
     known = everywhere(target)
-    weights, offsets = zip(*map(_standard, [*images, target]), strict=True)
-    planes = [_brightness(*one) for one in zip([*images, target], weights, offsets, strict=True)]
+    weights, offsets = zip(*each(_standard, [*images, target]), strict=True)
+    planes = _brightnesses([*images, target], weights, offsets)
     count = len(chosen)
     joint = impute.learn(planes[:-1], np.arange(count))
     together = impute.learn(planes, np.arange(count + 1))
@@ -78,7 +79,7 @@ def cleared(tile: Tile, screen: Screen | None) -> Tile:
     if screen is None or screen.trusted.all():
         return tile
     images = [tile.references[index].image for index in screen.chosen]
-    planes = [_brightness(*one) for one in zip(images, screen.weights, screen.offsets, strict=True)]
+    planes = _brightnesses(images, screen.weights, screen.offsets)
     surprise, clear = _surprises(planes, screen.joint)
     references = list(tile.references)
     for index, far in zip(screen.chosen, _outliers(surprise, clear, screen), strict=True):
@@ -97,30 +98,40 @@ def _standard(image: Floats) -> tuple[Floats, float]:
     return weights.astype(np.float32), -float((weights * mean).sum())
 
 
-def _brightness(image: Floats, weights: Floats, offset: float) -> Floats:
-    """(H, W), NaN where any band is missing."""
-    out = np.empty((1, *image.shape[1:]), np.float32)
-    combine(weights[None], np.ascontiguousarray(image), out)
-    return out[0] + np.float32(offset)
+def _brightnesses(
+    images: Sequence[Floats], weights: Sequence[Floats], offsets: Sequence[float] | Floats
+) -> list[Floats]:
+    """(H, W) of each image (B, H, W), NaN where any band is missing."""
+
+    def one(date: int) -> Floats:
+        out = np.empty((1, *images[date].shape[1:]), np.float32)
+        combine(weights[date][None], np.ascontiguousarray(images[date]), out)
+        return out[0] + np.float32(offsets[date])
+
+    return each(one, range(len(images)))
 
 
 def _surprises(planes: Sequence[Floats], joint: impute.Joint) -> tuple[list[Floats], Flags]:
     """What each brightness is beyond what the others say, a local mean, z-scored; and where it is clear."""
     z, clear = impute.guess(planes, joint)
-    found = []
-    for date, there in enumerate(clear):
+    window = (_SIDE, _SIDE)
+
+    def one(date: int) -> Floats:
+        there = clear[date]
         _, weights = impute.beyond_the_others(joint, date)
         error = np.empty((1, *there.shape), np.float32)
         combine(weights, z, error)
-        window = (_SIDE, _SIDE)
         total = cv2.boxFilter(only(error[0], there), -1, window, normalize=False)
         share = cv2.boxFilter(there.astype(np.float32), -1, window, normalize=False)
-        found.append(only(total / np.maximum(share, 1), there))
-    return found, clear
+        return only(total / np.maximum(share, 1), there)
+
+    return each(one, range(len(clear))), clear
 
 
 def _spread(surprise: Floats, clear: Flags) -> float:
-    return 1.4826 * float(np.median(np.abs(surprise[clear]))) + 1e-6 if clear.any() else 1.0
+    known = surprise[clear]
+    known = known[:: max(1, len(known) // robust.SAMPLE)]
+    return 1.4826 * float(np.median(np.abs(known))) + 1e-6 if len(known) else 1.0
 
 
 def _outliers(surprise: Sequence[Floats], clear: Flags, screen: Screen) -> list[Flags]:
