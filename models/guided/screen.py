@@ -22,6 +22,7 @@ _FAR = 4.0  # robust deviations from what other dates say (train)
 _LARGE = 1.0  # deviations of the date's own brightness, at least (train)
 _SHARED = 0.25  # slope of the target's surprise on a date's from which it shares it (train)
 _PROOF = 15  # pixels without which nothing is said of sharing
+_SEEN = 100  # clear pixels of a date without which nothing is known of it
 _MOST = 0.2  # share of a date beyond which it is no outlier but another season
 _SIDE = 3  # pixels a side of the mean that is judged
 
@@ -63,15 +64,13 @@ def learn(overview: Tile) -> Screen | None:
     together = impute.learn(planes, np.arange(count + 1))
     surprise, clear = _surprises(planes[:-1], joint)
     spread = np.array([_spread(*one) for one in zip(surprise, clear, strict=True)], np.float32)
-    screen = Screen(
-        chosen, weights[:-1], np.array(offsets[:-1], np.float32), joint, spread, np.zeros(count, bool)
-    )
-    outliers = _outliers(surprise, clear, screen)
     z, _ = impute.guess(planes, together)
-    for date, far in enumerate(outliers):
+    trusted = np.zeros(count, bool)
+    for date, far in enumerate(_outliers(surprise, clear, spread)):
         shared = _slope(z, surprise[date], together, date, far & known)
-        screen.trusted[date] = far.sum() > _MOST * clear[date].sum() or abs(shared) > _SHARED
-    return screen
+        pixels = clear[date].sum()
+        trusted[date] = pixels < _SEEN or far.sum() > _MOST * pixels or abs(shared) > _SHARED
+    return Screen(chosen, weights[:-1], np.array(offsets[:-1], np.float32), joint, spread, trusted)
 
 
 def cleared(tile: Tile, screen: Screen | None) -> Tile:
@@ -82,8 +81,9 @@ def cleared(tile: Tile, screen: Screen | None) -> Tile:
     planes = _brightnesses(images, screen.weights, screen.offsets)
     surprise, clear = _surprises(planes, screen.joint)
     references = list(tile.references)
-    for index, far in zip(screen.chosen, _outliers(surprise, clear, screen), strict=True):
-        if far.any():
+    outliers = _outliers(surprise, clear, screen.spread)
+    for index, far, trusted in zip(screen.chosen, outliers, screen.trusted, strict=True):
+        if far.any() and not trusted:
             image = np.where(far, np.float32(np.nan), references[index].image)
             references[index] = replace(references[index], image=image)
     detail = tuple(cleared(look, screen) for look in tile.detail)
@@ -134,21 +134,16 @@ def _spread(surprise: Floats, clear: Flags) -> float:
     return 1.4826 * float(np.median(np.abs(known))) + 1e-6 if len(known) else 1.0
 
 
-def _outliers(surprise: Sequence[Floats], clear: Flags, screen: Screen) -> list[Flags]:
+def _outliers(surprise: Sequence[Floats], clear: Flags, spread: Floats) -> list[Flags]:
     """(H, W) where each date stands out among others that are clear, and more than any of them.
 
     A cloud makes the clear dates look dark.
     """
-    far = np.stack([np.abs(one) / spread for one, spread in zip(surprise, screen.spread, strict=True)])
+    far = np.stack([np.abs(one) / deviation for one, deviation in zip(surprise, spread, strict=True)])
     worst, compared = far.argmax(0), clear.sum(0) > 1
     large = [np.abs(one) > _LARGE for one in surprise]
     return [
-        clear[date]
-        & compared
-        & (far[date] > _FAR)
-        & large[date]
-        & (worst == date)
-        & (not screen.trusted[date])
+        clear[date] & compared & (far[date] > _FAR) & large[date] & (worst == date)
         for date in range(len(far))
     ]
 

@@ -84,6 +84,15 @@ def test_dates_without_a_pixel_harm_nobody():
     assert screen.learn(bare) is None
 
 
+def test_a_date_that_no_window_shows_is_read_as_it_is():
+    tile, _ = scene(3)
+    hidden = replace(tile.references[2], image=np.full(SHAPE, np.nan, np.float32))
+    small = replace(tile, step=2, detail=(replace(tile, references=(*tile.references[:2], hidden)),))
+    known = screen.learn(small)
+    assert known.trusted[known.chosen.index(2)]
+    assert screen.cleared(tile, known).references[2] is tile.references[2]
+
+
 def test_windows_at_full_size_teach_and_are_cleared():
     tile, _ = scene(3)
     tile = spoilt(tile, 1)
