@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from terramend.backend.evaluation import cases, make_cases
 from terramend.backend.raster import detail
-from terramend.backend.raster.grid import Grid, Window
+from terramend.backend.raster.grid import Grid
 from terramend.models.base import Floats, Tile
 from terramend.models.guided.half import halved
 from terramend.models.guided.model import plain
@@ -27,26 +27,6 @@ from terramend.models.guided.model import plain
 LARGE = 330 * 330
 WAYS = ("whole", "overview", "windows")
 WINDOWS = 4
-
-
-def cut(tile: Tile, window: Window) -> Tile:
-    """The part of a tile in a window."""
-    down = slice(window.row, window.row + window.height)
-    across = slice(window.column, window.column + window.width)
-
-    def part(pixels: Floats) -> Floats:
-        return pixels[:, down, across]
-
-    return replace(
-        tile,
-        image=part(tile.image),
-        gaps=tile.gaps[:, down, across],
-        references=tuple(replace(r, image=part(r.image)) for r in tile.references),
-        terrain=None if tile.terrain is None else part(tile.terrain),
-        sar=None if tile.sar is None else part(tile.sar),
-        row=window.row,
-        column=window.column,
-    )
 
 
 def overviews(tile: Tile, halvings: int) -> Iterator[Tile]:
@@ -57,7 +37,7 @@ def overviews(tile: Tile, halvings: int) -> Iterator[Tile]:
         small = halved(small)
     yield small
     grid = Grid("", (10.0, 0.0, 0.0, 0.0, -10.0, 0.0), tile.image.shape[2], tile.image.shape[1])
-    yield replace(small, detail=tuple(cut(tile, w) for w in detail.windows(small, grid, WINDOWS)))
+    yield replace(small, detail=tuple(tile.cut(*w.slices) for w in detail.windows(small, grid, WINDOWS)))
 
 
 def figures(tile: Tile, truth: Floats, quality: str, halvings: int) -> list[tuple[float, float]]:

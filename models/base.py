@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 
@@ -103,6 +103,23 @@ class Tile:
     def valid(self) -> Flags:
         """(B, H, W) bool: samples that were observed and stay as they are."""
         return np.isfinite(self.image) & ~self.gaps
+
+    def cut(self, rows: slice, columns: slice) -> Tile:
+        """The window of these of its pixels, copied; `prior` and `detail` stay those of the whole."""
+
+        def part(planes: NDArray[Any]) -> NDArray[Any]:
+            return planes[:, rows, columns].copy()
+
+        return replace(
+            self,
+            image=part(self.image),
+            gaps=part(self.gaps),
+            references=tuple(replace(r, image=part(r.image)) for r in self.references),
+            terrain=None if self.terrain is None else part(self.terrain),
+            sar=None if self.sar is None else part(self.sar),
+            row=self.row + rows.start * self.step,
+            column=self.column + columns.start * self.step,
+        )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -121,7 +121,7 @@ class Scene:
 
         In `clear` mode the clouded values stay in the image and `gaps` marks what may change.
         """
-        return self._read(window) if self._whole is None else _cut(self._whole, window)
+        return self._read(window) if self._whole is None else self._whole.cut(*window.slices)
 
     def _read(self, window: Window) -> Tile:
         """A tile from the files; its sources side by side where the caller allows it."""
@@ -345,25 +345,6 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
 def days_between(date: datetime.date | None, target: datetime.date | None) -> int | None:
     """Days from the target's date to `date`."""
     return None if date is None or target is None else (date - target).days
-
-
-def _cut(tile: Tile, window: Window) -> Tile:
-    """A window of a tile that holds the whole scene, copied."""
-    part = (slice(None), *window.slices)
-
-    def cut(planes: Floats | None) -> Floats | None:
-        return None if planes is None else planes[part].copy()
-
-    return replace(
-        tile,
-        image=tile.image[part].copy(),
-        gaps=tile.gaps[part].copy(),
-        references=tuple(replace(r, image=r.image[part].copy()) for r in tile.references),
-        terrain=cut(tile.terrain),
-        sar=cut(tile.sar),
-        row=window.row,
-        column=window.column,
-    )
 
 
 def _joined(parts: list[Any]) -> Any:

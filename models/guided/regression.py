@@ -244,7 +244,7 @@ def learn(
         coherence=coherence,
         noise=noise,
         explained=explained,
-        distant=close or overview.step > 1,
+        distant=overview.step > 1,
     )
 
 

@@ -10,16 +10,20 @@ from ..planes import combine, only
 SAMPLE = 20000  # pixels that a first global fit or a median looks at
 
 
+def deviation(layer: Floats, valid: Flags) -> float:
+    """Robust deviation from 0 of (H, W) where valid, which is somewhere, from a regular sample."""
+    known = layer[valid]
+    return 1.4826 * float(np.median(np.abs(known[:: max(1, len(known) // SAMPLE)]))) + 1e-6
+
+
 def cauchy(residual: Floats, valid: Flags, cut: float) -> Floats:
     """(H, W) weights of residuals (B, H, W): one half at `cut` robust deviations in all bands."""
     if not valid.any():
         return np.ones(valid.shape, np.float32)
-    every = max(1, int(valid.sum()) // SAMPLE)
     total: Floats = np.zeros(valid.shape, np.float32)
     for layer in residual:
-        deviation = 1.4826 * float(np.median(np.abs(layer[valid][::every]))) + 1e-6
         scaled = only(layer, valid)
-        scaled *= np.float32(1 / (cut * deviation))
+        scaled *= np.float32(1 / (cut * deviation(layer, valid)))
         total += np.multiply(scaled, scaled, out=scaled)
     total /= len(residual)
     total += 1

@@ -63,7 +63,10 @@ def learn(overview: Tile) -> Screen | None:
     joint = impute.learn(planes[:-1], np.arange(count))
     together = impute.learn(planes, np.arange(count + 1))
     surprise, clear = _surprises(planes[:-1], joint)
-    spread = np.array([_spread(*one) for one in zip(surprise, clear, strict=True)], np.float32)
+    spread = np.array(
+        [robust.deviation(*one) if one[1].any() else 1.0 for one in zip(surprise, clear, strict=True)],
+        np.float32,
+    )
     z, _ = impute.guess(planes, together)
     trusted = np.zeros(count, bool)
     for date, far in enumerate(_outliers(surprise, clear, spread)):
@@ -126,12 +129,6 @@ def _surprises(planes: Sequence[Floats], joint: impute.Joint) -> tuple[list[Floa
         return only(total / np.maximum(share, 1), there)
 
     return each(one, range(len(clear))), clear
-
-
-def _spread(surprise: Floats, clear: Flags) -> float:
-    known = surprise[clear]
-    known = known[:: max(1, len(known) // robust.SAMPLE)]
-    return 1.4826 * float(np.median(np.abs(known))) + 1e-6 if len(known) else 1.0
 
 
 def _outliers(surprise: Sequence[Floats], clear: Flags, spread: Floats) -> list[Flags]:

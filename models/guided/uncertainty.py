@@ -60,21 +60,7 @@ def _window(overview: Tile) -> tuple[int, int]:
 def _cut(overview: Tile) -> Tile:
     """At most `SIDE` squared pixels of the overview."""
     row, column = _window(overview)
-    window = np.s_[:, row : row + SIDE, column : column + SIDE]
-
-    def part(pixels: Floats | None) -> Floats | None:
-        return None if pixels is None else pixels[window]
-
-    return replace(
-        overview,
-        image=overview.image[window],
-        gaps=overview.gaps[window],
-        references=tuple(replace(r, image=r.image[window]) for r in overview.references),
-        terrain=part(overview.terrain),
-        sar=part(overview.sar),
-        row=row * overview.step,
-        column=column * overview.step,
-    )
+    return overview.cut(slice(row, row + SIDE), slice(column, column + SIDE))
 
 
 def make_trial(overview: Tile) -> Trial | None:

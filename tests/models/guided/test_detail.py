@@ -27,18 +27,6 @@ def scene(seed=0):
     return Tile(image, gaps, (Reference(noisy, 5),)), truth
 
 
-def cut(tile, row, column, side):
-    part = np.s_[:, row : row + side, column : column + side]
-    return replace(
-        tile,
-        image=tile.image[part],
-        gaps=tile.gaps[part],
-        references=tuple(replace(r, image=r.image[part]) for r in tile.references),
-        row=row,
-        column=column,
-    )
-
-
 def seen_coarse(tile, *windows):
     def means(planes):
         blocks = planes.reshape(len(planes), SIDE // STEP, STEP, SIDE // STEP, STEP)
@@ -51,7 +39,7 @@ def seen_coarse(tile, *windows):
         references=tuple(replace(r, image=means(r.image)) for r in tile.references),
         step=STEP,
         pixel_size=(40.0, 40.0),
-        detail=tuple(cut(tile, row, column, 96) for row, column in windows),
+        detail=tuple(tile.cut(slice(r, r + 96), slice(c, c + 96)) for r, c in windows),
     )
 
 

@@ -111,15 +111,7 @@ def test_tiles_agree_with_the_whole():
     state = model.prepare(tile)
     whole = model.predict(tile, state)
     top, left, context = 72, 56, 64
-    cut = np.s_[:, top:, left:]
-    part = replace(
-        tile,
-        image=tile.image[cut],
-        gaps=tile.gaps[cut],
-        references=tuple(replace(r, image=r.image[cut]) for r in tile.references),
-        row=top,
-        column=left,
-    )
+    part = tile.cut(slice(top, None), slice(left, None))
     made = model.predict(part, state)
     core = np.s_[:, context:, context:]
     inner, outer = part.gaps[core], np.s_[:, top + context :, left + context :]

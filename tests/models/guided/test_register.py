@@ -11,6 +11,8 @@ from terramend.models.base import Reference, Tile
 from terramend.models.guided import register
 from terramend.models.guided.model import plain
 
+from .scenes import thinned
+
 SHAPE = (90, 120)
 
 
@@ -96,13 +98,7 @@ def test_a_gap_is_filled_as_well_from_a_date_that_lies_off(quality):
 
 def test_an_overview_is_moved_by_its_own_pixels_and_judged_by_its_windows():
     tile, _ = scene((4, -6))
-    small = replace(
-        tile,
-        image=tile.image[:, ::2, ::2],
-        gaps=tile.gaps[:, ::2, ::2],
-        references=tuple(replace(r, image=r.image[:, ::2, ::2]) for r in tile.references),
-        step=2,
-    )
+    small = thinned(tile, 2)
     assert register.offsets(small) == ((0, 0),)
     close = replace(small, detail=(tile, tile))
     assert register.offsets(close) == ((4, -6),)

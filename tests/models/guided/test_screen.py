@@ -9,6 +9,8 @@ from terramend.models.base import Reference, Tile, digest
 from terramend.models.guided import screen
 from terramend.models.guided.model import plain
 
+from .scenes import thinned
+
 SHAPE = (3, 96, 110)
 CLOUD = np.s_[:, 40:60, 50:75]
 
@@ -97,14 +99,7 @@ def test_windows_at_full_size_teach_and_are_cleared():
     tile, _ = scene(3)
     tile = spoilt(tile, 1)
     known = screen.learn(tile)
-    small = replace(
-        tile,
-        image=tile.image[:, ::2, ::2],
-        gaps=tile.gaps[:, ::2, ::2],
-        references=tuple(replace(r, image=r.image[:, ::2, ::2]) for r in tile.references),
-        step=2,
-        detail=(tile,),
-    )
+    small = replace(thinned(tile, 2), detail=(tile,))
     assert set(screen.learn(small).chosen) == set(known.chosen)
     seen = screen.cleared(small, known)
     expected = screen.cleared(tile, known)
