@@ -13,6 +13,8 @@ from .base import Flags, Floats
 from .threads import each
 
 _CHUNK = 1 << 14  # pixels at a time, so that they stay in the cache
+SAMPLE = 20000  # pixels that a regression or a median of a whole plane looks at
+_ENOUGH, _STRIP = 1 << 18, 32  # pixels that say all of a plane; lines that are looked at together
 
 
 def put(values: Floats, where: Flags, out: Floats) -> Floats:
@@ -39,6 +41,21 @@ def combine(weights: Floats, planes: Floats, out: Floats) -> None:
 def beside(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Arrays (..., H, W) side by side, (..., H, nW); one alone as it is."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def strips(shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Lines of a plane (H, W, ...) for what needs some 2^18 of its pixels: all, or strips of 32 of them."""
+    lines = np.arange(shape[0])
+    return lines[lines // _STRIP % max(1, shape[0] * shape[1] // _ENOUGH) == 0]
+
+
+def sampled(where: Flags, count: int = SAMPLE) -> NDArray[np.intp]:
+    """Flat places, in order, of a regular sample of the pixels where a mask (H, W) is true.
+
+    All of them up to 2 `count`, then at least `count`.
+    """
+    places = np.flatnonzero(where)
+    return places[:: max(1, len(places) // count)]
 
 
 def everywhere(planes: Floats | Sequence[Floats]) -> Flags:

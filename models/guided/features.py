@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Floats
-from ..planes import blur, combine, moments, slopes
+from ..planes import blur, combine, moments, sampled, slopes, strips
 from ..threads import each
 from .impute import Joint
-
-_SAMPLE = 20000  # pixels that decide which directions tell of the target
 
 BLURS = (1.0, 2.0, 6.0)
 """Sigmas of the low-passes, in pixels."""
@@ -47,8 +45,7 @@ def telling_axes(channels: Floats, target: Floats, weight: Floats, ridge: float 
         channels: (C, H, W) complete. target: (B, H, W), read where `weight` (H, W) is above 0.
         ridge: share of the pixels that a unit of a channel's weight costs.
     """
-    places = np.flatnonzero(weight.ravel() > 0)
-    places = places[:: max(1, len(places) // _SAMPLE)]
+    places = sampled(weight > 0)
     x = channels.reshape(len(channels), -1)[:, places].astype(np.float64)
     y = target.reshape(len(target), -1)[:, places].astype(np.float64)
     x -= x.mean(1, keepdims=True)
@@ -122,7 +119,8 @@ def make_basis(
     fine = min(fine, len(axes))
     out = _unscaled(axes, fine, channels, more, pieces)
     planes = out[len(axes) : len(axes) + EACH * fine]
-    spread = np.array([moments(plane)[1] for plane in planes])
+    seen = strips(planes.shape[1:])
+    spread = np.array(each(lambda plane: moments(plane[seen])[1], planes))
     scale = np.where(spread > 1e-6, 0.5 / np.maximum(spread, 1e-6), 0.0).astype(np.float32)
     planes *= scale[:, None, None]
     return Basis(axes, fine, scale), out

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats
 from ..classical.membrane import Ground, cascade
-from ..planes import combine, everywhere, moments
+from ..planes import combine, everywhere, moments, sampled
 from ..threads import each
 from .solve import ridge
 
 _RIDGE = 150.0  # pixels that a unit of a channel's weight costs
-_SAMPLE = 20000  # pixels that further dates are learnt on
 _CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
 
 
@@ -158,8 +157,7 @@ def learn_further(channels: Sequence[Floats], owner: NDArray[np.intp], complete:
 
     def one(date: int) -> None:
         mine = np.flatnonzero(owner == date)
-        places = np.flatnonzero(seen[date])
-        places = places[:: max(1, len(places) // _SAMPLE)]
+        places = sampled(seen[date])
         if not len(places):
             return
         values = np.stack([channels[channel].reshape(-1)[places] for channel in mine.tolist()])

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats
+from ..planes import sampled
 from . import robust
 from .statistics import CELL, without_levels
 
 _RIDGE = 0.003  # share of the pixels that a unit of a channel's weight costs
-_SAMPLE = 20000  # pixels that it is fitted on
 _CUT = 4.0  # of the robust weights
 
 
@@ -37,8 +37,7 @@ def learn(channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flag
     flat = channels.reshape(len(channels), -1)
     out: NDArray[np.floating] = np.zeros((len(target), 1 + len(channels)))
     clear = np.all(valid, axis=0)
-    places = np.flatnonzero((clear & (weight > 0)).ravel())
-    places = places[:: max(1, len(places) // _SAMPLE)]
+    places = sampled(clear & (weight > 0))
     if not len(places):
         return Plain(out.astype(np.float32))
     x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Floats, Tile
-from ..planes import beside, everywhere, only
+from ..planes import beside, everywhere, only, sampled
 from ..threads import each
 
 REACH = 8  # pixels that a date may lie off
@@ -37,8 +37,7 @@ def offsets(overview: Tile) -> tuple[Offset, ...]:
         return ((0, 0),) * len(overview.references)
     target, inner = beside([look.image for look in looks]), np.zeros(looks[0].image.shape[1:], bool)
     inner[REACH:-REACH, REACH:-REACH] = True
-    places = np.flatnonzero(everywhere(target) & beside([inner] * len(looks)))
-    places = places[:: max(1, len(places) // _SAMPLE)]
+    places = sampled(everywhere(target) & beside([inner] * len(looks)), _SAMPLE)
 
     def one(index: int) -> Offset:
         image = beside([look.references[index].image for look in looks])

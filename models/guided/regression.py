@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
-from ..planes import beside, everywhere, only
+from ..planes import beside, everywhere, only, strips
 from ..planes import moments as moments_of
 from ..threads import each
 from . import coarse, impute, plain, residual, robust, select, solve, terrain, twin
@@ -203,7 +203,8 @@ def learn(
     lesson, close = _lesson(overview, target, detail, chosen)
     target, valid = lesson.target, np.all(lesson.valid, axis=0)
     channels, owner = lesson.channels(chosen)
-    joint = impute.learn(channels, owner)
+    seen = strips(valid.shape)
+    joint = impute.learn([plane[seen] for plane in channels], owner)
     complete, share = lesson.complete(chosen, joint)
     samples = int((valid & (share > 0)).sum())
     count = min(settings.components, max(1, samples // 30), len(channels))
@@ -212,8 +213,8 @@ def learn(
         fine = int(np.clip((settings.features - count) // feats.EACH, 2, settings.fine))
     guides = terrain.learn(overview, True, True) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
     more = lesson.guided(guides)
-    seen, pieces = np.where(valid, share, np.float32(0)), len(lesson.tiles)
-    basis, stack = feats.make_basis(joint, complete, target, seen, count, fine, len(more), pieces)
+    shared, pieces = np.where(valid, share, np.float32(0)), len(lesson.tiles)
+    basis, stack = feats.make_basis(joint, complete, target, shared, count, fine, len(more), pieces)
     stack[len(stack) - len(more) :] = more
     weight = _weight(share)
     penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)

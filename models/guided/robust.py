@@ -5,29 +5,39 @@ from __future__ import annotations
 import numpy as np
 
 from ..base import Flags, Floats
-from ..planes import combine, only
+from ..planes import combine, only, sampled
+from ..threads import each
 
-SAMPLE = 20000  # pixels that a first global fit or a median looks at
+_CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
 
 
-def deviation(layer: Floats, valid: Flags) -> float:
-    """Robust deviation from 0 of (H, W) where valid, which is somewhere, from a regular sample."""
-    known = layer[valid]
-    return 1.4826 * float(np.median(np.abs(known[:: max(1, len(known) // SAMPLE)]))) + 1e-6
+def deviation(values: Floats) -> float:
+    """Robust deviation from 0 of values (n,), at least one."""
+    return 1.4826 * float(np.median(np.abs(values))) + 1e-6
 
 
 def cauchy(residual: Floats, valid: Flags, cut: float) -> Floats:
     """(H, W) weights of residuals (B, H, W): one half at `cut` robust deviations in all bands."""
-    if not valid.any():
+    places = sampled(valid)
+    if not len(places):
         return np.ones(valid.shape, np.float32)
-    total: Floats = np.zeros(valid.shape, np.float32)
-    for layer in residual:
-        scaled = only(layer, valid)
-        scaled *= np.float32(1 / (cut * deviation(layer, valid)))
-        total += np.multiply(scaled, scaled, out=scaled)
-    total /= len(residual)
-    total += 1
-    return np.reciprocal(total, out=total)
+    factors = each(lambda layer: np.float32(1 / (cut * deviation(layer.ravel()[places]))), residual)
+    out = np.empty(valid.shape, np.float32)
+    lines = max(1, _CHUNK // valid.shape[1])
+
+    def part(top: int) -> None:
+        some = np.s_[top : top + lines]
+        total = np.zeros(valid[some].shape, np.float32)
+        for layer, factor in zip(residual, factors, strict=True):
+            scaled = only(layer[some], valid[some])
+            scaled *= factor
+            total += np.multiply(scaled, scaled, out=scaled)
+        total /= len(residual)
+        total += 1
+        np.reciprocal(total, out=out[some])
+
+    each(part, range(0, len(valid), lines))
+    return out
 
 
 def first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
@@ -37,8 +47,7 @@ def first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) ->
         stack: (P, H, W) features. target: (B, H, W), read where `weight` (H, W) is above 0.
         penalty: (1 + P,), intercept first.
     """
-    places = np.flatnonzero(weight.ravel() > 0)
-    places = places[:: max(1, len(places) // SAMPLE)]
+    places = sampled(weight > 0)
     flat = stack.reshape(len(stack), -1)
     x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
     y = target.reshape(len(target), -1)[:, places].astype(np.float64)

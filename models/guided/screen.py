@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import Flags, Floats, Tile
-from ..planes import beside, combine, everywhere, moments, only
+from ..base import Flags, Floats, Reference, Tile
+from ..planes import beside, combine, everywhere, moments, only, sampled, strips
 from ..threads import each
 from . import impute, robust, select
 
@@ -54,8 +54,9 @@ def learn(overview: Tile) -> Screen | None:
     if len(chosen) < 2:
         return None
     looks = overview.detail or (overview,)
-    images = [beside([look.references[index].image for look in looks]) for index in chosen]
-    target = beside([look.image for look in looks])
+    seen = np.s_[:, strips(looks[0].image.shape[1:])]
+    images = [beside([look.references[index].image[seen] for look in looks]) for index in chosen]
+    target = beside([look.image[seen] for look in looks])
     known = everywhere(target)
     weights, offsets = zip(*each(_standard, [*images, target]), strict=True)
     planes = _brightnesses([*images, target], weights, offsets)
@@ -63,10 +64,8 @@ def learn(overview: Tile) -> Screen | None:
     joint = impute.learn(planes[:-1], np.arange(count))
     together = impute.learn(planes, np.arange(count + 1))
     surprise, clear = _surprises(planes[:-1], joint)
-    spread = np.array(
-        [robust.deviation(*one) if one[1].any() else 1.0 for one in zip(surprise, clear, strict=True)],
-        np.float32,
-    )
+    looked = [one.ravel()[sampled(there)] for one, there in zip(surprise, clear, strict=True)]
+    spread = np.array([robust.deviation(one) if len(one) else 1.0 for one in looked], np.float32)
     z, _ = impute.guess(planes, together)
     trusted = np.zeros(count, bool)
     for date, far in enumerate(_outliers(surprise, clear, spread)):
@@ -83,12 +82,17 @@ def cleared(tile: Tile, screen: Screen | None) -> Tile:
     images = [tile.references[index].image for index in screen.chosen]
     planes = _brightnesses(images, screen.weights, screen.offsets)
     surprise, clear = _surprises(planes, screen.joint)
-    references = list(tile.references)
     outliers = _outliers(surprise, clear, screen.spread)
-    for index, far, trusted in zip(screen.chosen, outliers, screen.trusted, strict=True):
-        if far.any() and not trusted:
-            image = np.where(far, np.float32(np.nan), references[index].image)
-            references[index] = replace(references[index], image=image)
+
+    def read(date: int) -> Reference:
+        known, far = tile.references[screen.chosen[date]], outliers[date]
+        if screen.trusted[date] or not far.any():
+            return known
+        return replace(known, image=np.where(far, np.float32(np.nan), known.image))
+
+    references = list(tile.references)
+    for index, reference in zip(screen.chosen, each(read, range(len(images))), strict=True):
+        references[index] = reference
     detail = tuple(cleared(look, screen) for look in tile.detail)
     return replace(tile, references=tuple(references), detail=detail)
 
@@ -136,12 +140,13 @@ def _outliers(surprise: Sequence[Floats], clear: Flags, spread: Floats) -> list[
 
     A cloud makes the clear dates look dark.
     """
-    far = np.stack([np.abs(one) / deviation for one, deviation in zip(surprise, spread, strict=True)])
-    worst, compared = far.argmax(0), clear.sum(0) > 1
-    large = [np.abs(one) > _LARGE for one in surprise]
+    sizes = [np.abs(one) for one in surprise]
+    worst, others = np.full(sizes[0].shape, _FAR, np.float32), clear.sum(0, dtype=np.uint8) > 1
+    for size, deviation in zip(sizes, spread, strict=True):
+        np.maximum(worst, size / deviation, out=worst)
     return [
-        clear[date] & compared & (far[date] > _FAR) & large[date] & (worst == date)
-        for date in range(len(far))
+        there & others & (size > _LARGE) & (size / deviation == worst) & (worst > _FAR)
+        for size, deviation, there in zip(sizes, spread, clear, strict=True)
     ]
 
 

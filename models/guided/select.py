@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Reference
-from ..planes import everywhere, moments, only
+from ..planes import everywhere, moments, only, strips
 from ..threads import each
 
 LIMIT = 8
@@ -54,6 +54,8 @@ def select(
     target: Floats, valid: Flags, gap: Flags, references: tuple[Reference, ...], limit: int = LIMIT
 ) -> tuple[int, ...]:
     """Indices of at most `limit` references, best first. Useless ones are left out."""
-    scores = each(lambda r: score(target, valid, gap, r.image), references)
+    seen = strips(gap.shape)
+    target, valid, gap = target[:, seen], valid[seen], gap[seen]
+    scores = each(lambda r: score(target, valid, gap, r.image[:, seen]), references)
     order = sorted(range(len(references)), key=lambda k: (-scores[k], k))
     return tuple(k for k in order[:limit] if scores[k] > 0)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
-from . import coarse, impute, plain, residual, robust, solve, spatial, terrain
+from ..planes import SAMPLE
+from . import coarse, impute, plain, residual, solve, spatial, terrain
 from . import features as feats
 from . import twin as bends
 from .regression import REACH, Estimate, Regression, Settings, windows_of
@@ -223,7 +224,7 @@ class _Local:
         places = known.ravel().nonzero().ravel()
         if not len(places):
             return torch.ones_like(self._share)
-        sample = places[:: max(1, len(places) // robust.SAMPLE)]
+        sample = places[:: max(1, len(places) // SAMPLE)]
         flat = error.reshape(len(error), -1)[:, sample].abs()
         deviation = 1.4826 * torch.quantile(flat, 0.5, dim=1) + 1e-6
         scaled = torch.where(known, error, 0.0) / (self._settings.cut * deviation)[:, None, None]
