@@ -20,7 +20,7 @@ from ..planes import SAMPLE
 from . import coarse, impute, plain, residual, solve, spatial, terrain
 from . import features as feats
 from . import twin as bends
-from .regression import REACH, Estimate, Regression, Settings, windows_of
+from .regression import REACH, Estimate, Regression, Settings, certainty, windows_of
 from .statistics import CELL, LEVEL, Cells, cells_over, grow, to_cells
 from .torch_planes import Ground, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
 from .torch_planes import solve as membrane
@@ -69,6 +69,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
                 settings.cycles,
                 known.plate,
             )
+        std /= torch.as_tensor(certainty(share.cpu().numpy()), device=there)
         main = torch.full(seen.shape[1:], -1, dtype=torch.int16, device=there)
         for index, clear in reversed(list(zip(known.chosen, seen, strict=True))):
             main[clear] = index
