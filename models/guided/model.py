@@ -14,7 +14,7 @@ from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
 from ..planes import beside, moments, put
-from . import coarse, register, regression, screen, surroundings, uncertainty
+from . import coarse, estimate, register, regression, screen, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
 
@@ -217,7 +217,7 @@ class Guided:
             for tile, one in zip(trial.tiles, learnt, strict=True)
         ]
         fits = [
-            regression.fit(tile, target, one, self.settings, whole=True)
+            estimate.fit(tile, target, one, self.settings, whole=True)
             for tile, target, one in zip(trial.tiles, targets, known, strict=True)
         ]
 
@@ -225,7 +225,7 @@ class Guided:
             means, deviations = [], []
             for tile, target, fit, one, state in zip(trial.tiles, targets, fits, known, learnt, strict=True):
                 weighed = replace(one, local=local, plate=plate)
-                made = regression.close(tile, target, fit, weighed, self.settings)
+                made = estimate.close(tile, target, fit, weighed, self.settings)
                 scale, middle = state.scale[:, None, None], state.mean[:, None, None]
                 means.append(np.where(made.there, made.mean * scale + middle, np.float32(np.nan)))
                 deviations.append(uncertainty.by_contrast(made.std, made.mean) * scale)
@@ -295,7 +295,7 @@ class Guided:
 
             said = predict(tile, target, learnt, self.settings, self.torch_device)
         else:
-            said = regression.predict(tile, target, learnt, self.settings)
+            said = estimate.predict(tile, target, learnt, self.settings)
         std = uncertainty.by_contrast(said.std, said.mean)
         std *= scale
         np.multiply(said.mean, scale, out=said.mean)

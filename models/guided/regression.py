@@ -1,4 +1,4 @@
-"""Predicting gaps from other dates: learnt on the overview, sharpened in each tile."""
+"""Regressions on other dates, as the overview teaches them; `estimate` sharpens and uses them in a tile."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
-from ..holdout import distance_to_valid
 from ..planes import beside, everywhere, only, strips
 from ..planes import moments as moments_of
 from ..threads import each
-from . import coarse, impute, plain, residual, robust, select, solve, terrain, twin
+from . import coarse, impute, plain, residual, select, solve, terrain, twin
 from . import features as feats
-from .statistics import CELL, cells_over, grow, moments
+from .statistics import CELL
 
-REACH = 16  # pixels around gaps where residuals are wanted
-WIDE = 64.0  # window sigma in pixels between the whole scene's coefficients and the local ones (train)
 ENOUGH = 2000  # pixels that windows at full size share with each date, or the overview teaches
 TWIN_RIDGE = 20.0  # of the bent regression, in pixels (train)
 GUIDED_UP_TO = 2  # references beside which terrain and radar still help
@@ -109,34 +106,19 @@ class Regression:
     distant: bool
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a regression says of a tile, in z-scores of the target.
-
-    Attributes:
-        mean, std: (B, H, W). there: (H, W) where at least one reference is clear.
-        main: (H, W) index of the best reference that is clear, -1 for none.
-    """
-
-    mean: Floats
-    std: Floats
-    there: Flags
-    main: NDArray[np.int16]
-
-
-def _channels(tile: Tile, chosen: tuple[int, ...]) -> tuple[list[Floats], NDArray[np.intp]]:
+def channels_of(tile: Tile, chosen: tuple[int, ...]) -> tuple[list[Floats], NDArray[np.intp]]:
     """All bands of the chosen references, C planes (H, W), and each one's date."""
     images = [tile.references[index].image for index in chosen]
     owner = np.repeat(np.arange(len(images)), [len(image) for image in images])
     return [plane for image in images for plane in image], owner
 
 
-def _weight(share: Floats) -> Floats:
+def weight_of(share: Floats) -> Floats:
     """Weight of a pixel by the share of its references that is real."""
     return only(np.float32(0.3) + np.float32(0.7) * share, share > 0)
 
 
-def _guided(tile: Tile, guides: terrain.Guides | None) -> Floats:
+def guided(tile: Tile, guides: terrain.Guides | None) -> Floats:
     """(n, H, W) features of terrain and radar, n = 0 without."""
     if guides is None:
         return np.empty((0, *tile.image.shape[1:]), np.float32)
@@ -157,17 +139,17 @@ class _Lesson:
 
     def channels(self, chosen: tuple[int, ...]) -> tuple[list[Floats], NDArray[np.intp]]:
         """All bands of the chosen references, C planes (H, nW), and each one's date."""
-        found = [_channels(tile, chosen) for tile in self.tiles]
+        found = [channels_of(tile, chosen) for tile in self.tiles]
         return [beside(planes) for planes in zip(*(planes for planes, _ in found), strict=True)], found[0][1]
 
     def complete(self, chosen: tuple[int, ...], joint: impute.Joint) -> tuple[Floats, Floats]:
         """`impute.complete` of each tile."""
-        done = [impute.complete(_channels(tile, chosen)[0], joint) for tile in self.tiles]
+        done = [impute.complete(channels_of(tile, chosen)[0], joint) for tile in self.tiles]
         return beside([channels for channels, _ in done]), beside([share for _, share in done])
 
     def guided(self, guides: terrain.Guides | None) -> Floats:
-        """`_guided` of each tile."""
-        return beside([_guided(tile, guides) for tile in self.tiles])
+        """`guided` of each tile."""
+        return beside([guided(tile, guides) for tile in self.tiles])
 
 
 def _lesson(
@@ -216,7 +198,7 @@ def learn(
     shared, pieces = np.where(valid, share, np.float32(0)), len(lesson.tiles)
     basis, stack = feats.make_basis(joint, complete, target, shared, count, fine, len(more), pieces)
     stack[len(stack) - len(more) :] = more
-    weight = _weight(share)
+    weight = weight_of(share)
     penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
     step, windows = (1, ()) if close else (overview.step, coarse.WINDOWS)
     field = coarse.fit(stack, target, lesson.valid, weight, penalty, settings.cut, step, windows)
@@ -279,128 +261,3 @@ def leaves_some(overview: Tile, known: Regression) -> bool:
     """Whether the overview has gap pixels where no chosen reference is clear."""
     seen = [everywhere(overview.references[k].image) for k in known.chosen]
     return bool((np.any(overview.gaps, axis=0) & ~np.any(seen, axis=0)).any())
-
-
-@dataclass(frozen=True)
-class Fits:
-    """What the regressions say of a tile before anything is carried in from the rim.
-
-    Attributes:
-        parts: (B, H, W) each, NaN far from the gaps. plain: (B, H, W), None where it has no weight.
-        share: (H, W) share of the references that is real.
-    """
-
-    parts: tuple[Floats, ...]
-    plain: Floats | None
-    share: Floats
-
-
-def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -> Estimate:
-    """Means and standard deviations at the gaps of a tile whose z-scored image is `target`."""
-    fits = fit(tile, target, known, settings, whole=known.local < 1)
-    return close(tile, target, fits, known, settings)
-
-
-def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole: bool) -> Fits:
-    """The regressions around the gaps of a tile, the plain one for the `whole` scene too if wanted."""
-    channels, _ = _channels(tile, known.chosen)
-    complete, share = impute.complete(channels, known.joint)
-    stiff = None
-    if whole:
-        seen, further = complete, known.whole.further
-        if further is not None:
-            seen = impute.complete_further(_channels(tile, known.whole.more)[0], complete, further)
-        stiff = plain.predict(known.whole.plain, seen)
-        del seen
-    beside = _guided(tile, known.guides)
-    stack = feats.build(known.basis, complete, len(beside))
-    stack[len(stack) - len(beside) :] = beside
-    del complete, beside
-    groups = [group for group in coarse.groups(tile.valid) if tile.gaps[group[0]].any()]
-    parts = []
-    for part in known.parts:
-        features = part.features(stack)
-        said = np.full_like(target, np.nan)
-        for group in groups:
-            said[group] = _local(tile, target[group], group, share, features, known, part.field, settings)
-        parts.append(said)
-    return Fits(tuple(parts), stiff, share)
-
-
-def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: Settings) -> Estimate:
-    """The mean of the fits as `known` weighs them, with what they leave over at the rim carried in."""
-    mean, std = np.full_like(target, np.nan), np.full_like(target, np.nan)
-    said = fits.parts
-    for group in coarse.groups(tile.valid):
-        gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
-        if not gap.any():
-            continue
-        rim = residual.Rim(valid & np.isfinite(said[0][group[0]]), distance_to_valid(gap))
-
-        def one(index: int, rim: residual.Rim = rim) -> None:
-            fitted = said[0][index] if len(said) == 1 else (said[0][index] + said[1][index]) / 2
-            apart: Floats | float = 0.0
-            if fits.plain is not None and known.local < 1:
-                apart = fitted - fits.plain[index]
-                fitted = fits.plain[index] + np.float32(known.local) * apart
-            left = only(target[index] - fitted, rim.known)
-            mean[index] = fitted + rim.carry(left, known.coherence[index], settings.cycles, known.plate)
-            # Where regressions differ they err; parts count by half of what they differ by.
-            variance = rim.variance(left, known.noise[index])
-            variance += apart * apart
-            if len(said) > 1:
-                variance += ((said[0][index] - said[1][index]) / 2) ** 2
-            np.sqrt(variance, out=std[index])
-
-        one(group[0])  # makes what all bands share, which threads would make each
-        each(one, group[1:])
-    std /= certainty(fits.share)
-    main = np.full(fits.share.shape, -1, np.int16)
-    for index in reversed(known.chosen):
-        main[everywhere(tile.references[index].image)] = index
-    return Estimate(mean, std, fits.share > 0, main)
-
-
-def certainty(share: Floats) -> Floats:
-    """(H, W) by which deviations are divided where only a share of the dates is real: guessed ones err.
-
-    Its fourth root ranks errors best (train).
-    """
-    return np.sqrt(np.sqrt(np.where(share > 0, share, np.float32(1))))
-
-
-def windows_of(known: Regression, settings: Settings) -> tuple[float, ...]:
-    """Window sigmas in pixels that are solved in a tile, a wide one first where `known` is `distant`."""
-    return (WIDE, settings.local) if known.distant else (settings.local,)
-
-
-def _local(
-    tile: Tile,
-    target: Floats,
-    group: list[int],
-    share: Floats,
-    features: Floats,
-    known: Regression,
-    field: solve.Field,
-    settings: Settings,
-) -> Floats:
-    """(n, H, W) one part's prediction around the gaps of the bands in `group`, which share a mask.
-
-    `field` is the part's.
-    """
-    gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
-    row, column = tile.row // tile.step, tile.column // tile.step
-    field = replace(field, values=field.values[..., group])
-    if settings.local:
-        cells = cells_over(row, column, *gap.shape)
-        penalty = coarse.penalties(len(features), settings.slope, settings.intercept)
-        wanted = solve.near(gap, cells, row, column, REACH + CELL)
-        windows = windows_of(known, settings)
-        needed = grow(wanted, math.ceil(2.7 * windows[0] / CELL))
-        expected = solve.apply(field, features, valid, row, column, tile.step)
-        weight = only(_weight(share), valid)
-        weight *= robust.cauchy(target - expected, valid & (share > 0), settings.cut)
-        sums = moments(features, target, weight, cells, row, column, needed).level_free()
-        for sigma in windows:
-            field = solve.refine(sums, sigma * tile.step, field, penalty, len(group), wanted, tile.step)
-    return solve.apply(field, features, grow(gap, REACH), row, column, tile.step)

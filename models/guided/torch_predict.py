@@ -1,4 +1,4 @@
-"""`regression.predict` on torch: the same mathematics for a GPU, equal to float32 rounding.
+"""`estimate.predict` on torch: the same mathematics for a GPU, equal to float32 rounding.
 
 What the scene taught (`Regression`) is learnt once, on the CPU; here a tile goes to the device,
 everything that is heavy in pixels is done there for all bands at once, and the estimate comes back.
@@ -20,14 +20,15 @@ from ..planes import SAMPLE
 from . import coarse, impute, plain, residual, solve, spatial, terrain
 from . import features as feats
 from . import twin as bends
-from .regression import REACH, Estimate, Regression, Settings, certainty, windows_of
+from .estimate import REACH, Estimate, certainty, windows_of
+from .regression import Regression, Settings
 from .statistics import CELL, LEVEL, Cells, cells_over, grow, to_cells
 from .torch_planes import Ground, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
 from .torch_planes import solve as membrane
 
 
 def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, device: str) -> Estimate:
-    """`regression.predict` on `device` (a torch device such as `cuda`)."""
+    """`estimate.predict` on `device` (a torch device such as `cuda`)."""
     exactly()
     with torch.inference_mode():
         there = torch.device(device)
@@ -77,7 +78,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
 
 
 def _channels(tile: Tile, chosen: tuple[int, ...], there: torch.device) -> tuple[Tensor, Tensor]:
-    """`regression._channels`, and (n, H, W) where each date is clear."""
+    """`regression.channels_of`, and (n, H, W) where each date is clear."""
     images = [torch.as_tensor(tile.references[k].image, device=there).float() for k in chosen]
     return torch.cat(images), torch.stack([torch.isfinite(image).all(0) for image in images])
 
@@ -183,7 +184,7 @@ def _linear(coefficients: Tensor, features: Tensor) -> Tensor:
 
 
 class _Local:
-    """`regression._local` of the bands that share a mask."""
+    """`estimate._local` of the bands that share a mask."""
 
     def __init__(
         self,

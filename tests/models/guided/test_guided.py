@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
+from terramend.models.guided import estimate, regression, spatial, surroundings, uncertainty
 from terramend.models.guided import plain as plain_regression
-from terramend.models.guided import regression, spatial, surroundings, uncertainty
 from terramend.models.guided.features import make_basis, telling_axes
 from terramend.models.guided.impute import complete, complete_further, conditional, learn, learn_further
 from terramend.models.guided.model import Guided, plain
@@ -399,11 +399,11 @@ def test_the_deviation_is_larger_where_regressions_differ():
     method = plain()
     learnt = replace(method.prepare(tile).regression, local=0.5)
     target = np.where(tile.gaps, np.float32(np.nan), tile.image)
-    fits = regression.fit(tile, target, learnt, method.settings, whole=True)
+    fits = estimate.fit(tile, target, learnt, method.settings, whole=True)
     local = (fits.parts[0] + fits.parts[1]) / 2
     agreed = replace(fits, plain=local)
     differing = replace(fits, plain=np.where(tile.gaps, local + 0.3, local))
-    told, wider = (regression.close(tile, target, f, learnt, method.settings) for f in (agreed, differing))
+    told, wider = (estimate.close(tile, target, f, learnt, method.settings) for f in (agreed, differing))
     np.testing.assert_allclose((wider.std**2 - told.std**2)[tile.gaps], 0.09, atol=1e-4)
 
 
