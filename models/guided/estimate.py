@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
-from ..planes import everywhere, only
+from ..planes import everywhere, only, sampled
 from ..threads import each
-from . import coarse, impute, plain, residual, robust, solve
+from . import coarse, ferns, impute, plain, residual, robust, solve
 from . import features as feats
-from .regression import Regression, Settings, channels_of, guided, weight_of
+from .regression import Regression, Settings, channels_of, guided, straight, weight_of
 from .statistics import CELL, cells_over, grow, moments
 
 REACH = 16  # pixels around gaps where residuals are wanted
+_CHUNK = 1 << 15  # pixels that ferns are asked about at a time, so that they stay in the cache
 WIDE = 64.0  # window sigma in pixels between the whole scene's coefficients and the local ones (train)
 
 
@@ -41,12 +42,14 @@ class Fits:
     """What the regressions say of a tile before anything is carried in from the rim.
 
     Attributes:
-        parts: (B, H, W) each, NaN far from the gaps. plain: (B, H, W), None where it has no weight.
+        parts: (B, H, W) each, NaN far from the gaps. plain: (B, H, W), None where nobody asks for it.
+        ferns: (B, H, W) as parts, None without.
         share: (H, W) share of the references that is real.
     """
 
     parts: tuple[Floats, ...]
     plain: Floats | None
+    ferns: Floats | None
     share: Floats
 
 
@@ -61,7 +64,7 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
     channels, _ = channels_of(tile, known.chosen)
     complete, share = impute.complete(channels, known.joint)
     stiff = None
-    if whole:
+    if whole or settings.ferns:
         seen, further = complete, known.whole.further
         if further is not None:
             seen = impute.complete_further(channels_of(tile, known.whole.more)[0], complete, further)
@@ -79,7 +82,65 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
         for group in groups:
             said[group] = _local(tile, target[group], group, share, features, known, part.field, settings)
         parts.append(said)
-    return Fits(tuple(parts), stiff, share)
+    grown = None
+    if settings.ferns and stiff is not None:
+        if known.parts[-1].twin:
+            first = features
+        else:
+            first = straight(known.parts[0], stack, *_place(tile), tile.step)
+        near = np.any([np.isfinite(parts[0][group[0]]) for group in groups], axis=0)
+        weight = only(weight_of(share), np.all(tile.valid, axis=0))
+        leading = stack[: min(ferns.COMPONENTS, len(known.basis.axes))]
+        grown = _grown(tile, target, (leading, first, stiff), weight, near, known, settings.ferns)
+    return Fits(tuple(parts), stiff, grown, share)
+
+
+def _place(tile: Tile) -> tuple[int, int]:
+    """Row and column of a tile among pixels of its own size."""
+    return tile.row // tile.step, tile.column // tile.step
+
+
+def _grown(
+    tile: Tile,
+    target: Floats,
+    said: tuple[Floats, Floats, Floats],
+    weight: Floats,
+    near: Flags,
+    known: Regression,
+    count: int,
+) -> Floats | None:
+    """(B, H, W) what ferns say, NaN where not `near`; a tile of a scene without any learns its own.
+
+    Ferns of a place reach as far as their pixels: those of a scene that is seen coarse would be too wide.
+
+    Args:
+        said: leading components, the first regression, the plain one. weight: (H, W), 0 where unknown.
+    """
+    row, column = _place(tile)
+    leading, first, stiff = (planes.reshape(len(planes), -1) for planes in said)
+
+    def pixels(places: NDArray[np.intp]) -> ferns.Pixels:
+        rows, columns = np.divmod(places, near.shape[1])
+        return ferns.Pixels(
+            leading[:, places], first[:, places], stiff[:, places], rows + row, columns + column
+        )
+
+    learnt = known.ferns
+    if learnt is None:
+        places = sampled(weight > 0)
+        goal = target.reshape(len(target), -1)[:, places]
+        learnt = ferns.learn(pixels(places), goal, weight.ravel()[places], count)
+    if learnt is None:
+        return None
+    out, wanted = np.full_like(target, np.nan), np.flatnonzero(near)
+    flat = out.reshape(len(out), -1)
+
+    def part(first: int) -> None:
+        some = wanted[first : first + _CHUNK]
+        flat[:, some] = ferns.predict(learnt, pixels(some))
+
+    each(part, range(0, len(wanted), _CHUNK))
+    return out
 
 
 def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: Settings) -> Estimate:
@@ -93,11 +154,12 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
         rim = residual.Rim(valid & np.isfinite(said[0][group[0]]), distance_to_valid(gap))
 
         def one(index: int, rim: residual.Rim = rim) -> None:
-            fitted = said[0][index] if len(said) == 1 else (said[0][index] + said[1][index]) / 2
+            local = said[0][index] if len(said) == 1 else (said[0][index] + said[1][index]) / 2
+            fitted = local if fits.ferns is None else (local + fits.ferns[index]) / 2
             apart: Floats | float = 0.0
             if fits.plain is not None and known.local < 1:
-                apart = fitted - fits.plain[index]
-                fitted = fits.plain[index] + np.float32(known.local) * apart
+                apart = local - fits.plain[index]
+                fitted = fits.plain[index] + np.float32(known.local) * (fitted - fits.plain[index])
             left = only(target[index] - fitted, rim.known)
             mean[index] = fitted + rim.carry(left, known.coherence[index], settings.cycles, known.plate)
             # Where regressions differ they err; parts count by half of what they differ by.
@@ -105,6 +167,8 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
             variance += apart * apart
             if len(said) > 1:
                 variance += ((said[0][index] - said[1][index]) / 2) ** 2
+            if fits.ferns is not None:
+                variance += ((local - fits.ferns[index]) / 2) ** 2
             np.sqrt(variance, out=std[index])
 
         one(group[0])  # makes what all bands share, which threads would make each

@@ -81,6 +81,13 @@ def _trusted(learnt: regression.Regression) -> float:
     return _USELESS + (1 - _USELESS) * learnt.explained
 
 
+def _fernless(state: State) -> State:
+    """The state without the scene's ferns."""
+    if state.regression is None:
+        return state
+    return replace(state, regression=replace(state.regression, ferns=None))
+
+
 def _bent(state: State, bend: float) -> State:
     """The state with that weight of what bends in terrain and radar."""
     return state if state.guide is None else replace(state, guide=replace(state.guide, bend=bend))
@@ -128,8 +135,10 @@ class Guided:
         state = self._learn(overview)
         trial = uncertainty.make_trial(overview)
         if trial is not None:
-            # A small scene is learnt anew without the hidden pixels; in a large one they weigh little.
-            learnt = [self._learn(tile) if trial.whole else state for tile in trial.tiles]
+            # A small scene is learnt anew without the hidden pixels; in a large one they weigh little, but in
+            # ferns, which each window grows anew.
+            bare = _fernless(state)
+            learnt = [self._learn(tile) if trial.whole else bare for tile in trial.tiles]
             state = self._weigh(state, learnt, trial)
         if state.regression is not None and not regression.leaves_some(overview, state.regression):
             return state
@@ -328,13 +337,14 @@ def plain(quality: str = "default") -> Guided:
                 fine=3,
                 local=0,
                 twin=0,
+                ferns=0,
                 cycles=0,
                 halved_above=512,
                 screened=False,
             )
         )
     if quality == "best":
-        return Guided(regression.Settings(twin=768))
+        return Guided(regression.Settings(twin=768, ferns=400))
     return Guided()
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
-from ..planes import beside, everywhere, only, strips
+from ..planes import beside, everywhere, only, sampled, strips
 from ..planes import moments as moments_of
 from ..threads import each
-from . import coarse, impute, plain, residual, select, solve, terrain, twin
+from . import coarse, ferns, impute, plain, residual, select, solve, terrain, twin
 from . import features as feats
 from .statistics import CELL
 
@@ -33,6 +33,7 @@ class Settings:
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
         twin: bent features of the second regression, with which the mean is taken; 0: without.
+        ferns: boosted ferns of a tile, whose mean with the regressions is taken; 0: without.
         cycles: of multigrid for the rim's error.
         halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
         screened: whether clouds that the masks of the dates missed are looked for.
@@ -47,6 +48,7 @@ class Settings:
     intercept: float = 1.0
     cut: float = 4.0
     twin: int = 96
+    ferns: int = 100
     cycles: int = 2
     halved_above: float = math.inf
     screened: bool = True
@@ -88,6 +90,8 @@ class Regression:
             (see `residual.Rim.carry`). Both as a trial on hidden pixels says.
         coherence, noise: (B,) of the residual; noise is its mean square.
         explained: share (0..1) of the target's variance that the parts explain.
+        ferns: what boosted ferns add to the mean of the last part's word and the plain one's; None where
+            each tile learns its own, or where there are none.
         distant: whether the parts' coefficients know nothing of where they are used: of all places, or of
             pixels larger than a tile's.
     """
@@ -103,6 +107,7 @@ class Regression:
     coherence: NDArray[np.float64]
     noise: NDArray[np.float64]
     explained: float
+    ferns: ferns.Ferns | None
     distant: bool
 
 
@@ -214,7 +219,11 @@ def learn(
     noise = np.array(each(_mean_square, left))
     power = np.array(each(_mean_square, np.where(lesson.valid, target, np.float32(np.nan))))
     explained = float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
-    whole = _whole(lesson, ranked[len(chosen) :], complete, owner, weight)
+    whole, every = _whole(lesson, ranked[len(chosen) :], complete, owner, weight)
+    grown = None
+    if settings.ferns and overview.step == 1:
+        known = np.where(valid & (share > 0), weight, np.float32(0))
+        grown = _ferns(tuple(parts), whole.plain, stack, every, target, known, count, settings.ferns)
     return Regression(
         chosen,
         joint,
@@ -227,21 +236,53 @@ def learn(
         coherence=coherence,
         noise=noise,
         explained=explained,
+        ferns=grown,
         distant=overview.step > 1,
     )
 
 
 def _whole(
     lesson: _Lesson, more: tuple[int, ...], complete: Floats, owner: NDArray[np.intp], weight: Floats
-) -> Whole:
-    """The plain regression on the complete channels of the chosen references and on `more` of them."""
+) -> tuple[Whole, Floats]:
+    """The plain regression on the complete channels of the chosen references and on `more`; all these."""
     further = None
     if more:
         planes, dates = lesson.channels(more)
         further = impute.learn_further(planes, dates, complete)
         complete = impute.complete_further(planes, complete, further)
         owner = np.concatenate([owner, owner.max() + 1 + dates])
-    return Whole(more, further, plain.learn(complete, owner, lesson.target, lesson.valid, weight))
+    fitted = plain.learn(complete, owner, lesson.target, lesson.valid, weight)
+    return Whole(more, further, fitted), complete
+
+
+def _ferns(
+    parts: Sequence[Part],
+    stiff: plain.Plain,
+    stack: Floats,
+    channels: Floats,
+    target: Floats,
+    weight: Floats,
+    components: int,
+    count: int,
+) -> ferns.Ferns | None:
+    """Ferns of a scene that is seen at full size, from its features and the plain regression's channels."""
+    places = sampled(weight > 0)
+    features, dates, goal = (
+        planes.reshape(len(planes), -1)[:, places] for planes in (stack, channels, target)
+    )
+    if parts[-1].twin:
+        first = parts[-1].features(features)
+    else:
+        first = straight(parts[0], stack, 0, 0, 1).reshape(len(target), -1)[:, places]
+    leading = features[: min(ferns.COMPONENTS, components)]
+    rows, columns = np.divmod(places, weight.shape[1])
+    pixels = ferns.Pixels(leading, first, plain.predict(stiff, dates), rows, columns)
+    return ferns.learn(pixels, goal, weight.ravel()[places], count)
+
+
+def straight(part: Part, stack: Floats, row: int, column: int, step: int) -> Floats:
+    """(B, H, W) what a part's coefficients for the whole scene say."""
+    return solve.apply(part.field, stack, np.ones(stack.shape[1:], bool), row, column, step)
 
 
 def _as_it_is(bands: int, over: solve.Field) -> solve.Field:

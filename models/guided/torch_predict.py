@@ -21,8 +21,10 @@ from . import coarse, impute, plain, residual, solve, spatial, terrain
 from . import features as feats
 from . import twin as bends
 from .estimate import REACH, Estimate, certainty, windows_of
-from .regression import Regression, Settings
+from .ferns import COMPONENTS
+from .regression import Regression, Settings, straight
 from .statistics import CELL, LEVEL, Cells, cells_over, grow, to_cells
+from .torch_ferns import grown
 from .torch_planes import Ground, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
 from .torch_planes import solve as membrane
 
@@ -37,7 +39,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
         guides = None if known.guides is None else terrain.features(tile, known.guides)
         stack = _features(known.basis, complete, guides)
         whole = None
-        if known.local < 1:
+        if known.local < 1 or settings.ferns:
             if known.whole.further is not None:
                 complete = _further(complete, *_channels(tile, known.whole.more, there), known.whole.further)
             whole = _plain(complete, known.whole.plain)
@@ -45,19 +47,34 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
         goal = torch.as_tensor(target, device=there)
         mean, std = torch.full_like(goal, math.nan), torch.full_like(goal, math.nan)
         inputs = [stack if part.twin is None else _bent(stack, part.twin) for part in known.parts]
-        for group in coarse.groups(tile.valid):
+        groups = [group for group in coarse.groups(tile.valid) if tile.gaps[group[0]].any()]
+        parts = [torch.full_like(goal, math.nan) for _ in known.parts]
+        for group in groups:
+            local = _Local(tile, goal[group], group[0], share, known, settings)
+            for part, features, said in zip(known.parts, inputs, parts, strict=True):
+                said[group] = local.fit(features, part.field.values[..., group], part.field)
+        bushes = None
+        if settings.ferns and whole is not None:
+            place = tile.row // tile.step, tile.column // tile.step
+            first = inputs[-1]
+            if known.parts[-1].twin is None:
+                alone = straight(known.parts[0], stack.cpu().numpy(), *place, tile.step)
+                first = torch.as_tensor(alone, device=there)
+            leading = stack[: min(COMPONENTS, len(known.basis.axes))]
+            clear = torch.as_tensor(np.all(tile.valid, axis=0), device=there) & (share > 0)
+            weight = torch.where(clear, 0.3 + 0.7 * share, 0.0)
+            near = torch.isfinite(parts[0]).any(0).cpu().numpy()
+            bushes = grown(known.ferns, (leading, first, whole), goal, weight, near, place, settings.ferns)
+        for group in groups:
             gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
-            if not gap.any():
-                continue
-            local = _Local(tile, goal[group], gap, valid, share, known, settings)
-            said = [
-                local.fit(features, part.field.values[..., group], part.field)
-                for features, part in zip(inputs, known.parts, strict=True)
-            ]
-            fitted = sum(said[1:], said[0]) / len(said)
-            apart = ((said[0] - said[-1]) / 2) ** 2
-            if whole is not None:
+            one, other = parts[0][group], parts[-1][group]
+            fitted, apart = (one + other) / 2, ((one - other) / 2) ** 2
+            if whole is not None and known.local < 1:
                 apart = apart + (fitted - whole[group]) ** 2
+            if bushes is not None:
+                apart = apart + ((fitted - bushes[group]) / 2) ** 2
+                fitted = (fitted + bushes[group]) / 2
+            if whole is not None and known.local < 1:
                 fitted = whole[group] + known.local * (fitted - whole[group])
             mean[group], std[group] = _with_rim(
                 fitted,
@@ -190,14 +207,14 @@ class _Local:
         self,
         tile: Tile,
         target: Tensor,
-        gap: Flags,
-        valid: Flags,
+        band: int,
         share: Tensor,
         known: Regression,
         settings: Settings,
     ) -> None:
-        self._gap, self._valid, self._target, self._settings = gap, valid, target, settings
-        self._valid_there = torch.as_tensor(valid, device=target.device)
+        self._gap, self._valid = tile.gaps[band], tile.valid[band]
+        self._target, self._settings = target, settings
+        self._valid_there = torch.as_tensor(self._valid, device=target.device)
         self._share, self._step = share, tile.step
         self._row, self._column = tile.row // tile.step, tile.column // tile.step
         self._windows = windows_of(known, settings)

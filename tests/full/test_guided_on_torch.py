@@ -151,9 +151,20 @@ def same(model, tile, state):
     other = replace(model, torch_device="cpu").predict(tile, state)
     np.testing.assert_array_equal(plainly.source, other.source)
     np.testing.assert_array_equal(plainly.reference, other.reference)
-    np.testing.assert_allclose(other.mean, plainly.mean, atol=1e-5)
-    np.testing.assert_allclose(other.std, plainly.std, atol=1e-5)
+    # Rounding, another on each kind of processor, may put an input on the other side of a fern's bar: a pixel
+    # in thousands, by a leaf. All else is equal.
+    assert_close(other.mean, plainly.mean, apart=0.002 if model.settings.ferns else 0.0)
+    assert_close(other.std, plainly.std, apart=0.002 if model.settings.ferns else 0.0)
+    if model.settings.ferns:
+        same(replace(model, settings=replace(model.settings, ferns=0)), tile, state)
     assert np.isfinite(plainly.mean[tile.gaps]).mean() > 0.9
+
+
+def assert_close(made, expected, apart):
+    """Equal to 1e-5, but for a share of `apart` of the samples, which are equal to 1e-2."""
+    np.testing.assert_array_equal(np.isfinite(made), np.isfinite(expected))
+    off = np.abs(made - expected)[np.isfinite(expected)]
+    assert np.mean(off > 1e-5) <= apart and off.max() < 1e-2
 
 
 def test_the_kernel_tells_whether_a_device_computes():

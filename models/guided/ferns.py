@@ -1,0 +1,129 @@
+"""Boosted ferns: what regressions leave over, learnt from pixels that look alike and lie near.
+
+A fern asks eight random questions of a pixel (is this input above that bar?); pixels with the same
+answers share a leaf, which holds their mean. One fern after the other learns a part of what all
+earlier ones leave over. Many of the questions are of where a pixel lies, so that leaves are pieces of
+the ground: a field and its likes close by. Ferns err elsewhere than regressions do.
+
+Sources: Özuysal et al. 2010 (random ferns), Friedman 2001 (boosting with shrinkage).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Floats
+
+Bytes = NDArray[np.uint8]
+
+_SEED = 20261128  # of the random questions: part of the method, not of a run
+_QUESTIONS = 8  # a fern's: its answers are one byte
+_LEAVES = 1 << _QUESTIONS
+_RATE = 2.0  # over the root of how many ferns there are: part of a leaf's mean that is learnt (train)
+_DOUBT = 3.0  # pixels that draw a leaf's mean to 0 (train)
+_TAILS = (0.003, 0.997)  # quantiles of an input between which bars lie
+_WAYS = 16  # directions across the ground in which it is asked where a pixel lies
+COMPONENTS = 8  # leading ones that are asked about
+
+
+@dataclass(frozen=True)
+class Ferns:
+    """n ferns of F inputs.
+
+    Attributes:
+        low, factor: (F,) that bring an input to 0..255. which, bars: (n, 8) inputs that are asked, and
+            levels that a yes is above. leaves: (n, 256, B or more) what each adds.
+    """
+
+    low: Floats
+    factor: Floats
+    which: NDArray[np.intp]
+    bars: Bytes
+    leaves: Floats
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """n pixels that ferns are asked about.
+
+    Attributes:
+        leading: (k, n) the first `COMPONENTS` or fewer. first, plain: (B, n) what two regressions say, from
+            whose mean ferns begin. rows, columns: (n,) of the scene.
+    """
+
+    leading: Floats
+    first: Floats
+    plain: Floats
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+
+    @property
+    def base(self) -> Floats:
+        """(B, n) what ferns add to."""
+        return np.asarray((self.first + self.plain) / 2, np.float32)
+
+    @property
+    def inputs(self) -> Floats:
+        """(F, n): leading components, what the regressions say, and how far along each way they lie."""
+        return np.concatenate([self.leading, self.first, self.plain, along(self.rows, self.columns)])
+
+
+def along(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+    """(ways, n) how far pixels lie along each of some directions across the ground."""
+    angle = np.arange(_WAYS)[:, None] * (np.pi / _WAYS)
+    return (np.cos(angle) * rows + np.sin(angle) * columns).astype(np.float32)
+
+
+def learn(pixels: Pixels, target: Floats, weight: Floats, count: int) -> Ferns | None:
+    """`count` ferns for a `target` (B, n); `weight` (n,) is a pixel's. None without pixels."""
+    bands, known = target.shape
+    if not known:
+        return None
+    random = np.random.default_rng(_SEED)
+    inputs, rest = pixels.inputs, np.ascontiguousarray((target - pixels.base).T)
+    low, high = np.quantile(inputs, _TAILS, axis=1).astype(np.float32)
+    factor = np.float32(255) / np.maximum(high - low, np.float32(1e-6))
+    levels = _levels(inputs, low, factor)
+    which = random.integers(0, len(inputs), (count, _QUESTIONS))
+    bars = levels[which, random.integers(0, known, (count, _QUESTIONS))]
+    # Rows of 32 bytes are copied twice as fast as those of 24.
+    leaves = np.zeros((count, _LEAVES, -(-bands // 8) * 8), np.float32)
+    weights, band, rate = weight.astype(np.float64), np.arange(bands), _RATE / np.sqrt(count)
+    for fern in range(count):
+        leaf = _answers(levels, which[fern], bars[fern])
+        cell = leaf[:, None] * np.intp(bands) + band
+        total = np.bincount(cell.ravel(), (rest * weights[:, None]).ravel(), _LEAVES * bands)
+        share = np.bincount(leaf, weights, _LEAVES)[:, None] + _DOUBT
+        leaves[fern, :, :bands] = rate * total.reshape(_LEAVES, bands) / share
+        rest -= leaves[fern].take(leaf, axis=0)[:, :bands]
+    return Ferns(low, factor, which, bars, leaves)
+
+
+def predict(ferns: Ferns, pixels: Pixels) -> Floats:
+    """(B, n) what the ferns make of what the regressions say."""
+    levels = _levels(pixels.inputs, ferns.low, ferns.factor)
+    base = pixels.base
+    out = np.zeros((base.shape[1], ferns.leaves.shape[2]), np.float32)
+    for which, bars, leaves in zip(ferns.which, ferns.bars, ferns.leaves, strict=True):
+        out += leaves.take(_answers(levels, which, bars), axis=0)
+    return base + out.T[: len(base)]
+
+
+def _levels(inputs: Floats, low: Floats, factor: Floats) -> Bytes:
+    """(F, n) inputs as 0..255."""
+    scaled = (inputs - low[:, None]) * factor[:, None]
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+
+
+def _answers(levels: Bytes, which: NDArray[np.intp], bars: Bytes) -> Bytes:
+    """(n,) a fern's answers about levels (F, n), one bit each."""
+    out = np.zeros(levels.shape[1], np.uint8)
+    yes = np.empty(len(out), bool)
+    for number, bar in zip(which, bars, strict=True):
+        np.greater(levels[number], bar, out=yes)
+        np.add(out, out, out=out)
+        np.add(out, yes.view(np.uint8), out=out)
+    return out
