@@ -104,19 +104,21 @@ class Tile:
         """(B, H, W) bool: samples that were observed and stay as they are."""
         return np.isfinite(self.image) & ~self.gaps
 
-    def cut(self, rows: slice, columns: slice) -> Tile:
-        """The window of these of its pixels, copied; `prior` and `detail` stay those of the whole."""
-
-        def part(planes: NDArray[Any]) -> NDArray[Any]:
-            return planes[:, rows, columns].copy()
-
+    def mapped(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Tile:
+        """The tile with all its planes (n, H, W) changed alike; `prior` and `detail` stay as they are."""
         return replace(
             self,
-            image=part(self.image),
-            gaps=part(self.gaps),
-            references=tuple(replace(r, image=part(r.image)) for r in self.references),
-            terrain=None if self.terrain is None else part(self.terrain),
-            sar=None if self.sar is None else part(self.sar),
+            image=change(self.image),
+            gaps=change(self.gaps),
+            references=tuple(replace(r, image=change(r.image)) for r in self.references),
+            terrain=None if self.terrain is None else change(self.terrain),
+            sar=None if self.sar is None else change(self.sar),
+        )
+
+    def cut(self, rows: slice, columns: slice) -> Tile:
+        """The window of these of its pixels, copied; `prior` and `detail` stay those of the whole."""
+        return replace(
+            self.mapped(lambda planes: planes[:, rows, columns].copy()),
             row=self.row + rows.start * self.step,
             column=self.column + columns.start * self.step,
         )

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.base import Tile
 from ..watch import Watch
 from .cases import Case, Recipe, Sample, key, sample
 from .measure import watched
@@ -205,16 +204,10 @@ def mirrored(given: Sample, side: int) -> Sample:
         wider = np.pad(pixels, [*around, (0, max(side - height, 0)), (0, max(side - width, 0))], "symmetric")
         return np.ascontiguousarray(wider[..., :side, :side])
 
-    def tile(small: Tile) -> Tile:
-        return replace(
-            small,
-            image=grown(small.image),
-            gaps=grown(small.gaps),
-            references=tuple(replace(other, image=grown(other.image)) for other in small.references),
-            terrain=None if small.terrain is None else grown(small.terrain),
-            sar=None if small.sar is None else grown(small.sar),
-        )
-
     return Sample(
-        tile(given.tile), grown(given.truth), grown(given.scored), grown(given.original), given.bands
+        given.tile.mapped(grown),
+        grown(given.truth),
+        grown(given.scored),
+        grown(given.original),
+        given.bands,
     )

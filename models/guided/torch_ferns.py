@@ -1,4 +1,4 @@
-"""`estimate.grown` on torch: ferns are learnt from their few pixels on the CPU, and asked on a GPU."""
+"""`estimate._grown` on torch: ferns are learnt from their few pixels on the CPU, and asked on a GPU."""
 
 from __future__ import annotations
 

@@ -61,8 +61,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
                 alone = straight(known.parts[0], stack.cpu().numpy(), *place, tile.step)
                 first = torch.as_tensor(alone, device=there)
             leading = stack[: min(COMPONENTS, len(known.basis.axes))]
-            clear = torch.as_tensor(np.all(tile.valid, axis=0), device=there) & (share > 0)
-            weight = torch.where(clear, 0.3 + 0.7 * share, 0.0)
+            weight = _weight(share, torch.as_tensor(np.all(tile.valid, axis=0), device=there))
             near = torch.isfinite(parts[0]).any(0).cpu().numpy()
             bushes = grown(known.ferns, (leading, first, whole), goal, weight, near, place, settings.ferns)
         for group in groups:
@@ -200,6 +199,11 @@ def _linear(coefficients: Tensor, features: Tensor) -> Tensor:
     return flat.reshape(-1, *features.shape[1:])
 
 
+def _weight(share: Tensor, valid: Tensor) -> Tensor:
+    """`regression.weight_of`, 0 where the target is unknown."""
+    return torch.where(valid & (share > 0), 0.3 + 0.7 * share, 0.0)
+
+
 class _Local:
     """`estimate._local` of the bands that share a mask."""
 
@@ -230,7 +234,7 @@ class _Local:
             needed = grow(wanted, math.ceil(2.7 * self._windows[0] / CELL))
             expected = self._apply(field, features, self._valid)
             share = self._share
-            weight = torch.where(self._valid_there & (share > 0), 0.3 + 0.7 * share, 0.0)
+            weight = _weight(share, self._valid_there)
             weight = weight * self._cauchy(self._target - expected)
             sums = self._moments(features, weight, cells, needed)
             for sigma in self._windows:
