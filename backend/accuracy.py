@@ -19,7 +19,8 @@ from .choose import named
 from .errors import TerramendError
 from .flow import in_order
 from .hidden import HiddenScene, choose_shape
-from .opening import Inputs, Method, make_method, one_thread_each, open_grid, open_inputs
+from .opening import Inputs, Method, make_method, open_grid, open_inputs
+from .process import computing
 from .raster.grid import Window
 from .raster.outputs import Outputs, working_folder
 from .raster.raster import Band
@@ -59,7 +60,7 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
     """
     validate(request)
     named(request)
-    with one_thread_each(), contextlib.ExitStack() as stack:
+    with computing(), contextlib.ExitStack() as stack:
         watch.stage("open")
         inputs = open_inputs(request, watch)
         report = Outputs([html], inputs.names, overwrite=True) if html else None

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .choose import named
-from .opening import make_method, one_thread_each, open_grid, open_inputs
+from .opening import make_method, open_grid, open_inputs
+from .process import computing
 from .raster.detail import windows
 from .raster.outputs import working_folder
 from .request import FillRequest, validate
@@ -34,7 +35,7 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     validate(request)
     named(request)
     total, count = 0.0, 0
-    with one_thread_each(), working_folder(Path(request.tmp or tempfile.gettempdir())) as folder:
+    with computing(), working_folder(Path(request.tmp or tempfile.gettempdir())) as folder:
         watch.stage("open")
         inputs = open_inputs(request, watch)
         watch.stage("gaps")

@@ -17,7 +17,8 @@ from .choose import named
 from .device import resolve
 from .errors import TerramendError
 from .fill_grid import Tally, Writers, fill_grid
-from .opening import Inputs, Method, make_method, one_thread_each, open_grid, open_inputs
+from .opening import Inputs, Method, make_method, open_grid, open_inputs
+from .process import computing
 from .raster.gapmap import GapMap
 from .raster.memory import memory_of
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
@@ -73,7 +74,7 @@ def fill(
     named(request)
     if request.device == "cuda":
         resolve(request.device)
-    with one_thread_each(), ExitStack() as stack:
+    with computing(), ExitStack() as stack:
         watch.stage("open")
         inputs = opening(request, watch)
         paths = output_paths(request, inputs.targets)

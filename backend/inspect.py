@@ -16,7 +16,8 @@ from ..models.aligndiff.prompt_regions import region
 from ..models.registry import Row
 from .choose import Facts, choose, named, untried_reason
 from .errors import TerramendError
-from .opening import Inputs, one_thread_each, open_grid, open_inputs
+from .opening import Inputs, open_grid, open_inputs
+from .process import computing
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
 from .raster.raster import Raster
@@ -46,7 +47,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     """
     validate(request)
     named(request)
-    with one_thread_each(), ExitStack() as stack:
+    with computing(), ExitStack() as stack:
         watch.stage("open")
         inputs = open_inputs(request, watch)
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))

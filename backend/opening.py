@@ -5,17 +5,11 @@ What filling and checking the accuracy have in common.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import cv2
-from threadpoolctl import threadpool_limits
 
 from ..models import threads
 from ..models.base import Glimpse, Movable, Moving, Observable, Prediction, Reconstructor, Tile, digest
@@ -25,6 +19,7 @@ from .choose import Facts, choose, create, tried_reason
 from .device import on_torch
 from .errors import TerramendError
 from .flow import patiently
+from .process import give_memory_back
 from .raster.detail import windows
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid, Window
@@ -229,45 +224,6 @@ def _tried(
 ) -> tuple[Tried, ...]:
     with threads.allowed(workers):
         return compare(model, ways, tiles)
-
-
-class _Limit:
-    """How many runs are under the limit, and what they found before it."""
-
-    lock = threading.Lock()
-    runs = 0
-    opencv = 0
-    blas: threadpool_limits
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """BLAS and OpenCV compute in the calling thread only: tiles are the parallel work.
-
-    So the bytes do not depend on the number of cores, and cores are not fought over. The
-    limit is the process's: of runs that go on at the same time (a fill, and a look at the
-    next target) the last one lifts it.
-    """
-    with _Limit.lock:
-        if _Limit.runs == 0:
-            _Limit.opencv, _Limit.blas = cv2.getNumThreads(), threadpool_limits(1)
-            cv2.setNumThreads(1)
-        _Limit.runs += 1
-    try:
-        yield
-    finally:
-        with _Limit.lock:
-            _Limit.runs -= 1
-            if _Limit.runs == 0:
-                _Limit.blas.restore_original_limits()
-                cv2.setNumThreads(_Limit.opencv)
-        give_memory_back()
-
-
-def give_memory_back() -> None:
-    """Let glibc return freed pages to the system; it would keep what a large array once took."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # other systems have other ways
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _check_bands(request: FillRequest, targets: Sequence[Raster]) -> None:

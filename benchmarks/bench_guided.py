@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import mosaics
-from terramend.backend.opening import Inputs, one_thread_each, open_grid, open_inputs
+from terramend.backend.opening import Inputs, open_grid, open_inputs
+from terramend.backend.process import computing
 from terramend.backend.raster.grid import Window
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.watch import Watch
@@ -65,7 +66,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             overview, tile = read(Path(folder), side, arguments.case)
         runs: dict[str, list[tuple[float, ...]]] = {quality: [] for quality in models}
-        with one_thread_each():
+        with computing():
             for _ in range(arguments.repeats):
                 for quality, model in models.items():
                     state, *prepared = clocked(model.prepare, overview)

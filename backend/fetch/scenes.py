@@ -20,7 +20,8 @@ from ..datasets import tiling
 from ..datasets.catalog import READERS
 from ..datasets.folder import key, kind, partner
 from ..errors import TerramendError
-from ..opening import one_thread_each, open_grid, open_inputs
+from ..opening import open_grid, open_inputs
+from ..process import computing
 from ..raster.grid import Grid, Window
 from ..raster.landsat import open_landsat
 from ..raster.products import open_product
@@ -151,7 +152,7 @@ def prepare(found: Found, folder: Path, watch: Watch) -> Path:
     """
     dem_path = str(found.dem) if found.dem else None
     request = FillRequest(found.names, str(folder / "scene.tif"), gaps=found.masks, dem=dem_path)
-    with one_thread_each(), tempfile.TemporaryDirectory() as temporary:
+    with computing(), tempfile.TemporaryDirectory() as temporary:
         inputs = open_inputs(request, watch)
         with open_grid(request, inputs, 0, Path(temporary), watch) as (scene, _):
             if not scene.fill_bands:

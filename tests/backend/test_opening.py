@@ -1,39 +1,22 @@
-"""What a request opens; runs at the same time share one limit of threads."""
+"""What a request opens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import pytest
 import rasterio
 from terramend.backend import opening
-from terramend.backend.opening import one_thread_each, open_inputs, stoppable
+from terramend.backend.opening import open_inputs, stoppable
+from terramend.backend.process import computing
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.trial import candidates
 from terramend.backend.watch import Watch
 from terramend.models.base import digest
-from threadpoolctl import threadpool_info
 
 from .conftest import blobs, landscape
-
-
-def blas() -> set[int]:
-    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
-
-
-def test_the_last_run_lifts_the_limit():
-    before = cv2.getNumThreads(), blas()
-    first, second = one_thread_each(), one_thread_each()
-    first.__enter__()
-    second.__enter__()
-    assert (cv2.getNumThreads(), blas()) == (1, {1})
-    first.__exit__(None, None, None)
-    assert (cv2.getNumThreads(), blas()) == (1, {1})
-    second.__exit__(None, None, None)
-    assert (cv2.getNumThreads(), blas()) == before
 
 
 def test_a_mask_beside_the_target_that_needs_a_word_is_pointed_out(tmp_path):
@@ -77,7 +60,7 @@ def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monk
     seen, read, watch = [], [], Watch()
     monkeypatch.setattr(opening, "_prepared", lambda model, overview, workers: seen.append(overview))
     inputs = open_inputs(asked, watch)
-    with opening.one_thread_each(), opening.open_grid(asked, inputs, 0, target.parent, watch) as (scene, _):
+    with computing(), opening.open_grid(asked, inputs, 0, target.parent, watch) as (scene, _):
         find = scene.tile
 
         def tile(window):
