@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
+from .device import cores
 from .errors import TerramendError
 from .raster.tiles import TilePlan
 
@@ -38,10 +38,3 @@ def budget(plan: TilePlan, jobs: int, memory_limit: float | None, model: str) ->
             raise TerramendError("memory.tile", need=f"{need + 0.05:.1f}", model=model)
         in_flight = min(in_flight, fits)
     return Budget(min(workers, in_flight), in_flight)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

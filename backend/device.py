@@ -93,12 +93,19 @@ def on_torch(asked: str) -> str | None:
     return "cuda" if found.computes else None
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def line() -> str:
     """One line about the device that `auto` takes, for people."""
     if probe("cuda").computes:
         return "CUDA computes (ONNX Runtime)"
     if probe("cpu").computes:
-        return f"CPU, {os.cpu_count()} cores ({resolve('auto')[1]})"
+        return f"CPU, {cores()} cores ({resolve('auto')[1]})"
     return f"Networks cannot run here: {probe('cpu').why}"
 
 

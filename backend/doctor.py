@@ -64,7 +64,7 @@ def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
         "folder": str(Path(__file__).resolve().parents[1]),
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "platform": platform.platform(),
-        "cores": os.cpu_count(),
+        "cores": device.cores(),
         "memory_gb": _memory(),
         "packages": packages,
         "missing": missing,

@@ -14,9 +14,9 @@ from typing import Any
 from ..models import threads
 from ..models.base import Glimpse, Movable, Moving, Observable, Prediction, Reconstructor, Tile, digest
 from ..models.registry import Row
-from .budget import Budget, budget, cores
+from .budget import Budget, budget
 from .choose import Facts, choose, create, tried_reason
-from .device import on_torch
+from .device import cores, on_torch
 from .errors import TerramendError
 from .flow import patiently
 from .process import give_memory_back

@@ -8,7 +8,6 @@ are swept by the writer.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import uuid
@@ -17,6 +16,7 @@ from typing import Any
 
 import distributed
 
+from .. import device
 from ..batch_row import Outcome, do, failed
 from ..errors import TerramendError
 from ..failure import as_error
@@ -50,7 +50,7 @@ def run_requests(
         else:
             client.register_plugin(_Deaf())
         batch = f"terramend-{uuid.uuid4()}"
-        cores = max(1, (os.cpu_count() or 1) // workers) if workers else 0
+        cores = max(1, device.cores() // workers) if workers else 0
         waiting = {
             client.submit(work, _shared(request, cores), batch, key=f"{batch}-{position}"): position
             for position, request in enumerate(requests)
