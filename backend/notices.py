@@ -13,6 +13,9 @@ from typing import Any, Mapping
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
         "batch.row": "Row {row} ({target}) failed: {why}",
+        "bands.empty": (
+            "Band {band} of {name} holds no valid pixel: nothing can be learnt of it, and it stays as it is."
+        ),
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
         "fetch.note": "The region {region} may be of no use: {note}.",
         "fetch.skipped": "{name} is left out: {why}",

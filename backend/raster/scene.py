@@ -293,6 +293,8 @@ def open_scene(
         watch.notice("scene.no-sun")
     sar = open_guide(request.sar, target.grid, "--sar", watch) if request.sar else None
     chosen = fill_bands(target, request.bands, first_band, watch)
+    if request.mode == "fill":
+        chosen = _known(target, chosen, first_band, gap_map, watch)
     with ExitStack() as opened, Together(watch) as told:
         gaps = tuple(
             opened.enter_context(
@@ -340,6 +342,21 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
         if band.role == "thermal":
             watch.notice("bands.thermal", band=band.description)
     return tuple(i for i in chosen if target.bands[i].role != "class")
+
+
+def _known(
+    target: Raster, bands: tuple[int, ...], first_band: int, gap_map: GapMap, watch: Watch
+) -> tuple[int, ...]:
+    """Those of `bands` that hold a valid pixel; all where none does.
+
+    An empty one would leave no pixel that is valid in all bands, of which the others are learnt.
+    """
+    known = tuple(i for i in bands if gap_map.footprint_counts[i] > gap_map.gap_counts[i])
+    if not known:
+        return bands
+    for i in sorted(set(bands) - set(known)):
+        watch.notice("bands.empty", band=i + 1 + first_band, name=target.name)
+    return known
 
 
 def days_between(date: datetime.date | None, target: datetime.date | None) -> int | None:

@@ -17,12 +17,12 @@ WINDOWS = (96.0, 48.0)
 COARSEN = 2  # block statistics a side that make one cell of the coarse solution
 
 
-def groups(valid: Flags) -> list[list[int]]:
-    """Bands with the same mask, together: they share one left side of the equations."""
+def groups(*masks: Flags) -> list[list[int]]:
+    """Bands that are alike in each of the masks (B, H, W), together: they share one side of the equations."""
     out: list[list[int]] = []
-    for band in range(len(valid)):
+    for band in range(len(masks[0])):
         for group in out:
-            if np.array_equal(valid[band], valid[group[0]]):
+            if all(np.array_equal(mask[band], mask[group[0]]) for mask in masks):
                 group.append(band)
                 break
         else:

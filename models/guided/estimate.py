@@ -74,7 +74,7 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
     stack = feats.build(known.basis, complete, len(beside))
     stack[len(stack) - len(beside) :] = beside
     del complete, beside
-    groups = [group for group in coarse.groups(tile.valid) if tile.gaps[group[0]].any()]
+    groups = [group for group in coarse.groups(tile.valid, tile.gaps) if tile.gaps[group[0]].any()]
     parts = []
     for part in known.parts:
         features = part.features(stack)
@@ -147,7 +147,7 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
     """The mean of the fits as `known` weighs them, with what they leave over at the rim carried in."""
     mean, std = np.full_like(target, np.nan), np.full_like(target, np.nan)
     said = fits.parts
-    for group in coarse.groups(tile.valid):
+    for group in coarse.groups(tile.valid, tile.gaps):
         gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
         if not gap.any():
             continue

@@ -14,7 +14,7 @@ from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
 from ..planes import beside, moments, put
-from . import coarse, estimate, register, regression, screen, surroundings, uncertainty
+from . import bands, coarse, estimate, register, regression, screen, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
 
@@ -41,8 +41,9 @@ class State:
             terrain and radar against space alone.
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
-        base: the overview filled, for gaps that are larger than a tile; None where references do.
-        offsets: how far each reference lies off. screen: where dates stand out; None if nobody looks.
+        base: the overview filled, for gaps that are larger than a tile; None where references do alone.
+        bands: of each reference, those that are read (see `bands`). offsets: how far each reference lies
+            off. screen: where dates stand out; None if nobody looks.
     """
 
     mean: Floats
@@ -57,6 +58,7 @@ class State:
     space_factor: Floats
     stiff: float
     base: Base | None
+    bands: tuple[tuple[int, ...], ...]
     offsets: tuple[register.Offset, ...]
     screen: screen.Screen | None
 
@@ -123,10 +125,13 @@ class Guided:
         """Move and choose references, learn coefficients, and try all on hidden pixels of the scene."""
         if self.torch_device:
             return replace(self, torch_device=None).prepare(overview)
+        seen_bands = bands.seen(overview)
+        overview = bands.shown(overview, seen_bands)
         offsets = register.offsets(overview)
         overview = register.moved(overview, offsets)
         seen = screen.learn(overview) if self.settings.screened else None
-        return replace(self._prepared(screen.cleared(overview, seen)), offsets=offsets, screen=seen)
+        state = self._prepared(screen.cleared(overview, seen))
+        return replace(state, bands=seen_bands, offsets=offsets, screen=seen)
 
     def _prepared(self, overview: Tile) -> State:
         """What is known of a scene whose references lie where they should, and show the ground."""
@@ -140,16 +145,20 @@ class Guided:
             bare = _fernless(state)
             learnt = [self._learn(tile) if trial.whole else bare for tile in trial.tiles]
             state = self._weigh(state, learnt, trial)
-        if state.regression is not None and not regression.leaves_some(overview, state.regression):
+        known = state.regression
+        if known is None or state.reference_share < 1:
+            filled, _ = self._from_space(overview, state, observed(overview))
+        elif regression.leaves_some(overview, known):
+            filled = self._fill(overview, state)[0]
+        else:
             return state
-        filled = self._fill(overview, state)[0]
         return replace(state, base=Base(np.where(np.isfinite(filled), filled, 0), overview.step))
 
     def _learn(self, overview: Tile) -> State:
         image = observed(overview)
-        bands = len(image)
-        mean, scale = np.zeros(bands, np.float32), np.maximum(spread(overview), np.float32(1e-4))
-        low, high = np.full(bands, -np.inf, np.float32), np.full(bands, np.inf, np.float32)
+        count = len(image)
+        mean, scale = np.zeros(count, np.float32), np.maximum(spread(overview), np.float32(1e-4))
+        low, high = np.full(count, -np.inf, np.float32), np.full(count, np.inf, np.float32)
         for band, layer in enumerate(image):
             known = np.isfinite(layer)
             if known.any():
@@ -166,8 +175,8 @@ class Guided:
         target, detail = standard(image), [standard(observed(window)) for window in overview.detail]
         known = regression.learn(overview, target, self.settings, detail)
         guide = surroundings.learn(overview, target)
-        ones = np.ones((bands, CLASSES), np.float32)
-        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None, (), None)
+        ones = np.ones((count, CLASSES), np.float32)
+        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None, (), (), None)
 
     def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
         """Shares and factors from a trial, each of whose tiles is filled by what was `learnt` of it."""
@@ -253,7 +262,8 @@ class Guided:
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
-        tile = screen.cleared(register.moved(tile, state.offsets), state.screen)
+        tile = register.moved(bands.shown(tile, state.bands), state.offsets)
+        tile = screen.cleared(tile, state.screen)
         gap = np.any(tile.gaps, axis=0)
         mean, std, source, main = self._fill(tile, state)
         mean[~tile.gaps] = np.nan

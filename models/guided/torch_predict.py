@@ -47,7 +47,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
         goal = torch.as_tensor(target, device=there)
         mean, std = torch.full_like(goal, math.nan), torch.full_like(goal, math.nan)
         inputs = [stack if part.twin is None else _bent(stack, part.twin) for part in known.parts]
-        groups = [group for group in coarse.groups(tile.valid) if tile.gaps[group[0]].any()]
+        groups = [group for group in coarse.groups(tile.valid, tile.gaps) if tile.gaps[group[0]].any()]
         parts = [torch.full_like(goal, math.nan) for _ in known.parts]
         for group in groups:
             local = _Local(tile, goal[group], group[0], share, known, settings)

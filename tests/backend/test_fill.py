@@ -87,6 +87,26 @@ def test_gaps_that_differ_per_band(write):
     assert (out != 0).all()
 
 
+def test_a_band_without_a_valid_pixel_stays_and_spoils_no_other(write):
+    truth, other = image("uint16", 3, 90, 80), image("uint16", 3, 90, 80)
+    gaps = blobs(90, 80, 0.2)
+    samples = np.where(gaps, 0, truth).astype("uint16")
+    samples[1] = 0
+    asked = request(
+        write("in.tif", samples, nodata=0),
+        None,
+        model="guided",
+        references=(Reference(str(write("other.tif", other)), (Mask("", "none"),)),),
+    )
+    result, out = run(asked)
+    assert {"code": "bands.empty", "band": 2} in [
+        {"code": notice["code"], "band": notice["arguments"].get("band")} for notice in result.notices
+    ]
+    assert (out[1] == 0).all() and result.unfilled_samples == 0
+    error = np.abs(out[[0, 2]].astype(float) - truth[[0, 2]])[:, gaps]
+    assert error.mean() < 0.002 * TOPS["uint16"]
+
+
 @pytest.mark.parametrize(
     "crs, transform",
     [

@@ -144,6 +144,33 @@ def test_a_tile_that_is_all_gap_rests_on_the_scene(dates):
         assert rmse(made, truth[cut], gaps[cut]) < 0.02
 
 
+@pytest.mark.parametrize("quality", ["fast", "default"])
+def test_a_tile_that_is_all_gap_rests_on_a_weak_date_and_the_scene(quality):
+    truth = texture((200, 200), 60, bands=2, blur=12)
+    gap = np.zeros((200, 200), bool)
+    gap[40:160, 40:160] = True
+    image, gaps = hide(truth, gap)
+    scene = Tile(image, gaps, (Reference(texture((200, 200), 61, bands=2, blur=3), 5),))
+    model = find("guided").create(quality=quality)
+    state = model.prepare(scene)
+    assert state.regression is not None and state.reference_share < 1
+    made = model.predict(scene.cut(slice(60, 140), slice(60, 140)), state)
+    assert np.isfinite(made.mean).all() and np.isfinite(made.std).all()
+
+
+def test_bands_with_the_same_valid_pixels_but_other_gaps_are_filled_apart():
+    tile, truth = linear_scene(noise=0.002, seed=70)
+    outside = tile.gaps[0].copy()
+    outside[:80] = False
+    gaps = tile.gaps.copy()
+    gaps[0] &= ~outside  # what is a gap in the other bands lies outside the first one
+    tile = replace(tile, gaps=gaps)
+    model = find("guided").create()
+    made = model.predict(tile, model.prepare(tile))
+    assert rmse(made, truth, gaps & outside) < 1.5 * rmse(made, truth, gaps & ~outside)
+    assert np.isnan(made.mean[0][outside]).all()
+
+
 def test_terrain_helps_in_relief_and_is_left_alone_elsewhere():
     shape = (160, 160)
     height = 400 * texture(shape, 8, bands=1, blur=4)[0]
