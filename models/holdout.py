@@ -54,6 +54,13 @@ def _candidates(gap: Flags) -> list[Flags]:
     return shapes + small
 
 
+def _parts(shape: tuple[int, ...]) -> list[Flags]:
+    """(H, W) all pixels; where a gap's shape hides too many of them, those of each half, of each quarter."""
+    lower, right = (place >= size // 2 for place, size in zip(np.indices(shape), shape, strict=True))
+    halves = [~lower, lower, ~right, right]
+    return [np.ones(shape, bool), *halves, *(down & across for down in halves[:2] for across in halves[2:])]
+
+
 def pseudo_gap(valid: Flags, gap: Flags, share: float = 0.35, least: int = 24) -> Flags | None:
     """(H, W) part of `valid` to hide, shaped like `gap` elsewhere; None if nothing fits.
 
@@ -62,12 +69,15 @@ def pseudo_gap(valid: Flags, gap: Flags, share: float = 0.35, least: int = 24) -
     available = int(valid.sum())
     best: Flags | None = None
     count = least - 1
-    if gap.any():
-        for shape in _candidates(gap):
-            hidden = shape & valid
+    shapes = [shape & valid for shape in _candidates(gap)] if gap.any() else []
+    for part in _parts(gap.shape):
+        for shape in shapes:
+            hidden = shape & part
             size = int(hidden.sum())
             if count < size <= share * available:
                 best, count = hidden, size
+        if count > share * available / 3:  # less may be no more than a rim of the gap, which proves little
+            break
     if best is None and available:
         # The gap fits nowhere whole: keep blocks of its complement's checkerboard instead.
         side = max(2, min(valid.shape) // 8)
