@@ -104,6 +104,11 @@ class Tile:
         """(B, H, W) bool: samples that were observed and stay as they are."""
         return np.isfinite(self.image) & ~self.gaps
 
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Row and column of the tile's first pixel, in pixels of the tile's own size."""
+        return self.row // self.step, self.column // self.step
+
     def mapped(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Tile:
         """The tile with all its planes (n, H, W) changed alike; `prior` and `detail` stay as they are."""
         return replace(

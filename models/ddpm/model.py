@@ -110,7 +110,7 @@ class Inpainter:
         height, width = image.shape[1:]
         pad = ((0, -height % self.prior.multiple), (0, -width % self.prior.multiple))
         image, known = np.pad(image, ((0, 0), *pad)), np.pad(known, pad)
-        at = tile.row // tile.step, tile.column // tile.step
+        at = tile.corner
 
         def drawn(index: int) -> Floats:
             fields = [

@@ -185,7 +185,7 @@ class Enhancer:
         self, tile: Tile, condition: Floats, reference: Floats, corner: tuple[int, int], band: int
     ) -> Look:
         """The last step, (samples, B, H, W) in network units; noise belongs to the scene's pixels."""
-        row, column = tile.row // tile.step + corner[0], tile.column // tile.step + corner[1]
+        row, column = (first + more for first, more in zip(tile.corner, corner, strict=True))
         size = (len(reference), row, column, *reference.shape[1:])
         start = np.stack([noise(self.seed, draw, *size) for draw in range(self.samples)])
         run = self.networks.run(condition, reference, start, self.steps, self.limit)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
-from ..planes import everywhere, only, sampled
+from ..planes import everywhere, only
 from ..threads import each
 from . import coarse, ferns, impute, plain, residual, robust, solve
 from . import features as feats
@@ -18,7 +18,6 @@ from .regression import Regression, Settings, channels_of, guided, straight, wei
 from .statistics import CELL, cells_over, grow, moments
 
 REACH = 16  # pixels around gaps where residuals are wanted
-_CHUNK = 1 << 15  # pixels that ferns are asked about at a time, so that they stay in the cache
 WIDE = 64.0  # window sigma in pixels between the whole scene's coefficients and the local ones (train)
 
 
@@ -84,63 +83,16 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
         parts.append(said)
     grown = None
     if settings.ferns and stiff is not None:
-        if known.parts[-1].twin:
-            first = features
-        else:
-            first = straight(known.parts[0], stack, *_place(tile), tile.step)
+        twin = known.parts[-1].twin
+        first = features if twin else straight(known.parts[0], stack, *tile.corner, tile.step)
         near = np.any([np.isfinite(parts[0][group[0]]) for group in groups], axis=0)
         weight = only(weight_of(share), np.all(tile.valid, axis=0))
         leading = stack[: min(ferns.COMPONENTS, len(known.basis.axes))]
-        grown = _grown(tile, target, (leading, first, stiff), weight, near, known, settings.ferns)
+        asked = ferns.Planes(leading, first, stiff, *tile.corner)
+        # Ferns of a place reach as far as their pixels: those of a scene seen coarse would be too wide.
+        learnt = known.ferns or ferns.learn_in(asked, target, weight, settings.ferns)
+        grown = None if learnt is None else ferns.predict_in(learnt, asked, near)
     return Fits(tuple(parts), stiff, grown, share)
-
-
-def _place(tile: Tile) -> tuple[int, int]:
-    """Row and column of a tile among pixels of its own size."""
-    return tile.row // tile.step, tile.column // tile.step
-
-
-def _grown(
-    tile: Tile,
-    target: Floats,
-    said: tuple[Floats, Floats, Floats],
-    weight: Floats,
-    near: Flags,
-    known: Regression,
-    count: int,
-) -> Floats | None:
-    """(B, H, W) what ferns say, NaN where not `near`; a tile of a scene without any learns its own.
-
-    Ferns of a place reach as far as their pixels: those of a scene that is seen coarse would be too wide.
-
-    Args:
-        said: leading components, the first regression, the plain one. weight: (H, W), 0 where unknown.
-    """
-    row, column = _place(tile)
-    leading, first, stiff = (planes.reshape(len(planes), -1) for planes in said)
-
-    def pixels(places: NDArray[np.intp]) -> ferns.Pixels:
-        rows, columns = np.divmod(places, near.shape[1])
-        return ferns.Pixels(
-            leading[:, places], first[:, places], stiff[:, places], rows + row, columns + column
-        )
-
-    learnt = known.ferns
-    if learnt is None:
-        places = sampled(weight > 0)
-        goal = target.reshape(len(target), -1)[:, places]
-        learnt = ferns.learn(pixels(places), goal, weight.ravel()[places], count)
-    if learnt is None:
-        return None
-    out, wanted = np.full_like(target, np.nan), np.flatnonzero(near)
-    flat = out.reshape(len(out), -1)
-
-    def part(first: int) -> None:
-        some = wanted[first : first + _CHUNK]
-        flat[:, some] = ferns.predict(learnt, pixels(some))
-
-    each(part, range(0, len(wanted), _CHUNK))
-    return out
 
 
 def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: Settings) -> Estimate:
@@ -208,7 +160,7 @@ def _local(
     `field` is the part's.
     """
     gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
-    row, column = tile.row // tile.step, tile.column // tile.step
+    row, column = tile.corner
     field = replace(field, values=field.values[..., group])
     if settings.local:
         cells = cells_over(row, column, *gap.shape)

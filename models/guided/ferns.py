@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import Floats
+from ..base import Flags, Floats
+from ..planes import sampled
+from ..threads import each
 
 Bytes = NDArray[np.uint8]
 
@@ -25,6 +27,7 @@ _LEAVES = 1 << _QUESTIONS
 _RATE = 2.0  # over the root of how many ferns there are: part of a leaf's mean that is learnt (train)
 _DOUBT = 3.0  # pixels that draw a leaf's mean to 0 (train)
 _TAILS = (0.003, 0.997)  # quantiles of an input between which bars lie
+_CHUNK = 1 << 15  # pixels that are asked about at a time, so that they stay in the cache
 _WAYS = 16  # directions across the ground in which it is asked where a pixel lies
 COMPONENTS = 8  # leading ones that are asked about
 
@@ -71,6 +74,25 @@ class Pixels:
         return np.concatenate([self.leading, self.first, self.plain, along(self.rows, self.columns)])
 
 
+@dataclass(frozen=True)
+class Planes:
+    """`Pixels` of a tile: (k, H, W), (B, H, W) twice, and where the first lies among pixels of its size."""
+
+    leading: Floats
+    first: Floats
+    plain: Floats
+    row: int
+    column: int
+
+    def at(self, places: NDArray[np.intp]) -> Pixels:
+        """Some of them, by their flat places."""
+        rows, columns = np.divmod(places, self.first.shape[2])
+        leading, first, plain = (
+            planes.reshape(len(planes), -1)[:, places] for planes in (self.leading, self.first, self.plain)
+        )
+        return Pixels(leading, first, plain, rows + self.row, columns + self.column)
+
+
 def along(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
     """(ways, n) how far pixels lie along each of some directions across the ground."""
     angle = np.arange(_WAYS)[:, None] * (np.pi / _WAYS)
@@ -100,6 +122,26 @@ def learn(pixels: Pixels, target: Floats, weight: Floats, count: int) -> Ferns |
         leaves[fern, :, :bands] = rate * total.reshape(_LEAVES, bands) / share
         rest -= leaves[fern].take(leaf, axis=0)[:, :bands]
     return Ferns(low, factor, which, bars, leaves)
+
+
+def learn_in(planes: Planes, target: Floats, weight: Floats, count: int) -> Ferns | None:
+    """`learn` from a sample of a tile: `target` (B, H, W), `weight` (H, W), 0 where the target is unknown."""
+    places = sampled(weight > 0)
+    goal = target.reshape(len(target), -1)[:, places]
+    return learn(planes.at(places), goal, weight.ravel()[places], count)
+
+
+def predict_in(ferns: Ferns, planes: Planes, near: Flags) -> Floats:
+    """(B, H, W) what the ferns say of a tile, NaN where not `near`."""
+    out, wanted = np.full_like(planes.first, np.nan), np.flatnonzero(near)
+    flat = out.reshape(len(out), -1)
+
+    def part(first: int) -> None:
+        some = wanted[first : first + _CHUNK]
+        flat[:, some] = predict(ferns, planes.at(some))
+
+    each(part, range(0, len(wanted), _CHUNK))
+    return out
 
 
 def predict(ferns: Ferns, pixels: Pixels) -> Floats:

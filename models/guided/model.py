@@ -20,6 +20,7 @@ from .select import LIMIT
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 _LOCAL, _STIFF = 0.7, 0.3  # weights before a trial: of the local regression, of the stiffer surface
+_BEND = 0.5  # weight before a trial of what bends in terrain and radar
 _USELESS = 0.6  # weight before a trial of references that explain nothing of what is valid
 _BENT = 0.25  # doubt of the weight of what bends in terrain and radar
 _OPEN = 1.0  # doubt of the weight of terrain and radar: they explain all of a scene, or nothing
@@ -38,7 +39,7 @@ class State:
         mean, scale: (B,) z-score of the target. low, high: (B,) bounds of plausible values.
         regression: None without a useful reference. guide: None without terrain and radar.
         reference_share: weight of the references against the surroundings; guide_share: of
-            terrain and radar against space alone.
+            terrain and radar against space alone; bend: of what bends in these.
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
         base: the overview filled, for gaps that are larger than a tile; None where references do alone.
@@ -54,6 +55,7 @@ class State:
     guide: surroundings.Guide | None
     reference_share: float
     guide_share: float
+    bend: float
     reference_factor: Floats
     space_factor: Floats
     stiff: float
@@ -85,14 +87,12 @@ def _trusted(learnt: regression.Regression) -> float:
 
 def _fernless(state: State) -> State:
     """The state without the scene's ferns."""
-    if state.regression is None:
-        return state
-    return replace(state, regression=replace(state.regression, ferns=None))
-
-
-def _bent(state: State, bend: float) -> State:
-    """The state with that weight of what bends in terrain and radar."""
-    return state if state.guide is None else replace(state, guide=replace(state.guide, bend=bend))
+    known, guide = state.regression, state.guide
+    return replace(
+        state,
+        regression=None if known is None else replace(known, ferns=None),
+        guide=None if guide is None else replace(guide, ferns=None),
+    )
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Guided:
             state = self._weigh(state, learnt, trial)
         known = state.regression
         if known is None or state.reference_share < 1:
-            filled, _ = self._from_space(overview, state, observed(overview))
+            filled, _ = self._from_space(overview, state, observed(overview), self._say(overview, state))
         elif regression.leaves_some(overview, known):
             filled = self._fill(overview, state)[0]
         else:
@@ -174,31 +174,41 @@ class Guided:
 
         target, detail = standard(image), [standard(observed(window)) for window in overview.detail]
         known = regression.learn(overview, target, self.settings, detail)
-        guide = surroundings.learn(overview, target)
+        guide = surroundings.learn(overview, target, self.settings.ferns)
         ones = np.ones((count, CLASSES), np.float32)
-        return State(mean, scale, low, high, known, guide, 1.0, 1.0, ones, ones, 0.0, None, (), (), None)
+        return State(
+            mean, scale, low, high, known, guide, 1.0, 1.0, _BEND, ones, ones, 0.0, None, (), (), None
+        )
 
     def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
         """Shares and factors from a trial, each of whose tiles is filled by what was `learnt` of it."""
         scale = state.scale
 
-        def from_space(**known: Any) -> tuple[Floats, Floats]:
-            return self._tried(trial, [replace(one, **known) for one in learnt])
+        said = [self._say(tile, one) for tile, one in zip(trial.tiles, learnt, strict=True)]
 
-        guide = 1.0
+        def from_space(**known: Any) -> tuple[Floats, Floats]:
+            """Means and deviations of the trial's tiles, each by what was learnt of it."""
+            made = [
+                self._from_space(tile, replace(one, **known), observed(tile), words)
+                for tile, one, words in zip(trial.tiles, learnt, said, strict=True)
+            ]
+            means, deviations = zip(*made, strict=True)
+            return beside(means), beside(deviations)
+
+        guide, bend = 1.0, _BEND
         if any(one.guide is not None for one in learnt):
-            bend = self._bend(trial, learnt, scale)
-            state, *learnt = (_bent(one, bend) for one in (state, *learnt))
-            with_guide, _ = from_space()
-            alone, _ = from_space(guide=None)
-            guide = uncertainty.share_of_first(trial, with_guide, alone, scale, 1.0, _OPEN)
-        space, space_std = from_space(guide_share=guide)
-        curved, _ = from_space(guide_share=guide, stiff=1.0)
+            bent, straight = (from_space(bend=weight)[0] for weight in (1.0, 0.0))
+            bend = uncertainty.share_of_first(trial, bent, straight, scale, _BEND, _BENT)
+            alone, _ = from_space(guide_share=0.0)
+            guided = straight + np.float32(bend) * (bent - straight)
+            guide = uncertainty.share_of_first(trial, guided, alone, scale, 1.0, _OPEN)
+        space, space_std = from_space(bend=bend, guide_share=guide)
+        curved, _ = from_space(bend=bend, guide_share=guide, stiff=1.0)
         stiff = uncertainty.share_of_first(trial, curved, space, scale, _STIFF)
         stiff = 0.0 if stiff < _WORTH else stiff
         space += np.float32(stiff) * (curved - space)
         factor = uncertainty.factors(trial, space, space_std)
-        state = replace(state, guide_share=guide, stiff=stiff, space_factor=factor)
+        state = replace(state, bend=bend, guide_share=guide, stiff=stiff, space_factor=factor)
         known = [one.regression for one in learnt if one.regression is not None]
         if state.regression is None or len(known) < len(learnt):
             return state
@@ -210,21 +220,6 @@ class Guided:
         mixed = space + np.float32(share) * (mean - space)
         factor = uncertainty.factors(trial, mixed, std)
         return replace(state, reference_share=share, reference_factor=factor)
-
-    def _tried(self, trial: uncertainty.Trial, learnt: Sequence[State]) -> tuple[Floats, Floats]:
-        """Means and deviations of a trial's tiles from space, each by what was learnt of it."""
-        said = [
-            self._from_space(tile, one, observed(tile)) for tile, one in zip(trial.tiles, learnt, strict=True)
-        ]
-        means, deviations = zip(*said, strict=True)
-        return beside(means), beside(deviations)
-
-    def _bend(self, trial: uncertainty.Trial, learnt: Sequence[State], scale: Floats) -> float:
-        """Weight of what bends in terrain and radar that is best on the trial."""
-        if not any(one.guide is not None and one.guide.twin is not None for one in learnt):
-            return surroundings.BEND
-        bent, straight = (self._tried(trial, [_bent(one, bend) for one in learnt])[0] for bend in (1.0, 0.0))
-        return uncertainty.share_of_first(trial, bent, straight, scale, surroundings.BEND, _BENT)
 
     def _mixed(
         self, trial: uncertainty.Trial, learnt: Sequence[State], known: Sequence[regression.Regression]
@@ -281,10 +276,12 @@ class Guided:
         source, main = np.zeros(shape, np.uint8), np.full(shape, -1, np.int16)
         if not tile.gaps.any():
             return image, std, source, main
+        said = None
         if state.regression is not None:
             mean, error, there, main = self._from_references(tile, state)
             if state.reference_share < 1:
-                space, _ = self._from_space(tile, state, image)
+                said = self._say(tile, state)
+                space, _ = self._from_space(tile, state, image, said)
                 mean = space + np.float32(state.reference_share) * (mean - space)
             take = tile.gaps & there
             error *= _by_distance(tile, state.reference_factor)
@@ -294,7 +291,7 @@ class Guided:
             source[np.any(take, axis=0)] = Source.REFERENCE
         rest = tile.gaps & ~np.isfinite(image)
         if rest.any():
-            mean, error = self._from_space(tile, state, image)
+            mean, error = self._from_space(tile, state, image, said or self._say(tile, state))
             error *= _by_distance(tile, state.space_factor)
             for band, where in enumerate(rest):
                 put(mean[band], where, image[band])
@@ -321,17 +318,29 @@ class Guided:
         np.add(said.mean, mean, out=said.mean)
         return said.mean, std, said.there, said.main
 
-    def _from_space(self, tile: Tile, state: State, image: Floats) -> tuple[Floats, Floats]:
-        """`image` (reflectance, NaN where unknown) filled from its surroundings, and the std."""
+    def _say(self, tile: Tile, state: State) -> surroundings.Said | None:
+        """What terrain and radar say of a tile; None where nobody asks them."""
+        if state.guide is None or state.guide_share <= 0:
+            return None
+        target = (observed(tile) - state.mean[:, None, None]) / state.scale[:, None, None]
+        return surroundings.say(tile, target, state.guide, self.settings.ferns)
+
+    def _from_space(
+        self, tile: Tile, state: State, image: Floats, said: surroundings.Said | None
+    ) -> tuple[Floats, Floats]:
+        """`image` (reflectance, NaN where unknown) filled from its surroundings, and the std.
+
+        `said`: as `_say` says of the tile.
+        """
         wanted = tile.gaps & ~np.isfinite(image)
         if state.base is not None:
             image = anchor(image, wanted, tile, state.base)
         scale, mean = state.scale[:, None, None], state.mean[:, None, None]
         target = (image - mean) / scale
         guess = None
-        if state.guide is not None and state.guide_share > 0:
+        if said is not None and state.guide_share > 0:
             # A share below 1 takes back a part of the guess before its error is filled.
-            guess = surroundings.expected(tile, state.guide) * np.float32(state.guide_share)
+            guess = said.mean(state.bend) * np.float32(state.guide_share)
         filled = surroundings.fill(target, wanted, guess, state.stiff)
         left = target if guess is None else target - guess
         return filled * scale + mean, surroundings.roughness(left) * scale

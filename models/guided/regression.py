@@ -198,7 +198,7 @@ def learn(
     fine = 0
     if settings.fine and samples > 60 * count:
         fine = int(np.clip((settings.features - count) // feats.EACH, 2, settings.fine))
-    guides = terrain.learn(overview, True, True) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
+    guides = terrain.learn(overview) if len(chosen) <= GUIDED_UP_TO and samples > 3000 else None
     more = lesson.guided(guides)
     shared, pieces = np.where(valid, share, np.float32(0)), len(lesson.tiles)
     basis, stack = feats.make_basis(joint, complete, target, shared, count, fine, len(more), pieces)

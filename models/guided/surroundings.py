@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..base import Floats, Tile
-from ..planes import only
+from ..planes import everywhere, only
 from ..threads import each
-from . import coarse, residual, solve, spatial, terrain, twin
+from . import coarse, ferns, residual, solve, spatial, terrain, twin
+from .statistics import grow
 
 SLOPE, INTERCEPT, CUT = 600.0, 1.0, 4.0
 UNITS = 96  # bent features
-BEND = 0.5  # their weight before a trial
+AROUND = 24  # pixels around gaps where ferns are asked, to know their error there
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,43 @@ class Guide:
     A shore or a tree line follows height, but not in proportion to it.
 
     Attributes:
-        twin: the one that bends; None of a small scene. bend: its weight, as a trial on hidden pixels says.
+        twin: the one that bends; None of a small scene.
+        ferns: of the scene, what they add to both; None where each tile learns its own, or of a quality
+            without.
     """
 
     guides: terrain.Guides
     field: solve.Field
     twin: twin.Twin | None
-    bend: float
+    ferns: ferns.Ferns | None
 
 
-def learn(overview: Tile, target: Floats) -> Guide | None:
-    """Fit the z-scored image `target` (B, h, w) on the overview's guides; None without any."""
-    guides = terrain.learn(overview, True, True)
+@dataclass(frozen=True)
+class Said:
+    """What the guides say of a tile, z-scored.
+
+    Attributes:
+        straight, bent: (B, H, W) of both regressions. ferns: (B, H, W), NaN far from gaps; None without.
+    """
+
+    straight: Floats
+    bent: Floats
+    ferns: Floats | None
+
+    def mean(self, bend: float) -> Floats:
+        """(B, H, W) all together, with that weight of what bends; ferns count by half where they are."""
+        mean: Floats = self.straight + np.float32(bend) * (self.bent - self.straight)
+        if self.ferns is None:
+            return mean
+        return np.where(np.isfinite(self.ferns), (mean + self.ferns) / 2, mean)
+
+
+def learn(overview: Tile, target: Floats, count: int) -> Guide | None:
+    """Fit the z-scored image `target` (B, h, w) on the overview's guides; None without any.
+
+    `count`: of ferns.
+    """
+    guides = terrain.learn(overview)
     valid = np.all(overview.valid, axis=0)
     if guides is None or valid.sum() < 400:
         return None
@@ -42,18 +68,31 @@ def learn(overview: Tile, target: Floats) -> Guide | None:
     penalty = coarse.penalties(len(stack), SLOPE, INTERCEPT)
     weight = np.ones(target.shape[1:], np.float32)
     field = coarse.fit(stack, target, overview.valid, weight, penalty, CUT, overview.step)
-    return Guide(guides, field, twin.learn(stack, target, valid.astype(np.float32), UNITS, SLOPE), BEND)
+    bent = twin.learn(stack, target, valid.astype(np.float32), UNITS, SLOPE)
+    guide = Guide(guides, field, bent, None)
+    if not count or overview.step > 1:
+        return guide
+    return replace(guide, ferns=ferns.learn_in(_asked(overview, guide, stack), target, weight * valid, count))
 
 
-def expected(tile: Tile, guide: Guide) -> Floats:
-    """(B, H, W) what the guides alone say, z-scored."""
-    stack = terrain.features(tile, guide.guides)
-    everywhere = np.ones(stack.shape[1:], bool)
-    row, column = tile.row // tile.step, tile.column // tile.step
-    said = solve.apply(guide.field, stack, everywhere, row, column, tile.step)
-    if guide.twin is not None and guide.bend > 0:
-        said += np.float32(guide.bend) * (twin.predict(stack, guide.twin) - said)
-    return said
+def _asked(tile: Tile, guide: Guide, stack: Floats) -> ferns.Planes:
+    """What ferns are asked about: features of a tile, and what both regressions make of them."""
+    place = tile.corner
+    said = solve.apply(guide.field, stack, np.ones(stack.shape[1:], bool), *place, tile.step)
+    bent = said if guide.twin is None else twin.predict(stack, guide.twin)
+    return ferns.Planes(stack, said, bent, *place)
+
+
+def say(tile: Tile, target: Floats, guide: Guide, count: int) -> Said:
+    """What the guides say of a tile whose z-scored image is `target`, with so many ferns."""
+    asked = _asked(tile, guide, terrain.features(tile, guide.guides))
+    grown = None
+    if count:
+        known = everywhere(target)
+        learnt = guide.ferns or ferns.learn_in(asked, target, known.astype(np.float32), count)
+        if learnt is not None:
+            grown = ferns.predict_in(learnt, asked, grow(np.any(tile.gaps, axis=0), AROUND))
+    return Said(asked.first, asked.plain, grown)
 
 
 def fill(image: Floats, wanted: np.ndarray, guess: Floats | None, stiff: float = 0.0) -> Floats:

@@ -1,8 +1,8 @@
 """Features from terrain and radar: what explains brightness where no other date does.
 
-Sun on slopes, height above the surroundings (valleys, ridges) and height itself; radar
-backscatter smoothed against speckle. Gradients are per metre, so that an overview and its
-tiles agree; low-passes have fixed widths on the ground.
+Sun on slopes, height above the surroundings (valleys, ridges) and height itself; radar backscatter
+smoothed against speckle, and its roughness. Gradients are per metre, so that an overview and its tiles
+agree; low-passes have fixed widths on the ground.
 """
 
 from __future__ import annotations
@@ -60,9 +60,25 @@ def terrain_features(terrain: Floats, pixel_size: tuple[float, float], step: int
 
 
 def sar_features(sar: Floats, step: int) -> list[Floats]:
-    """Planes (H, W): VV and VH at two widths against speckle. `sar` is (2, H, W) dB, NaN where unknown."""
-    planes = [_filled(plane) for plane in sar]
-    return [_smooth(plane, sigma / step) for sigma in (1.5, 5.0) for plane in planes]
+    """Planes (H, W) of VV and VH: at three widths against speckle, and how rough they are at two scales.
+
+    Roughness tells a town or a wood from a field as bright: the strength of what lies between two widths,
+    both wide enough for an overview to know it too.
+
+    Args:
+        sar: (2, H, W) dB, NaN where unknown. step: scene pixels per pixel.
+    """
+    planes = []
+    for band in sar:
+        sharp, fine, calm, wide = (_smooth(_filled(band), sigma / step) for sigma in (1.5, 3.0, 6.0, 12.0))
+        rough = [_rms(sharp - fine, 6.0 / step), _rms(fine - calm, 12.0 / step)]
+        planes += [sharp, calm, wide, *rough]
+    return planes
+
+
+def _rms(plane: Floats, sigma: float) -> Floats:
+    """Local root mean square."""
+    return np.sqrt(_smooth(plane * plane, sigma))
 
 
 def _planes(tile: Tile, terrain: bool, sar: bool) -> Floats:
@@ -74,10 +90,10 @@ def _planes(tile: Tile, terrain: bool, sar: bool) -> Floats:
     return np.stack(planes)
 
 
-def learn(overview: Tile, terrain: bool, sar: bool) -> Guides | None:
+def learn(overview: Tile) -> Guides | None:
     """Standardise the guides that the overview carries; None if there is none that varies."""
-    terrain &= overview.terrain is not None and bool(np.isfinite(overview.terrain[0]).any())
-    sar &= overview.sar is not None and bool(np.isfinite(overview.sar).any())
+    terrain = overview.terrain is not None and bool(np.isfinite(overview.terrain[0]).any())
+    sar = overview.sar is not None and bool(np.isfinite(overview.sar).any())
     if not (terrain or sar):
         return None
     planes = _planes(overview, terrain, sar)

@@ -55,7 +55,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
                 said[group] = local.fit(features, part.field.values[..., group], part.field)
         bushes = None
         if settings.ferns and whole is not None:
-            place = tile.row // tile.step, tile.column // tile.step
+            place = tile.corner
             first = inputs[-1]
             if known.parts[-1].twin is None:
                 alone = straight(known.parts[0], stack.cpu().numpy(), *place, tile.step)
@@ -220,7 +220,7 @@ class _Local:
         self._target, self._settings = target, settings
         self._valid_there = torch.as_tensor(self._valid, device=target.device)
         self._share, self._step = share, tile.step
-        self._row, self._column = tile.row // tile.step, tile.column // tile.step
+        self._row, self._column = tile.corner
         self._windows = windows_of(known, settings)
 
     def fit(self, features: Tensor, values: Floats, field: solve.Field) -> Tensor:

@@ -1,0 +1,96 @@
+"""What terrain and radar say: radar's roughness, ferns on both, and nothing of them where they are useless."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from terramend.models.base import Tile
+from terramend.models.guided import ferns, surroundings
+from terramend.models.guided.half import halved
+from terramend.models.guided.model import Guided
+from terramend.models.guided.regression import Settings
+from terramend.models.guided.terrain import sar_features
+
+
+def test_radar_tells_a_town_from_a_field_as_bright_and_an_overview_tells_it_too():
+    random = np.random.default_rng(1)
+    rough = np.where(np.arange(128) < 64, 3.0, 0.5)  # of houses three pixels wide
+    houses = random.standard_normal((43, 43)).repeat(3, 0).repeat(3, 1)[:128, :128]
+    sar = np.stack([houses * rough - 10, houses * rough - 17]).astype(np.float32)
+    planes = sar_features(sar, 1)
+    assert len(planes) == 10 and all(plane.shape == (128, 128) for plane in planes)
+    town, field = np.s_[16:112, 16:48], np.s_[16:112, 80:112]
+    for plane in (planes[3], planes[4]):  # VV's
+        assert plane[town].mean() > 3 * plane[field].mean()
+    assert abs(planes[2][town].mean() - planes[2][field].mean()) < 0.5
+    small = sar.reshape(2, 64, 2, 64, 2).mean((2, 4))
+    for whole, coarse in zip(planes, sar_features(small, 2), strict=True):
+        np.testing.assert_allclose(whole[::2, ::2][8:56, 8:56].mean(), coarse[8:56, 8:56].mean(), rtol=0.15)
+
+
+def patchwork(seed=0, side=128):
+    """Fields in a tree of which kinds of soil and height each decide: no sum of functions of both."""
+    random = np.random.default_rng(seed)
+    soil, height = (random.integers(0, 4, (side // 16, side // 16)).repeat(16, 0).repeat(16, 1) for _ in "ab")
+    kinds = random.uniform(0.05, 0.4, (2, 4, 4))
+    truth = kinds[:, soil, height] + random.normal(0, 0.004, (2, side, side))
+    radar = np.stack([3.0 * soil - 15, 0 * soil]) + random.normal(0, 0.3, (2, side, side))
+    terrain = np.stack([100.0 * height, 0 * height, 0 * height])
+    rows, columns = np.indices((side, side))
+    gaps = np.broadcast_to((rows // 12 % 3 == 1) & (columns // 12 % 2 == 0), truth.shape).copy()
+    image = np.where(gaps, np.nan, truth)
+    planes = (image, terrain, radar)
+    image, terrain, radar = (plane.astype(np.float32) for plane in planes)
+    return Tile(image, gaps, terrain=terrain, sar=radar, pixel_size=(10.0, 10.0)), truth
+
+
+@pytest.mark.parametrize("shrunk", [False, True])
+def test_ferns_find_what_radar_and_height_say_together(shrunk):
+    """Also where the scene is learnt from an overview and the tile grows its own."""
+    tile, truth = patchwork()
+
+    def error(count):
+        model = Guided(Settings(ferns=count))
+        state = model.prepare(halved(tile) if shrunk else tile)
+        assert state.guide is not None and (state.guide.ferns is None) == (shrunk or not count)
+        made = model.predict(tile, state)
+        return np.sqrt(((made.mean - truth)[tile.gaps] ** 2).mean())
+
+    assert error(100) < 0.9 * error(0)
+
+
+def test_ferns_are_asked_around_gaps_only_and_know_nothing_of_what_is_hidden():
+    tile, truth = patchwork()
+    middle = np.zeros_like(tile.gaps)
+    middle[:, 60:68, 60:68] = True
+    tile = replace(tile, gaps=middle, image=np.where(middle, np.nan, truth).astype(np.float32))
+    model = Guided()
+    state = model.prepare(tile)
+    target = (tile.image - state.mean[:, None, None]) / state.scale[:, None, None]
+    said = surroundings.say(tile, target, state.guide, 100)
+    far = surroundings.AROUND + 1
+    assert np.isnan(said.ferns[:, : 60 - far]).all() and np.isfinite(said.ferns[:, 60:68, 60:68]).all()
+    np.testing.assert_array_equal(said.mean(0.0)[:, : 60 - far], said.straight[:, : 60 - far])
+    np.testing.assert_allclose(
+        said.mean(1.0)[:, 62],
+        (said.bent[:, 62] + np.where(np.isfinite(said.ferns[:, 62]), said.ferns[:, 62], said.bent[:, 62]))
+        / 2,
+        atol=1e-6,
+    )
+    other = surroundings.say(tile, np.where(middle, np.float32(9), target), state.guide, 100)
+    np.testing.assert_array_equal(other.ferns, said.ferns)
+
+
+def test_a_trial_of_a_large_scene_asks_no_ferns_that_saw_what_is_hidden(monkeypatch):
+    """A window of the trial grows its own, without the hidden pixels."""
+    tile, _ = patchwork(side=320)
+    grown = []
+    learn = ferns.learn
+
+    def watched(some, target, weight, count):
+        grown.append(len(weight))
+        return learn(some, target, weight, count)
+
+    monkeypatch.setattr(ferns, "learn", watched)
+    state = Guided().prepare(tile)
+    assert state.guide.ferns is not None and len(grown) == 2
