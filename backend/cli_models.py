@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a method to explain; install: bring a network's weights",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="of the network to install")
-    parser.add_argument("--from", dest="source", metavar="FOLDER|URL", help="default: the project's release")
+    parser.add_argument(
+        "--from", dest="source", metavar="FOLDER|URL", help="default: the address in the manifest"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

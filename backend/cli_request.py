@@ -104,7 +104,7 @@ def add_gaps(parser: argparse.ArgumentParser) -> None:
     add("--grow", metavar="N[px|m]", help="grow the masks; default: what suits the kind")
     add("--classes", type=_list, metavar="A,B", help="classes that count as gap: " + ", ".join(CLASSES))
     add("--cloud-threshold", type=_number, metavar="P", help="percent from which a probability is cloud")
-    add("--fill-swath-edges", action="store_true", help="also fill what lies outside the footprint")
+    add("--fill-swath-edges", action="store_true", help="fill nodata within the convex hull too")
     add("--extent", metavar="W,S,E,N|AREA", help="fill only inside: bounds in the target's CRS, or polygons")
     add("--target-crs", metavar="CRS", help="instead of what the file says")
     add("--target-nodata", type=_number, metavar="V", help="instead of what the file says")
@@ -214,7 +214,7 @@ def _creation_option(given: dict[str, Any], text: str, option: str) -> None:
 def _last(given: dict[str, Any], name: str, option: str, owner: str) -> dict[str, Any]:
     if not given.get(name):
         raise TerramendError("command.order", option=option, owner=owner)
-    return given[name][-1]  # type: ignore[no-any-return]
+    return given[name][-1]
 
 
 def _read(reader: Callable[[str], Any]) -> Callable[[str], Any]:

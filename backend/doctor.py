@@ -93,7 +93,7 @@ def text(found: Mapping[str, Any]) -> str:
     lines = [
         f"Terramend {found['version']} in {found['folder']}",
         f"Python {found['python']['version']} ({found['python']['executable']}), {found['platform']}",
-        f"{found['cores']} cores, {found['memory_gb'] or '?'} GB memory, "
+        f"{found['cores']} core{'' if found['cores'] == 1 else 's'}, {found['memory_gb'] or '?'} GB memory, "
         f"{found['temporary']['free_gb']} GB free in {found['temporary']['folder']}",
         "",
         "Installed",

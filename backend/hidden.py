@@ -54,12 +54,8 @@ class HiddenScene:
     def overview(self) -> Tile:
         """The whole scene, coarse; a pixel that is hidden in part is hidden."""
         tile = self.scene.overview()
-        step, grid = tile.step, self.scene.grid
-        rows = max(4_000_000 // (grid.width * step), 1) * step
-        strips = [
-            Window(row, 0, min(rows, grid.height - row), grid.width) for row in range(0, grid.height, rows)
-        ]
-        coarse = [block_any(self.shape(strip)[None], step, step) for strip in strips]
+        step = tile.step
+        coarse = [block_any(self.shape(strip)[None], step, step) for strip in self.scene.strips(step)]
         return _hide(tile, np.isfinite(tile.image) & np.concatenate(coarse, axis=1))
 
 

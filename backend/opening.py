@@ -210,7 +210,7 @@ def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:
     The run itself stops without it; this ends the worker that is left behind too.
     """
     if is_dataclass(model) and hasattr(model, "proceed"):
-        return replace(model, proceed=check)  # type: ignore[return-value, type-var, call-arg]
+        return replace(model, proceed=check)
     return model
 
 

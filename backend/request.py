@@ -67,7 +67,7 @@ class FillRequest:
         grow: growth of the masks, `3px` or `30m`; None: the documented default per kind.
         classes: classes that count as gap where a mask has classes.
         cloud_threshold: percent from which a cloud probability is a gap (default 40).
-        fill_swath_edges: whether pixels outside the footprint are gaps too.
+        fill_swath_edges: whether nodata within the convex hull of the observed pixels is a gap too.
         references: other dates, each with its own masks.
         references_from: a folder, or a JSON list, of further references.
         dem: elevation raster in metres. sar: Sentinel-1 VV, VH.

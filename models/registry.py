@@ -53,7 +53,7 @@ class Row:
                 raise KeyError(key)
         module, _, attribute = self.factory.partition(":")
         made = getattr(importlib.import_module("." + module, __package__), attribute)
-        return made(quality=quality, seed=seed, **settings)  # type: ignore[no-any-return]
+        return made(quality=quality, seed=seed, **settings)
 
 
 WEIGHTS = {"weights": "folder of a run of terramend train"}

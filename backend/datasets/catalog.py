@@ -52,7 +52,7 @@ READERS: dict[str, Reader] = {
         for module in (clear_patches, landsat_pairs, landsat_series, masks, relief, sen12mscr)
         for made in module.SETS
     },
-}  # type: ignore[dict-item]  # modules are readers too
+}  # modules are readers too
 """Reader of each folder of the pack; other folders are read by `folder`."""
 
 PUBLISHED = (earthnet, sen12ms)
@@ -64,7 +64,7 @@ def reader(path: Path) -> Reader:
     if path.name in READERS:
         return READERS[path.name]
     found = next((module for module in PUBLISHED if module.holds(path)), folder)
-    return found  # type: ignore[return-value]
+    return found
 
 
 def places(root: Path) -> list[tuple[str, str]]:

@@ -26,11 +26,6 @@ from .files import SENTINEL2
 from .place import Date, Place
 
 BANDS = ("B02", "B03", "B04", "B8A")
-SPLITS = {
-    "train": "train", "iid": "iid_test_split", "ood": "ood_test_split", "extreme": "extreme_test_split",
-    "seasonal": "seasonal_test_split",
-}  # fmt: skip
-"""Names of the official splits and their folders."""
 INVALID = 0.05
 """AlignDiff's quality rule: a frame with a larger share of bad pixels is left out."""
 FIRST, EVERY = 4, 5

@@ -123,7 +123,7 @@ def _row(case: Case) -> dict[str, Any]:
     row = _lean({**asdict(case), "tracks": None, "window": None})
     row["window"] = list(case.window)
     row["tracks"] = {track: _lean(asdict(view)) for track, view in case.tracks.items()}
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 def load(path: Path) -> Recipe:

@@ -53,7 +53,7 @@ def ssim_map(first: Array, second: Array) -> Array:
     """(H, W) structural similarity (Wang et al. 2004): Gaussian window of sigma 1.5, 11 wide, range 1."""
 
     def blurred(plane: Array) -> Array:
-        return ndimage.gaussian_filter(plane, 1.5, truncate=3.5, mode="reflect")  # type: ignore[no-any-return]
+        return ndimage.gaussian_filter(plane, 1.5, truncate=3.5, mode="reflect")
 
     a, b = first.astype(np.float64), second.astype(np.float64)
     mean_a, mean_b = blurred(a), blurred(b)

@@ -79,7 +79,7 @@ def arrays(path: Path) -> dict[str, Any]:
                 stack[-1].take(state)
         elif name not in ("PROTO", "STOP"):
             raise ValueError(f"{path} holds {name} {argument!r}, which is no array")
-    return _values(stack.pop())  # type: ignore[no-any-return]
+    return _values(stack.pop())
 
 
 class _Array:

@@ -48,5 +48,5 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
 
 def experiment(name: str) -> Experiment:
     """The module of an experiment."""
-    module: Experiment = importlib.import_module(EXPERIMENTS[name][0], __package__)  # type: ignore[assignment]
+    module: Experiment = importlib.import_module(EXPERIMENTS[name][0], __package__)
     return module

@@ -20,7 +20,6 @@ from ...models.align_cr import inputs
 from ..datasets import catalog, landcover, planet, radar_layouts
 from ..datasets.files import raw
 from ..errors import TerramendError
-from ..training.radar_bank import by_slot
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -130,7 +129,7 @@ def _of_place(root: Path, dataset: str, name: str) -> list[Case]:
             rows, columns
         ]
     sar = truth.sar[:, rows, columns] if truth.sar is not None else None
-    clear, cloudy = (by_slot(date.image, known)[:, rows, columns] for date in (truth, given))
+    clear, cloudy = (inputs.by_slot(date.image, known)[:, rows, columns] for date in (truth, given))
     cloud = given.gaps[rows, columns] if pair else np.zeros((SIDE, SIDE), bool)
     label = f"{dataset}/{name}"
     fine = place.pixel_size[0] < 10

@@ -131,7 +131,7 @@ def _blocks(
                 "crsCode": crs,
             },
         }  # fmt: skip
-        answer = _asked(lambda asked=asked: ee.data.computePixels(asked))  # type: ignore[misc]
+        answer = _asked(lambda asked=asked: ee.data.computePixels(asked))
         try:
             with MemoryFile(answer) as memory, memory.open() as found:
                 pixels = found.read()

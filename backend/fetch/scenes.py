@@ -138,7 +138,7 @@ def _bounds(grid: Grid) -> tiling.Bounds | None:
     ]
     xs, ys = zip(*corners, strict=True)
     box = (min(xs), min(ys), max(xs), max(ys))
-    return rasterio.warp.transform_bounds(grid.crs, "EPSG:4326", *box)  # type: ignore[no-any-return]
+    return rasterio.warp.transform_bounds(grid.crs, "EPSG:4326", *box)
 
 
 def prepare(found: Found, folder: Path, watch: Watch) -> Path:

@@ -39,7 +39,6 @@ class RasterReader(Closing):
         self.raster = raster
         self.grid = grid or raster.grid
         self._own, self._pool = pool is None, pool or FilePool()
-        self._coarse: dict[int, RasterReader] = {}
         self._source = raster.grid
         self._overview: int | None = None
         self._warp: Warp | None = None
@@ -50,9 +49,6 @@ class RasterReader(Closing):
 
     def close(self) -> None:
         """Close the files."""
-        for reader in self._coarse.values():
-            reader.close()
-        self._coarse = {}
         if self._own:
             self._pool.close()
 
@@ -75,19 +71,13 @@ class RasterReader(Closing):
             return self._native(window, chosen)
         return self._nearest(window, chosen)
 
-    def reflectance(self, window: Window, bands: Sequence[int] | None = None, step: int = 1) -> Floats:
+    def reflectance(self, window: Window, bands: Sequence[int] | None = None) -> Floats:
         """Reflectance (B, h, w) float32; NaN where not observed or outside.
 
         Args:
-            window: in pixels of `grid`, also with `step`; may reach over the edge.
+            window: may reach over the edge.
             bands: 0-based; None: all.
-            step: average blocks of this many pixels; row and column are multiples of it.
         """
-        if step > 1:
-            if step not in self._coarse:
-                self._coarse[step] = RasterReader(self.raster, self.grid.coarse(step), self._pool)
-            coarse = Window(window.row // step, window.column // step, *_ceil(window, step))
-            return self._coarse[step].reflectance(coarse, bands)
         chosen = self._chosen(bands)
         if self._warp is None:
             return self._observed(window, chosen)
@@ -301,7 +291,3 @@ def _halves(window: Window) -> tuple[Window, Window]:
         Window(window.row, window.column, half, window.width),
         Window(window.row + half, window.column, window.height - half, window.width),
     )
-
-
-def _ceil(window: Window, step: int) -> tuple[int, int]:
-    return -(-window.height // step), -(-window.width // step)

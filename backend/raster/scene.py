@@ -175,7 +175,7 @@ class Scene:
         parts = []
         with ExitStack() as stack:
             readers = self._readers(self.grid.coarse(fine), stack)
-            for window in self._strips(step):
+            for window in self.strips(step):
                 self._watch.check()
                 parts.append(self._coarse_part(window, fine, step // fine, readers))
         image, gaps, references, terrain, sar = (_joined([part[i] for part in parts]) for i in range(5))
@@ -192,7 +192,7 @@ class Scene:
             about=self.about,
         )
 
-    def _strips(self, step: int) -> Iterator[Window]:
+    def strips(self, step: int) -> Iterator[Window]:
         """Full-width windows of whole overview rows."""
         rows = max(STRIP // (self.grid.width * step), 1) * step
         for row in range(0, self.grid.height, rows):

@@ -15,7 +15,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 Inputs = dict[str, NDArray[np.float32]]
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped there
+class _Reader(CalibrationDataReader):  # untyped there
     def __init__(self, inputs: Iterable[Inputs]) -> None:
         self.left: Iterator[Inputs] = iter(inputs)
 

@@ -212,9 +212,9 @@ def _of_place(data: Path, dataset: str, name: str, clear: str, cloudy: str | Non
     truth = place.date(clear)
     label = f"{dataset}/{name}/{clear}"
     if cloudy is None:
-        return Scene(label, f"{dataset}/{name}", by_slot(truth.image, known), sar=truth.sar)
+        return Scene(label, f"{dataset}/{name}", inputs.by_slot(truth.image, known), sar=truth.sar)
     hidden = place.date(cloudy)
-    images = by_slot(truth.image, known), by_slot(hidden.image, known)
+    images = inputs.by_slot(truth.image, known), inputs.by_slot(hidden.image, known)
     return Scene(label, f"{dataset}/{name}", *images, hidden.gaps, hidden.sar)
 
 
@@ -222,19 +222,10 @@ def _of_files(found: radar_layouts.Triplet, bilinear: bool) -> Scene:
     cloudy, clear, sar, cloud = found.read(bilinear)
     known = nearest(found.wavelengths, inputs.SLOTS[:4], inputs.FAR) or []
     chosen = inputs.slots(found.wavelengths, len(clear)) if known else [None] * len(inputs.SLOTS)
-    truth, given = by_slot(clear, chosen), by_slot(cloudy, chosen)
+    truth, given = inputs.by_slot(clear, chosen), inputs.by_slot(cloudy, chosen)
     if cloud is None:
         cloud = np.asarray((np.nan_to_num(given - truth) > CHANGED).any(0))
     return Scene(found.name, str(found.region or found.name), truth, given, cloud, sar)
-
-
-def by_slot(image: Floats, bands: Sequence[int | None]) -> Floats:
-    """(B, H, W) to (6, H, W), NaN in slots without a band."""
-    out = np.full((len(bands), *image.shape[1:]), np.nan, np.float32)
-    for slot, band in enumerate(bands):
-        if band is not None:
-            out[slot] = image[band]
-    return out
 
 
 def _crop(planes: Floats, random: np.random.Generator, size: int, coarse: float) -> Floats:

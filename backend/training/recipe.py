@@ -77,7 +77,7 @@ def maker(name: str) -> Maker:
     """
     if name not in RECIPES:
         raise TerramendError("training.unknown", name=name, names=", ".join(sorted(RECIPES)))
-    module: Maker = importlib.import_module(RECIPES[name], __package__)  # type: ignore[assignment]
+    module: Maker = importlib.import_module(RECIPES[name], __package__)
     return module
 
 

@@ -71,6 +71,15 @@ def slots(wavelengths: Sequence[float], bands: int) -> list[int | None]:
     return found
 
 
+def by_slot(image: Floats, bands: Sequence[int | None]) -> Floats:
+    """(B, H, W) to (6, H, W), NaN in slots without a band."""
+    out = np.full((len(bands), *image.shape[1:]), np.nan, np.float32)
+    for slot, band in enumerate(bands):
+        if band is not None:
+            out[slot] = image[band]
+    return out
+
+
 def start(image: Floats) -> Floats:
     """(B, H, W) with NaN at gaps to the same with a harmonic surface there; all NaN stays so."""
     return np.stack([membrane.solve(band, tolerance=1e-2) for band in image]).astype(np.float32)
@@ -84,4 +93,4 @@ def stack(image: Floats, gap: Flags, sar: Floats | None) -> Floats:
             a pixel outside) becomes 0. gap: (H, W), known gaps.
     """
     bands = np.clip(np.nan_to_num(image, nan=0.0), 0, 1).astype(np.float32)
-    return np.concatenate([bands, gap[None].astype(np.float32), radar(sar, gap.shape)])  # type: ignore[arg-type]
+    return np.concatenate([bands, gap[None].astype(np.float32), radar(sar, gap.shape)])

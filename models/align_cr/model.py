@@ -24,7 +24,7 @@ from ..classical.common import finish, observed, spread
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..onnx import session
 from ..weights import PACKAGED, configuration, fingerprint
-from .inputs import SLOTS, calmed, slots, stack
+from .inputs import SLOTS, by_slot, calmed, slots, stack
 
 NETWORK = "network.onnx"
 BLOCK, MARGIN = 192, 32
@@ -108,7 +108,7 @@ class Radar:
     def _clear(self, tile: Tile) -> Prediction:
         found = self._slots(tile)
         mean = np.full(tile.image.shape, np.nan, np.float32)
-        given = _by_slot(tile.image, found)
+        given = by_slot(tile.image, found)
         open_gap = np.zeros(tile.image.shape[1:], bool)
         seen = np.isfinite(tile.image).any(0)
         for outer, inner, inside in blocks(np.asarray(tile.gaps.any(0) & seen)):
@@ -123,7 +123,7 @@ class Radar:
         """(B, H, W): what the network adds to `first` in the gaps, 0 elsewhere."""
         found = self._slots(tile)
         out = np.zeros_like(first)
-        given, gap = _by_slot(first, found), np.asarray(tile.gaps.any(0))
+        given, gap = by_slot(first, found), np.asarray(tile.gaps.any(0))
         if not any(band is not None for band in found):
             return out
         for outer, inner, inside in blocks(gap):
@@ -190,14 +190,6 @@ def _seen(tile: Tile) -> Flags:
 def _pasted(tile: Tile, fill: Prediction) -> Floats:
     """(B, H, W): the image with a fill in its gaps."""
     return np.asarray(np.where(tile.gaps, fill.mean, observed(tile)), np.float32)
-
-
-def _by_slot(image: Floats, found: list[int | None]) -> Floats:
-    out = np.full((len(found), *image.shape[1:]), np.nan, np.float32)
-    for slot, band in enumerate(found):
-        if band is not None:
-            out[slot] = image[band]
-    return out
 
 
 def _cut(sar: Floats | None, where: Cut) -> Floats | None:

@@ -13,11 +13,10 @@ import torch
 
 from ..base import Floats
 from ..diffusion import schedules
+from ..diffusion.torch_arrays import back, precision_of, there
 from . import network_store, tokens
 from .model import AlignDiff, assemble
 from .network import AlignDiff as Modules
-
-KINDS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,18 @@ class Torch:
     def encode(self, image: Floats) -> Floats:
         """See `sampling.Networks`."""
         with torch.no_grad():
-            return self._back(self.modules.encode(self._there(image)))
+            return back(self.modules.encode(self._there(image)))
 
     def decode(self, latents: Floats) -> Floats:
         """See `sampling.Networks`; one image at a time, which is what memory allows at full size."""
         with torch.no_grad():
-            return np.concatenate(
-                [self._back(self.modules.decode(self._there(one[None]))) for one in latents]
-            )
+            return np.concatenate([back(self.modules.decode(self._there(one[None]))) for one in latents])
 
     def context(self, text: str, place: Floats) -> Floats:
         """See `sampling.Networks`."""
         ids = torch.from_numpy(self.vocabulary.encode(text)[None]).to(self.device)
         with torch.no_grad():
-            return self._back(self.modules.context(ids, self._there(place[None])))
+            return back(self.modules.context(ids, self._there(place[None])))
 
     def denoise(self, x: Floats, t: int, context: Floats, hint: Floats, prior: Floats) -> Floats:
         """See `sampling.Networks`."""
@@ -70,16 +67,10 @@ class Torch:
         given = (self._there(part).expand(count, *part.shape[1:]) for part in (context, hint, prior))
         times = torch.full((count,), float(t), device=self.device)
         with torch.no_grad():
-            return self._back(self.modules.denoise(self._there(x), times, *given))
+            return back(self.modules.denoise(self._there(x), times, *given))
 
     def _there(self, array: Floats) -> torch.Tensor:
-        kind = self.modules.unet.dtype
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, kind)
-
-    @staticmethod
-    def _back(tensor: torch.Tensor) -> Floats:
-        out: Floats = tensor.float().cpu().numpy()
-        return out
+        return there(array, self.device, self.modules.unet.dtype)
 
 
 def load(folder: str, device: str = "cpu", precision: str = "") -> Torch:
@@ -88,11 +79,9 @@ def load(folder: str, device: str = "cpu", precision: str = "") -> Torch:
     Raises:
         ValueError: no such folder or hub, or an unknown precision.
     """
-    kind = precision or ("fp16" if device == "cuda" else "fp32")
-    if kind not in KINDS:
-        raise ValueError(f"precision is one of {', '.join(KINDS)}, not {kind}")
+    kind = precision_of(precision, device)
     try:
-        modules, vocabulary = network_store.pretrained(folder, kind=KINDS[kind])
+        modules, vocabulary = network_store.pretrained(folder, kind=kind)
     except OSError as error:
         raise ValueError(str(error).split("\n")[0]) from None
     modules.requires_grad_(False).eval().to(device)

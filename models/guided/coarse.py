@@ -43,7 +43,6 @@ def fit(
     valid: Flags,
     weight: Floats,
     penalty: Floats,
-    cut: float,
     step: int,
     windows: tuple[float, ...] = WINDOWS,
 ) -> solve.Field:
@@ -51,7 +50,7 @@ def fit(
 
     Args:
         stack: (P, h, w) features of the overview. target: (B, h, w) z-scored. valid: (B, h, w).
-        weight: (h, w) of a pixel apart from its residual. penalty: (1 + P,). cut: see `robust.cauchy`.
+        weight: (h, w) of a pixel apart from its residual. penalty: (1 + P,).
         step: scene pixels per overview pixel.
     """
     bands, height, width = target.shape
@@ -63,7 +62,7 @@ def fit(
         weights = np.where(clear, weight, np.float32(0))
         left = robust.first_fit(stack, aim, weights, penalty)
         np.subtract(aim, left, out=left)
-        weights *= robust.cauchy(left, clear & (weights > 0), cut)
+        weights *= robust.cauchy(left, clear & (weights > 0))
         sums = moments(stack, aim, weights, cells, 0, 0).level_free().coarse(COARSEN)
         start = solve.ridge(sums.total()[None], len(group), penalty, np.zeros((1, len(penalty), 1)))
         size = float(max(cells.rows, cells.columns) * CELL * step)

@@ -170,7 +170,7 @@ def _local(
         needed = grow(wanted, math.ceil(2.7 * windows[0] / CELL))
         expected = solve.apply(field, features, valid, row, column, tile.step)
         weight = only(weight_of(share), valid)
-        weight *= robust.cauchy(target - expected, valid & (share > 0), settings.cut)
+        weight *= robust.cauchy(target - expected, valid & (share > 0))
         sums = moments(features, target, weight, cells, row, column, needed).level_free()
         for sigma in windows:
             field = solve.refine(sums, sigma * tile.step, field, penalty, len(group), wanted, tile.step)

@@ -16,6 +16,7 @@ from ..planes import blur, combine, moments, sampled, slopes, strips
 from ..threads import each
 from .impute import Joint
 
+_RIDGE = 1e-3  # share of the pixels that a unit of a channel's weight costs where directions are sought
 BLURS = (1.0, 2.0, 6.0)
 """Sigmas of the low-passes, in pixels."""
 
@@ -38,12 +39,11 @@ class Basis:
     fine_scale: Floats
 
 
-def telling_axes(channels: Floats, target: Floats, weight: Floats, ridge: float = 1e-3) -> Floats:
+def telling_axes(channels: Floats, target: Floats, weight: Floats) -> Floats:
     """(B, C) directions that a ridge regression of `target` on all channels uses, strongest first.
 
     Args:
         channels: (C, H, W) complete. target: (B, H, W), read where `weight` (H, W) is above 0.
-        ridge: share of the pixels that a unit of a channel's weight costs.
     """
     places = sampled(weight > 0)
     x = channels.reshape(len(channels), -1)[:, places].astype(np.float64)
@@ -51,7 +51,7 @@ def telling_axes(channels: Floats, target: Floats, weight: Floats, ridge: float 
     x -= x.mean(1, keepdims=True)
     y -= y.mean(1, keepdims=True)
     gram = x @ x.T
-    weights = np.linalg.solve(gram + (ridge * len(places) + 1e-6) * np.eye(len(x)), x @ y.T)
+    weights = np.linalg.solve(gram + (_RIDGE * len(places) + 1e-6) * np.eye(len(x)), x @ y.T)
     strength, mix = np.linalg.eigh(weights.T @ gram @ weights)
     axes = (weights @ mix[:, np.argsort(-strength, kind="stable")]).T
     length = np.linalg.norm(axes, axis=1)

@@ -18,7 +18,6 @@ from . import robust
 from .statistics import CELL, without_levels
 
 _RIDGE = 0.003  # share of the pixels that a unit of a channel's weight costs
-_CUT = 4.0  # of the robust weights
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def _fit(x: NDArray[np.float64], y: NDArray[np.float64], start: Floats) -> NDArr
     for _ in range(2):
         out = np.linalg.solve(weighted @ x.T + penalty, weighted @ y.T).T
         error = (y - out @ x).astype(np.float32)[:, None]
-        weighted = x * (start * robust.cauchy(error, np.ones((1, x.shape[1]), bool), _CUT)[0])
+        weighted = x * (start * robust.cauchy(error, np.ones((1, x.shape[1]), bool))[0])
     return out
 
 

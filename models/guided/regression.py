@@ -31,7 +31,7 @@ class Settings:
         components: most principal components. fine: of them with slopes and low-passes, as
             many as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
-        slope, intercept: ridge, in pixels of a unit feature. cut: of the robust weights.
+        slope, intercept: ridge, in pixels of a unit feature.
         twin: bent features of the second regression, with which the mean is taken; 0: without.
         ferns: boosted ferns of a tile, whose mean with the regressions is taken; 0: without.
         cycles: of multigrid for the rim's error.
@@ -46,7 +46,6 @@ class Settings:
     local: float = 12.0
     slope: float = 60.0
     intercept: float = 1.0
-    cut: float = 4.0
     twin: int = 96
     ferns: int = 100
     cycles: int = 2
@@ -206,7 +205,7 @@ def learn(
     weight = weight_of(share)
     penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
     step, windows = (1, ()) if close else (overview.step, coarse.WINDOWS)
-    field = coarse.fit(stack, target, lesson.valid, weight, penalty, settings.cut, step, windows)
+    field = coarse.fit(stack, target, lesson.valid, weight, penalty, step, windows)
     parts = [Part(field)]
     if settings.twin:
         bent = twin.learn(stack, target, np.where(valid, weight, np.float32(0)), settings.twin, TWIN_RIDGE)

@@ -8,6 +8,7 @@ from ..base import Flags, Floats
 from ..planes import combine, only, sampled
 from ..threads import each
 
+CUT = 4.0  # robust deviations at which a pixel counts by half
 _CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
 
 
@@ -16,12 +17,12 @@ def deviation(values: Floats) -> float:
     return 1.4826 * float(np.median(np.abs(values))) + 1e-6
 
 
-def cauchy(residual: Floats, valid: Flags, cut: float) -> Floats:
-    """(H, W) weights of residuals (B, H, W): one half at `cut` robust deviations in all bands."""
+def cauchy(residual: Floats, valid: Flags) -> Floats:
+    """(H, W) weights of residuals (B, H, W): one half at `CUT` robust deviations in all bands."""
     places = sampled(valid)
     if not len(places):
         return np.ones(valid.shape, np.float32)
-    factors = each(lambda layer: np.float32(1 / (cut * deviation(layer.ravel()[places]))), residual)
+    factors = each(lambda layer: np.float32(1 / (CUT * deviation(layer.ravel()[places]))), residual)
     out = np.empty(valid.shape, np.float32)
     lines = max(1, _CHUNK // valid.shape[1])
 

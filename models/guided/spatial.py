@@ -16,6 +16,7 @@ from ..classical import membrane
 from ..holdout import distance_to_valid
 from ..planes import convolve
 
+REACH, SWEEPS = 6.0, 30  # pixels from the rim that the plate moves, and how often
 TENSION, RATE, MOMENTUM = 0.3, 0.7, 0.6
 """Of the plate; of its sweeps: damping and the share of the last step that is taken again."""
 
@@ -44,16 +45,16 @@ def _stiff_operator() -> tuple[Floats, float]:
     return stencil.astype(np.float32), 1.6 / abs(float((stencil * checkerboard).sum()))
 
 
-def operator(tension: float = TENSION) -> Floats:
+def operator() -> Floats:
     """The plate's 5 x 5 stencil divided by its diagonal."""
-    stencil = (1 - tension) * _BIHARMONIC
-    stencil[1:4, 1:4] -= tension * _LAPLACE
+    stencil = (1 - TENSION) * _BIHARMONIC
+    stencil[1:4, 1:4] -= TENSION * _LAPLACE
     return (stencil / stencil[2, 2]).astype(np.float32)
 
 
-def plate(values: Floats, moving: Flags, sweeps: int = 30, tension: float = TENSION) -> Floats:
+def plate(values: Floats, moving: Flags, sweeps: int) -> Floats:
     """Damped sweeps of the plate's equation at `moving` pixels of (H, W) values; a new array."""
-    return _sweep(values, moving, operator(tension), RATE, sweeps)
+    return _sweep(values, moving, operator(), RATE, sweeps)
 
 
 def stiffen(values: Floats, moving: Flags, sweeps: int = 12) -> Floats:
@@ -71,12 +72,12 @@ def _sweep(values: Floats, moving: Flags, stencil: Floats, rate: float, sweeps: 
     return values
 
 
-def fill(image: Floats, reach: float = 6.0, sweeps: int = 30, stiff: float = 0.0) -> Floats:
+def fill(image: Floats, stiff: float = 0.0) -> Floats:
     """(H, W) with every NaN filled; all NaN stays so. `stiff` (0..1): weight of the stiffer surface."""
     unknown = ~np.isfinite(image)
     out = membrane.solve(image, cycles=3)
     if not unknown.any() or unknown.all():
         return out
-    moving = unknown & (distance_to_valid(unknown) <= reach)
-    out = plate(out, moving, sweeps) if sweeps else out
+    moving = unknown & (distance_to_valid(unknown) <= REACH)
+    out = plate(out, moving, SWEEPS)
     return out if stiff <= 0 else out + np.float32(stiff) * (stiffen(out, moving) - out)

@@ -12,7 +12,7 @@ from ..threads import each
 from . import coarse, ferns, residual, solve, spatial, terrain, twin
 from .statistics import grow
 
-SLOPE, INTERCEPT, CUT = 600.0, 1.0, 4.0
+SLOPE, INTERCEPT = 600.0, 1.0
 UNITS = 96  # bent features
 AROUND = 24  # pixels around gaps where ferns are asked, to know their error there
 
@@ -67,7 +67,7 @@ def learn(overview: Tile, target: Floats, count: int) -> Guide | None:
     stack = terrain.features(overview, guides)
     penalty = coarse.penalties(len(stack), SLOPE, INTERCEPT)
     weight = np.ones(target.shape[1:], np.float32)
-    field = coarse.fit(stack, target, overview.valid, weight, penalty, CUT, overview.step)
+    field = coarse.fit(stack, target, overview.valid, weight, penalty, overview.step)
     bent = twin.learn(stack, target, valid.astype(np.float32), UNITS, SLOPE)
     guide = Guide(guides, field, bent, None)
     if not count or overview.step > 1:

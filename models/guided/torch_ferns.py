@@ -1,4 +1,4 @@
-"""`ferns.learn_in` and `predict_in` on torch: ferns are learnt from their few pixels on the CPU, and asked on a GPU."""
+"""`ferns.learn_in` and `predict_in` on torch: learnt from their few pixels on the CPU, asked on a GPU."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
 from ..planes import SAMPLE
-from . import coarse, impute, plain, residual, solve, spatial, terrain
+from . import coarse, impute, plain, residual, robust, solve, spatial, terrain
 from . import features as feats
 from . import twin as bends
 from .estimate import REACH, Estimate, certainty, windows_of
@@ -250,7 +250,7 @@ class _Local:
         sample = places[:: max(1, len(places) // SAMPLE)]
         flat = error.reshape(len(error), -1)[:, sample].abs()
         deviation = 1.4826 * torch.quantile(flat, 0.5, dim=1) + 1e-6
-        scaled = torch.where(known, error, 0.0) / (self._settings.cut * deviation)[:, None, None]
+        scaled = torch.where(known, error, 0.0) / (robust.CUT * deviation)[:, None, None]
         return 1 / (1 + (scaled * scaled).mean(0))
 
     def _blocks(self, planes: Tensor, grid: Cells, wanted: Flags) -> Tensor:

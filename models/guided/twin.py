@@ -17,7 +17,6 @@ from . import coarse, robust, solve
 
 _SEED = 20240607  # of the random directions: part of the method, not of a run
 _FROM = 5000  # pixels up to which it learns noise (train)
-_CUT = 4.0  # of the robust weights
 _SAMPLE = 13000  # pixels that it is fitted on; more gain nothing (train)
 _FIRST = 4  # of so many of these, one is seen by the first round
 _CHUNK = 1 << 13  # pixels at a time
@@ -54,7 +53,7 @@ def learn(stack: Floats, target: Floats, weight: Floats, units: int, ridge: floa
     few = np.s_[..., ::_FIRST]
     first = _ridge(x[few], goal[few], start[few], ridge)
     error = (goal - first.T @ x)[:, None]
-    start *= robust.cauchy(error, np.ones((1, len(places)), bool), _CUT)[0]
+    start *= robust.cauchy(error, np.ones((1, len(places)), bool))[0]
     return Twin(fan, shift, _ridge(x, goal, start, ridge))
 
 

@@ -22,9 +22,9 @@ from ..aligndiff.model import AlignDiff, assemble
 from ..aligndiff.prompt import TOKEN
 from ..base import Floats
 from ..diffusion import schedules
+from ..diffusion.torch_arrays import back, precision_of, there
 from .network_fill import places
 
-KINDS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 PREDICTS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x0"}
 
 
@@ -53,13 +53,13 @@ class Inpainting:
         """(N, 1, H, W) in network units to latents: the mode of their distribution."""
         with torch.no_grad():
             colours = self._there(image).expand(-1, self.autoencoder.config.in_channels, -1, -1)
-            return self._back(self.autoencoder.encode(colours).latent_dist.mode() * self.scale)
+            return back(self.autoencoder.encode(colours).latent_dist.mode() * self.scale)
 
     def decode(self, latents: Floats) -> Floats:
         """The inverse of `encode`; one image at a time, which is what memory allows at full size."""
         with torch.no_grad():
             made = [self.autoencoder.decode(self._there(one[None]) / self.scale).sample for one in latents]
-            return np.concatenate([self._back(image.mean(1, keepdim=True)) for image in made])
+            return np.concatenate([back(image.mean(1, keepdim=True)) for image in made])
 
     def context(self, text: str, place: Floats) -> Floats:
         """A prompt to what attention reads; the model's own word means nothing here and is left out."""
@@ -69,7 +69,7 @@ class Inpainting:
             said, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
         ).input_ids
         with torch.no_grad():
-            return self._back(self.text(input_ids=ids.to(self.device)).last_hidden_state)
+            return back(self.text(input_ids=ids.to(self.device)).last_hidden_state)
 
     def denoise(self, x: Floats, t: int, context: Floats, hint: Floats, prior: Floats) -> Floats:
         """What the U-Net says of latents at time t (1..T)."""
@@ -79,7 +79,7 @@ class Inpainting:
         times = torch.full((len(x),), float(t - 1), device=self.device)
         words = self._there(context).expand(len(x), -1, -1)
         with torch.no_grad():
-            return self._back(self.unet(given, times, encoder_hidden_states=words).sample)
+            return back(self.unet(given, times, encoder_hidden_states=words).sample)
 
     def _masked(self, hint: Floats) -> Tensor:
         """(1, 1 + C, h, w): the gap and the latents of the image without it, kept from step to step."""
@@ -93,12 +93,7 @@ class Inpainting:
         return value
 
     def _there(self, array: Floats) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, self.unet.dtype)
-
-    @staticmethod
-    def _back(tensor: Tensor) -> Floats:
-        out: Floats = tensor.float().cpu().numpy()
-        return out
+        return there(array, self.device, self.unet.dtype)
 
 
 def load(source: str, device: str = "cpu", precision: str = "") -> Inpainting:
@@ -107,13 +102,11 @@ def load(source: str, device: str = "cpu", precision: str = "") -> Inpainting:
     Raises:
         ValueError: no such folder or hub, weights that are no safetensors, or an unknown precision.
     """
-    kind = precision or ("fp16" if device == "cuda" else "fp32")
-    if kind not in KINDS:
-        raise ValueError(f"precision is one of {', '.join(KINDS)}, not {kind}")
+    kind = precision_of(precision, device)
     try:
         pipeline = StableDiffusionInpaintPipeline.from_pretrained(
             source,
-            torch_dtype=KINDS[kind],
+            torch_dtype=kind,
             use_safetensors=True,
             safety_checker=None,
             feature_extractor=None,

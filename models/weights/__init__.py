@@ -34,8 +34,7 @@ class Weights:
         name: of the folder, and what `terramend models install` takes.
         title, licence: for people.
         url: of a folder on a server that holds the files.
-        least_software: oldest Terramend that can use it. io_version: of its inputs and
-            outputs, which the reader compares.
+        least_software: oldest Terramend that can use it. io_version: counts up with what goes in and out.
         bands: roles of the bands that it reads, in order. scaling: `reflectance`, or what
             else its inputs are.
         files: all that must be there.

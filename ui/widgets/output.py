@@ -76,10 +76,6 @@ class OutputBox(QWidget):
             "extent": self._extent(),
         }
 
-    def is_temporary(self) -> bool:
-        """Whether no path was given."""
-        return not self.path.filePath().strip()
-
     def show_choices(self, choices: Choices) -> None:
         """Show what was chosen before; a temporary path is not kept."""
         temporary = choices.output.startswith(QgsProcessingUtils.tempFolder())

@@ -113,7 +113,7 @@ def test_one_set_of_coefficients_is_a_field_that_is_the_same_everywhere():
     target = np.tensordot(weights, stack, 1) + np.float32(0.5)
     valid = np.broadcast_to(random.random((50, 60)) < 0.7, target.shape)
     penalty, weight = coarse.penalties(3, 1e-3, 1e-3), np.ones((50, 60), np.float32)
-    field = coarse.fit(stack, target, valid, weight, penalty, 4.0, 1, ())
+    field = coarse.fit(stack, target, valid, weight, penalty, 1, ())
     assert field.alike
     where = random.random((50, 60)) < 0.5
     said = solve.apply(field, stack, where, 200, 300)

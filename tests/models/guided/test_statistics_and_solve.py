@@ -127,7 +127,7 @@ def test_coarse_fit_finds_the_scenes_law():
     valid = np.broadcast_to(np.random.default_rng(2).random((96, 80)) < 0.6, target.shape)
     hidden = np.where(valid, target, np.float32(np.nan))
     penalty = penalties(3, 1e-3, 1e-3)
-    field = fit(x, hidden, valid, np.ones((96, 80), np.float32), penalty, 4.0, 1)
+    field = fit(x, hidden, valid, np.ones((96, 80), np.float32), penalty, 1)
     made = solve.apply(field, x, np.ones((96, 80), bool), 0, 0)
     np.testing.assert_allclose(made, target, atol=2e-3)
 
