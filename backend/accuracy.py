@@ -43,7 +43,7 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
     """Hide cloud-shaped parts of the valid pixels, fill them as the request says, and compare.
 
     Args:
-        request: of the fill that is to be judged; its outputs are not written.
+        request: of the fill that is to be judged; its outputs are not written, `overwrite` is the report's.
         html: path of a report with figures and pictures, or None.
 
     Returns:
@@ -63,7 +63,7 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
     with computing(), contextlib.ExitStack() as stack:
         watch.stage("open")
         inputs = open_inputs(request, watch)
-        report = Outputs([html], inputs.names, overwrite=True) if html else None
+        report = Outputs([], inputs.names, request.overwrite, reports=[html]) if html else None
         if report:
             stack.callback(report.discard)
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))

@@ -22,6 +22,7 @@ from .gdal import sources_of
 
 SIDECARS = (".aux.xml", ".ovr", ".msk")
 """What GDAL and QGIS keep beside a raster; out of date once the raster is replaced."""
+_PIXELS = (".ovr", ".msk")  # of them those that hold more than what can be computed anew: never lost unasked
 
 _MARK = "terramend"
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
@@ -96,20 +97,30 @@ class Outputs:
         paths: destinations, the main file first.
         inputs: every file that the run reads.
         overwrite: whether existing destinations may be replaced.
-        pictures: destinations of PNG files.
+        pictures, reports: destinations of PNG and of HTML files.
 
     Raises:
         TerramendError: `output.*`, before anything is written.
     """
 
     def __init__(
-        self, paths: Iterable[str], inputs: Iterable[str], overwrite: bool, pictures: Sequence[str] = ()
+        self,
+        paths: Iterable[str],
+        inputs: Iterable[str],
+        overwrite: bool,
+        pictures: Sequence[str] = (),
+        reports: Sequence[str] = (),
     ) -> None:
         for picture in pictures:
             if not picture.lower().endswith(".png"):
                 raise TerramendError("output.picture", path=picture)
-        self.paths = [Path(os.path.abspath(path)) for path in [*paths, *pictures]]  # noqa: PTH100 - keeps symlinks
-        rasters = len(self.paths) - len(pictures)
+        for report in reports:
+            if not report.lower().endswith((".html", ".htm")):
+                raise TerramendError("output.report", path=report)
+        names = [*paths, *pictures, *reports]
+        self.paths = [Path(os.path.abspath(path)) for path in names]  # noqa: PTH100 - keeps symlinks
+        rasters = len(names) - len(pictures) - len(reports)
+        self._overwrite = overwrite
         files = [part for path in inputs for part in local_files(path)]
         for number, path in enumerate(self.paths):
             if number < rasters and path.suffix.lower() in _OTHERS:
@@ -140,8 +151,12 @@ class Outputs:
         """Flush everything to disk, then rename: siblings first, the main file last.
 
         Raises:
-            TerramendError: `output.locked`; new files of this run are gone again then.
+            TerramendError: `output.locked`; new files of this run are gone again then. `output.exists`
+                where another program wrote one meanwhile, which stays.
         """
+        if not self._overwrite:
+            for path in self.paths:
+                _spare(path)
         for temporary in self._temporary.values():
             _flush(temporary)
         fresh: list[Path] = []
@@ -205,8 +220,19 @@ def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
         raise TerramendError("output.read-only", path=str(path.parent))
     if any(_same(path, source) for source in inputs):
         raise TerramendError("output.is-input", path=str(path))
-    if path.exists() and not overwrite:
-        raise TerramendError("output.exists", path=str(path))
+    for suffix in SIDECARS:  # they go when the file is replaced
+        sidecar = Path(f"{path}{suffix}")
+        if sidecar.exists() and any(_same(sidecar, source) for source in inputs):
+            raise TerramendError("output.sidecar", path=str(path), sidecar=str(sidecar))
+    if not overwrite:
+        _spare(path)
+
+
+def _spare(path: Path) -> None:
+    """Refuse to replace a file, or what somebody keeps beside it under a raster's name."""
+    for kept in (path, *(Path(f"{path}{suffix}") for suffix in _PIXELS)):
+        if kept.exists():
+            raise TerramendError("output.exists", path=str(kept))
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -158,3 +158,6 @@ def test_the_doors_give_the_same_figures(write, capsys):
     printed = capsys.readouterr().out
     assert f"{result['rmse']:.4f}" in printed and "nir" in printed and "NDVI" in printed
     assert main(["accuracy", *options, "--html", str(target)]) == 2  # never over an input
+    report = target.with_name("r.html")
+    for words, status in (([], 0), ([], 2), (["--overwrite"], 0)):  # nor over another file unasked
+        assert main(["accuracy", *options, "--html", str(report), *words]) == status

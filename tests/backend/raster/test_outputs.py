@@ -174,3 +174,35 @@ def test_the_working_folder_goes_also_after_an_error(tmp_path):
 
 def test_own_process_is_alive():
     assert outputs._alive(os.getpid())
+
+
+def test_what_lies_beside_an_output_is_never_lost_unasked(tmp_path):
+    """GDAL would take them for the new file's, so they go with an old one: unless they are an input."""
+    main, mask = tmp_path / "out.tif", tmp_path / "out.tif.msk"
+    mask.write_text("somebody's mask")
+    assert str(mask) in refused("output.sidecar", [main], [mask], overwrite=True)
+    assert str(mask) in refused("output.exists", [main])
+    Outputs([str(main)], [], overwrite=True)
+    mask.unlink()
+    (tmp_path / "out.tif.aux.xml").write_text("statistics that QGIS left behind")
+    Outputs([str(main)], [], overwrite=False)
+
+
+def test_a_file_that_appears_during_the_run_stays(tmp_path):
+    main, std = tmp_path / "out.tif", tmp_path / "std.tif"
+    files = Outputs([str(main), str(std)], [], overwrite=False)
+    for path in (main, std):
+        files.temporary(path).write_text("new")
+    std.write_text("another program's")
+    with pytest.raises(TerramendError) as caught:
+        files.commit()
+    files.discard()
+    assert caught.value.code == "output.exists" and std.read_text() == "another program's"
+    assert list(tmp_path.iterdir()) == [std]
+
+
+def test_a_report_ends_in_html(tmp_path):
+    with pytest.raises(TerramendError) as caught:
+        Outputs([], [], True, reports=[str(tmp_path / "victim.tif")])
+    assert caught.value.code == "output.report"
+    assert Outputs([], [], False, reports=[str(tmp_path / "a.HTML")]).paths == [tmp_path / "a.HTML"]
