@@ -20,6 +20,8 @@ COLUMNS = (
     "seconds", "request_hash", "code", "message", "notices",
 )  # fmt: skip
 """Of the results table."""
+FIGURES = ("model", "gap_fraction", "unfilled_samples", "expected_error", "seconds")
+"""What a row that is skipped keeps of the table before."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,12 +146,15 @@ class _Report:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines: dict[int, dict[str, Any]] = {}
+        self._before: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> _Report:
         if self._path.exists():
             with self._path.open(encoding="utf-8", errors="replace") as file:
-                if file.readline().strip() != ",".join(COLUMNS):
+                lines = csv.DictReader(file)
+                if tuple(lines.fieldnames or ()) != tuple(COLUMNS):
                     raise TerramendError("batch.results", path=str(self._path))
+                self._before = {line["request_hash"]: line for line in lines if line["request_hash"]}
         self._write()
         return self
 
@@ -171,6 +176,9 @@ class _Report:
         }
         if row.request is not None:
             line |= {"output": row.request.output, "request_hash": request_hash(row.request)}
+        if outcome["status"] == "skipped":  # what is known of it since it was done
+            before = self._before.get(str(line.get("request_hash")), {})
+            line |= {name: before[name] for name in FIGURES if before.get(name)}
         self._lines[row.number] = line
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerow(line)

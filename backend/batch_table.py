@@ -62,7 +62,8 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise TerramendError("batch.table", path=str(path), why=str(error)) from None
+        why = "it is not written in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise TerramendError("batch.table", path=str(path), why=why) from None
     header = text.partition("\n")[0]
     lines = csv.reader(text.splitlines(), delimiter=max(",;\t", key=header.count))
     columns = [_column(name) for name in next(lines, [])]
@@ -76,9 +77,7 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
     if not cells:
         raise TerramendError("batch.table", path=str(path), why="it has no rows")
     folder = path.resolve().parent
-    return _unique(
-        [_row(n, dict(zip(columns, c, strict=False)), folder, common) for n, c in enumerate(cells, 1)]
-    )
+    return _unique([_line(n, columns, c, folder, common) for n, c in enumerate(cells, 1)])
 
 
 def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[Row]:
@@ -119,6 +118,17 @@ def absolute(value: Any, folder: Path) -> Any:
                 for part in parts
             ]
     return made
+
+
+def _line(
+    number: int, columns: Sequence[str], cells: Sequence[str], folder: Path, common: Mapping[str, Any]
+) -> Row:
+    """A line of the table; one with more cells than the table has columns was not meant so."""
+    named = dict(zip(columns, cells, strict=False))
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        error = TerramendError("batch.cells", count=len(cells), columns=len(columns))
+        return Row(number, named["target"].strip(), None, error)
+    return _row(number, named, folder, common)
 
 
 def _row(number: int, cells: Mapping[str, str], folder: Path, common: Mapping[str, Any]) -> Row:

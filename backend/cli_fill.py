@@ -41,13 +41,18 @@ def call(name: str, params: Mapping[str, Any], watch: Watch) -> dict[str, Any]:
 
 def done(result: Mapping[str, Any], mode: str = "fill") -> str:
     """What a fill did, for people."""
-    share = f"{result['gap_fraction']:.2%} of the footprint ({result['gap_samples']} samples)"
+    samples, left = result["gap_samples"], result["unfilled_samples"]
+    share = f"{result['gap_fraction']:.2%} of the footprint ({samples} samples)"
+    if left:
+        share = f"{samples - left} of {samples} samples, {result['gap_fraction']:.2%} of the footprint,"
     did = "Changed" if mode == "clear" else "Filled"
     lines = [f"{did} {share} with {result['model']}: {result['model_reason']}"]
-    if not result["gap_samples"]:
+    if left:
+        lines.append(f"{left} samples could not be filled.")
+    if not samples:
         lines = ["There was nothing to fill."]
-    if result["unfilled_samples"]:
-        lines.append(f"{result['unfilled_samples']} samples could not be filled.")
+    elif left == samples:
+        lines = [f"None of {samples} samples could be filled with {result['model']}."]
     if result["expected_error"] is not None:
         lines.append(f"Expected error: {result['expected_error']:.4f} in reflectance.")
     took = duration(sum(result["seconds"].values()))

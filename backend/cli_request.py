@@ -15,11 +15,12 @@ from typing import Any
 
 from . import settings
 from .errors import TerramendError
-from .request import CLASSES, MASK_KINDS, RADIOMETRIES, UNFILLED, FillRequest
+from .request import CLASSES, MASK_WORDS, RADIOMETRIES, UNFILLED, FillRequest
 
 OPTION_OF = {
     "target": "TARGET",
     "gaps": "--gaps or --reference-gaps",
+    "gaps.kind": "--gaps-kind or --reference-gaps-kind",
     "references": "--reference",
     "references_from": "--references",
     "settings": "--set",
@@ -29,12 +30,14 @@ OPTION_OF = {
 }
 """Options whose name is not that of the request's field."""
 
-KINDS = "KIND: " + ", ".join(kind + ("=V,..." if kind == "value" else "") for kind in MASK_KINDS)
+KINDS = f"KIND: {MASK_WORDS}"
 
 
 def option_of(field: str) -> str:
     """The option that sets a field of the request (`references.date` counts as `references`)."""
     name = field.split(".")[0]
+    if field in OPTION_OF:
+        return OPTION_OF[field]
     return OPTION_OF.get(name, "--" + name.replace("_", "-"))
 
 
@@ -114,7 +117,12 @@ def add_output(parser: argparse.ArgumentParser, metavar: str, help: str, require
     """Add the main output and `--overwrite`."""
     add = _adder(parser)
     add("-o", "--output", required=required, metavar=metavar, help=help)
-    add("--overwrite", action="store_true", help="replace files that exist")
+    add_overwrite(parser)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add `--overwrite`."""
+    _adder(parser)("--overwrite", action="store_true", help="replace files that exist")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             CANCELLED,
             "Cancelled after {done} of {rows} rows; the same command goes on with the others.",
         ),
+        "batch.cells": (
+            INPUT,
+            "The row has {count} cells for {columns} columns: put a value that holds commas in quotes.",
+        ),
         "batch.count": (
             INPUT,
             "The column {column} has {count} values for {owners} of {owner}: give one, or one for each.",
@@ -123,7 +127,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "reference.apart": (
             INPUT,
-            "The reference {path} does not overlap the raster to fill: choose one of the same place.",
+            "The reference {path} does not overlap the raster to fill: choose one of the same place, "
+            "or check its CRS.",
         ),
         "reference.bands": (
             INPUT,
@@ -234,6 +239,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The layer of {path} is not clear: name one as FILE.gpkg|layername=NAME (it has {layers}).",
         ),
         "polygons.none": (INPUT, "{path} has no polygons: draw some, or choose another layer."),
+        "polygons.place": (
+            INPUT,
+            "The polygons in {path} have coordinates that {crs} cannot have: check their CRS (GeoJSON "
+            "without one is read as longitude and latitude).",
+        ),
         "polygons.unreadable": (
             INPUT,
             "The polygons in {path} cannot be read ({why}): save them again as GeoPackage.",
@@ -244,6 +254,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{path} ends in {ending}, but what is written is a GeoTIFF: let it end in .tif.",
         ),
         "output.picture": (INPUT, "{path} is to hold a picture: give it a name that ends in .png."),
+        "output.report": (INPUT, "{path} is to hold a report: give it a name that ends in .html."),
+        "output.sidecar": (
+            INPUT,
+            "{sidecar} is an input of this run, and would belong to {path}: choose another output.",
+        ),
         "output.exists": (INPUT, "{path} exists already: choose another name, or allow it with --overwrite."),
         "output.folder": (INPUT, "{path} is a folder: give the name of a GeoTIFF file."),
         "output.full": (

@@ -18,6 +18,7 @@ from .choose import Facts, choose, named, untried_reason
 from .errors import TerramendError
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
+from .raster.blank import say_blank
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
 from .raster.raster import Raster
@@ -152,6 +153,7 @@ def _covers(scene: Scene, watch: Watch) -> dict[str, Any]:
     if not (scene.references or scene.has_terrain or scene.has_sar):
         return {"references": [], "terrain": 0.0, "sar": 0.0}
     overview = scene.overview(SIDE)
+    say_blank(overview, watch)
     say_missed(overview, watch)
     return {
         "references": [_observed(reference.image) for reference in overview.references],

@@ -17,8 +17,16 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Band {band} of {name} holds no valid pixel: nothing can be learnt of it, and it stays as it is."
         ),
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
+        "clear.order": (
+            "{name} does not say which bands it has: they are taken in the order {order}, as the network "
+            "reads them. Choose them with --bands, or name them in the file, if that is wrong."
+        ),
         "fetch.note": "The region {region} may be of no use: {note}.",
         "fetch.skipped": "{name} is left out: {why}",
+        "guide.blank": (
+            "What {option} names holds no value inside the raster to fill: it guides nothing. "
+            "Check that it shows the same place, and what it declares as nodata."
+        ),
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
         "mask.beside": (
             "{path} looks like a mask of {name}, but its name does not say how to read it: it is not used. "
@@ -50,6 +58,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "notice.alike": "The same holds for {count} more of the other dates.",
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
+        "reference.blank": (
+            "{name} shows nothing of the raster to fill: its mask marks all of it, or all is nodata. "
+            "Check the mask and how it is read."
+        ),
         "reference.date": "The date of {name} is not known: it is used as if it were close in time.",
         "reference.level": (
             "{name} and the raster to fill differ in level (surface or top-of-atmosphere reflectance): "
@@ -73,6 +85,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "product.compressed": "{path} is compressed as a whole, so reading is slow: unpack it for speed.",
         "raster.zero-fill": "{name} declares no nodata; zero in all bands is taken as outside the scene.",
+        "raster.undeclared": (
+            "{name} declares no nodata; {value}, which stands in a part of it, is taken as that. "
+            "Declare another in the file if that is wrong."
+        ),
         "radiometry.guess": (
             "{name} does not say how its values become reflectance; {rule} is taken. "
             "Set the radiometry if that is wrong."

@@ -5,6 +5,7 @@ What filling and checking the accuracy have in common.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass, replace
@@ -20,6 +21,7 @@ from .device import cores, on_torch
 from .errors import TerramendError
 from .flow import patiently
 from .process import give_memory_back
+from .raster.blank import say_blank
 from .raster.detail import windows
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid, Window
@@ -154,6 +156,8 @@ def make_method(
     if isinstance(model, Movable):
         model = model.on(on_torch(request.device))
     model = stoppable(model, watch.check)
+    if request.mode == "clear":
+        _say_order(model, scene, watch)
     if tell is not None:
         if not isinstance(model, Observable):
             raise TerramendError("model.views", model=row.name)
@@ -166,6 +170,7 @@ def make_method(
         watch.stage("prepare")
         with threads.allowed(request.jobs or cores()):
             seen = overview()
+        say_blank(seen, watch)
         say_missed(seen, watch)
         say_partly(seen, watch)
         ways = candidates(facts.references, facts.terrain, facts.sar)
@@ -195,6 +200,14 @@ def make_method(
         digest(state),
         tried,
     )
+
+
+def _say_order(model: Reconstructor, scene: Scene, watch: Watch) -> None:
+    """A notice where a network that reads certain bands can only go by their number."""
+    read = getattr(model, "wavelengths", ())
+    if len(read) == len(scene.fill_bands) and not any(map(math.isfinite, scene.wavelengths)):
+        order = ", ".join(f"{centre:.0f} nm" for centre in read)
+        watch.notice("clear.order", name=scene.target.name, order=order)
 
 
 def _detail(overview: Tile, grid: Grid, read: Callable[[Window], Tile], trying: bool) -> tuple[Tile, ...]:

@@ -30,6 +30,8 @@ MASK_KINDS = (
     "hls_fmask", "clm", "cloudprob", "qa60", "udm2", "maja", "modis_state", "polygons",
 )  # fmt: skip
 """Mask kinds; `value` is written `value=V[,V...]`."""
+MASK_WORDS = ", ".join(kind + ("=V,..." if kind == "value" else "") for kind in MASK_KINDS)
+"""The same as people write them."""
 CLASSES = ("cloud", "shadow", "cirrus", "snow", "water", "saturated", "unclassified")
 DEFAULT_CLASSES = ("cloud", "shadow", "cirrus")
 RADIOMETRIES = (
@@ -259,7 +261,7 @@ def _check_mask(mask: Mask) -> None:
         raise _wrong("gaps", "a mask needs a path")
     kind = mask.kind.split("=", 1)[0]
     if kind not in MASK_KINDS or (kind == "value") != ("=" in mask.kind):
-        raise _wrong("gaps", f"{mask.kind!r} is no mask kind; the kinds are {', '.join(MASK_KINDS)}")
+        raise _wrong("gaps.kind", f"{mask.kind!r} is no mask kind; the kinds are {MASK_WORDS}")
 
 
 def _check_date(name: str, text: str) -> None:

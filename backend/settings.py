@@ -49,7 +49,7 @@ def whole(value: Any) -> int:
     """A whole number from 0."""
     digits = str(value)
     if isinstance(value, bool) or not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-        raise ValueError("it must be a whole number from 0")
+        raise ValueError("it must be a whole number from 0 to 999999999")
     return int(digits)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...models.registry import ROWS
 from .. import cli_request
 from ..cli import Parser
 from ..cli_fill import call
@@ -36,14 +37,23 @@ def check(words: Sequence[str], methods: Sequence[str], watch: Watch) -> dict[st
     cli_request.add_arguments(parser, output=False)
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     asked = cli_request.fields(parser.parse_args(list(words)), "accuracy.tif")  # never written
-    results = []
-    for name in methods or DEFAULT:
-        model, _, quality = name.partition("@")
-        if quality and quality not in QUALITIES:
-            raise TerramendError("command.option", option="--methods", why=f"{name!r} names no quality")
-        request = {**asked, "model": model, **({"quality": quality} if quality else {})}
-        results.append({"method": name, **call("accuracy", {"request": request}, watch)})
-    return {"scene": results}
+    requests = {name: _request(asked, name) for name in methods or DEFAULT}
+    return {
+        "scene": [
+            {"method": name, **call("accuracy", {"request": request}, watch)}
+            for name, request in requests.items()
+        ]
+    }
+
+
+def _request(asked: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The request for one method, which must exist: a slip shows before the first has run."""
+    model, _, quality = name.partition("@")
+    if quality and quality not in QUALITIES:
+        raise TerramendError("command.option", option="--methods", why=f"{name!r} names no quality")
+    if model not in ("auto", *(row.name for row in ROWS)):
+        raise TerramendError("command.option", option="--methods", why=f"there is no method {model!r}")
+    return {**asked, "model": model, **({"quality": quality} if quality else {})}
 
 
 def text(results: Sequence[dict[str, Any]]) -> str:

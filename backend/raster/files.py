@@ -17,7 +17,7 @@ from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
 from . import dates, roles
-from .gdal import gdal_name, open_dataset
+from .gdal import gdal_name, open_dataset, sparse_sample
 from .grid import Grid
 from .memory import remembered, sensor_of_tags
 from .raster import Band, Raster
@@ -25,6 +25,8 @@ from .warp import overlaps
 
 ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
 """Of files that are taken for rasters in a folder."""
+UNDECLARED = (-9999, -32768)
+"""What stands for nodata by custom, also in files that do not declare it."""
 PROBES = 33
 """Places along each side where undeclared fill is looked for."""
 
@@ -133,6 +135,7 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     sensor = roles.sensor_of(name) or sensor_of_tags(tags)
     naming = roles.naming(file.descriptions, sensor)
     bands = tuple(_band(file, i, path, naming, name if file.count == 1 else "") for i in file.indexes)
+    bands = _with_nodata(bands, name, watch)
     described = Raster(
         name=name,
         grid=grid_of(file, path),
@@ -176,6 +179,20 @@ def _band(file: DatasetReader, index: int, path: str, sensor: str, lone: str) ->
         gain=float(file.scales[place] or 1.0),
         bias=float(file.offsets[place] or 0.0),
     )
+
+
+def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band, ...]:
+    """The bands; one of `UNDECLARED` that stands in a part of the first is taken for nodata of its likes."""
+    first = next((b for b in bands if b.role == "optical" and np.dtype(b.dtype).kind in "if"), None)
+    if first is None or first.nodata is not None or np.dtype(first.dtype).itemsize == 1:
+        return bands
+    values = sparse_sample(first.path, first.index)
+    found = [value for value in UNDECLARED if np.mean(values == value) > 0.005]
+    if not found:
+        return bands
+    watch.notice("raster.undeclared", name=name, value=found[0])
+    alike = [b.role == "optical" and b.dtype == first.dtype and b.nodata is None for b in bands]
+    return tuple(replace(b, nodata=float(found[0])) if a else b for b, a in zip(bands, alike, strict=True))
 
 
 def _stem(name: str) -> str:

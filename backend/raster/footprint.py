@@ -26,7 +26,7 @@ from ..watch import Watch
 from .enclosure import Enclosure, hull_columns
 from .gdal import open_dataset
 from .grid import Grid, Window
-from .raster import Raster
+from .raster import Raster, measured
 
 Flags = NDArray[np.bool_]
 Border = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -89,7 +89,7 @@ class NodataReader:
                 continue
             values = self._files[bands[i].path].read(bands[i].index, window=window.ranges)
             if values.dtype.kind == "f":
-                missing[i] = ~np.isfinite(values)
+                missing[i] = ~measured(values)
             nodata = bands[i].nodata
             if nodata is not None and not math.isnan(nodata):
                 missing[i] |= values == nodata

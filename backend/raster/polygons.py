@@ -26,6 +26,7 @@ import shapely
 import shapely.errors
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 
 from ..errors import TerramendError
 from ..watch import Watch
@@ -126,22 +127,25 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
         if (crs is None) != (grid.crs is None):
             watch.notice("polygons.no-crs", path=file)
         crs = grid.crs
-    return Polygons(_to_pixels(geometries, crs, grid))
+    return Polygons(_to_pixels(geometries, crs, grid, file))
 
 
 def box(west: float, south: float, east: float, north: float, grid: Grid) -> Polygons:
     """A rectangle in the grid's own CRS."""
     rectangle = np.array([shapely.box(west, south, east, north)], dtype=object)
-    return Polygons(_to_pixels(rectangle, grid.crs, grid))
+    return Polygons(_to_pixels(rectangle, grid.crs, grid, ""))
 
 
-def _to_pixels(geometries: Geometries, crs: str | None, grid: Grid) -> Geometries:
-    """Geometries in the grid's pixel coordinates."""
+def _to_pixels(geometries: Geometries, crs: str | None, grid: Grid, file: str) -> Geometries:
+    """Geometries in the grid's pixel coordinates; `file` is named where these are none of their CRS."""
     points = shapely.get_coordinates(geometries)
     if crs is not None and grid.crs is not None and crs != grid.crs:
         source, target = rasterio.crs.CRS.from_wkt(crs), rasterio.crs.CRS.from_wkt(grid.crs)
         if source != target:
-            x, y = rasterio.warp.transform(source, target, points[:, 0], points[:, 1])[:2]
+            try:
+                x, y = rasterio.warp.transform(source, target, points[:, 0], points[:, 1])[:2]
+            except CPLE_BaseError:
+                raise TerramendError("polygons.place", path=file, crs=source.to_string()[:40]) from None
             points = np.column_stack([x, y])
     x, y = points[:, 0], points[:, 1]
     if grid.crs is None and grid.affine.e > 0 and y.min() + y.max() < 0:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..request import Mask
 from .grid import Grid
 
 ROLES = ("optical", "thermal", "class", "qa", "index", "alpha")
 """Only `optical` is regressed unless asked; see the design of the output."""
+
+HUGE = 1e30
+"""Floats from here on are no measurements: many programs write 3.4e38 for nodata and do not declare it."""
+
+
+def measured(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which floats can be measurements: finite, and below `HUGE`."""
+    return np.asarray(np.abs(values) < HUGE)
 
 
 @dataclass(frozen=True)

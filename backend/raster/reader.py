@@ -13,7 +13,7 @@ from rasterio.io import DatasetReader
 from .closing import Closing
 from .gdal import FilePool
 from .grid import Grid, Window
-from .raster import Band, Raster
+from .raster import Band, Raster, measured
 from .resample import bilinear, block_mean, nearest
 from .warp import Floats, Warp, plan
 
@@ -239,12 +239,10 @@ class RasterReader(Closing):
 
 def to_reflectance(samples: NDArray[Any], band: Band, values: Floats) -> None:
     """Write a band's samples as reflectance to `values`, NaN at nodata."""
-    values[...] = samples
+    values[...] = np.where(measured(samples), samples, np.nan) if samples.dtype.kind == "f" else samples
     values *= np.float32(band.gain)
     if band.bias:
         values += np.float32(band.bias)
-    if samples.dtype.kind == "f":
-        values[~np.isfinite(values)] = np.nan
     if band.nodata is None or np.isnan(band.nodata):
         return
     whole = samples.dtype.kind in "iu" and float(band.nodata).is_integer()

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.base import Floats, Tile
+from ...models.base import Flags, Floats, Tile
 from ..watch import Watch
 
 WIDTH = 3
@@ -38,12 +38,13 @@ def missed_share(overview: Tile) -> float | None:
         A share from 0 to 1, or None without references, gaps or enough pixels.
     """
     valid = overview.valid.all(axis=0)
-    gaps = overview.gaps.any(axis=0)
+    gaps: Flags = np.asarray(overview.gaps.any(axis=0))
     if not overview.references or not gaps.any():
         return None
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * WIDTH + 1, 2 * WIDTH + 1))
-    near = cv2.dilate(np.asarray(gaps, np.uint8), np.asarray(kernel, np.uint8))
-    around, away = (np.flatnonzero(valid & where) for where in (near == 1, near == 0))
+    # Of a coarse pixel beside a gap the target shows what is not gap, the other dates all of it.
+    beside = 0 if overview.step == 1 else 1
+    near, at = (_grown(gaps, pixels) for pixels in (beside + WIDTH, beside))
+    around, away = (np.flatnonzero(valid & where) for where in (near & ~at, ~near))
     away = away[:: max(1, away.size // SAMPLE)]
     target_around, target_away = (_brightness(overview.image, places) for places in (around, away))
     best: tuple[float, float] | None = None
@@ -62,6 +63,11 @@ def missed_share(overview: Tile) -> float | None:
         if best is None or spread < best[0]:
             best = (spread, share)
     return None if best is None else max(best[1], 0.0)
+
+
+def _grown(gaps: Flags, pixels: int) -> Flags:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return np.asarray(cv2.dilate(gaps.astype(np.uint8), np.asarray(kernel, np.uint8)) > 0)
 
 
 def _brightness(image: Floats, places: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from .raster import Raster
 from .roles import mask_kind_of, role_of_file
 
 SEPARATOR = ";"
+KEYS = frozenset({"path", "date", "masks", "kind"})  # of a reference in a JSON list, and of its masks
 """Between the single-band files of one reference."""
 
 
@@ -111,6 +112,9 @@ def _item(item: Any, place: Path) -> Reference:
     if isinstance(item, str):
         item = {"path": item}
     try:
+        surplus = {*item, *(key for mask in item.get("masks", ()) for key in mask)} - KEYS
+        if surplus:
+            raise ValueError(f"{min(surplus)!r} is no key of a reference; they are {', '.join(sorted(KEYS))}")
         masks = tuple(
             Mask(_beside(m.get("path", ""), place), m.get("kind", "auto")) for m in item.get("masks", ())
         )

@@ -12,6 +12,8 @@ from .raster import Raster
 from .reader import RasterReader
 from .warp import Floats
 
+DEEPEST = -12000.0
+"""Metres of elevation below which there is no ground."""
 FAR = 32
 """Most pixels on each side that a slope is taken over."""
 
@@ -45,6 +47,7 @@ class TerrainReader(Closing):
         k = self._span
         wide = Window(window.row - k, window.column - k, window.height + 2 * k, window.width + 2 * k)
         height = self._reader.reflectance(wide, [0])[0]
+        height[height < DEEPEST] = np.nan  # a void that the file does not declare
         rows, columns = slice(k, -k), slice(k, -k)
         here = height[rows, columns]
         per_row = _difference(height[: -2 * k, columns], here, height[2 * k :, columns], k)

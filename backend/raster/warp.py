@@ -17,6 +17,7 @@ import rasterio.errors
 import rasterio.warp
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 
 from .grid import Grid, Window
 
@@ -195,7 +196,7 @@ def _transform(a: Grid, b: Grid, x: Places, y: Places) -> tuple[Places, Places]:
     shape = x.shape
     try:
         xs, ys = rasterio.warp.transform(_crs(a), _crs(b), x.ravel(), y.ravel())[:2]
-    except rasterio.errors.RasterioError:
+    except (rasterio.errors.RasterioError, CPLE_BaseError):  # coordinates that the CRS cannot have
         xs = ys = np.full(x.size, np.inf)
     return np.asarray(xs, float).reshape(shape), np.asarray(ys, float).reshape(shape)
 

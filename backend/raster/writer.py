@@ -23,6 +23,7 @@ from .outputs import destination, is_full
 from .tiles import BLOCK
 
 LOSSLESS = ("DEFLATE", "ZSTD", "LZW", "LZMA", "PACKBITS", "NONE")
+LOSSY = ("JPEG", "WEBP", "JXL", "LERC", "LERC_DEFLATE", "LERC_ZSTD")
 OPTIONS = (
     "COG", "COMPRESS", "PREDICTOR", "ZLEVEL", "ZSTD_LEVEL", "LZMA_PRESET", "INTERLEAVE", "BIGTIFF",
     "GEOTIFF_VERSION", "OVERVIEWS", "RESAMPLING",
@@ -62,6 +63,8 @@ def parse_options(pairs: Sequence[str]) -> dict[str, str]:
             raise TerramendError("output.value", option=pair, known=", ".join(known))
         options[key.upper()] = value
     compression = options.get("COMPRESS", LOSSLESS[0]).upper()
+    if compression not in LOSSLESS + LOSSY:
+        raise TerramendError("output.value", option=f"COMPRESS={compression}", known=", ".join(LOSSLESS))
     if compression not in LOSSLESS:
         raise TerramendError("output.lossy", compression=compression, known=", ".join(LOSSLESS))
     return options

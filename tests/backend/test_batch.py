@@ -105,6 +105,7 @@ def test_a_table_that_cannot_be_used(tmp_path, text, words):
         ("target,output,seed", "t.tif,o.tif,x", "command.usage"),
         ("target,output,quality", "t.tif,o.tif,high", "command.usage"),
         ("target,output,date", "t.tif,o.tif,yesterday", "request.field"),
+        ("target,output,bands", "t.tif,o.tif,1,3", "batch.cells"),  # unquoted
     ],
 )
 def test_a_row_that_cannot_be_used(tmp_path, columns, cells, code):
@@ -185,6 +186,7 @@ def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
     status, summary = terramend(capsys, "batch", work / "table.csv")
     assert (status, summary["done"], summary["skipped"]) == (0, 0, 3)
     assert [line["status"] for line in results(work)] == ["skipped"] * 3
+    assert all(line["model"] == "nearest" and float(line["gap_fraction"]) > 0.1 for line in results(work))
     (work / "oc.tif").write_bytes(b"")
     status, summary = terramend(capsys, "batch", work / "table.csv", "--overwrite", "--seed", "1")
     assert summary["done"] == 3  # another request

@@ -101,6 +101,19 @@ def test_a_raster_without_colours_is_refused(hazy):
     assert not path.with_name("out.tif").exists()
 
 
+def test_bands_that_go_by_their_number_are_said(hazy):
+    path, *_ = hazy
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("", "", "", "")
+    result, _ = cleared(path, bands=(1, 2, 3))
+    (said,) = (notice["message"] for notice in result.notices if notice["code"] == "clear.order")
+    assert "665 nm, 560 nm, 490 nm" in said and "hazy.tif" in said
+    path.with_name("out.tif").unlink()
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = NAMES
+    assert not [n for n in cleared(path, bands=(1, 2, 3))[0].notices if n["code"] == "clear.order"]
+
+
 def test_from_the_shell(hazy, capsys):
     path, *_ = hazy
     assert main(["clear", str(path), "-o", str(path.with_name("c.tif")), "--radiometry", "sentinel2"]) == 0

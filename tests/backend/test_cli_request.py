@@ -108,7 +108,7 @@ def test_a_qualifier_without_what_it_qualifies(words, option, owner):
     assert caught.value.arguments == {"option": option, "owner": owner}
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(FillRequest)])
+@pytest.mark.parametrize("field", [*(field.name for field in dataclasses.fields(FillRequest)), "gaps.kind"])
 def test_a_fault_in_a_field_is_said_of_an_option_that_exists(field):
     known = {name for action in cli.parser_of("fill")._actions for name in action.option_strings}
     option = cli_request.option_of(field)

@@ -79,6 +79,18 @@ def test_what_is_said(request_of, tmp_path):
     assert found["model"] and found["model_reason"].endswith(".")
 
 
+def test_what_shows_nothing_is_said(request_of, tmp_path):
+    everything = Mask(write(tmp_path / "all.tif", np.ones((1, 80, 100), np.uint8), left=600500.0), "nonzero")
+    blind = Reference(str(tmp_path / "S2_20200111.tif"), (everything,))
+    void = write(tmp_path / "void.tif", np.full((1, 80, 50), np.nan, np.float32))
+    found = inspect(request_of(references=(blind,), dem=void), Watch())
+    said = {notice["code"]: notice["message"] for notice in found["notices"]}
+    assert "S2_20200111.tif shows nothing" in said["reference.blank"]
+    assert "What --dem names holds no value" in said["guide.blank"]
+    codes = {notice["code"] for notice in inspect(request_of(), Watch())["notices"]}
+    assert not codes & {"reference.blank", "guide.blank"}
+
+
 def test_the_targets_own_classes_serve_as_mask(request_of):
     found = inspect(request_of(gaps=(), references=(), dem=None), Watch())
     assert [mask["kind"] for mask in found["masks"]] == ["scl"]

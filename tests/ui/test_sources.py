@@ -63,7 +63,7 @@ def test_overrides_of_other_rasters_are_wrapped(maker: SourceMaker, layer: QgsRa
     path = maker.raster(layer)
     assert path.endswith("a_scene.vrt")
     wrapped = gdal.Open(path)
-    assert 'ID["EPSG",32631]' in wrapped.GetProjection() or "32631" in wrapped.GetProjection()
+    assert "32631" in wrapped.GetProjection()
     assert wrapped.GetRasterBand(1).GetNoDataValue() == 0
     assert wrapped.ReadRaster() == gdal.Open(layer.source()).ReadRaster()
 

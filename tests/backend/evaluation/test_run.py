@@ -245,4 +245,6 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert "real gaps" in printed and "nearest" in printed
     assert main(["evaluate", "--methods", "idw@great", "--scene", str(target)]) == 2
+    assert main(["evaluate", "--methods", "idw,idv", "--scene", "absent.tif"]) == 2
+    assert "there is no method 'idv'" in capsys.readouterr().err  # before idw has looked for the scene
     assert main(["evaluate", "--scene"]) == 2

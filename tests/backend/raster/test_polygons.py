@@ -212,3 +212,12 @@ def test_extents_that_cannot_be(text, code):
     with pytest.raises(TerramendError) as raised:
         read_extent(text, GRID, Watch())
     assert raised.value.code == code
+
+
+def test_coordinates_that_their_crs_cannot_have_are_said(tmp_path):
+    """Metres in a GeoJSON that names no CRS, so that they are read as degrees."""
+    path = tmp_path / "metres.geojson"
+    path.write_text(json.dumps(shapely.geometry.mapping(SQUARE)))
+    with pytest.raises(TerramendError) as caught:
+        read_polygons(str(path), GRID, Watch())
+    assert caught.value.code == "polygons.place" and "check their CRS" in str(caught.value)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
 from terramend.backend.raster import gdal
+from terramend.backend.raster.files import open_raster
 from terramend.backend.raster.gdal import FilePool
 from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.products import open_product
@@ -136,6 +137,35 @@ def test_what_is_not_observed_is_nan(tmp_path):
         assert np.isnan(reader.reflectance(Window(5, 5, 1, 1), bands=[1])).all()
         outside = reader.reflectance(Window(39, 39, 2, 2))
         assert np.isfinite(outside[:, 0, 0]).all() and np.isnan(outside[:, 1]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_that_are_no_measurement_are_nan_also_where_they_average(tmp_path, dtype):
+    image = np.full((2, 40, 40), 0.2, dtype)
+    image[0, :2, :2], image[1, 9, 9], image[1, 9, 10] = -3.4028234663852886e38, 1e35, np.inf
+    raster = raster_of(makers.write(tmp_path / "a.tif", image))
+    with np.errstate(all="raise"), RasterReader(raster) as reader:
+        values = reader.reflectance(raster.grid.whole)
+    assert np.isnan(values).sum() == 6 and np.nanmax(np.abs(values - 0.2)) < 1e-6
+    with RasterReader(raster, raster.grid.coarse(4)) as reader:
+        means = reader.reflectance(Window(0, 0, 10, 10))
+    np.testing.assert_allclose(means, 0.2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [-9999, -32768])
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_nodata_by_custom_is_taken_for_that_and_said(tmp_path, dtype, value):
+    image = np.full((2, 80, 80), 1000, dtype)
+    image[:, :20] = value
+    watch = Watch()
+    (raster,) = open_raster(str(makers.write(tmp_path / "a.tif", image)), watch)
+    assert [band.nodata for band in raster.bands] == [value, value]
+    assert str(value) in next(n.sentence for n in watch.notices if n.code == "raster.undeclared")
+    (declared,) = open_raster(str(makers.write(tmp_path / "b.tif", image, nodata=-1)), watch)
+    assert declared.bands[0].nodata == -1
+    image[:, :20] = 7
+    (plain,) = open_raster(str(makers.write(tmp_path / "c.tif", image)), watch)
+    assert plain.bands[0].nodata is None
 
 
 def test_alpha_and_stored_masks_hide(tmp_path):

@@ -53,3 +53,17 @@ def test_flat_scenes_do_no_harm(value):
     gaps[:, 20:40, 20:40] = True
     image = np.where(gaps, np.float32(np.nan), flat)
     assert missed_share(Tile(image, gaps, (Reference(flat, 1, "flat"),))) == 0
+
+
+def test_coarse_pixels_at_the_edge_of_a_gap_are_no_missed_cloud():
+    """Target and date are one picture; blocks of 4 pixels that the gap cuts hold other parts of it."""
+    rng = np.random.default_rng(7)
+    ground = cv2.GaussianBlur(rng.random((1, 640, 640)).astype(np.float32)[0], (0, 0), 1.5)[None]
+    gap = cv2.GaussianBlur(rng.standard_normal((640, 640)), (0, 0), 12) > 0.03
+    target = np.where(gap, np.nan, ground)
+    blocks = target.reshape(1, 160, 4, 160, 4).swapaxes(2, 3).reshape(1, 160, 160, 16)
+    known = np.isfinite(blocks).sum(-1)
+    coarse = np.where(known >= 8, np.nansum(blocks, -1) / np.maximum(known, 1), np.nan).astype(np.float32)
+    other = ground.reshape(1, 160, 4, 160, 4).mean((2, 4)).astype(np.float32)
+    seen = Tile(coarse, np.isnan(coarse), (Reference(other, 5, "other"),), step=4)
+    assert missed_share(seen) < 0.03

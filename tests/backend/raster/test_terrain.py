@@ -82,6 +82,16 @@ def test_voids_edges_and_no_sun(tmp_path):
     assert found[1, 20, 19] == 0
 
 
+def test_undeclared_voids_are_no_ground(tmp_path):
+    height = np.full((60, 60), 100, np.float32)
+    height[20, 20], height[30, 30], height[40, 40] = -32768, -3.4028235e38, -9999
+    target = grid()
+    dem = open_guide(makers.write(tmp_path / "dem.tif", height), target, "--dem", Watch())
+    with TerrainReader(dem, target, SUN) as reader:
+        found = reader.read(target.whole)
+    assert np.isnan(found[0]).sum() == 3 and np.nanmax(found[1]) == 0
+
+
 def test_partial_cover_is_used_and_none_is_an_error(tmp_path):
     height = np.full((30, 60), 50, np.float32)
     target = grid()

@@ -201,7 +201,11 @@ def test_bytes_depend_on_neither_threads_nor_gdals_cache(tmp_path, interleave):
 
 def test_options_that_would_change_pixels_or_layout_are_refused():
     assert parse_options(["compress=zstd", "ZSTD_LEVEL=3"]) == {"COMPRESS": "zstd", "ZSTD_LEVEL": "3"}
-    for option, code in (("COMPRESS=JPEG", "output.lossy"), ("TFW=YES", "output.option")):
+    for option, code in (
+        ("COMPRESS=JPEG", "output.lossy"),
+        ("COMPRESS=ZIPPO", "output.value"),
+        ("TFW=YES", "output.option"),
+    ):
         with pytest.raises(TerramendError) as caught:
             parse_options([option])
         assert caught.value.code == code

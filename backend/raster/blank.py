@@ -1,0 +1,22 @@
+"""What is given to guide a fill, but shows nothing of the scene."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...models.base import Floats, Tile
+from ..watch import Watch
+
+
+def say_blank(overview: Tile, watch: Watch) -> None:
+    """A notice for each other date, for terrain and for radar without any value inside the scene."""
+    for reference in overview.references:
+        if _blank(reference.image):
+            watch.notice("reference.blank", name=reference.name)
+    for image, option in ((overview.terrain, "--dem"), (overview.sar, "--sar")):
+        if image is not None and _blank(image[:1] if option == "--dem" else image):
+            watch.notice("guide.blank", option=option)
+
+
+def _blank(image: Floats) -> bool:
+    return not np.isfinite(image).any()
