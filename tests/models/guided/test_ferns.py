@@ -77,7 +77,8 @@ def test_any_pixels_will_do(count, bands, seed, height):
     made = ferns.predict(learnt, far)
     assert made.shape == (bands, 7) and np.isfinite(made).all()
     told = ferns.predict(learnt, same) - same.base
-    assert told.min() > -0.1 and told.max() < 1.1
+    step = 2 / np.sqrt(50)  # the part of a leaf's mean that one fern learns: none goes further beyond
+    assert told.min() > -step and told.max() < 1 + step
 
 
 def test_without_pixels_nothing_is_learnt():
