@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, ClassVar, List, Mapping, Optional, Set, Tuple
 
 from qgis.core import (
     QgsColorRampShader,
@@ -22,6 +22,7 @@ from qgis.core import (
     QgsRectangle,
     QgsSingleBandPseudoColorRenderer,
 )
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtXml import QDomDocument
 
@@ -185,19 +186,26 @@ def style_provenance(layer: QgsRasterLayer) -> None:
 class Styler(QgsProcessingLayerPostProcessorInterface):
     """Styles a layer when Processing has loaded it.
 
+    QGIS does not own what it calls, and drops the algorithm before its layers are there. So a
+    styler keeps itself alive until it was called.
+
     Args:
-        role: `filled`, `std` or `provenance`. like: the layer that was filled.
+        role: `filled`, `std` or `provenance`. like: id of the layer that was filled, or nothing.
     """
 
-    def __init__(self, role: str, like: Optional[QgsRasterLayer]) -> None:
+    waiting: ClassVar[Set[Styler]] = set()
+
+    def __init__(self, role: str, like: str) -> None:
         super().__init__()
-        self._role = role
-        self._like = like.id() if like is not None else ""
+        self._role, self._like = role, like
+        self.waiting.add(self)
 
     def postProcessLayer(
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Called by Processing in the GUI thread."""
+        # Not at once: QGIS may still be inside this object.
+        QTimer.singleShot(0, lambda: self.waiting.discard(self))
         like = context.project().mapLayer(self._like) if context.project() else None
         if self._role == "std":
             style_std(layer, like)
@@ -207,6 +215,7 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
             style_filled(layer, like)
             if like is not None:
                 layer.setCustomProperty(BEFORE, self._like)
+        layer.setCustomProperty(ROLE, "result")
         layer.triggerRepaint()
 
 

@@ -305,18 +305,28 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             self._built: Optional[Built] = self.build(parameters, context)
         except FAILURES as error:
             raise QgsProcessingException(str(error)) from None
+        self._to_load = context.layersToLoadOnCompletion()
         return True
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request of these parameters."""
         return build(self.choices(parameters, context), overwrite=True)
 
-    def ask(self, method: str, feedback: QgsProcessingFeedback, **more: Any) -> Mapping[str, Any]:
+    def ask(
+        self, method: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback, **more: Any
+    ) -> Mapping[str, Any]:
         """Call the backend with the request that `prepareAlgorithm` built.
+
+        Args:
+            context: that of `processAlgorithm`. Run in a task, it is another than the one that was
+                told in `prepareAlgorithm` which outputs to load, and takes its place at the end.
 
         Raises:
             QgsProcessingException: with the sentence; also when the user cancelled.
         """
+        for path, details in self._to_load.items():
+            if not context.willLoadLayerOnCompletion(path):
+                context.addLayerToLoadOnCompletion(path, details)
         built = self._built
         if built is None:  # prepareAlgorithm has not run: Processing itself forbids it
             raise QgsProcessingException(tr("The algorithm was not prepared."))

@@ -78,7 +78,7 @@ class CheckAccuracy(TerramendAlgorithm):
         self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
         """Let the backend hide, fill and compare."""
-        result = self.ask("accuracy", feedback, html=self._report)
+        result = self.ask("accuracy", context, feedback, html=self._report)
         feedback.pushInfo(result["model_reason"])
         if result["expected_after"] is not None:
             feedback.pushInfo(

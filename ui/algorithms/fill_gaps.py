@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Dict, List
 
 from qgis.core import (
@@ -30,10 +31,6 @@ class FillGaps(TerramendAlgorithm):
     ID = "fillgaps"
     HELP_PAGE = "fill.md"
     CALL = "fill"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._stylers: List[Styler] = []  # kept alive until QGIS has loaded the layers
 
     def displayName(self) -> str:
         """As the toolbox shows it."""
@@ -115,27 +112,22 @@ class FillGaps(TerramendAlgorithm):
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request, with the paths of the outputs that were asked for."""
-        from dataclasses import replace
-
-        paths = {
-            name: self.parameterAsOutputLayer(parameters, name, context) or None
-            for name in ("OUTPUT", "STD", "PROVENANCE")
-        }
+        output, std, provenance = (
+            self.parameterAsOutputLayer(parameters, name, context) for name in ("OUTPUT", "STD", "PROVENANCE")
+        )
         choices = replace(
-            self.choices(parameters, context),
-            output=paths["OUTPUT"] or "",
-            std=paths["STD"],
-            provenance=paths["PROVENANCE"],
+            self.choices(parameters, context), output=output, std=std or None, provenance=provenance or None
         )
         target = choices.target[0] if choices.target else None
-        self._style_of = target if isinstance(target, QgsRasterLayer) else None
+        self._style_of = target.id() if isinstance(target, QgsRasterLayer) else ""
+        self._roles = {output: "filled", std: "std", provenance: "provenance"}
         return build(choices, overwrite=True, mode=self.CALL)
 
     def processAlgorithm(
         self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
         """Let the backend fill."""
-        result = self.ask(self.CALL, feedback)
+        result = self.ask(self.CALL, context, feedback)
         feedback.pushInfo(result["model_reason"])
         feedback.pushInfo(
             tr(
@@ -150,7 +142,6 @@ class FillGaps(TerramendAlgorithm):
             feedback.pushInfo(
                 tr("Expected error: ± {error:.4f} reflectance.").format(error=result["expected_error"])
             )
-        self._result = result
         return {
             "OUTPUT": result["outputs"][0],
             "STD": result.get("std"),
@@ -166,15 +157,8 @@ class FillGaps(TerramendAlgorithm):
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
         """Give the layers that QGIS will load the styles that the dock's results have."""
-        result = self._result
-        styled = (
-            (result["outputs"][0], "filled"),
-            (result.get("std"), "std"),
-            (result.get("provenance"), "provenance"),
-        )
-        for path, role in styled:
+        for path, role in self._roles.items():
             if path and context.willLoadLayerOnCompletion(path):
-                styler = Styler(role, self._style_of)
-                self._stylers.append(styler)
-                context.layerToLoadOnCompletionDetails(path).setPostProcessor(styler)
+                details = context.layerToLoadOnCompletionDetails(path)
+                details.setPostProcessor(Styler(role, self._style_of))
         return {}

@@ -60,7 +60,7 @@ class MakeGapMask(TerramendAlgorithm):
         self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
         """Let the backend read the masks."""
-        result = self.ask("mask", feedback)
+        result = self.ask("mask", context, feedback)
         feedback.pushInfo(
             tr("{share:.2f} % of the footprint are gaps.").format(share=100 * result["gap_fraction"])
         )

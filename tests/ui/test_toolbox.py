@@ -1,0 +1,62 @@
+"""Terramend in the windows of Processing: the dialog, the history, the model designer."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer
+from terramend.ui.results import BEFORE, ROLE, Styler
+
+
+@pytest.fixture
+def target(scene: dict[str, str], qgis_new_project: None) -> QgsRasterLayer:
+    layer = QgsRasterLayer(scene["target"], "target")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+@pytest.fixture
+def dialog(
+    client: Any, provider: Any, qgis_iface: Any, until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """`dialog(name, parameters)`: run in the toolbox's dialog; the layers that it loaded, by name."""
+    import processing
+
+    monkeypatch.setattr(qgis_iface, "browserModel", lambda: None)
+
+    def run(name: str, **parameters: Any) -> dict[str, QgsRasterLayer]:
+        before = set(QgsProject.instance().mapLayers())
+        window = processing.createAlgorithmDialog(f"terramend:{name}", parameters)
+        done: list[bool] = []
+        window.algorithmFinished.connect(lambda ok, results: done.append(ok))
+        window.runButton().click()
+        gc.collect()
+        until(lambda: bool(done), 60)
+        assert done == [True]
+        window.close()
+        window.deleteLater()
+        layers = QgsProject.instance().mapLayers()
+        return {layers[key].name(): layers[key] for key in layers if key not in before}
+
+    return run
+
+
+def test_the_dialog_loads_what_a_fill_made_in_its_styles(
+    dialog: Any, target: QgsRasterLayer, scene: dict[str, str], until: Callable[..., None]
+) -> None:
+    temporary = dict.fromkeys(("OUTPUT", "STD", "PROVENANCE"), "TEMPORARY_OUTPUT")
+    made = dialog("fillgaps", TARGET=target.id(), GAPS=[scene["mask"]], QUALITY="fast", **temporary)
+    assert set(made) == {"Filled raster", "Uncertainty", "Provenance"}
+    assert made["Filled raster"].customProperty(BEFORE) == target.id()
+    assert made["Uncertainty"].renderer().type() == "singlebandpseudocolor"
+    assert isinstance(made["Provenance"].renderer(), QgsPalettedRasterRenderer)
+    assert {layer.customProperty(ROLE) for layer in made.values()} == {"result"}
+    until(lambda: not Styler.waiting)
+
+
+def test_the_dialog_loads_masks_and_cleared_rasters_too(dialog: Any, target: QgsRasterLayer) -> None:
+    assert set(dialog("makegapmask", TARGET=target.id())) == {"Gap mask"}
+    assert set(dialog("removethincloud", TARGET=target.id())) == {"Cleared raster"}
