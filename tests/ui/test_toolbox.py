@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from osgeo import gdal
 from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer
+from terramend.backend.request import DEFAULT_CLASSES
+from terramend.ui import history
+from terramend.ui.choices import Choices, MaskChoice, to_parameters
 from terramend.ui.results import BEFORE, ROLE, Styler
 
 
@@ -60,3 +66,38 @@ def test_the_dialog_loads_what_a_fill_made_in_its_styles(
 def test_the_dialog_loads_masks_and_cleared_rasters_too(dialog: Any, target: QgsRasterLayer) -> None:
     assert set(dialog("makegapmask", TARGET=target.id())) == {"Gap mask"}
     assert set(dialog("removethincloud", TARGET=target.id())) == {"Cleared raster"}
+
+
+def repeat(number: int) -> dict[str, Any]:
+    """Run an entry of Processing's history again, as its window does; its results."""
+    import processing
+    from processing.core.ProcessingLog import ProcessingLog
+
+    found: dict[str, Any] = {}
+    exec("results = " + ProcessingLog.getLogEntries()[number].text, {"processing": processing}, found)
+    return dict(found["results"])
+
+
+def classes_of(results: dict[str, Any]) -> list[str]:
+    request = gdal.Open(results["OUTPUT"]).GetMetadataItem("TERRAMEND_REQUEST")
+    return list(json.loads(request)["classes"])
+
+
+def test_what_the_dialog_ran_can_be_repeated(
+    dialog: Any, target: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    given = {"TARGET": target.id(), "GAPS": [scene["mask"]], "MODEL": "nearest"}
+    for classes in (["cloud", "snow"], ["cloud"], ["cloud", "shadow", "cirrus"]):
+        dialog("fillgaps", **given, CLASSES=classes)
+        assert classes_of(repeat(-1)) == classes
+
+
+def test_what_the_dock_ran_can_be_repeated(
+    client: Any, provider: Any, target: QgsRasterLayer, scene: dict[str, str], tmp_path: Path
+) -> None:
+    for classes in (("cloud", "snow"), DEFAULT_CLASSES):
+        choices = Choices(
+            (target,), str(tmp_path / "filled.tif"), (MaskChoice(scene["mask"]),), classes, model="nearest"
+        )
+        history.remember(to_parameters(choices))
+        assert classes_of(repeat(-1)) == list(classes)

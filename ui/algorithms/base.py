@@ -73,6 +73,15 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         page = Path(__file__).parents[2] / "docs" / self.HELP_PAGE
         return page.as_uri() if page.is_file() else ""
 
+    def asPythonCommand(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> str:
+        """The call that repeats a run. A list of fixed words goes as text: QGIS 3.22 loses it."""
+        given = dict(parameters)
+        for definition in self.parameterDefinitions():
+            words = given.get(definition.name())
+            if definition.type() == "enum" and isinstance(words, (list, tuple)):
+                given[definition.name()] = ",".join(words) or None  # none: the default, as for an empty list
+        return str(super().asPythonCommand(given, context))
+
     # --- parameters ---
 
     def add(self, parameter: QgsProcessingParameterDefinition, help: str, advanced: bool = False) -> None:
