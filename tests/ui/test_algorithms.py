@@ -22,6 +22,7 @@ from qgis.core import (
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
     QgsProject,
+    QgsProperty,
     QgsRasterLayer,
     QgsVectorLayer,
 )
@@ -280,6 +281,47 @@ def test_in_a_model(client: Any, provider: Any, scene: dict[str, str], qgis_new_
     results, ok = model.run({"fill:filled": "TEMPORARY_OUTPUT"}, context, QgsProcessingFeedback())
     assert ok
     assert (read(results["fill:filled"])[:, read(scene["mask"]) > 0] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GAPS", ["{mask}", "/nowhere/mask.tif"]),
+        ("GAPS", QgsProperty.fromExpression("array('/nowhere/mask.tif')")),
+        ("DEM", "/nowhere/dem.tif"),
+        ("AREA", "/nowhere/area.gpkg"),
+        ("REFERENCES", ["/nowhere/other.tif"]),
+        ("TARGET", "gone"),
+    ],
+)
+def test_a_model_says_which_input_is_missing(
+    client: Any, provider: Any, scene: dict[str, str], qgis_new_project: None, name: str, value: Any
+) -> None:
+    """Processing checks no child of a model: what it cannot open would be left out without a word."""
+    gone = QgsRasterLayer("/nowhere/gone.tif", "gone")
+    QgsProject.instance().addMapLayer(gone)
+    if isinstance(value, list):
+        value = [item.format(**scene) for item in value]
+    given = {"TARGET": scene["target"], "MODEL": "nearest", name: gone.id() if value == "gone" else value}
+    model = QgsProcessingModelAlgorithm("fill", "tests")
+    source = QgsProcessingModelChildParameterSource
+    fill = QgsProcessingModelChildAlgorithm("terramend:fillgaps")
+    fill.setChildId("fill")
+    for key, static in given.items():
+        fill.addParameterSources(key, [source.fromStaticValue(static)])
+    output = QgsProcessingModelOutput("filled", "filled")
+    output.setChildId("fill")
+    output.setChildOutputName("OUTPUT")
+    fill.setModelOutputs({"filled": output})
+    model.addChildAlgorithm(fill)
+    context, feedback = QgsProcessingContext(), Feedback()
+    context.setProject(QgsProject.instance())
+    _, ok = model.run({"fill:filled": "TEMPORARY_OUTPUT"}, context, feedback)
+    label = provider.algorithm("fillgaps").parameterDefinition(name).description()
+    assert not ok
+    assert "/nowhere/" in " ".join(feedback.errors) and f"({label}) does not exist" in " ".join(
+        feedback.errors
+    )
 
 
 def test_a_batch_of_three(

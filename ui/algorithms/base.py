@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import (
+    NULL,
+    QgsMapLayer,
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
@@ -19,6 +23,7 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
+    QgsProperty,
     QgsReferencedRectangle,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -29,6 +34,7 @@ from ..client import ClientError, client
 from ..icon import icon
 from ..methods import METHODS
 from ..request_builder import REFUSALS, Built, build
+from ..sources import SourceError
 from ..tr import tr
 from .suggestions import suggest
 
@@ -284,12 +290,10 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         context: QgsProcessingContext,
     ) -> Any:
         name, kind = definition.name(), definition.type()
-        if kind == "raster":
-            return self.parameterAsRasterLayer(parameters, name, context)
         if kind == "multilayer":
-            return self.parameterAsLayerList(parameters, name, context)
-        if kind == "vector":
-            return self.parameterAsVectorLayer(parameters, name, context)
+            return self._layers(definition, parameters, context)
+        if kind in ("raster", "vector"):
+            return next(iter(self._layers(definition, parameters, context)), None)
         if kind == "boolean":
             return self.parameterAsBoolean(parameters, name, context)
         if kind == "number":
@@ -305,6 +309,33 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
                 return self.parameterAsEnumStrings(parameters, name, context)
             return self.parameterAsEnumString(parameters, name, context)
         return self.parameterAsString(parameters, name, context)
+
+    def _layers(
+        self,
+        definition: QgsProcessingParameterDefinition,
+        parameters: Dict[str, Any],
+        context: QgsProcessingContext,
+    ) -> List[QgsMapLayer]:
+        """The layers that a parameter names. A model asks for no check: what is missing would be left out.
+
+        Raises:
+            SourceError: one of them cannot be opened.
+        """
+        name, layers = definition.name(), []
+        for item in _items(parameters.get(name), context):
+            if definition.type() == "multilayer":
+                found = self.parameterAsLayerList({name: [item]}, name, context)
+            elif definition.type() == "raster":
+                found = [self.parameterAsRasterLayer({name: item}, name, context)]
+            else:
+                found = [self.parameterAsVectorLayer({name: item}, name, context)]
+            if not found or found[0] is None:
+                known = context.project().mapLayer(item) if context.project() else None
+                sentence = tr("{path} ({label}) does not exist or cannot be opened: check the path.")
+                path = known.source() if known is not None else item
+                raise SourceError(sentence.format(path=path, label=definition.description()))
+            layers += found
+        return layers
 
     def prepareAlgorithm(
         self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -346,3 +377,16 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(str(error)) from None
         finally:
             built.remove()
+
+
+def _items(value: Any, context: QgsProcessingContext) -> List[Any]:
+    """Layers, ids and paths in a layer parameter's value, one by one."""
+    if isinstance(value, QgsProcessingOutputLayerDefinition):
+        value = value.sink
+    elif isinstance(value, QgsProcessingFeatureSourceDefinition):
+        value = value.source
+    if isinstance(value, QgsProperty):
+        value, _ = value.value(context.expressionContext())
+    if isinstance(value, (list, tuple)):
+        return [item for part in value for item in _items(part, context)]
+    return [] if value is None or value == NULL or value == "" else [value]
