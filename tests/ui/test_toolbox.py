@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 from osgeo import gdal
-from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer
+from qgis.core import (
+    QgsPalettedRasterRenderer,
+    QgsProcessingContext,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterString,
+    QgsProject,
+    QgsRasterLayer,
+)
 from terramend.backend.request import DEFAULT_CLASSES
 from terramend.ui import history
 from terramend.ui.choices import Choices, MaskChoice, to_parameters
@@ -101,3 +110,33 @@ def test_what_the_dock_ran_can_be_repeated(
         )
         history.remember(to_parameters(choices))
         assert classes_of(repeat(-1)) == list(classes)
+
+
+def test_in_the_designer_texts_take_inputs_of_the_model(
+    provider: Any, qgis_iface: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from processing.modeler.ModelerParametersDialog import ModelerParametersDialog
+
+    monkeypatch.setattr(qgis_iface, "activeLayer", lambda: None)
+    model = QgsProcessingModelAlgorithm("fill", "tests")
+    asked = QgsProcessingParameterString("how", "how")
+    model.addModelParameter(asked, QgsProcessingModelParameter("how"))
+    designer = ModelerParametersDialog(provider.algorithm("fillgaps"), model)
+    wrappers = designer.widget.widget.wrappers
+    source = QgsProcessingModelChildParameterSource
+    wrappers["MODEL"].setWidgetValue(source.fromModelParameter("how"))
+    wrappers["GAPS_KIND"].setWidgetValue(source.fromStaticValue("value=3"))
+    sources = designer.createAlgorithm().parameterSources()
+    assert sources["MODEL"][0].parameterName() == "how"
+    assert sources["GAPS_KIND"][0].staticValue() == "value=3"
+    designer.deleteLater()
+
+
+def test_elsewhere_they_are_suggested_and_may_be_typed(provider: Any) -> None:
+    from processing.gui.wrappers import WidgetWrapperFactory
+
+    kind = provider.algorithm("fillgaps").parameterDefinition("GAPS_KIND")
+    wrapper = WidgetWrapperFactory.create_wrapper(kind, None)
+    assert {"auto", "scl", "qa_pixel"} <= {wrapper.widget.itemText(i) for i in range(wrapper.widget.count())}
+    wrapper.setWidgetValue("value=3", QgsProcessingContext())
+    assert wrapper.parameterValue() == "value=3"
