@@ -18,6 +18,7 @@ def in_windows(sentence: str) -> str:
 def _words() -> Dict[str, str]:
     return {
         "--sun AZIMUTH,ELEVATION": tr("“Sun”, as azimuth,elevation"),
+        "--gaps": tr("the gap masks"),
         "--gaps-kind": tr("the list beside the mask"),
         "--reference-gaps-kind none": tr("“clear everywhere” (kind none)"),
         "--reference-gaps": tr("“Its gaps”"),
@@ -31,4 +32,9 @@ def _words() -> Dict[str, str]:
         "--bands": tr("the list of bands"),
         "--model auto": tr("“Choose by itself” (auto)"),
         "--device auto": tr("“Fastest that works” (auto)"),
+        "--set weights=FOLDER": tr("weights=FOLDER to the settings of the method"),
+        "--jobs or --memory-limit": tr("jobs or memory_limit in the settings file"),
+        "--memory-limit": tr("memory_limit in the settings file"),
+        "--tmp": tr("tmp in the settings file"),
+        "terramend fill --help": tr("the user guide"),
     }

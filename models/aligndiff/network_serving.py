@@ -107,7 +107,7 @@ def create(
         ValueError: none was named, or as `load` and `model.assemble`.
     """
     if not weights:
-        raise ValueError("it ships no weights: name a folder or a hub's id with --set weights=")
+        raise ValueError("it ships no weights: set weights to a folder or a hub's id")
     name = str(Path(weights).expanduser()) if Path(weights).expanduser().is_dir() else weights
     networks = load(name, device, precision)
     return assemble(networks, (), quality, seed, prior, samples, steps, prompt, region, guidance)

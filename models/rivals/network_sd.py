@@ -138,7 +138,7 @@ def create(
         ValueError: none was named, or as `load` and `aligndiff.model.assemble`.
     """
     if not weights:
-        raise ValueError("it ships no weights: name a folder or a hub's id with --set weights=")
+        raise ValueError("it ships no weights: set weights to a folder or a hub's id")
     folder = Path(weights).expanduser()
     networks = load(str(folder) if folder.is_dir() else weights, device, precision)
     return assemble(networks, (), quality, seed, prior, samples, steps, prompt, region, "0")

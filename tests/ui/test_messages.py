@@ -10,6 +10,7 @@ import pytest
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from terramend.backend.errors import ERRORS, NOTICES, Notice
 from terramend.ui.messages import ClientError, duration, notice_sentence, overall_percent, progress_sentence
+from terramend.ui.option_words import in_windows
 
 
 class Shouting(QTranslator):
@@ -81,6 +82,21 @@ def test_options_are_called_as_in_the_windows() -> None:
     )
     known = {"path": "a.tif", "why": "it has many"}
     assert "--gaps" not in ClientError("mask.ambiguous", known).sentence
+
+
+SHELL = ("batch.", "command.", "evaluate.", "fetch.", "training.", "weights.")
+"""What only commands say that no window gives."""
+UNASKED = ("output.exists", "model.views")
+"""What no window asks for: they overwrite what the analyst named, and have no pictures of steps."""
+
+
+@pytest.mark.parametrize("code", [*ERRORS, *NOTICES])
+def test_every_option_has_its_words_in_the_windows(code: str) -> None:
+    if code.startswith(SHELL) or code in UNASKED:
+        return
+    template = ERRORS[code][1] if code in ERRORS else NOTICES[code]
+    said = in_windows(template).replace("terramend train {model} --data PAIRS --out FOLDER", "")
+    assert "--" not in said
 
 
 def test_what_another_version_says_is_kept() -> None:
