@@ -169,7 +169,7 @@ def build_gap_map(
                 builder.path.unlink(missing_ok=True)
                 raise
             left = footprint.open_share * (1 - builder.asked / max(builder.open, 1))
-            if left > 0.005:
+            if left > 0.005 and not whole:
                 watch.notice("mask.open-nodata", percent=round(100 * left, 1))
     if not whole:
         _say_what_was_found(gap_map, target, watch)

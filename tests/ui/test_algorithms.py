@@ -44,6 +44,8 @@ class Feedback(QgsProcessingFeedback):
     def pushInfo(self, text: str) -> None:  # noqa: N802
         self.told.append(text)
 
+    pushWarning = pushInfo  # noqa: N815
+
 
 @pytest.fixture
 def run(client: Any, provider: Any, qgis_new_project: None) -> Any:
@@ -74,7 +76,7 @@ def test_every_algorithm_explains_itself(provider: Any) -> None:
         assert isinstance(algorithm.create(), QgsProcessingAlgorithm)
         for definition in algorithm.parameterDefinitions():
             assert definition.description(), definition.name()
-            assert definition.isDestination() or definition.help().endswith("."), definition.name()
+            assert definition.help().endswith("."), definition.name()
 
 
 def test_a_mask_is_made_and_its_output_feeds_the_fill(
@@ -198,6 +200,19 @@ def test_a_cancelled_run_is_no_success(run: Any, scene: dict[str, str], tmp_path
         )  # fmt: skip
     watcher.join()
     assert list(folder.iterdir()) == []
+
+
+def test_thin_cloud_is_told_of_without_gaps(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    striped = str(tmp_path / "striped.tif")  # with open nodata, of which Fill gaps would speak
+    made = gdal.Translate(striped, scene["other"], noData=0)
+    made.WriteArray(np.zeros((made.RasterCount, made.RasterYSize // 2, 60), np.uint16), 60, 0)
+    del made
+    feedback = Feedback()
+    result = run("removethincloud", feedback, TARGET=striped, OUTPUT=str(tmp_path / "cleared.tif"))
+    assert f"{result['GAP_PERCENT']:.2f} % of the samples were changed. Device: " in " ".join(feedback.told)
+    assert not any("outside the footprint" in text for text in feedback.told)
+    run("fillgaps", feedback, TARGET=striped, MODEL="nearest", OUTPUT=str(tmp_path / "filled.tif"))
+    assert any("outside the footprint" in text for text in feedback.told)
 
 
 def test_thin_cloud_is_removed(run: Any, scene: dict[str, str], tmp_path: Path) -> None:

@@ -56,8 +56,9 @@ class CheckAccuracy(TerramendAlgorithm):
         self.add_gaps()
         self.add_guides()
         self.add_method()
-        self.addParameter(
-            QgsProcessingParameterFileDestination("OUTPUT", tr("Report"), tr("HTML files (*.html)"))
+        self.add(
+            QgsProcessingParameterFileDestination("OUTPUT", tr("Report"), tr("HTML files (*.html)")),
+            tr("The figures of every band, and pictures of what was hidden and filled."),
         )
         self.addOutput(QgsProcessingOutputNumber("RMSE", tr("Root mean square error (reflectance)")))
         self.addOutput(QgsProcessingOutputNumber("BIAS", tr("Bias (reflectance)")))

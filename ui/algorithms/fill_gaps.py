@@ -99,16 +99,38 @@ class FillGaps(TerramendAlgorithm):
         self.add_text(
             "CREATION_OPTIONS", tr("GeoTIFF options"), tr("KEY=VALUE, separated by |; COG=YES for a COG.")
         )
-        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", label))
-        for name, label in (("STD", tr("Uncertainty")), ("PROVENANCE", tr("Provenance"))):
-            self.addParameter(
-                QgsProcessingParameterRasterDestination(name, label, optional=True, createByDefault=False)
-            )
-        self.addOutput(QgsProcessingOutputNumber("GAP_PERCENT", tr("Gaps (% of the footprint)")))
+        self.add(
+            QgsProcessingParameterRasterDestination("OUTPUT", label),
+            tr("A GeoTIFF with the grid, data type, bands and nodata of the raster."),
+        )
+        extras = (
+            (
+                "STD",
+                tr("Uncertainty"),
+                tr("The standard deviation of every estimated value; 0 where the raster is valid."),
+            ),
+            (
+                "PROVENANCE",
+                tr("Provenance"),
+                tr("What every pixel rests on, and how many days away its main other date is."),
+            ),
+        )
+        for name, title, help in extras:
+            extra = QgsProcessingParameterRasterDestination(name, title, optional=True, createByDefault=False)
+            self.add(extra, help)
+        self.addOutput(QgsProcessingOutputNumber("GAP_PERCENT", self.share_label()))
         self.addOutput(QgsProcessingOutputNumber("UNFILLED_SAMPLES", tr("Samples that could not be filled")))
         self.addOutput(QgsProcessingOutputNumber("EXPECTED_ERROR", tr("Expected error (reflectance)")))
         self.addOutput(QgsProcessingOutputString("MODEL_USED", tr("Method that was used")))
         self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("All that the run says, as JSON")))
+
+    def share_label(self) -> str:
+        """What `GAP_PERCENT` is."""
+        return tr("Gaps (% of the footprint)")
+
+    def share_sentence(self) -> str:
+        """How much was done, with places for `share`, `unfilled` and `device`."""
+        return tr("{share:.2f} % of the samples were gaps; {unfilled} could not be filled. Device: {device}.")
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request, with the paths of the outputs that were asked for."""
@@ -130,9 +152,7 @@ class FillGaps(TerramendAlgorithm):
         result = self.ask(self.CALL, context, feedback)
         feedback.pushInfo(result["model_reason"])
         feedback.pushInfo(
-            tr(
-                "{share:.2f} % of the samples were gaps; {unfilled} could not be filled. Device: {device}."
-            ).format(
+            self.share_sentence().format(
                 share=100 * result["gap_fraction"],
                 unfilled=result["unfilled_samples"],
                 device=result["device"],

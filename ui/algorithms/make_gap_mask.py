@@ -48,7 +48,10 @@ class MakeGapMask(TerramendAlgorithm):
         """The target, its masks, and the mask to write."""
         self.add_target()
         self.add_gaps()
-        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Gap mask")))
+        self.add(
+            QgsProcessingParameterRasterDestination("OUTPUT", tr("Gap mask")),
+            tr("A GeoTIFF on the raster's grid: 1 gap, 0 not."),
+        )
         self.addOutput(QgsProcessingOutputNumber("GAP_PERCENT", tr("Gaps (% of the footprint)")))
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:

@@ -45,3 +45,11 @@ class RemoveThinCloud(FillGaps):
         self.add_radar()
         self.add_method(self.CALL)
         self.add_outputs(tr("Cleared raster"))
+
+    def share_label(self) -> str:
+        """All that was changed counts."""
+        return tr("Changed samples (% of the footprint)")
+
+    def share_sentence(self) -> str:
+        """There are no gaps here."""
+        return tr("{share:.2f} % of the samples were changed. Device: {device}.")
