@@ -39,6 +39,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "The mask {path} ({kind}) marks clouds but no cloud shadows: they stay as they are. "
             "Add a mask that has them, or polygons."
         ),
+        "mask.fringe": (
+            "Within {pixels} pixels of the gaps lies haze that the mask does not mark: nothing is learnt "
+            "from it. --grow {pixels}px would fill it too."
+        ),
         "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
         "mask.open-nodata": (
             "{percent} % of the scene's outline is nodata that is open to its edge (as the stripes of "

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models import threads
-from ..models.base import Glimpse, Movable, Moving, Observable, Prediction, Reconstructor, Tile, digest
+from ..models.base import Glimpse, Movable, Moving, Observable, Prediction, Reconstructor, Tile, Wary, digest
 from ..models.registry import Row
 from .budget import Budget, budget
 from .choose import Facts, choose, create, tried_reason
@@ -187,6 +187,8 @@ def make_method(
         state = patiently(lambda: _prepared(model, seen, request.jobs or cores()), watch.check)
         if isinstance(state, Moving) and state.offsets:
             say_moved([reference.name for reference in scene.references], state.offsets, watch)
+        if isinstance(state, Wary) and state.fringe:
+            watch.notice("mask.fringe", pixels=state.fringe)
         del seen, detail
         give_memory_back()
     return Method(

@@ -203,6 +203,15 @@ class Moving(Protocol):
         """Rows and columns in scene pixels by which each lies off; empty where none is read."""
 
 
+@runtime_checkable
+class Wary(Protocol):
+    """A state that learns nothing from what lies beside the gaps, because it is hazy there."""
+
+    @property
+    def fringe(self) -> int:
+        """Pixels around the gaps; 0 where nothing speaks against them."""
+
+
 def digest(state: Any) -> str:
     """SHA-256 (hex) of a state made of dataclasses, tuples, mappings, arrays and scalars."""
     sha = hashlib.sha256()

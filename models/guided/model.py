@@ -14,7 +14,7 @@ from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
 from ..planes import beside, moments, put
-from . import bands, coarse, estimate, register, regression, screen, surroundings, uncertainty
+from . import bands, coarse, estimate, fringe, register, regression, screen, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
 
@@ -44,7 +44,8 @@ class State:
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
         base: the overview filled, for gaps that are larger than a tile; None where references do alone.
         bands: of each reference, those that are read (see `bands`). offsets: how far each reference lies
-            off. screen: where dates stand out; None if nobody looks.
+            off. screen: where dates stand out; None if nobody looks. fringe: pixels around gaps that are
+            hazy (see `fringe`).
     """
 
     mean: Floats
@@ -63,6 +64,7 @@ class State:
     bands: tuple[tuple[int, ...], ...]
     offsets: tuple[register.Offset, ...]
     screen: screen.Screen | None
+    fringe: int
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
@@ -127,11 +129,13 @@ class Guided:
             return replace(self, torch_device=None).prepare(overview)
         seen_bands = bands.seen(overview)
         overview = bands.shown(overview, seen_bands)
+        hazy = fringe.width(overview)
+        overview = fringe.hidden(overview, hazy)
         offsets = register.offsets(overview)
         overview = register.moved(overview, offsets)
         seen = screen.learn(overview) if self.settings.screened else None
         state = self._prepared(screen.cleared(overview, seen))
-        return replace(state, bands=seen_bands, offsets=offsets, screen=seen)
+        return replace(state, bands=seen_bands, offsets=offsets, screen=seen, fringe=hazy)
 
     def _prepared(self, overview: Tile) -> State:
         """What is known of a scene whose references lie where they should, and show the ground."""
@@ -177,7 +181,7 @@ class Guided:
         guide = surroundings.learn(overview, target, self.settings.ferns)
         ones = np.ones((count, CLASSES), np.float32)
         return State(
-            mean, scale, low, high, known, guide, 1.0, 1.0, _BEND, ones, ones, 0.0, None, (), (), None
+            mean, scale, low, high, known, guide, 1.0, 1.0, _BEND, ones, ones, 0.0, None, (), (), None, 0
         )
 
     def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
@@ -259,9 +263,9 @@ class Guided:
         """Fill the tile's gaps."""
         tile = register.moved(bands.shown(tile, state.bands), state.offsets)
         tile = screen.cleared(tile, state.screen)
-        gap = np.any(tile.gaps, axis=0)
-        mean, std, source, main = self._fill(tile, state)
-        mean[~tile.gaps] = np.nan
+        gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
+        mean, std, source, main = self._fill(fringe.hidden(tile, state.fringe), state)
+        mean[~gaps] = np.nan
         std[~np.isfinite(mean)] = np.nan
         source[~gap] = Source.VALID
         source[gap & ~np.isfinite(mean).any(0)] = Source.UNFILLED

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
@@ -14,21 +13,7 @@ from terramend.models.guided.model import Guided, plain
 from terramend.models.guided.select import select
 from terramend.models.registry import find
 
-
-def texture(shape, seed, bands=3, blur=1.2):
-    """(B, H, W) reflectance-like random fields with detail at all scales."""
-    random = np.random.default_rng(seed)
-    out = np.zeros((bands, *shape), np.float32)
-    for sigma, strength in ((blur, 0.02), (4, 0.03), (16, 0.05)):
-        noise = random.standard_normal((bands, *shape)).astype(np.float32)
-        smooth = np.stack([cv2.GaussianBlur(n, (0, 0), sigma) for n in noise])
-        out += strength * smooth / smooth.std()
-    return 0.25 + out
-
-
-def blobs(shape, seed, share):
-    field = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal(shape), (0, 0), shape[0] / 14)
-    return field > np.quantile(field, 1 - share)
+from .scenes import blobs, texture
 
 
 def hide(truth, gap):
