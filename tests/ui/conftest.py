@@ -99,3 +99,56 @@ def provider(qgis_processing: None) -> Iterator[Any]:
     QgsApplication.processingRegistry().addProvider(made)
     yield made
     QgsApplication.processingRegistry().removeProvider(made)
+
+
+class Interface:
+    """QGIS's interface; remembers what was said in the message bar."""
+
+    def __init__(self, iface: Any) -> None:
+        self._iface = iface
+        self.said: list[tuple[str, Any]] = []
+        self.active: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._iface, name)
+
+    def messageBar(self) -> Interface:  # noqa: N802
+        return self
+
+    def pushMessage(self, title: str, text: str, level: Any, duration: int) -> None:  # noqa: N802
+        self.said.append((text, level))
+
+    def activeLayer(self) -> Any:  # noqa: N802
+        return self.active
+
+
+@pytest.fixture
+def layers(qgis_new_project: None, scene: dict[str, str]) -> dict[str, Any]:
+    """The sample's rasters as layers of the project."""
+    from qgis.core import QgsProject, QgsRasterLayer
+
+    made = {key: QgsRasterLayer(scene[key], key) for key in ("target", "mask", "other", "other_mask")}
+    QgsProject.instance().addMapLayers(list(made.values()))
+    return made
+
+
+@pytest.fixture
+def iface(qgis_iface: Any) -> Interface:
+    """QGIS's interface, with ears."""
+    return Interface(qgis_iface)
+
+
+@pytest.fixture
+def dock(iface: Interface, layers: dict[str, Any], client: Any, provider: Any) -> Iterator[Any]:
+    """A dock in which the sample's target, mask and other date are chosen."""
+    from qgis.PyQt import sip
+    from terramend.ui.dock import TerramendDock
+
+    made = TerramendDock(iface)
+    made.show()
+    made.form.target.chooser.set_item(layers["target"])
+    made.form.gaps.rows[0].chooser.set_item(layers["mask"])
+    made.form.references.tick(layers["other"])
+    yield made
+    made.close_down()
+    sip.delete(made)  # not by the garbage collector, which runs in any thread

@@ -21,54 +21,6 @@ from qgis.PyQt.QtTest import QTest
 gdal.UseExceptions()
 
 
-class Interface:
-    """QGIS's interface; remembers what was said in the message bar."""
-
-    def __init__(self, iface: Any) -> None:
-        self._iface = iface
-        self.said: list[tuple[str, Qgis.MessageLevel]] = []
-        self.active: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._iface, name)
-
-    def messageBar(self) -> Interface:  # noqa: N802
-        return self
-
-    def pushMessage(self, title: str, text: str, level: Any, duration: int) -> None:  # noqa: N802
-        self.said.append((text, level))
-
-    def activeLayer(self) -> Any:  # noqa: N802
-        return self.active
-
-
-@pytest.fixture
-def layers(qgis_new_project: None, scene: dict[str, str]) -> dict[str, QgsRasterLayer]:
-    made = {key: QgsRasterLayer(scene[key], key) for key in ("target", "mask", "other", "other_mask")}
-    QgsProject.instance().addMapLayers(list(made.values()))
-    return made
-
-
-@pytest.fixture
-def iface(qgis_iface: Any) -> Interface:
-    return Interface(qgis_iface)
-
-
-@pytest.fixture
-def dock(iface: Interface, layers: dict[str, QgsRasterLayer], client: Any, provider: Any) -> Iterator[Any]:
-    """A dock in which the sample's target, mask and other date are chosen."""
-    from terramend.ui.dock import TerramendDock
-
-    made = TerramendDock(iface)
-    made.show()
-    made.form.target.chooser.set_item(layers["target"])
-    made.form.gaps.rows[0].chooser.set_item(layers["mask"])
-    made.form.references.tick(layers["other"])
-    yield made
-    made.close_down()
-    sip.delete(made)  # not by the garbage collector, which runs in any thread
-
-
 @pytest.fixture
 def experimental() -> Iterator[None]:
     """Experimental methods are offered."""
@@ -100,7 +52,7 @@ def big(scene: dict[str, str], folder: Path) -> tuple[QgsRasterLayer, QgsRasterL
 
 
 def test_from_choices_to_layers(
-    dock: Any, iface: Interface, layers: Any, scene: dict[str, str], until: Callable, tmp_path: Path
+    dock: Any, iface: Any, layers: Any, scene: dict[str, str], until: Callable, tmp_path: Path
 ) -> None:
     until(lambda: "expected error" in dock.bar.estimate.text())
     assert "22.4 % of the scene would be filled" in dock.bar.estimate.text()
@@ -154,7 +106,7 @@ def test_from_choices_to_layers(
 
 
 def test_preview_is_the_visible_part_and_is_not_saved(
-    dock: Any, iface: Interface, layers: Any, until: Callable, qgis_canvas: Any
+    dock: Any, iface: Any, layers: Any, until: Callable, qgis_canvas: Any
 ) -> None:
     box = layers["target"].extent()
     centre = box.center()
@@ -180,7 +132,7 @@ def test_preview_is_the_visible_part_and_is_not_saved(
 
 
 def test_preview_where_the_map_shows_another_place(
-    dock: Any, iface: Interface, scene: dict[str, str], until: Callable, tmp_path: Path
+    dock: Any, iface: Any, scene: dict[str, str], until: Callable, tmp_path: Path
 ) -> None:
     canvas = iface.mapCanvas()
     canvas.setDestinationCrs(QgsProject.instance().mapLayersByName("target")[0].crs())
@@ -198,9 +150,7 @@ def test_preview_where_the_map_shows_another_place(
     assert group.children()[0].layer().width() == 380
 
 
-def test_choices_that_cannot_be_read_are_said(
-    dock: Any, iface: Interface, until: Callable, tmp_path: Path
-) -> None:
+def test_choices_that_cannot_be_read_are_said(dock: Any, iface: Any, until: Callable, tmp_path: Path) -> None:
     """However the analyst goes on; no exception, and nothing starts."""
     sun = dock.form.target.sun
     sun.setText("noon")
@@ -218,7 +168,7 @@ def test_choices_that_cannot_be_read_are_said(
 
 
 def test_cancel_in_the_middle_leaves_nothing(
-    dock: Any, iface: Interface, scene: dict[str, str], until: Callable, tmp_path: Path, client: Any
+    dock: Any, iface: Any, scene: dict[str, str], until: Callable, tmp_path: Path, client: Any
 ) -> None:
     target, mask = big(scene, tmp_path)
     dock.form.target.chooser.set_item(target)
@@ -238,7 +188,7 @@ def test_cancel_in_the_middle_leaves_nothing(
     assert client.call_blocking("doctor", {})["healthy"]  # the backend lives
 
 
-def test_the_gaps_are_shown(dock: Any, iface: Interface, until: Callable) -> None:
+def test_the_gaps_are_shown(dock: Any, iface: Any, until: Callable) -> None:
     click(dock.form.gaps.show_button)
     until(lambda: dock.run is None)
     layer = QgsProject.instance().layerTreeRoot().children()[0].layer()
@@ -248,7 +198,7 @@ def test_the_gaps_are_shown(dock: Any, iface: Interface, until: Callable) -> Non
 
 
 def test_errors_are_said_and_the_next_run_works(
-    dock: Any, iface: Interface, layers: Any, until: Callable, tmp_path: Path
+    dock: Any, iface: Any, layers: Any, until: Callable, tmp_path: Path
 ) -> None:
     dock.form.output.path.setFilePath(str(tmp_path / "no such folder" / "result.tif"))
     click(dock.bar.fill)
@@ -262,7 +212,7 @@ def test_errors_are_said_and_the_next_run_works(
 
 
 def test_the_backend_is_killed_in_the_middle(
-    dock: Any, iface: Interface, scene: dict[str, str], until: Callable, tmp_path: Path, client: Any
+    dock: Any, iface: Any, scene: dict[str, str], until: Callable, tmp_path: Path, client: Any
 ) -> None:
     import os
     import signal
@@ -283,7 +233,7 @@ def test_the_backend_is_killed_in_the_middle(
     assert iface.said[-1][1] == Qgis.MessageLevel.Success
 
 
-def test_choices_live_in_the_project(dock: Any, iface: Interface, layers: Any, tmp_path: Path) -> None:
+def test_choices_live_in_the_project(dock: Any, iface: Any, layers: Any, tmp_path: Path) -> None:
     from terramend.ui.choices import to_parameters
 
     dock.form.method.quality.setCurrentIndex(dock.form.method.quality.findData("best"))
@@ -303,7 +253,7 @@ def test_choices_live_in_the_project(dock: Any, iface: Interface, layers: Any, t
 
 
 def test_settings_come_back_from_a_result(
-    dock: Any, iface: Interface, layers: Any, until: Callable, scene: dict[str, str]
+    dock: Any, iface: Any, layers: Any, until: Callable, scene: dict[str, str]
 ) -> None:
     dock.form.method.model.setCurrentIndex(dock.form.method.model.findData("copy"))
     dock.form.gaps.grow.setValue(2)
@@ -388,7 +338,7 @@ def _request(dock: Any) -> dict[str, Any]:
 
 
 def test_a_layer_that_only_qgis_reads_is_converted_and_filled(
-    dock: Any, iface: Interface, layers: Any, scene: dict[str, str], until: Callable
+    dock: Any, iface: Any, layers: Any, scene: dict[str, str], until: Callable
 ) -> None:
     formula = QgsRasterDataProvider.VirtualRasterParameters()
     formula.crs, formula.extent = layers["target"].crs(), layers["target"].extent()
@@ -435,7 +385,7 @@ def test_experimental_methods_are_offered_on_request(dock: Any, until: Callable)
 
 
 def test_prompts_are_shown_and_what_is_typed_fills(
-    experimental: None, dock: Any, iface: Interface, scene: dict[str, str], until: Callable, tmp_path: Path
+    experimental: None, dock: Any, iface: Any, scene: dict[str, str], until: Callable, tmp_path: Path
 ) -> None:
     method = dock.form.method
     until(lambda: method.model.findData("aligndiff") > 0 and "would be filled" in dock.bar.estimate.text())
@@ -468,7 +418,7 @@ def test_prompts_are_shown_and_what_is_typed_fills(
 
 
 def test_nothing_keeps_a_closed_dock_alive(
-    iface: Interface, client: Any, layers: Any, qgis_app: QgsApplication
+    iface: Any, client: Any, layers: Any, qgis_app: QgsApplication
 ) -> None:
     """What stayed would be collected when QGIS is gone, and take the process down."""
     from terramend.ui import client as module
