@@ -92,6 +92,8 @@ class TerramendDock(QDockWidget):
         self._lay_out()
         self._connect()
         self._restore()
+        if not self.form.target.items() and isinstance(iface.activeLayer(), QgsRasterLayer):
+            self.form.target.chooser.set_item(iface.activeLayer())
         self._ask_backend()
 
     # --- layout and wiring ---
@@ -125,6 +127,7 @@ class TerramendDock(QDockWidget):
 
     def _connect(self) -> None:
         self.form.changed.connect(self._changed)
+        self.form.lost.connect(self._lost)
         self.form.gaps.show_asked.connect(self.show_gaps)
         self.bar.preview_asked.connect(self.preview)
         self.bar.fill_asked.connect(self.fill)
@@ -174,6 +177,10 @@ class TerramendDock(QDockWidget):
     def _changed(self) -> None:
         if not self._closed:
             self._outlook.changed()
+
+    def _lost(self, names: List[str]) -> None:
+        text = tr("No longer in the project, and so no longer chosen: {names}")
+        self.warn(text.format(names=", ".join(names)))
 
     def _choices(self) -> Optional[Choices]:
         """What is chosen; None, and the user is told, where it cannot be read."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional, Tuple
 
-from qgis.core import QgsMapLayer, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsMapCanvas
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
 
 from ..choices import Choices
@@ -24,6 +24,8 @@ class ChoicesForm(QWidget):
     """Collects `Choices`, and shows them."""
 
     changed = pyqtSignal()
+    lost = pyqtSignal(list)
+    """Names of what was chosen and is no longer in the project."""
 
     def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -50,6 +52,13 @@ class ChoicesForm(QWidget):
         self._showing = False
         for box in self._boxes:
             box.changed.connect(self._announce)
+        self._lost: List[str] = []
+        self._pause = QTimer(self)  # what goes together is told together
+        self._pause.setSingleShot(True)
+        self._pause.timeout.connect(self._tell_lost)
+        for box in (self.target, self.gaps, self.references, self.guides, self.output):
+            box.lost.connect(self._lose)
+        QgsProject.instance().cleared.connect(self._forget_lost)
         self._announce()
 
     def choices(self) -> Choices:
@@ -61,7 +70,9 @@ class ChoicesForm(QWidget):
         """Show these choices in all sections."""
         self._showing = True
         self._kept = choices
-        for box in self._boxes:
+        self.target.show_choices(choices)
+        self._keep_apart()  # what was the target may be chosen in another role
+        for box in self._boxes[1:]:
             box.show_choices(choices)
         self._showing = False
         self._announce()
@@ -73,6 +84,20 @@ class ChoicesForm(QWidget):
         self._keep_apart()
         self._showing = False
         self.changed.emit()
+
+    def _lose(self, name: str) -> None:
+        if name not in self._lost:
+            self._lost.append(name)
+        self._pause.start(0)
+
+    def _tell_lost(self) -> None:
+        names, self._lost = self._lost, []
+        if names:
+            self.lost.emit(names)
+
+    def _forget_lost(self) -> None:
+        """Another project comes: nobody misses its layers."""
+        self._lost = []
 
     def _keep_apart(self) -> None:
         """A layer that is the target is offered nowhere else; masks and guides are no other dates."""

@@ -64,7 +64,7 @@ class MaskRow(QWidget):
     changed = pyqtSignal()
     removed = pyqtSignal()
 
-    def __init__(self, empty: Optional[str], parent: Optional[QWidget] = None) -> None:
+    def __init__(self, empty: str, further: bool, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.chooser = LayerChooser(RASTERS | POLYGONS, empty=empty)
         self.kind = QComboBox()
@@ -78,7 +78,7 @@ class MaskRow(QWidget):
         remove.setText("✕")
         remove.setAutoRaise(True)
         remove.setToolTip(tr("Remove this mask"))
-        remove.setVisible(empty is None)
+        remove.setVisible(further)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.chooser, 3)
@@ -129,6 +129,7 @@ class GapsBox(QWidget):
     """Masks whose union is filled, the classes that count, and how far they grow."""
 
     changed = pyqtSignal()
+    lost = pyqtSignal(str)
     show_asked = pyqtSignal()
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
@@ -188,8 +189,10 @@ class GapsBox(QWidget):
 
     def add_row(self) -> MaskRow:
         """A further mask; the first row can be empty, which means: find out."""
-        row = MaskRow(None if self.rows else tr("Detect: quality band, else nodata"))
+        empty = tr("choose a mask") if self.rows else tr("Detect: quality band, else nodata")
+        row = MaskRow(empty, further=bool(self.rows))
         row.changed.connect(self.changed)
+        row.chooser.lost.connect(self.lost)
         row.removed.connect(lambda: self._remove(row))
         self.rows.append(row)
         self._masks.addWidget(row)

@@ -17,6 +17,7 @@ class GuidesBox(QWidget):
     """Choosers of an elevation model and a radar scene; both can stay empty."""
 
     changed = pyqtSignal()
+    lost = pyqtSignal(str)
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -28,8 +29,9 @@ class GuidesBox(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow(tr("Elevation (DEM)"), self.dem)
         form.addRow(tr("Radar (Sentinel-1)"), self.sar)
-        self.dem.changed.connect(self.changed)
-        self.sar.changed.connect(self.changed)
+        for chooser in (self.dem, self.sar):
+            chooser.changed.connect(self.changed)
+            chooser.lost.connect(self.lost)
 
     def values(self) -> Dict[str, Any]:
         """Fields of `Choices`."""

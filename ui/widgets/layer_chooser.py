@@ -7,7 +7,7 @@ from typing import List, Optional
 
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsProject
 from qgis.gui import QgsMapLayerComboBox
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import QModelIndex, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from ..choices import layer_of
@@ -27,16 +27,18 @@ class LayerChooser(QWidget):
     """A combo box of layers with a button for files.
 
     Args:
-        filters: of the layers offered. empty: text of the empty choice, or None for no such choice.
+        filters: of the layers offered. empty: text of the empty choice.
         folders: whether a folder (a product) may be chosen too.
     """
 
     changed = pyqtSignal()
+    lost = pyqtSignal(str)
+    """What was chosen is there no more; nothing takes its place. Its name."""
 
     def __init__(
         self,
         filters: object,
-        empty: Optional[str] = None,
+        empty: str,
         folders: bool = False,
         parent: Optional[QWidget] = None,
     ) -> None:
@@ -45,10 +47,9 @@ class LayerChooser(QWidget):
         self.combo.setFilters(filters)
         self.combo.setMinimumContentsLength(8)
         self.combo.setSizeAdjustPolicy(self.combo.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._empty = empty
-        if empty is not None:
-            self.combo.setAllowEmptyLayer(True, empty)
-            self._choose_nothing()
+        self.combo.setAllowEmptyLayer(True, empty)
+        self.combo.setCurrentIndex(0)
+        self._rearranging = False
         browse = QToolButton(self)
         browse.setText("…")
         browse.setToolTip(tr("Choose a file that is not in the project"))
@@ -67,6 +68,7 @@ class LayerChooser(QWidget):
         row.addWidget(browse)
         self.setFocusProxy(self.combo)
         self.combo.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.combo.model().rowsAboutToBeRemoved.connect(self._let_go)
 
     def item(self) -> Optional[LayerOrPath]:
         """What is chosen: a layer, a path, or None."""
@@ -85,17 +87,39 @@ class LayerChooser(QWidget):
         elif item:
             items = self.combo.additionalItems()
             if item not in items:
-                self.combo.setAdditionalItems([*items, item])
+                self.offer([*items, item])
             self.combo.setCurrentIndex(self.combo.findText(item))
-        else:
-            self._choose_nothing()
+        if not item or self.combo.currentIndex() < 0:
+            self.combo.setCurrentIndex(0)
+
+    def offer(self, items: List[str]) -> None:
+        """Offer these beside the layers; what is chosen and still offered stays so."""
+        chosen = self.item()
+        self._rearranging = True
+        self.combo.blockSignals(True)
+        self.combo.setAdditionalItems(items)
+        if isinstance(chosen, str):
+            self.combo.setCurrentIndex(max(self.combo.findText(chosen) if chosen in items else 0, 0))
+        self.combo.blockSignals(False)
+        self._rearranging = False
+        if isinstance(chosen, str) and chosen not in items:
+            self.changed.emit()
+            self.lost.emit(chosen)
 
     def leave_out(self, layers: List[QgsMapLayer]) -> None:
         """Do not offer these layers."""
+        self._rearranging = True
+        if self.combo.currentLayer() in layers:
+            self.combo.setCurrentIndex(0)
         self.combo.setExceptedLayerList(layers)
+        self._rearranging = False
 
-    def _choose_nothing(self) -> None:
-        self.combo.setCurrentIndex(0 if self._empty is not None else -1)
+    def _let_go(self, _parent: QModelIndex, first: int, last: int) -> None:
+        """The chosen layer is being removed; Qt would choose its neighbour."""
+        if not self._rearranging and first <= self.combo.currentIndex() <= last:
+            name = self.combo.currentText()
+            self.combo.setCurrentIndex(0)
+            self.lost.emit(name)
 
     def _browse_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, tr("Choose a file"), self._start())

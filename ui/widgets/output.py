@@ -25,6 +25,7 @@ class OutputBox(QWidget):
     """
 
     changed = pyqtSignal()
+    lost = pyqtSignal(str)
 
     def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -45,7 +46,7 @@ class OutputBox(QWidget):
         self.extent.addItem(tr("Whole scene"), WHOLE)
         self.extent.addItem(tr("What the map shows"), VISIBLE)
         self.extent.addItem(tr("Inside polygons"), INSIDE)
-        self.area = LayerChooser(POLYGONS)
+        self.area = LayerChooser(POLYGONS, tr("choose polygons"))
         self.area.hide()
         extras = QHBoxLayout()
         extras.addWidget(self.std)
@@ -60,6 +61,7 @@ class OutputBox(QWidget):
         self.show_choices(Choices(std="std", provenance="provenance"))
         self.extent.currentIndexChanged.connect(self._adapt)
         self.area.changed.connect(self.changed)
+        self.area.lost.connect(self.lost)
 
     def values(self) -> Dict[str, Any]:
         """Fields of `Choices`; an empty path gets a temporary file."""

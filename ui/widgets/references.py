@@ -46,6 +46,7 @@ class ReferencesBox(QWidget):
     """A list of rasters to tick, with dates to correct and masks to choose."""
 
     changed = pyqtSignal()
+    lost = pyqtSignal(str)
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
@@ -86,6 +87,7 @@ class ReferencesBox(QWidget):
         column.addLayout(buttons)
         self._rows: List[Row] = []
         self._paths: List[str] = []
+        self._mask_paths: Set[str] = set()
         self._left_out: Set[str] = set()
         self._found: Dict[str, Mapping[str, Any]] = {}  # by key, of the rows last asked about
         self._single_band = True
@@ -94,13 +96,27 @@ class ReferencesBox(QWidget):
         self.tree.itemDoubleClicked.connect(self._edit_date)
         project = QgsProject.instance()
         project.layersAdded.connect(self.refresh)
-        project.layersRemoved.connect(self.refresh)
+        project.layersRemoved.connect(self._let_go)
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
         """List the project's rasters again, keeping what was ticked."""
         chosen = {row.key: self._reference(row) for row in self._rows if self._ticked(row)}
         self._fill(chosen)
+
+    def _let_go(self, _ids: List[str]) -> None:
+        """Layers are gone; say which of them were used."""
+        used = [row for row in self._rows if self._ticked(row)]
+        gone = [row.item.text(NAME) for row in used if self._is_gone(row.key)]
+        gone += [row.mask.currentText() for row in used if self._is_gone(row.mask.currentData())]
+        self.refresh()
+        for name in gone:
+            self.lost.emit(name)
+
+    def _is_gone(self, key: str) -> bool:
+        """Whether this was a layer of the project."""
+        known = (FOUND, CLEAR, *self._paths, *self._mask_paths)
+        return key not in known and QgsProject.instance().mapLayer(key) is None
 
     def tick(self, layer: QgsMapLayer) -> None:
         """Use a layer as another date."""
@@ -222,6 +238,8 @@ class ReferencesBox(QWidget):
         row.kind = choice.kind
         source = choice.source
         key = source if isinstance(source, str) else source.id()
+        if isinstance(source, str):
+            self._mask_paths.add(source)
         if row.mask.findData(key) < 0:
             row.mask.addItem(file_name(key), key)
         row.mask.setCurrentIndex(row.mask.findData(key))
@@ -231,7 +249,7 @@ class ReferencesBox(QWidget):
         mask: Optional[MaskChoice] = None
         if key == CLEAR:
             mask = MaskChoice("", "none")
-        elif key != FOUND:
+        elif key != FOUND and not self._is_gone(key):
             mask = MaskChoice(QgsProject.instance().mapLayer(key) or key, row.kind)
         return ReferenceChoice(row.source, mask, self._own_date(row))
 

@@ -37,10 +37,11 @@ class TargetBox(QWidget):
     """The raster to fill, and one line of what the backend found out about it."""
 
     changed = pyqtSignal()
+    lost = pyqtSignal(str)
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self.chooser = LayerChooser(RASTERS, folders=True)
+        self.chooser = LayerChooser(RASTERS, tr("choose a raster"), folders=True)
         self.chooser.setToolTip(
             tr(
                 "The raster whose gaps are filled: any layer, a group of single-band layers, a Sentinel-2 "
@@ -70,6 +71,7 @@ class TargetBox(QWidget):
         column.addWidget(self.details)
         self._groups: Dict[str, Tuple[QgsRasterLayer, ...]] = {}
         self.chooser.changed.connect(self.changed)
+        self.chooser.lost.connect(self.lost)
         self.radiometry.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.date.editingFinished.connect(self.changed)
         self.sun.editingFinished.connect(self.changed)
@@ -134,10 +136,7 @@ class TargetBox(QWidget):
                 found[tr("Bands of group {name}").format(name=group.name())] = layers
         if list(found) != list(self._groups):
             others = [text for text in self.chooser.combo.additionalItems() if text not in self._groups]
-            chosen = self.chooser.item()
-            self.chooser.combo.setAdditionalItems([*found, *others])
-            if isinstance(chosen, str) and (chosen in found or chosen in others):
-                self.chooser.set_item(chosen)
+            self.chooser.offer([*found, *others])
         self._groups = found
 
 
