@@ -179,7 +179,7 @@ class TerramendDock(QDockWidget):
             self._outlook.changed()
 
     def _lost(self, names: List[str]) -> None:
-        text = tr("No longer in the project, and so no longer chosen: {names}")
+        text = tr("Removed, and so no longer chosen: {names}")
         self.warn(text.format(names=", ".join(names)))
 
     def _choices(self) -> Optional[Choices]:
@@ -246,12 +246,12 @@ class TerramendDock(QDockWidget):
             return
         if Path(choices.output).exists() and not self._may_replace(choices.output):
             return
-        target = self.form.target.layer()
+        target, bands = self.form.target.layer(), len(choices.target) > 1
 
         def done(result: Dict[str, Any]) -> None:
             self.result = result
             title = tr("{name}, filled").format(name=self._title())
-            layers = add_results(result, target, title, QgsProject.instance())
+            layers = add_results(result, target, title, QgsProject.instance(), bands)
             self._forget_preview()
             history.remember(to_parameters(choices))
             if target is not None:
@@ -271,11 +271,11 @@ class TerramendDock(QDockWidget):
             return
         whole = replace(choices, output=path, std=None, provenance=None, extent=None)
         visible = replace(whole, extent=self.form.output.visible_extent())
-        target = self.form.target.layer()
+        target, bands = self.form.target.layer(), len(choices.target) > 1
 
         def done(result: Dict[str, Any]) -> None:
             title = tr("{name}, preview (not saved)").format(name=self._title())
-            layers = add_results(result, target, title, QgsProject.instance())
+            layers = add_results(result, target, title, QgsProject.instance(), bands)
             self._replace_preview(layers)
             text = tr("Preview: {outcome}").format(outcome=inspection.outcome(result))
             self.say(text, Qgis.MessageLevel.Success)

@@ -61,13 +61,18 @@ def provenance_legend() -> Tuple[Tuple[int, str, str], ...]:
 
 
 def add_results(
-    result: Mapping[str, Any], target: Optional[QgsMapLayer], title: str, project: QgsProject
+    result: Mapping[str, Any],
+    target: Optional[QgsMapLayer],
+    title: str,
+    project: QgsProject,
+    bands: bool = False,
 ) -> List[QgsRasterLayer]:
     """Load a fill's outputs as a group right above the target.
 
     Args:
         result: `backend.request.FillResult` as JSON.
         target: the layer that was filled, if it is one. title: of the group.
+        bands: whether it is one of several; then the results stand above the group of these.
 
     Returns:
         The layers, the filled raster first.
@@ -89,7 +94,7 @@ def add_results(
         style_std(add(path, tr("uncertainty"), path == result["std"]), target)
     for path in result.get("provenances", ()):
         style_provenance(add(path, tr("provenance"), path == result["provenance"]))
-    group = _insert_group(title, target, project)
+    group = _insert_group(title, target, project, bands)
     for layer in layers:
         layer.setCustomProperty(ROLE, "result")
         project.addMapLayer(layer, False)
@@ -219,13 +224,17 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
         layer.triggerRepaint()
 
 
-def _insert_group(title: str, target: Optional[QgsMapLayer], project: QgsProject) -> QgsLayerTreeGroup:
-    """A new group right above the target, or on top."""
+def _insert_group(
+    title: str, target: Optional[QgsMapLayer], project: QgsProject, bands: bool
+) -> QgsLayerTreeGroup:
+    """A new group right above the target, or above the group of its bands, or on top."""
     root = project.layerTreeRoot()
     node = None if target is None else root.findLayer(target.id())
     if node is None:
         return root.insertGroup(0, title)
     parent = node.parent()
+    if bands and parent.parent() is not None:
+        node, parent = parent, parent.parent()
     return parent.insertGroup(parent.children().index(node), title)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from osgeo import gdal
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
 
@@ -148,3 +150,91 @@ def test_a_mask_that_is_a_file_stays(form: Any, layers: Any, scene: dict[str, st
     form.show_choices(replace(form.choices(), references=(ReferenceChoice(layers["other"], mask),)))
     QgsProject.instance().removeMapLayer(layers["other_mask"].id())
     assert form.choices().references[0].mask == mask
+
+
+@pytest.fixture
+def bands(layers: dict[str, Any], scene: dict[str, str], tmp_path: Path) -> list[QgsRasterLayer]:
+    """A group of the target's bands."""
+    group = QgsProject.instance().layerTreeRoot().addGroup("bands")
+    made = []
+    for number in (1, 2, 3):
+        path = str(tmp_path / f"b{number}.tif")
+        gdal.Translate(path, scene["target"], bandList=[number])
+        made.append(QgsRasterLayer(path, f"b{number}"))
+        QgsProject.instance().addMapLayer(made[-1], False)
+        group.addLayer(made[-1])
+    return made
+
+
+def test_results_stand_beside_a_group_of_bands_which_stays_the_target(
+    form: Any, bands: list[QgsRasterLayer], scene: dict[str, str]
+) -> None:
+    from terramend.ui.results import ROLE, add_results
+
+    project = QgsProject.instance()
+    form.target.chooser.set_item("Bands of group bands")
+    add_results({"outputs": [scene["other"]]}, bands[0], "made", project, bands=True)
+    assert chosen(form)["target"] == ["b1", "b2", "b3"] and chosen(form)["gaps"] == ["mask"]
+    names = [node.name() for node in project.layerTreeRoot().children()]
+    assert names.index("made") == names.index("bands") - 1
+    inside = QgsRasterLayer(scene["truth"], "filled by an older version")
+    inside.setCustomProperty(ROLE, "result")
+    project.addMapLayer(inside, False)
+    project.layerTreeRoot().findGroup("bands").addLayer(inside)
+    assert chosen(form)["target"] == ["b1", "b2", "b3"]
+
+
+def test_a_group_of_bands_is_followed(form: Any, bands: list[QgsRasterLayer], until: Callable) -> None:
+    told: list[list[str]] = []
+    form.lost.connect(told.append)
+    root = QgsProject.instance().layerTreeRoot()
+    form.target.chooser.set_item("Bands of group bands")
+    root.findGroup("bands").setName("renamed")
+    assert form.target.chooser.item() == "Bands of group renamed" and not form._pause.isActive()
+    QgsProject.instance().removeMapLayer(bands[2].id())
+    assert chosen(form)["target"] == ["b1", "b2"]
+    until(lambda: bool(told))
+    root.removeChildNode(root.findGroup("renamed"))
+    assert chosen(form)["target"] == []
+    until(lambda: len(told) == 2)
+    assert told == [["b3"], ["Bands of group renamed"]]
+
+
+def test_bands_that_are_no_group_stay_together(
+    form: Any, bands: list[QgsRasterLayer], until: Callable
+) -> None:
+    from terramend.ui.choices import Choices
+
+    told: list[list[str]] = []
+    form.lost.connect(told.append)
+    paths = ("/elsewhere/B02.tif", "/elsewhere/B03.tif")
+    form.show_choices(Choices(target=paths))
+    assert form.choices().target == paths and form.target.title() == "2 bands from B02.tif"
+    form.show_choices(Choices(target=(bands[2], bands[0])))
+    assert chosen(form)["target"] == ["b3", "b1"]
+    QgsProject.instance().removeMapLayer(bands[0].id())
+    assert chosen(form)["target"] == []
+    until(lambda: bool(told))
+
+
+def test_a_group_of_bands_comes_back_with_the_project(
+    form: Any, bands: list[QgsRasterLayer], tmp_path: Path
+) -> None:
+    from terramend.ui import project_state
+
+    project = QgsProject.instance()
+    form.target.chooser.set_item("Bands of group bands")
+    project_state.save(form.choices(), project)
+    assert project.write(str(tmp_path / "project.qgz"))
+    project.clear()
+    assert chosen(form)["target"] == []
+    read: list[Any] = []
+
+    def restore() -> None:  # as the dock does
+        form.show_choices(project_state.load(project))
+        read.append(form.target.chooser.item())
+
+    project.readProject.connect(restore)
+    assert project.read(str(tmp_path / "project.qgz"))
+    project.readProject.disconnect(restore)
+    assert chosen(form)["target"] == ["b1", "b2", "b3"] and read == ["Bands of group bands"]

@@ -92,19 +92,25 @@ class LayerChooser(QWidget):
         if not item or self.combo.currentIndex() < 0:
             self.combo.setCurrentIndex(0)
 
-    def offer(self, items: List[str]) -> None:
-        """Offer these beside the layers; what is chosen and still offered stays so."""
+    def offer(self, items: List[str], instead: str = "") -> None:
+        """Offer these beside the layers; what is chosen and still offered stays so.
+
+        Args:
+            instead: the new name of what is chosen, where it has one.
+        """
         chosen = self.item()
+        kept = chosen if chosen in items else instead
         self._rearranging = True
         self.combo.blockSignals(True)
         self.combo.setAdditionalItems(items)
         if isinstance(chosen, str):
-            self.combo.setCurrentIndex(max(self.combo.findText(chosen) if chosen in items else 0, 0))
+            self.combo.setCurrentIndex(self.combo.findText(kept) if kept else 0)
         self.combo.blockSignals(False)
         self._rearranging = False
         if isinstance(chosen, str) and chosen not in items:
             self.changed.emit()
-            self.lost.emit(chosen)
+            if not instead:
+                self.lost.emit(chosen)
 
     def leave_out(self, layers: List[QgsMapLayer]) -> None:
         """Do not offer these layers."""

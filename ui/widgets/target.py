@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from qgis.core import QgsLayerTreeGroup, QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBoxBasic
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ...backend.request import RADIOMETRIES
 from ..choices import Choices, read_sun
+from ..results import ROLE
 from ..sources import LayerOrPath
 from ..tr import tr
-from .layer_chooser import RASTERS, LayerChooser
+from .layer_chooser import RASTERS, LayerChooser, file_name
 from .quiet import quiet_label
 
 
@@ -70,14 +72,17 @@ class TargetBox(QWidget):
         column.addWidget(self.facts)
         column.addWidget(self.details)
         self._groups: Dict[str, Tuple[QgsRasterLayer, ...]] = {}
+        self._loose: Dict[str, Tuple[LayerOrPath, ...]] = {}  # bands that are no group
         self.chooser.changed.connect(self.changed)
         self.chooser.lost.connect(self.lost)
         self.radiometry.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.date.editingFinished.connect(self.changed)
         self.sun.editingFinished.connect(self.changed)
+        QgsProject.instance().layersWillBeRemoved.connect(self._let_go)
         root = QgsProject.instance().layerTreeRoot()
         root.addedChildren.connect(self._offer_groups)
         root.removedChildren.connect(self._offer_groups)
+        root.nameChanged.connect(self._offer_groups)
         self._offer_groups()
 
     def values(self) -> Dict[str, Any]:
@@ -94,9 +99,16 @@ class TargetBox(QWidget):
         self.radiometry.setCurrentIndex(max(self.radiometry.findData(choices.radiometry), 0))
         self.date.setText(choices.date or "")
         self.sun.setText("{:g},{:g}".format(*choices.sun) if choices.sun else "")
+        self._offer_groups()  # a project that is being read tells its groups before their layers
         names = [name for name, layers in self._groups.items() if layers == choices.target]
         if names:
             self.chooser.set_item(names[0])
+        elif len(choices.target) > 1:
+            name = tr("{count} bands from {name}").format(
+                count=len(choices.target), name=_name(choices.target[0])
+            )
+            self._loose[name] = choices.target
+            self.chooser.set_item(name)
         else:
             self.chooser.set_item(choices.target[0] if choices.target else None)
 
@@ -105,7 +117,9 @@ class TargetBox(QWidget):
         item = self.chooser.item()
         if item is None:
             return ()
-        return self._groups.get(item, (item,)) if isinstance(item, str) else (item,)
+        if not isinstance(item, str):
+            return (item,)
+        return self._groups.get(item) or self._loose.get(item) or (item,)
 
     def layer(self) -> Optional[QgsMapLayer]:
         """The first layer of the target, None for a path."""
@@ -115,9 +129,7 @@ class TargetBox(QWidget):
     def title(self) -> str:
         """What results are called after."""
         item = self.chooser.item()
-        if isinstance(item, str):
-            return item.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-        return "" if item is None else str(item.name())
+        return "" if item is None else _name(item)
 
     def show_facts(self, text: str, more: str = "") -> None:
         """Say what was found out about the target, and more in the tip; nothing hides the line."""
@@ -126,18 +138,41 @@ class TargetBox(QWidget):
         self.facts.setVisible(bool(text))
 
     def _offer_groups(self, *_: Any) -> None:
-        """Offer each layer group whose layers are all single-band rasters."""
+        """Offer each layer group whose layers, but for results, are all single-band rasters."""
         found: Dict[str, Tuple[QgsRasterLayer, ...]] = {}
         for group in _groups(QgsProject.instance().layerTreeRoot()):
-            layers = tuple(node.layer() for node in group.findLayers())
+            nodes = (node.layer() for node in group.findLayers())
+            layers = tuple(la for la in nodes if la is None or la.customProperty(ROLE) is None)
             if len(layers) > 1 and all(
                 isinstance(la, QgsRasterLayer) and la.bandCount() == 1 for la in layers
             ):
                 found[tr("Bands of group {name}").format(name=group.name())] = layers
-        if list(found) != list(self._groups):
-            others = [text for text in self.chooser.combo.additionalItems() if text not in self._groups]
-            self.chooser.offer([*found, *others])
-        self._groups = found
+        was, self._groups = self._groups, found
+        name = str(self.chooser.item())
+        if name in was and name in found and was[name] != found[name]:
+            self.changed.emit()
+            for layer in set(was[name]) - set(found[name]):
+                if not sip.isdeleted(layer):
+                    self.lost.emit(layer.name())
+        if list(found) != list(was):
+            others = [text for text in self.chooser.combo.additionalItems() if text not in was]
+            renamed = [new for new, layers in found.items() if layers == was.get(name)]
+            self.chooser.offer([*found, *others], instead=renamed[0] if renamed else "")
+
+    def _let_go(self, ids: List[str]) -> None:
+        """Layers are being removed: bands that are no group may be among them."""
+        broken = {name for name, items in self._loose.items() if _ids(items) & set(ids)}
+        if broken:
+            self._loose = {name: items for name, items in self._loose.items() if name not in broken}
+            self.chooser.offer([text for text in self.chooser.combo.additionalItems() if text not in broken])
+
+
+def _name(item: LayerOrPath) -> str:
+    return file_name(item) if isinstance(item, str) else str(item.name())
+
+
+def _ids(items: Tuple[LayerOrPath, ...]) -> Set[str]:
+    return {item.id() for item in items if isinstance(item, QgsMapLayer)}
 
 
 def _groups(parent: QgsLayerTreeGroup) -> List[QgsLayerTreeGroup]:
