@@ -185,15 +185,37 @@ class SourceMaker:
         value = nodata[0][0] if nodata else None
         if ignored or (wrap and (crs is not None or value is not None)):
             return Source(self._wrap(item, crs, "none" if value is None and ignored else value))
-        return Source(item.source(), crs, value)
+        return Source(self._file(item), crs, value)
 
     def _backend_reads(self, layer: QgsRasterLayer) -> bool:
-        if layer.providerType() != "gdal" or "authcfg=" in layer.source():
+        """Raises `SourceError` where GDAL finds nothing: QGIS would hand out zeros."""
+        source = layer.source()
+        if layer.providerType() != "gdal" or "authcfg=" in source:
             return False
-        if QgsProviderRegistry.instance().decodeUri("gdal", layer.source()).get("openOptions"):
+        parts = QgsProviderRegistry.instance().decodeUri("gdal", source)
+        options = parts.get("openOptions") or []
+        try:
+            dataset = gdal.OpenEx(parts["path"] if options else source, gdal.OF_RASTER, open_options=options)
+        except RuntimeError:  # where somebody has asked GDAL for exceptions
+            dataset = None
+        if dataset is None:
+            text = tr(
+                "The layer {name} cannot be read: {path} is gone or damaged; put it back, or choose "
+                "another layer."
+            )
+            raise SourceError(text.format(name=layer.name(), path=source[:200]))
+        if options or source.startswith("/vsimem/"):
             return False
-        dataset = gdal.OpenEx(layer.source(), gdal.OF_RASTER)
-        return dataset is not None and dataset.GetDriver().ShortName in BACKEND_DRIVERS
+        return dataset.GetDriver().ShortName in BACKEND_DRIVERS
+
+    def _file(self, layer: QgsRasterLayer) -> str:
+        """What a layer is read from; a mosaic (VRT) that is written out in the layer itself gets a file."""
+        source = str(layer.source())
+        if not source.lstrip().startswith("<VRTDataset"):
+            return source
+        path = self._path(layer, ".vrt")
+        Path(path).write_text(source, "utf-8")
+        return path
 
     def _path(self, layer: QgsMapLayer, extension: str) -> str:
         """A new path whose last part keeps the layer's name, which may hold a date."""
@@ -228,7 +250,7 @@ class SourceMaker:
     def _wrap(self, layer: QgsRasterLayer, crs: Optional[str], nodata: Union[float, str, None]) -> str:
         path = self._path(layer, ".vrt")
         options = gdal.TranslateOptions(format="VRT", outputSRS=crs, noData=nodata)
-        if gdal.Translate(path, layer.source(), options=options) is None:
+        if gdal.Translate(path, self._file(layer), options=options) is None:
             raise SourceError(
                 tr("The layer {name} cannot be read: {path}").format(name=layer.name(), path=layer.source())
             )

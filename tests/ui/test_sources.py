@@ -163,3 +163,34 @@ def test_the_backend_has_these_drivers(backend_python: str) -> None:
     code = "import rasterio; print(*rasterio.Env().__enter__().drivers())"
     found = subprocess.run([backend_python, "-c", code], capture_output=True, text=True, check=True)
     assert set(found.stdout.split()) >= BACKEND_DRIVERS
+
+
+def test_a_file_that_is_gone_is_refused(maker: SourceMaker, scene: dict[str, str]) -> None:
+    for name in ("target", "mask"):
+        layer = QgsRasterLayer(scene[name], "was here")
+        Path(scene[name]).unlink()
+        assert layer.isValid()  # QGIS has not noticed
+        for read in (maker.target, maker.raster):
+            with pytest.raises(SourceError, match=f"was here cannot be read: {scene[name]} is gone"):
+                read(layer)
+    assert not maker.conversions
+
+
+def test_a_mosaic_without_a_file_gets_one(maker: SourceMaker, scene: dict[str, str], tmp_path: Path) -> None:
+    gdal.Translate(str(tmp_path / "mosaic.vrt"), scene["target"], format="VRT")
+    text = (tmp_path / "mosaic.vrt").read_text()
+    source = text[text.index("<SourceFilename") :].partition("</SourceFilename>")[0]
+    whole = text.replace(source, f'<SourceFilename relativeToVRT="0">{scene["target"]}')
+    layer = QgsRasterLayer(whole, "inline")
+    assert layer.isValid()
+    path = maker.target(layer).path
+    assert path.endswith("inline.vrt") and not maker.conversions
+    assert gdal.Open(path).ReadRaster() == gdal.Open(scene["target"]).ReadRaster()
+
+
+def test_what_lies_in_the_memory_of_qgis_is_converted(maker: SourceMaker, scene: dict[str, str]) -> None:
+    gdal.Translate("/vsimem/in_memory.tif", scene["target"])
+    path = maker.raster(QgsRasterLayer("/vsimem/in_memory.tif", "in memory"))
+    maker.conversions[0].run()
+    assert gdal.Open(path).ReadRaster() == gdal.Open(scene["target"]).ReadRaster()
+    gdal.Unlink("/vsimem/in_memory.tif")
