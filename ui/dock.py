@@ -36,7 +36,7 @@ from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
-from .results import add_results, show_gap_mask
+from .results import add_results, remove_results, show_gap_mask
 from .runner import Run
 from .sources import SourceError
 from .swipe import SwipeTool
@@ -232,9 +232,10 @@ class TerramendDock(QDockWidget):
         if choices is None:
             return
         choices = replace(choices, output=path, std=None, provenance=None)
+        subject = self.form.target.subject()
 
         def done(result: Mapping[str, Any]) -> None:
-            self._replace_preview([show_gap_mask(path, self._title(), QgsProject.instance())])
+            self._replace_preview([show_gap_mask(path, subject.name, QgsProject.instance())])
             self.say(inspection.mask_made(result), Qgis.MessageLevel.Success)
 
         self._start("mask", choices, done)
@@ -244,24 +245,28 @@ class TerramendDock(QDockWidget):
         choices = self._choices()
         if choices is None:
             return
-        if Path(choices.output).exists() and not self._may_replace(choices.output):
+        there = [path for path in (choices.output, choices.std, choices.provenance) if path]
+        there = [path for path in there if Path(path).exists()]
+        if there and not self._may_replace(there):
             return
-        target, bands = self.form.target.layer(), len(choices.target) > 1
+        subject = self.form.target.subject()
+        parameters = to_parameters(choices)  # now: layers may go while the run is on
 
         def done(result: Dict[str, Any]) -> None:
             self.result = result
-            title = tr("{name}, filled").format(name=self._title())
-            layers = add_results(result, target, title, QgsProject.instance(), bands)
+            title = tr("{name}, filled").format(name=subject.name)
+            layers = add_results(result, subject, title, QgsProject.instance())
             self._forget_preview()
-            history.remember(to_parameters(choices))
-            if target is not None:
-                self.swipe.compare(target, layers[0])
+            history.remember(parameters)
+            before = subject.layer()
+            if before is not None:
+                self.swipe.compare(before, layers[0])
             self._outlook.settle(choices, inspection.outcome(result))
             self.say(inspection.outcome(result), Qgis.MessageLevel.Success)
             for notice in inspection.notices(result):
                 self.note(notice)
 
-        self._start("fill", choices, done)
+        self._start("fill", choices, done, overwrite=bool(there))
 
     def preview(self) -> None:
         """Fill what the map shows into a temporary layer."""
@@ -271,12 +276,11 @@ class TerramendDock(QDockWidget):
             return
         whole = replace(choices, output=path, std=None, provenance=None, extent=None)
         visible = replace(whole, extent=self.form.output.visible_extent())
-        target, bands = self.form.target.layer(), len(choices.target) > 1
+        subject = self.form.target.subject()
 
         def done(result: Dict[str, Any]) -> None:
-            title = tr("{name}, preview (not saved)").format(name=self._title())
-            layers = add_results(result, target, title, QgsProject.instance(), bands)
-            self._replace_preview(layers)
+            title = tr("{name}, preview (not saved)").format(name=subject.name)
+            self._replace_preview(add_results(result, subject, title, QgsProject.instance()))
             text = tr("Preview: {outcome}").format(outcome=inspection.outcome(result))
             self.say(text, Qgis.MessageLevel.Success)
 
@@ -284,7 +288,7 @@ class TerramendDock(QDockWidget):
             """What is no layer cannot be zoomed to."""
             self._start("preview", whole, done, max_side=PREVIEW_SIDE)
 
-        apart = beside if target is None else None
+        apart = None if subject.layer_id else beside
         self._start("preview", visible, done, apart, max_side=PREVIEW_SIDE)
 
     def cancel(self) -> None:
@@ -320,6 +324,7 @@ class TerramendDock(QDockWidget):
         choices: Choices,
         done: Callable[[Dict[str, Any]], None],
         apart: Optional[Callable[[], None]] = None,
+        overwrite: bool = False,
         **more: Any,
     ) -> None:
         """Run; `apart` is called instead of an error where the map shows no part of the target."""
@@ -329,10 +334,11 @@ class TerramendDock(QDockWidget):
             self.warn(tr("Choose the raster to fill first."))
             return
         try:
-            built: Built = build(choices, overwrite=True)
+            built: Built = build(choices, overwrite=overwrite)
         except REFUSALS as error:
             self.warn(str(error))
             return
+        name = self.form.target.subject().name
         self.note(tr("{method} started").format(method=method))
 
         def finish(result: Dict[str, Any]) -> None:
@@ -349,13 +355,13 @@ class TerramendDock(QDockWidget):
                     apart()
                     return
                 text = tr("The map shows no part of {name}: move the map there, or fill the whole scene.")
-                text = text.format(name=self._title())
+                text = text.format(name=name)
             self.say(text, Qgis.MessageLevel.Info if cancelled else Qgis.MessageLevel.Critical)
             if isinstance(error, ClientError) and error.log:
                 self.note(error.log)
 
         self._outlook.rest()
-        self.bar.set_running(True)
+        self._set_running(True)
         self.run = Run(
             method,
             built,
@@ -368,8 +374,12 @@ class TerramendDock(QDockWidget):
 
     def _end(self) -> None:
         self.run = None
-        self.bar.set_running(False)
+        self._set_running(False)
         self._outlook.wake()
+
+    def _set_running(self, running: bool) -> None:
+        self.bar.set_running(running)
+        self.form.gaps.show_button.setEnabled(not running)
 
     # --- words and layers ---
 
@@ -387,11 +397,10 @@ class TerramendDock(QDockWidget):
         """Add a line to the log."""
         self.log.appendPlainText(f"{datetime.datetime.now():%H:%M:%S}  {text}")
 
-    def _title(self) -> str:
-        return self.form.target.title()
-
-    def _may_replace(self, path: str) -> bool:
-        question = tr("{path} exists. Replace it?").format(path=path)
+    def _may_replace(self, paths: List[str]) -> bool:
+        question = tr("{path} exists. Replace it?").format(path=paths[0])
+        if len(paths) > 1:
+            question = tr("These files exist. Replace them?") + "\n\n" + "\n".join(paths)
         return QMessageBox.question(self, "Terramend", question) == QMessageBox.StandardButton.Yes
 
     def _replace_preview(self, layers: List[QgsMapLayer]) -> None:
@@ -399,12 +408,6 @@ class TerramendDock(QDockWidget):
         self._preview = [layer.id() for layer in layers]
 
     def _forget_preview(self) -> None:
-        """Take the layers of the last preview away, and the group that held them."""
-        project = QgsProject.instance()
-        for name in self._preview:
-            node = project.layerTreeRoot().findLayer(name)
-            group = None if node is None else node.parent()
-            project.removeMapLayers([name] if name in project.mapLayers() else [])
-            if group is not None and group.parent() is not None and not group.children():
-                group.parent().removeChildNode(group)
+        """Take the layers of the last preview away."""
+        remove_results(self._preview, QgsProject.instance())
         self._preview = []

@@ -40,11 +40,9 @@ class Outlook:
 
     def changed(self) -> None:
         """A choice may have changed; layers come and go without changing one."""
-        try:
-            if _essence(self._form.choices()) == self._asked:
-                return
-        except ChoiceError:
-            pass
+        if self._asked is not None and self._essence() == self._asked:
+            return
+        self._drop()  # its layers may be gone when it answers
         if not self._resting:
             self._bar.estimate.setText("")
         self._timer.start()
@@ -58,9 +56,7 @@ class Outlook:
         """A run begins, and must not wait for an answer."""
         self._resting = True
         self._timer.stop()
-        if self._run is not None:
-            self._run.cancel()
-            self._run = self._asked = None
+        self._drop()
 
     def wake(self) -> None:
         """The run is over."""
@@ -68,10 +64,11 @@ class Outlook:
         self.again()
 
     def settle(self, choices: Choices, sentence: str) -> None:
-        """The line says this until one of these choices is changed."""
-        self._timer.stop()
-        self._asked = _essence(choices)
+        """The line says this until one of these choices is changed, as may have happened meanwhile."""
         self._bar.estimate.setText(sentence)
+        if _essence(choices) == self._essence():
+            self._timer.stop()
+            self._asked = _essence(choices)
 
     def close(self) -> None:
         """Ask nothing any more, and hear nothing."""
@@ -82,9 +79,7 @@ class Outlook:
 
     def ask(self) -> None:
         """Ask the backend what would be filled; the newest question counts."""
-        if self._run is not None:
-            self._run.cancel()
-            self._run = None
+        self._drop()
         self._asked = None
         if self._resting:
             return
@@ -118,6 +113,19 @@ class Outlook:
                     self._refuse(str(error))
 
         run = self._run = Run("inspect", built, on_result=show, on_error=fail)
+
+    def _drop(self) -> None:
+        """Do not wait for the answer to what was asked."""
+        if self._run is not None:
+            self._run.cancel()
+            self._run = self._asked = None
+
+    def _essence(self) -> Optional[Choices]:
+        """What is chosen now, None where it cannot be read."""
+        try:
+            return _essence(self._form.choices())
+        except ChoiceError:
+            return None
 
     def _refuse(self, sentence: str) -> None:
         """Nothing is known, for this reason."""

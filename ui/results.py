@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, List, Mapping, Optional, Set, Tuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, List, Mapping, Optional, Sequence, Set, Tuple
 
 from qgis.core import (
     QgsColorRampShader,
@@ -46,6 +47,24 @@ UNCERTAINTY_RAMP = (
 )
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a run fills. Its layer is known by id alone, because it may go while the run is on.
+
+    Attributes:
+        name: what results are called after. layer_id: of its first layer, empty for a file.
+        bands: whether it is several layers of a band each.
+    """
+
+    name: str
+    layer_id: str
+    bands: bool
+
+    def layer(self) -> Optional[QgsMapLayer]:
+        """Its first layer, None for a file and where the layer is gone."""
+        return QgsProject.instance().mapLayer(self.layer_id) if self.layer_id else None
+
+
 def provenance_legend() -> Tuple[Tuple[int, str, str], ...]:
     """Code (as `models.base.Source`), name and colour of every source of a pixel."""
     return (
@@ -61,22 +80,18 @@ def provenance_legend() -> Tuple[Tuple[int, str, str], ...]:
 
 
 def add_results(
-    result: Mapping[str, Any],
-    target: Optional[QgsMapLayer],
-    title: str,
-    project: QgsProject,
-    bands: bool = False,
+    result: Mapping[str, Any], subject: Subject, title: str, project: QgsProject
 ) -> List[QgsRasterLayer]:
-    """Load a fill's outputs as a group right above the target.
+    """Load a fill's outputs as a group right above the target, or above the group of its bands.
 
     Args:
         result: `backend.request.FillResult` as JSON.
-        target: the layer that was filled, if it is one. title: of the group.
-        bands: whether it is one of several; then the results stand above the group of these.
+        subject: what was filled. title: of the group.
 
     Returns:
         The layers, the filled raster first.
     """
+    target = subject.layer()
     layers = []
     main, *others = result["outputs"]
 
@@ -94,7 +109,7 @@ def add_results(
         style_std(add(path, tr("uncertainty"), path == result["std"]), target)
     for path in result.get("provenances", ()):
         style_provenance(add(path, tr("provenance"), path == result["provenance"]))
-    group = _insert_group(title, target, project, bands)
+    group = _insert_group(title, target, project, subject.bands)
     for layer in layers:
         layer.setCustomProperty(ROLE, "result")
         project.addMapLayer(layer, False)
@@ -102,6 +117,16 @@ def add_results(
         node.setItemVisibilityChecked(layer is layers[0])
         node.setExpanded(layer.name() != tr("filled"))
     return layers
+
+
+def remove_results(layer_ids: Sequence[str], project: QgsProject) -> None:
+    """Take layers away, and the groups that held nothing else."""
+    for name in layer_ids:
+        node = project.layerTreeRoot().findLayer(name)
+        group = None if node is None else node.parent()
+        project.removeMapLayers([name] if name in project.mapLayers() else [])
+        if group is not None and group.parent() is not None and not group.children():
+            group.parent().removeChildNode(group)
 
 
 def show_gap_mask(path: str, title: str, project: QgsProject) -> QgsRasterLayer:

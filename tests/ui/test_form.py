@@ -173,7 +173,7 @@ def test_results_stand_beside_a_group_of_bands_which_stays_the_target(
 
     project = QgsProject.instance()
     form.target.chooser.set_item("Bands of group bands")
-    add_results({"outputs": [scene["other"]]}, bands[0], "made", project, bands=True)
+    add_results({"outputs": [scene["other"]]}, form.target.subject(), "made", project)
     assert chosen(form)["target"] == ["b1", "b2", "b3"] and chosen(form)["gaps"] == ["mask"]
     names = [node.name() for node in project.layerTreeRoot().children()]
     assert names.index("made") == names.index("bands") - 1
@@ -209,7 +209,7 @@ def test_bands_that_are_no_group_stay_together(
     form.lost.connect(told.append)
     paths = ("/elsewhere/B02.tif", "/elsewhere/B03.tif")
     form.show_choices(Choices(target=paths))
-    assert form.choices().target == paths and form.target.title() == "2 bands from B02.tif"
+    assert form.choices().target == paths and form.target.subject().name == "2 bands from B02.tif"
     form.show_choices(Choices(target=(bands[2], bands[0])))
     assert chosen(form)["target"] == ["b3", "b1"]
     QgsProject.instance().removeMapLayer(bands[0].id())

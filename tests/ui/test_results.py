@@ -12,6 +12,7 @@ from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, Qgs
 from qgis.PyQt.QtGui import QColor
 from terramend.ui.results import (
     BEFORE,
+    Subject,
     add_results,
     provenance_legend,
     style_filled,
@@ -134,7 +135,7 @@ def test_a_result_stands_above_its_target_in_the_same_group(
     masks = [scene["mask"], scene["other_mask"]]
     result = {"outputs": [scene["other"], scene["truth"]], "std": scene["other"], "provenance": masks[0]}
     result.update(stds=[scene["other"], scene["truth"]], provenances=masks)
-    layers = add_results(result, target, "made", QgsProject.instance())
+    layers = add_results(result, Subject("target", target.id(), False), "made", QgsProject.instance())
     assert [child.name() for child in inner.children()] == ["made", "target"]
     assert [layer.name() for layer in layers] == [
         "filled",

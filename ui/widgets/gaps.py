@@ -243,5 +243,6 @@ class GapsBox(QWidget):
     def _remove(self, row: MaskRow) -> None:
         self.rows.remove(row)
         self._masks.removeWidget(row)
+        row.chooser.blockSignals(True)
         row.deleteLater()
         self.changed.emit()

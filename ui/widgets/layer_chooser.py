@@ -67,7 +67,7 @@ class LayerChooser(QWidget):
         row.addWidget(self.combo, 1)
         row.addWidget(browse)
         self.setFocusProxy(self.combo)
-        self.combo.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.combo.currentIndexChanged.connect(self._pass_on)
         self.combo.model().rowsAboutToBeRemoved.connect(self._let_go)
 
     def item(self) -> Optional[LayerOrPath]:
@@ -119,6 +119,10 @@ class LayerChooser(QWidget):
             self.combo.setCurrentIndex(0)
         self.combo.setExceptedLayerList(layers)
         self._rearranging = False
+
+    def _pass_on(self, _index: int) -> None:
+        """A method, not a lambda: of a row being deleted, Python may collect a lambda that Qt still calls."""
+        self.changed.emit()
 
     def _let_go(self, _parent: QModelIndex, first: int, last: int) -> None:
         """The chosen layer is being removed; Qt would choose its neighbour."""

@@ -12,7 +12,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLineEdit, QVBoxLayout, 
 
 from ...backend.request import RADIOMETRIES
 from ..choices import Choices, read_sun
-from ..results import ROLE
+from ..results import ROLE, Subject
 from ..sources import LayerOrPath
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser, file_name
@@ -121,15 +121,11 @@ class TargetBox(QWidget):
             return (item,)
         return self._groups.get(item) or self._loose.get(item) or (item,)
 
-    def layer(self) -> Optional[QgsMapLayer]:
-        """The first layer of the target, None for a path."""
-        items = self.items()
-        return items[0] if items and isinstance(items[0], QgsMapLayer) else None
-
-    def title(self) -> str:
-        """What results are called after."""
-        item = self.chooser.item()
-        return "" if item is None else _name(item)
+    def subject(self) -> Subject:
+        """The target as a run has to know it."""
+        items, chosen = self.items(), self.chooser.item()
+        first = items[0].id() if items and isinstance(items[0], QgsMapLayer) else ""
+        return Subject("" if chosen is None else _name(chosen), first, len(items) > 1)
 
     def show_facts(self, text: str, more: str = "") -> None:
         """Say what was found out about the target, and more in the tip; nothing hides the line."""

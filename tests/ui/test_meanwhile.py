@@ -1,0 +1,95 @@
+"""What happens to the layers and choices of a run while it is on, with a real backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qgis.core import Qgis, QgsProject, QgsRasterLayer
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QMessageBox
+
+
+@pytest.fixture
+def fill(dock: Any, until: Callable, tmp_path: Path) -> Callable[[Callable[[], None]], None]:
+    """`fill(meanwhile)`: press Fill, do something, wait for the end."""
+    dock.form.output.path.setFilePath(str(tmp_path / "result.tif"))
+
+    def run(meanwhile: Callable[[], None]) -> None:
+        QTest.mouseClick(dock.bar.fill, Qt.MouseButton.LeftButton)
+        assert dock.run is not None
+        meanwhile()
+        until(lambda: dock.run is None)
+
+    return run
+
+
+def group_names() -> list[str]:
+    return [group.name() for group in QgsProject.instance().layerTreeRoot().findGroups()]
+
+
+def test_the_target_is_removed(dock: Any, iface: Any, layers: Any, fill: Callable) -> None:
+    fill(lambda: QgsProject.instance().removeMapLayer(layers["target"].id()))
+    text, level = iface.said[-1]
+    assert level == Qgis.MessageLevel.Success and text.startswith("Filled 22.4 % in "), iface.said
+    assert group_names() == ["target, filled"]
+
+
+def test_the_project_is_cleared(dock: Any, iface: Any, fill: Callable) -> None:
+    fill(QgsProject.instance().clear)
+    assert iface.said[-1][0].startswith("Filled 22.4 % in "), iface.said
+    assert group_names() == ["target, filled"]
+
+
+def test_mask_and_other_date_are_removed(
+    dock: Any, iface: Any, layers: Any, fill: Callable, until: Callable
+) -> None:
+    from processing.core.ProcessingLog import ProcessingLog
+
+    ids = [layers["mask"].id(), layers["other"].id()]
+    fill(lambda: QgsProject.instance().removeMapLayers(ids))
+    assert iface.said[-1][0].startswith("Filled 22.4 % in "), iface.said
+    assert group_names() == ["target, filled"]
+    assert 'processing.run("terramend:fillgaps"' in ProcessingLog.getLogEntries()[-1].text
+    assert dock.swipe._before == layers["target"].id()
+    until(lambda: "would be filled" in dock.bar.estimate.text())  # of what is chosen now
+
+
+def test_another_target_is_chosen(dock: Any, layers: Any, fill: Callable) -> None:
+    fill(lambda: dock.form.target.chooser.set_item(layers["other"]))
+    assert group_names() == ["target, filled"]
+    assert dock.swipe._before == layers["target"].id()
+
+
+def test_a_layer_goes_while_the_outlook_is_asked(dock: Any, layers: Any, until: Callable) -> None:
+    until(lambda: dock._outlook._run is not None)
+    QgsProject.instance().removeMapLayer(layers["mask"].id())
+    until(lambda: "would be filled" in dock.bar.estimate.text())
+    assert dock.form.gaps.rows[0].choice() is None
+
+
+def test_gaps_are_not_shown_while_a_run_is_on(dock: Any, fill: Callable) -> None:
+    seen: list[bool] = []
+    fill(lambda: seen.append(dock.form.gaps.show_button.isEnabled()))
+    assert seen == [False] and dock.form.gaps.show_button.isEnabled()
+
+
+def test_every_file_that_would_be_replaced_is_asked_about(
+    dock: Any, iface: Any, fill: Callable, tmp_path: Path, monkeypatch: Any
+) -> None:
+    asked: list[str] = []
+    answer = QMessageBox.StandardButton.No
+    monkeypatch.setattr(QMessageBox, "question", lambda *given: asked.append(given[2]) or answer)
+    std = tmp_path / "result_std.tif"
+    std.write_bytes(b"precious")
+    QTest.mouseClick(dock.bar.fill, Qt.MouseButton.LeftButton)
+    assert dock.run is None and asked == [f"{std} exists. Replace it?"]
+    assert std.read_bytes() == b"precious"
+    answer = QMessageBox.StandardButton.Yes
+    fill(lambda: None)
+    assert QgsRasterLayer(str(std)).isValid()
+    fill(lambda: None)
+    assert asked[-1].count(str(tmp_path)) == 3
