@@ -137,6 +137,7 @@ class TerramendDock(QDockWidget):
         self.swipe.ended.connect(self._compared)
         client().status_changed.connect(self.bar.device.setText)
         client().started.connect(self._ask_again)
+        QgsProject.instance().cleared.connect(self.start_over)
         QgsProject.instance().readProject.connect(self._restore)
         QgsProject.instance().writeProject.connect(self._remember)
 
@@ -182,9 +183,11 @@ class TerramendDock(QDockWidget):
         text = tr("Removed, and so no longer chosen: {names}")
         self.warn(text.format(names=", ".join(names)))
 
-    def _choices(self) -> Optional[Choices]:
-        """What is chosen; None, and the user is told, where it cannot be read."""
+    def _choices(self, saved: bool = False) -> Optional[Choices]:
+        """What is chosen; None, and the user is told, where it cannot be read, or not `saved` as it is."""
         try:
+            if saved:
+                self.form.output.check_path()
             return self.form.choices()
         except ChoiceError as error:
             self.warn(str(error))
@@ -194,16 +197,18 @@ class TerramendDock(QDockWidget):
         choices = project_state.load(QgsProject.instance())
         if choices is not None:
             self.form.show_choices(choices)
+            if project_state.follows_map(QgsProject.instance()):
+                self.form.output.follow_map()
 
     def _remember(self, *_: Any) -> None:
         """The project is being saved; only now, so that looking around does not change it."""
-        choices = self._choices()
-        if choices is not None:
-            project_state.save(choices, QgsProject.instance())
+        self._choices()  # says what cannot be read
+        project_state.save(self.form.remembered(), QgsProject.instance(), self.form.output.follows_map())
 
     def start_over(self) -> None:
         """Forget all choices."""
-        self.form.show_choices(Choices())
+        if not self._closed:
+            self.form.start_over()
 
     def load_from_active_layer(self) -> None:
         """Take over the settings that made the active layer."""
@@ -242,7 +247,7 @@ class TerramendDock(QDockWidget):
 
     def fill(self) -> None:
         """Fill, and load the results."""
-        choices = self._choices()
+        choices = self._choices(saved=True)
         if choices is None:
             return
         there = [path for path in (choices.output, choices.std, choices.provenance) if path]
@@ -311,7 +316,7 @@ class TerramendDock(QDockWidget):
 
     def open_batch(self) -> None:
         """Open Processing's batch dialog with these choices."""
-        choices = self._choices()
+        choices = self._choices(saved=True)
         if choices is None:
             return
         self.batch = history.batch_dialog(to_parameters(choices), self._iface.mainWindow())

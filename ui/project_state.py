@@ -17,12 +17,18 @@ from .sources import SourceError
 from .tr import tr
 
 TAG = "TERRAMEND_REQUEST"
-SCOPE, KEY = "terramend", "/choices"
+SCOPE, KEY, FOLLOWS_MAP = "terramend", "/choices", "/follows_map"
 
 
-def save(choices: Choices, project: QgsProject) -> None:
-    """Remember choices in the project."""
+def save(choices: Choices, project: QgsProject, follows_map: bool = False) -> None:
+    """Remember choices in the project, and whether their extent is just what the map shows."""
     project.writeEntry(SCOPE, KEY, json.dumps(to_parameters(choices), sort_keys=True))
+    project.writeEntryBool(SCOPE, FOLLOWS_MAP, follows_map)
+
+
+def follows_map(project: QgsProject) -> bool:
+    """Whether the extent that the project remembers is what its map shows."""
+    return bool(project.readBoolEntry(SCOPE, FOLLOWS_MAP, False)[0])
 
 
 def load(project: QgsProject) -> Optional[Choices]:

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from osgeo import gdal
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
+from qgis.core import (
+    QgsMapLayer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsReferencedRectangle,
+    QgsVectorLayer,
+)
 from qgis.PyQt import sip
 
 
@@ -238,3 +245,78 @@ def test_a_group_of_bands_comes_back_with_the_project(
     assert project.read(str(tmp_path / "project.qgz"))
     project.readProject.disconnect(restore)
     assert chosen(form)["target"] == ["b1", "b2", "b3"] and read == ["Bands of group bands"]
+
+
+def test_inside_polygons_wants_polygons(form: Any, until: Callable) -> None:
+    from terramend.ui.choices import ChoiceError
+
+    form.output.extent.setCurrentIndex(form.output.extent.findData("inside"))
+    with pytest.raises(ChoiceError, match="choose their layer"):
+        form.choices()
+    area = QgsVectorLayer("Polygon?crs=EPSG:4326", "area", "memory")
+    QgsProject.instance().addMapLayer(area)
+    form.output.area.set_item(area)
+    assert form.choices().extent is area
+    QgsProject.instance().removeMapLayer(area.id())
+    with pytest.raises(ChoiceError):
+        form.choices()
+
+
+def test_a_rectangle_that_was_saved_stays(form: Any, layers: Any, qgis_canvas: Any) -> None:
+    from dataclasses import replace
+
+    crs = layers["target"].crs()
+    box = QgsReferencedRectangle(QgsRectangle(2.8, 42.3, 2.81, 42.31), crs)
+    form.show_choices(replace(form.choices(), extent=box))
+    qgis_canvas.setDestinationCrs(crs)
+    qgis_canvas.setExtent(QgsRectangle(2, 42, 3, 43))
+    assert form.choices().extent.toString(5) == box.toString(5)
+    again = form.choices()
+    form.output.follow_map()
+    assert form.choices().extent.width() >= 1 and form.output.extent.findData("box") < 0
+    form.show_choices(again)
+    form.output.extent.setCurrentIndex(0)
+    assert form.choices().extent is None
+    form.start_over()
+    assert form.output.extent.findData("box") < 0 and form.output.extent.currentData() == "whole"
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [("name", "names no folder"), ("~/name.tif", "names no folder"), ("/tmp/", "is a folder"), ("/tmp", "is a folder")],
+)  # fmt: skip
+def test_where_results_would_lie_is_plain(form: Any, path: str, sentence: str) -> None:
+    from terramend.ui.choices import ChoiceError
+
+    form.output.path.setFilePath(path)
+    form.choices()  # a preview goes elsewhere
+    with pytest.raises(ChoiceError, match=f"Save to: {path} {sentence}"):
+        form.output.check_path()
+    form.output.path.setFilePath("/tmp/with.dots.v1")
+    form.output.check_path()
+    assert form.choices().output == "/tmp/with.dots.v1.tif"
+
+
+def test_what_cannot_be_read_is_not_remembered_but_the_rest_is(form: Any) -> None:
+    form.target.sun.setText("noon")
+    form.gaps.grow.setValue(7)
+    form.output.extent.setCurrentIndex(form.output.extent.findData("inside"))
+    kept = form.remembered()
+    assert (kept.grow, kept.sun, kept.extent, kept.output) == ("7px", None, None, "")
+    assert [name(item) for item in kept.target] == ["target"]
+
+
+def test_starting_over_is_as_at_first(layers: Any, qgis_canvas: Any) -> None:
+    from terramend.ui.choices import to_parameters
+    from terramend.ui.widgets.form import ChoicesForm
+
+    form = ChoicesForm(qgis_canvas)
+    first = to_parameters(form.remembered())
+    form.target.date.setText("2020-01-13")
+    form.output.std.setChecked(False)
+    form.output.path.setFilePath("/tmp/old.tif")
+    form.start_over()
+    again = to_parameters(form.remembered())
+    assert bool(first["STD"]) and bool(again["STD"])
+    assert {**first, "STD": "", "PROVENANCE": ""} == {**again, "STD": "", "PROVENANCE": ""}
+    sip.delete(form)

@@ -62,7 +62,24 @@ class ChoicesForm(QWidget):
         self._announce()
 
     def choices(self) -> Choices:
-        """What is chosen now."""
+        """What is chosen now.
+
+        Raises:
+            ChoiceError: something cannot be read, or is missing.
+        """
+        self.target.check()
+        self.output.check()
+        return self._read()
+
+    def remembered(self) -> Choices:
+        """What is worth keeping of it: all that can be read, but no temporary files."""
+        return replace(self._read(), output=self.output.typed())
+
+    def start_over(self) -> None:
+        """Show an untouched form."""
+        self.show_choices(Choices(std="_std", provenance="_provenance"))
+
+    def _read(self) -> Choices:
         shown = {name: value for box in self._boxes for name, value in box.values().items()}
         return replace(self._kept, **shown)
 

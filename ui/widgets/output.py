@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Dict, Optional
 
 from qgis.core import QgsProcessingUtils, QgsReferencedRectangle
 from qgis.gui import QgsFileWidget, QgsMapCanvas
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QWidget
 
 from ...backend.request import UNFILLED
-from ..choices import Choices
+from ..choices import ChoiceError, Choices
 from ..tr import tr
 from .layer_chooser import POLYGONS, LayerChooser
 
-WHOLE, VISIBLE, INSIDE = "whole", "visible", "inside"
+WHOLE, VISIBLE, INSIDE, BOX = "whole", "visible", "inside", "box"
 
 
 class OutputBox(QWidget):
@@ -48,6 +49,7 @@ class OutputBox(QWidget):
         self.extent.addItem(tr("Inside polygons"), INSIDE)
         self.area = LayerChooser(POLYGONS, tr("choose polygons"))
         self.area.hide()
+        self._box: Optional[QgsReferencedRectangle] = None  # of settings that were loaded
         extras = QHBoxLayout()
         extras.addWidget(self.std)
         extras.addWidget(self.provenance)
@@ -58,17 +60,14 @@ class OutputBox(QWidget):
         form.addRow(tr("Save to"), self.path)
         form.addRow(tr("With it"), extras)
         form.addRow(tr("What can't be filled"), self.unfilled)
-        self.show_choices(Choices(std="std", provenance="provenance"))
+        self.show_choices(Choices(std="_std", provenance="_provenance"))
         self.extent.currentIndexChanged.connect(self._adapt)
         self.area.changed.connect(self.changed)
         self.area.lost.connect(self.lost)
 
     def values(self) -> Dict[str, Any]:
         """Fields of `Choices`; an empty path gets a temporary file."""
-        path = self.path.filePath().strip()
-        if path and not path.lower().endswith((".tif", ".tiff")):
-            path += ".tif"
-        path = path or QgsProcessingUtils.generateTempFilename("filled.tif")
+        path = self.typed() or QgsProcessingUtils.generateTempFilename("filled.tif")
         stem = path.rsplit(".", 1)[0]
         return {
             "output": path,
@@ -78,6 +77,24 @@ class OutputBox(QWidget):
             "extent": self._extent(),
         }
 
+    def check(self) -> None:
+        """Raises `ChoiceError` where polygons are meant and none are chosen."""
+        if self.extent.currentData() == INSIDE and self.area.item() is None:
+            raise ChoiceError(tr("Inside polygons: choose their layer, or fill the whole scene."))
+
+    def check_path(self) -> None:
+        """Raises `ChoiceError` where the results would lie somewhere unexpected."""
+        path = self.path.filePath().strip()
+        if path and (path.endswith(("/", "\\")) or Path(path).is_dir()):
+            raise ChoiceError(tr("Save to: {path} is a folder; add the name of a file.").format(path=path))
+        if path and not Path(path).is_absolute():
+            raise ChoiceError(tr("Save to: {path} names no folder; give the whole path.").format(path=path))
+
+    def typed(self) -> str:
+        """The path of the analyst with its ending, empty for a temporary file."""
+        path = str(self.path.filePath()).strip()
+        return path + ".tif" if path and not path.lower().endswith((".tif", ".tiff")) else path
+
     def show_choices(self, choices: Choices) -> None:
         """Show what was chosen before; a temporary path is not kept."""
         temporary = choices.output.startswith(QgsProcessingUtils.tempFolder())
@@ -85,15 +102,25 @@ class OutputBox(QWidget):
         self.std.setChecked(choices.std is not None)
         self.provenance.setChecked(choices.provenance is not None)
         self.unfilled.setCurrentIndex(max(self.unfilled.findData(choices.unfilled), 0))
+        self._show_box(choices.extent if isinstance(choices.extent, QgsReferencedRectangle) else None)
         if choices.extent is None:
             kind = WHOLE
-        elif isinstance(choices.extent, QgsReferencedRectangle):
-            kind = VISIBLE
+        elif self._box is not None:
+            kind = BOX
         else:
             kind = INSIDE
             self.area.set_item(choices.extent)
         self.extent.setCurrentIndex(self.extent.findData(kind))
         self.area.setVisible(kind == INSIDE)
+
+    def follows_map(self) -> bool:
+        """Whether what the map shows is filled, whatever that is."""
+        return bool(self.extent.currentData() == VISIBLE)
+
+    def follow_map(self) -> None:
+        """Fill what the map shows."""
+        self.extent.setCurrentIndex(self.extent.findData(VISIBLE))
+        self._show_box(None)
 
     def visible_extent(self) -> QgsReferencedRectangle:
         """What the map shows."""
@@ -104,7 +131,20 @@ class OutputBox(QWidget):
         kind = self.extent.currentData()
         if kind == VISIBLE:
             return self.visible_extent()
+        if kind == BOX:
+            return self._box
         return self.area.item() if kind == INSIDE else None
+
+    def _show_box(self, box: Optional[QgsReferencedRectangle]) -> None:
+        """Offer this rectangle, which was chosen before; None: offer none."""
+        self._box = box
+        index = self.extent.findData(BOX)
+        if index >= 0:
+            self.extent.removeItem(index)
+        if box is not None:
+            self.extent.addItem(tr("Rectangle as loaded"), BOX)
+            tip = f"{box.toString(5)} ({box.crs().authid()})"
+            self.extent.setItemData(self.extent.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
 
     def _adapt(self) -> None:
         self.area.setVisible(self.extent.currentData() == INSIDE)

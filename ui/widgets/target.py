@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ...backend.request import RADIOMETRIES
-from ..choices import Choices, read_sun
+from ..choices import ChoiceError, Choices, read_sun
 from ..results import ROLE, Subject
 from ..sources import LayerOrPath
 from ..tr import tr
@@ -85,13 +85,21 @@ class TargetBox(QWidget):
         root.nameChanged.connect(self._offer_groups)
         self._offer_groups()
 
+    def check(self) -> None:
+        """Raises `ChoiceError` where the sun cannot be read."""
+        read_sun(self.sun.text())
+
     def values(self) -> Dict[str, Any]:
-        """Fields of `Choices`."""
+        """Fields of `Choices`; a sun that cannot be read is none."""
+        try:
+            sun = read_sun(self.sun.text())
+        except ChoiceError:
+            sun = None
         return {
             "target": self.items(),
             "radiometry": self.radiometry.currentData(),
             "date": self.date.text().strip() or None,
-            "sun": read_sun(self.sun.text()),
+            "sun": sun,
         }
 
     def show_choices(self, choices: Choices) -> None:

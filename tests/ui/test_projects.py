@@ -1,0 +1,88 @@
+"""The dock as projects are saved, opened and begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProject
+from qgis.PyQt import sip
+
+
+def test_choices_stay_in_their_project(dock: Any, tmp_path: Path) -> None:
+    """No project inherits those of another."""
+    project, box = QgsProject.instance(), dock.form.target
+    other = QgsProject()
+    other = QgsProject()
+    assert other.write(str(tmp_path / "other.qgz"))
+    sip.delete(other)
+    for begin in (project.clear, lambda: project.read(str(tmp_path / "other.qgz"))):
+        dock.form.output.path.setFilePath(str(tmp_path / "old.tif"))
+        box.date.setText("2020-01-13")
+        box.radiometry.setCurrentIndex(1)
+        dock.form.gaps.swath.setChecked(True)
+        begin()
+        choices = dock.form.choices()
+        assert (choices.date, choices.radiometry, choices.fill_swath_edges) == (None, "auto", False)
+        assert dock.form.output.path.filePath() == "" and choices.std is not None
+        assert choices.target == ()
+
+
+def test_a_temporary_output_is_not_remembered(dock: Any, tmp_path: Path) -> None:
+    from terramend.ui import project_state
+
+    assert QgsProject.instance().write(str(tmp_path / "project.qgz"))
+    assert project_state.load(QgsProject.instance()).output == ""
+
+
+def test_what_the_map_shows_is_still_that_when_the_project_comes_back(dock: Any, tmp_path: Path) -> None:
+    project, extent = QgsProject.instance(), dock.form.output.extent
+    for kind in ("visible", "whole"):
+        extent.setCurrentIndex(extent.findData(kind))
+        assert project.write(str(tmp_path / "project.qgz"))
+        project.clear()
+        assert extent.currentData() == "whole"
+        assert project.read(str(tmp_path / "project.qgz"))
+        assert extent.currentData() == kind
+
+
+def test_a_sun_that_cannot_be_read_costs_nothing_else(
+    dock: Any, iface: Any, tmp_path: Path, until: Callable
+) -> None:
+    dock.form.target.sun.setText("noon")
+    dock.form.gaps.grow.setValue(7)
+    project = QgsProject.instance()
+    assert project.write(str(tmp_path / "project.qgz"))
+    assert iface.said[-1][0].startswith("Sun: give azimuth")
+    project.clear()
+    assert project.read(str(tmp_path / "project.qgz"))
+    choices = dock.form.choices()
+    assert (choices.grow, [layer.name() for layer in choices.target]) == ("7px", ["target"])
+
+
+def test_settings_that_are_loaded_keep_their_extent(
+    dock: Any, iface: Any, layers: Any, until: Callable, tmp_path: Path
+) -> None:
+    canvas, box = iface.mapCanvas(), layers["target"].extent()
+    canvas.setDestinationCrs(layers["target"].crs())
+    half = layers["target"].extent()
+    half.setXMaximum(half.center().x())
+    canvas.setExtent(half)
+    filled = dock.form.output.visible_extent()
+    dock.form.output.follow_map()
+    dock.form.output.path.setFilePath(str(tmp_path / "half.tif"))
+    dock.bar.fill.click()
+    until(lambda: dock.run is None)
+    canvas.setExtent(box.buffered(1))
+    (iface.active,) = QgsProject.instance().mapLayersByName("filled")
+    dock.load_from_active_layer()
+    assert dock.form.choices().extent.toString(5) == filled.toString(5)
+    iface.said.clear()
+    dock.form.output.path.setFilePath("name")
+    dock.bar.fill.click()
+    assert dock.run is None and "names no folder" in iface.said[-1][0]
+    dock.form.output.extent.setCurrentIndex(dock.form.output.extent.findData("inside"))
+    dock.form.output.path.setFilePath("")
+    dock.bar.fill.click()
+    assert dock.run is None and "choose their layer" in iface.said[-1][0]
