@@ -16,15 +16,13 @@ from qgis.core import (
     QgsReferencedRectangle,
 )
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QSize, Qt
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDockWidget,
-    QFrame,
     QMenu,
     QMessageBox,
     QPlainTextEdit,
-    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -43,25 +41,10 @@ from .swipe import SwipeTool
 from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.run_bar import RunBar
+from .widgets.scroll import FormScrollArea
 
 PREVIEW_SIDE = 768
 """Most pixels of a preview's side."""
-
-
-class NarrowScrollArea(QScrollArea):
-    """Scrolls up and down only: it is never narrower than what is in it."""
-
-    def __init__(self, content: QWidget) -> None:
-        super().__init__()
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(content)
-
-    def minimumSizeHint(self) -> QSize:
-        """Wide enough for the content and the scroll bar."""
-        wide = self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
-        return QSize(wide, 200)
 
 
 class TerramendDock(QDockWidget):
@@ -78,6 +61,7 @@ class TerramendDock(QDockWidget):
         self.form = ChoicesForm(iface.mapCanvas())
         self.bar = RunBar()
         self.log = QPlainTextEdit()
+        self.log.setAccessibleName(tr("Log"))
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(500)
         self.log.setFixedHeight(110)
@@ -99,7 +83,7 @@ class TerramendDock(QDockWidget):
     # --- layout and wiring ---
 
     def _lay_out(self) -> None:
-        scroll = NarrowScrollArea(self.form)
+        scroll = FormScrollArea(self.form)
         more = QToolButton()
         more.setText(tr("More"))
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -121,7 +105,6 @@ class TerramendDock(QDockWidget):
         column.addWidget(scroll, 1)
         column.addWidget(self.log)
         column.addWidget(self.bar)
-        content.setMinimumWidth(380)
         content.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setWidget(content)
 

@@ -41,7 +41,7 @@ class ChoicesForm(QWidget):
         for title, boxes, collapsed in (
             (tr("1  Raster to fill"), [self.target], False),
             (tr("2  Gaps: where is it clouded?"), [self.gaps], False),
-            (tr("3  What helps: other dates, terrain, radar"), [self.references, self.guides], False),
+            (tr("3  Other dates, terrain, radar"), [self.references, self.guides], False),
             (tr("4  Method"), [self.method], False),
             (tr("5  Result"), [self.output], False),
         ):

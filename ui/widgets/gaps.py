@@ -24,6 +24,7 @@ from ...backend.request import CLASSES
 from ..choices import Choices, MaskChoice
 from ..tr import tr
 from .layer_chooser import POLYGONS, RASTERS, LayerChooser, file_name
+from .narrow import before_in_tab_order, in_tab_order, narrow_combo
 from .quiet import quiet_label
 
 
@@ -66,16 +67,17 @@ class MaskRow(QWidget):
 
     def __init__(self, empty: str, further: bool, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self.chooser = LayerChooser(RASTERS | POLYGONS, empty=empty)
-        self.kind = QComboBox()
+        self.chooser = LayerChooser(RASTERS | POLYGONS, tr("Gap mask"), empty)
+        self.kind = narrow_combo()
+        self.kind.setAccessibleName(tr("What the mask's values mean"))
         self.kind.setToolTip(tr("Which values of the mask are gaps, or whose classes they are"))
         for name, title in kind_titles().items():
             self.kind.addItem(title, name)
         self.kind.setEditable(True)
         self.kind.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.kind.setMinimumContentsLength(10)
-        remove = QToolButton()
+        self.remove = remove = QToolButton()
         remove.setText("✕")
+        remove.setAccessibleName(tr("Remove this mask"))
         remove.setAutoRaise(True)
         remove.setToolTip(tr("Remove this mask"))
         remove.setVisible(further)
@@ -136,7 +138,7 @@ class GapsBox(QWidget):
         super().__init__(parent)
         self.rows: List[MaskRow] = []
         self._masks = QVBoxLayout()
-        add = QPushButton(tr("+ Another mask"))
+        self.add_button = add = QPushButton(tr("+ Another mask"))
         add.setFlat(True)
         add.setToolTip(tr("The union of all masks is filled"))
         add.clicked.connect(lambda: self.add_row())
@@ -155,20 +157,27 @@ class GapsBox(QWidget):
             box = self.classes[name] = QCheckBox(title)
             box.setToolTip(tr("Counts as gap where the mask has classes"))
             box.toggled.connect(lambda _: self.changed.emit())
-            ticks.addWidget(box, i // 4, i % 4)
+            ticks.addWidget(box, i // 2, i % 2)
         self.grow = QDoubleSpinBox()
         self.grow.setRange(-1, 10000)
         self.grow.setDecimals(0)
-        self.grow.setSpecialValueText(tr("usual for the mask"))
-        self.grow.setToolTip(tr("How far every gap is widened, against haze and blur at cloud edges"))
-        self.unit = QComboBox()
+        self.grow.setSpecialValueText(tr("as usual"))
+        self.grow.setToolTip(
+            tr(
+                "How far every gap is widened, against haze and blur at cloud edges; as usual: by what suits "
+                "the kind of mask"
+            )
+        )
+        self.grow.setAccessibleName(tr("Widen by"))
+        self.unit = narrow_combo(4)
+        self.unit.setAccessibleName(tr("Unit of the widening"))
         self.unit.addItem(tr("pixels"), "px")
         self.unit.addItem(tr("metres"), "m")
         self.swath = QCheckBox(tr("Fill outside the footprint too"))
         growth = QHBoxLayout()
         growth.addWidget(QLabel(tr("Widen by")))
-        growth.addWidget(self.grow, 1)
-        growth.addWidget(self.unit)
+        growth.addWidget(self.grow, 2)
+        growth.addWidget(self.unit, 1)
         self.details = QgsCollapsibleGroupBoxBasic(tr("Classes and widening"))
         inner = QVBoxLayout(self.details)
         inner.setContentsMargins(4, 2, 4, 4)
@@ -195,7 +204,9 @@ class GapsBox(QWidget):
         row.chooser.lost.connect(self.lost)
         row.removed.connect(lambda: self._remove(row))
         self.rows.append(row)
+        before = before_in_tab_order(self.add_button)
         self._masks.addWidget(row)
+        in_tab_order([before, row.chooser.combo, row.chooser.browse, row.kind, row.remove])
         self.changed.emit()
         return row
 

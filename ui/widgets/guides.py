@@ -6,11 +6,12 @@ from typing import Any, Dict, List, Optional
 
 from qgis.core import QgsMapLayer
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QFormLayout, QWidget
+from qgis.PyQt.QtWidgets import QWidget
 
 from ..choices import Choices
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser
+from .narrow import narrow_form
 
 
 class GuidesBox(QWidget):
@@ -21,12 +22,11 @@ class GuidesBox(QWidget):
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self.dem = LayerChooser(RASTERS, empty=tr("none"))
+        self.dem = LayerChooser(RASTERS, tr("Elevation (DEM)"), empty=tr("none"))
         self.dem.setToolTip(tr("Elevation in metres; any grid and coordinate system"))
-        self.sar = LayerChooser(RASTERS, empty=tr("none"))
+        self.sar = LayerChooser(RASTERS, tr("Radar (Sentinel-1)"), empty=tr("none"))
         self.sar.setToolTip(tr("Sentinel-1 VV and VH backscatter; any grid and coordinate system"))
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
+        form = narrow_form(self)
         form.addRow(tr("Elevation (DEM)"), self.dem)
         form.addRow(tr("Radar (Sentinel-1)"), self.sar)
         for chooser in (self.dem, self.sar):

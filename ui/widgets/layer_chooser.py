@@ -27,7 +27,8 @@ class LayerChooser(QWidget):
     """A combo box of layers with a button for files.
 
     Args:
-        filters: of the layers offered. empty: text of the empty choice.
+        filters: of the layers offered. name: what is chosen, for those who hear the window read out.
+        empty: text of the empty choice.
         folders: whether a folder (a product) may be chosen too.
     """
 
@@ -38,6 +39,7 @@ class LayerChooser(QWidget):
     def __init__(
         self,
         filters: object,
+        name: str,
         empty: str,
         folders: bool = False,
         parent: Optional[QWidget] = None,
@@ -45,13 +47,15 @@ class LayerChooser(QWidget):
         super().__init__(parent)
         self.combo = QgsMapLayerComboBox(self)
         self.combo.setFilters(filters)
+        self.combo.setAccessibleName(name)
         self.combo.setMinimumContentsLength(8)
         self.combo.setSizeAdjustPolicy(self.combo.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.combo.setAllowEmptyLayer(True, empty)
         self.combo.setCurrentIndex(0)
         self._rearranging = False
-        browse = QToolButton(self)
+        self.browse = browse = QToolButton(self)
         browse.setText("…")
+        browse.setAccessibleName(tr("{name}: choose a file").format(name=name))
         browse.setToolTip(tr("Choose a file that is not in the project"))
         if folders:
             menu = QMenu(browse)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QWidget
+from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from ...backend.request import DEVICES
 from .. import settings
@@ -13,6 +13,7 @@ from ..choices import Choices
 from ..methods import METHODS, group_title
 from ..tr import tr
 from .method_options import MethodOptions
+from .narrow import narrow_combo, narrow_form
 
 
 def quality_titles() -> Dict[str, str]:
@@ -33,22 +34,21 @@ class MethodBox(QWidget):
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self.model = QComboBox()
-        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.model.setMinimumContentsLength(16)
-        self.quality = QComboBox()
+        self.model = narrow_combo(10)
+        self.quality = narrow_combo()
         for name, title in quality_titles().items():
             self.quality.addItem(title, name)
-        self.device = QComboBox()
+        self.device = narrow_combo()
         for name, title in device_titles().items():
             self.device.addItem(title, name)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
+        self.quality.setAccessibleName(tr("Quality"))
+        self.device.setAccessibleName(tr("Runs on"))
+        form = narrow_form(self)
         form.addRow(tr("Method"), self.model)
         row = QHBoxLayout()
-        row.addWidget(self.quality, 1)
+        row.addWidget(self.quality, 2)
         row.addWidget(QLabel(tr("on")))
-        row.addWidget(self.device, 1)
+        row.addWidget(self.device, 3)
         form.addRow(tr("Quality"), row)
         self.options = MethodOptions()
         form.addRow(self.options)

@@ -8,12 +8,13 @@ from typing import Any, Dict, Optional
 from qgis.core import QgsProcessingUtils, QgsReferencedRectangle
 from qgis.gui import QgsFileWidget, QgsMapCanvas
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QHBoxLayout, QWidget
 
 from ...backend.request import UNFILLED
 from ..choices import ChoiceError, Choices
 from ..tr import tr
 from .layer_chooser import POLYGONS, LayerChooser
+from .narrow import narrow_combo, narrow_form
 
 WHOLE, VISIBLE, INSIDE, BOX = "whole", "visible", "inside", "box"
 
@@ -35,26 +36,26 @@ class OutputBox(QWidget):
         self.path.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.path.setFilter(tr("GeoTIFF (*.tif *.tiff)"))
         self.path.lineEdit().setPlaceholderText(tr("temporary file"))
+        self.path.lineEdit().setAccessibleName(tr("Save to"))
         self.std = QCheckBox(tr("Uncertainty"))
         self.std.setToolTip(tr("Standard deviation of every filled value, beside the result as …_std.tif"))
         self.provenance = QCheckBox(tr("Provenance"))
         self.provenance.setToolTip(tr("What every filled pixel rests on, beside it as …_provenance.tif"))
-        self.unfilled = QComboBox()
+        self.unfilled = narrow_combo()
         titles = {"keep": tr("keeps its value"), "nodata": tr("becomes nodata")}
         for name in UNFILLED:
             self.unfilled.addItem(titles.get(name, name), name)
-        self.extent = QComboBox()
+        self.extent = narrow_combo(10)
         self.extent.addItem(tr("Whole scene"), WHOLE)
         self.extent.addItem(tr("What the map shows"), VISIBLE)
         self.extent.addItem(tr("Inside polygons"), INSIDE)
-        self.area = LayerChooser(POLYGONS, tr("choose polygons"))
+        self.area = LayerChooser(POLYGONS, tr("Polygons to fill"), tr("choose polygons"))
         self.area.hide()
         self._box: Optional[QgsReferencedRectangle] = None  # of settings that were loaded
         extras = QHBoxLayout()
         extras.addWidget(self.std)
         extras.addWidget(self.provenance)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
+        form = narrow_form(self)
         form.addRow(tr("Fill"), self.extent)
         form.addRow("", self.area)
         form.addRow(tr("Save to"), self.path)

@@ -26,6 +26,7 @@ from ..results import ROLE
 from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import file_name
+from .narrow import in_tab_order, narrow_combo
 
 NAME, DATE, MASK = range(3)
 FOUND, CLEAR = "found", "clear"
@@ -52,6 +53,7 @@ class ReferencesBox(QWidget):
         super().__init__(parent)
         self.tree = QTreeWidget()
         self.tree.setHeaderLabels([tr("Other dates (tick)"), tr("Date"), tr("Its gaps")])
+        self.tree.setAccessibleName(tr("Other dates"))
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.tree.setMinimumHeight(72)
@@ -67,8 +69,9 @@ class ReferencesBox(QWidget):
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Fixed)
-        self.tree.setColumnWidth(DATE, 92)
-        self.tree.setColumnWidth(MASK, 112)
+        text = self.tree.fontMetrics().horizontalAdvance
+        self.tree.setColumnWidth(DATE, text("2020-01-28") + 12)
+        self.tree.setColumnWidth(MASK, text(tr("find beside")) + 34)
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # dates stand at the end of names
         add = QPushButton(tr("Add files…"))
         add.clicked.connect(self._browse_files)
@@ -193,6 +196,7 @@ class ReferencesBox(QWidget):
         for source in sources:
             self._add(source, chosen.get(source if isinstance(source, str) else source.id()))
         self.tree.blockSignals(False)
+        in_tab_order([self.tree, *(row.mask for row in self._rows)])
         self.changed.emit()
 
     def _offered(self, layer: QgsRasterLayer) -> bool:
@@ -211,7 +215,8 @@ class ReferencesBox(QWidget):
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(NAME, Qt.CheckState.Checked if reference else Qt.CheckState.Unchecked)
         self.tree.addTopLevelItem(item)
-        mask = QComboBox()
+        mask = narrow_combo()
+        mask.setAccessibleName(tr("Gaps of {name}").format(name=name))
         mask.setFrame(False)
         mask.addItem(tr("find beside"), FOUND)
         mask.addItem(tr("clear everywhere"), CLEAR)

@@ -49,9 +49,17 @@ class RunBar(QWidget):
         font = self.fill.font()
         font.setBold(True)
         self.fill.setFont(font)
+        for button, beside in (
+            (self.preview, 20),
+            (self.fill, 44),
+        ):  # styles ask for more than that
+            button.ensurePolished()
+            button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + beside)
         self.cancel = QPushButton(tr("Cancel"))
         self.compare = QToolButton()
         self.compare.setIcon(icon("swipe"))
+        self.compare.setText(tr("Compare"))  # read out, not shown beside the icon
+        self.compare.setAccessibleName(tr("Compare before and after"))
         self.compare.setCheckable(True)
         self.compare.setToolTip(tr("Before / after: drag a line over the map (V and H turn it, Esc ends)"))
         self.batch = QToolButton()
@@ -59,12 +67,13 @@ class RunBar(QWidget):
         self.batch.setToolTip(tr("Opens the batch dialog with these choices, to fill many scenes"))
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
-        self.stage = QLabel()
+        self.progress.setAccessibleName(tr("Progress"))
+        self.stage = quiet_label()
         self.device = quiet_label()
         buttons = self._buttons = QHBoxLayout()
+        buttons.setSpacing(4)
         buttons.addWidget(self.preview)
         buttons.addWidget(self.fill, 1)
-        buttons.addWidget(self.cancel)
         buttons.addWidget(self.compare)
         buttons.addWidget(self.batch)
         column = QVBoxLayout(self)
@@ -72,7 +81,10 @@ class RunBar(QWidget):
         column.addWidget(self.estimate)
         column.addWidget(self.notices)
         column.addLayout(buttons)
-        column.addWidget(self.progress)
+        running = QHBoxLayout()
+        running.addWidget(self.progress, 1)
+        running.addWidget(self.cancel)
+        column.addLayout(running)
         column.addWidget(self.stage)
         column.addWidget(self.device)
         self.preview.clicked.connect(self.preview_asked)
@@ -100,6 +112,7 @@ class RunBar(QWidget):
         self.preview.setEnabled(not running)
         self.fill.setEnabled(not running)
         self.cancel.setEnabled(running)
+        self.cancel.setVisible(running)
         self.progress.setVisible(running)
         self.stage.setVisible(running)
         if running:

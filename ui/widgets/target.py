@@ -8,7 +8,7 @@ from qgis.core import QgsLayerTreeGroup, QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from ...backend.request import RADIOMETRIES
 from ..choices import ChoiceError, Choices, read_sun
@@ -16,6 +16,7 @@ from ..results import ROLE, Subject
 from ..sources import LayerOrPath
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser, file_name
+from .narrow import narrow_combo, narrow_form
 from .quiet import quiet_label
 
 
@@ -43,7 +44,7 @@ class TargetBox(QWidget):
 
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
-        self.chooser = LayerChooser(RASTERS, tr("choose a raster"), folders=True)
+        self.chooser = LayerChooser(RASTERS, tr("Raster to fill"), tr("choose a raster"), folders=True)
         self.chooser.setToolTip(
             tr(
                 "The raster whose gaps are filled: any layer, a group of single-band layers, a Sentinel-2 "
@@ -52,15 +53,17 @@ class TargetBox(QWidget):
         )
         self.facts = quiet_label()
         self.facts.hide()
-        self.radiometry = QComboBox()
+        self.radiometry = narrow_combo()
         for name, title in radiometry_titles().items():
             self.radiometry.addItem(title, name)
         self.date = QLineEdit()
         self.date.setPlaceholderText(tr("from tags or name, else such as 2024-06-30"))
         self.sun = QLineEdit()
         self.sun.setPlaceholderText(tr("from tags, else azimuth,elevation in degrees"))
+        for field in (self.date, self.sun):
+            field.setToolTip(field.placeholderText())
         self.details = QgsCollapsibleGroupBoxBasic(tr("Values, date and sun"))
-        form = QFormLayout(self.details)
+        form = narrow_form(self.details)
         form.setContentsMargins(4, 2, 4, 4)
         form.addRow(tr("Values are"), self.radiometry)
         form.addRow(tr("Date"), self.date)

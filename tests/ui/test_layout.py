@@ -1,0 +1,102 @@
+"""The dock as it is seen, tabbed through and read out; no backend answers are waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QFont
+from qgis.PyQt.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QGroupBox,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QWidget,
+)
+
+
+@pytest.fixture(params=[9, 16])
+def font(request: Any, qgis_app: Any) -> Iterator[int]:
+    """Points of the font that the dock is made with."""
+    usual = QApplication.font()
+    other = QFont(usual)
+    other.setPointSizeF(request.param)
+    QApplication.setFont(other)
+    yield request.param
+    QApplication.setFont(usual)
+
+
+def settle(qgis_app: Any) -> None:
+    for _ in range(20):
+        qgis_app.processEvents()
+
+
+def test_nothing_is_cut_off_at_the_least_width(font: int, dock: Any, qgis_app: Any) -> None:
+    for box in (dock.form.target.details, dock.form.gaps.details):
+        box.setCollapsed(False)
+    dock.form.gaps.add_row()
+    dock.bar.estimate.setText("What would be filled is told in a sentence of several lines. " * 4)
+    dock.setFloating(True)
+    dock.resize(100, 900)
+    settle(qgis_app)
+    if font == 9:
+        assert dock.width() <= 320
+    area = dock.widget().findChild(QScrollArea)
+    assert dock.form.width() >= dock.form.minimumSizeHint().width()
+    assert dock.form.width() <= area.viewport().width() or area.horizontalScrollBar().isVisible()
+    for widget in dock.findChildren(QWidget):
+        if isinstance(widget, (QAbstractButton, QComboBox)) and widget.isVisible():
+            assert widget.width() >= min(widget.minimumSizeHint().width(), widget.minimumWidth() or 9999)
+    estimate = dock.bar.estimate
+    assert estimate.height() >= estimate.heightForWidth(estimate.width())
+    assert dock.bar.geometry().right() <= dock.widget().width()
+
+
+def tabs(dock: Any) -> list[QWidget]:
+    """What the tab key reaches, in its order, from the target on."""
+    start = dock.form.target.chooser.combo
+    found, widget = [start], start.nextInFocusChain()
+    while widget is not start:
+        inner = isinstance(widget, QLineEdit) and isinstance(widget.parent(), (QComboBox, QAbstractSpinBox))
+        if dock.isAncestorOf(widget) and widget.focusPolicy() & Qt.FocusPolicy.TabFocus and not inner:
+            found.append(widget)
+        widget = widget.nextInFocusChain()
+    return found
+
+
+def test_the_tab_key_goes_as_the_eye_does(dock: Any) -> None:
+    dock.form.gaps.add_row()
+    row = dock.form.gaps.add_row()
+    dock.form.gaps._remove(row)
+    dock.form.show_choices(dock.form.choices())  # rows are made anew
+    dock.form.gaps.add_row()
+    dock.form.references.refresh()
+    order = tabs(dock)
+    expected = [dock.form.target.chooser.combo, dock.form.target.chooser.browse, dock.form.target.sun]
+    for row in dock.form.gaps.rows:
+        expected += [row.chooser.combo, row.chooser.browse, row.kind]
+    expected += [dock.form.gaps.add_button, dock.form.gaps.show_button, dock.form.references.tree]
+    expected += [row.mask for row in dock.form.references._rows]
+    expected += [dock.form.guides.dem.combo, dock.form.method.model, dock.form.output.extent]
+    expected += [dock.bar.preview, dock.bar.fill, dock.bar.compare, dock.bar.batch]
+    places = [order.index(widget) for widget in expected]
+    assert places == sorted(places)
+
+
+def test_everything_has_a_name(dock: Any) -> None:
+    dock.form.gaps.add_row()
+    buddies = {label.buddy() for label in dock.findChildren(QLabel)}
+    for widget in tabs(dock):
+        if isinstance(widget, QGroupBox) or type(widget).__name__ in ("QScrollArea", "FormScrollArea"):
+            continue
+        if isinstance(widget, QAbstractButton) and type(widget.parent()).__name__.startswith("Qgs"):
+            continue  # QGIS's own
+        text = widget.text() if isinstance(widget, QAbstractButton) else ""
+        assert widget.accessibleName() or len(text) > 1 or widget in buddies, (widget, widget.parent())
+    assert dock.bar.compare.accessibleName() == "Compare before and after"

@@ -1,0 +1,39 @@
+"""Widgets for a narrow dock: long texts are elided, long labels stand above their field; tab order."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QWidget
+
+
+def narrow_combo(letters: int = 6) -> QComboBox:
+    """A combo box at least as wide as so many letters, not as its longest text."""
+    box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(letters)
+    return box
+
+
+def narrow_form(parent: QWidget) -> QFormLayout:
+    """A form without margins whose long labels stand above their fields where it is narrow."""
+    form = QFormLayout(parent)
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return form
+
+
+def in_tab_order(widgets: Sequence[QWidget]) -> None:
+    """Let the tab key go from each of these widgets to the next; the first stays where it is."""
+    for first, second in zip(widgets, widgets[1:]):
+        QWidget.setTabOrder(first, second)
+
+
+def before_in_tab_order(widget: QWidget) -> QWidget:
+    """The widget from which the tab key leads to this one."""
+    found = widget.previousInFocusChain()
+    while found is not widget and found.focusPolicy() == Qt.FocusPolicy.NoFocus:
+        found = found.previousInFocusChain()
+    return found
