@@ -288,7 +288,10 @@ class TerramendDock(QDockWidget):
     def compare(self, on: bool) -> None:
         """Switch the swipe tool on or off."""
         canvas = self._iface.mapCanvas()
-        if on:
+        if on and not self.swipe.has_pair():
+            self._compared()
+            self.say(tr("There is nothing to compare yet: fill a raster first."), Qgis.MessageLevel.Info)
+        elif on:
             canvas.setMapTool(self.swipe)
         elif canvas.mapTool() is self.swipe:
             canvas.unsetMapTool(self.swipe)

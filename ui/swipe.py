@@ -104,10 +104,9 @@ class SwipeTool(QgsMapTool):
     def activate(self) -> None:
         """Called by the canvas."""
         super().activate()
-        if not self._pair():
-            self._find_pair()
+        self.has_pair()
         self._item = SwipeItem(self._canvas)
-        self._canvas.mapCanvasRefreshed.connect(self._render)
+        self._canvas.mapCanvasRefreshed.connect(self._refreshed)
         self._canvas.extentsChanged.connect(self._forget_picture)
         self._render()
 
@@ -117,7 +116,7 @@ class SwipeTool(QgsMapTool):
         if item is not None:
             self._stop()
             with contextlib.suppress(RuntimeError):  # QGIS quits: the canvas is gone, and the item with it
-                self._canvas.mapCanvasRefreshed.disconnect(self._render)
+                self._canvas.mapCanvasRefreshed.disconnect(self._refreshed)
                 self._canvas.extentsChanged.disconnect(self._forget_picture)
                 self._canvas.scene().removeItem(item)
         super().deactivate()
@@ -154,6 +153,12 @@ class SwipeTool(QgsMapTool):
         self._item.share = min(max(share, 0.0), 1.0)
         self._item.update()
 
+    def has_pair(self) -> bool:
+        """Whether there is something to compare; looks for it in the project."""
+        if not self._pair():
+            self._find_pair()
+        return self._pair()
+
     def _pair(self) -> bool:
         layers = QgsProject.instance().mapLayers()
         return self._before in layers and self._after in layers
@@ -178,6 +183,12 @@ class SwipeTool(QgsMapTool):
         if self._item is not None:
             self._item.image = None
             self._item.update()
+
+    def _refreshed(self) -> None:
+        if self._pair():
+            self._render()
+        else:  # one of them was removed: there is nothing to compare any more
+            self._canvas.unsetMapTool(self)
 
     def _render(self) -> None:
         if self._item is None or not self._pair():

@@ -93,3 +93,15 @@ def test_every_file_that_would_be_replaced_is_asked_about(
     assert QgsRasterLayer(str(std)).isValid()
     fill(lambda: None)
     assert asked[-1].count(str(tmp_path)) == 3
+
+
+def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill: Callable) -> None:
+    before = iface.mapCanvas().mapTool()
+    dock.bar.compare.click()
+    assert not dock.bar.compare.isChecked() and iface.mapCanvas().mapTool() is before
+    assert iface.said[-1][0].startswith("There is nothing to compare")
+    fill(lambda: None)
+    dock.bar.compare.click()
+    assert dock.bar.compare.isChecked() and dock.swipe.isActive()
+    dock.bar.compare.click()
+    assert not dock.swipe.isActive()

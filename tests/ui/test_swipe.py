@@ -109,3 +109,17 @@ def test_a_pair_that_is_gone_does_no_harm(canvas: QgsMapCanvas, pair: Any, qgis_
     qgis_app.processEvents()
     assert tool.picture is None
     canvas.unsetMapTool(tool)
+
+
+def test_it_ends_when_a_layer_of_the_pair_is_removed(
+    canvas: QgsMapCanvas, pair: Any, until: Callable
+) -> None:
+    tool = SwipeTool(canvas)
+    tool.compare(*pair)
+    canvas.setMapTool(tool)
+    until(lambda: tool.picture is not None)
+    QgsProject.instance().removeMapLayer(pair[1].id())
+    canvas.setLayers([pair[0]])
+    canvas.refresh()
+    until(lambda: canvas.mapTool() is not tool)
+    assert items(canvas) == [] and not tool.has_pair()
