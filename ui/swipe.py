@@ -106,7 +106,8 @@ class SwipeTool(QgsMapTool):
         super().activate()
         self.has_pair()
         self._item = SwipeItem(self._canvas)
-        self._canvas.mapCanvasRefreshed.connect(self._refreshed)
+        QgsProject.instance().layersRemoved.connect(self._layers_removed)
+        self._canvas.mapCanvasRefreshed.connect(self._render)
         self._canvas.extentsChanged.connect(self._forget_picture)
         self._render()
 
@@ -115,8 +116,9 @@ class SwipeTool(QgsMapTool):
         item, self._item = self._item, None
         if item is not None:
             self._stop()
+            QgsProject.instance().layersRemoved.disconnect(self._layers_removed)
             with contextlib.suppress(RuntimeError):  # QGIS quits: the canvas is gone, and the item with it
-                self._canvas.mapCanvasRefreshed.disconnect(self._refreshed)
+                self._canvas.mapCanvasRefreshed.disconnect(self._render)
                 self._canvas.extentsChanged.disconnect(self._forget_picture)
                 self._canvas.scene().removeItem(item)
         super().deactivate()
@@ -184,10 +186,9 @@ class SwipeTool(QgsMapTool):
             self._item.image = None
             self._item.update()
 
-    def _refreshed(self) -> None:
-        if self._pair():
-            self._render()
-        else:  # one of them was removed: there is nothing to compare any more
+    def _layers_removed(self, _ids: List[str]) -> None:
+        """Without the pair there is nothing to compare any more."""
+        if not self._pair():
             self._canvas.unsetMapTool(self)
 
     def _render(self) -> None:

@@ -35,7 +35,7 @@ class MethodBox(QWidget):
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.model = narrow_combo(10)
-        self.quality = narrow_combo()
+        self.quality = narrow_combo(4)
         for name, title in quality_titles().items():
             self.quality.addItem(title, name)
         self.device = narrow_combo()
@@ -46,9 +46,9 @@ class MethodBox(QWidget):
         form = narrow_form(self)
         form.addRow(tr("Method"), self.model)
         row = QHBoxLayout()
-        row.addWidget(self.quality, 2)
+        row.addWidget(self.quality, 1)
         row.addWidget(QLabel(tr("on")))
-        row.addWidget(self.device, 3)
+        row.addWidget(self.device, 2)
         form.addRow(tr("Quality"), row)
         self.options = MethodOptions()
         form.addRow(self.options)
