@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QFont
 from qgis.PyQt.QtWidgets import (
@@ -52,9 +53,20 @@ def test_nothing_is_cut_off_at_the_least_width(font: int, dock: Any, qgis_app: A
     assert dock.form.width() <= area.viewport().width() or area.horizontalScrollBar().isVisible()
     for widget in dock.findChildren(QWidget):
         if isinstance(widget, (QAbstractButton, QComboBox)) and widget.isVisible():
-            assert widget.width() >= min(widget.minimumSizeHint().width(), widget.minimumWidth() or 9999)
-    estimate = dock.bar.estimate
-    assert estimate.height() >= estimate.heightForWidth(estimate.width())
+            least = min(widget.minimumSizeHint().width(), widget.minimumWidth() or 9999)
+            assert widget.width() >= least, widget.accessibleName()
+    dock.form.target.show_facts("Sentinel-2 · 2020-01-13 · 380 × 377 pixels · 10 m · 4 bands")
+    dock.form.target.details.setCollapsed(True)
+    settle(qgis_app)
+    for label in (dock.bar.estimate, dock.form.target.facts):
+        assert label.height() >= label.heightForWidth(label.width())
+    sections = [box.parentWidget() for box in (dock.form.target, dock.form.method, dock.form.output)]
+    for collapsed in (False, True):
+        for section in sections:
+            section.setCollapsed(collapsed)
+        settle(qgis_app)
+        for group in (*sections, dock.form.target.details, dock.form.gaps.details):
+            assert not group.isVisible() or group.height() >= group.minimumSizeHint().height(), group.title()
     assert dock.bar.geometry().right() <= dock.widget().width()
 
 
@@ -95,7 +107,7 @@ def test_everything_has_a_name(dock: Any) -> None:
     for widget in tabs(dock):
         if isinstance(widget, QGroupBox) or type(widget).__name__ in ("QScrollArea", "FormScrollArea"):
             continue
-        if isinstance(widget, QAbstractButton) and type(widget.parent()).__name__.startswith("Qgs"):
+        if isinstance(widget, QAbstractButton) and isinstance(widget.parent(), (QGroupBox, QgsFileWidget)):
             continue  # QGIS's own
         text = widget.text() if isinstance(widget, QAbstractButton) else ""
         assert widget.accessibleName() or len(text) > 1 or widget in buddies, (widget, widget.parent())

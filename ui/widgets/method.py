@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qgis.PyQt.QtWidgets import QWidget
 
 from ...backend.request import DEVICES
 from .. import settings
@@ -35,21 +35,16 @@ class MethodBox(QWidget):
     def __init__(self, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.model = narrow_combo(10)
-        self.quality = narrow_combo(4)
+        self.quality = narrow_combo()
         for name, title in quality_titles().items():
             self.quality.addItem(title, name)
         self.device = narrow_combo()
         for name, title in device_titles().items():
             self.device.addItem(title, name)
-        self.quality.setAccessibleName(tr("Quality"))
-        self.device.setAccessibleName(tr("Runs on"))
         form = narrow_form(self)
         form.addRow(tr("Method"), self.model)
-        row = QHBoxLayout()
-        row.addWidget(self.quality, 1)
-        row.addWidget(QLabel(tr("on")))
-        row.addWidget(self.device, 2)
-        form.addRow(tr("Quality"), row)
+        form.addRow(tr("Quality"), self.quality)
+        form.addRow(tr("Runs on"), self.device)
         self.options = MethodOptions()
         form.addRow(self.options)
         self._options: Dict[str, Mapping[str, str]] = {}

@@ -30,7 +30,6 @@ class MethodOptions(QWidget):
         self.box.setCollapsed(True)
         self._form = QFormLayout(self.box)
         self._form.setContentsMargins(4, 2, 4, 4)
-        self._form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         column = QFormLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addRow(self.box)

@@ -8,7 +8,7 @@ from qgis.core import QgsLayerTreeGroup, QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ...backend.request import RADIOMETRIES
 from ..choices import ChoiceError, Choices, read_sun
@@ -16,7 +16,7 @@ from ..results import ROLE, Subject
 from ..sources import LayerOrPath
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser, file_name
-from .narrow import narrow_combo, narrow_form
+from .narrow import narrow_combo
 from .quiet import quiet_label
 
 
@@ -63,7 +63,7 @@ class TargetBox(QWidget):
         for field in (self.date, self.sun):
             field.setToolTip(field.placeholderText())
         self.details = QgsCollapsibleGroupBoxBasic(tr("Values, date and sun"))
-        form = narrow_form(self.details)
+        form = QFormLayout(self.details)
         form.setContentsMargins(4, 2, 4, 4)
         form.addRow(tr("Values are"), self.radiometry)
         form.addRow(tr("Date"), self.date)
