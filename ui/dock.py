@@ -262,8 +262,8 @@ class TerramendDock(QDockWidget):
         choices = self._choices()
         if choices is None:
             return
-        whole = replace(choices, output=path, std=None, provenance=None, extent=None)
-        visible = replace(whole, extent=self.form.output.visible_extent())
+        extent = self.form.output.visible_extent()
+        visible = replace(choices, output=path, std=None, provenance=None, extent=extent)
         subject = self.form.target.subject()
 
         def done(result: Dict[str, Any]) -> None:
@@ -273,8 +273,11 @@ class TerramendDock(QDockWidget):
             self.say(text, Qgis.MessageLevel.Success)
 
         def beside() -> None:
-            """What is no layer cannot be zoomed to."""
-            self._start("preview", whole, done, max_side=PREVIEW_SIDE)
+            """What is no layer cannot be zoomed to; of the masks, what is chosen by now counts."""
+            now = self._choices()
+            if now is not None:
+                now = replace(now, output=path, std=None, provenance=None, extent=None)
+                self._start("preview", now, done, max_side=PREVIEW_SIDE)
 
         apart = None if subject.layer_id else beside
         self._start("preview", visible, done, apart, max_side=PREVIEW_SIDE)
