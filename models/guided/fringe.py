@@ -14,6 +14,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from ..base import Flags, Floats, Tile
 from ..planes import beside
@@ -23,7 +24,7 @@ _RINGS = (0.5, 2.5, 4.5, 6.5)  # pixels from a gap: edges of the rings that may 
 _FAR = (9.5, 16.5)  # of those that they are compared with
 _VISIBLE = 720.0  # nanometres below which a band shows haze
 _BLUER = 0.75  # robust deviations by which the first ring is bluer, at least (train)
-_SURE = 4.0  # standard errors of that (train)
+_SURE = 0.99  # how certain it is that it is bluer at all
 _FADED = 1 / 3  # of the first ring: what is less hazy is taken for ground (train)
 _TAIL = 8.0  # robust deviations beyond which all counts alike
 _BLOCK, _LEAST, _BLOCKS = 32, 8, 3  # pixels a side; pixels of a ring and blocks without which nothing is said
@@ -47,9 +48,9 @@ def width(overview: Tile) -> int:
     found = 0
     for near, edge in zip(_RINGS, _RINGS[1:], strict=False):
         ring = _sums(there & (distance > near) & (distance <= edge), block, value)
-        more, error = _excess(ring, far)
+        more, least = _excess(ring, far)
         if not found:
-            if more < _BLUER or more < _SURE * error:
+            if more < _BLUER or least <= 0:
                 return 0
             first = more
         elif more < _FADED * first:
@@ -124,11 +125,13 @@ def _sums(where: Flags, block: NDArray[np.intp], value: Floats) -> tuple[Floats,
 
 
 def _excess(ring: tuple[Floats, Floats], far: tuple[Floats, Floats]) -> tuple[float, float]:
-    """By how much a ring exceeds what is far, and the standard error of that, from block to block."""
+    """By how much a ring exceeds what is far, and at least: Student's bound, from block to block."""
     weight = np.minimum(ring[0], far[0])
     used = weight >= _LEAST
-    if np.count_nonzero(used) < _BLOCKS:
+    count = np.count_nonzero(used)
+    if count < _BLOCKS:
         return 0.0, 0.0
     weight, more = weight[used].astype(np.float64), (ring[1] - far[1])[used].astype(np.float64)
     mean = float((weight * more).sum() / weight.sum())
-    return mean, float(np.sqrt((weight**2 * (more - mean) ** 2).sum()) / weight.sum())
+    error = float(np.sqrt((weight**2 * (more - mean) ** 2).sum()) / weight.sum())
+    return mean, mean - float(stdtrit(count - 1, _SURE)) * error
