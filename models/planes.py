@@ -73,10 +73,13 @@ def moments(plane: Floats, where: Flags | None = None) -> tuple[float, float]:
     return float(mean[0, 0]), float(deviation[0, 0])
 
 
-def convolve(plane: Floats, kernel: Floats, mirror: bool = False) -> Floats:
-    """Correlation with a small kernel; beyond the edge the last pixel repeats, or the plane mirrors."""
+def convolve(plane: Floats, kernel: Floats, mirror: bool = False, out: Floats | None = None) -> Floats:
+    """Correlation with a small kernel; beyond the edge the last pixel repeats, or the plane mirrors.
+
+    `out`: where to write it, if anywhere.
+    """
     border = cv2.BORDER_REFLECT if mirror else cv2.BORDER_REPLICATE
-    return np.asarray(cv2.filter2D(plane, -1, kernel, borderType=border), np.float32)
+    return np.asarray(cv2.filter2D(plane, -1, kernel, dst=out, borderType=border), np.float32)
 
 
 def blur(plane: Floats, sigma: float) -> Floats:
