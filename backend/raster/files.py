@@ -135,6 +135,8 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     sensor = roles.sensor_of(name) or sensor_of_tags(tags)
     naming = roles.naming(file.descriptions, sensor)
     bands = tuple(_band(file, i, path, naming, name if file.count == 1 else "") for i in file.indexes)
+    if set(file.dtypes) == {"uint8"} and roles.kind_of_file(_stem(name)) in ("udm2", "qa60"):  # a flag a band
+        bands = tuple(replace(band, role="class", wavelength=math.nan) for band in bands)
     bands = _with_nodata(bands, name, watch)
     described = Raster(
         name=name,

@@ -16,6 +16,7 @@ from terramend.backend.errors import TerramendError
 from terramend.backend.raster.grid import Window
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.reader import RasterReader
+from terramend.backend.request import Mask
 from terramend.backend.watch import Watch
 
 
@@ -328,3 +329,15 @@ def test_groups_that_are_none(tmp_path):
         with pytest.raises(TerramendError) as caught:
             open_product(paths, watch=Watch())
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_mask_of_several_bands_is_no_image(tmp_path, named):
+    flags = ("clear", "snow", "shadow", "haze_light", "haze_heavy", "cloud", "confidence", "unusable")
+    stem = "20200601_101530_51_2262_3B"
+    makers.write(tmp_path / f"{stem}_AnalyticMS_SR.tif", np.full((4, 40, 40), 900, np.uint16), nodata=0)
+    udm2 = np.zeros((8, 40, 40), np.uint8)
+    mask = makers.write(tmp_path / f"{stem}_udm2.tif", udm2, descriptions=flags if named else None)
+    (raster,) = open_product((str(tmp_path),), watch=Watch())
+    assert len(raster.bands) == 4
+    assert raster.masks == (Mask(mask, "udm2"),)
