@@ -25,7 +25,7 @@ from .warp import overlaps
 
 ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
 """Of files that are taken for rasters in a folder."""
-UNDECLARED = (-9999, -32768)
+UNDECLARED = (-9999, -10000, -32768)
 """What stands for nodata by custom, also in files that do not declare it."""
 PROBES = 33
 """Places along each side where undeclared fill is looked for."""

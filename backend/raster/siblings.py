@@ -163,17 +163,23 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
 
 def _is_image(stem: str) -> bool:
     """Whether a file's name speaks of an optical image, and not of what accompanies one."""
-    if _COMPANION.search(stem) or mask_kind_of(stem) is not None:
+    if accompanies(stem) or mask_kind_of(stem) is not None:
         return False
     return role_of_file(stem) in ("optical", "thermal")
 
 
+def accompanies(stem: str) -> bool:
+    """Whether a file's name speaks of what goes with an image: terrain, radar, angles, by-products."""
+    return _COMPANION.search(stem) is not None
+
+
 _COMPANION = re.compile(
     r"(^|[^a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
-    r"atran|cdist|drad|trad|urad|tci|aot|wvp|std|provenance|truth)([^a-z0-9]|$)",
+    r"atran|cdist|drad|trad|urad|tci|aot|wvp|atb|saa|sza|vaa|vza|szen|vzen|raz|day_of_year|"
+    r"std|provenance|truth)([^a-z0-9]|$)",
     re.IGNORECASE,
 )
-"""Terrain, radar, products' by-products, this software's own extra outputs, what checks a fill."""
+"""Terrain, radar, products' by-products and angles, this software's own extra outputs, what checks a fill."""
 
 
 def _is_archive(name: str) -> bool:

@@ -4,6 +4,7 @@ import datetime
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import makers
 import numpy as np
@@ -341,3 +342,30 @@ def test_a_mask_of_several_bands_is_no_image(tmp_path, named):
     (raster,) = open_product((str(tmp_path),), watch=Watch())
     assert len(raster.bands) == 4
     assert raster.masks == (Mask(mask, "udm2"),)
+
+
+def test_a_folder_of_maja_is_the_corrected_bands_and_its_cloud_mask(tmp_path):
+    stem = "SENTINEL2B_20200601-105855-123_L2A_T31TCJ_C_V2-2"
+    image = np.full((40, 40), 900, np.int16)
+    image[:10] = -10000
+    for name in ("SRE_B2", "SRE_B3", "FRE_B2", "FRE_B3"):
+        makers.write(tmp_path / stem / f"{stem}_{name}.tif", image)
+    makers.write(tmp_path / stem / f"{stem}_ATB_R1.tif", np.ones((2, 40, 40), np.uint8))
+    for name in ("CLM_R1", "EDG_R1", "MG2_R1"):
+        makers.write(tmp_path / stem / "MASKS" / f"{stem}_{name}.tif", np.zeros((40, 40), np.uint8))
+    watch = Watch()
+    (raster,) = open_product((str(tmp_path / stem),), watch=watch)
+    assert [Path(band.path).stem[-6:] for band in raster.bands] == ["FRE_B2", "FRE_B3"]
+    assert [band.nodata for band in raster.bands] == [-10000, -10000]
+    assert [mask.kind for mask in raster.masks] == ["maja"]
+    assert raster.date == datetime.date(2020, 6, 1)
+
+
+def test_angles_terrain_and_earlier_outputs_in_a_folder_of_bands_are_no_bands(tmp_path):
+    stem = "HLS.S30.T32TPT.2021152T102559.v2.0"
+    for name in ("B02", "B03", "SAA", "SZA"):
+        makers.write(tmp_path / f"{stem}.{name}.tif", np.full((40, 40), 900, np.int16), nodata=-9999)
+    makers.write(tmp_path / "dem.tif", np.full((40, 40), 900, np.int16))
+    makers.write(tmp_path / "mended.tif", image(2, 40), tags={"TERRAMEND_VERSION": "0.1.0"})
+    (raster,) = open_product((str(tmp_path),), watch=Watch())
+    assert [band.description for band in raster.bands] == ["B02", "B03"]
