@@ -27,6 +27,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "What {option} names holds no value inside the raster to fill: it guides nothing. "
             "Check that it shows the same place, and what it declares as nodata."
         ),
+        "guide.feet": "{name} is in feet; it is turned into metres.",
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
         "mask.beside": (
             "{path} looks like a mask of {name}, but its name does not say how to read it: it is not used. "
@@ -76,8 +77,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
         "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
-        "sar.one": "{name} has one unnamed band; it is taken as VV.",
-        "sar.order": "The bands of {name} are not named: band {vv} is taken as VV and band {vh} as VH.",
+        "sar.one": "{name} has one band that is not named VV or VH; it is taken as VV.",
+        "sar.order": "{name} has no bands named VV and VH: band {vv} is taken as VV and band {vh} as VH.",
         "sar.linear": "{name} holds linear power; it is turned into dB.",
         "sar.swapped": (
             "In {name} the band named VV is darker than VH, which land hardly ever is: "
