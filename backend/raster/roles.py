@@ -183,8 +183,8 @@ _KINDS = (
     (r"qa_?pixel|pixel_?qa", "qa_pixel"),
     (r"(^|[^a-z])bqa([^a-z]|$)", "bqa"),
     (r"(^|[^a-z])scl([^a-z]|$)|scene_?classif", "scl"),
-    (r"hls.*fmask", "hls_fmask"),
-    (r"fmask", "fmask"),
+    (r"hls.*[^a-z]fmask", "hls_fmask"),
+    (r"(^|[^a-z]|mtl|c)fmask", "fmask"),  # a "refmask" is the mask of a reference
     (r"cld_?prb|cloud[_ ]?prob(ability)?|(^|[^a-z])clp([^a-z]|$)", "cloudprob"),
     (r"(^|[^a-z0-9])qa60([^a-z0-9]|$)|msk_?classi", "qa60"),
     (r"udm2", "udm2"),

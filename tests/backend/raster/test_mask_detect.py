@@ -29,6 +29,7 @@ PLAIN = np.array([[0, 3], [9, 5]], np.uint8)
         ("scene_classification.tif", "scl"),
         ("HLS.L30.T13TEF.2021123T173906.v2.0.Fmask.tif", "hls_fmask"),
         ("LE70220491999322EDC01_MTLFmask.tif", "fmask"),
+        ("LC80160332014001LGN00_cfmask.tif", "fmask"),
         ("MSK_CLDPRB_20m.tif", "cloudprob"),
         ("2018-06-30_cloudprob.tif", "cloudprob"),
         ("s2_CLP.tif", "cloudprob"),
@@ -43,6 +44,11 @@ PLAIN = np.array([[0, 3], [9, 5]], np.uint8)
 def test_names_decide(write, name, kind):
     samples = np.stack([PLAIN] * 8) if kind == "udm2" else PLAIN
     assert detect(write(name, samples)).kind == kind
+
+
+@pytest.mark.parametrize("name", ["refmask_20180401.tif", "halfmask.tif"])
+def test_a_word_that_ends_in_fmask_is_no_fmask(write, name):
+    assert detect(write(name, (PLAIN == 9).astype(np.uint8))).kind == "nonzero"
 
 
 def test_descriptions_come_before_names(write):
