@@ -36,6 +36,8 @@ FIXED = {
     "landsat-c2-sr": (2.75e-5, -0.2),
     "landsat-c1-sr": (1e-4, 0.0),
 }
+BLACK = 7273
+"""What Collection 2 stores for surface reflectance 0."""
 LANDSAT_TOA = (2e-5, -0.1)
 LANDSAT_ST = (0.00341802 * KILO, 149.0 * KILO)
 LANDSAT_C1_BT = (0.1 * KILO, 0.0)
@@ -44,6 +46,8 @@ _LANDSAT = re.compile(
     r"L[COTEM]0[1-9]_L(1TP|1GT|1GS|2SP|2SR)_\d{6}_\d{8}_\d{8}_0([12])_(T1|T2|RT|A1|A2)", re.IGNORECASE
 )
 _ESPA = re.compile(r"L[COTEM]0[1-9]\d{6}\d{8}01(T1|T2|RT)|_(sr|toa|bt)_band\d", re.IGNORECASE)
+_C2_SR = re.compile(r"SR_B[1-7]$")
+"""Names of Landsat's bands in Collection 2 alone, also where Earth Engine exports them."""
 _BASELINE = re.compile(r"_N(\d{4})_R\d{3}", re.IGNORECASE)
 _S2_TILE = re.compile(r"T\d{2}[A-Z]{3}_(\d{8})T\d{6}_(B\w\w)", re.IGNORECASE)
 
@@ -63,6 +67,8 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
         bands = tuple(_forced(band, raster, radiometry) for band in raster.bands)
         return replace(raster, bands=bands, surface=_level(radiometry, surface))
     rule = rule_of(text)
+    if rule is not None and rule.endswith("-toa") and all(band.dtype == "uint8" for band in raster.bands):
+        rule = None  # TM and ETM+ count in 8 bits; what they mean only the metadata tells
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
         return apply(raster, rule, watch)
     bands = tuple(_guessed(band, raster, watch) for band in raster.bands)
@@ -132,6 +138,12 @@ def _guessed(band: Band, raster: Raster, watch: Watch) -> Band:
         return replace(band, gain=_plain(band.dtype))
     if band.role == "thermal":
         return replace(band, gain=LANDSAT_C1_BT[0] if kind.kind in "iu" else KILO)
+    if band.dtype == "uint16" and _C2_SR.match(band.description) and _high(band) > BLACK:
+        gain, bias = FIXED["landsat-c2-sr"]
+        watch.notice(
+            "radiometry.guess", name=raster.name, rule=f"the stored value times {gain:g} - {-bias:g}"
+        )
+        return replace(band, gain=gain, bias=bias)
     if kind.kind == "f":
         high = _high(band)
         if high <= 3:

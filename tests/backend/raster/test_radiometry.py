@@ -85,6 +85,21 @@ def test_guesses_are_said(tmp_path):
     assert late[::2] == ((1e-4, 0), ["radiometry.guess"])
 
 
+def test_bands_named_as_collection_2_names_them_are_scaled_so(tmp_path):
+    got, _, codes = found(tif(tmp_path, descriptions=("SR_B4", "SR_B3")))
+    assert got == (2.75e-5, -0.2) and codes == ["radiometry.guess"]
+    assert found(tif(tmp_path, high=3000, descriptions=("SR_B4", "SR_B3")))[0] == (1e-4, 0)  # scaled anew
+    path = tif(
+        tmp_path, dtype=np.float32, high=0.8, descriptions=("SR_B4", "SR_B3")
+    )  # someone has scaled them
+    assert found(path)[::2] == ((1, 0), [])
+
+
+def test_level_1_of_8_bits_is_not_taken_for_that_of_oli(tmp_path):
+    path = tif(tmp_path, "LT05_L1TP_192030_19900715_20200913_02_T1.tif", dtype=np.uint8, high=255)
+    assert found(path)[::2] == ((1 / 255, 0), ["radiometry.guess"])
+
+
 def test_only_measured_bands_are_scaled(tmp_path):
     path = tif(tmp_path, descriptions=("B04", "SCL"))
     _, raster, _ = found(path, radiometry="sentinel2-offset")
