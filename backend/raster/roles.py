@@ -130,7 +130,8 @@ def _table(sensor: str) -> dict[str, int] | None:
 def sensor_of(name: str) -> str:
     """The sensor that a product's file name names, or empty."""
     text = name.upper()
-    if re.search(r"(^|[^A-Z0-9])(S2[ABCD]?[_.]|SENTINEL-?2|T\d{2}[A-Z]{3}_\d{8}T\d{6}|HLS\.S30\.)", text):
+    tile = r"T\d{2}[A-Z]{3}_\d{8}T\d{6}|\d{8}T\d{6}_T\d{2}[A-Z]{3}([^A-Z0-9]|$)"  # the latter by Earth Engine
+    if re.search(rf"(^|[^A-Z0-9])(S2[ABCD]?[_.]|SENTINEL-?2|{tile}|HLS\.S30\.)", text):
         return "sentinel2"
     landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|\d)", text)
     if landsat:
