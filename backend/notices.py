@@ -63,6 +63,9 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "notice.alike": "The same holds for {count} more of the other dates.",
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
+        "reference.bands-unlike": (
+            "{name} does not say that it has the bands to fill: {model} takes its bands as they come."
+        ),
         "reference.blank": (
             "{name} shows nothing of the raster to fill: its mask marks all of it, or all is nodata. "
             "Check the mask and how it is read."
