@@ -74,7 +74,7 @@ def group(rasters: Sequence[Raster], path: str, watch: Watch) -> tuple[Raster, .
         raise TerramendError("product.dates", path=path, first=known[0], last=known[-1])
     first = images[0]
     for raster in images[1:]:
-        if (raster.grid.crs != first.grid.crs) or not overlaps(raster.grid, first.grid):
+        if not raster.grid.same_crs(first.grid) or not overlaps(raster.grid, first.grid):
             raise TerramendError("product.apart", path=raster.name, first=first.name)
     kinds = [(r, roles.mask_kind_of(r.name)) for r in others]
     masks = [m for r in images for m in r.masks] + [Mask(r.bands[0].path, k) for r, k in kinds if k]

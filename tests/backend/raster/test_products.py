@@ -322,6 +322,14 @@ def test_undeclared_fill_of_a_group_is_that_of_all_its_files(tmp_path):
     assert np.isnan(values[:, :20]).all() and np.isfinite(values[:, 20:]).all()
 
 
+def test_files_of_a_group_may_write_one_crs_in_several_ways(tmp_path):
+    bands = image(2)
+    first = makers.write(tmp_path / "a_B02.tif", bands[0])
+    other = makers.write(tmp_path / "a_B03.tif", bands[1], crs="+proj=utm +zone=32 +datum=WGS84 +units=m")
+    (raster,) = open_product((first, other), watch=Watch())
+    assert len(raster.bands) == 2
+
+
 def test_groups_that_are_none(tmp_path):
     first = makers.write(tmp_path / "x_20200101_red.tif", image(1))
     later = makers.write(tmp_path / "x_20200111_nir.tif", image(1))
