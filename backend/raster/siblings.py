@@ -112,6 +112,9 @@ def _item(item: Any, place: Path) -> Reference:
     if isinstance(item, str):
         item = {"path": item}
     try:
+        for mask in item.get("masks", ()):
+            if not isinstance(mask, dict) or not (mask.get("path") or mask.get("kind") == "none"):
+                raise ValueError(f"{mask!r} is no mask with a path")
         surplus = {*item, *(key for mask in item.get("masks", ()) for key in mask)} - KEYS
         if surplus:
             raise ValueError(f"{min(surplus)!r} is no key of a reference; they are {', '.join(sorted(KEYS))}")
@@ -119,6 +122,8 @@ def _item(item: Any, place: Path) -> Reference:
             Mask(_beside(m.get("path", ""), place), m.get("kind", "auto")) for m in item.get("masks", ())
         )
         path = SEPARATOR.join(_beside(part, place) for part in split_paths(item["path"]))
+        if not path:
+            raise ValueError(f"{item!r} has no path")
         date = item.get("date")
         if date is not None:
             datetime.date.fromisoformat(date)
