@@ -116,6 +116,7 @@ def plan(source: Grid, target: Grid) -> Warp:
     if (source.crs is None) != (target.crs is None):
         raise ValueError("one grid has a CRS and the other has none")
     if source.crs == target.crs or _crs(source) == _crs(target):
+        source = _same_turn(source, target)
         return _with_scale(Warp(source, target, _snapped(~source.affine @ target.affine, target)))
     return _with_scale(_lattice(_turned(Warp(source, target, None))))
 
@@ -148,6 +149,16 @@ def _snapped(affine: Affine, target: Grid) -> Affine:
     extents = (target.width, target.height, 1.0, target.width, target.height, 1.0)
     pairs = zip(tuple(affine)[:6], extents, strict=True)
     return Affine(*(float(round(c)) if abs(c - round(c)) * n < SNAP else c for c, n in pairs))
+
+
+def _same_turn(source: Grid, target: Grid) -> Grid:
+    """The source moved by full turns of longitude next to the target: 0..360 meets -180..180."""
+    if source.crs is None or not _crs(source).is_geographic:
+        return source
+    here, there = (grid.affine @ (grid.width / 2, grid.height / 2) for grid in (target, source))
+    turn = 360.0 * round((here[0] - there[0]) / 360.0)
+    a, b, c, d, e, f = source.transform
+    return Grid(source.crs, (a, b, c + turn, d, e, f), source.width, source.height) if turn else source
 
 
 def _turned(warp: Warp) -> Warp:
