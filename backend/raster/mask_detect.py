@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from ..errors import TerramendError
@@ -57,7 +58,7 @@ def find_decoder(
         kind, band = _by_text(dataset, mask.path) or (_by_values(dataset, mask.path, bands, watch), 1)
     nodata = dataset.nodatavals[band - 1]
     if kind.split("=", 1)[0] in PLAIN_KINDS:
-        planes = tuple(range(1, bands + 1)) if 1 < bands == dataset.count else (band,)
+        planes = tuple(range(1, bands + 1)) if 1 < bands == _count(dataset) else (band,)
         return plain_decoder(kind, planes, nodata)
     if kind == "cloudprob":
         scale = _percent_scale(dataset, band, mask.path, watch)
@@ -106,17 +107,23 @@ def _band_of(dataset: DatasetReader, kind: str) -> int:
 
 def _by_values(dataset: DatasetReader, path: str, bands: int, watch: Watch) -> str:
     """`nonzero` where only 0 and 1, or only 0 and 255, stand in the file."""
-    if dataset.count not in (1, bands):
-        raise TerramendError("mask.ambiguous", path=path, why=f"it has {dataset.count} bands")
+    count = _count(dataset)
+    if count not in (1, bands):
+        raise TerramendError("mask.ambiguous", path=path, why=f"it has {count} bands")
     nodata = dataset.nodatavals[0]
     seen: set[float] = set()
-    for values in _strips(dataset, dataset.indexes, watch):
+    for values in _strips(dataset, dataset.indexes[:count], watch):
         found = np.unique(values)
         seen.update(float(v) for v in found[np.isfinite(found)] if v != nodata)
         if not (seen <= {0, 1} or seen <= {0, 255}):
             some = ", ".join(f"{v:g}" for v in sorted(seen)[:4])
             raise TerramendError("mask.ambiguous", path=path, why=f"it holds values such as {some}")
     return "nonzero"
+
+
+def _count(dataset: DatasetReader) -> int:
+    """Bands before an alpha band, which programs put last."""
+    return dataset.count - (dataset.count > 1 and dataset.colorinterp[-1] == ColorInterp.alpha)
 
 
 def _layout(kind: str, dataset: DatasetReader, band: int, path: str, watch: Watch) -> Layout:

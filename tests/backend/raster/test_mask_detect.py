@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster import mask_tables as tables
 from terramend.backend.raster.mask_detect import OWN_TAG, find_decoder
@@ -102,6 +103,16 @@ def test_several_bands_are_asked_about_unless_there_is_one_for_each(write):
     with pytest.raises(TerramendError, match="3 bands"):
         detect(path, bands=2)
     assert detect(path, "nonzero", bands=2).bands == (1,)
+
+
+def test_an_alpha_band_is_no_mask_of_a_band(write):
+    samples = np.stack([np.eye(4, dtype=np.uint8), np.full((4, 4), 255, np.uint8)])
+
+    def with_alpha(file):
+        file.colorinterp = [ColorInterp.gray, ColorInterp.alpha]
+
+    path = write("drawn.tif", samples, decorate=with_alpha)
+    assert detect(path, bands=2).bands == detect(path, bands=3).bands == (1,)
 
 
 def test_own_masks_are_known(write):
