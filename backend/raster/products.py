@@ -13,6 +13,7 @@ from rasterio.errors import CRSError
 
 from ..errors import TerramendError
 from ..watch import Watch
+from . import dates
 from . import radiometry as scaling
 from .files import group, open_raster, raster_files
 from .gdal import is_local
@@ -108,7 +109,9 @@ def _folder(path: str, watch: Watch) -> tuple[Raster, ...] | None:
         raise TerramendError("product.empty", path=path, what="rasters")
     found = [shelf.gdal(name) for name in names]
     images = [name for name in _one_correction(found) if not _goes_with(name)]
-    return group([raster for name in images or found for raster in open_raster(name, watch)], path, watch)
+    rasters = group([raster for name in images or found for raster in open_raster(name, watch)], path, watch)
+    named = dates.date_in(Path(path).name)  # files called B02.tif in a folder of their date
+    return tuple(replace(raster, date=raster.date or named) for raster in rasters)
 
 
 def _one_correction(names: list[str]) -> list[str]:

@@ -369,6 +369,13 @@ def test_a_folder_of_maja_is_the_corrected_bands_and_its_cloud_mask(tmp_path):
     assert raster.date == datetime.date(2020, 6, 1)
 
 
+def test_a_folder_tells_the_date_that_its_files_do_not(tmp_path):
+    for name in ("B02", "B03"):
+        makers.write(tmp_path / "2020-06-01_tile" / f"{name}.tif", np.full((40, 40), 900, np.uint16))
+    (raster,) = open_product((str(tmp_path / "2020-06-01_tile"),), watch=Watch())
+    assert raster.date == datetime.date(2020, 6, 1)
+
+
 def test_angles_terrain_and_earlier_outputs_in_a_folder_of_bands_are_no_bands(tmp_path):
     stem = "HLS.S30.T32TPT.2021152T102559.v2.0"
     for name in ("B02", "B03", "SAA", "SZA"):
