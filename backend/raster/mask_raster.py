@@ -21,11 +21,12 @@ from .grid import Grid, Window
 from .growth import Growth, parse_growth
 from .mask_detect import find_decoder
 from .mask_kinds import Bits, Decoder
-from .resample import nearest
 from .warp import Places, Warp, plan
 
 PIXELS = 1 << 25
 """Most mask pixels that are held at once."""
+ALIKE = 1.15
+"""Mask pixels a pixel up to which grids count as equally fine: UTM zones are turned a little."""
 
 
 class RasterMask:
@@ -58,11 +59,12 @@ class RasterMask:
             upper = Window(window.row, window.column, half, window.width)
             lower = Window(window.row + half, window.column, window.height - half, window.width)
             return np.concatenate([self.bits(upper), self.bits(lower)], axis=1)
-        bits = self._native(cells)
-        rows, columns = rows - cells.row, columns - cells.column
-        for step_down in down:
-            for step_across in across:
-                found |= nearest(bits, rows + step_down, columns + step_across, 0)
+        bits = np.pad(self._native(cells), ((0, 0), (0, 1), (0, 1)))  # the last row and column: outside
+        lines = [_indexes(rows - cells.row + step, cells.height) for step in down]
+        for step in across:
+            beside = _indexes(columns - cells.column + step, cells.width)
+            for line in lines:
+                found |= bits[:, line, beside]
         return found
 
     def _native(self, window: Window) -> Bits:
@@ -149,10 +151,17 @@ def _steps(scale: float) -> NDArray[np.float64]:
     """Places over one pixel of the grid, in mask pixels from its centre.
 
     At most a mask pixel apart, so that they meet every one whose centre lies in the pixel, however the two
-    grids lie to each other. A twentieth more passes for one to one: grids that are a little turned.
+    grids lie to each other. Up to `ALIKE` the nearest one stands for the pixel.
     """
-    count = max(1, math.ceil(scale - 0.05))
+    count = math.ceil(scale - 0.05) if scale > ALIKE else 1
     return ((np.arange(count) + 0.5) / count - 0.5) * scale
+
+
+def _indexes(places: Places, size: int) -> NDArray[np.intp]:
+    """The pixels that places fall into, -1 for those outside."""
+    with np.errstate(invalid="ignore"):
+        inside = (places >= 0) & (places < size)
+    return np.where(inside, places, -1).astype(np.intp)
 
 
 def _around(rows: Places, columns: Places, reach: tuple[float, float], source: Grid) -> Window | None:

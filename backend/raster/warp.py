@@ -8,7 +8,7 @@ pixel alone: coordinates come from a lattice at fixed places, weights and sums h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -140,8 +140,7 @@ def _with_scale(warp: Warp) -> Warp:
     rows, columns = warp.exact(np.array([row, row + 1, row]), np.array([column, column, column + 1]))
     down = float(abs(rows[1] - rows[0]) + abs(rows[2] - rows[0]))
     across = float(abs(columns[1] - columns[0]) + abs(columns[2] - columns[0]))
-    scale = tuple(s if math.isfinite(s) else 1.0 for s in (down, across))
-    return Warp(warp.source, warp.target, warp.affine, warp.spacing, warp.turn, (scale[0], scale[1]))
+    return replace(warp, scale=(down, across)) if math.isfinite(down + across) else warp
 
 
 def _snapped(affine: Affine, target: Grid) -> Affine:
