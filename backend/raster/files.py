@@ -189,7 +189,7 @@ def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band
     if first is None or first.nodata is not None or np.dtype(first.dtype).itemsize == 1:
         return bands
     values = sparse_sample(first.path, first.index)
-    found = [value for value in UNDECLARED if np.mean(values == value) > 0.005]
+    found = [value for value in UNDECLARED if (values == value).any()]
     if not found:
         return bands
     watch.notice("raster.undeclared", name=name, value=found[0])
