@@ -71,7 +71,10 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
         rule = None  # TM and ETM+ count in 8 bits; what they mean only the metadata tells
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
         return apply(raster, rule, watch)
-    bands = tuple(_guessed(band, raster, watch) for band in raster.bands)
+    # One rule for all bands: a dark one would pass for percent, or for reflectance, alone.
+    floats = [b for b in raster.bands if b.role == "optical" and np.dtype(b.dtype).kind == "f"]
+    high = max((_high(band) for band in floats if (band.gain, band.bias) == (1, 0)), default=0.0)
+    bands = tuple(_guessed(band, raster, high, watch) for band in raster.bands)
     return replace(raster, bands=bands, surface=_level(rule or "", surface))
 
 
@@ -129,8 +132,12 @@ def _forced(band: Band, raster: Raster, radiometry: str) -> Band:
     return replace(band, gain=gain, bias=bias)
 
 
-def _guessed(band: Band, raster: Raster, watch: Watch) -> Band:
-    """Tags are kept; else what the dtype and the values suggest, said as a notice."""
+def _guessed(band: Band, raster: Raster, high: float, watch: Watch) -> Band:
+    """Tags are kept; else what the dtype and the values suggest, said as a notice.
+
+    Args:
+        high: the highest that float bands reach, see `_high`.
+    """
     if band.role in ("class", "qa", "alpha") or (band.gain, band.bias) != (1, 0):
         return band
     kind = np.dtype(band.dtype)
@@ -145,7 +152,6 @@ def _guessed(band: Band, raster: Raster, watch: Watch) -> Band:
         )
         return replace(band, gain=gain, bias=bias)
     if kind.kind == "f":
-        high = _high(band)
         if high <= 3:
             return band
         gain = 0.01 if high <= 150 else 1e-4

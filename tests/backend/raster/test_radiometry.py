@@ -95,6 +95,13 @@ def test_bands_named_as_collection_2_names_them_are_scaled_so(tmp_path):
     assert found(path)[::2] == ((1, 0), [])
 
 
+@pytest.mark.parametrize(("dark", "bright", "gain"), [(2, 40, 0.01), (20, 4000, 1e-4), (0.02, 0.4, 1)])
+def test_dark_bands_are_scaled_as_the_bright_ones_are(tmp_path, dark, bright, gain):
+    image = np.random.default_rng(0).uniform(0.5, 1, (2, 40, 40)) * np.array([dark, bright])[:, None, None]
+    _, raster, _ = found(makers.write(tmp_path / "a.tif", image.astype(np.float32)))
+    assert [band.gain for band in raster.bands] == [gain, gain]
+
+
 def test_level_1_of_8_bits_is_not_taken_for_that_of_oli(tmp_path):
     path = tif(tmp_path, "LT05_L1TP_192030_19900715_20200913_02_T1.tif", dtype=np.uint8, high=255)
     assert found(path)[::2] == ((1 / 255, 0), ["radiometry.guess"])
