@@ -20,8 +20,10 @@ from .mask_kinds import Decoder, layout_decoder, plain_decoder, probability_deco
 from .mask_tables import (
     BQA_C1,
     BQA_PRE,
+    CLM,
     CLOUD_PROBABILITY_THRESHOLD,
     FMASK,
+    HLS_FMASK,
     LAYOUTS,
     MAJA_CLM,
     MAJA_MG2,
@@ -133,8 +135,13 @@ def _layout(kind: str, dataset: DatasetReader, band: int, path: str, watch: Watc
         return PIXEL_QA_C1 if 1 < _highest(dataset, band, watch, enough=1 << 11) < 1 << 11 else QA_PIXEL
     if kind == "bqa":  # bits 14-15 are never empty before collections, never used in Collection 1
         return BQA_PRE if _highest(dataset, band, watch, enough=1 << 13) >= 1 << 13 else BQA_C1
-    if kind == "fmask":
-        return PYTHON_FMASK if nodata == 0 or _highest(dataset, band, watch, below=255) == 5 else FMASK
+    if kind in ("fmask", "clm"):  # Fmask's codes end at 4 or 5, s2cloudless' at 1; else they are bits
+        highest = _highest(dataset, band, watch, below=255)
+        if kind == "clm":
+            return MAJA_CLM if highest > 1 else CLM
+        if highest > 5:
+            return HLS_FMASK
+        return PYTHON_FMASK if nodata == 0 or highest == 5 else FMASK
     if kind == "maja":
         return MAJA_MG2 if "mg2" in name else MAJA_CLM
     if kind == "qa60":

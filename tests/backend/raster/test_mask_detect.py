@@ -17,6 +17,7 @@ def detect(path, kind="auto", bands=1, threshold=None):
 
 
 PLAIN = np.array([[0, 3], [9, 5]], np.uint8)
+FLAGS = np.array([[0, 1], [1, 0]], np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ PLAIN = np.array([[0, 3], [9, 5]], np.uint8)
     ],
 )
 def test_names_decide(write, name, kind):
-    samples = np.stack([PLAIN] * 8) if kind == "udm2" else PLAIN
+    samples = np.stack([FLAGS] * 8) if kind == "udm2" else FLAGS
     assert detect(write(name, samples)).kind == kind
 
 
@@ -53,7 +54,7 @@ def test_a_word_that_ends_in_fmask_is_no_fmask(write, name):
 
 
 def test_descriptions_come_before_names(write):
-    path = write("a_scl.tif", PLAIN, decorate=lambda file: file.set_band_description(1, "fmask"))
+    path = write("a_scl.tif", FLAGS, decorate=lambda file: file.set_band_description(1, "fmask"))
     assert detect(path).kind == "fmask"
 
 
@@ -135,6 +136,9 @@ def test_own_masks_are_known(write):
         ("bqa", "a.tif", [1, 20480, -12288], "int16", tables.BQA_PRE),
         ("fmask", "a.tif", [0, 1, 2, 4, 255], "uint8", tables.FMASK),
         ("fmask", "a.tif", [1, 2, 5], "uint8", tables.PYTHON_FMASK),
+        ("fmask", "a.tif", [64, 66, 255], "uint8", tables.HLS_FMASK),
+        ("clm", "a.tif", [0, 1, 255], "uint8", tables.CLM),
+        ("clm", "a.tif", [0, 3, 33], "uint8", tables.MAJA_CLM),
         ("maja", "A_CLM_R1.tif", [0, 3], "uint8", tables.MAJA_CLM),
         ("maja", "A_MG2_R1.tif", [0, 3], "uint8", tables.MAJA_MG2),
         ("qa60", "a.tif", [0, 1024], "uint16", tables.QA60),
