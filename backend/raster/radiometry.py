@@ -45,6 +45,8 @@ LANDSAT_C1_BT = (0.1 * KILO, 0.0)
 _LANDSAT = re.compile(
     r"L[COTEM]0[1-9]_L(1TP|1GT|1GS|2SP|2SR)_\d{6}_\d{8}_\d{8}_0([12])_(T1|T2|RT|A1|A2)", re.IGNORECASE
 )
+_ARD = re.compile(r"L[COTEM]0[1-9]_(CU|AK|HI)_\d{6}_\d{8}_\d{8}_02_S[RT]", re.IGNORECASE)
+"""Analysis ready tiles of the United States."""
 _ESPA = re.compile(r"L[COTEM]0[1-9]\d{6}\d{8}01(T1|T2|RT)|_(sr|toa|bt)_band\d", re.IGNORECASE)
 _C2_SR = re.compile(r"SR_B[1-7]$")
 """Names of Landsat's bands in Collection 2 alone, also where Earth Engine exports them."""
@@ -99,7 +101,7 @@ def landsat_rule(text: str) -> str | None:
         return "landsat-c1-toa" if re.search(r"_toa_band\d", text, re.IGNORECASE) else "landsat-c1-sr"
     landsat = _LANDSAT.search(text)
     if landsat is None:
-        return None
+        return "landsat-c2-sr" if _ARD.search(text) else None
     level = "sr" if landsat.group(1).startswith("2") else "toa"
     return f"landsat-c{landsat.group(2)}-{level}"
 

@@ -133,7 +133,7 @@ def sensor_of(name: str) -> str:
     tile = r"T\d{2}[A-Z]{3}_\d{8}T\d{6}|\d{8}T\d{6}_T\d{2}[A-Z]{3}([^A-Z0-9]|$)"  # the latter by Earth Engine
     if re.search(rf"(^|[^A-Z0-9])(S2[ABCD]?[_.]|SENTINEL-?2|{tile}|HLS\.S30\.)", text):
         return "sentinel2"
-    landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|\d)", text)
+    landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|CU|AK|HI|\d)", text)
     if landsat:
         return f"landsat{landsat.group(1)}"
     if "HLS.L30." in text:

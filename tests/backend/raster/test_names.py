@@ -70,7 +70,8 @@ def test_unknown_wavelengths(name, sensor):
         ("T32TQM_20200101T101010_B04_10m.jp2", "sentinel2"), ("S2_20200101.tif", "sentinel2"),
         ("HLS.S30.T32TQM.2020182T101559.v2.0.B04.tif", "sentinel2"), ("HLS.L30.T32.v2.0.B04.tif", "landsat8"),
         ("LC09_L2SP_192030_20220715_20220913_02_T1_SR_B4.TIF", "landsat9"), ("LE71920302003180EDC00_B3.TIF", "landsat7"),
-        ("LT05_L1TP_192030_19900715_20200913_01_T1", "landsat5"), ("MOD09A1.A2020153.h18v04.061_sur_refl_b02.tif", "modis"), ("20200601T102559_20200601T103000_T32TPT.tif", "sentinel2"),
+        ("LT05_L1TP_192030_19900715_20200913_01_T1", "landsat5"),
+        ("LC08_CU_003010_20200715_20210504_02_SR_B4.TIF", "landsat8"), ("MOD09A1.A2020153.h18v04.061_sur_refl_b02.tif", "modis"), ("20200601T102559_20200601T103000_T32TPT.tif", "sentinel2"),
         ("scene.tif", ""), ("CLC2018.tif", ""),
     ],
 )  # fmt: skip

@@ -63,6 +63,7 @@ def test_tags_win_over_guesses_and_options_over_tags(tmp_path):
     ("name", "pair", "surface"),
     [
         ("LC08_L2SP_192030_20200715_20200913_02_T1_SR_stack.tif", (2.75e-5, -0.2), True),
+        ("LC08_CU_003010_20200715_20210504_02_SR_B4.TIF", (2.75e-5, -0.2), True),
         ("S2B_MSIL2A_20230115T102351_N0509_R065_T32TQM_20230115T140000.tif", (1e-4, -0.1), True),
         ("S2B_MSIL2A_20190115T102351_N0211_R065_T32TQM_20190115T140000.tif", (1e-4, 0), True),
         ("LC08_L1TP_192030_20200715_20200913_01_T1_toa.tif", (2e-5 / SINE, -0.1 / SINE), False),
