@@ -62,7 +62,8 @@ def open_product(
             bands = tuple(replace(band, nodata=nodata) for band in raster.bands)
             raster = replace(raster, bands=bands, zero_fill=False)
         if not raster.masks:
-            named = tuple(paths) if not Path(paths[0]).is_dir() else (raster.bands[0].path,)
+            folder = is_local(paths[0]) and Path(paths[0]).is_dir()
+            named = (raster.bands[0].path,) if folder else tuple(paths)
             beside = masks_beside(named, raster)
             raster = replace(raster, masks=tuple(m for m in beside if m.kind != "auto"))
         if date is not None:

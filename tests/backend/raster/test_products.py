@@ -235,6 +235,15 @@ def test_netcdf_variables_are_bands(tmp_path):
     assert [(band.description, band.wavelength) for band in single.bands] == [("red", 660)]
 
 
+def test_a_vrt_may_be_given_as_its_text(tmp_path):
+    path = makers.write(tmp_path / "a.tif", image(1, 40))
+    source = f'<SimpleSource><SourceFilename relativeToVRT="0">{path}</SourceFilename></SimpleSource>'
+    band = f'<VRTRasterBand dataType="UInt16" band="1">{source}</VRTRasterBand>'
+    assert (
+        one(f'<VRTDataset {" " * 300} rasterXSize="40" rasterYSize="40">{band}</VRTDataset>').grid.width == 40
+    )
+
+
 def test_services_are_refused(tmp_path):
     (tmp_path / "wms.xml").write_text(
         '<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}.png</ServerUrl></Service>'
