@@ -39,10 +39,10 @@ def likes(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) 
 
 
 def _by_place(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) -> tuple[int, ...] | None:
-    """The same for files of as many bands that do not say which they are."""
+    """The same for files of as many bands of which one does not say which they are."""
     optical = [i for i, band in enumerate(target) if band.role == "optical"]
-    silent = all(math.isnan(band.wavelength) for band in (*other, *(target[i] for i in chosen)))
-    if not silent or len(optical) != len(other) or not set(chosen) <= set(optical):
+    said = [[math.isfinite(b.wavelength) for b in bands] for bands in (other, [target[i] for i in chosen])]
+    if all(map(any, said)) or len(optical) != len(other) or not set(chosen) <= set(optical):
         return None
     return tuple(optical.index(i) for i in chosen)
 

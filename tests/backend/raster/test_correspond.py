@@ -30,6 +30,7 @@ S2 = bands("B02", "B03", "B04", "B08", "B05", "B11", sensor="sentinel2")
         (S2, (4,), bands("SR_B5", "SR_B4", sensor="landsat8"), (0, 1)),  # no red edge there: as they are
         (bands("SR_B3", "SR_B4"), (0, 1), bands("B4", "B3"), (1, 0)),  # no wavelengths, but names
         (bands("", "", ""), (1, 2), bands("", "", ""), (1, 2, 0)),
+        (bands("blue", "green", "red"), (1, 2), bands("", "", ""), (1, 2, 0)),
         (bands("", "", ""), (1, 2), bands("", "", "", ""), (0, 1, 2, 3)),
     ],
 )
