@@ -17,8 +17,10 @@ import datetime
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import TerramendError
 from ..watch import Watch
@@ -36,8 +38,8 @@ FIXED = {
     "landsat-c2-sr": (2.75e-5, -0.2),
     "landsat-c1-sr": (1e-4, 0.0),
 }
-BLACK = 7273
-"""What Collection 2 stores for surface reflectance 0."""
+DARKEST = 6000
+"""What Collection 2 stores at least for surface reflectance (7273 for 0, shadows fall a little below)."""
 LANDSAT_TOA = (2e-5, -0.1)
 LANDSAT_ST = (0.00341802 * KILO, 149.0 * KILO)
 LANDSAT_C1_BT = (0.1 * KILO, 0.0)
@@ -73,6 +75,11 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
         rule = None  # TM and ETM+ count in 8 bits; what they mean only the metadata tells
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
         return apply(raster, rule, watch)
+    if _is_c2(raster):
+        gain, bias = FIXED["landsat-c2-sr"]
+        rule = f"the stored value times {gain:g} - {-bias:g}"
+        watch.notice("radiometry.guess", name=raster.name, rule=rule)
+        return apply(raster, "landsat-c2-sr", watch)
     # One rule for all bands: a dark one would pass for percent, or for reflectance, alone.
     floats = [b for b in raster.bands if b.role == "optical" and np.dtype(b.dtype).kind == "f"]
     high = max((_high(band) for band in floats if (band.gain, band.bias) == (1, 0)), default=0.0)
@@ -147,12 +154,6 @@ def _guessed(band: Band, raster: Raster, high: float, watch: Watch) -> Band:
         return replace(band, gain=_plain(band.dtype))
     if band.role == "thermal":
         return replace(band, gain=LANDSAT_C1_BT[0] if kind.kind in "iu" else KILO)
-    if band.dtype == "uint16" and _C2_SR.match(band.description) and _high(band) > BLACK:
-        gain, bias = FIXED["landsat-c2-sr"]
-        watch.notice(
-            "radiometry.guess", name=raster.name, rule=f"the stored value times {gain:g} - {-bias:g}"
-        )
-        return replace(band, gain=gain, bias=bias)
     if kind.kind == "f":
         if high <= 3:
             return band
@@ -175,13 +176,24 @@ def _plain(dtype: str) -> float:
     return 1 / 255 if kind.itemsize == 1 else 1e-4
 
 
+def _is_c2(raster: Raster) -> bool:
+    """Whether bands are named as Collection 2 names them, and hold values as it stores them."""
+    named = [b for b in raster.bands if _C2_SR.match(b.description) and (b.gain, b.bias) == (1, 0)]
+    low = (np.percentile(values, 2) if (values := _sample(b)).any() else 0 for b in named)
+    return bool(named) and all(value > DARKEST for value in low)
+
+
 def _high(band: Band) -> float:
     """A high value of the band (98th percentile of a sparse sample); 0 if nothing is observed."""
-    values = sparse_sample(band.path, band.index)
-    values = values[np.isfinite(values)]
-    if band.nodata is not None:
-        values = values[values != band.nodata]
+    values = _sample(band)
     return float(np.percentile(values, 98)) if values.size else 0.0
+
+
+def _sample(band: Band) -> NDArray[Any]:
+    """Some observed values of a band; zeros are none of them."""
+    values = sparse_sample(band.path, band.index)
+    values = values[np.isfinite(values) & (values != 0)]
+    return values if band.nodata is None else values[values != band.nodata]
 
 
 def _level_by_name(text: str) -> bool | None:

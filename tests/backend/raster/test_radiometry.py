@@ -86,14 +86,17 @@ def test_guesses_are_said(tmp_path):
     assert late[::2] == ((1e-4, 0), ["radiometry.guess"])
 
 
-def test_bands_named_as_collection_2_names_them_are_scaled_so(tmp_path):
-    got, _, codes = found(tif(tmp_path, descriptions=("SR_B4", "SR_B3")))
-    assert got == (2.75e-5, -0.2) and codes == ["radiometry.guess"]
-    assert found(tif(tmp_path, high=3000, descriptions=("SR_B4", "SR_B3")))[0] == (1e-4, 0)  # scaled anew
-    path = tif(
-        tmp_path, dtype=np.float32, high=0.8, descriptions=("SR_B4", "SR_B3")
-    )  # someone has scaled them
-    assert found(path)[::2] == ((1, 0), [])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_bands_named_as_collection_2_names_them_are_scaled_so(tmp_path, dtype):
+    """Earth Engine's exports; others who named their bands so have scaled the values anew."""
+    image = np.random.default_rng(0).uniform(7300, 20000, (2, 40, 40)).astype(dtype)
+    image[:, :5] = 0
+    names = ("SR_B4", "SR_B3")
+    got, raster, codes = found(makers.write(tmp_path / "a.tif", image, descriptions=names))
+    assert got == (2.75e-5, -0.2) and raster.surface is True and "radiometry.guess" in codes
+    assert found(makers.write(tmp_path / "b.tif", image))[0] == (1e-4, 0)
+    assert found(tif(tmp_path, dtype=dtype, high=9000, descriptions=names))[0] == (1e-4, 0)
+    assert found(tif(tmp_path, dtype=np.float32, high=0.8, descriptions=names))[::2] == ((1, 0), [])
 
 
 @pytest.mark.parametrize(("dark", "bright", "gain"), [(2, 40, 0.01), (20, 4000, 1e-4), (0.02, 0.4, 1)])
