@@ -74,6 +74,10 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
     if rule is not None and rule.endswith("-toa") and all(band.dtype == "uint8" for band in raster.bands):
         rule = None  # TM and ETM+ count in 8 bits; what they mean only the metadata tells
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
+        if rule == "sentinel2" and not _BASELINE.search(
+            text
+        ):  # all dates were processed anew, with the offset
+            watch.notice("radiometry.guess", name=raster.name, rule="the stored value times 0.0001")
         return apply(raster, rule, watch)
     if _is_c2(raster):
         gain, bias = FIXED["landsat-c2-sr"]

@@ -111,6 +111,14 @@ def test_level_1_of_8_bits_is_not_taken_for_that_of_oli(tmp_path):
     assert found(path)[::2] == ((1 / 255, 0), ["radiometry.guess"])
 
 
+@pytest.mark.parametrize(("day", "bias", "said"), [("20190614", 0, True), ("20230614", -0.1, False)])
+def test_a_lone_tile_from_before_the_offset_may_have_it_all_the_same(tmp_path, day, bias, said):
+    image = np.full((40, 40), 3000, np.uint16)
+    path = makers.write(tmp_path / f"T32TPT_{day}T102601_B04_10m.jp2", image, driver="JP2OpenJPEG")
+    got, _, codes = found(path)
+    assert got == (1e-4, bias) and ("radiometry.guess" in codes) is said
+
+
 def test_only_measured_bands_are_scaled(tmp_path):
     path = tif(tmp_path, descriptions=("B04", "SCL"))
     _, raster, _ = found(path, radiometry="sentinel2-offset")
