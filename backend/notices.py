@@ -27,6 +27,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "What {option} names holds no value inside the raster to fill: it guides nothing. "
             "Check that it shows the same place, and what it declares as nodata."
         ),
+        "guide.feet": "{name} is in feet; it is turned into metres.",
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
         "mask.beside": (
             "{path} looks like a mask of {name}, but its name does not say how to read it: it is not used. "
@@ -62,6 +63,9 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "notice.alike": "The same holds for {count} more of the other dates.",
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
+        "reference.bands-unlike": (
+            "{name} does not say that it has the bands to fill: {model} takes its bands as they come."
+        ),
         "reference.blank": (
             "{name} shows nothing of the raster to fill: its mask marks all of it, or all is nodata. "
             "Check the mask and how it is read."
@@ -76,8 +80,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
         "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
-        "sar.one": "{name} has one unnamed band; it is taken as VV.",
-        "sar.order": "The bands of {name} are not named: band {vv} is taken as VV and band {vh} as VH.",
+        "sar.one": "{name} has one band that is not named VV or VH; it is taken as VV.",
+        "sar.order": "{name} has no bands named VV and VH: band {vv} is taken as VV and band {vh} as VH.",
         "sar.linear": "{name} holds linear power; it is turned into dB.",
         "sar.swapped": (
             "In {name} the band named VV is darker than VH, which land hardly ever is: "

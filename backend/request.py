@@ -230,6 +230,8 @@ def validate(request: FillRequest) -> None:
     unknown = [name for name in request.classes if name not in CLASSES]
     if unknown:
         raise _wrong("classes", f"{unknown[0]!r} is none of {', '.join(CLASSES)}")
+    if not all(reference.path.strip("; ") for reference in request.references):
+        raise _wrong("references", "a reference needs a path")
     for mask in request.gaps + tuple(m for r in request.references for m in r.masks):
         _check_mask(mask)
     if request.grow is not None and not re.fullmatch(r"\d+(\.\d+)?(px|m)?", request.grow):

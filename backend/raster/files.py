@@ -25,7 +25,7 @@ from .warp import overlaps
 
 ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
 """Of files that are taken for rasters in a folder."""
-UNDECLARED = (-9999, -32768)
+UNDECLARED = (-9999, -10000, -32768)
 """What stands for nodata by custom, also in files that do not declare it."""
 PROBES = 33
 """Places along each side where undeclared fill is looked for."""
@@ -74,7 +74,7 @@ def group(rasters: Sequence[Raster], path: str, watch: Watch) -> tuple[Raster, .
         raise TerramendError("product.dates", path=path, first=known[0], last=known[-1])
     first = images[0]
     for raster in images[1:]:
-        if (raster.grid.crs != first.grid.crs) or not overlaps(raster.grid, first.grid):
+        if not raster.grid.same_crs(first.grid) or not overlaps(raster.grid, first.grid):
             raise TerramendError("product.apart", path=raster.name, first=first.name)
     kinds = [(r, roles.mask_kind_of(r.name)) for r in others]
     masks = [m for r in images for m in r.masks] + [Mask(r.bands[0].path, k) for r, k in kinds if k]
@@ -135,6 +135,8 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     sensor = roles.sensor_of(name) or sensor_of_tags(tags)
     naming = roles.naming(file.descriptions, sensor)
     bands = tuple(_band(file, i, path, naming, name if file.count == 1 else "") for i in file.indexes)
+    if set(file.dtypes) == {"uint8"} and roles.kind_of_file(_stem(name)) in ("udm2", "qa60"):  # a flag a band
+        bands = tuple(replace(band, role="class", wavelength=math.nan) for band in bands)
     bands = _with_nodata(bands, name, watch)
     described = Raster(
         name=name,
@@ -187,7 +189,7 @@ def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band
     if first is None or first.nodata is not None or np.dtype(first.dtype).itemsize == 1:
         return bands
     values = sparse_sample(first.path, first.index)
-    found = [value for value in UNDECLARED if np.mean(values == value) > 0.005]
+    found = [value for value in UNDECLARED if (values == value).any()]
     if not found:
         return bands
     watch.notice("raster.undeclared", name=name, value=found[0])

@@ -104,16 +104,16 @@ class Grid:
             return None
         return (latitude, longitude) if math.isfinite(latitude) and math.isfinite(longitude) else None
 
+    def same_crs(self, other: Grid) -> bool:
+        """Whether both have one CRS, however it is written, or none."""
+        if self.crs is None or other.crs is None or self.crs == other.crs:
+            return self.crs == other.crs
+        return bool(rasterio.crs.CRS.from_wkt(self.crs) == rasterio.crs.CRS.from_wkt(other.crs))
+
     def same_as(self, other: Grid) -> bool:
         """Whether pixels coincide: size, CRS and transform to a hundredth of a pixel."""
-        if (self.width, self.height) != (other.width, other.height):
+        if (self.width, self.height) != (other.width, other.height) or not self.same_crs(other):
             return False
-        if (self.crs is None) != (other.crs is None):
-            return False
-        if self.crs and other.crs and self.crs != other.crs:
-            mine, theirs = (rasterio.crs.CRS.from_wkt(g) for g in (self.crs, other.crs))
-            if mine != theirs:
-                return False
         tolerance = 0.01 * min(math.hypot(*self.transform[0:4:3]), math.hypot(*self.transform[1:5:3]))
         corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
         return all(math.dist(self.affine @ corner, other.affine @ corner) <= tolerance for corner in corners)

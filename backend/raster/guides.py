@@ -7,9 +7,17 @@ from dataclasses import replace
 from ..errors import TerramendError
 from ..watch import Watch
 from .files import open_raster
+from .gdal import open_dataset, sparse_sample
 from .grid import Grid
-from .raster import Raster
+from .raster import Band, Raster
 from .warp import overlaps
+
+FEET = ("ft", "foot", "feet", "ftus", "us-ft", "foot_us", "us survey foot", "us survey feet")
+"""Units of elevation that are no metres, as files write them."""
+METRES = 0.3048
+"""Of a foot; the survey foot is two millionths longer."""
+VOIDS = (-9999, -32767, -32768)
+"""What stands for no ground by custom in elevation models that declare nothing."""
 
 
 def paired(raster: Raster, target: Grid, watch: Watch) -> Raster:
@@ -55,12 +63,23 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
     if option == "--dem":
         if len(bands) != 1:
             watch.notice("guide.first-band", path=path)
-        void = {"int16": -32768.0, "float32": -9999.0, "float64": -9999.0, "int32": -9999.0}.get(
-            bands[0].dtype
-        )
-        nodata = void if bands[0].nodata is None else bands[0].nodata
-        bands = (replace(bands[0], role="optical", nodata=nodata),)
+        bands = (_elevation(bands[0], raster.name, watch),)
     raster = replace(raster, bands=bands)
     if not overlaps(raster.grid, target):
         raise TerramendError("guide.apart", path=path, option=option)
     return raster
+
+
+def _elevation(band: Band, name: str, watch: Watch) -> Band:
+    """The band in metres, with what marks its voids."""
+    nodata = band.nodata
+    if nodata is None:
+        values = sparse_sample(band.path, band.index)
+        usual = {"int16": -32768.0, "float32": -9999.0, "float64": -9999.0, "int32": -9999.0}.get(band.dtype)
+        nodata = next((float(void) for void in VOIDS if (values == void).any()), usual)
+    with open_dataset(band.path) as file:
+        unit = file.units[band.index - 1] or ""
+    if unit.strip().lower() in FEET:
+        watch.notice("guide.feet", name=name)
+        band = replace(band, gain=band.gain * METRES, bias=band.bias * METRES)
+    return replace(band, role="optical", nodata=nodata)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from ..errors import TerramendError
@@ -19,8 +20,10 @@ from .mask_kinds import Decoder, layout_decoder, plain_decoder, probability_deco
 from .mask_tables import (
     BQA_C1,
     BQA_PRE,
+    CLM,
     CLOUD_PROBABILITY_THRESHOLD,
     FMASK,
+    HLS_FMASK,
     LAYOUTS,
     MAJA_CLM,
     MAJA_MG2,
@@ -57,7 +60,7 @@ def find_decoder(
         kind, band = _by_text(dataset, mask.path) or (_by_values(dataset, mask.path, bands, watch), 1)
     nodata = dataset.nodatavals[band - 1]
     if kind.split("=", 1)[0] in PLAIN_KINDS:
-        planes = tuple(range(1, bands + 1)) if 1 < bands == dataset.count else (band,)
+        planes = tuple(range(1, bands + 1)) if 1 < bands == _count(dataset) else (band,)
         return plain_decoder(kind, planes, nodata)
     if kind == "cloudprob":
         scale = _percent_scale(dataset, band, mask.path, watch)
@@ -106,17 +109,23 @@ def _band_of(dataset: DatasetReader, kind: str) -> int:
 
 def _by_values(dataset: DatasetReader, path: str, bands: int, watch: Watch) -> str:
     """`nonzero` where only 0 and 1, or only 0 and 255, stand in the file."""
-    if dataset.count not in (1, bands):
-        raise TerramendError("mask.ambiguous", path=path, why=f"it has {dataset.count} bands")
+    count = _count(dataset)
+    if count not in (1, bands):
+        raise TerramendError("mask.ambiguous", path=path, why=f"it has {count} bands")
     nodata = dataset.nodatavals[0]
     seen: set[float] = set()
-    for values in _strips(dataset, dataset.indexes, watch):
+    for values in _strips(dataset, dataset.indexes[:count], watch):
         found = np.unique(values)
         seen.update(float(v) for v in found[np.isfinite(found)] if v != nodata)
         if not (seen <= {0, 1} or seen <= {0, 255}):
             some = ", ".join(f"{v:g}" for v in sorted(seen)[:4])
             raise TerramendError("mask.ambiguous", path=path, why=f"it holds values such as {some}")
     return "nonzero"
+
+
+def _count(dataset: DatasetReader) -> int:
+    """Bands before an alpha band, which programs put last."""
+    return dataset.count - (dataset.count > 1 and dataset.colorinterp[-1] == ColorInterp.alpha)
 
 
 def _layout(kind: str, dataset: DatasetReader, band: int, path: str, watch: Watch) -> Layout:
@@ -126,8 +135,13 @@ def _layout(kind: str, dataset: DatasetReader, band: int, path: str, watch: Watc
         return PIXEL_QA_C1 if 1 < _highest(dataset, band, watch, enough=1 << 11) < 1 << 11 else QA_PIXEL
     if kind == "bqa":  # bits 14-15 are never empty before collections, never used in Collection 1
         return BQA_PRE if _highest(dataset, band, watch, enough=1 << 13) >= 1 << 13 else BQA_C1
-    if kind == "fmask":
-        return PYTHON_FMASK if nodata == 0 or _highest(dataset, band, watch, below=255) == 5 else FMASK
+    if kind in ("fmask", "clm"):  # Fmask's codes end at 4 or 5, s2cloudless' at 1; else they are bits
+        highest = _highest(dataset, band, watch, below=255)
+        if kind == "clm":
+            return MAJA_CLM if highest > 1 else CLM
+        if highest > 5:
+            return HLS_FMASK
+        return PYTHON_FMASK if nodata == 0 or highest == 5 else FMASK
     if kind == "maja":
         return MAJA_MG2 if "mg2" in name else MAJA_CLM
     if kind == "qa60":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
 from ..errors import TerramendError
@@ -20,11 +21,12 @@ from .grid import Grid, Window
 from .growth import Growth, parse_growth
 from .mask_detect import find_decoder
 from .mask_kinds import Bits, Decoder
-from .resample import nearest
 from .warp import Places, Warp, plan
 
 PIXELS = 1 << 25
 """Most mask pixels that are held at once."""
+ALIKE = 1.15
+"""Mask pixels a pixel up to which grids count as equally fine: UTM zones are turned a little."""
 
 
 class RasterMask:
@@ -46,30 +48,24 @@ class RasterMask:
         """(planes, h, w) class bits of a window of the grid."""
         if self._warp is None:
             return self._native(window)
-        down, across = self._warp.factor
         rows, columns = self._warp.places(window)
-        rows, columns = rows / down, columns / across
-        high, wide = -(-self._source.height // down), -(-self._source.width // across)
-        cells = _around(rows, columns, high, wide)
+        down, across = (_steps(scale) for scale in self._warp.scale)
+        cells = _around(rows, columns, (down[-1], across[-1]), self._source)
+        found = np.zeros((self.planes, window.height, window.width), np.uint8)
         if cells is None:
-            return np.zeros((self.planes, window.height, window.width), np.uint8)
-        if cells.height * cells.width * down * across > PIXELS and window.height > 1:
+            return found
+        if cells.height * cells.width > PIXELS and window.height > 1:
             half = window.height // 2
             upper = Window(window.row, window.column, half, window.width)
             lower = Window(window.row + half, window.column, window.height - half, window.width)
             return np.concatenate([self.bits(upper), self.bits(lower)], axis=1)
-        return nearest(self._cells(cells, down, across), rows - cells.row, columns - cells.column, 0)
-
-    def _cells(self, cells: Window, down: int, across: int) -> Bits:
-        """Bits of blocks of mask pixels: a class is there where any pixel has it."""
-        top, left = cells.row * down, cells.column * across
-        height = min(cells.height * down, self._source.height - top)
-        width = min(cells.width * across, self._source.width - left)
-        bits = self._native(Window(top, left, height, width))
-        if (down, across) == (1, 1):
-            return bits
-        rows, columns = np.arange(0, height, down), np.arange(0, width, across)
-        return np.bitwise_or.reduceat(np.bitwise_or.reduceat(bits, rows, axis=1), columns, axis=2)
+        bits = np.pad(self._native(cells), ((0, 0), (0, 1), (0, 1)))  # the last row and column: outside
+        lines = [_indexes(rows - cells.row + step, cells.height) for step in down]
+        for step in across:
+            beside = _indexes(columns - cells.column + step, cells.width)
+            for line in lines:
+                found |= bits[:, line, beside]
+        return found
 
     def _native(self, window: Window) -> Bits:
         return self._decoder.decode(self._dataset.read(list(self._decoder.bands), window=window.ranges))
@@ -151,12 +147,31 @@ def _growth(grow: str | None, default: float, source: Grid, grid: Grid) -> Growt
     return parse_growth(None, grid, default * (1.0 if abs(ratio - 1) < 0.01 else ratio))
 
 
-def _around(rows: Places, columns: Places, height: int, width: int) -> Window | None:
-    """The window of source cells that hold these places, or None if all lie outside."""
+def _steps(scale: float) -> NDArray[np.float64]:
+    """Places over one pixel of the grid, in mask pixels from its centre.
+
+    At most a mask pixel apart, so that they meet every one whose centre lies in the pixel, however the two
+    grids lie to each other. Up to `ALIKE` the nearest one stands for the pixel.
+    """
+    count = math.ceil(scale - 0.05) if scale > ALIKE else 1
+    return ((np.arange(count) + 0.5) / count - 0.5) * scale
+
+
+def _indexes(places: Places, size: int) -> NDArray[np.intp]:
+    """The pixels that places fall into, -1 for those outside."""
     with np.errstate(invalid="ignore"):
-        down = rows[(rows >= 0) & (rows < height)]
-        across = columns[(columns >= 0) & (columns < width)]
+        inside = (places >= 0) & (places < size)
+    return np.where(inside, places, -1).astype(np.intp)
+
+
+def _around(rows: Places, columns: Places, reach: tuple[float, float], source: Grid) -> Window | None:
+    """The window of mask pixels within `reach` of these places, or None if all lie outside."""
+    with np.errstate(invalid="ignore"):
+        down = rows[(rows >= -reach[0]) & (rows < source.height + reach[0])]
+        across = columns[(columns >= -reach[1]) & (columns < source.width + reach[1])]
     if not down.size or not across.size:
         return None
-    top, left = int(down.min()), int(across.min())
-    return Window(top, left, int(down.max()) + 1 - top, int(across.max()) + 1 - left)
+    top, left = max(int(down.min() - reach[0]), 0), max(int(across.min() - reach[1]), 0)
+    bottom = min(int(down.max() + reach[0]) + 1, source.height)
+    right = min(int(across.max() + reach[1]) + 1, source.width)
+    return Window(top, left, bottom - top, right - left)

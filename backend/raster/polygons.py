@@ -35,6 +35,8 @@ from .grid import Grid, Window
 from .shelf import in_archive
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".gml")
+OTHERS = (".kml", ".kmz", ".gpx", ".dxf", ".tab", ".mif", ".fgb", ".sqlite", ".csv")
+"""Of polygons too, but not read: said so, instead of that they are no raster."""
 LAYER = "|layername="
 """What stands between file and layer in QGIS's sources."""
 
@@ -87,7 +89,7 @@ def is_vector(path: str) -> bool:
     """Whether a path names polygons by its suffix (a GeoPackage of rasters does not)."""
     file = path.split(LAYER)[0]
     if Path(file).suffix.lower() not in SUFFIXES:
-        return False
+        return Path(file).suffix.lower() in OTHERS
     if not file.lower().endswith(".gpkg"):
         return True
     try:

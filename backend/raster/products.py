@@ -6,22 +6,23 @@ import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from ..errors import TerramendError
 from ..watch import Watch
+from . import dates
 from . import radiometry as scaling
 from .files import group, open_raster, raster_files
 from .gdal import is_local
 from .landsat import open_landsat
-from .memory import credits_of
+from .memory import credits_of, is_filled
 from .raster import Raster
 from .sentinel2 import open_sentinel2
 from .shelf import open_shelf
-from .siblings import masks_beside
+from .siblings import accompanies, masks_beside
 
 _SUBDATASET = re.compile(
     r"^SENTINEL2_L(?:1C|2A)(?:_TILE)?:(.+\.(?:xml|zip|SAFE)):(\d\d)m(?::EPSG_\d+)?$", re.IGNORECASE
@@ -61,7 +62,9 @@ def open_product(
             bands = tuple(replace(band, nodata=nodata) for band in raster.bands)
             raster = replace(raster, bands=bands, zero_fill=False)
         if not raster.masks:
-            beside = masks_beside(tuple(paths), raster)
+            folder = is_local(paths[0]) and Path(paths[0]).is_dir()
+            named = (raster.bands[0].path,) if folder else tuple(paths)
+            beside = masks_beside(named, raster)
             raster = replace(raster, masks=tuple(m for m in beside if m.kind != "auto"))
         if date is not None:
             raster = replace(raster, date=datetime.date.fromisoformat(date))
@@ -105,7 +108,22 @@ def _folder(path: str, watch: Watch) -> tuple[Raster, ...] | None:
     names = raster_files(shelf.names)
     if not names:
         raise TerramendError("product.empty", path=path, what="rasters")
-    return group([raster for name in names for raster in open_raster(shelf.gdal(name), watch)], path, watch)
+    found = [shelf.gdal(name) for name in names]
+    images = [name for name in _one_correction(found) if not _goes_with(name)]
+    rasters = group([raster for name in images or found for raster in open_raster(name, watch)], path, watch)
+    named = dates.date_in(Path(path).name)  # files called B02.tif in a folder of their date
+    return tuple(replace(raster, date=raster.date or named) for raster in rasters)
+
+
+def _one_correction(names: list[str]) -> list[str]:
+    """MAJA writes each band twice: of the two, the one with slopes corrected (FRE), as its users take it."""
+    slopes = [name for name in names if "_FRE_" in name]
+    return [name for name in names if "_SRE_" not in name] if slopes else names
+
+
+def _goes_with(name: str) -> bool:
+    """Whether a file of a folder lies with the images of a date, but is none, or is what was made of them."""
+    return accompanies(PurePosixPath(name).stem) or is_filled(name)
 
 
 def _wkt(text: str) -> str:

@@ -17,8 +17,10 @@ import datetime
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import TerramendError
 from ..watch import Watch
@@ -36,6 +38,8 @@ FIXED = {
     "landsat-c2-sr": (2.75e-5, -0.2),
     "landsat-c1-sr": (1e-4, 0.0),
 }
+DARKEST = 6000
+"""What Collection 2 stores at least for surface reflectance (7273 for 0, shadows fall a little below)."""
 LANDSAT_TOA = (2e-5, -0.1)
 LANDSAT_ST = (0.00341802 * KILO, 149.0 * KILO)
 LANDSAT_C1_BT = (0.1 * KILO, 0.0)
@@ -43,7 +47,11 @@ LANDSAT_C1_BT = (0.1 * KILO, 0.0)
 _LANDSAT = re.compile(
     r"L[COTEM]0[1-9]_L(1TP|1GT|1GS|2SP|2SR)_\d{6}_\d{8}_\d{8}_0([12])_(T1|T2|RT|A1|A2)", re.IGNORECASE
 )
+_ARD = re.compile(r"L[COTEM]0[1-9]_(CU|AK|HI)_\d{6}_\d{8}_\d{8}_02_S[RT]", re.IGNORECASE)
+"""Analysis ready tiles of the United States."""
 _ESPA = re.compile(r"L[COTEM]0[1-9]\d{6}\d{8}01(T1|T2|RT)|_(sr|toa|bt)_band\d", re.IGNORECASE)
+_C2_SR = re.compile(r"SR_B[1-7]$")
+"""Names of Landsat's bands in Collection 2 alone, also where Earth Engine exports them."""
 _BASELINE = re.compile(r"_N(\d{4})_R\d{3}", re.IGNORECASE)
 _S2_TILE = re.compile(r"T\d{2}[A-Z]{3}_(\d{8})T\d{6}_(B\w\w)", re.IGNORECASE)
 
@@ -63,9 +71,23 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
         bands = tuple(_forced(band, raster, radiometry) for band in raster.bands)
         return replace(raster, bands=bands, surface=_level(radiometry, surface))
     rule = rule_of(text)
+    if rule is not None and rule.endswith("-toa") and all(band.dtype == "uint8" for band in raster.bands):
+        rule = None  # TM and ETM+ count in 8 bits; what they mean only the metadata tells
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
+        if rule == "sentinel2" and not _BASELINE.search(
+            text
+        ):  # all dates were processed anew, with the offset
+            watch.notice("radiometry.guess", name=raster.name, rule="the stored value times 0.0001")
         return apply(raster, rule, watch)
-    bands = tuple(_guessed(band, raster, watch) for band in raster.bands)
+    if _is_c2(raster):
+        gain, bias = FIXED["landsat-c2-sr"]
+        rule = f"the stored value times {gain:g} - {-bias:g}"
+        watch.notice("radiometry.guess", name=raster.name, rule=rule)
+        return apply(raster, "landsat-c2-sr", watch)
+    # One rule for all bands: a dark one would pass for percent, or for reflectance, alone.
+    floats = [b for b in raster.bands if b.role == "optical" and np.dtype(b.dtype).kind == "f"]
+    high = max((_high(band) for band in floats if (band.gain, band.bias) == (1, 0)), default=0.0)
+    bands = tuple(_guessed(band, raster, high, watch) for band in raster.bands)
     return replace(raster, bands=bands, surface=_level(rule or "", surface))
 
 
@@ -90,7 +112,7 @@ def landsat_rule(text: str) -> str | None:
         return "landsat-c1-toa" if re.search(r"_toa_band\d", text, re.IGNORECASE) else "landsat-c1-sr"
     landsat = _LANDSAT.search(text)
     if landsat is None:
-        return None
+        return "landsat-c2-sr" if _ARD.search(text) else None
     level = "sr" if landsat.group(1).startswith("2") else "toa"
     return f"landsat-c{landsat.group(2)}-{level}"
 
@@ -123,8 +145,12 @@ def _forced(band: Band, raster: Raster, radiometry: str) -> Band:
     return replace(band, gain=gain, bias=bias)
 
 
-def _guessed(band: Band, raster: Raster, watch: Watch) -> Band:
-    """Tags are kept; else what the dtype and the values suggest, said as a notice."""
+def _guessed(band: Band, raster: Raster, high: float, watch: Watch) -> Band:
+    """Tags are kept; else what the dtype and the values suggest, said as a notice.
+
+    Args:
+        high: the highest that float bands reach, see `_high`.
+    """
     if band.role in ("class", "qa", "alpha") or (band.gain, band.bias) != (1, 0):
         return band
     kind = np.dtype(band.dtype)
@@ -133,7 +159,6 @@ def _guessed(band: Band, raster: Raster, watch: Watch) -> Band:
     if band.role == "thermal":
         return replace(band, gain=LANDSAT_C1_BT[0] if kind.kind in "iu" else KILO)
     if kind.kind == "f":
-        high = _high(band)
         if high <= 3:
             return band
         gain = 0.01 if high <= 150 else 1e-4
@@ -155,13 +180,24 @@ def _plain(dtype: str) -> float:
     return 1 / 255 if kind.itemsize == 1 else 1e-4
 
 
+def _is_c2(raster: Raster) -> bool:
+    """Whether bands are named as Collection 2 names them, and hold values as it stores them."""
+    named = [b for b in raster.bands if _C2_SR.match(b.description) and (b.gain, b.bias) == (1, 0)]
+    low = (np.percentile(values, 2) if (values := _sample(b)).any() else 0 for b in named)
+    return bool(named) and all(value > DARKEST for value in low)
+
+
 def _high(band: Band) -> float:
     """A high value of the band (98th percentile of a sparse sample); 0 if nothing is observed."""
-    values = sparse_sample(band.path, band.index)
-    values = values[np.isfinite(values)]
-    if band.nodata is not None:
-        values = values[values != band.nodata]
+    values = _sample(band)
     return float(np.percentile(values, 98)) if values.size else 0.0
+
+
+def _sample(band: Band) -> NDArray[Any]:
+    """Some observed values of a band; zeros are none of them."""
+    values = sparse_sample(band.path, band.index)
+    values = values[np.isfinite(values) & (values != 0)]
+    return values if band.nodata is None else values[values != band.nodata]
 
 
 def _level_by_name(text: str) -> bool | None:

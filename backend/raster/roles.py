@@ -22,9 +22,12 @@ TM = {"1": 485, "2": 560, "3": 660, "4": 835, "5": 1650, "6": 11450, "7": 2220, 
 """Nanometres, Landsat 4-7 TM and ETM+ (USGS)."""
 MSS = {"4": 550, "5": 650, "6": 750, "7": 950}
 """Nanometres, Landsat 4-5 MSS; 1-3 count the same bands from 4 too."""
+MODIS = {"1": 645, "2": 858, "3": 469, "4": 555, "5": 1240, "6": 1640, "7": 2130}
+"""Nanometres, MODIS's land bands (MOD09 user guide)."""
 
 COLOURS = {
-    "coastal": 443, "aerosol": 443, "blue": 490, "green": 560, "yellow": 605, "red": 660, "rededge": 720,
+    "coastal": 443, "coastalblue": 443, "aerosol": 443, "blue": 490, "greeni": 531,
+    "green": 560, "yellow": 605, "red": 660, "rededge": 720,
     "nir": 842, "nir08": 865, "nir09": 945, "nirnarrow": 865, "narrownir": 865, "nearinfrared": 842,
     "cirrus": 1375, "swir": 1610, "swir1": 1610, "swir16": 1610, "swir2": 2200, "swir22": 2200,
     "pan": 590, "panchromatic": 590,
@@ -44,7 +47,7 @@ _CLASS = re.compile(
 )
 _INDEX = re.compile(
     r"(^|[^a-z])(ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
-    r"aot|wvp|zenith|azimuth|vaa|vza|saa|sza)([^a-z]|$)"
+    r"aot|wvp|(solar|sensor)?(zenith|azimuth)|vaa|vza|saa|sza|[sv]zen|raz|day_of_year)([^a-z]|$)"
 )
 _THERMAL = re.compile(
     r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt(_band\d+)?)([^a-z]|$)"
@@ -88,6 +91,7 @@ def wavelength_of(name: str, sensor: str = "") -> float:
             return float(table[found])
     if not sensor and text in AGREED:
         return float(SENTINEL2[text.upper()])
+    text = re.sub(r"(red|coastal)[ _-](edge|blue)", r"\1\2", text)
     squeezed = re.sub(r"[^a-z0-9]", "", text)
     if squeezed in COLOURS:
         return float(COLOURS[squeezed])
@@ -118,19 +122,24 @@ def _table(sensor: str) -> dict[str, int] | None:
         return TM
     if sensor.startswith("landsat"):
         return MSS
+    if sensor == "modis":
+        return MODIS
     return None
 
 
 def sensor_of(name: str) -> str:
     """The sensor that a product's file name names, or empty."""
     text = name.upper()
-    if re.search(r"(^|[^A-Z0-9])(S2[ABCD]?[_.]|SENTINEL-?2|T\d{2}[A-Z]{3}_\d{8}T\d{6}|HLS\.S30\.)", text):
+    tile = r"T\d{2}[A-Z]{3}_\d{8}T\d{6}|\d{8}T\d{6}_T\d{2}[A-Z]{3}([^A-Z0-9]|$)"  # the latter by Earth Engine
+    if re.search(rf"(^|[^A-Z0-9])(S2[ABCD]?[_.]|SENTINEL-?2|{tile}|HLS\.S30\.)", text):
         return "sentinel2"
-    landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|\d)", text)
+    landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|CU|AK|HI|\d)", text)
     if landsat:
         return f"landsat{landsat.group(1)}"
     if "HLS.L30." in text:
         return "landsat8"
+    if re.search(r"(^|[^A-Z0-9])M[OYC]D(09|43)", text):
+        return "modis"
     return ""
 
 
@@ -140,14 +149,26 @@ def role_of_file(stem: str) -> str:
     A mask is named so at its end (`..._SCL_20m`, `..._QA_PIXEL`, `..._cloudmask`) or begins with `mask`:
     `clouds_removed` is no mask.
     """
-    words = [w for w in re.split(r"[^A-Za-z0-9]+", stem) if w and not re.fullmatch(r"\d\dm", w)]
+    words = _words(stem)
     tail, last = "_".join(words[-2:]), words[-1] if words else ""
-    if mask_kind_of(tail) not in (None, "auto"):
+    if kind_of_file(stem):
         return "qa" if role_of(tail) == "qa" else "class"
     if mask_kind_of(last) or (words and words[0].lower() in ("mask", "cloudmask")):
         return "class"
     role = role_of(stem)
     return role if role in ("index", "thermal") or role_of(last) == role else "optical"
+
+
+def kind_of_file(stem: str) -> str | None:
+    """The mask kind that a file's name ends in, None also where it says mask but not which."""
+    kind = mask_kind_of("_".join(_words(stem)[-2:]))
+    return None if kind == "auto" else kind
+
+
+def _words(stem: str) -> list[str]:
+    """The words of a file's name without resolutions, and the band number that Sentinel-2's masks bear."""
+    words = re.split(r"[^A-Za-z0-9]+", stem)
+    return [w for w in words if w and not re.fullmatch(r"\d{2,4}m|\dkm|B00", w)]
 
 
 def mask_kind_of(name: str) -> str | None:
@@ -163,8 +184,8 @@ _KINDS = (
     (r"qa_?pixel|pixel_?qa", "qa_pixel"),
     (r"(^|[^a-z])bqa([^a-z]|$)", "bqa"),
     (r"(^|[^a-z])scl([^a-z]|$)|scene_?classif", "scl"),
-    (r"hls.*fmask", "hls_fmask"),
-    (r"fmask", "fmask"),
+    (r"hls.*[^a-z]fmask", "hls_fmask"),
+    (r"(^|[^a-z]|mtl|c)fmask", "fmask"),  # a "refmask" is the mask of a reference
     (r"cld_?prb|cloud[_ ]?prob(ability)?|(^|[^a-z])clp([^a-z]|$)", "cloudprob"),
     (r"(^|[^a-z0-9])qa60([^a-z0-9]|$)|msk_?classi", "qa60"),
     (r"udm2", "udm2"),

@@ -19,6 +19,7 @@ from ...models.base import Reference as TileReference
 from ..errors import TerramendError
 from ..request import FillRequest
 from ..watch import Together, Watch
+from .correspond import likes, order
 from .gapmap import GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
@@ -33,6 +34,9 @@ from .terrain import TerrainReader
 
 OPEN = 200
 """Files of one scene that are open at once, shared among its dates."""
+
+COPYING = ("copy", "time-linear")
+"""Methods that put a date's bands in the place of the target's, where others regress on them."""
 
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
@@ -85,8 +89,10 @@ class Scene:
         names = tuple(target.bands[i].description for i in fill_bands)
         self.about = About(self.grid.centre, self.date, names)
         self.has_terrain, self.has_sar = dem is not None, sar is not None
+        self._orders = tuple(order(target.bands, fill_bands, r.bands) for r in references)
         self.references = tuple(
-            ReferenceInfo(r.name, r.date, days_between(r.date, target.date), r.bands) for r in references
+            ReferenceInfo(r.name, r.date, days_between(r.date, target.date), tuple(r.bands[i] for i in bands))
+            for r, bands in zip(references, self._orders, strict=True)
         )
         self._sources, self._reference_gaps = references, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
@@ -237,6 +243,7 @@ class Scene:
                 tuple((enter(RasterReader(raster, grid, files)), wanted) for raster, wanted in r.parts)
                 for r, files in zip(self._sources, self._files[1:], strict=True)
             ),
+            orders=self._orders,
             terrain=enter(TerrainReader(self._dem, grid, self.sun)) if self._dem else None,
             sar=enter(SarReader(self._sar, grid, self._watch, self._repeated)) if self._sar else None,
         )
@@ -248,13 +255,18 @@ class _Readers:
 
     target: RasterReader
     references: tuple[tuple[tuple[RasterReader, tuple[int, ...]], ...], ...]
+    orders: tuple[tuple[int, ...], ...]
     terrain: TerrainReader | None
     sar: SarReader | None
 
     def reference(self, place: int, window: Window) -> Floats:
-        """All wanted bands of one reference, (K, h, w)."""
-        parts = [reader.reflectance(window, wanted) for reader, wanted in self.references[place]]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        """All wanted bands of one reference in their order, (K, h, w)."""
+        parts, bands = self.references[place], self.orders[place]
+        if len(parts) == 1:
+            ((reader, wanted),) = parts
+            return reader.reflectance(window, [wanted[i] for i in bands])
+        planes = [plane for reader, wanted in parts for plane in reader.reflectance(window, wanted)]
+        return np.stack([planes[i] for i in bands])
 
     def each(
         self, target: Callable[[], Floats], reference: Callable[[int], Floats], window: Window
@@ -296,6 +308,9 @@ def open_scene(
     if request.mode == "fill":
         chosen = _known(target, chosen, first_band, gap_map, watch)
     with ExitStack() as opened, Together(watch) as told:
+        for reference in references if request.model in COPYING else ():
+            if likes(target.bands, chosen, reference.bands) is None:
+                told.notice("reference.bands-unlike", name=reference.name, model=request.model)
         gaps = tuple(
             opened.enter_context(
                 ReferenceGaps(

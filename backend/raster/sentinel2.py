@@ -20,6 +20,7 @@ from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
 from .memory import credits_of
+from .radiometry import OFFSET_SINCE
 from .raster import Band, Raster
 from .roles import SENTINEL2
 from .shelf import Shelf, folder_of, number, open_shelf
@@ -90,9 +91,10 @@ def _rasters(
         raise TerramendError("product.empty", path=path, what="band images (B02.jp2 and so on)")
     about = shelf.xml(product) if product else None
     level2 = _level2(product or "", next(iter(chosen.values())))
-    scaling = _scaling(about) if about is not None else _by_name(shelf, level2)
-    sun, sensed = _angles(shelf.xml(tile)) if tile else (None, None)
+    tile_about = shelf.xml(tile) if tile else None
+    sun, sensed = _angles(tile_about) if tile_about is not None else (None, None)
     sensed = sensed or _sensed(about) or dates.date_in(PurePosixPath(next(iter(chosen.values()))).name)
+    scaling = _scaling(about) if about is not None else _by_name(shelf, tile_about, sensed)
     by_grid: dict[Grid, list[Band]] = {}
     for band in (b for b in IDS if b in chosen):
         name = shelf.gdal(chosen[band])
@@ -149,10 +151,15 @@ def _scaling(about: Element) -> _Scaling:
     return _Scaling(quantification, offsets)
 
 
-def _by_name(shelf: Shelf, level2: bool) -> _Scaling:
-    """Without the product's metadata: the baseline in its name tells whether there is an offset."""
-    baseline = re.search(r"_N(\d{4})_R\d{3}", str(Path(shelf.path).resolve()) + " ".join(shelf.names[:1]))
-    late = baseline is not None and 400 <= int(baseline.group(1)) < 9999
+def _by_name(shelf: Shelf, tile: Element | None, sensed: datetime.date | None) -> _Scaling:
+    """Without the product's metadata: the baseline of product or tile tells of offsets, else the date."""
+    name = str(Path(shelf.path).resolve()) + " ".join(shelf.names[:1])
+    tile_id = tile.findtext(".//TILE_ID", "").strip() if tile is not None else ""
+    baseline = re.search(r"_N(\d\d)(\d\d)_R\d{3}", name) or re.search(r"_N(\d\d)\.(\d\d)$", tile_id)
+    if baseline is None:
+        late = sensed is not None and sensed >= OFFSET_SINCE
+    else:
+        late = 400 <= int("".join(baseline.groups())) < 9999
     return _Scaling(10000.0, dict.fromkeys(IDS, -1000.0) if late else {})
 
 

@@ -112,6 +112,9 @@ def _item(item: Any, place: Path) -> Reference:
     if isinstance(item, str):
         item = {"path": item}
     try:
+        for mask in item.get("masks", ()):
+            if not isinstance(mask, dict) or not (mask.get("path") or mask.get("kind") == "none"):
+                raise ValueError(f"{mask!r} is no mask with a path")
         surplus = {*item, *(key for mask in item.get("masks", ()) for key in mask)} - KEYS
         if surplus:
             raise ValueError(f"{min(surplus)!r} is no key of a reference; they are {', '.join(sorted(KEYS))}")
@@ -119,6 +122,8 @@ def _item(item: Any, place: Path) -> Reference:
             Mask(_beside(m.get("path", ""), place), m.get("kind", "auto")) for m in item.get("masks", ())
         )
         path = SEPARATOR.join(_beside(part, place) for part in split_paths(item["path"]))
+        if not path:
+            raise ValueError(f"{item!r} has no path")
         date = item.get("date")
         if date is not None:
             datetime.date.fromisoformat(date)
@@ -163,17 +168,23 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
 
 def _is_image(stem: str) -> bool:
     """Whether a file's name speaks of an optical image, and not of what accompanies one."""
-    if _COMPANION.search(stem) or mask_kind_of(stem) is not None:
+    if accompanies(stem) or mask_kind_of(stem) is not None:
         return False
     return role_of_file(stem) in ("optical", "thermal")
 
 
+def accompanies(stem: str) -> bool:
+    """Whether a file's name speaks of what goes with an image: terrain, radar, angles, by-products."""
+    return _COMPANION.search(stem) is not None
+
+
 _COMPANION = re.compile(
     r"(^|[^a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
-    r"atran|cdist|drad|trad|urad|tci|aot|wvp|std|provenance|truth)([^a-z0-9]|$)",
+    r"atran|cdist|drad|trad|urad|tci|aot|wvp|atb|saa|sza|vaa|vza|szen|vzen|raz|day_of_year|"
+    r"std|provenance|truth)([^a-z0-9]|$)",
     re.IGNORECASE,
 )
-"""Terrain, radar, products' by-products, this software's own extra outputs, what checks a fill."""
+"""Terrain, radar, products' by-products and angles, this software's own extra outputs, what checks a fill."""
 
 
 def _is_archive(name: str) -> bool:

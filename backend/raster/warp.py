@@ -8,7 +8,7 @@ pixel alone: coordinates come from a lattice at fixed places, weights and sums h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Warp:
         affine: target (column, row) to source (column, row) where one CRS serves both; else None.
         spacing: target pixels between lattice nodes where the CRSs differ.
         turn: source columns to add (full turns of longitude).
-        factor: source pixels per target pixel, down and across, rounded down, at least 1.
+        scale: source pixels per target pixel, down and across, at the target's middle.
     """
 
     source: Grid
@@ -47,7 +47,13 @@ class Warp:
     affine: Affine | None
     spacing: int = 1
     turn: float = 0.0
-    factor: tuple[int, int] = (1, 1)
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def factor(self) -> tuple[int, int]:
+        """The scale rounded down, at least 1."""
+        down, across = (max(1, int(s + 0.05)) for s in self.scale)
+        return down, across
 
     @property
     def shift(self) -> tuple[int, int] | None:
@@ -110,8 +116,9 @@ def plan(source: Grid, target: Grid) -> Warp:
     if (source.crs is None) != (target.crs is None):
         raise ValueError("one grid has a CRS and the other has none")
     if source.crs == target.crs or _crs(source) == _crs(target):
-        return _with_factor(Warp(source, target, _snapped(~source.affine @ target.affine, target)))
-    return _with_factor(_lattice(_turned(Warp(source, target, None))))
+        source = _same_turn(source, target)
+        return _with_scale(Warp(source, target, _snapped(~source.affine @ target.affine, target)))
+    return _with_scale(_lattice(_turned(Warp(source, target, None))))
 
 
 def overlaps(source: Grid, target: Grid) -> bool:
@@ -127,14 +134,13 @@ def overlaps(source: Grid, target: Grid) -> bool:
     return False
 
 
-def _with_factor(warp: Warp) -> Warp:
-    """The warp with its local scale at the target's middle."""
+def _with_scale(warp: Warp) -> Warp:
+    """The warp with its local scale at the target's middle; 1 where that cannot be told."""
     row, column = warp.target.height / 2, warp.target.width / 2
     rows, columns = warp.exact(np.array([row, row + 1, row]), np.array([column, column, column + 1]))
-    down = abs(rows[1] - rows[0]) + abs(rows[2] - rows[0])
-    across = abs(columns[1] - columns[0]) + abs(columns[2] - columns[0])
-    factor = tuple(max(1, int(s + 0.05)) if math.isfinite(s) else 1 for s in (down, across))
-    return Warp(warp.source, warp.target, warp.affine, warp.spacing, warp.turn, (factor[0], factor[1]))
+    down = float(abs(rows[1] - rows[0]) + abs(rows[2] - rows[0]))
+    across = float(abs(columns[1] - columns[0]) + abs(columns[2] - columns[0]))
+    return replace(warp, scale=(down, across)) if math.isfinite(down + across) else warp
 
 
 def _snapped(affine: Affine, target: Grid) -> Affine:
@@ -142,6 +148,16 @@ def _snapped(affine: Affine, target: Grid) -> Affine:
     extents = (target.width, target.height, 1.0, target.width, target.height, 1.0)
     pairs = zip(tuple(affine)[:6], extents, strict=True)
     return Affine(*(float(round(c)) if abs(c - round(c)) * n < SNAP else c for c, n in pairs))
+
+
+def _same_turn(source: Grid, target: Grid) -> Grid:
+    """The source moved by full turns of longitude next to the target: 0..360 meets -180..180."""
+    if source.crs is None or not _crs(source).is_geographic:
+        return source
+    here, there = (grid.affine @ (grid.width / 2, grid.height / 2) for grid in (target, source))
+    turn = 360.0 * round((here[0] - there[0]) / 360.0)
+    a, b, c, d, e, f = source.transform
+    return Grid(source.crs, (a, b, c + turn, d, e, f), source.width, source.height) if turn else source
 
 
 def _turned(warp: Warp) -> Warp:

@@ -40,6 +40,10 @@ VALUES = {
     "COG": _YES_NO,
     "OVERVIEWS": _YES_NO,
     "PREDICTOR": ("1", "2", "3"),
+    "ZLEVEL": tuple(map(str, range(1, 13))),
+    "ZSTD_LEVEL": tuple(map(str, range(1, 23))),
+    "LZMA_PRESET": tuple(map(str, range(10))),
+    "GEOTIFF_VERSION": ("AUTO", "1.0", "1.1"),
     "INTERLEAVE": ("PIXEL", "BAND"),
     "BIGTIFF": ("YES", "NO", "IF_NEEDED", "IF_SAFER"),
     "RESAMPLING": ("NEAREST", "AVERAGE", "BILINEAR", "CUBIC", "LANCZOS", "GAUSS", "MODE", "RMS"),
@@ -133,6 +137,8 @@ class GeoTiffWriter:
             "sparse_ok": False,
         }
         profile.update({key.lower(): value for key, value in self._options.items()})
+        if profile.get("predictor") == "3" and np.dtype(kept.dtype).kind != "f":
+            del profile["predictor"]  # it is for floats; sources and ages are none, whatever the target is
         if profile["compress"].upper() in ("DEFLATE", "ZSTD", "LZW"):
             profile.setdefault("predictor", _predictor(kept.dtype))
         if profile["compress"].upper() != "DEFLATE":

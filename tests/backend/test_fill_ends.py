@@ -18,7 +18,7 @@ from terramend.backend import opening
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill, output_paths
 from terramend.backend.raster.products import open_product
-from terramend.backend.request import FillRequest, Mask, to_json
+from terramend.backend.request import FillRequest, Mask, Reference, to_json
 from terramend.backend.watch import Watch
 
 from .conftest import NORTH_UP, blobs, landscape
@@ -101,6 +101,32 @@ def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
     only_third = fill(replace(asked, bands=(3,), overwrite=True, std=None), Watch())
     with rasterio.open(only_third.outputs[0]) as file:
         np.testing.assert_array_equal(file.read(), fine)
+
+
+def test_copies_are_of_the_same_band_whatever_the_order_of_the_files(write):
+    """A date with its bands the other way round, and a part of the bands."""
+    truth, gaps = landscape(3, 80, 60).astype("uint16"), blobs(80, 60, 0.2)
+    names = ("blue", "green", "red")
+
+    def named(names):
+        return lambda file: setattr(file, "descriptions", names)
+
+    target = write("t.tif", np.where(gaps, np.uint16(9), truth), decorate=named(names))
+    other = write("other.tif", truth[::-1].copy(), decorate=named(names[::-1]))
+    mask = write("gaps.tif", gaps.astype(np.uint8))
+    (target.parent / "out").mkdir()
+    date = Reference(str(other), (Mask("", "none"),))
+    asked = asked_for(target, mask, references=(date,), model="copy", radiometry="auto")
+    for bands in ((), (2, 3)):
+        result = fill(replace(asked, bands=bands, overwrite=True), Watch())
+        with rasterio.open(result.outputs[0]) as file:
+            filled = file.read()
+        np.testing.assert_array_equal(filled[1:], truth[1:])
+        assert "reference.bands-unlike" not in [notice["code"] for notice in result.notices]
+    strange = write("strange.tif", truth, decorate=named(("red", "rededge", "nir")))
+    date = Reference(str(strange), (Mask("", "none"),))
+    result = fill(replace(asked, references=(date,), overwrite=True), Watch())
+    assert "reference.bands-unlike" in [notice["code"] for notice in result.notices]
 
 
 def test_names_of_equal_looking_resolutions_differ(write):

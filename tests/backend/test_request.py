@@ -98,6 +98,7 @@ def test_hash_knows_everything_else() -> None:
         ({"cloud_threshold": 101}, "cloud_threshold"),
         ({"date": "June"}, "date"),
         ({"references": [{"path": "r", "date": "2020-02-31"}]}, "references"),
+        ({"references": [{"path": " ; "}]}, "references"),
         ({"sun": [400, 10]}, "sun"),
         ({"sun": [10]}, "sun"),
         ({"bands": [0]}, "bands"),

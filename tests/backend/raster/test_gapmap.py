@@ -165,6 +165,24 @@ def test_a_finer_mask_marks_a_pixel_if_any_of_its_pixels_is(tmp_path, tmp, plain
     assert np.array_equal(codes(plain, Mask(path), directory=tmp)[0] == G, expected)
 
 
+@pytest.mark.parametrize(("size", "east", "south"), [(5, 5, 5), (4, 0, 0), (7.5, 0, 0), (3.2, 1, 2)])
+def test_a_finer_mask_may_lie_to_its_raster_as_it_likes(tmp_path, tmp, plain, size, east, south):
+    rows, columns = np.random.default_rng(5).integers(0, 400 // size, (2, 30))
+    flags = np.zeros((int(800 // size), int(1000 // size)), bool)
+    flags[rows, columns] = True
+    path = save(tmp_path / "m.tif", flags, transform=(size, 0, 300000 + east, 0, -size, 5000000 - south))
+    marked = codes(plain, Mask(path), directory=tmp)[0] == G
+    left, top = columns * size + east, rows * size + south  # metres from the raster's corner
+    centres = np.zeros_like(marked)
+    centres[((top + size / 2) // 10).astype(int), ((left + size / 2) // 10).astype(int)] = True
+    touched = np.zeros_like(marked)
+    for i in range(30):
+        bottom, right = top[i] + size - 1e-6, left[i] + size - 1e-6
+        touched[int(top[i] // 10) : int(bottom // 10) + 1, int(left[i] // 10) : int(right // 10) + 1] = True
+    assert not (centres & ~marked).any()
+    assert not (marked & ~touched).any()
+
+
 def test_a_mask_that_covers_a_part_marks_nothing_beyond(tmp_path, tmp, plain):
     watch = Watch()
     path = save(tmp_path / "m.tif", np.zeros((20, 30), bool), transform=(10, 0, 300100, 0, -10, 4999800))
@@ -398,7 +416,7 @@ def test_windows_counts_and_uses(tmp_path, tmp):
 )
 def test_clouds_without_shadows_are_said(tmp_path, tmp, plain, kind, told):
     watch = Watch()
-    values = np.full((70, 90), 3, np.uint8)
+    values = np.full((70, 90), 0 if kind == "clm" else 3, np.uint8)
     values[5, 5] = {"clm": 1, "cloudprob": 90}.get(kind, 9)
     mask = Mask(save(tmp_path / "m.tif", values), kind)
     codes(plain, mask, directory=tmp, watch=watch, grow="0")

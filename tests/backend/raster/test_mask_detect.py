@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster import mask_tables as tables
 from terramend.backend.raster.mask_detect import OWN_TAG, find_decoder
@@ -16,6 +17,7 @@ def detect(path, kind="auto", bands=1, threshold=None):
 
 
 PLAIN = np.array([[0, 3], [9, 5]], np.uint8)
+FLAGS = np.array([[0, 1], [1, 0]], np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,7 @@ PLAIN = np.array([[0, 3], [9, 5]], np.uint8)
         ("scene_classification.tif", "scl"),
         ("HLS.L30.T13TEF.2021123T173906.v2.0.Fmask.tif", "hls_fmask"),
         ("LE70220491999322EDC01_MTLFmask.tif", "fmask"),
+        ("LC80160332014001LGN00_cfmask.tif", "fmask"),
         ("MSK_CLDPRB_20m.tif", "cloudprob"),
         ("2018-06-30_cloudprob.tif", "cloudprob"),
         ("s2_CLP.tif", "cloudprob"),
@@ -41,12 +44,17 @@ PLAIN = np.array([[0, 3], [9, 5]], np.uint8)
     ],
 )
 def test_names_decide(write, name, kind):
-    samples = np.stack([PLAIN] * 8) if kind == "udm2" else PLAIN
+    samples = np.stack([FLAGS] * 8) if kind == "udm2" else FLAGS
     assert detect(write(name, samples)).kind == kind
 
 
+@pytest.mark.parametrize("name", ["refmask_20180401.tif", "halfmask.tif"])
+def test_a_word_that_ends_in_fmask_is_no_fmask(write, name):
+    assert detect(write(name, (PLAIN == 9).astype(np.uint8))).kind == "nonzero"
+
+
 def test_descriptions_come_before_names(write):
-    path = write("a_scl.tif", PLAIN, decorate=lambda file: file.set_band_description(1, "fmask"))
+    path = write("a_scl.tif", FLAGS, decorate=lambda file: file.set_band_description(1, "fmask"))
     assert detect(path).kind == "fmask"
 
 
@@ -98,6 +106,16 @@ def test_several_bands_are_asked_about_unless_there_is_one_for_each(write):
     assert detect(path, "nonzero", bands=2).bands == (1,)
 
 
+def test_an_alpha_band_is_no_mask_of_a_band(write):
+    samples = np.stack([np.eye(4, dtype=np.uint8), np.full((4, 4), 255, np.uint8)])
+
+    def with_alpha(file):
+        file.colorinterp = [ColorInterp.gray, ColorInterp.alpha]
+
+    path = write("drawn.tif", samples, decorate=with_alpha)
+    assert detect(path, bands=2).bands == detect(path, bands=3).bands == (1,)
+
+
 def test_own_masks_are_known(write):
     samples = np.stack([np.eye(4, dtype=np.uint8), np.full((4, 4), 7, np.uint8)])
     path = write("x.tif", samples, decorate=lambda file: file.update_tags(**{OWN_TAG: "gaps"}))
@@ -118,6 +136,9 @@ def test_own_masks_are_known(write):
         ("bqa", "a.tif", [1, 20480, -12288], "int16", tables.BQA_PRE),
         ("fmask", "a.tif", [0, 1, 2, 4, 255], "uint8", tables.FMASK),
         ("fmask", "a.tif", [1, 2, 5], "uint8", tables.PYTHON_FMASK),
+        ("fmask", "a.tif", [64, 66, 255], "uint8", tables.HLS_FMASK),
+        ("clm", "a.tif", [0, 1, 255], "uint8", tables.CLM),
+        ("clm", "a.tif", [0, 3, 33], "uint8", tables.MAJA_CLM),
         ("maja", "A_CLM_R1.tif", [0, 3], "uint8", tables.MAJA_CLM),
         ("maja", "A_MG2_R1.tif", [0, 3], "uint8", tables.MAJA_MG2),
         ("qa60", "a.tif", [0, 1024], "uint16", tables.QA60),

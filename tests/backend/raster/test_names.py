@@ -31,6 +31,8 @@ def test_roles(name, role):
         ("T32TQM_20200101T101010_SCL_20m", "class"), ("LC08_L2SP_1_T1_QA_PIXEL", "qa"), ("scene_cloudmask", "class"),
         ("mask_scene", "class"), ("HLS.S30.T32.v2.0.Fmask", "class"), ("clouds_removed", "optical"),
         ("scene_masked", "optical"), ("scene", "optical"), ("MOD13_NDVI_2020", "index"), ("x_20200101_red", "optical"),
+        ("MOD09A1.A2020153.h18v04.061_sur_refl_qc_500m", "qa"), ("MOD09A1.A2020153.h18v04.061_sur_refl_szen", "index"),
+        ("MOD09GA.A2020153.h18v04.061_state_1km", "qa"), ("MSK_CLASSI_B00", "class"),
         ("unmasked_cloudy_scene", "optical"), ("LC08_x_ST_B10", "thermal"), ("", "optical"),
     ],
 )  # fmt: skip
@@ -44,7 +46,9 @@ def test_roles_of_files(stem, role):
         ("B8A", "sentinel2", 865), ("B08", "sentinel2", 833), ("band 12", "sentinel2", 2202), ("B4", "sentinel2", 665),
         ("SR_B5", "landsat8", 865), ("B5", "landsat5", 1650), ("band4", "landsat7", 835), ("B10", "landsat9", 10895),
         ("nir", "", 842), ("Blue", "", 490), ("toa_red", "", 660), ("560 nm", "", 560), ("1.61 um", "", 1610),
-        ("swir22", "", 2200), ("B02", "", 492), ("b8a", "", 865),
+        ("swir22", "", 2200), ("coastal_blue", "", 443), ("green_i", "", 531), ("Vegetation red edge", "", 720),
+        ("sur_refl_b01", "modis", 645), ("b04", "modis", 555), ("Nadir_Reflectance_Band3", "modis", 469),
+        ("B02", "", 492), ("b8a", "", 865),
     ],
 )  # fmt: skip
 def test_wavelengths(name, sensor, wavelength):
@@ -66,7 +70,9 @@ def test_unknown_wavelengths(name, sensor):
         ("T32TQM_20200101T101010_B04_10m.jp2", "sentinel2"), ("S2_20200101.tif", "sentinel2"),
         ("HLS.S30.T32TQM.2020182T101559.v2.0.B04.tif", "sentinel2"), ("HLS.L30.T32.v2.0.B04.tif", "landsat8"),
         ("LC09_L2SP_192030_20220715_20220913_02_T1_SR_B4.TIF", "landsat9"), ("LE71920302003180EDC00_B3.TIF", "landsat7"),
-        ("LT05_L1TP_192030_19900715_20200913_01_T1", "landsat5"), ("scene.tif", ""), ("CLC2018.tif", ""),
+        ("LT05_L1TP_192030_19900715_20200913_01_T1", "landsat5"),
+        ("LC08_CU_003010_20200715_20210504_02_SR_B4.TIF", "landsat8"), ("MOD09A1.A2020153.h18v04.061_sur_refl_b02.tif", "modis"), ("20200601T102559_20200601T103000_T32TPT.tif", "sentinel2"),
+        ("scene.tif", ""), ("CLC2018.tif", ""),
     ],
 )  # fmt: skip
 def test_sensors(name, sensor):

@@ -181,6 +181,10 @@ def test_files_that_cannot_be_read(tmp_path, name, content, code):
     assert str(path) in str(raised.value)
 
 
+def test_polygons_of_other_formats_are_taken_for_no_raster():
+    assert is_vector("clouds.kml") and is_vector("CLOUDS.DXF") and not is_vector("clouds.img")
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(TerramendError) as raised:
         inside(str(tmp_path / "none.gpkg"))

@@ -4,6 +4,7 @@ import datetime
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import makers
 import numpy as np
@@ -16,6 +17,7 @@ from terramend.backend.errors import TerramendError
 from terramend.backend.raster.grid import Window
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.reader import RasterReader
+from terramend.backend.request import Mask
 from terramend.backend.watch import Watch
 
 
@@ -233,6 +235,15 @@ def test_netcdf_variables_are_bands(tmp_path):
     assert [(band.description, band.wavelength) for band in single.bands] == [("red", 660)]
 
 
+def test_a_vrt_may_be_given_as_its_text(tmp_path):
+    path = makers.write(tmp_path / "a.tif", image(1, 40))
+    source = f'<SimpleSource><SourceFilename relativeToVRT="0">{path}</SourceFilename></SimpleSource>'
+    band = f'<VRTRasterBand dataType="UInt16" band="1">{source}</VRTRasterBand>'
+    assert (
+        one(f'<VRTDataset {" " * 300} rasterXSize="40" rasterYSize="40">{band}</VRTDataset>').grid.width == 40
+    )
+
+
 def test_services_are_refused(tmp_path):
     (tmp_path / "wms.xml").write_text(
         '<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}.png</ServerUrl></Service>'
@@ -320,6 +331,14 @@ def test_undeclared_fill_of_a_group_is_that_of_all_its_files(tmp_path):
     assert np.isnan(values[:, :20]).all() and np.isfinite(values[:, 20:]).all()
 
 
+def test_files_of_a_group_may_write_one_crs_in_several_ways(tmp_path):
+    bands = image(2)
+    first = makers.write(tmp_path / "a_B02.tif", bands[0])
+    other = makers.write(tmp_path / "a_B03.tif", bands[1], crs="+proj=utm +zone=32 +datum=WGS84 +units=m")
+    (raster,) = open_product((first, other), watch=Watch())
+    assert len(raster.bands) == 2
+
+
 def test_groups_that_are_none(tmp_path):
     first = makers.write(tmp_path / "x_20200101_red.tif", image(1))
     later = makers.write(tmp_path / "x_20200111_nir.tif", image(1))
@@ -328,3 +347,49 @@ def test_groups_that_are_none(tmp_path):
         with pytest.raises(TerramendError) as caught:
             open_product(paths, watch=Watch())
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_mask_of_several_bands_is_no_image(tmp_path, named):
+    flags = ("clear", "snow", "shadow", "haze_light", "haze_heavy", "cloud", "confidence", "unusable")
+    stem = "20200601_101530_51_2262_3B"
+    makers.write(tmp_path / f"{stem}_AnalyticMS_SR.tif", np.full((4, 40, 40), 900, np.uint16), nodata=0)
+    udm2 = np.zeros((8, 40, 40), np.uint8)
+    mask = makers.write(tmp_path / f"{stem}_udm2.tif", udm2, descriptions=flags if named else None)
+    (raster,) = open_product((str(tmp_path),), watch=Watch())
+    assert len(raster.bands) == 4
+    assert raster.masks == (Mask(mask, "udm2"),)
+
+
+def test_a_folder_of_maja_is_the_corrected_bands_and_its_cloud_mask(tmp_path):
+    stem = "SENTINEL2B_20200601-105855-123_L2A_T31TCJ_C_V2-2"
+    image = np.full((40, 40), 900, np.int16)
+    image[:10] = -10000
+    for name in ("SRE_B2", "SRE_B3", "FRE_B2", "FRE_B3"):
+        makers.write(tmp_path / stem / f"{stem}_{name}.tif", image)
+    makers.write(tmp_path / stem / f"{stem}_ATB_R1.tif", np.ones((2, 40, 40), np.uint8))
+    for name in ("CLM_R1", "EDG_R1", "MG2_R1"):
+        makers.write(tmp_path / stem / "MASKS" / f"{stem}_{name}.tif", np.zeros((40, 40), np.uint8))
+    watch = Watch()
+    (raster,) = open_product((str(tmp_path / stem),), watch=watch)
+    assert [Path(band.path).stem[-6:] for band in raster.bands] == ["FRE_B2", "FRE_B3"]
+    assert [band.nodata for band in raster.bands] == [-10000, -10000]
+    assert [mask.kind for mask in raster.masks] == ["maja"]
+    assert raster.date == datetime.date(2020, 6, 1)
+
+
+def test_a_folder_tells_the_date_that_its_files_do_not(tmp_path):
+    for name in ("B02", "B03"):
+        makers.write(tmp_path / "2020-06-01_tile" / f"{name}.tif", np.full((40, 40), 900, np.uint16))
+    (raster,) = open_product((str(tmp_path / "2020-06-01_tile"),), watch=Watch())
+    assert raster.date == datetime.date(2020, 6, 1)
+
+
+def test_angles_terrain_and_earlier_outputs_in_a_folder_of_bands_are_no_bands(tmp_path):
+    stem = "HLS.S30.T32TPT.2021152T102559.v2.0"
+    for name in ("B02", "B03", "SAA", "SZA"):
+        makers.write(tmp_path / f"{stem}.{name}.tif", np.full((40, 40), 900, np.int16), nodata=-9999)
+    makers.write(tmp_path / "dem.tif", np.full((40, 40), 900, np.int16))
+    makers.write(tmp_path / "mended.tif", image(2, 40), tags={"TERRAMEND_VERSION": "0.1.0"})
+    (raster,) = open_product((str(tmp_path),), watch=Watch())
+    assert [band.description for band in raster.bands] == ["B02", "B03"]

@@ -63,6 +63,7 @@ def test_tags_win_over_guesses_and_options_over_tags(tmp_path):
     ("name", "pair", "surface"),
     [
         ("LC08_L2SP_192030_20200715_20200913_02_T1_SR_stack.tif", (2.75e-5, -0.2), True),
+        ("LC08_CU_003010_20200715_20210504_02_SR_B4.TIF", (2.75e-5, -0.2), True),
         ("S2B_MSIL2A_20230115T102351_N0509_R065_T32TQM_20230115T140000.tif", (1e-4, -0.1), True),
         ("S2B_MSIL2A_20190115T102351_N0211_R065_T32TQM_20190115T140000.tif", (1e-4, 0), True),
         ("LC08_L1TP_192030_20200715_20200913_01_T1_toa.tif", (2e-5 / SINE, -0.1 / SINE), False),
@@ -83,6 +84,39 @@ def test_guesses_are_said(tmp_path):
     assert found(tif(tmp_path, "S2_20200101.tif"))[::2] == ((1e-4, 0), [])
     late = found(tif(tmp_path, "S2_20230101.tif"))  # with the offset of baseline 04.00, or without?
     assert late[::2] == ((1e-4, 0), ["radiometry.guess"])
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_bands_named_as_collection_2_names_them_are_scaled_so(tmp_path, dtype):
+    """Earth Engine's exports; others who named their bands so have scaled the values anew."""
+    image = np.random.default_rng(0).uniform(7300, 20000, (2, 40, 40)).astype(dtype)
+    image[:, :5] = 0
+    names = ("SR_B4", "SR_B3")
+    got, raster, codes = found(makers.write(tmp_path / "a.tif", image, descriptions=names))
+    assert got == (2.75e-5, -0.2) and raster.surface is True and "radiometry.guess" in codes
+    assert found(makers.write(tmp_path / "b.tif", image))[0] == (1e-4, 0)
+    assert found(tif(tmp_path, dtype=dtype, high=9000, descriptions=names))[0] == (1e-4, 0)
+    assert found(tif(tmp_path, dtype=np.float32, high=0.8, descriptions=names))[::2] == ((1, 0), [])
+
+
+@pytest.mark.parametrize(("dark", "bright", "gain"), [(2, 40, 0.01), (20, 4000, 1e-4), (0.02, 0.4, 1)])
+def test_dark_bands_are_scaled_as_the_bright_ones_are(tmp_path, dark, bright, gain):
+    image = np.random.default_rng(0).uniform(0.5, 1, (2, 40, 40)) * np.array([dark, bright])[:, None, None]
+    _, raster, _ = found(makers.write(tmp_path / "a.tif", image.astype(np.float32)))
+    assert [band.gain for band in raster.bands] == [gain, gain]
+
+
+def test_level_1_of_8_bits_is_not_taken_for_that_of_oli(tmp_path):
+    path = tif(tmp_path, "LT05_L1TP_192030_19900715_20200913_02_T1.tif", dtype=np.uint8, high=255)
+    assert found(path)[::2] == ((1 / 255, 0), ["radiometry.guess"])
+
+
+@pytest.mark.parametrize(("day", "bias", "said"), [("20190614", 0, True), ("20230614", -0.1, False)])
+def test_a_lone_tile_from_before_the_offset_may_have_it_all_the_same(tmp_path, day, bias, said):
+    image = np.full((40, 40), 3000, np.uint16)
+    path = makers.write(tmp_path / f"T32TPT_{day}T102601_B04_10m.jp2", image, driver="JP2OpenJPEG")
+    got, _, codes = found(path)
+    assert got == (1e-4, bias) and ("radiometry.guess" in codes) is said
 
 
 def test_only_measured_bands_are_scaled(tmp_path):

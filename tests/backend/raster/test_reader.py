@@ -154,16 +154,17 @@ def test_floats_that_are_no_measurement_are_nan_also_where_they_average(tmp_path
 
 @pytest.mark.parametrize("value", [-9999, -32768])
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
-def test_nodata_by_custom_is_taken_for_that_and_said(tmp_path, dtype, value):
+@pytest.mark.parametrize("rows", [20, 1])
+def test_nodata_by_custom_is_taken_for_that_and_said(tmp_path, dtype, value, rows):
     image = np.full((2, 80, 80), 1000, dtype)
-    image[:, :20] = value
+    image[:, :rows, :20] = value  # much of it, or a few samples: no reflectance is that low
     watch = Watch()
     (raster,) = open_raster(str(makers.write(tmp_path / "a.tif", image)), watch)
     assert [band.nodata for band in raster.bands] == [value, value]
     assert str(value) in next(n.sentence for n in watch.notices if n.code == "raster.undeclared")
     (declared,) = open_raster(str(makers.write(tmp_path / "b.tif", image, nodata=-1)), watch)
     assert declared.bands[0].nodata == -1
-    image[:, :20] = 7
+    image[:, :rows, :20] = 7
     (plain,) = open_raster(str(makers.write(tmp_path / "c.tif", image)), watch)
     assert plain.bands[0].nodata is None
 

@@ -89,6 +89,14 @@ def test_nodata_and_zero_power_are_not_observed(tmp_path):
     assert np.isnan(found[:, :5]).all() and np.array_equal(found[:, 5:], np.stack([VV, VH])[:, 5:])
 
 
+@pytest.mark.parametrize("times", [1, 100])
+def test_zero_is_no_backscatter_in_db_either(tmp_path, times):
+    stored = (np.stack([VV, VH]) * times).astype(np.float32 if times == 1 else np.int16)
+    stored[:, :5] = 0
+    found, _ = read(tmp_path, stored, descriptions=("VV", "VH"))
+    assert np.isnan(found[:, :5]).all() and np.isfinite(found[:, 5:]).all()
+
+
 def test_an_optical_image_is_refused(tmp_path):
     with pytest.raises(TerramendError, match="--reference"):
         read(tmp_path, np.stack([VV, VH, VV, VH]), descriptions=("blue", "green", "red", "nir"))

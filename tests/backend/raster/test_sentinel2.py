@@ -160,6 +160,25 @@ def test_two_granules_need_a_choice(l2a, tmp_path):
     assert open_product([str(granule)], watch=Watch())[0].grid.width == 240
 
 
+@pytest.mark.parametrize(
+    ("tile", "day", "bias"),
+    [
+        ("", "2022-06-14", -0.1),
+        ("", "2021-06-14", 0),
+        ("N05.00", "2018-06-14", -0.1),
+        ("N02.14", "2022-06-14", 0),
+    ],
+)
+def test_a_granule_without_its_product_knows_its_offset(l2a, tmp_path, tile, day, bias):
+    granule = shutil.copytree(next((l2a / "GRANULE").iterdir()), tmp_path / "L2A_T32TPT")
+    text = (granule / "MTD_TL.xml").read_text().replace("2022-06-14", day)
+    said = f"<TILE_ID>S2A_OPER_MSI_L2A_TL_2APS_{tile and '20220614T1_A036458_T32TPT_' + tile}</TILE_ID><SENSING_TIME"
+    (granule / "MTD_TL.xml").write_text(text.replace("<SENSING_TIME", said))
+    fine = open_product([str(granule)], watch=Watch())[0]
+    assert [band.bias for band in fine.bands] == [bias] * 4
+    assert fine.date == datetime.date.fromisoformat(day)
+
+
 def test_broken_metadata_is_named(l2a, tmp_path):
     copy = shutil.copytree(l2a, tmp_path / l2a.name)
     (copy / "MTD_MSIL2A.xml").write_text("<a><b></a>")

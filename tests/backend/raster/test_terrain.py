@@ -92,6 +92,29 @@ def test_undeclared_voids_are_no_ground(tmp_path):
     assert np.isnan(found[0]).sum() == 3 and np.nanmax(found[1]) == 0
 
 
+@pytest.mark.parametrize("void", [-9999, -32767, -32768])
+def test_few_undeclared_voids_between_whole_numbers_are_no_ground(tmp_path, void):
+    height = np.full((300, 300), 100, np.int16)
+    height[:3, :3] = void
+    target = grid()
+    dem = open_guide(makers.write(tmp_path / "dem.tif", height), target, "--dem", Watch())
+    with TerrainReader(dem, target, SUN) as reader:
+        found = reader.read(target.whole)
+    assert np.isnan(found[0]).sum() == 9 and np.nanmax(found[1]) == 0
+
+
+@pytest.mark.parametrize("unit", ["ft", "US survey foot"])
+def test_feet_become_metres(tmp_path, unit):
+    path = plane(tmp_path, 0.3 / 0.3048, 0.0)
+    with rasterio.open(path, "r+") as file:
+        file.units = (unit,)
+    target, watch = grid(), Watch()
+    dem = open_guide(path, target, "--dem", watch)
+    with TerrainReader(dem, target, SUN) as reader:
+        assert np.abs(reader.read(target.whole)[1] - math.atan(0.3)).max() < 1e-3
+    assert [notice.code for notice in watch.notices] == ["guide.feet"]
+
+
 def test_partial_cover_is_used_and_none_is_an_error(tmp_path):
     height = np.full((30, 60), 50, np.float32)
     target = grid()

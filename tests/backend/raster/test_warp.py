@@ -95,6 +95,16 @@ def test_aligned_grids_are_a_whole_shift():
     assert plan(SOURCES["shifted"], TARGET).shift is None
 
 
+def test_longitudes_of_one_crs_meet_whatever_turn_they_count():
+    target = grid(WGS84, -179.0, 10.0, 0.01, 90, 70)
+    for left in (181.0, -539.0):
+        source = grid(WGS84, left, 10.0, 0.01, 90, 70)
+        assert overlaps(source, target) and plan(source, target).shift == (0, 0)
+    world = grid(WGS84, -180.0, 90.0, 1.0, 360, 180)
+    assert plan(world, target).exact(np.array([0.0]), np.array([0.0]))[1][0] == pytest.approx(1.0)
+    assert not overlaps(grid(WGS84, 20.0, 10.0, 0.01, 90, 70), target)
+
+
 def test_finer_pixels_are_averaged():
     warp = plan(grid(UTM32, 600000, 5200000, 10, 90, 70), grid(UTM32, 600000, 5200000, 30, 30, 23))
     assert warp.factor == (3, 3)

@@ -205,6 +205,8 @@ def test_options_that_would_change_pixels_or_layout_are_refused():
         ("COMPRESS=JPEG", "output.lossy"),
         ("COMPRESS=ZIPPO", "output.value"),
         ("TFW=YES", "output.option"),
+        ("ZLEVEL=99", "output.value"),
+        ("ZSTD_LEVEL=high", "output.value"),
     ):
         with pytest.raises(TerramendError) as caught:
             parse_options([option])
@@ -216,6 +218,14 @@ def test_other_lossless_compressions(tmp_path, compress):
     samples = noise("int16", (2, 70, 80))
     source = make(tmp_path / "in.tif", samples)
     with rasterio.open(copy(source, tmp_path / "o.tif", options=[f"COMPRESS={compress}"])) as out:
+        np.testing.assert_array_equal(out.read(), samples)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_a_predictor_of_floats_serves_where_it_can(tmp_path, dtype):
+    samples = noise(dtype, (2, 70, 80))
+    source = make(tmp_path / "in.tif", samples)
+    with rasterio.open(copy(source, tmp_path / "o.tif", options=["PREDICTOR=3"])) as out:
         np.testing.assert_array_equal(out.read(), samples)
 
 
