@@ -26,6 +26,7 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "Under {root} is no scene that a case can be made from: "
             "each place needs a date with at most 2 % gaps.",
         ),
+        "evaluate.folder": (INPUT, "{root} is no folder: --make-cases takes a folder of scenes."),
         "evaluate.gap": (
             INTERNAL,
             "The gap of the case {case} came out unlike its recipe: make new cases with --make-cases.",

@@ -1,20 +1,41 @@
 """Any folder of scenes: a subfolder (or the folder itself) is a place, its GeoTIFFs are dates.
 
 By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB
-(or dB x 100); `cloudprob` percent; `mask`, `clouds` nonzero is a gap. All else is an optical
-date; a mask or radar image belongs to the date whose day, or else whose name, it shares.
-All files of a place lie on one grid; what does not is left out (`terramend fetch landsat --from` brings
-scenes and DEMs onto one). Tags that are read: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
+(or dB x 100); `cloudprob` percent; `mask`, `cloudmask`, `clouds` nonzero is a gap; `SCL`, `QA_PIXEL`, `BQA`,
+`Fmask` and the like are read as a fill reads them. All else is an optical date; a mask or radar image
+belongs to the date whose day, or else whose name, it shares. All files of a place lie on one grid; what
+does not is left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says
+so. Tags that are read: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .files import COLOURS, LANDSAT8, SENTINEL2, cloud, day, elevation, grid, opened, raw, reflectance, tag
+from ..notices import Notice
+from ..raster.reference_gaps import ReferenceGaps
+from ..raster.roles import mask_kind_of
+from ..request import DEFAULT_CLASSES, Mask
+from ..watch import Watch
+from .files import (
+    COLOURS,
+    LANDSAT8,
+    SENTINEL2,
+    cloud,
+    day,
+    elevation,
+    geotiffs,
+    grid,
+    opened,
+    raw,
+    reflectance,
+    tag,
+)
 from .place import Date, Flags, Floats, Place
 
 FOLDER = ""
@@ -24,6 +45,8 @@ _KINDS = (
     ("probability", r"(cloudprob|clp)"),
     ("mask", r"(mask|clouds?|gaps?)"),
 )
+MASKS = ("probability", "mask", "classes")
+"""Kinds of files that say what is a gap."""
 
 
 def kind(path: Path) -> str:
@@ -31,13 +54,12 @@ def kind(path: Path) -> str:
     for found, words in _KINDS:
         if re.search(rf"(^|[_\-.]){words}([_\-.]|$)", path.stem.lower()):
             return found
-    return "optical"
+    told = mask_kind_of(path.stem)
+    return "optical" if told is None else {"auto": "mask", "cloudprob": "probability"}.get(told, "classes")
 
 
 def _places(folder: Path) -> dict[str, Path]:
-    inner = {
-        path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and list(path.glob("*.tif"))
-    }
+    inner = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and geotiffs(path)}
     return inner or {folder.name: folder}
 
 
@@ -46,13 +68,60 @@ def names(folder: Path) -> list[str]:
     return [
         name
         for name, path in _places(folder).items()
-        if any(kind(file) == "optical" for file in path.glob("*.tif"))
+        if any(kind(file) == "optical" for file in geotiffs(path))
     ]
 
 
 def files(folder: Path, name: str) -> list[Path]:
     """All GeoTIFFs of a place."""
-    return sorted(_places(folder)[name].glob("*.tif"))
+    return geotiffs(_places(folder)[name])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which file of a place is what.
+
+    Attributes:
+        dates: key -> the optical file. kinds: kind -> files of the others on the same grid.
+        left: why a file is none of these, a notice each.
+    """
+
+    dates: dict[str, Path]
+    kinds: dict[str, list[Path]]
+    left: tuple[Notice, ...]
+
+
+def layout(folder: Path, name: str) -> Layout:
+    """Sort a place's files; the first optical one decides on grid and number of bands."""
+    by_kind: dict[str, list[Path]] = {}
+    for path in files(folder, name):
+        by_kind.setdefault(kind(path), []).append(path)
+    first = by_kind["optical"][0]
+    main, bands = grid(first), _count(first)
+    dates: dict[str, Path] = {}
+    kinds: dict[str, list[Path]] = {}
+    left = []
+    for word, paths in by_kind.items():
+        for path in paths:
+            if word != "classes" and not grid(path).same_as(main):
+                left.append(Notice("evaluate.grid", {"path": str(path), "first": first.name}))
+            elif word != "optical":
+                kinds.setdefault(word, []).append(path)
+            elif _count(path) != bands:
+                counts = {"count": _count(path), "expected": bands}
+                left.append(Notice("evaluate.bands", {"path": str(path), "first": first.name, **counts}))
+            elif key(path) in dates:
+                left.append(Notice("evaluate.day", {"path": str(path), "first": dates[key(path)].name}))
+            else:
+                dates[key(path)] = path
+    alone = [p for word in MASKS for p in kinds.get(word, []) if owner(p, dates) not in dates]
+    left += [Notice("evaluate.alone", {"path": str(path)}) for path in alone]
+    return Layout(dates, kinds, tuple(left))
+
+
+def _count(path: Path) -> int:
+    with opened(path) as source:
+        return int(source.count)
 
 
 def _gain(path: Path) -> float:
@@ -68,41 +137,40 @@ def key(path: Path) -> str:
     return str(known or re.sub(r"[_\-](s2|optical|sr|toa|image)$", "", path.stem))
 
 
-def partner(paths: list[Path], wanted: str) -> Path | None:
-    """The file that shares the key `wanted`, or whose name begins with it."""
-    return next((path for path in paths if key(path) == wanted or path.stem.startswith(wanted)), None)
+def owner(path: Path, keys: Collection[str]) -> str | None:
+    """Whose mask or radar image a file is: the key that it shares, else the longest that begins its name."""
+    shared = key(path)
+    begun = [known for known in keys if re.match(rf"{re.escape(known)}([^A-Za-z0-9]|$)", path.stem)]
+    return shared if shared in keys else max(begun, key=len, default=None)
+
+
+def partner(paths: Iterable[Path], wanted: str, keys: Collection[str]) -> Path | None:
+    """The first file that belongs to the date called `wanted`; `keys` are those of all dates."""
+    return next((path for path in paths if owner(path, keys) == wanted), None)
 
 
 def read(folder: Path, name: str) -> Place:
     """One place from its files."""
-    by_kind: dict[str, list[Path]] = {}
-    for path in files(folder, name):
-        by_kind.setdefault(kind(path), []).append(path)
-    optical = by_kind["optical"]
-    main = grid(optical[0])
-    same = {k: [p for p in paths if grid(p).same_as(main)] for k, paths in by_kind.items()}
-    with opened(optical[0]) as source:
+    found = layout(folder, name)
+    first = next(iter(found.dates.values()))
+    with opened(first) as source:
         bands = tuple(text or f"band{index + 1}" for index, text in enumerate(source.descriptions))
-    dates = {}
-    for path in same["optical"]:
+    dates = []
+    for own in sorted(found.dates):
+        path = found.dates[own]
         image = reflectance(path, _gain(path))
-        if len(image) != len(bands):
-            continue
-        own = key(path)
-        gaps = ~np.isfinite(image).all(0) | _gaps(same, own, image.shape[1:])
-        dates[own] = Date(own, image, gaps, day(own), _radar(same, own))
-    terrain = same.get("terrain", [])
-    ordered = tuple(dates[own] for own in sorted(dates))
-    high = elevation(terrain[0]) if terrain else None
+        gaps = ~np.isfinite(image).all(0) | _gaps(found, own, image.shape[1:])
+        dates.append(Date(own, image, gaps, day(own), _radar(found, own)))
+    terrain = found.kinds.get("terrain", [])
     return Place(
         folder.name,
         name,
         bands,
-        _centres(optical[0], bands),
-        ordered,
-        main.pixel_size,
-        high,
-        _sun(optical[0]),
+        _centres(first, bands),
+        tuple(dates),
+        grid(first).pixel_size,
+        elevation(terrain[0]) if terrain else None,
+        _sun(first),
     )
 
 
@@ -123,19 +191,31 @@ def _sun(path: Path) -> tuple[float, float] | None:
     return (float(azimuth), float(height)) if comma else None
 
 
-def _gaps(same: dict[str, list[Path]], wanted: str, shape: tuple[int, ...]) -> Flags:
+def _gaps(found: Layout, own: str, shape: tuple[int, ...]) -> Flags:
     gaps = np.zeros(shape, bool)
-    chance, mask = (partner(same.get(k, []), wanted) for k in ("probability", "mask"))
+    masks = {word: partner(found.kinds.get(word, []), own, found.dates) for word in MASKS}
+    chance, mask, classes = (masks[word] for word in MASKS)
     if chance is not None:
         gaps |= cloud(chance)
     if mask is not None:
         gaps |= raw(mask)[0] != 0
+    if classes is not None:
+        gaps |= _classified(classes, found.dates[own])
     return gaps
 
 
-def _radar(same: dict[str, list[Path]], wanted: str) -> Floats | None:
-    paths = same.get("sar", [])
-    path = partner(paths, wanted) or (paths[0] if len(paths) == 1 else None)
+def _classified(path: Path, scene: Path) -> Flags:
+    """(H, W) bool of a mask with classes or flags, on the scene's grid: as a fill reads it, not yet grown."""
+    main, mask = grid(scene), Mask(str(path), mask_kind_of(path.stem) or "auto")
+    with ReferenceGaps(
+        (mask,), main, main, grow="0px", classes=DEFAULT_CLASSES, cloud_threshold=None, watch=Watch()
+    ) as marked:
+        return marked(main.whole)
+
+
+def _radar(found: Layout, own: str) -> Floats | None:
+    paths = found.kinds.get("sar", [])
+    path = partner(paths, own, found.dates) or (paths[0] if len(paths) == 1 else None)
     if path is None:
         return None
     values = reflectance(path, 1.0, bands=2)

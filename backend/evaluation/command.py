@@ -103,11 +103,12 @@ def _weights(path: str | None) -> Path | None:
 def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     root = Path(namespace.make_cases)
     if not root.is_dir():
-        raise TerramendError("evaluate.empty", root=str(root))
+        raise TerramendError("evaluate.folder", root=str(root))
+    name = root.resolve().name
     watch.stage("cases")
-    recipe: Recipe = make_cases(root, root.name, namespace.seed, lambda _: watch.check())
+    recipe: Recipe = make_cases(root, name, namespace.seed, watch)
     watch.finish()
-    path = Path(namespace.cases or f"{root.name}.json")
+    path = Path(namespace.cases or f"{name}.json")
     save(recipe, path)
     if not namespace.json:
         sys.stdout.write(f"{path}: {len(recipe.cases)} cases\n")

@@ -123,6 +123,38 @@ def test_any_folder_of_scenes(tmp_path: Path) -> None:
     assert catalog.read_place(tmp_path, ".", tmp_path.name).bands == place.bands
 
 
+def test_masks_are_known_by_the_names_that_products_give_them(tmp_path: Path) -> None:
+    image, scl = np.full((2, 8, 9), 900, np.uint16), np.full((1, 8, 9), 4, np.uint8)
+    scl[0, 1, 2], scl[0, 3, :2] = 9, 3  # cloud, shadow
+    plain = (scl == 9).astype(np.uint8)
+    for name in ("2020-03-01.TIF", "scene1.tiff", "scene10.tif"):
+        _write(tmp_path / name, image)
+    _write(tmp_path / "2020-03-01_SCL.tif", scl)
+    _write(tmp_path / "scene1_cloudmask.tif", plain)
+    _write(tmp_path / "scene10_cloud_mask.tif", 1 - plain)
+    place = folder.read(tmp_path, tmp_path.name)
+    assert {date.name: int(date.gaps.sum()) for date in place.dates} == {
+        "2020-03-01": 3, "scene1": 1, "scene10": 71,
+    }  # fmt: skip
+    assert not folder.layout(tmp_path, tmp_path.name).left
+
+
+def test_files_that_make_no_date_are_named_with_the_reason(tmp_path: Path) -> None:
+    _write(tmp_path / "2020-03-01_a.tif", np.full((2, 8, 9), 900, np.uint16))
+    _write(tmp_path / "2020-03-01_b.tif", np.full((2, 8, 9), 100, np.uint16))
+    _write(tmp_path / "2020-03-02.tif", np.full((3, 8, 9), 100, np.uint16))
+    _write(tmp_path / "2020-03-09_mask.tif", np.ones((1, 8, 9), np.uint8))
+    _write(tmp_path / "dem.tif", np.ones((1, 4, 9), np.int16), height=4)
+    found = catalog.left_out(tmp_path, ".", tmp_path.name)
+    assert {(notice.code, Path(notice.arguments["path"]).name) for notice in found} == {
+        ("evaluate.day", "2020-03-01_b.tif"), ("evaluate.bands", "2020-03-02.tif"),
+        ("evaluate.alone", "2020-03-09_mask.tif"), ("evaluate.grid", "dem.tif"),
+    }  # fmt: skip
+    assert all(Path(notice.arguments["path"]).name in notice.sentence for notice in found)
+    (date,) = folder.read(tmp_path, tmp_path.name).dates
+    assert date.image.max() == pytest.approx(0.09)
+
+
 def test_places_know_where_they_lie(data_pack: Path) -> None:
     zion = catalog.read_place(data_pack / "val", "l8_dem_zion", "l8_dem_zion")
     assert zion.centre == pytest.approx((37.3, -113.0), abs=0.6)
