@@ -5,19 +5,25 @@ By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sa
 `Fmask` and the like are read as a fill reads them. All else is an optical date; a mask or radar image
 belongs to the date whose day, or else whose name, it shares. All files of a place lie on one grid; what
 does not is left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says
-so. Tags that are read: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
+so. Values become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read
+besides: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..notices import Notice
+from ..raster.grid import Grid
+from ..raster.products import open_product
+from ..raster.raster import Band, Raster
+from ..raster.reader import RasterReader
 from ..raster.reference_gaps import ReferenceGaps
 from ..raster.roles import mask_kind_of
 from ..request import DEFAULT_CLASSES, Mask
@@ -82,11 +88,11 @@ class Layout:
     """Which file of a place is what.
 
     Attributes:
-        dates: key -> the optical file. kinds: kind -> files of the others on the same grid.
+        dates: key -> the optical bands. kinds: kind -> files of the others on the same grid.
         left: why a file is none of these, a notice each.
     """
 
-    dates: dict[str, Path]
+    dates: dict[str, Raster]
     kinds: dict[str, list[Path]]
     left: tuple[Notice, ...]
 
@@ -96,39 +102,34 @@ def layout(folder: Path, name: str) -> Layout:
     by_kind: dict[str, list[Path]] = {}
     for path in files(folder, name):
         by_kind.setdefault(kind(path), []).append(path)
-    first = by_kind["optical"][0]
-    main, bands = grid(first), _count(first)
-    dates: dict[str, Path] = {}
+    scenes = {path: _optical(path) for path in by_kind["optical"]}
+    first = next(iter(scenes.values()))
+    dates: dict[str, Raster] = {}
     kinds: dict[str, list[Path]] = {}
     left = []
     for word, paths in by_kind.items():
         for path in paths:
-            if word != "classes" and not grid(path).same_as(main):
-                left.append(Notice("evaluate.grid", {"path": str(path), "first": first.name}))
+            said = {"path": str(path), "first": first.name}
+            if word != "classes" and not grid(path).same_as(first.grid):
+                left.append(Notice("evaluate.grid", said))
             elif word != "optical":
                 kinds.setdefault(word, []).append(path)
-            elif _count(path) != bands:
-                counts = {"count": _count(path), "expected": bands}
-                left.append(Notice("evaluate.bands", {"path": str(path), "first": first.name, **counts}))
+            elif len(scenes[path].bands) != len(first.bands):
+                counts = {"count": len(scenes[path].bands), "expected": len(first.bands)}
+                left.append(Notice("evaluate.bands", {**said, **counts}))
             elif key(path) in dates:
-                left.append(Notice("evaluate.day", {"path": str(path), "first": dates[key(path)].name}))
+                left.append(Notice("evaluate.day", {**said, "first": dates[key(path)].name}))
             else:
-                dates[key(path)] = path
+                dates[key(path)] = scenes[path]
     alone = [p for word in MASKS for p in kinds.get(word, []) if owner(p, dates) not in dates]
     left += [Notice("evaluate.alone", {"path": str(path)}) for path in alone]
     return Layout(dates, kinds, tuple(left))
 
 
-def _count(path: Path) -> int:
-    with opened(path) as source:
-        return int(source.count)
-
-
-def _gain(path: Path) -> float:
-    with opened(path) as source:
-        if source.scales[0] != 1.0:
-            return float(source.scales[0])
-        return {"uint8": 1 / 255, "uint16": 1e-4, "int16": 1e-4}.get(source.dtypes[0], 1.0)
+def _optical(path: Path) -> Raster:
+    """The optical bands of a file with their radiometry, all bands where none is optical."""
+    raster = open_product((str(path),), watch=Watch())[0]
+    return replace(raster, bands=tuple(b for b in raster.bands if b.role == "optical") or raster.bands)
 
 
 def key(path: Path) -> str:
@@ -153,42 +154,38 @@ def read(folder: Path, name: str) -> Place:
     """One place from its files."""
     found = layout(folder, name)
     first = next(iter(found.dates.values()))
-    with opened(first) as source:
-        bands = tuple(text or f"band{index + 1}" for index, text in enumerate(source.descriptions))
     dates = []
     for own in sorted(found.dates):
-        path = found.dates[own]
-        image = reflectance(path, _gain(path))
+        with RasterReader(found.dates[own]) as reader:
+            image = reader.reflectance(first.grid.whole)
         gaps = ~np.isfinite(image).all(0) | _gaps(found, own, image.shape[1:])
         dates.append(Date(own, image, gaps, day(own), _radar(found, own)))
     terrain = found.kinds.get("terrain", [])
     return Place(
         folder.name,
         name,
-        bands,
-        _centres(first, bands),
+        tuple(band.description for band in first.bands),
+        tuple(_centre(band) for band in first.bands),
         tuple(dates),
-        grid(first).pixel_size,
+        first.grid.pixel_size,
         elevation(terrain[0]) if terrain else None,
         _sun(first),
     )
 
 
-def _centres(path: Path, bands: tuple[str, ...]) -> tuple[float, ...]:
-    """Nanometres by each band's tag `wavelength`, else by its name."""
-    known = {**COLOURS, **LANDSAT8, **SENTINEL2}
-    with opened(path) as source:
-        tags = [source.tags(number).get("wavelength") for number in range(1, len(bands) + 1)]
-    return tuple(
-        float(told) if told else known.get(band.split("_")[0], float("nan"))
-        for told, band in zip(tags, bands, strict=True)
-    )
+def _centre(band: Band) -> float:
+    """Nanometres by the band's tag `wavelength`, as a fill knows them, or else by its name."""
+    with opened(Path(band.path)) as source:
+        told = source.tags(band.index).get("wavelength")
+    if told or math.isfinite(band.wavelength):
+        return float(told or band.wavelength)
+    return {**COLOURS, **LANDSAT8, **SENTINEL2}.get(band.description.split("_")[0], math.nan)
 
 
-def _sun(path: Path) -> tuple[float, float] | None:
-    """Azimuth and elevation in degrees of the tag `sun`."""
-    azimuth, comma, height = tag(path, "sun").partition(",")
-    return (float(azimuth), float(height)) if comma else None
+def _sun(raster: Raster) -> tuple[float, float] | None:
+    """Azimuth and elevation in degrees of the tag `sun`, else as a fill knows them."""
+    azimuth, comma, height = tag(Path(raster.bands[0].path), "sun").partition(",")
+    return (float(azimuth), float(height)) if comma else raster.sun
 
 
 def _gaps(found: Layout, own: str, shape: tuple[int, ...]) -> Flags:
@@ -200,13 +197,13 @@ def _gaps(found: Layout, own: str, shape: tuple[int, ...]) -> Flags:
     if mask is not None:
         gaps |= raw(mask)[0] != 0
     if classes is not None:
-        gaps |= _classified(classes, found.dates[own])
+        gaps |= _classified(classes, found.dates[own].grid)
     return gaps
 
 
-def _classified(path: Path, scene: Path) -> Flags:
+def _classified(path: Path, main: Grid) -> Flags:
     """(H, W) bool of a mask with classes or flags, on the scene's grid: as a fill reads it, not yet grown."""
-    main, mask = grid(scene), Mask(str(path), mask_kind_of(path.stem) or "auto")
+    mask = Mask(str(path), mask_kind_of(path.stem) or "auto")
     with ReferenceGaps(
         (mask,), main, main, grow="0px", classes=DEFAULT_CLASSES, cloud_threshold=None, watch=Watch()
     ) as marked:

@@ -139,6 +139,22 @@ def test_masks_are_known_by_the_names_that_products_give_them(tmp_path: Path) ->
     assert not folder.layout(tmp_path, tmp_path.name).left
 
 
+def test_values_become_reflectance_as_in_a_fill(tmp_path: Path) -> None:
+    stored = np.full((2, 8, 9), 20000, np.uint16)
+    path = tmp_path / "LE07_L2SP_220070_20010311_20200917_02_T1_SR.tif"
+    _write(path, stored)  # Collection 2: 2.75e-5 and -0.2 by its name
+    with rasterio.open(path, "r+") as target:
+        target.descriptions = ("SR_B3", "SR_B4")
+    _write(tmp_path / "2001-03-20.tif", stored, nodata=0)
+    with rasterio.open(tmp_path / "2001-03-20.tif", "r+") as target:
+        target.scales, target.offsets = (1e-5, 1e-5), (0.1, 0.1)
+    place = folder.read(tmp_path, tmp_path.name)
+    levels = {date.name: float(date.image.mean()) for date in place.dates}
+    assert levels == pytest.approx({"2001-03-11": 0.35, "2001-03-20": 0.3})
+    (tmp_path / "2001-03-20.tif").unlink()
+    assert folder.read(tmp_path, tmp_path.name).wavelengths == (660.0, 835.0)  # of Landsat 7, not 8
+
+
 def test_files_that_make_no_date_are_named_with_the_reason(tmp_path: Path) -> None:
     _write(tmp_path / "2020-03-01_a.tif", np.full((2, 8, 9), 900, np.uint16))
     _write(tmp_path / "2020-03-01_b.tif", np.full((2, 8, 9), 100, np.uint16))
