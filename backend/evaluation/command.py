@@ -13,6 +13,7 @@ from ..watch import Watch
 from . import cost, report, scene, tables, tuning
 from .cases import TRACKS, Recipe, load, save
 from .make_cases import make_cases
+from .perceptual import checked
 from .run import run_evaluate
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -49,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+    """Words between commas, each once."""
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
 def data_root(data: str | None, split: str) -> Path:
@@ -95,9 +97,10 @@ def _scene(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
 
 
 def _weights(path: str | None) -> Path | None:
-    if path and not Path(path).is_file():
-        raise TerramendError("evaluate.weights", path=path)
-    return Path(path).resolve() if path else None
+    if not path:
+        return None
+    checked(Path(path))
+    return Path(path).resolve()
 
 
 def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:

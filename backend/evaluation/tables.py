@@ -191,8 +191,21 @@ def pooled(made: Sequence[Table], results: Results) -> str:
     return "\n".join(told)
 
 
+def missed(table: Table) -> list[str]:
+    """Why one of ours did not do every case of a table."""
+    return [f"{line.method}: {note}" for line in table.lines if line.group == "ours" for note in line.notes]
+
+
+def idle(results: Results) -> list[str]:
+    """Methods that did no case at all, and why; no table shows them."""
+    done = {row["method"] for row in results.rows if "psnr" in row}
+    names = [method.name for method in results.methods if method.name not in done]
+    told = {name: _notes(results.rows, name) or ("no case of these tracks is for it",) for name in names}
+    return [f"{name} is in no table: {'; '.join(notes)}" for name, notes in told.items()]
+
+
 def _notes(rows: Sequence[dict[str, Any]], method: str) -> tuple[str, ...]:
-    found = [row["note"] for row in rows if row["method"] == method and "note" in row]
+    found = [" ".join(row["note"].split()) for row in rows if row["method"] == method and "note" in row]
     return tuple(f"{found.count(note)} x {note}" for note in dict.fromkeys(found))
 
 
@@ -279,11 +292,10 @@ def text(made: Sequence[Table], results: Results) -> str:
     for table in made:
         head = f"{table.track} ({TITLES[table.track]}), {KIND_TITLES[table.kind]}: "
         head += f"{table.cases} cases, {table.places} places"
-        failed = [
-            f"! {line.method}: {note}" for line in table.lines if line.group == "ours" for note in line.notes
-        ]
+        failed = [f"! {told}" for told in missed(table)]
         parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *failed]))
-    return "\n\n".join(filter(None, [*parts, pooled(made, results), verdict(made), NOTE]))
+    absent = "\n".join(f"! {told}" for told in idle(results))
+    return "\n\n".join(filter(None, [*parts, absent, pooled(made, results), verdict(made), NOTE]))
 
 
 NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB,

