@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Mapping
 
-INPUT, ENVIRONMENT, INTERNAL = 2, 3, 1
+INPUT, ENVIRONMENT, CANCELLED, INTERNAL = 2, 3, 4, 1
 """As in `errors`."""
 
 RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
@@ -16,6 +16,10 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         # data sets
         "dataset.file": (INPUT, "{path} cannot be read as part of a data set ({why}): download it again."),
         # evaluation
+        "evaluate.cancelled": (
+            CANCELLED,
+            "Cancelled; what is done is kept in {out}, and the same command goes on with the rest.",
+        ),
         "evaluate.data": (
             INPUT,
             "The data of {name} under {root} are missing or are not those that the cases were made from: "

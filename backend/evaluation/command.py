@@ -70,10 +70,23 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         return _scene(namespace, watch)
     if namespace.make_cases:
         return _make(namespace, watch)
+    try:
+        return _compare(namespace, watch)
+    except TerramendError as error:
+        if error.code != "run.cancelled":
+            raise
+        raise TerramendError("evaluate.cancelled", out=namespace.out) from error
+
+
+def _compare(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     recipe = load(Path(namespace.cases) if namespace.cases else RECIPES / f"{namespace.split}.json")
     root, out = data_root(namespace.data, recipe.split), Path(namespace.out)
     if namespace.tune:
-        tuning.save(tuning.tune(recipe, root, out, namespace.jobs, watch), Path(namespace.tune))
+        path = _to_write(namespace.tune)
+        tuned = tuning.tune(recipe, root, out, namespace.jobs, watch)
+        tuning.save(tuned, path)
+        if not namespace.json:
+            sys.stdout.write(f"{path}: settings of {len(tuned)} peers\n")
         return {"tuned": namespace.tune}
     results = run_evaluate(
         recipe, root, out, tracks=_words(namespace.tracks), methods=_words(namespace.methods),
@@ -96,6 +109,14 @@ def _scene(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     return told
 
 
+def _to_write(name: str) -> Path:
+    """The file, whose folder must exist before the work begins."""
+    path = Path(name)
+    if not path.parent.is_dir():
+        raise TerramendError("output.no-folder", folder=str(path.parent), path=name)
+    return path
+
+
 def _weights(path: str | None) -> Path | None:
     if not path:
         return None
@@ -108,10 +129,10 @@ def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     if not root.is_dir():
         raise TerramendError("evaluate.folder", root=str(root))
     name = root.resolve().name
+    path = _to_write(namespace.cases or f"{name}.json")
     watch.stage("cases")
     recipe: Recipe = make_cases(root, name, namespace.seed, watch)
     watch.finish()
-    path = Path(namespace.cases or f"{name}.json")
     save(recipe, path)
     if not namespace.json:
         sys.stdout.write(f"{path}: {len(recipe.cases)} cases\n")

@@ -304,7 +304,7 @@ range 1. gain: over the best single peer of the table (highest PSNR of those tha
 the gain over every such peer. seam, sharp: 1 is ideal. c50..c95: per cent of errors inside those intervals,
 pooled; width: of the 90 % interval; rank: correlation of the ranks of std and error within a case, all: over
 all cases of the table together. s/Mpx, MB/Mpx: processor seconds on one thread and highest
-growth of memory, each method alone in a process that fills one case mirrored to a megapixel, with four
-other dates in tracks that have any; >: stopped there. LPIPS: on one cloud case a place. Oracles saw the
+growth of memory, each method alone in a process that fills one case mirrored to a megapixel, with
+its other dates in tracks that have any; >: stopped there. LPIPS: on one cloud case a place. Oracles saw the
 truth. With two or three places an interval is little more than their range. Peers run with the settings
 that were best on train."""

