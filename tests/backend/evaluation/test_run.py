@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from terramend.backend.datasets.catalog import ground
 from terramend.backend.errors import TerramendError
-from terramend.backend.evaluation import bootstrap, command, measure, report, run, tables
+from terramend.backend.evaluation import bootstrap, command, measure, report, run, scene, tables
 from terramend.backend.evaluation.cases import Recipe, save
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.methods import find
@@ -244,9 +244,16 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
     assert main(["evaluate", "--methods", "nearest", "--scene", str(target)]) == 0
     printed = capsys.readouterr().out
     assert "real gaps" in printed and "nearest" in printed
+    partly = {**gdal, "unfilled_samples": 3 * gdal["samples"]}  # as networks for three bands leave the others
+    lines = scene.text([gdal, partly]).splitlines()
+    assert [line.split()[1] for line in lines[2:4]] == ["100.0%", "25.0%"]
     assert main(["evaluate", "--methods", "idw@great", "--scene", str(target)]) == 2
     assert main(["evaluate", "--methods", "idw,idv", "--scene", "absent.tif"]) == 2
-    assert "there is no method 'idv'" in capsys.readouterr().err  # before idw has looked for the scene
+    assert "There is no method idv" in capsys.readouterr().err  # before idw has looked for the scene
+    assert main(["evaluate", "--methods", "idw,msda-cr", "--scene", "absent.tif"]) == 2
+    assert "msda-cr cannot do fill" in capsys.readouterr().err
+    assert main(["evaluate", "--scene", "absent.tif", "--cloud-threshold", "200"]) == 2
+    assert "--cloud-threshold is not valid" in capsys.readouterr().err
     assert main(["evaluate", "--scene"]) == 2
 
 
