@@ -135,7 +135,8 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
         f"<p>Terramend {told['version']}, {told['made']}, {escape(told['machine']['processor'])}, "
         f"{told['cases']} cases. {escape(NOTE)}</p>",
     ]
-    parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
+    if verdict(made):
+        parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
     parts += [f"<p>{escape(line)}</p>" for line in (*pooled(made, results).splitlines(), *idle(results))]
     ours = [method.name for method in results.methods if method.group == "ours"]
     for table in made:
