@@ -1,11 +1,11 @@
 """Any folder of scenes: a subfolder (or the folder itself) is a place, its GeoTIFFs are dates.
 
-By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB
-(or dB x 100); `cloudprob` percent; `mask`, `cloudmask`, `clouds` nonzero is a gap; `SCL`, `QA_PIXEL`, `BQA`,
-`Fmask` and the like are read as a fill reads them. All else is an optical date; a mask or radar image
-belongs to the date whose day, or else whose name, it shares. All files of a place lie on one grid; what
-does not is left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says
-so. Values become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read
+By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB (or
+dB x 100); `mask`, `cloudmask`, `clouds` nonzero is a gap; `cloudprob`, `SCL`, `QA_PIXEL`, `BQA`, `Fmask` and
+the like are read as a fill reads them, from any grid. All else is an optical date; a mask or radar image
+belongs to the date whose day, or else whose name, it shares. The other files of a place lie on one grid;
+what does not is left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout`
+says so. Values become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read
 besides: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
 
@@ -32,7 +32,6 @@ from .files import (
     COLOURS,
     LANDSAT8,
     SENTINEL2,
-    cloud,
     day,
     elevation,
     geotiffs,
@@ -110,7 +109,7 @@ def layout(folder: Path, name: str) -> Layout:
     for word, paths in by_kind.items():
         for path in paths:
             said = {"path": str(path), "first": first.name}
-            if word != "classes" and not grid(path).same_as(first.grid):
+            if word not in ("classes", "probability") and not grid(path).same_as(first.grid):
                 left.append(Notice("evaluate.grid", said))
             elif word != "optical":
                 kinds.setdefault(word, []).append(path)
@@ -190,19 +189,15 @@ def _sun(raster: Raster) -> tuple[float, float] | None:
 
 def _gaps(found: Layout, own: str, shape: tuple[int, ...]) -> Flags:
     gaps = np.zeros(shape, bool)
-    masks = {word: partner(found.kinds.get(word, []), own, found.dates) for word in MASKS}
-    chance, mask, classes = (masks[word] for word in MASKS)
-    if chance is not None:
-        gaps |= cloud(chance)
-    if mask is not None:
-        gaps |= raw(mask)[0] != 0
-    if classes is not None:
-        gaps |= _classified(classes, found.dates[own].grid)
+    for word in MASKS:
+        path = partner(found.kinds.get(word, []), own, found.dates)
+        if path is not None:
+            gaps |= raw(path)[0] != 0 if word == "mask" else _decoded(path, found.dates[own].grid)
     return gaps
 
 
-def _classified(path: Path, main: Grid) -> Flags:
-    """(H, W) bool of a mask with classes or flags, on the scene's grid: as a fill reads it, not yet grown."""
+def _decoded(path: Path, main: Grid) -> Flags:
+    """(H, W) bool of a mask with classes, flags or probabilities: as a fill reads it, not yet grown."""
     mask = Mask(str(path), mask_kind_of(path.stem) or "auto")
     with ReferenceGaps(
         (mask,), main, main, grow="0px", classes=DEFAULT_CLASSES, cloud_threshold=None, watch=Watch()

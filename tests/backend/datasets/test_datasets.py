@@ -131,10 +131,12 @@ def test_masks_are_known_by_the_names_that_products_give_them(tmp_path: Path) ->
         _write(tmp_path / name, image)
     _write(tmp_path / "2020-03-01_SCL.tif", scl)
     _write(tmp_path / "scene1_cloudmask.tif", plain)
+    _write(tmp_path / "scene2.tif", image)
+    _write(tmp_path / "scene2_cloudprob.tif", 0.3 + 0.5 * plain.astype(np.float32))  # fractions, not percent
     _write(tmp_path / "scene10_cloud_mask.tif", 1 - plain)
     place = folder.read(tmp_path, tmp_path.name)
     assert {date.name: int(date.gaps.sum()) for date in place.dates} == {
-        "2020-03-01": 3, "scene1": 1, "scene10": 71,
+        "2020-03-01": 3, "scene1": 1, "scene10": 71, "scene2": 1,
     }  # fmt: skip
     assert not folder.layout(tmp_path, tmp_path.name).left
 
