@@ -47,6 +47,7 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "or leave it out with --methods.",
         ),
         "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
+        "evaluate.taken": (INPUT, "{path} exists and is no file of cases: choose another by --cases."),
         "evaluate.untrained": (
             INPUT,
             "The method {name} comes without weights: train it (docs/networks.md), then name it with its "

@@ -117,6 +117,14 @@ def _to_write(name: str) -> Path:
     return path
 
 
+def _same_kind(path: Path) -> None:
+    """Cases replace cases only."""
+    try:
+        load(path)
+    except TerramendError as error:
+        raise TerramendError("evaluate.taken", path=str(path)) from error
+
+
 def _weights(path: str | None) -> Path | None:
     if not path:
         return None
@@ -130,6 +138,8 @@ def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         raise TerramendError("evaluate.folder", root=str(root))
     name = root.resolve().name
     path = _to_write(namespace.cases or f"{name}.json")
+    if path.exists():
+        _same_kind(path)
     watch.stage("cases")
     recipe: Recipe = make_cases(root, name, namespace.seed, watch)
     watch.finish()

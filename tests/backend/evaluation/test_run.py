@@ -342,3 +342,14 @@ def test_the_folder_of_cases_is_looked_for_first(scenes: Path, capsys: pytest.Ca
     assert main(["evaluate", "--make-cases", str(scenes), "--cases", "absent/cases.json"]) == 2
     told = capsys.readouterr().err
     assert "The folder absent of the output" in told and "cases\n" not in told
+
+
+def test_cases_replace_cases_only(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from terramend.backend.cli import main
+
+    path = tmp_path / "made.json"
+    line = ["evaluate", "--make-cases", str(scenes), "--cases", str(path)]
+    assert main(line) == main(line) == 0
+    path.write_text("mine")
+    assert main(line) == 2 and path.read_text() == "mine"
+    assert "is no file of cases" in capsys.readouterr().err
