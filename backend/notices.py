@@ -92,6 +92,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{path} is left out: it does not lie on the grid of {first}. "
             "terramend fetch landsat --from FOLDER brings scenes and elevation onto one."
         ),
+        "evaluate.radar": "{path} is left out: radar has two bands, VV and VH.",
         "scene.no-sun": (
             "The sun's position is not known: terrain guides by elevation and slope only. "
             "Give it with --sun AZIMUTH,ELEVATION."

@@ -15,6 +15,11 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         # data sets
         "dataset.file": (INPUT, "{path} cannot be read as part of a data set ({why}): download it again."),
+        "dataset.sun": (
+            INPUT,
+            "{path} needs the sun's elevation to become reflectance: write it into the file's tag sun, as "
+            "AZIMUTH,ELEVATION in degrees.",
+        ),
         # evaluation
         "evaluate.cancelled": (
             CANCELLED,

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import TerramendError
 from ..notices import Notice
 from ..raster.grid import Grid
 from ..raster.products import open_product
@@ -111,6 +112,8 @@ def layout(folder: Path, name: str) -> Layout:
             said = {"path": str(path), "first": first.name}
             if word not in ("classes", "probability") and not grid(path).same_as(first.grid):
                 left.append(Notice("evaluate.grid", said))
+            elif word == "sar" and _count(path) < 2:
+                left.append(Notice("evaluate.radar", {"path": str(path)}))
             elif word != "optical":
                 kinds.setdefault(word, []).append(path)
             elif len(scenes[path].bands) != len(first.bands):
@@ -125,9 +128,29 @@ def layout(folder: Path, name: str) -> Layout:
     return Layout(dates, kinds, tuple(left))
 
 
+def _count(path: Path) -> int:
+    with opened(path) as source:
+        return int(source.count)
+
+
+def _sun(path: Path) -> tuple[float, float] | None:
+    """Azimuth and elevation in degrees of the tag `sun`; None leaves it to the product's own."""
+    azimuth, comma, height = tag(path, "sun").partition(",")
+    return (float(azimuth), float(height)) if comma else None
+
+
 def _optical(path: Path) -> Raster:
-    """The optical bands of a file with their radiometry, all bands where none is optical."""
-    raster = open_product((str(path),), watch=Watch())[0]
+    """The optical bands of a file with their radiometry, all bands where none is optical.
+
+    Raises:
+        TerramendError: `dataset.sun` where the sun is needed and not told; as opening it for a fill.
+    """
+    try:
+        raster = open_product((str(path),), sun=_sun(path), watch=Watch())[0]
+    except TerramendError as error:
+        if error.code != "radiometry.sun":
+            raise
+        raise TerramendError("dataset.sun", path=str(path)) from error
     return replace(raster, bands=tuple(b for b in raster.bands if b.role == "optical") or raster.bands)
 
 
@@ -168,7 +191,7 @@ def read(folder: Path, name: str) -> Place:
         tuple(dates),
         first.grid.pixel_size,
         elevation(terrain[0]) if terrain else None,
-        _sun(first),
+        first.sun,
     )
 
 
@@ -179,12 +202,6 @@ def _centre(band: Band) -> float:
     if told or math.isfinite(band.wavelength):
         return float(told or band.wavelength)
     return {**COLOURS, **LANDSAT8, **SENTINEL2}.get(band.description.split("_")[0], math.nan)
-
-
-def _sun(raster: Raster) -> tuple[float, float] | None:
-    """Azimuth and elevation in degrees of the tag `sun`, else as a fill knows them."""
-    azimuth, comma, height = tag(Path(raster.bands[0].path), "sun").partition(",")
-    return (float(azimuth), float(height)) if comma else raster.sun
 
 
 def _gaps(found: Layout, own: str, shape: tuple[int, ...]) -> Flags:

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 from terramend.backend.datasets import catalog, files, folder
+from terramend.backend.errors import TerramendError
 
 PACK = (
     ("val", "s2_city_pairs_oscd", "milano", (448, 448), 6, 2),
@@ -157,16 +158,29 @@ def test_values_become_reflectance_as_in_a_fill(tmp_path: Path) -> None:
     assert folder.read(tmp_path, tmp_path.name).wavelengths == (660.0, 835.0)  # of Landsat 7, not 8
 
 
+def test_a_sun_that_is_needed_comes_from_the_tag(tmp_path: Path) -> None:
+    path = tmp_path / "LC08_L1TP_017051_20151205_20200908_02_T1.tif"
+    _write(path, np.full((2, 8, 9), 10000, np.uint16))
+    with pytest.raises(TerramendError, match="tag sun"):
+        folder.read(tmp_path, tmp_path.name)
+    with rasterio.open(path, "r+") as target:
+        target.update_tags(sun="150,30")
+    place = folder.read(tmp_path, tmp_path.name)
+    assert place.sun == (150, 30) and place.dates[0].image.mean() == pytest.approx(0.2)
+
+
 def test_files_that_make_no_date_are_named_with_the_reason(tmp_path: Path) -> None:
     _write(tmp_path / "2020-03-01_a.tif", np.full((2, 8, 9), 900, np.uint16))
     _write(tmp_path / "2020-03-01_b.tif", np.full((2, 8, 9), 100, np.uint16))
     _write(tmp_path / "2020-03-02.tif", np.full((3, 8, 9), 100, np.uint16))
     _write(tmp_path / "2020-03-09_mask.tif", np.ones((1, 8, 9), np.uint8))
+    _write(tmp_path / "2020-03-01_s1.tif", np.ones((1, 8, 9), np.float32))
     _write(tmp_path / "dem.tif", np.ones((1, 4, 9), np.int16), height=4)
     found = catalog.left_out(tmp_path, ".", tmp_path.name)
     assert {(notice.code, Path(notice.arguments["path"]).name) for notice in found} == {
         ("evaluate.day", "2020-03-01_b.tif"), ("evaluate.bands", "2020-03-02.tif"),
         ("evaluate.alone", "2020-03-09_mask.tif"), ("evaluate.grid", "dem.tif"),
+        ("evaluate.radar", "2020-03-01_s1.tif"),
     }  # fmt: skip
     assert all(Path(notice.arguments["path"]).name in notice.sentence for notice in found)
     (date,) = folder.read(tmp_path, tmp_path.name).dates
