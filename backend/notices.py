@@ -83,16 +83,6 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "In {name} the band named VV is darker than VH, which land hardly ever is: "
             "its bands may be swapped. They are taken as they are named."
         ),
-        "evaluate.alone": "{path} is left out: it shares date or name with no scene of its folder.",
-        "evaluate.bands": "{path} is left out: it has {count} bands, and {first} has {expected}.",
-        "evaluate.day": (
-            "{path} is left out: {first} is of the same date, and a date is one file with all its bands."
-        ),
-        "evaluate.grid": (
-            "{path} is left out: it does not lie on the grid of {first}. "
-            "terramend fetch landsat --from FOLDER brings scenes and elevation onto one."
-        ),
-        "evaluate.radar": "{path} is left out: radar has two bands, VV and VH.",
         "scene.no-sun": (
             "The sun's position is not known: terrain guides by elevation and slope only. "
             "Give it with --sun AZIMUTH,ELEVATION."
@@ -107,6 +97,16 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{name} does not say how its values become reflectance; {rule} is taken. "
             "Set the radiometry if that is wrong."
         ),
+        "evaluate.alone": "{path} is left out: it shares date or name with no scene of its folder.",
+        "evaluate.bands": "{path} is left out: it has {count} bands, and {first} has {expected}.",
+        "evaluate.day": (
+            "{path} is left out: {first} is of the same date, and a date is one file with all its bands."
+        ),
+        "evaluate.grid": (
+            "{path} is left out: it does not lie on the grid of {first}. "
+            "terramend fetch landsat --from FOLDER brings scenes and elevation onto one."
+        ),
+        "evaluate.radar": "{path} is left out: radar has two bands, VV and VH.",
         "evaluate.no-clouds": (
             "No date under {root} has a mask that marks 5 to 90 % of it: real cloud shapes are taken from "
             "such masks, so the cases have blobs, stripes and random pixels only."
