@@ -47,13 +47,13 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
         html: path of a report with figures and pictures, or None.
 
     Returns:
-        JSON: `rmse`, `bias`, `mae` (reflectance), `coverage` and `coverage_50` (shares of the
-        truth inside the 90 and 50 % intervals, None where the method gives no deviation),
+        JSON: `target` (name), `rmse`, `bias`, `mae` (reflectance), `coverage` and `coverage_50` (shares of
+        the truth inside the 90 and 50 % intervals, None where the method gives no deviation),
         `expected_error`, `expected_before` and `expected_after` (the mean error in the scene's real gaps,
         as the method states it, and times found over stated error of the hidden samples; None where
         not known), `ndvi` (the same figures, or None), `bands` (the same for each),
         `samples`, `unfilled_samples`, `hidden_under`, `model`, `model_reason`, `tried` (what `auto`
-        measured), `notices`.
+        measured), `quality`, `notices`.
 
     Raises:
         TerramendError: as a fill; `accuracy.nothing` where nothing can be hidden.
@@ -76,7 +76,7 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
             watch.stage("gaps")
             with open_grid(request, inputs, number, folder, watch) as (scene, _):
                 checks.append(_check(request, scene, watch))
-        result = _result(request, checks, watch)
+        result = {"target": inputs.targets[0].name, **_result(request, checks, watch)}
         if report and html:
             write_report(report.temporary(html), result, [c.sample for c in checks if c.sample])
             report.commit()

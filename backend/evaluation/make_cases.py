@@ -7,15 +7,15 @@ seen in `train`.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..datasets.catalog import places, source_files
+from ..datasets.catalog import left_out, places, source_files
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
+from ..watch import Watch
 from .cases import Case, Other, Recipe, View, bits, digest, fingerprint, mask_at, place_at
 from .gaps import Gap
 
@@ -40,18 +40,22 @@ MAX_ZOOM = 3
 Shape = tuple[str, str, str, int, int]
 
 
-def make_cases(
-    root: Path, split: str, seed: int = 2026, progress: Callable[[str], None] = lambda _: None
-) -> Recipe:
+def make_cases(root: Path, split: str, seed: int = 2026, watch: Watch | None = None) -> Recipe:
     """A recipe for everything under `root` (see `datasets.catalog.places`).
+
+    Files of a user's own folders that are left out, and a folder without any real cloud, are told to `watch`.
 
     Raises:
         TerramendError: `evaluate.empty`, nothing there can be a case.
     """
+    watch = watch or Watch()
     shapes: list[Shape] = []
     found: list[tuple[str, str]] = []
     for dataset, name in places(root):
+        watch.check()
         place = place_at(root, dataset, name)
+        for notice in left_out(root, dataset, name):
+            watch.notice(notice.code, **notice.arguments)
         for date in place.dates:
             if not place.scale.startswith("display") and 0.05 <= date.gaps.mean() <= 0.9:
                 shapes.append((dataset, name, date.name, *mask_at(root, dataset, name, date.name).shape))
@@ -59,11 +63,13 @@ def make_cases(
             found.append((dataset, name))
     cases: list[Case] = []
     for dataset, name in _thinned(found, seed):
-        progress(f"{dataset}/{name}")
+        watch.check()
         many = sum(d == dataset for d, _ in found) > MANY
         cases += _of_place(root, dataset, name, shapes, seed, many)
     if not cases:
         raise TerramendError("evaluate.empty", root=str(root))
+    if not shapes:
+        watch.notice("evaluate.no-clouds", root=str(root))
     used = {(case.dataset, case.place) for case in cases}
     for case in cases:
         gaps = [case.gap, *(o.extra for view in case.tracks.values() for o in view.references if o.extra)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -38,7 +39,8 @@ class Method:
         uses: of `references`, `terrain`, `sar`; what it does not use does not make a new row.
         needs: the same words, what it cannot do without.
         make: settings -> a function from sample to mean and standard deviation (or None).
-        settings: what it runs with. grid: settings that tuning on train chooses from.
+        settings: what it runs with. options: names of all that it has.
+        grid: settings that tuning on train chooses from.
         package: importable module that it needs beside the light environment.
         modes: `fill`, and `clear` if it may change whole pictures.
     """
@@ -50,6 +52,7 @@ class Method:
     uses: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     grid: tuple[Mapping[str, Any], ...] = ()
     package: str = ""
     modes: tuple[str, ...] = ("fill",)
@@ -95,15 +98,20 @@ def _peer(function: Callable[..., Floats]) -> Callable[[Mapping[str, Any]], Call
     return lambda settings: lambda sample: (function(sample.tile, **settings), None)
 
 
+def _options(function: Callable[..., Floats]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)[1:]
+
+
 def _grid(name: str, *values: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple({name: value} for value in values)
 
 
 def _space(name: str, title: str, function: Callable[..., Floats], **more: Any) -> Method:
-    return Method(name, title, "space", _peer(function), **more)
+    return Method(name, title, "space", _peer(function), options=_options(function), **more)
 
 
 def _time(name: str, title: str, function: Callable[..., Floats], **more: Any) -> Method:
+    more |= {"options": _options(function)}
     references = frozenset({"references"})
     return Method(name, title, "time", _peer(function), uses=references, needs=references, **more)
 
@@ -199,7 +207,12 @@ def ours(name: str) -> Method | None:
         return None
 
     def make(settings: Mapping[str, Any]) -> Callable[[Sample], Filled]:
-        made = row.create(quality or "default", 0, {key: str(value) for key, value in settings.items()})
+        texts = {key: str(value) for key, value in settings.items()}
+        try:
+            made = row.create(quality or "default", 0, texts)
+        except (ValueError, TypeError, RuntimeError) as error:
+            said = ", ".join(f"{key}={value}" for key, value in texts.items()) or "its defaults"
+            raise TerramendError("model.value", model=name, settings=said, why=str(error)) from error
 
         def fill(sample: Sample) -> Filled:
             tile = _chosen(made, sample.tile) if base == "auto" else sample.tile
@@ -211,7 +224,8 @@ def ours(name: str) -> Method | None:
     title = ("Auto" if base == "auto" else row.title) + (f", {quality}" if quality else "")
     uses = (row.needs | row.wants) & {"references", "terrain", "sar"}
     needs = row.needs & {"references", "terrain", "sar"}
-    return Method(name, title, "ours", make, uses=uses, needs=needs, modes=row.modes)
+    more: dict[str, Any] = {"uses": uses, "needs": needs, "options": tuple(row.options), "modes": row.modes}
+    return Method(name, title, "ours", make, **more)
 
 
 def find(name: str) -> Method:
@@ -221,7 +235,8 @@ def find(name: str) -> Method:
     runs with those that were best on train.
 
     Raises:
-        TerramendError: `evaluate.method`; `evaluate.package` if its package is missing.
+        TerramendError: `evaluate.method`; `evaluate.package` if its package is missing, `evaluate.untrained`
+            if its weights are; `model.setting`.
     """
     base, _, text = name.partition("?")
     fixed = {method.name: method for method in (*PEERS, *ORACLES, NOTHING)}
@@ -231,9 +246,17 @@ def find(name: str) -> Method:
         raise TerramendError("evaluate.method", name=name, known=", ".join(known))
     if method.package and importlib.util.find_spec(method.package) is None:
         raise TerramendError("evaluate.package", name=name, package=method.package)
+    settings = _settings(text) if text else _tuned().get(name, {})
+    for key in settings:
+        if key not in method.options:
+            has = ", ".join(method.options) or "none"
+            raise TerramendError("model.setting", model=base, setting=key, known=has)
+    row = registry.find(base.partition("@")[0])
+    if row is not None and row.untrained and "weights" not in settings:
+        raise TerramendError("evaluate.untrained", name=row.name)
     if not text:
-        return replace(method, settings=_tuned().get(name, {}))
-    return replace(method, name=name, title=f"{method.title} {text}", settings=_settings(text))
+        return replace(method, settings=settings)
+    return replace(method, name=name, title=f"{method.title} {text}", settings=settings)
 
 
 def standard() -> list[str]:

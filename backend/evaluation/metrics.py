@@ -103,8 +103,9 @@ def ndvi(picture: Array, red: int, nir: int) -> Array:
 
 
 def band_near(wavelengths: tuple[float, ...], low: float, high: float) -> int | None:
-    """Index of the first band whose centre lies between `low` and `high` nanometres."""
-    return next((i for i, centre in enumerate(wavelengths) if low <= centre <= high), None)
+    """Index of the band between `low` and `high` nanometres that is nearest their middle: B08, not B07."""
+    inside = [i for i, centre in enumerate(wavelengths) if low <= centre <= high]
+    return min(inside, key=lambda i: abs(wavelengths[i] - (low + high) / 2), default=None)
 
 
 def crps(error: Array, std: Array) -> float:

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import TerramendError
+
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
@@ -151,6 +153,19 @@ class Perceptual:
                 here = np.maximum(convolved(here, *next(layers)), 0)
             features.append(here)
         return features
+
+
+def checked(path: Path) -> Perceptual:
+    """The weights that a user named.
+
+    Raises:
+        TerramendError: `evaluate.weights`, the file is not there or is another.
+    """
+    try:
+        return Perceptual.load(path)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise TerramendError("evaluate.weights", path=str(path), why=why) from error
 
 
 def convolutions(path: Path) -> list[tuple[Floats, Floats]]:

@@ -20,7 +20,19 @@ from ..watch import Watch
 from .metrics import LEVELS
 from .pictures import case_pictures
 from .run import Results
-from .tables import HEADS, KIND_TITLES, NOTE, TITLES, Line, Table, cells, pooled, verdict
+from .tables import (
+    HEADS,
+    KIND_TITLES,
+    NOTE,
+    TITLES,
+    Line,
+    Table,
+    cells,
+    idle,
+    missed,
+    pooled,
+    verdict,
+)
 
 COLUMNS = (
     "track", "kind", "case", "dataset", "place", "method", "group", "share", "psnr", "rmse", "mae", "bias",
@@ -123,13 +135,15 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
         f"<p>Terramend {told['version']}, {told['made']}, {escape(told['machine']['processor'])}, "
         f"{told['cases']} cases. {escape(NOTE)}</p>",
     ]
-    parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
-    parts += [f"<p>{escape(line)}</p>" for line in pooled(made, results).splitlines()]
+    if verdict(made):
+        parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
+    parts += [f"<p>{escape(line)}</p>" for line in (*pooled(made, results).splitlines(), *idle(results))]
     ours = [method.name for method in results.methods if method.group == "ours"]
     for table in made:
         watch.advance()
         title = f"{table.track}: {TITLES[table.track]}; {KIND_TITLES[table.kind]}"
         parts.append(f"<h2>{title}</h2><p>{table.cases} cases, {table.places} places</p>{_rows(table)}")
+        parts += [f"<p>{escape(told)}</p>" for told in missed(table)]
         best = _best_of(table, ours)
         if drawn and best and table.best:
             parts += _figures(results, table, best)
@@ -138,7 +152,8 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
     if drawn:
         from . import plots
 
-        parts += ["<h2>Intervals</h2>", *(plots.reliability(made, name) for name in ours)]
+        stated = [line.method for table in made for line in table.lines if line.coverage]
+        parts += ["<h2>Intervals</h2>", *(plots.reliability(made, name) for name in ours if name in stated)]
     return "\n".join([*parts, "</html>\n"])
 
 

@@ -71,7 +71,8 @@ def run_evaluate(
     cases that `quick` keeps.
 
     Raises:
-        TerramendError: `evaluate.track`, `.method`, `.package`, `.data`; `run.cancelled`.
+        TerramendError: `evaluate.track`, `.method`, `.package`, `.data`, `.nothing`; `run.cancelled`;
+            `model.*` for a setting or weights that a method cannot use.
     """
     watch = watch or Watch()
     for track in tracks:
@@ -84,6 +85,13 @@ def run_evaluate(
     harness = fingerprint([HERE / f"{name}.py" for name in _HARNESS])
     looked = {case.name: fingerprint([lpips]) for case in _quick(recipe.cases)} if lpips else {}
     wanted = _wanted(cases, tuple(tracks) or TRACKS, chosen, recipe, harness, looked)
+    if not wanted:
+        raise TerramendError(
+            "evaluate.nothing",
+            asked=", ".join(tracks) or "any track",
+            known=", ".join(t for t in TRACKS if any(t in case.tracks for case in cases)) or "none",
+            methods=", ".join(method.name for method in chosen),
+        )
     cache = _read(out / ROWS)
     todo = _tasks(wanted, cache, lpips, looked)
     watch.stage("evaluate", len(todo))

@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...models.registry import ROWS
 from .. import cli_request
+from ..choose import named
 from ..cli import Parser
-from ..cli_fill import call
+from ..cli_fill import call, of_options
 from ..errors import TerramendError
-from ..request import QUALITIES
+from ..request import QUALITIES, from_json
 from ..watch import Watch
 
 DEFAULT = ("auto", "idw")
@@ -38,6 +38,9 @@ def check(words: Sequence[str], methods: Sequence[str], watch: Watch) -> dict[st
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     asked = cli_request.fields(parser.parse_args(list(words)), "accuracy.tif")  # never written
     requests = {name: _request(asked, name) for name in methods or DEFAULT}
+    for request in requests.values():  # a slip shows before the first has run
+        with of_options():
+            named(from_json(request))
     return {
         "scene": [
             {"method": name, **call("accuracy", {"request": request}, watch)}
@@ -47,26 +50,26 @@ def check(words: Sequence[str], methods: Sequence[str], watch: Watch) -> dict[st
 
 
 def _request(asked: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The request for one method, which must exist: a slip shows before the first has run."""
+    """The request for one method."""
     model, _, quality = name.partition("@")
     if quality and quality not in QUALITIES:
         raise TerramendError("command.option", option="--methods", why=f"{name!r} names no quality")
-    if model not in ("auto", *(row.name for row in ROWS)):
-        raise TerramendError("command.option", option="--methods", why=f"there is no method {model!r}")
     return {**asked, "model": model, **({"quality": quality} if quality else {})}
 
 
 def text(results: Sequence[dict[str, Any]]) -> str:
     """A table for people: what was found on hidden pixels, and what that says of the gaps."""
     first = results[0]
-    heads = ("RMSE", "bias", "in 90 %", "before", "after")
+    heads = ("filled", "RMSE", "bias", "in 90 %", "before", "after")
+    hidden = first["samples"] + first["unfilled_samples"]
     lines = [
-        f"{first['samples']} samples hidden under {first['hidden_under']}; errors in reflectance.",
+        f"{hidden} samples hidden under {first['hidden_under']}; errors in reflectance, where filled.",
         " ".join([f"{'method':20}", *(f"{head:>8}" for head in heads)]),
     ]
     for row in results:
         inside = "-" if row["coverage"] is None else f"{row['coverage']:.1%}"
-        cells = [f"{row['rmse']:.4f}", f"{row['bias']:+.4f}", inside]
+        filled = row["samples"] / (row["samples"] + row["unfilled_samples"])
+        cells = [f"{filled:.1%}", f"{row['rmse']:.4f}", f"{row['bias']:+.4f}", inside]
         cells += [_number(row[name]) for name in ("expected_before", "expected_after")]
         lines.append(" ".join([f"{row['method']:20}", *(f"{cell:>8}" for cell in cells)]))
     lines += [f"{row['method']}: {row['model_reason']}" for row in results if row["method"] == "auto"]

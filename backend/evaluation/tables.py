@@ -77,7 +77,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """One track and gap kind; `best`: the peer with the highest mean PSNR that did all cases."""
+    """One track and gap kind; `best`: the peer with the highest mean PSNR that did all cases.
+
+    `lines`: the highest PSNR first, but after those that did every case those that did a part, oracles last.
+    """
 
     track: str
     kind: str
@@ -134,7 +137,7 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
                 notes=_notes(rows, method.name),
             )
         )
-    lines.sort(key=lambda line: (line.group == "oracle", -line.numbers["psnr"]))
+    lines.sort(key=lambda line: (line.group == "oracle", line.cases < line.of, -line.numbers["psnr"]))
     return Table(track, kind, len(cases), len(set(cases.values())), best, tuple(lines))
 
 
@@ -153,8 +156,14 @@ def rivals(table: Table) -> list[tuple[str, str]]:
 
 
 def verdict(made: Sequence[Table]) -> str:
-    """Whether a peer is both quicker and better than one of ours, in one paragraph; empty without costs."""
-    timed = [table for table in made if any(math.isfinite(line.seconds) for line in table.lines)]
+    """Whether a peer is both quicker and better than one of ours, in one paragraph.
+
+    Empty where no table has both, with their costs.
+    """
+    groups = [{line.group for line in t.lines if math.isfinite(line.seconds)} for t in made]
+    timed = [
+        t for t, found in zip(made, groups, strict=True) if "ours" in found and found & {"space", "time"}
+    ]
     if not timed:
         return ""
     found = {f"{table.track} {table.kind}": rivals(table) for table in timed}
@@ -191,8 +200,21 @@ def pooled(made: Sequence[Table], results: Results) -> str:
     return "\n".join(told)
 
 
+def missed(table: Table) -> list[str]:
+    """Why one of ours did not do every case of a table."""
+    return [f"{line.method}: {note}" for line in table.lines if line.group == "ours" for note in line.notes]
+
+
+def idle(results: Results) -> list[str]:
+    """Methods that did no case at all, and why; no table shows them."""
+    done = {row["method"] for row in results.rows if "psnr" in row}
+    names = [method.name for method in results.methods if method.name not in done]
+    told = {name: _notes(results.rows, name) or ("no case of these tracks is for it",) for name in names}
+    return [f"{name} is in no table: {'; '.join(notes)}" for name, notes in told.items()]
+
+
 def _notes(rows: Sequence[dict[str, Any]], method: str) -> tuple[str, ...]:
-    found = [row["note"] for row in rows if row["method"] == method and "note" in row]
+    found = [" ".join(row["note"].split()) for row in rows if row["method"] == method and "note" in row]
     return tuple(f"{found.count(note)} x {note}" for note in dict.fromkeys(found))
 
 
@@ -279,20 +301,20 @@ def text(made: Sequence[Table], results: Results) -> str:
     for table in made:
         head = f"{table.track} ({TITLES[table.track]}), {KIND_TITLES[table.kind]}: "
         head += f"{table.cases} cases, {table.places} places"
-        failed = [
-            f"! {line.method}: {note}" for line in table.lines if line.group == "ours" for note in line.notes
-        ]
+        failed = [f"! {told}" for told in missed(table)]
         parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *failed]))
-    return "\n\n".join(filter(None, [*parts, pooled(made, results), verdict(made), NOTE]))
+    absent = "\n".join(f"! {told}" for told in idle(results))
+    return "\n\n".join(filter(None, [*parts, absent, pooled(made, results), verdict(made), NOTE]))
 
 
 NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB,
-range 1. gain: over the best single peer of the table (highest PSNR of those that did every case), with the
-95 % interval from drawing places; won: share of cases better than it; least: lowest end of the intervals of
-the gain over every such peer. seam, sharp: 1 is ideal. c50..c95: per cent of errors inside those intervals,
-pooled; width: of the 90 % interval; rank: correlation of the ranks of std and error within a case, all: over
-all cases of the table together. s/Mpx, MB/Mpx: processor seconds on one thread and highest
-growth of memory, each method alone in a process that fills one case mirrored to a megapixel, with four
-other dates in tracks that have any; >: stopped there. LPIPS: on one cloud case a place. Oracles saw the
-truth. With two or three places an interval is little more than their range. Peers run with the settings
-that were best on train."""
+range 1. n: cases done; a method that did fewer than the table has stands below those that did all, and its
+means are of other cases than theirs. gain: over the best single peer of the table (highest PSNR of those
+that did every case), with the 95 % interval from drawing places; won: share of cases better than it; least:
+lowest end of the intervals of the gain over every such peer. seam, sharp: 1 is ideal. c50..c95: per cent of
+errors inside those intervals, pooled; width: of the 90 % interval; rank: correlation of the ranks of std
+and error within a case, all: over all cases of the table together. s/Mpx, MB/Mpx: processor seconds on one
+thread and highest growth of memory, each method alone in a process that fills one case mirrored to a
+megapixel, with its other dates in tracks that have any; >: stopped there. LPIPS: on one cloud case a place.
+Oracles saw the truth. With two or three places an interval is little more than their range. Peers run with
+the settings that were best on train."""

@@ -18,7 +18,7 @@ from ...models.aligndiff.network import STAGES
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
 from ..evaluation.methods import find
-from ..evaluation.perceptual import Perceptual
+from ..evaluation.perceptual import checked
 from ..training.patches import nearest
 from ..watch import Watch
 from . import aligndiff_report, aligndiff_runs
@@ -77,7 +77,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     task = options.experiment[-1]
     recipe = cases.load(options.cases or RECIPES / "val.json")
     root = options.data / recipe.split
-    looks = Looks(Perceptual.load(options.lpips)) if options.lpips else None
+    looks = Looks(checked(options.lpips)) if options.lpips else None
     runs = _runs(options, watch)
     lines = _lines(task, runs, options, watch)
     chosen = chosen_cases(recipe, TRACKS[task], options.each)

@@ -26,7 +26,7 @@ from ...models.rivals.network import NETWORKS, Remover, make
 from ...models.weights import PACKAGED
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
-from ..evaluation.perceptual import Perceptual
+from ..evaluation.perceptual import checked
 from ..training import de, removers
 from ..training.pairs import PairBank, pair_bank
 from ..training.recipe import load_config
@@ -122,7 +122,7 @@ def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -
     without = tuple(filter(None, options.without.split(",")))
     learned = pair_bank(options.data / "train", bands, without)
     seen = pair_bank(options.data / "val", bands, without)
-    perceptual = Perceptual.load(options.lpips) if options.lpips else None
+    perceptual = checked(options.lpips) if options.lpips else None
     methods = classical(learned)
     if options.run is not None:
         methods += _finished(options)

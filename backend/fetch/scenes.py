@@ -25,6 +25,7 @@ from ..process import computing
 from ..raster.grid import Grid, Window
 from ..raster.landsat import open_landsat
 from ..raster.products import open_product
+from ..raster.roles import mask_kind_of
 from ..raster.scene import Scene
 from ..raster.sentinel2 import open_sentinel2
 from ..request import FillRequest, Mask
@@ -106,10 +107,11 @@ def _dem(folder: Path) -> Path | None:
 def _masks(scene: Path) -> tuple[Mask, ...]:
     """What hides the ground in a scene, by the words that `datasets.folder` knows."""
     found = []
-    for word, read in (("mask", "nonzero"), ("probability", "cloudprob")):
+    keys = [key(path) for path in _optical(scene.parent)]
+    for word, read in (("mask", "nonzero"), ("probability", "cloudprob"), ("classes", "")):
         files = [p for p in scene.parent.iterdir() if p.suffix.lower() in RASTERS and kind(p) == word]
-        mask = partner(sorted(files), key(scene))
-        found += [Mask(str(mask), read)] if mask else []
+        mask = partner(sorted(files), key(scene), keys)
+        found += [Mask(str(mask), read or mask_kind_of(mask.stem) or "auto")] if mask else []
     return tuple(found)
 
 

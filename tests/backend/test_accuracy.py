@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
 import pytest
 import rasterio
@@ -104,6 +106,8 @@ def test_a_reference_shows_what_it_is_worth_and_nothing_is_written_but_the_repor
     assert guided["rmse"] < 0.5 * alone["rmse"]
     assert guided["model"] == "guided" and "other date" in guided["model_reason"]
     text = report.read_text("utf-8")
+    assert "<h1>Accuracy check: in.tif</h1>" in text and "quality default" in text
+    assert all(html.escape(notice["message"]) in text for notice in guided["notices"]) and guided["notices"]
     assert "nir" in text and "before this check" in text and "data:image/png;base64," in text
     names = {path.name for path in target.parent.iterdir()}
     assert names == {"in.tif", "other.tif", "gaps.tif", "report.html"}

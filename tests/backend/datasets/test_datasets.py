@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 from terramend.backend.datasets import catalog, files, folder
+from terramend.backend.errors import TerramendError
 
 PACK = (
     ("val", "s2_city_pairs_oscd", "milano", (448, 448), 6, 2),
@@ -121,6 +122,69 @@ def test_any_folder_of_scenes(tmp_path: Path) -> None:
     assert place.pixel_size == (10, 10)
     assert catalog.places(tmp_path) == [(".", tmp_path.name)]
     assert catalog.read_place(tmp_path, ".", tmp_path.name).bands == place.bands
+
+
+def test_masks_are_known_by_the_names_that_products_give_them(tmp_path: Path) -> None:
+    image, scl = np.full((2, 8, 9), 900, np.uint16), np.full((1, 8, 9), 4, np.uint8)
+    scl[0, 1, 2], scl[0, 3, :2] = 9, 3  # cloud, shadow
+    plain = (scl == 9).astype(np.uint8)
+    for name in ("2020-03-01.TIF", "scene1.tiff", "scene10.tif"):
+        _write(tmp_path / name, image)
+    _write(tmp_path / "2020-03-01_SCL.tif", scl)
+    _write(tmp_path / "scene1_cloudmask.tif", plain)
+    _write(tmp_path / "scene2.tif", image)
+    _write(tmp_path / "scene2_cloudprob.tif", 0.3 + 0.5 * plain.astype(np.float32))  # fractions, not percent
+    _write(tmp_path / "scene10_cloud_mask.tif", 1 - plain)
+    place = folder.read(tmp_path, tmp_path.name)
+    assert {date.name: int(date.gaps.sum()) for date in place.dates} == {
+        "2020-03-01": 3, "scene1": 1, "scene10": 71, "scene2": 1,
+    }  # fmt: skip
+    assert not folder.layout(tmp_path, tmp_path.name).left
+
+
+def test_values_become_reflectance_as_in_a_fill(tmp_path: Path) -> None:
+    stored = np.full((2, 8, 9), 20000, np.uint16)
+    path = tmp_path / "LE07_L2SP_220070_20010311_20200917_02_T1_SR.tif"
+    _write(path, stored)  # Collection 2: 2.75e-5 and -0.2 by its name
+    with rasterio.open(path, "r+") as target:
+        target.descriptions = ("SR_B3", "SR_B4")
+    _write(tmp_path / "2001-03-20.tif", stored, nodata=0)
+    with rasterio.open(tmp_path / "2001-03-20.tif", "r+") as target:
+        target.scales, target.offsets = (1e-5, 1e-5), (0.1, 0.1)
+    place = folder.read(tmp_path, tmp_path.name)
+    levels = {date.name: float(date.image.mean()) for date in place.dates}
+    assert levels == pytest.approx({"2001-03-11": 0.35, "2001-03-20": 0.3})
+    (tmp_path / "2001-03-20.tif").unlink()
+    assert folder.read(tmp_path, tmp_path.name).wavelengths == (660.0, 835.0)  # of Landsat 7, not 8
+
+
+def test_a_sun_that_is_needed_comes_from_the_tag(tmp_path: Path) -> None:
+    path = tmp_path / "LC08_L1TP_017051_20151205_20200908_02_T1.tif"
+    _write(path, np.full((2, 8, 9), 10000, np.uint16))
+    with pytest.raises(TerramendError, match="tag sun"):
+        folder.read(tmp_path, tmp_path.name)
+    with rasterio.open(path, "r+") as target:
+        target.update_tags(sun="150,30")
+    place = folder.read(tmp_path, tmp_path.name)
+    assert place.sun == (150, 30) and place.dates[0].image.mean() == pytest.approx(0.2)
+
+
+def test_files_that_make_no_date_are_named_with_the_reason(tmp_path: Path) -> None:
+    _write(tmp_path / "2020-03-01_a.tif", np.full((2, 8, 9), 900, np.uint16))
+    _write(tmp_path / "2020-03-01_b.tif", np.full((2, 8, 9), 100, np.uint16))
+    _write(tmp_path / "2020-03-02.tif", np.full((3, 8, 9), 100, np.uint16))
+    _write(tmp_path / "2020-03-09_mask.tif", np.ones((1, 8, 9), np.uint8))
+    _write(tmp_path / "2020-03-01_s1.tif", np.ones((1, 8, 9), np.float32))
+    _write(tmp_path / "dem.tif", np.ones((1, 4, 9), np.int16), height=4)
+    found = catalog.left_out(tmp_path, ".", tmp_path.name)
+    assert {(notice.code, Path(notice.arguments["path"]).name) for notice in found} == {
+        ("evaluate.day", "2020-03-01_b.tif"), ("evaluate.bands", "2020-03-02.tif"),
+        ("evaluate.alone", "2020-03-09_mask.tif"), ("evaluate.grid", "dem.tif"),
+        ("evaluate.radar", "2020-03-01_s1.tif"),
+    }  # fmt: skip
+    assert all(Path(notice.arguments["path"]).name in notice.sentence for notice in found)
+    (date,) = folder.read(tmp_path, tmp_path.name).dates
+    assert date.image.max() == pytest.approx(0.09)
 
 
 def test_places_know_where_they_lie(data_pack: Path) -> None:

@@ -14,6 +14,7 @@ from terramend.backend.evaluation import cases as module
 from terramend.backend.evaluation.cases import Case, Recipe, View, key, load, sample, save, verify
 from terramend.backend.evaluation.gaps import GROW, Gap
 from terramend.backend.evaluation.make_cases import make_cases
+from terramend.backend.watch import Watch
 
 RECIPES = Path(module.__file__).parent / "recipes"
 
@@ -36,6 +37,17 @@ def test_the_same_seed_makes_the_same_recipe(recipe: Recipe, scenes: Path, tmp_p
     assert make_cases(scenes, "scenes", seed=5) != recipe
     save(recipe, tmp_path / "r.json")
     assert load(tmp_path / "r.json") == recipe
+
+
+def test_what_the_folder_lacks_is_said(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    for name in ("2020-05-01_s2.tif", "2020-06-01_s2.tif"):
+        shutil.copy(scenes / "fields" / "east" / name, tmp_path / "p" / name)
+    shutil.copy(tmp_path / "p" / "2020-06-01_s2.tif", tmp_path / "p" / "2020-06-01_twin.tif")
+    watch = Watch()
+    made = make_cases(tmp_path, "mine", 4, watch)
+    assert "cloud" not in {case.gap.kind for case in made.cases}
+    assert {notice.code for notice in watch.notices} == {"evaluate.day", "evaluate.no-clouds"}
 
 
 def test_a_tile_hides_the_truth(recipe: Recipe, scenes: Path) -> None:

@@ -89,6 +89,30 @@ def test_the_verdict_names_who_is_quicker_and_better(
     assert ("T1 cloud: lsq-all beats guided@fast" in told) == beats
 
 
+def test_the_verdict_wants_both_one_of_ours_and_a_peer(results: Results) -> None:
+    ones = {(name, dates): Cost(1.0, 50.0) for name in NAMES for dates in (False, True)}
+    for groups in (("ours",), ("space", "time")):
+        alone = tuple(method for method in results.methods if method.group in groups)
+        assert tables.verdict(tables.tables(replace(results, methods=alone), ones)) == ""
+
+
+def test_a_method_that_did_a_part_of_the_cases_stands_below_those_that_did_all(results: Results) -> None:
+    rows, left = [], "guided@fast"
+    for row in results.rows:
+        gone = row["method"] == left and row["place"] == results.rows[0]["place"]
+        rows.append(
+            {k: row[k] for k in ("case", "track", "kind", "place", "method")} | {"note": "no"}
+            if gone
+            else row
+        )
+    whole = tables.tables(results)[0]
+    part = tables.tables(replace(results, rows=tuple(rows)))[0]
+    assert whole.lines[0].method == left
+    (line,) = (line for line in part.lines if line.method == left)
+    assert 0 < line.cases < line.of
+    assert [one.method for one in part.lines if one.group != "oracle"][-1] == left
+
+
 def test_without_costs_nothing_is_said_of_them(results: Results) -> None:
     made = tables.tables(results)
     assert tables.verdict(made) == "" and all(math.isnan(one.seconds) for t in made for one in t.lines)

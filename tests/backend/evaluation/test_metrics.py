@@ -83,6 +83,7 @@ def test_ndvi() -> None:
     assert math.isnan(metrics.ndvi(np.zeros((2, 1)), 0, 1)[0])
     assert metrics.band_near((490.0, 665.0, 842.0), 620, 690) == 1
     assert metrics.band_near((math.nan,), 620, 690) is None
+    assert metrics.band_near((665.0, 783.0, 842.0, 865.0), 760, 900) == 2  # Sentinel-2's B08
 
 
 def test_crps_is_the_integral_of_its_definition() -> None:

