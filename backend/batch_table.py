@@ -124,7 +124,7 @@ def _line(
     number: int, columns: Sequence[str], cells: Sequence[str], folder: Path, common: Mapping[str, Any]
 ) -> Row:
     """A line of the table; one with more cells than the table has columns was not meant so."""
-    named = dict(zip(columns, cells, strict=False))
+    named = dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False))
     if any(cell.strip() for cell in cells[len(columns) :]):
         error = TerramendError("batch.cells", count=len(cells), columns=len(columns))
         return Row(number, named["target"].strip(), None, error)

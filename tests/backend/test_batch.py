@@ -106,6 +106,7 @@ def test_a_table_that_cannot_be_used(tmp_path, text, words):
         ("target,output,quality", "t.tif,o.tif,high", "command.usage"),
         ("target,output,date", "t.tif,o.tif,yesterday", "request.field"),
         ("target,output,bands", "t.tif,o.tif,1,3", "batch.cells"),  # unquoted
+        ("output,target", "o.tif", "request.field"),  # cut short
     ],
 )
 def test_a_row_that_cannot_be_used(tmp_path, columns, cells, code):
