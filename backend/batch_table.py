@@ -24,7 +24,7 @@ from .errors import TerramendError
 from .request import PICTURES, FillRequest, from_json
 
 SEPARATOR = "|"
-YES, NO = ("1", "true", "yes", "on", "x"), ("", "0", "false", "no", "off")
+YES, NO = ("1", "true", "yes", "on", "x"), ("0", "false", "no", "off")
 SWITCHES = ("fill-swath-edges", "hash-inputs", "overwrite")
 MAY_BE_NAMED = ("std", "provenance")
 ALIASES = {"references-from": "references", "creation-options": "co", "settings": "set"}
@@ -148,18 +148,22 @@ def _row(number: int, cells: Mapping[str, str], folder: Path, common: Mapping[st
 def _fields(cells: Mapping[str, str]) -> dict[str, Any]:
     """The request's fields of a row, read by the command line's own parser."""
     words: list[str] = []
+    refused: dict[str, Any] = {}
     words += _bound(cells, *GAPS)
     words += _bound(cells, *REFERENCE)
     for name, text in cells.items():
-        if name in ("target", *GAPS, *REFERENCE) or (text == "" and name not in SWITCHES):
+        if name in ("target", *GAPS, *REFERENCE) or text == "":
             continue
         if name in SWITCHES or (name in MAY_BE_NAMED and text.lower() in YES + NO):
             if text.lower() not in YES + NO:
                 raise TerramendError("command.option", option=name, why=f"{text!r} is neither yes nor no")
-            words += [f"--{name}"] if text.lower() in YES else []
+            if text.lower() in YES:
+                words.append(f"--{name}")
+            else:  # also where the command says yes for all rows
+                refused[name.replace("-", "_")] = False if name in SWITCHES else None
         else:
             words += [f"--{name}={value}" for value in (_several(text) if name in REPEATED else [text])]
-    return cli_request.fields(_parser().parse_args(words))
+    return cli_request.fields(_parser().parse_args(words)) | refused
 
 
 def _bound(cells: Mapping[str, str], owner: str, *qualifiers: str) -> list[str]:

@@ -77,6 +77,25 @@ def test_common_options_hold_where_a_row_says_nothing(tmp_path, monkeypatch):
     assert second.request.std == f"{tmp_path.parent}/out/y_f_std.tif"
 
 
+def test_a_rows_no_holds_over_the_options_of_the_command(tmp_path):
+    common = {
+        "overwrite": True,
+        "hash_inputs": True,
+        "fill_swath_edges": True,
+        "std": True,
+        "provenance": True,
+    }
+    text = "target,output,overwrite,hash-inputs,fill-swath-edges,std,provenance"
+    refusing, silent = from_table(
+        table(tmp_path, f"{text}\nt.tif,o.tif,no,0,off,no,No\nt.tif,p.tif,,,,,\n"), common
+    )
+    assert refusing.error is None
+    made = refusing.request
+    assert (made.overwrite, made.hash_inputs, made.fill_swath_edges) == (False, False, False)
+    assert (made.std, made.provenance) == (None, None)
+    assert silent.request.overwrite and silent.request.std == f"{tmp_path}/p_std.tif"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
