@@ -11,6 +11,7 @@ them stand for name and folder of the row's target.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import os
 import re
@@ -83,15 +84,20 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
 def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[Row]:
     """One row for each entry of a folder that matches, except those that other rows use or write.
 
+    Hidden ones are left out, too: a run in the making writes beside its target.
+
     Raises:
         TerramendError: `batch.folder` when nothing matches.
     """
-    entries = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    place = folder.resolve()  # an entry that is a link keeps its name: {folder} is where it was found
+    entries = []
+    with contextlib.suppress(ValueError, NotImplementedError):  # no pattern, or one from the root on
+        entries = [entry for entry in sorted(place.glob(pattern)) if not entry.name.startswith(".")]
     if not entries:
         raise TerramendError("batch.folder", folder=str(folder), pattern=pattern)
-    cells = [{"target": str(entry.resolve())} for entry in entries]
+    cells = [{"target": str(entry)} for entry in entries]
     drafts = [_row(1, cell, folder, common) for cell in cells]
-    used = {name for draft in drafts if draft.request for name in _files(draft.request)}
+    used = {_found(name) for draft in drafts if draft.request for name in _files(draft.request)}
     kept = [cell for cell in cells if cell["target"] not in used]
     return _unique([_row(number, cell, folder, common) for number, cell in enumerate(kept, 1)])
 
@@ -211,6 +217,11 @@ def _files(request: FillRequest) -> set[str]:
     names += [name for name in (request.dem, request.sar, request.std, request.provenance) if name]
     names += [name for name in (request.weights_map, request.trajectory) if name]
     return {*names, request.output} - set(request.target)
+
+
+def _found(name: str) -> str:
+    """A path as an entry of its folder, that one named without links."""
+    return str(Path(name).parent.resolve() / Path(name).name)
 
 
 def _unique(rows: Sequence[Row]) -> list[Row]:

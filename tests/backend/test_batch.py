@@ -151,6 +151,29 @@ def test_a_folder_without_its_masks_and_outputs(tmp_path):
         from_folder(tmp_path, "*.SAFE", common)
 
 
+def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
+    archive, scenes = tmp_path / "archive", tmp_path / "scenes"
+    for folder in (archive, scenes):
+        folder.mkdir()
+    (archive / "long_name.tif").touch()
+    for name in ("b.tif", "dem.tif", "._b.tif", ".b_f.tif.terramend-host-1-0.tmp.tif"):
+        (scenes / name).touch()
+    (scenes / "a.tif").symlink_to(archive / "long_name.tif")
+    (tmp_path / "link").symlink_to(scenes)
+    common = {"output": "{folder}/{stem}_f.tif", "dem": str(tmp_path / "link/dem.tif")}
+    rows = from_folder(tmp_path / "link", "*.tif", common)
+    assert [row.target for row in rows] == [f"{scenes}/a.tif", f"{scenes}/b.tif"]
+    assert rows[0].request.output == f"{scenes}/a_f.tif"
+
+
+@pytest.mark.parametrize("pattern", ["", "/etc/*", "*.SAFE"])
+def test_a_pattern_that_finds_nothing(tmp_path, pattern):
+    (tmp_path / "a.tif").touch()
+    with pytest.raises(TerramendError) as caught:
+        from_folder(tmp_path, pattern, {})
+    assert caught.value.code == "batch.folder"
+
+
 def test_every_option_of_fill_is_a_column():
     known = {name for action in cli.parser_of("fill")._actions for name in action.option_strings}
     columns = {name.removeprefix("--") for name in known if name.startswith("--")} - {"help", "json"}
