@@ -19,13 +19,17 @@ Outcome = dict[str, Any]
 arguments and message. JSON, so that it crosses process borders."""
 
 
+def written(request: FillRequest) -> list[str]:
+    """The files that a row writes, the main one first."""
+    extras = (request.std, request.provenance, request.weights_map, request.trajectory)
+    return [request.output, *(name for name in extras if name)]
+
+
 def is_done(request: FillRequest) -> bool:
     """Whether the outputs are there, made by this very request, and newer than its files."""
     import rasterio
 
-    extras = (request.std, request.provenance, request.weights_map, request.trajectory)
-    outputs = [request.output, *(name for name in extras if name)]
-    if not all(os.path.isfile(name) for name in outputs):  # noqa: PTH113
+    if not all(os.path.isfile(name) for name in written(request)):  # noqa: PTH113
         return False
     try:
         with rasterio.open(request.output) as file:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from . import cli_request, settings
+from .batch_row import written
 from .errors import TerramendError
 from .request import PICTURES, FillRequest, from_json
 
@@ -214,9 +215,8 @@ def _files(request: FillRequest) -> set[str]:
     """Files that a row reads beside its target, or writes."""
     masks = [*request.gaps, *(mask for reference in request.references for mask in reference.masks)]
     names = [mask.path for mask in masks] + [reference.path for reference in request.references]
-    names += [name for name in (request.dem, request.sar, request.std, request.provenance) if name]
-    names += [name for name in (request.weights_map, request.trajectory) if name]
-    return {*names, request.output} - set(request.target)
+    names += [name for name in (request.dem, request.sar) if name]
+    return {*names, *written(request)} - set(request.target)
 
 
 def _found(name: str) -> str:
@@ -225,15 +225,17 @@ def _found(name: str) -> str:
 
 
 def _unique(rows: Sequence[Row]) -> list[Row]:
-    """The rows, those with the output of an earlier one as errors."""
+    """The rows, those that would write a file of an earlier one as errors."""
     taken: dict[str, int] = {}
     checked = []
     for row in rows:
-        if row.request is not None:
-            first = taken.setdefault(os.path.normcase(row.request.output), row.number)
-            if first != row.number:
-                error = TerramendError("batch.twice", path=row.request.output, row=first)
-                row = Row(row.number, row.target, None, error)
+        names = written(row.request) if row.request is not None else []
+        twice = [name for name in names if os.path.normcase(name) in taken]
+        if twice:
+            first = taken[os.path.normcase(twice[0])]
+            row = Row(row.number, row.target, None, TerramendError("batch.twice", path=twice[0], row=first))
+        else:
+            taken.update((os.path.normcase(name), row.number) for name in names)
         checked.append(row)
     return checked
 

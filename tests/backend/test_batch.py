@@ -138,6 +138,15 @@ def test_two_rows_cannot_have_one_output(tmp_path):
     assert (second.error.code, second.error.arguments["row"]) == ("batch.twice", 1)
 
 
+def test_two_rows_cannot_share_an_extra_output(tmp_path):
+    text = "target,output,provenance\na.tif,a_f.tif,\nb.tif,b_f.tif,\nc.tif,c_f.tif,b_f.tif\n"
+    rows = from_table(table(tmp_path, text), {"std": str(tmp_path / "s.tif")})
+    assert [row.error and row.error.code for row in rows] == [None, "batch.twice", "batch.twice"]
+    assert "s.tif" in str(rows[1].error)
+    rows = from_table(table(tmp_path, text), {"std": str(tmp_path / "{stem}_s.tif")})
+    assert [row.error and row.error.code for row in rows] == [None, None, "batch.twice"]
+
+
 def test_a_folder_without_its_masks_and_outputs(tmp_path):
     for name in ("a.tif", "a_mask.tif", "a_filled.tif", "b.tif", "b_mask.tif", "dem.tif", "notes.txt"):
         (tmp_path / name).touch()
