@@ -25,7 +25,8 @@ from .batch_row import written
 from .errors import TerramendError
 from .request import PICTURES, FillRequest, from_json
 
-SEPARATOR = "|"
+SEPARATOR = re.compile(r"\|(?!layername=)")
+"""Between the values of a cell; `areas.gpkg|layername=clouds` is one."""
 YES, NO = ("1", "true", "yes", "on", "x"), ("0", "false", "no", "off")
 SWITCHES = ("fill-swath-edges", "hash-inputs", "overwrite")
 MAY_BE_NAMED = ("std", "provenance")
@@ -178,7 +179,7 @@ def _bound(cells: Mapping[str, str], owner: str, *qualifiers: str) -> list[str]:
     owners = _several(cells.get(owner, ""))
     columns = {}
     for name in qualifiers:
-        values = [value.strip() for value in cells.get(name, "").split(SEPARATOR)]
+        values = [value.strip() for value in SEPARATOR.split(cells.get(name, ""))]
         if len(values) not in (1, len(owners)) or (any(values) and not owners):
             raise TerramendError(
                 "batch.count", column=name, count=len(values), owner=owner, owners=len(owners)
@@ -192,7 +193,7 @@ def _bound(cells: Mapping[str, str], owner: str, *qualifiers: str) -> list[str]:
 
 
 def _several(text: str) -> list[str]:
-    return [part.strip() for part in text.split(SEPARATOR) if part.strip()]
+    return [part.strip() for part in SEPARATOR.split(text) if part.strip()]
 
 
 def _placed(value: Any, target: Path) -> Any:

@@ -63,6 +63,16 @@ def test_one_qualifier_serves_all(tmp_path):
     assert [mask.kind for mask in row.request.gaps] == ["nonzero", "nonzero"]
 
 
+def test_a_layer_of_a_file_is_one_value(tmp_path):
+    text = (
+        "target,gaps,gaps-kind,reference,reference-gaps,output\nt.tif,a.gpkg|layername=x|b.tif,polygons|scl,"
+    )
+    row = only(tmp_path, text + "r.tif|s.tif,|c.gpkg|layername=y z,o.tif\n")
+    here = str(tmp_path)
+    assert row.request.gaps == (Mask(f"{here}/a.gpkg|layername=x", "polygons"), Mask(f"{here}/b.tif", "scl"))
+    assert [r.masks for r in row.request.references] == [(), (Mask(f"{here}/c.gpkg|layername=y z"),)]
+
+
 def test_common_options_hold_where_a_row_says_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
     common = {
