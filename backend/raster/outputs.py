@@ -186,9 +186,10 @@ class Outputs:
 def local_files(name: str) -> list[Path]:
     """Existing local files that a GDAL name reads: `/vsizip/a.zip/b.tif` reads `a.zip`.
 
-    Those behind a VRT too, and parts of names such as `GPKG:/a.gpkg:table`, `NETCDF:"a.nc":v` or `vrt:///a.tif?bands=1`.
+    Those behind a VRT too, and parts of names such as `GPKG:/a.gpkg:table`, `NETCDF:"a.nc":v`, `vrt:///a.tif?bands=1`,
+    `a.gpkg|layername=clouds` or, for one reference, `b4.tif;b3.tif`.
     """
-    candidates = [name, *re.split(r'[:"?]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
+    candidates = [name, *re.split(r'[:"?|;]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
     found = []
     for candidate in candidates:
         bare = re.sub(r"^(/vsi(zip|tar|gzip|7z|rar|subfile)/)+", "", candidate.strip("{}"))

@@ -254,6 +254,54 @@ def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
     assert summary["done"] == 3  # another request
 
 
+def test_a_series_in_one_folder_is_resumed_until_one_of_its_dates_changes(write, tmp_path, capsys):
+    """What the batch itself writes into the folder of references makes no row out of date."""
+    for day in (1, 2):
+        write(f"s_2024-06-0{day}.tif", landscape(1, 48, 48, seed=day).astype("uint16"))
+        write(f"s_2024-06-0{day}_mask.tif", blobs(48, 48, 0.2, seed=day).astype("uint8"))
+    words = [
+        "batch", "--folder", tmp_path, "--pattern", "s_*[0-9].tif", "--references", tmp_path, "--std",
+        "--gaps", "{folder}/{stem}_mask.tif", "-o", "{folder}/{stem}_filled.tif", "--overwrite",
+    ]  # fmt: skip
+    assert terramend(capsys, *words)[1]["done"] == 2
+    assert terramend(capsys, *words)[1]["skipped"] == 2
+    os.utime(tmp_path / "s_2024-06-01_mask.tif")
+    assert terramend(capsys, *words)[1]["done"] == 2
+    write("s_2024-06-03.tif", landscape(1, 48, 48, seed=3).astype("uint16"))
+    write("s_2024-06-03_mask.tif", blobs(48, 48, 0.2, seed=3).astype("uint8"))
+    assert terramend(capsys, *words)[1] | {"results": ""} == {
+        "rows": 3, "done": 3, "skipped": 0, "failed": 0, "results": "", "failures": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("touched", ["areas.geojson", "b.tif", "b_cloudmask.tif", "list.json"])
+def test_a_row_is_out_of_date_with_each_file_that_it_read(work, capsys, touched):
+    corners = [[300100, 4999900], [300100, 4999700], [300300, 4999700], [300300, 4999900], [300100, 4999900]]
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    shape = {"type": "Polygon", "coordinates": [corners]}
+    areas = {"type": "FeatureCollection", "crs": crs, "features": [{"type": "Feature", "geometry": shape}]}
+    (work / "areas.geojson").write_text(json.dumps(areas))
+    (work / "b_cloudmask.tif").write_bytes((work / "m.tif").read_bytes())
+    (work / "list.json").write_text('["b.tif"]')
+    words = (
+        "batch",
+        table(work, "target,gaps,references,output\na.tif,areas.geojson|layername=areas,list.json,o.tif"),
+    )
+    assert terramend(capsys, *words, "--overwrite")[1]["done"] == 1
+    assert terramend(capsys, *words)[1]["skipped"] == 1
+    os.utime(work / touched)
+    assert terramend(capsys, *words)[1]["skipped"] == 0
+
+
+def test_an_extra_output_of_another_run_does_not_count(work, capsys):
+    words = ("batch", table(work, "target,gaps,output\na.tif,m.tif,o.tif"), "--overwrite")
+    assert terramend(capsys, *words, "--std")[1]["done"] == 1
+    assert terramend(capsys, *words, "--seed", "1")[1]["done"] == 1
+    assert terramend(capsys, *words, "--seed", "1", "--std")[1]["done"] == 1
+    with rasterio.open(work / "o_std.tif") as file:
+        assert file.tags()["TERRAMEND_SEED"] == "1"
+
+
 def test_each_row_has_its_own_prompt(work, capsys):
     rows = ["region=Utah", "region=Peru", "prompt={colour}"]
     lines = [
