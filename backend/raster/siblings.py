@@ -120,6 +120,8 @@ def _item(item: Any, place: Path) -> Reference:
             Mask(_beside(m.get("path", ""), place), m.get("kind", "auto")) for m in item.get("masks", ())
         )
         path = SEPARATOR.join(_beside(part, place) for part in split_paths(item["path"]))
+        if not path:
+            raise ValueError("a reference needs a path")
         date = item.get("date")
         if date is not None:
             datetime.date.fromisoformat(date)
