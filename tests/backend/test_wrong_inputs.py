@@ -217,6 +217,8 @@ WRONG = [
     ("inspect t.tif --gaps codes.tif", "mask.ambiguous", ["codes.tif"]),
     ("accuracy none.tif", "raster.missing", ["none.tif"]),
     ("models install", "command.usage", ["NAME"]),
+    ("models align-cr --from folder", "command.usage", ["install", "--from"]),
+    ("models guided align-cr", "command.usage", ["install"]),
     ("models install nothing", "weights.unknown", ["nothing"]),
     ("models remove x", "model.unknown", ["remove", "guided"]),
     ("batch", "command.usage", ["TABLE.csv", "--folder"]),
