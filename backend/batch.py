@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,7 +152,7 @@ class _Report:
 
     def __enter__(self) -> _Report:
         if self._path.exists():
-            with self._path.open(encoding="utf-8", errors="replace") as file:
+            with _placed(self._path), self._path.open(encoding="utf-8", errors="replace") as file:
                 lines = csv.DictReader(file)
                 if tuple(lines.fieldnames or ()) != tuple(COLUMNS):
                     raise TerramendError("batch.results", path=str(self._path))
@@ -180,16 +182,28 @@ class _Report:
             before = self._before.get(str(line.get("request_hash")), {})
             line |= {name: before[name] for name in FIGURES if before.get(name)}
         self._lines[row.number] = line
-        with self._path.open("a", newline="", encoding="utf-8") as file:
+        with _placed(self._path), self._path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerow(line)
 
     def _write(self) -> None:
         draft = self._path.with_name(self._path.name + ".tmp")
-        try:
-            with draft.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                writer.writerows(self._lines[number] for number in sorted(self._lines))
-            draft.replace(self._path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with _placed(self._path):
+            try:
+                with draft.open("w", newline="", encoding="utf-8") as file:
+                    writer = csv.DictWriter(file, COLUMNS)
+                    writer.writeheader()
+                    writer.writerows(self._lines[number] for number in sorted(self._lines))
+                draft.replace(self._path)
+            finally:
+                draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _placed(path: Path) -> Iterator[None]:
+    """Says of the results table what the system says of its draft, or of no file at all."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TerramendError("environment.disk", path=str(path)) from error
+        raise TerramendError("batch.place", path=str(path), why=error.strerror or str(error)) from error

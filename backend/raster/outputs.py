@@ -72,7 +72,7 @@ def working_folder(parent: Path) -> Iterator[Path]:
     """A temporary folder inside `parent`, removed at the end; left-overs there are swept.
 
     Raises:
-        TerramendError: `tmp.folder` when it cannot be made, `environment.disk` when its disk is full.
+        TerramendError: `tmp.folder` when it cannot be made, `tmp.full` when its disk is full.
     """
     sweep(parent)
     folder = parent / temporary_name("work")
@@ -84,7 +84,7 @@ def working_folder(parent: Path) -> Iterator[Path]:
         yield folder
     except OSError as error:  # GDAL says only later, while reading, that it could not write
         if is_full(folder):
-            raise TerramendError("environment.disk", path=f"temporary files in {parent}") from error
+            raise TerramendError("tmp.full", path=str(parent)) from error
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -335,6 +335,14 @@ def test_a_file_that_is_no_table_of_results_is_not_replaced(work, capsys):
     assert (work / "notes.csv").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("place", ["none/r.csv", "."])
+def test_a_place_where_no_results_can_be_written(work, capsys, place):
+    status = cli.main(["batch", str(work / "table.csv"), "--results", str(work / place)])
+    said = capsys.readouterr().err
+    assert status == 2 and "--results" in said and str(work / place) in said and ".tmp" not in said
+    assert not (work / "oa.tif").exists()
+
+
 def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
     (work / "none.tif").write_bytes((work / "m.tif").read_bytes())
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
