@@ -73,7 +73,7 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
             were done stay done, and the next run goes on after them.
     """
     outcomes: dict[int, Outcome] = {}
-    with _Report(results) as report:
+    with _Report(results, rows) as report:
         watch.stage("rows", len(rows))
 
         def finish(row: Row, outcome: Outcome) -> None:
@@ -121,7 +121,8 @@ def _outcomes(rows: list[Row], scheduler: str | None, watch: Watch) -> Iterator[
     if scheduler is None:
         for row, request in zip(rows, requests, strict=True):
             outcome = batch_row.do(request, _RowWatch(watch))
-            watch.check()
+            if outcome["status"] == "cancelled":
+                raise TerramendError("run.cancelled")
             yield row, outcome
     elif rows:
         from .distribution.cluster import run_requests
@@ -145,10 +146,10 @@ class _RowWatch(Watch):
 class _Report:
     """The results table: a line as soon as a row is finished, sorted at the end."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, rows: list[Row]) -> None:
+        self._path, self._rows = path, rows
         self._lines: dict[int, dict[str, Any]] = {}
-        self._before: dict[str, dict[str, Any]] = {}
+        self._before: dict[tuple[str, str], dict[str, Any]] = {}
 
     def __enter__(self) -> _Report:
         if self._path.exists():
@@ -156,11 +157,15 @@ class _Report:
                 lines = csv.DictReader(file)
                 if tuple(lines.fieldnames or ()) != tuple(COLUMNS):
                     raise TerramendError("batch.results", path=str(self._path))
-                self._before = {line["request_hash"]: line for line in lines if line["request_hash"]}
+                self._before = {(line["request_hash"], line["output"]): line for line in lines}
         self._write()
         return self
 
     def __exit__(self, *_: object) -> None:
+        for row in self._rows:  # of those that were not reached, what was known before
+            before = self._known(row)
+            if before and row.number not in self._lines:
+                self._lines[row.number] = before | {"row": row.number}
         self._write()
 
     def add(self, row: Row, outcome: Outcome) -> None:
@@ -179,11 +184,17 @@ class _Report:
         if row.request is not None:
             line |= {"output": row.request.output, "request_hash": request_hash(row.request)}
         if outcome["status"] == "skipped":  # what is known of it since it was done
-            before = self._before.get(str(line.get("request_hash")), {})
+            before = self._known(row)
             line |= {name: before[name] for name in FIGURES if before.get(name)}
         self._lines[row.number] = line
         with _placed(self._path), self._path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerow(line)
+
+    def _known(self, row: Row) -> dict[str, Any]:
+        """The line of the table before that is of the same request and output."""
+        if row.request is None:
+            return {}
+        return self._before.get((request_hash(row.request), row.request.output), {})
 
     def _write(self) -> None:
         draft = self._path.with_name(self._path.name + ".tmp")

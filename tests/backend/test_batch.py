@@ -359,6 +359,29 @@ def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
     }  # fmt: skip
 
 
+def test_a_cancel_forgets_nothing_that_was_known(work):
+    """Neither a row that was done while the cancel came, nor those of an earlier run that were not reached."""
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    batch.run(rows, work / "table_results.csv", None, Watch())
+    before = results(work)
+    for name in ("oa.tif", "oc.tif"):
+        (work / name).unlink()
+
+    class Late(Watch):
+        """Is cancelled when the first row's output is in place."""
+
+        def check(self) -> None:
+            if (work / "oa.tif").exists():
+                self.cancel()
+            super().check()
+
+    with pytest.raises(TerramendError) as caught:
+        batch.run(rows, work / "table_results.csv", None, Late())
+    assert caught.value.arguments == {"done": 1, "rows": 3}
+    assert [line["status"] for line in results(work)] == ["done", "failed", "done"]
+    assert results(work)[1:] == before[1:] and results(work)[0]["seconds"] != before[0]["seconds"]
+
+
 @pytest.mark.parametrize("words", [[], ["t.csv", "--folder", "x"], ["missing.csv"]])
 def test_wrong_calls(words, capsys):
     assert cli.main(["batch", *words]) == 2
