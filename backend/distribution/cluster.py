@@ -12,6 +12,7 @@ import re
 import signal
 import uuid
 from collections.abc import Iterator, Sequence
+from multiprocessing import resource_tracker
 from typing import Any
 
 import distributed
@@ -47,8 +48,6 @@ def run_requests(
     with _client(scheduler, len(requests)) as (client, workers):
         if workers is None:
             _check_workers(client, scheduler)
-        else:
-            client.register_plugin(_Deaf())
         batch = f"terramend-{uuid.uuid4()}"
         cores = max(1, device.cores() // workers) if workers else 0
         waiting = {
@@ -90,11 +89,31 @@ def cancel(batch: str) -> None:
 
 
 class _Deaf(distributed.WorkerPlugin):
-    """Ctrl+C in a terminal reaches our workers too: they leave it to us to stop them cleanly."""
+    """What `_deaf_children` does, where masks of signals are not inherited (Windows)."""
 
     def setup(self, worker: distributed.Worker) -> None:
         """Called in the main thread of every worker, also of one that replaces a dead one."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are begun here do not hear what ends a whole group of processes.
+
+    A terminal, a service manager or a batch system sends it to our workers too; they leave it to
+    us to stop them cleanly. Their threads, and those that replace dead ones, inherit this.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    group = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, group)
+    try:
+        resource_tracker.ensure_running()  # which the first worker would begin, and lift the mask
+        signal.pthread_sigmask(signal.SIG_BLOCK, group)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def version() -> str:
@@ -117,13 +136,14 @@ def _client(scheduler: str, rows: int) -> Iterator[tuple[distributed.Client, int
             yield client, None
         return
     workers = min(int(local[1]), max(rows, 1))
-    with (
-        distributed.LocalCluster(
+    with _deaf_children():
+        cluster = distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
             dashboard_address=":0", memory_limit=0, silence_logs=50,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):  # fmt: skip
+        )  # fmt: skip
+    with cluster, distributed.Client(cluster) as client:
+        if not hasattr(signal, "pthread_sigmask"):
+            client.register_plugin(_Deaf())
         yield client, workers
 
 
