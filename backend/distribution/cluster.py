@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
+import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -28,6 +30,8 @@ POLL = 0.5
 """Seconds between two looks at the cancel flag."""
 CONNECT = 15.0
 """Seconds that a scheduler may take to answer."""
+LONELY = 60.0
+"""Seconds that a cluster may have no worker at all, as while one is replaced."""
 GRACE = 5.0
 """Seconds that running rows get to stop and clean up after a cancel."""
 
@@ -54,11 +58,19 @@ def run_requests(
             client.submit(work, _shared(request, cores), batch, key=f"{batch}-{position}"): position
             for position, request in enumerate(requests)
         }
+        seen = time.monotonic()
         try:
             while waiting:
                 watch.check()
                 for future in _finished(list(waiting)):
                     yield waiting.pop(future), _outcome(future)
+                if client.scheduler_info()["workers"]:
+                    seen = time.monotonic()
+                elif time.monotonic() - seen > LONELY:
+                    why = "it has no workers any more"
+                    raise TerramendError("batch.scheduler", scheduler=scheduler, why=why)
+        except CancelledError:  # by Dask, which has lost the connection
+            raise TerramendError("batch.scheduler", scheduler=scheduler, why="it is gone") from None
         finally:
             if waiting:
                 _stop(client, batch, list(waiting))

@@ -187,6 +187,24 @@ def test_a_cluster_that_runs_already(work, cluster):
         assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
 
 
+@pytest.mark.parametrize(("lost", "why"), [(0, "it is gone"), (1, "no workers any more")])
+def test_a_cluster_that_is_lost_meanwhile(work, cluster, monkeypatch, lost, why):
+    monkeypatch.setattr("terramend.backend.distribution.cluster.LONELY", 2.0)
+    folder = work(3, 500)
+    victim = cluster[1 + lost]
+
+    def kill() -> None:
+        begun(folder)
+        victim.kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with pytest.raises(TerramendError, match=why) as caught:
+        run(folder, "dask", cluster[0])
+    thread.join()
+    assert (caught.value.code, caught.value.exit_status) == ("batch.scheduler", 3)
+
+
 @pytest.mark.parametrize("scheduler", ["local:0", "local:", "local:x", "http://x", "tcp://", "two"])
 def test_what_is_no_scheduler(work, scheduler):
     with pytest.raises(TerramendError) as caught:
