@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import batch_row, batch_table, cli_request
+from . import batch_row, batch_table, cli_request, settings
 from .batch_row import Outcome
 from .batch_table import Row
 from .errors import TerramendError
@@ -43,7 +43,8 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
     """Run the rows; status 5 if some failed."""
     if (arguments.table is None) == (arguments.folder is None):
         raise TerramendError("command.usage", why="Give a TABLE.csv or --folder", command="terramend batch")
-    common = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
+    given = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
+    common = {**settings.for_request(), **given}
     if arguments.folder is not None:
         rows = batch_table.from_folder(Path(arguments.folder), arguments.pattern, common)
         results = Path(arguments.results or Path(arguments.folder) / "results.csv")

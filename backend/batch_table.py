@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import cli_request, settings
+from . import cli_request
 from .batch_row import written
 from .errors import TerramendError
 from .request import PICTURES, FillRequest, from_json
@@ -68,15 +68,20 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
         why = "it is not written in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise TerramendError("batch.table", path=str(path), why=why) from None
     header = text.partition("\n")[0]
-    lines = csv.reader(text.splitlines(), delimiter=max(",;\t", key=header.count))
-    columns = [_column(name) for name in next(lines, [])]
+    try:
+        lines = list(csv.reader(text.splitlines(), delimiter=max(",;\t", key=header.count)))
+    except csv.Error as error:  # such as a quote that is never closed
+        raise TerramendError("batch.table", path=str(path), why=str(error)) from None
+    columns = [_column(name) for name in (lines[0] if lines else [])]
+    while columns and not columns[-1]:  # spreadsheets save empty columns behind the last one
+        columns.pop()
     for name in columns:
         if name not in KNOWN or columns.count(name) > 1:
             why = f"{name!r} is no column that it may have once; they are {', '.join(sorted(KNOWN))}"
             raise TerramendError("batch.table", path=str(path), why=why)
     if "target" not in columns:
         raise TerramendError("batch.table", path=str(path), why="it has no column target")
-    cells = [line for line in lines if any(cell.strip() for cell in line)]
+    cells = [line for line in lines[1:] if any(cell.strip() for cell in line)]
     if not cells:
         raise TerramendError("batch.table", path=str(path), why="it has no rows")
     folder = path.resolve().parent
@@ -145,7 +150,7 @@ def _row(number: int, cells: Mapping[str, str], folder: Path, common: Mapping[st
     try:
         own = absolute({**_fields(cells), "target": _several(target)}, folder)
         shared = absolute(_placed(common, Path(own["target"][0])), Path.cwd()) if own["target"] else {}
-        fields = cli_request.name_extras({**settings.for_request(), **shared, **own})
+        fields = cli_request.name_extras({**shared, **own})
         if "output" not in fields:
             raise TerramendError("batch.output")
         return Row(number, target, from_json(fields))

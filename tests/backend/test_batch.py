@@ -58,6 +58,11 @@ def test_a_row_is_read_as_the_command_line_would(tmp_path, delimiter, mark):
     assert made.dem == "/vsizip/dem.zip/d.tif"
 
 
+def test_empty_columns_behind_the_last_one_are_none(tmp_path):
+    assert only(tmp_path, "target,output,,\nt.tif,o.tif,,\n").request.target == (f"{tmp_path}/t.tif",)
+    assert only(tmp_path, "target,output,,\nt.tif,o.tif,,x\n").error.code == "batch.cells"
+
+
 def test_one_qualifier_serves_all(tmp_path):
     row = only(tmp_path, "target,gaps,gaps-kind,output\nt.tif,a.tif|b.tif,nonzero,o.tif\n")
     assert [mask.kind for mask in row.request.gaps] == ["nonzero", "nonzero"]
@@ -114,6 +119,7 @@ def test_a_rows_no_holds_over_the_options_of_the_command(tmp_path):
         ("target,output\n", ["no rows"]),
         ("target,colour\nt.tif,red\n", ["'colour'", "gaps-kind"]),
         ("target,model,model\nt.tif,a,b\n", ["'model'"]),
+        (f'target,output\nt.tif,"{"x" * 200_000}\n', ["field larger"]),
     ],
 )
 def test_a_table_that_cannot_be_used(tmp_path, text, words):
@@ -380,6 +386,17 @@ def test_a_cancel_forgets_nothing_that_was_known(work):
     assert caught.value.arguments == {"done": 1, "rows": 3}
     assert [line["status"] for line in results(work)] == ["done", "failed", "done"]
     assert results(work)[1:] == before[1:] and results(work)[0]["seconds"] != before[0]["seconds"]
+
+
+def test_settings_of_this_machine_hold_for_rows_and_are_checked_before_the_first(work, capsys, monkeypatch):
+    words = ["batch", str(table(work, "target,gaps,output\na.tif,m.tif,o.tif\n")), "--radiometry", "dn"]
+    monkeypatch.setenv("TERRAMEND_MODEL", "nearest")
+    monkeypatch.setenv("TERRAMEND_JOBS", "many")
+    assert cli.main(words) == 2
+    assert "TERRAMEND_JOBS" in capsys.readouterr().err and not (work / "table_results.csv").exists()
+    monkeypatch.setenv("TERRAMEND_JOBS", "1")
+    assert cli.main(words) == 0
+    assert results(work)[0]["model"] == "nearest"
 
 
 @pytest.mark.parametrize("words", [[], ["t.csv", "--folder", "x"], ["missing.csv"]])
