@@ -98,8 +98,8 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
             for row, outcome in _outcomes(todo, scheduler, watch):
                 finish(row, outcome)
                 watch.advance()
-        except TerramendError as error:
-            if error.code != "run.cancelled":
+        except (TerramendError, KeyboardInterrupt) as error:  # the latter: asked for twice
+            if isinstance(error, TerramendError) and error.code != "run.cancelled":
                 raise
             done = sum(outcome["status"] == "done" for outcome in outcomes.values())
             raise TerramendError("batch.cancelled", done=done, rows=len(rows)) from None

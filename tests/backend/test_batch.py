@@ -365,6 +365,17 @@ def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
     }  # fmt: skip
 
 
+def test_a_cancel_that_is_asked_for_twice_tells_of_the_rows_that_are_done(work):
+    def impatient(progress) -> None:
+        if progress.done:
+            raise KeyboardInterrupt
+
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    with pytest.raises(TerramendError) as caught:
+        batch.run(rows, work / "table_results.csv", None, Watch(on_progress=impatient))
+    assert (caught.value.code, caught.value.arguments) == ("batch.cancelled", {"done": 1, "rows": 3})
+
+
 def test_a_cancel_forgets_nothing_that_was_known(work):
     """Neither a row that was done while the cancel came, nor those of an earlier run that were not reached."""
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
