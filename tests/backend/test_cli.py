@@ -98,8 +98,16 @@ def test_doctor_shows_origins_and_tells_the_truth_about_the_device(tmp_path):
     text = terramend("doctor", TERRAMEND_QUALITY="fast").stdout
     assert "from TERRAMEND_QUALITY" in text and "computes" in text
     if not {probe["device"]: probe["computes"] for probe in found["devices"]}["cuda"]:
-        refused = terramend("doctor", "--device", "cuda")
+        refused = terramend("doctor", "--device", "cuda", "--json")
         assert refused.returncode == 3 and "cuda was asked for" in refused.stderr
+        assert json.loads(refused.stdout)["error"]["code"] == "environment.device"
+
+
+def test_doctor_looks_at_the_folder_of_temporary_files_that_is_used(tmp_path):
+    found = json.loads(terramend("doctor", "--json", TERRAMEND_TMP=str(tmp_path)).stdout)
+    assert found["temporary"]["folder"] == str(tmp_path) and found["temporary"]["free_gb"] > 0
+    done = terramend("doctor", "--tmp", str(tmp_path / "none"))
+    assert done.returncode == 0 and f"no folder {tmp_path}/none" in done.stdout
 
 
 def test_doctor_answers_where_nothing_else_can_be_imported():
