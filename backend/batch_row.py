@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
+import traceback
 from collections.abc import Set
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,11 @@ def do(request: dict[str, Any], watch: Watch) -> Outcome:
     try:
         return {"status": "done", "result": run(from_json(request), watch)}
     except BaseException as failure:
-        return failed(as_error(failure))
+        error = as_error(failure)
+        if error.exit_status == 1:  # our fault: the log holds what a report needs
+            with contextlib.suppress(OSError):  # unless nobody reads it any more
+                traceback.print_exception(failure, file=sys.stderr)
+        return failed(error)
 
 
 def failed(error: TerramendError) -> Outcome:

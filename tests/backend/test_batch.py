@@ -241,6 +241,16 @@ def test_failing_rows_are_reported_and_the_rest_goes_on(work, capsys):
     assert lines[1]["code"] == "raster.missing" and "none.tif" in lines[1]["message"]
 
 
+def test_a_row_that_fails_by_our_fault_leaves_its_traceback_in_the_log(work, capsys, monkeypatch):
+    def broken(request, watch):
+        raise ZeroDivisionError("one too few")
+
+    monkeypatch.setattr("terramend.backend.batch_row.run", broken)
+    assert cli.main(["batch", str(work / "table.csv")]) == 5
+    said = capsys.readouterr().err
+    assert said.count("Traceback") == 3 and "in broken" in said and "please report it with the log" in said
+
+
 def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
     terramend(capsys, "batch", work / "table.csv")
     stamps = {name: (work / name).stat().st_mtime_ns for name in ("oa.tif", "oc.tif")}
