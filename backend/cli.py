@@ -73,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status; what it cannot do is said in one sentence."""
     if argv is not None:
         return _main(argv)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # who started us closed it: no other file may get its number
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no sign for a character of a path
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     status = _main(sys.argv[1:])

@@ -195,6 +195,16 @@ def test_a_reader_that_leaves_is_no_fault():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("errors", ["2>&1 | true", "2> /dev/full", "2>&-", "2>&- <&- >&-"])
+def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(target, mask, tmp_path, errors):
+    words = f"fill {target} --gaps {mask} --model nearest --radiometry dn -o {tmp_path}/o.tif"
+    line = f"{sys.executable} -m terramend.backend {words} {errors}"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=BARE)
+    assert (done.returncode, done.stderr) == (0, "")
+    with rasterio.open(tmp_path / "o.tif") as file:
+        assert file.read().any()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_cancel_cleanly(write, tmp_path, number):
     target = write("large.tif", landscape(4, 1000, 1000).astype("uint16"))
