@@ -86,13 +86,15 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
 
         try:
             todo = []
+            anew: set[str] = set()  # what rows to do will write: others may read it
             for row in rows:
                 if row.request is None:
                     finish(row, batch_row.failed(row.error or TerramendError("batch.output")))
-                elif batch_row.is_done(row.request):
+                elif anew.isdisjoint(batch_row.named(row.request)) and batch_row.is_done(row.request):
                     finish(row, {"status": "skipped"})
                 else:
                     todo.append(row)
+                    anew.update(batch_row.written(row.request))
                     continue
                 watch.advance()
             for row, outcome in _outcomes(todo, scheduler, watch):

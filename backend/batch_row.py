@@ -45,7 +45,7 @@ def is_done(request: FillRequest) -> bool:
         return False
     inputs = {entry["name"] for entry in json.loads(tags[0].get(INPUTS_TAG, "[]"))}
     made = min(map(_changed, map(Path, rasters)))
-    return not any(_changed_since(name, made, inputs) for name in _named(request))
+    return not any(_changed_since(name, made, inputs) for name in named(request))
 
 
 def do(request: dict[str, Any], watch: Watch) -> Outcome:
@@ -74,7 +74,7 @@ def _tags(name: str) -> dict[str, str]:
         return tags
 
 
-def _named(request: FillRequest) -> list[str]:
+def named(request: FillRequest) -> list[str]:
     """What a request reads, as it and its list of references name it."""
     from .raster.siblings import listed
 

@@ -20,9 +20,10 @@ from typing import Any
 import distributed
 
 from .. import device
-from ..batch_row import Outcome, do, failed
+from ..batch_row import Outcome, do, failed, named, written
 from ..errors import TerramendError
 from ..failure import as_error
+from ..request import from_json
 from ..version import VERSION
 from ..watch import Watch
 
@@ -54,10 +55,7 @@ def run_requests(
             _check_workers(client, scheduler)
         batch = f"terramend-{uuid.uuid4()}"
         cores = max(1, device.cores() // workers) if workers else 0
-        waiting = {
-            client.submit(work, _shared(request, cores), batch, key=f"{batch}-{position}"): position
-            for position, request in enumerate(requests)
-        }
+        waiting = _submitted(client, [_shared(request, cores) for request in requests], batch)
         seen = time.monotonic()
         try:
             while waiting:
@@ -81,8 +79,22 @@ _cancelled: set[str] = set()
 """On a worker: the watches of each batch's running rows, and the batches that were cancelled."""
 
 
-def work(request: dict[str, Any], batch: str) -> Outcome:
-    """One row, on a worker."""
+def _submitted(
+    client: distributed.Client, requests: Sequence[dict[str, Any]], batch: str
+) -> dict[distributed.Future, int]:
+    """The rows' futures and positions; a row that reads what earlier ones write comes after them."""
+    futures: list[distributed.Future] = []
+    makers: dict[str, distributed.Future] = {}
+    for position, request in enumerate(requests):
+        asked = from_json(request)
+        before = [makers[name] for name in named(asked) if name in makers]
+        futures.append(client.submit(work, request, batch, before, key=f"{batch}-{position}"))
+        makers.update(dict.fromkeys(written(asked), futures[-1]))
+    return {future: position for position, future in enumerate(futures)}
+
+
+def work(request: dict[str, Any], batch: str, before: Sequence[Outcome]) -> Outcome:
+    """One row, on a worker; `before` makes Dask wait for the rows that it builds on."""
     watch = Watch()
     _running.setdefault(batch, []).append(watch)
     if batch in _cancelled:

@@ -309,6 +309,19 @@ def test_a_row_is_out_of_date_with_each_file_that_it_read(work, capsys, touched)
     assert terramend(capsys, *words)[1]["skipped"] == 0
 
 
+def test_a_row_that_reads_what_another_writes_anew_is_out_of_date(work, capsys):
+    lines = [
+        "target,gaps,output,reference,reference-gaps-kind",
+        "a.tif,m.tif,o.tif,,",
+        "b.tif,m.tif,p.tif,o.tif,none",
+    ]
+    words = ("batch", table(work, "\n".join(lines)), "--overwrite")
+    assert terramend(capsys, *words)[1]["done"] == 2
+    assert terramend(capsys, *words)[1]["skipped"] == 2
+    os.utime(work / "a.tif")
+    assert terramend(capsys, *words)[1]["done"] == 2
+
+
 def test_an_extra_output_of_another_run_does_not_count(work, capsys):
     words = ("batch", table(work, "target,gaps,output\na.tif,m.tif,o.tif"), "--overwrite")
     assert terramend(capsys, *words, "--std")[1]["done"] == 1

@@ -99,6 +99,17 @@ def test_the_same_bytes_as_serial(work):
     assert run(folder, "dask", "local:2")["skipped"] == 3
 
 
+def test_a_row_that_reads_what_another_writes_comes_after_it(work):
+    folder = work(2, 300)
+    for name in ("serial", "dask"):
+        lines = [f"t0.tif,m.tif,{name}/o0.tif,,", f"t1.tif,m.tif,{name}/o1.tif,{name}/o0.tif,none"]
+        text = "\n".join(["target,gaps,output,reference,reference-gaps-kind", *lines])
+        (folder / f"{name}.csv").write_text(text)
+        assert run(folder, name, "local:2" if name == "dask" else None)["done"] == 2
+    with rasterio.open(folder / "serial/o1.tif") as one, rasterio.open(folder / "dask/o1.tif") as other:
+        assert (one.read() == other.read()).all()
+
+
 def test_a_killed_workers_row_is_done_again(work):
     folder = work(2, 500)
     killed: list[int] = []
