@@ -91,7 +91,7 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
 def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[Row]:
     """One row for each entry of a folder that matches, except those that other rows use or write.
 
-    Hidden ones are left out, too: a run in the making writes beside its target.
+    Hidden ones are left out, too (a run in the making writes beside its target), and tables.
 
     Raises:
         TerramendError: `batch.folder` when nothing matches.
@@ -99,7 +99,7 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[R
     place = folder.resolve()  # an entry that is a link keeps its name: {folder} is where it was found
     entries = []
     with contextlib.suppress(ValueError, NotImplementedError):  # no pattern, or one from the root on
-        entries = [entry for entry in sorted(place.glob(pattern)) if not entry.name.startswith(".")]
+        entries = [entry for entry in sorted(place.glob(pattern)) if not _is_other(entry.name)]
     if not entries:
         raise TerramendError("batch.folder", folder=str(folder), pattern=pattern)
     cells = [{"target": str(entry)} for entry in entries]
@@ -223,6 +223,11 @@ def _files(request: FillRequest) -> set[str]:
     names = [mask.path for mask in masks] + [reference.path for reference in request.references]
     names += [name for name in (request.dem, request.sar) if name]
     return {*names, *written(request)} - set(request.target)
+
+
+def _is_other(name: str) -> bool:
+    """Whether an entry of a folder can be no target."""
+    return name.startswith(".") or name.lower().endswith(".csv")
 
 
 def _found(name: str) -> str:

@@ -181,12 +181,12 @@ def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
     for folder in (archive, scenes):
         folder.mkdir()
     (archive / "long_name.tif").touch()
-    for name in ("b.tif", "dem.tif", "._b.tif", ".b_f.tif.terramend-host-1-0.tmp.tif"):
+    for name in ("b.tif", "dem.tif", "results.csv", "._b.tif", ".b_f.tif.terramend-host-1-0.tmp.tif"):
         (scenes / name).touch()
     (scenes / "a.tif").symlink_to(archive / "long_name.tif")
     (tmp_path / "link").symlink_to(scenes)
     common = {"output": "{folder}/{stem}_f.tif", "dem": str(tmp_path / "link/dem.tif")}
-    rows = from_folder(tmp_path / "link", "*.tif", common)
+    rows = from_folder(tmp_path / "link", "*", common)
     assert [row.target for row in rows] == [f"{scenes}/a.tif", f"{scenes}/b.tif"]
     assert rows[0].request.output == f"{scenes}/a_f.tif"
 
