@@ -125,10 +125,10 @@ def absolute(value: Any, folder: Path) -> Any:
         made["target"] = [_absolute(name, folder) for name in made["target"]]
     for name in ("gaps", "masks", "references"):
         if name in made:
+            place = _each_absolute if name == "references" else _absolute
             parts = [absolute(part, folder) for part in made[name]]
             made[name] = [
-                {**part, "path": _absolute(part["path"], folder)} if part.get("path") else part
-                for part in parts
+                {**part, "path": place(part["path"], folder)} if part.get("path") else part for part in parts
             ]
     return made
 
@@ -215,6 +215,11 @@ def _absolute(name: str, folder: Path) -> str:
     if name.startswith("/vsi") or re.match(r"[A-Za-z0-9_+]{2,}:|-?[\d.]+,", name):
         return name
     return os.path.normpath(folder.resolve() / Path(name).expanduser())
+
+
+def _each_absolute(names: str, folder: Path) -> str:
+    """The same for the files of one date, which a reference names with `;` between them."""
+    return ";".join(_absolute(name.strip(), folder) for name in names.split(";") if name.strip())
 
 
 def _files(request: FillRequest) -> set[str]:

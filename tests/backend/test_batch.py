@@ -78,6 +78,11 @@ def test_a_layer_of_a_file_is_one_value(tmp_path):
     assert [r.masks for r in row.request.references] == [(), (Mask(f"{here}/c.gpkg|layername=y z"),)]
 
 
+def test_the_files_of_one_reference_are_relative_to_the_table(tmp_path):
+    row = only(tmp_path, "target,reference,output\nt.tif,r4.tif; /abs/r3.tif|s.tif,o.tif\n")
+    assert [r.path for r in row.request.references] == [f"{tmp_path}/r4.tif;/abs/r3.tif", f"{tmp_path}/s.tif"]
+
+
 def test_common_options_hold_where_a_row_says_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
     common = {
