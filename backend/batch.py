@@ -53,13 +53,13 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
         rows = batch_table.from_table(table, common)
         results = Path(arguments.results or table.with_name(f"{table.stem}_results.csv"))
     summary = run(rows, results, arguments.scheduler, watch)
-    if arguments.json:
-        from .cli import print_json
+    from .cli import print_json, print_text
 
+    if arguments.json:
         print_json(summary)
     else:
         counts = ", ".join(f"{summary[name]} {name}" for name in ("done", "skipped", "failed"))
-        print(f"{summary['rows']} rows: {counts}. Results: {summary['results']}")
+        print_text(f"{summary['rows']} rows: {counts}. Results: {summary['results']}")
     return 5 if summary["failed"] else 0
 
 

@@ -95,8 +95,8 @@ def _main(argv: list[str]) -> int:
             return status
     except SystemExit as end:  # --help, --version
         return end.code if isinstance(end.code, int) else 1
-    except BrokenPipeError:  # the reader of our output left: no fault
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except BrokenPipeError:  # what is printed comes last: the work is done
+        _output_left()
         return 0
     except BaseException as failure:
         error = as_error(failure)
@@ -115,8 +115,21 @@ def print_json(value: Any) -> None:
     """One JSON object on standard output; NaN and infinity become null."""
     from .protocol import finite
 
-    sys.stdout.write(json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    print_text(json.dumps(finite(value), indent=2, allow_nan=False))
+
+
+def print_text(text: str) -> None:
+    """Lines on standard output, for commands with a status of their own: it stays where nobody reads."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _output_left()
+
+
+def _output_left() -> None:
+    """The reader of our output left: no fault, and nothing more is written to it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def available() -> dict[str, Command]:

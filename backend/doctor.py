@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, watch: Watch) -> int:
     """Print the findings; status 3 where nothing can be filled or `--device` does not compute."""
+    from .cli import print_text
+
     found, status = examine(vars(arguments)), 0
     try:
         device.resolve(found["settings"]["device"]["value"])
@@ -46,7 +48,7 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
         print(f"terramend: {error}", file=sys.stderr)
         status = error.exit_status
         found["error"] = {"code": error.code, "arguments": error.arguments, "message": str(error)}
-    print(json.dumps(found, indent=2) if arguments.json else text(found))
+    print_text(json.dumps(found, indent=2) if arguments.json else text(found))
     return status if found["healthy"] else 3
 
 

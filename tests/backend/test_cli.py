@@ -195,6 +195,16 @@ def test_a_reader_that_leaves_is_no_fault():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}])
+@pytest.mark.parametrize("json", ["", "--json"])
+def test_a_reader_that_leaves_does_not_change_the_status(tmp_path, json, variables):
+    (tmp_path / "t.csv").write_text("target,output\nnone.tif,o.tif\n")
+    line = f"{sys.executable} -m terramend.backend batch {tmp_path}/t.csv {json} | true"
+    words = ["bash", "-o", "pipefail", "-c", line]
+    done = subprocess.run(words, capture_output=True, text=True, env={**BARE, **variables})
+    assert done.returncode == 5 and "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
 @pytest.mark.parametrize("errors", ["2>&1 | true", "2> /dev/full", "2>&-", "2>&- <&- >&-"])
 def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(target, mask, tmp_path, errors):
     words = f"fill {target} --gaps {mask} --model nearest --radiometry dn -o {tmp_path}/o.tif"
