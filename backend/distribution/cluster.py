@@ -23,6 +23,7 @@ from .. import device
 from ..batch_row import Outcome, do, failed, named, written
 from ..errors import TerramendError
 from ..failure import as_error
+from ..flow import patiently
 from ..request import from_json
 from ..version import VERSION
 from ..watch import Watch
@@ -50,7 +51,7 @@ def run_requests(
     Raises:
         TerramendError: `batch.scheduler`, `batch.worker`, or `run.cancelled`.
     """
-    with _client(scheduler, len(requests)) as (client, workers):
+    with _client(scheduler, len(requests), watch) as (client, workers):
         if workers is None:
             _check_workers(client, scheduler)
         batch = f"terramend-{uuid.uuid4()}"
@@ -146,17 +147,13 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def _client(scheduler: str, rows: int) -> Iterator[tuple[distributed.Client, int | None]]:
+def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distributed.Client, int | None]]:
     """A client, and the number of workers where they are our own."""
     local = re.fullmatch(r"local:([1-9]\d{0,3})", scheduler)
     if local is None:
         if not re.fullmatch(r"(tcp|tls)://\S+", scheduler):
             raise TerramendError("batch.address", scheduler=scheduler)
-        try:
-            client = distributed.Client(scheduler, timeout=CONNECT)
-        except (OSError, ValueError) as error:
-            raise TerramendError("batch.scheduler", scheduler=scheduler, why=_line(error)) from None
-        with client:
+        with _connected(scheduler, watch) as client:
             yield client, None
         return
     workers = min(int(local[1]), max(rows, 1))
@@ -169,6 +166,21 @@ def _client(scheduler: str, rows: int) -> Iterator[tuple[distributed.Client, int
         if not hasattr(signal, "pthread_sigmask"):
             client.register_plugin(_Deaf())
         yield client, workers
+
+
+def _connected(scheduler: str, watch: Watch) -> distributed.Client:
+    """A client of a cluster; Dask itself waits without end for a server that is no scheduler."""
+    deadline = time.monotonic() + 2 * CONNECT
+
+    def check() -> None:
+        watch.check()
+        if time.monotonic() > deadline:
+            raise TimeoutError("it does not answer as a scheduler")
+
+    try:
+        return patiently(lambda: distributed.Client(scheduler, timeout=CONNECT), check)
+    except (OSError, ValueError, TypeError) as error:  # the last: tls:// without certificates
+        raise TerramendError("batch.scheduler", scheduler=scheduler, why=_line(error)) from None
 
 
 def _check_workers(client: distributed.Client, scheduler: str) -> None:

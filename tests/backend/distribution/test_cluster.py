@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
@@ -221,6 +222,20 @@ def test_what_is_no_scheduler(work, scheduler):
     with pytest.raises(TerramendError) as caught:
         run(work(1, 16), "dask", scheduler)
     assert caught.value.code == "batch.address"
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+def test_a_server_that_is_no_scheduler(work, monkeypatch, scheme):
+    monkeypatch.setattr("terramend.backend.distribution.cluster.CONNECT", 1.0)
+    handler = type("Silent", (http.server.BaseHTTPRequestHandler,), {"log_message": lambda *_: None})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    asked = time.monotonic()
+    with pytest.raises(TerramendError) as caught:
+        run(work(1, 16), "dask", f"{scheme}://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    server.server_close()
+    assert caught.value.code == "batch.scheduler" and time.monotonic() - asked < 15
 
 
 def test_without_dask_the_sentence_says_so(work):
