@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import batch_row, batch_table, cli_request
+from . import batch_row, batch_table, cli_request, settings
 from .batch_row import Outcome
 from .batch_table import Row
 from .errors import TerramendError
@@ -41,7 +43,8 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
     """Run the rows; status 5 if some failed."""
     if (arguments.table is None) == (arguments.folder is None):
         raise TerramendError("command.usage", why="Give a TABLE.csv or --folder", command="terramend batch")
-    common = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
+    given = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
+    common = {**settings.for_request(), **given}
     if arguments.folder is not None:
         rows = batch_table.from_folder(Path(arguments.folder), arguments.pattern, common)
         results = Path(arguments.results or Path(arguments.folder) / "results.csv")
@@ -50,13 +53,13 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
         rows = batch_table.from_table(table, common)
         results = Path(arguments.results or table.with_name(f"{table.stem}_results.csv"))
     summary = run(rows, results, arguments.scheduler, watch)
-    if arguments.json:
-        from .cli import print_json
+    from .cli import print_json, print_text
 
+    if arguments.json:
         print_json(summary)
     else:
         counts = ", ".join(f"{summary[name]} {name}" for name in ("done", "skipped", "failed"))
-        print(f"{summary['rows']} rows: {counts}. Results: {summary['results']}")
+        print_text(f"{summary['rows']} rows: {counts}. Results: {summary['results']}")
     return 5 if summary["failed"] else 0
 
 
@@ -71,7 +74,7 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
             were done stay done, and the next run goes on after them.
     """
     outcomes: dict[int, Outcome] = {}
-    with _Report(results) as report:
+    with _Report(results, rows) as report:
         watch.stage("rows", len(rows))
 
         def finish(row: Row, outcome: Outcome) -> None:
@@ -83,20 +86,22 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
 
         try:
             todo = []
+            anew: set[str] = set()  # what rows to do will write: others may read it
             for row in rows:
                 if row.request is None:
                     finish(row, batch_row.failed(row.error or TerramendError("batch.output")))
-                elif batch_row.is_done(row.request):
+                elif anew.isdisjoint(batch_row.named(row.request)) and batch_row.is_done(row.request):
                     finish(row, {"status": "skipped"})
                 else:
                     todo.append(row)
+                    anew.update(batch_row.written(row.request))
                     continue
                 watch.advance()
             for row, outcome in _outcomes(todo, scheduler, watch):
                 finish(row, outcome)
                 watch.advance()
-        except TerramendError as error:
-            if error.code != "run.cancelled":
+        except (TerramendError, KeyboardInterrupt) as error:  # the latter: asked for twice
+            if isinstance(error, TerramendError) and error.code != "run.cancelled":
                 raise
             done = sum(outcome["status"] == "done" for outcome in outcomes.values())
             raise TerramendError("batch.cancelled", done=done, rows=len(rows)) from None
@@ -119,7 +124,8 @@ def _outcomes(rows: list[Row], scheduler: str | None, watch: Watch) -> Iterator[
     if scheduler is None:
         for row, request in zip(rows, requests, strict=True):
             outcome = batch_row.do(request, _RowWatch(watch))
-            watch.check()
+            if outcome["status"] == "cancelled":
+                raise TerramendError("run.cancelled")
             yield row, outcome
     elif rows:
         from .distribution.cluster import run_requests
@@ -143,22 +149,26 @@ class _RowWatch(Watch):
 class _Report:
     """The results table: a line as soon as a row is finished, sorted at the end."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, rows: list[Row]) -> None:
+        self._path, self._rows = path, rows
         self._lines: dict[int, dict[str, Any]] = {}
-        self._before: dict[str, dict[str, Any]] = {}
+        self._before: dict[tuple[str, str], dict[str, Any]] = {}
 
     def __enter__(self) -> _Report:
         if self._path.exists():
-            with self._path.open(encoding="utf-8", errors="replace") as file:
+            with _placed(self._path), self._path.open(encoding="utf-8", errors="replace") as file:
                 lines = csv.DictReader(file)
                 if tuple(lines.fieldnames or ()) != tuple(COLUMNS):
                     raise TerramendError("batch.results", path=str(self._path))
-                self._before = {line["request_hash"]: line for line in lines if line["request_hash"]}
+                self._before = {(line["request_hash"], line["output"]): line for line in lines}
         self._write()
         return self
 
     def __exit__(self, *_: object) -> None:
+        for row in self._rows:  # of those that were not reached, what was known before
+            before = self._known(row)
+            if before and row.number not in self._lines:
+                self._lines[row.number] = before | {"row": row.number}
         self._write()
 
     def add(self, row: Row, outcome: Outcome) -> None:
@@ -177,19 +187,37 @@ class _Report:
         if row.request is not None:
             line |= {"output": row.request.output, "request_hash": request_hash(row.request)}
         if outcome["status"] == "skipped":  # what is known of it since it was done
-            before = self._before.get(str(line.get("request_hash")), {})
+            before = self._known(row)
             line |= {name: before[name] for name in FIGURES if before.get(name)}
         self._lines[row.number] = line
-        with self._path.open("a", newline="", encoding="utf-8") as file:
+        with _placed(self._path), self._path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerow(line)
+
+    def _known(self, row: Row) -> dict[str, Any]:
+        """The line of the table before that is of the same request and output."""
+        if row.request is None:
+            return {}
+        return self._before.get((request_hash(row.request), row.request.output), {})
 
     def _write(self) -> None:
         draft = self._path.with_name(self._path.name + ".tmp")
-        try:
-            with draft.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                writer.writerows(self._lines[number] for number in sorted(self._lines))
-            draft.replace(self._path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with _placed(self._path):
+            try:
+                with draft.open("w", newline="", encoding="utf-8") as file:
+                    writer = csv.DictWriter(file, COLUMNS)
+                    writer.writeheader()
+                    writer.writerows(self._lines[number] for number in sorted(self._lines))
+                draft.replace(self._path)
+            finally:
+                draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _placed(path: Path) -> Iterator[None]:
+    """Says of the results table what the system says of its draft, or of no file at all."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TerramendError("environment.disk", path=str(path)) from error
+        raise TerramendError("batch.place", path=str(path), why=error.strerror or str(error)) from error

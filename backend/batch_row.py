@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import sys
+import traceback
+from collections.abc import Set
+from pathlib import Path
 from typing import Any
 
 from .calls import run
@@ -12,29 +17,35 @@ from .failure import as_error
 from .request import FillRequest, from_json, request_hash
 from .watch import Watch
 
-HASH_TAG = "TERRAMEND_REQUEST_HASH"
+HASH_TAG, INPUTS_TAG = "TERRAMEND_REQUEST_HASH", "TERRAMEND_INPUTS"
 
 Outcome = dict[str, Any]
 """`status` (`done`, `skipped`, `failed`, `cancelled`) and `result`, or `error` with code,
 arguments and message. JSON, so that it crosses process borders."""
 
 
-def is_done(request: FillRequest) -> bool:
-    """Whether the outputs are there, made by this very request, and newer than its files."""
-    import rasterio
-
+def written(request: FillRequest) -> list[str]:
+    """The files that a row writes, the main one first."""
     extras = (request.std, request.provenance, request.weights_map, request.trajectory)
-    outputs = [request.output, *(name for name in extras if name)]
-    if not all(os.path.isfile(name) for name in outputs):  # noqa: PTH113
+    return [request.output, *(name for name in extras if name)]
+
+
+def is_done(request: FillRequest) -> bool:
+    """Whether the outputs are there, made by this very request, and newer than what they were made of."""
+    from rasterio.errors import RasterioError
+
+    if not all(os.path.isfile(name) for name in written(request)):  # noqa: PTH113
         return False
+    rasters = [name for name in (request.output, request.std, request.provenance) if name]
     try:
-        with rasterio.open(request.output) as file:
-            if file.tags().get(HASH_TAG) != request_hash(request):
-                return False
-    except rasterio.errors.RasterioError:
+        tags = [_tags(name) for name in rasters]
+    except RasterioError:
         return False
-    made = os.path.getmtime(request.output)  # noqa: PTH204
-    return all(changed <= made for changed in map(_changed, _inputs(request)))
+    if any(found.get(HASH_TAG) != request_hash(request) for found in tags):
+        return False
+    inputs = {entry["name"] for entry in json.loads(tags[0].get(INPUTS_TAG, "[]"))}
+    made = min(map(_changed, map(Path, rasters)))
+    return not any(_changed_since(name, made, inputs) for name in named(request))
 
 
 def do(request: dict[str, Any], watch: Watch) -> Outcome:
@@ -42,7 +53,11 @@ def do(request: dict[str, Any], watch: Watch) -> Outcome:
     try:
         return {"status": "done", "result": run(from_json(request), watch)}
     except BaseException as failure:
-        return failed(as_error(failure))
+        error = as_error(failure)
+        if error.exit_status == 1:  # our fault: the log holds what a report needs
+            with contextlib.suppress(OSError):  # unless nobody reads it any more
+                traceback.print_exception(failure, file=sys.stderr)
+        return failed(error)
 
 
 def failed(error: TerramendError) -> Outcome:
@@ -51,16 +66,52 @@ def failed(error: TerramendError) -> Outcome:
     return {"status": "cancelled" if error.code == "run.cancelled" else "failed", "error": told}
 
 
-def _inputs(request: FillRequest) -> list[str]:
-    masks = [*request.gaps, *(mask for reference in request.references for mask in reference.masks)]
-    names = [*request.target, *(mask.path for mask in masks), *(r.path for r in request.references)]
+def _tags(name: str) -> dict[str, str]:
+    import rasterio
+
+    with rasterio.open(name) as file:
+        tags: dict[str, str] = file.tags()
+        return tags
+
+
+def named(request: FillRequest) -> list[str]:
+    """What a request reads, as it and its list of references name it."""
+    from .raster.siblings import listed
+
+    references = list(request.references)
+    if request.references_from and Path(request.references_from).is_file():
+        with contextlib.suppress(TerramendError):  # the row will say what is wrong with the list
+            references += listed(Path(request.references_from))
+    masks = [*request.gaps, *(mask for reference in references for mask in reference.masks)]
+    names = [*request.target, *(mask.path for mask in masks), *(r.path for r in references)]
     return names + [
         name for name in (request.references_from, request.dem, request.sar, request.extent) if name
     ]
 
 
-def _changed(name: str) -> float:
-    """When a file was written; 0 for what is no file (GDAL names, bounds)."""
+def _changed_since(name: str, made: float, inputs: Set[str]) -> bool:
+    """Whether an input is newer than `made`, or a file beside it that was read too, such as its mask.
+
+    Of a folder its rasters count, but not what Terramend filled there: that is no reference.
+
+    Args:
+        inputs: names, without their folders, of all files that were read.
+    """
+    from .raster.files import ENDINGS
+    from .raster.memory import is_filled
+    from .raster.outputs import local_files
+
+    if os.path.isdir(name):  # noqa: PTH112
+        rasters = (entry for entry in Path(name).rglob("[!.]*") if entry.suffix.lower() in ENDINGS)
+        newer = (entry for entry in rasters if _changed(entry) > made)
+        return any(entry.name in inputs or not is_filled(str(entry)) for entry in newer)
+    files = local_files(name)
+    beside = [file.with_name(other) for file in files for other in inputs]
+    return any(_changed(file) > made for file in (*files, *beside))
+
+
+def _changed(path: Path) -> float:
+    """When a file was written; 0 for one that is not there."""
     with contextlib.suppress(OSError):
-        return os.path.getmtime(name)  # noqa: PTH204
+        return path.stat().st_mtime
     return 0.0

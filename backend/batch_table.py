@@ -11,6 +11,7 @@ them stand for name and folder of the row's target.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import os
 import re
@@ -19,12 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import cli_request, settings
+from . import cli_request
+from .batch_row import written
 from .errors import TerramendError
 from .request import PICTURES, FillRequest, from_json
 
-SEPARATOR = "|"
-YES, NO = ("1", "true", "yes", "on", "x"), ("", "0", "false", "no", "off")
+SEPARATOR = re.compile(r"\|(?!layername=)")
+"""Between the values of a cell; `areas.gpkg|layername=clouds` is one."""
+YES, NO = ("1", "true", "yes", "on", "x"), ("0", "false", "no", "off")
 SWITCHES = ("fill-swath-edges", "hash-inputs", "overwrite")
 MAY_BE_NAMED = ("std", "provenance")
 ALIASES = {"references-from": "references", "creation-options": "co", "settings": "set"}
@@ -65,15 +68,20 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
         why = "it is not written in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise TerramendError("batch.table", path=str(path), why=why) from None
     header = text.partition("\n")[0]
-    lines = csv.reader(text.splitlines(), delimiter=max(",;\t", key=header.count))
-    columns = [_column(name) for name in next(lines, [])]
+    try:
+        lines = list(csv.reader(text.splitlines(), delimiter=max(",;\t", key=header.count)))
+    except csv.Error as error:  # such as a quote that is never closed
+        raise TerramendError("batch.table", path=str(path), why=str(error)) from None
+    columns = [_column(name) for name in (lines[0] if lines else [])]
+    while columns and not columns[-1]:  # spreadsheets save empty columns behind the last one
+        columns.pop()
     for name in columns:
         if name not in KNOWN or columns.count(name) > 1:
             why = f"{name!r} is no column that it may have once; they are {', '.join(sorted(KNOWN))}"
             raise TerramendError("batch.table", path=str(path), why=why)
     if "target" not in columns:
         raise TerramendError("batch.table", path=str(path), why="it has no column target")
-    cells = [line for line in lines if any(cell.strip() for cell in line)]
+    cells = [line for line in lines[1:] if any(cell.strip() for cell in line)]
     if not cells:
         raise TerramendError("batch.table", path=str(path), why="it has no rows")
     folder = path.resolve().parent
@@ -83,15 +91,20 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
 def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[Row]:
     """One row for each entry of a folder that matches, except those that other rows use or write.
 
+    Hidden ones are left out, too (a run in the making writes beside its target), and tables.
+
     Raises:
         TerramendError: `batch.folder` when nothing matches.
     """
-    entries = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    place = folder.resolve()  # an entry that is a link keeps its name: {folder} is where it was found
+    entries = []
+    with contextlib.suppress(ValueError, NotImplementedError):  # no pattern, or one from the root on
+        entries = [entry for entry in sorted(place.glob(pattern)) if not _is_other(entry.name)]
     if not entries:
         raise TerramendError("batch.folder", folder=str(folder), pattern=pattern)
-    cells = [{"target": str(entry.resolve())} for entry in entries]
+    cells = [{"target": str(entry)} for entry in entries]
     drafts = [_row(1, cell, folder, common) for cell in cells]
-    used = {name for draft in drafts if draft.request for name in _files(draft.request)}
+    used = {_found(name) for draft in drafts if draft.request for name in _files(draft.request)}
     kept = [cell for cell in cells if cell["target"] not in used]
     return _unique([_row(number, cell, folder, common) for number, cell in enumerate(kept, 1)])
 
@@ -112,10 +125,10 @@ def absolute(value: Any, folder: Path) -> Any:
         made["target"] = [_absolute(name, folder) for name in made["target"]]
     for name in ("gaps", "masks", "references"):
         if name in made:
+            place = _each_absolute if name == "references" else _absolute
             parts = [absolute(part, folder) for part in made[name]]
             made[name] = [
-                {**part, "path": _absolute(part["path"], folder)} if part.get("path") else part
-                for part in parts
+                {**part, "path": place(part["path"], folder)} if part.get("path") else part for part in parts
             ]
     return made
 
@@ -124,7 +137,7 @@ def _line(
     number: int, columns: Sequence[str], cells: Sequence[str], folder: Path, common: Mapping[str, Any]
 ) -> Row:
     """A line of the table; one with more cells than the table has columns was not meant so."""
-    named = dict(zip(columns, cells, strict=False))
+    named = dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False))
     if any(cell.strip() for cell in cells[len(columns) :]):
         error = TerramendError("batch.cells", count=len(cells), columns=len(columns))
         return Row(number, named["target"].strip(), None, error)
@@ -137,7 +150,7 @@ def _row(number: int, cells: Mapping[str, str], folder: Path, common: Mapping[st
     try:
         own = absolute({**_fields(cells), "target": _several(target)}, folder)
         shared = absolute(_placed(common, Path(own["target"][0])), Path.cwd()) if own["target"] else {}
-        fields = cli_request.name_extras({**settings.for_request(), **shared, **own})
+        fields = cli_request.name_extras({**shared, **own})
         if "output" not in fields:
             raise TerramendError("batch.output")
         return Row(number, target, from_json(fields))
@@ -148,18 +161,22 @@ def _row(number: int, cells: Mapping[str, str], folder: Path, common: Mapping[st
 def _fields(cells: Mapping[str, str]) -> dict[str, Any]:
     """The request's fields of a row, read by the command line's own parser."""
     words: list[str] = []
+    refused: dict[str, Any] = {}
     words += _bound(cells, *GAPS)
     words += _bound(cells, *REFERENCE)
     for name, text in cells.items():
-        if name in ("target", *GAPS, *REFERENCE) or (text == "" and name not in SWITCHES):
+        if name in ("target", *GAPS, *REFERENCE) or text == "":
             continue
         if name in SWITCHES or (name in MAY_BE_NAMED and text.lower() in YES + NO):
             if text.lower() not in YES + NO:
                 raise TerramendError("command.option", option=name, why=f"{text!r} is neither yes nor no")
-            words += [f"--{name}"] if text.lower() in YES else []
+            if text.lower() in YES:
+                words.append(f"--{name}")
+            else:  # also where the command says yes for all rows
+                refused[name.replace("-", "_")] = False if name in SWITCHES else None
         else:
             words += [f"--{name}={value}" for value in (_several(text) if name in REPEATED else [text])]
-    return cli_request.fields(_parser().parse_args(words))
+    return cli_request.fields(_parser().parse_args(words)) | refused
 
 
 def _bound(cells: Mapping[str, str], owner: str, *qualifiers: str) -> list[str]:
@@ -167,7 +184,7 @@ def _bound(cells: Mapping[str, str], owner: str, *qualifiers: str) -> list[str]:
     owners = _several(cells.get(owner, ""))
     columns = {}
     for name in qualifiers:
-        values = [value.strip() for value in cells.get(name, "").split(SEPARATOR)]
+        values = [value.strip() for value in SEPARATOR.split(cells.get(name, ""))]
         if len(values) not in (1, len(owners)) or (any(values) and not owners):
             raise TerramendError(
                 "batch.count", column=name, count=len(values), owner=owner, owners=len(owners)
@@ -181,7 +198,7 @@ def _bound(cells: Mapping[str, str], owner: str, *qualifiers: str) -> list[str]:
 
 
 def _several(text: str) -> list[str]:
-    return [part.strip() for part in text.split(SEPARATOR) if part.strip()]
+    return [part.strip() for part in SEPARATOR.split(text) if part.strip()]
 
 
 def _placed(value: Any, target: Path) -> Any:
@@ -200,25 +217,41 @@ def _absolute(name: str, folder: Path) -> str:
     return os.path.normpath(folder.resolve() / Path(name).expanduser())
 
 
+def _each_absolute(names: str, folder: Path) -> str:
+    """The same for the files of one date, which a reference names with `;` between them."""
+    return ";".join(_absolute(name.strip(), folder) for name in names.split(";") if name.strip())
+
+
 def _files(request: FillRequest) -> set[str]:
     """Files that a row reads beside its target, or writes."""
     masks = [*request.gaps, *(mask for reference in request.references for mask in reference.masks)]
     names = [mask.path for mask in masks] + [reference.path for reference in request.references]
-    names += [name for name in (request.dem, request.sar, request.std, request.provenance) if name]
-    names += [name for name in (request.weights_map, request.trajectory) if name]
-    return {*names, request.output} - set(request.target)
+    names += [name for name in (request.dem, request.sar) if name]
+    return {*names, *written(request)} - set(request.target)
+
+
+def _is_other(name: str) -> bool:
+    """Whether an entry of a folder can be no target."""
+    return name.startswith(".") or name.lower().endswith(".csv")
+
+
+def _found(name: str) -> str:
+    """A path as an entry of its folder, that one named without links."""
+    return str(Path(name).parent.resolve() / Path(name).name)
 
 
 def _unique(rows: Sequence[Row]) -> list[Row]:
-    """The rows, those with the output of an earlier one as errors."""
+    """The rows, those that would write a file of an earlier one as errors."""
     taken: dict[str, int] = {}
     checked = []
     for row in rows:
-        if row.request is not None:
-            first = taken.setdefault(os.path.normcase(row.request.output), row.number)
-            if first != row.number:
-                error = TerramendError("batch.twice", path=row.request.output, row=first)
-                row = Row(row.number, row.target, None, error)
+        names = written(row.request) if row.request is not None else []
+        twice = [name for name in names if os.path.normcase(name) in taken]
+        if twice:
+            first = taken[os.path.normcase(twice[0])]
+            row = Row(row.number, row.target, None, TerramendError("batch.twice", path=twice[0], row=first))
+        else:
+            taken.update((os.path.normcase(name), row.number) for name in names)
         checked.append(row)
     return checked
 

@@ -73,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status; what it cannot do is said in one sentence."""
     if argv is not None:
         return _main(argv)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # who started us closed it: no other file may get its number
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no sign for a character of a path
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     status = _main(sys.argv[1:])
@@ -92,8 +95,8 @@ def _main(argv: list[str]) -> int:
             return status
     except SystemExit as end:  # --help, --version
         return end.code if isinstance(end.code, int) else 1
-    except BrokenPipeError:  # the reader of our output left: no fault
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except BrokenPipeError:  # what is printed comes last: the work is done
+        _output_left()
         return 0
     except BaseException as failure:
         error = as_error(failure)
@@ -112,8 +115,21 @@ def print_json(value: Any) -> None:
     """One JSON object on standard output; NaN and infinity become null."""
     from .protocol import finite
 
-    sys.stdout.write(json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    print_text(json.dumps(finite(value), indent=2, allow_nan=False))
+
+
+def print_text(text: str) -> None:
+    """Lines on standard output, for commands with a status of their own: it stays where nobody reads."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _output_left()
+
+
+def _output_left() -> None:
+    """The reader of our output left: no fault, and nothing more is written to it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def available() -> dict[str, Command]:

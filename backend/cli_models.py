@@ -36,6 +36,10 @@ def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         if arguments.action not in rows:
             raise TerramendError("model.unknown", model=arguments.action, known=", ".join(rows))
         result = {"models": [rows[arguments.action]], "weights": []}
+    if arguments.name is not None or arguments.source is not None:
+        raise TerramendError(
+            "command.usage", why="Only install takes a second NAME and --from", command="terramend models"
+        )
     if not arguments.json:
         print(text(result) if arguments.action is None else details(result["models"][0]))
     return result

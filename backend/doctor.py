@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import cli_request, device, settings
+from .errors import TerramendError
 from .version import VERSION
 from .watch import Watch
 
@@ -38,13 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, watch: Watch) -> int:
     """Print the findings; status 3 where nothing can be filled or `--device` does not compute."""
-    found = examine(vars(arguments))
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-    else:
-        print(text(found))
-    device.resolve(found["settings"]["device"]["value"])
-    return 0 if found["healthy"] else 3
+    from .cli import print_text
+
+    found, status = examine(vars(arguments)), 0
+    try:
+        device.resolve(found["settings"]["device"]["value"])
+    except TerramendError as error:  # said beside the findings: they are one object, and tell why
+        print(f"terramend: {error}", file=sys.stderr)
+        status = error.exit_status
+        found["error"] = {"code": error.code, "arguments": error.arguments, "message": str(error)}
+    print_text(json.dumps(found, indent=2) if arguments.json else text(found))
+    return status if found["healthy"] else 3
 
 
 def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -57,6 +62,7 @@ def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
     missing = [name for name in LIGHT if packages[name] is None and not _replaced(name, packages)]
     probes = [*(device.probe(name) for name in device.PROVIDERS), device.torch_probe()]
     held = settings.resolve(flags)
+    temporary = held["tmp"].value or tempfile.gettempdir()
     known = {"TERRAMEND_" + setting.name.upper() for setting in settings.SETTINGS} | set(KNOWN_VARIABLES)
     variables = sorted(name for name in os.environ if name.startswith("TERRAMEND_"))
     return {
@@ -83,18 +89,19 @@ def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
         "settings_file": str(settings.config_path()),
         "weights_folder": str(settings.weights_folder()),
         "unknown_variables": [name for name in variables if name not in known],
-        "temporary": {"folder": tempfile.gettempdir(), "free_gb": _free(tempfile.gettempdir())},
+        "temporary": {"folder": temporary, "free_gb": _free(temporary)},
         "healthy": not missing and device.probe("cpu").computes,
     }
 
 
 def text(found: Mapping[str, Any]) -> str:
     """The findings for people, one a line."""
+    folder, free = found["temporary"]["folder"], found["temporary"]["free_gb"]
     lines = [
         f"Terramend {found['version']} in {found['folder']}",
         f"Python {found['python']['version']} ({found['python']['executable']}), {found['platform']}",
         f"{found['cores']} core{'' if found['cores'] == 1 else 's'}, {found['memory_gb'] or '?'} GB memory, "
-        f"{found['temporary']['free_gb']} GB free in {found['temporary']['folder']}",
+        + (f"{free} GB free in {folder}" if free is not None else f"no folder {folder} for temporary files"),
         "",
         "Installed",
     ]
@@ -145,5 +152,8 @@ def _memory() -> float | None:
         return None
 
 
-def _free(folder: str) -> float:
-    return round(shutil.disk_usage(folder).free / 1e9, 1)
+def _free(folder: str) -> float | None:
+    try:
+        return round(shutil.disk_usage(folder).free / 1e9, 1)
+    except OSError:  # it is not there
+        return None

@@ -46,6 +46,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "There is no output: add a column output, "
             "or an option such as -o {{folder}}/{{stem}}_filled.tif.",
         ),
+        "batch.place": (
+            INPUT,
+            "The table of results {path} cannot be written ({why}): choose another place by --results.",
+        ),
         "batch.results": (INPUT, "{path} exists and is no table of results: choose another by --results."),
         "batch.scheduler": (
             ENVIRONMENT,
@@ -351,6 +355,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "No temporary folder can be made in {path} ({why}): choose another one with --tmp.",
         ),
+        "tmp.full": (
+            ENVIRONMENT,
+            "There is no space left for temporary files in {path}: free some, "
+            "or name another folder by --tmp.",
+        ),
         # the environment
         "environment.device": (
             ENVIRONMENT,
@@ -358,7 +367,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "environment.disk": (
             ENVIRONMENT,
-            "There is no space left for {path}: free some, or name another folder by --tmp.",
+            "There is no space left for {path}: free some, or choose another disk.",
         ),
         "environment.memory": (
             ENVIRONMENT,

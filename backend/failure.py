@@ -24,7 +24,7 @@ def as_error(failure: BaseException) -> TerramendError:
         return TerramendError("environment.package", package=failure.name, why=str(failure))
     if isinstance(failure, OSError):
         if failure.errno in (errno.ENOSPC, errno.EDQUOT):
-            return TerramendError("environment.disk", path=failure.filename or "the disk")
+            return TerramendError("environment.disk", path=failure.filename or "what is written")
         if failure.filename is not None and failure.strerror:
             return TerramendError("file.access", path=str(failure.filename), why=failure.strerror)
         if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing

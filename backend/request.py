@@ -234,7 +234,9 @@ def validate(request: FillRequest) -> None:
         raise _wrong("references", "a reference needs a path")
     for mask in request.gaps + tuple(m for r in request.references for m in r.masks):
         _check_mask(mask)
-    if request.grow is not None and not re.fullmatch(r"\d+(\.\d+)?(px|m)?", request.grow):
+    if any(not reference.path.strip("; ") for reference in request.references):
+        raise _wrong("references", "a reference needs a path")
+    if request.grow is not None and not re.fullmatch(r"\d{1,9}(\.\d+)?(px|m)?", request.grow):
         raise _wrong("grow", f"{request.grow!r} is no distance such as 3px or 30m")
     if request.cloud_threshold is not None and not 0 <= request.cloud_threshold <= 100:
         raise _wrong("cloud_threshold", "it is a percentage between 0 and 100")
@@ -307,9 +309,23 @@ def _coerce(hint: Any, value: Any, path: str) -> Any:
     if is_dataclass(hint):
         return _build(hint, value, path + ".")
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value):
+        try:
+            number = float(value)
+        except OverflowError:  # JSON's whole numbers have no end
+            number = math.inf
+        if not math.isfinite(number):
             raise _wrong(path, "it must be a finite number")
-        return float(value)
+        return number
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise _wrong(path, f"it must be of type {hint.__name__}")
+    if hint is str and not _is_text(value):
+        raise _wrong(path, f"{value!r} holds a sign that is none in UTF-8; give the file another name")
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether GDAL, JSON and the file system can all hold a text: not half a sign of UTF-16, no null."""
+    try:
+        return b"\0" not in value.encode("utf-8")
+    except UnicodeEncodeError:  # also how Python shows a file name that is not in UTF-8
+        return False

@@ -56,8 +56,8 @@ def whole(value: Any) -> int:
 def gigabytes(value: Any) -> float:
     """A finite number above 0."""
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (number > 0 and math.isfinite(number)):
         raise ValueError("it must be a number of gigabytes above 0")
@@ -170,7 +170,7 @@ def weights_folder() -> Path:
 
 def _table(path: Path, must_exist: bool) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         if must_exist:
             raise TerramendError("setting.file", path=str(path), why="there is no such file") from None

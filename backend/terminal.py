@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -36,11 +37,10 @@ class Terminal:
             self._stage, self._next = progress.stage, now + (REDRAW if self._bar else REPEAT)
             if self._bar:
                 width = shutil.get_terminal_size().columns - 1
-                self._stream.write("\r" + describe(progress, bar=True)[:width].ljust(width))
+                self._write("\r" + describe(progress, bar=True)[:width].ljust(width))
                 self._drawn = True
             else:
-                self._stream.write(describe(progress) + "\n")
-            self._stream.flush()
+                self._write(describe(progress) + "\n")
 
     def notice(self, notice: Notice) -> None:
         """Write a notice on a line of its own."""
@@ -50,20 +50,25 @@ class Terminal:
         """Write a line, where the bar was."""
         with self._lock:
             self._clear()
-            self._stream.write(text + "\n")
-            self._stream.flush()
+            self._write(text + "\n")
 
     def close(self) -> None:
         """Take the bar away."""
         with self._lock:
             self._clear()
-            self._stream.flush()
 
     def _clear(self) -> None:
         if self._drawn:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write("\r" + " " * width + "\r")
+            self._write("\r" + " " * width + "\r")
             self._drawn = False
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:  # nobody reads any more, or the log's disk is full: the work goes on in silence
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def describe(progress: Progress, bar: bool = False) -> str:

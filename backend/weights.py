@@ -125,9 +125,7 @@ def _read(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, 
 
 def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of a file on a server, from byte `done` on where it can do that."""
-    address = f"{source.rstrip('/')}/{urllib.parse.quote(file.name)}"
-    if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
-        raise TerramendError("weights.address", address=source)
+    address = _address(source, file.name)
     headers = {"User-Agent": f"terramend/{VERSION}", **({"Range": f"bytes={done}-"} if done else {})}
     request = urllib.request.Request(address, headers=headers)  # noqa: S310 (scheme checked)
     try:
@@ -143,6 +141,22 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
                 raise TerramendError("weights.download", address=address, why=why)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         raise TerramendError("weights.download", address=address, why=str(error)) from None
+
+
+def _address(source: str, name: str) -> str:
+    """The address of a file in a folder on a server; what an address cannot hold is written as %XX.
+
+    Raises:
+        TerramendError: `weights.address`.
+    """
+    try:
+        parts = urllib.parse.urlsplit(source)
+    except ValueError:  # brackets around no IPv6 address
+        parts = urllib.parse.SplitResult("", "", "", "", "")
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise TerramendError("weights.address", address=source)
+    path = urllib.parse.quote(f"{parts.path.rstrip('/')}/{name}", safe="/%:@!$&'()*+,;=~")
+    return parts._replace(path=path).geturl()
 
 
 def _sha256(path: Path, watch: Watch) -> str:

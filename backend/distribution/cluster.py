@@ -10,16 +10,21 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
+import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from multiprocessing import resource_tracker
 from typing import Any
 
 import distributed
 
 from .. import device
-from ..batch_row import Outcome, do, failed
+from ..batch_row import Outcome, do, failed, named, written
 from ..errors import TerramendError
 from ..failure import as_error
+from ..flow import patiently
+from ..request import from_json
 from ..version import VERSION
 from ..watch import Watch
 
@@ -27,6 +32,8 @@ POLL = 0.5
 """Seconds between two looks at the cancel flag."""
 CONNECT = 15.0
 """Seconds that a scheduler may take to answer."""
+LONELY = 60.0
+"""Seconds that a cluster may have no worker at all, as while one is replaced."""
 GRACE = 5.0
 """Seconds that running rows get to stop and clean up after a cancel."""
 
@@ -44,22 +51,25 @@ def run_requests(
     Raises:
         TerramendError: `batch.scheduler`, `batch.worker`, or `run.cancelled`.
     """
-    with _client(scheduler, len(requests)) as (client, workers):
+    with _client(scheduler, len(requests), watch) as (client, workers):
         if workers is None:
             _check_workers(client, scheduler)
-        else:
-            client.register_plugin(_Deaf())
         batch = f"terramend-{uuid.uuid4()}"
         cores = max(1, device.cores() // workers) if workers else 0
-        waiting = {
-            client.submit(work, _shared(request, cores), batch, key=f"{batch}-{position}"): position
-            for position, request in enumerate(requests)
-        }
+        waiting = _submitted(client, [_shared(request, cores) for request in requests], batch)
+        seen = time.monotonic()
         try:
             while waiting:
                 watch.check()
                 for future in _finished(list(waiting)):
                     yield waiting.pop(future), _outcome(future)
+                if client.scheduler_info()["workers"]:
+                    seen = time.monotonic()
+                elif time.monotonic() - seen > LONELY:
+                    why = "it has no workers any more"
+                    raise TerramendError("batch.scheduler", scheduler=scheduler, why=why)
+        except CancelledError:  # by Dask, which has lost the connection
+            raise TerramendError("batch.scheduler", scheduler=scheduler, why="it is gone") from None
         finally:
             if waiting:
                 _stop(client, batch, list(waiting))
@@ -70,8 +80,22 @@ _cancelled: set[str] = set()
 """On a worker: the watches of each batch's running rows, and the batches that were cancelled."""
 
 
-def work(request: dict[str, Any], batch: str) -> Outcome:
-    """One row, on a worker."""
+def _submitted(
+    client: distributed.Client, requests: Sequence[dict[str, Any]], batch: str
+) -> dict[distributed.Future, int]:
+    """The rows' futures and positions; a row that reads what earlier ones write comes after them."""
+    futures: list[distributed.Future] = []
+    makers: dict[str, distributed.Future] = {}
+    for position, request in enumerate(requests):
+        asked = from_json(request)
+        before = [makers[name] for name in named(asked) if name in makers]
+        futures.append(client.submit(work, request, batch, before, key=f"{batch}-{position}"))
+        makers.update(dict.fromkeys(written(asked), futures[-1]))
+    return {future: position for position, future in enumerate(futures)}
+
+
+def work(request: dict[str, Any], batch: str, before: Sequence[Outcome]) -> Outcome:
+    """One row, on a worker; `before` makes Dask wait for the rows that it builds on."""
     watch = Watch()
     _running.setdefault(batch, []).append(watch)
     if batch in _cancelled:
@@ -90,11 +114,31 @@ def cancel(batch: str) -> None:
 
 
 class _Deaf(distributed.WorkerPlugin):
-    """Ctrl+C in a terminal reaches our workers too: they leave it to us to stop them cleanly."""
+    """What `_deaf_children` does, where masks of signals are not inherited (Windows)."""
 
     def setup(self, worker: distributed.Worker) -> None:
         """Called in the main thread of every worker, also of one that replaces a dead one."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are begun here do not hear what ends a whole group of processes.
+
+    A terminal, a service manager or a batch system sends it to our workers too; they leave it to
+    us to stop them cleanly. Their threads, and those that replace dead ones, inherit this.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    group = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, group)
+    try:
+        resource_tracker.ensure_running()  # which the first worker would begin, and lift the mask
+        signal.pthread_sigmask(signal.SIG_BLOCK, group)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def version() -> str:
@@ -103,28 +147,40 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def _client(scheduler: str, rows: int) -> Iterator[tuple[distributed.Client, int | None]]:
+def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distributed.Client, int | None]]:
     """A client, and the number of workers where they are our own."""
     local = re.fullmatch(r"local:([1-9]\d{0,3})", scheduler)
     if local is None:
         if not re.fullmatch(r"(tcp|tls)://\S+", scheduler):
             raise TerramendError("batch.address", scheduler=scheduler)
-        try:
-            client = distributed.Client(scheduler, timeout=CONNECT)
-        except (OSError, ValueError) as error:
-            raise TerramendError("batch.scheduler", scheduler=scheduler, why=_line(error)) from None
-        with client:
+        with _connected(scheduler, watch) as client:
             yield client, None
         return
     workers = min(int(local[1]), max(rows, 1))
-    with (
-        distributed.LocalCluster(
+    with _deaf_children():
+        cluster = distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
             dashboard_address=":0", memory_limit=0, silence_logs=50,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):  # fmt: skip
+        )  # fmt: skip
+    with cluster, distributed.Client(cluster) as client:
+        if not hasattr(signal, "pthread_sigmask"):
+            client.register_plugin(_Deaf())
         yield client, workers
+
+
+def _connected(scheduler: str, watch: Watch) -> distributed.Client:
+    """A client of a cluster; Dask itself waits without end for a server that is no scheduler."""
+    deadline = time.monotonic() + 2 * CONNECT
+
+    def check() -> None:
+        watch.check()
+        if time.monotonic() > deadline:
+            raise TimeoutError("it does not answer as a scheduler")
+
+    try:
+        return patiently(lambda: distributed.Client(scheduler, timeout=CONNECT), check)
+    except (OSError, ValueError, TypeError) as error:  # the last: tls:// without certificates
+        raise TerramendError("batch.scheduler", scheduler=scheduler, why=_line(error)) from None
 
 
 def _check_workers(client: distributed.Client, scheduler: str) -> None:

@@ -72,7 +72,7 @@ def working_folder(parent: Path) -> Iterator[Path]:
     """A temporary folder inside `parent`, removed at the end; left-overs there are swept.
 
     Raises:
-        TerramendError: `tmp.folder` when it cannot be made, `environment.disk` when its disk is full.
+        TerramendError: `tmp.folder` when it cannot be made, `tmp.full` when its disk is full.
     """
     sweep(parent)
     folder = parent / temporary_name("work")
@@ -84,7 +84,7 @@ def working_folder(parent: Path) -> Iterator[Path]:
         yield folder
     except OSError as error:  # GDAL says only later, while reading, that it could not write
         if is_full(folder):
-            raise TerramendError("environment.disk", path=f"temporary files in {parent}") from error
+            raise TerramendError("tmp.full", path=str(parent)) from error
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -186,9 +186,10 @@ class Outputs:
 def local_files(name: str) -> list[Path]:
     """Existing local files that a GDAL name reads: `/vsizip/a.zip/b.tif` reads `a.zip`.
 
-    Those behind a VRT too, and parts of names such as `GPKG:/a.gpkg:table`, `NETCDF:"a.nc":v` or `vrt:///a.tif?bands=1`.
+    Those behind a VRT too, and parts of names such as `GPKG:/a.gpkg:table`, `NETCDF:"a.nc":v`, `vrt:///a.tif?bands=1`,
+    `a.gpkg|layername=clouds` or, for one reference, `b4.tif;b3.tif`.
     """
-    candidates = [name, *re.split(r'[:"?]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
+    candidates = [name, *re.split(r'[:"?|;]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
     found = []
     for candidate in candidates:
         bare = re.sub(r"^(/vsi(zip|tar|gzip|7z|rar|subfile)/)+", "", candidate.strip("{}"))

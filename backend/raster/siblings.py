@@ -80,7 +80,7 @@ def find_references(source: str, target: Raster, watch: Watch) -> tuple[Referenc
     if place.is_dir():
         found = _in_folder(place, target)
     elif place.is_file():
-        found = _in_json(place)
+        found = listed(place)
     else:
         raise TerramendError("references.missing", path=source)
     kept = tuple(r for r in found if not _is_target(r, target))
@@ -96,7 +96,8 @@ def _is_target(reference: Reference, target: Raster) -> bool:
     return any(path == place or place + "/" in path for place in places for path in own)
 
 
-def _in_json(place: Path) -> tuple[Reference, ...]:
+def listed(place: Path) -> tuple[Reference, ...]:
+    """The references of a JSON list. Raises `references.json`."""
     try:
         items = json.loads(place.read_text("utf-8"))
     except (ValueError, OSError) as error:

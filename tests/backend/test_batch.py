@@ -58,9 +58,29 @@ def test_a_row_is_read_as_the_command_line_would(tmp_path, delimiter, mark):
     assert made.dem == "/vsizip/dem.zip/d.tif"
 
 
+def test_empty_columns_behind_the_last_one_are_none(tmp_path):
+    assert only(tmp_path, "target,output,,\nt.tif,o.tif,,\n").request.target == (f"{tmp_path}/t.tif",)
+    assert only(tmp_path, "target,output,,\nt.tif,o.tif,,x\n").error.code == "batch.cells"
+
+
 def test_one_qualifier_serves_all(tmp_path):
     row = only(tmp_path, "target,gaps,gaps-kind,output\nt.tif,a.tif|b.tif,nonzero,o.tif\n")
     assert [mask.kind for mask in row.request.gaps] == ["nonzero", "nonzero"]
+
+
+def test_a_layer_of_a_file_is_one_value(tmp_path):
+    text = (
+        "target,gaps,gaps-kind,reference,reference-gaps,output\nt.tif,a.gpkg|layername=x|b.tif,polygons|scl,"
+    )
+    row = only(tmp_path, text + "r.tif|s.tif,|c.gpkg|layername=y z,o.tif\n")
+    here = str(tmp_path)
+    assert row.request.gaps == (Mask(f"{here}/a.gpkg|layername=x", "polygons"), Mask(f"{here}/b.tif", "scl"))
+    assert [r.masks for r in row.request.references] == [(), (Mask(f"{here}/c.gpkg|layername=y z"),)]
+
+
+def test_the_files_of_one_reference_are_relative_to_the_table(tmp_path):
+    row = only(tmp_path, "target,reference,output\nt.tif,r4.tif; /abs/r3.tif|s.tif,o.tif\n")
+    assert [r.path for r in row.request.references] == [f"{tmp_path}/r4.tif;/abs/r3.tif", f"{tmp_path}/s.tif"]
 
 
 def test_common_options_hold_where_a_row_says_nothing(tmp_path, monkeypatch):
@@ -77,6 +97,25 @@ def test_common_options_hold_where_a_row_says_nothing(tmp_path, monkeypatch):
     assert second.request.std == f"{tmp_path.parent}/out/y_f_std.tif"
 
 
+def test_a_rows_no_holds_over_the_options_of_the_command(tmp_path):
+    common = {
+        "overwrite": True,
+        "hash_inputs": True,
+        "fill_swath_edges": True,
+        "std": True,
+        "provenance": True,
+    }
+    text = "target,output,overwrite,hash-inputs,fill-swath-edges,std,provenance"
+    refusing, silent = from_table(
+        table(tmp_path, f"{text}\nt.tif,o.tif,no,0,off,no,No\nt.tif,p.tif,,,,,\n"), common
+    )
+    assert refusing.error is None
+    made = refusing.request
+    assert (made.overwrite, made.hash_inputs, made.fill_swath_edges) == (False, False, False)
+    assert (made.std, made.provenance) == (None, None)
+    assert silent.request.overwrite and silent.request.std == f"{tmp_path}/p_std.tif"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -85,6 +124,7 @@ def test_common_options_hold_where_a_row_says_nothing(tmp_path, monkeypatch):
         ("target,output\n", ["no rows"]),
         ("target,colour\nt.tif,red\n", ["'colour'", "gaps-kind"]),
         ("target,model,model\nt.tif,a,b\n", ["'model'"]),
+        (f'target,output\nt.tif,"{"x" * 200_000}\n', ["field larger"]),
     ],
 )
 def test_a_table_that_cannot_be_used(tmp_path, text, words):
@@ -106,6 +146,7 @@ def test_a_table_that_cannot_be_used(tmp_path, text, words):
         ("target,output,quality", "t.tif,o.tif,high", "command.usage"),
         ("target,output,date", "t.tif,o.tif,yesterday", "request.field"),
         ("target,output,bands", "t.tif,o.tif,1,3", "batch.cells"),  # unquoted
+        ("output,target", "o.tif", "request.field"),  # cut short
     ],
 )
 def test_a_row_that_cannot_be_used(tmp_path, columns, cells, code):
@@ -116,6 +157,15 @@ def test_two_rows_cannot_have_one_output(tmp_path):
     first, second = from_table(table(tmp_path, "target,output\na.tif,o.tif\nb.tif,./o.tif\n"), {})
     assert first.error is None
     assert (second.error.code, second.error.arguments["row"]) == ("batch.twice", 1)
+
+
+def test_two_rows_cannot_share_an_extra_output(tmp_path):
+    text = "target,output,provenance\na.tif,a_f.tif,\nb.tif,b_f.tif,\nc.tif,c_f.tif,b_f.tif\n"
+    rows = from_table(table(tmp_path, text), {"std": str(tmp_path / "s.tif")})
+    assert [row.error and row.error.code for row in rows] == [None, "batch.twice", "batch.twice"]
+    assert "s.tif" in str(rows[1].error)
+    rows = from_table(table(tmp_path, text), {"std": str(tmp_path / "{stem}_s.tif")})
+    assert [row.error and row.error.code for row in rows] == [None, None, "batch.twice"]
 
 
 def test_a_folder_without_its_masks_and_outputs(tmp_path):
@@ -129,6 +179,29 @@ def test_a_folder_without_its_masks_and_outputs(tmp_path):
     assert [(row.number, Path(row.target).name) for row in rows] == [(1, "a.tif"), (2, "b.tif")]
     with pytest.raises(TerramendError, match=r"\*\.SAFE"):
         from_folder(tmp_path, "*.SAFE", common)
+
+
+def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
+    archive, scenes = tmp_path / "archive", tmp_path / "scenes"
+    for folder in (archive, scenes):
+        folder.mkdir()
+    (archive / "long_name.tif").touch()
+    for name in ("b.tif", "dem.tif", "results.csv", "._b.tif", ".b_f.tif.terramend-host-1-0.tmp.tif"):
+        (scenes / name).touch()
+    (scenes / "a.tif").symlink_to(archive / "long_name.tif")
+    (tmp_path / "link").symlink_to(scenes)
+    common = {"output": "{folder}/{stem}_f.tif", "dem": str(tmp_path / "link/dem.tif")}
+    rows = from_folder(tmp_path / "link", "*", common)
+    assert [row.target for row in rows] == [f"{scenes}/a.tif", f"{scenes}/b.tif"]
+    assert rows[0].request.output == f"{scenes}/a_f.tif"
+
+
+@pytest.mark.parametrize("pattern", ["", "/etc/*", "*.SAFE"])
+def test_a_pattern_that_finds_nothing(tmp_path, pattern):
+    (tmp_path / "a.tif").touch()
+    with pytest.raises(TerramendError) as caught:
+        from_folder(tmp_path, pattern, {})
+    assert caught.value.code == "batch.folder"
 
 
 def test_every_option_of_fill_is_a_column():
@@ -173,6 +246,16 @@ def test_failing_rows_are_reported_and_the_rest_goes_on(work, capsys):
     assert lines[1]["code"] == "raster.missing" and "none.tif" in lines[1]["message"]
 
 
+def test_a_row_that_fails_by_our_fault_leaves_its_traceback_in_the_log(work, capsys, monkeypatch):
+    def broken(request, watch):
+        raise ZeroDivisionError("one too few")
+
+    monkeypatch.setattr("terramend.backend.batch_row.run", broken)
+    assert cli.main(["batch", str(work / "table.csv")]) == 5
+    said = capsys.readouterr().err
+    assert said.count("Traceback") == 3 and "in broken" in said and "please report it with the log" in said
+
+
 def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
     terramend(capsys, "batch", work / "table.csv")
     stamps = {name: (work / name).stat().st_mtime_ns for name in ("oa.tif", "oc.tif")}
@@ -190,6 +273,67 @@ def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
     (work / "oc.tif").write_bytes(b"")
     status, summary = terramend(capsys, "batch", work / "table.csv", "--overwrite", "--seed", "1")
     assert summary["done"] == 3  # another request
+
+
+def test_a_series_in_one_folder_is_resumed_until_one_of_its_dates_changes(write, tmp_path, capsys):
+    """What the batch itself writes into the folder of references makes no row out of date."""
+    for day in (1, 2):
+        write(f"s_2024-06-0{day}.tif", landscape(1, 48, 48, seed=day).astype("uint16"))
+        write(f"s_2024-06-0{day}_mask.tif", blobs(48, 48, 0.2, seed=day).astype("uint8"))
+    words = [
+        "batch", "--folder", tmp_path, "--pattern", "s_*[0-9].tif", "--references", tmp_path, "--std",
+        "--gaps", "{folder}/{stem}_mask.tif", "-o", "{folder}/{stem}_filled.tif", "--overwrite",
+    ]  # fmt: skip
+    assert terramend(capsys, *words)[1]["done"] == 2
+    assert terramend(capsys, *words)[1]["skipped"] == 2
+    os.utime(tmp_path / "s_2024-06-01_mask.tif")
+    assert terramend(capsys, *words)[1]["done"] == 2
+    write("s_2024-06-03.tif", landscape(1, 48, 48, seed=3).astype("uint16"))
+    write("s_2024-06-03_mask.tif", blobs(48, 48, 0.2, seed=3).astype("uint8"))
+    assert terramend(capsys, *words)[1] | {"results": ""} == {
+        "rows": 3, "done": 3, "skipped": 0, "failed": 0, "results": "", "failures": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("touched", ["areas.geojson", "b.tif", "b_cloudmask.tif", "list.json"])
+def test_a_row_is_out_of_date_with_each_file_that_it_read(work, capsys, touched):
+    corners = [[300100, 4999900], [300100, 4999700], [300300, 4999700], [300300, 4999900], [300100, 4999900]]
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    shape = {"type": "Polygon", "coordinates": [corners]}
+    areas = {"type": "FeatureCollection", "crs": crs, "features": [{"type": "Feature", "geometry": shape}]}
+    (work / "areas.geojson").write_text(json.dumps(areas))
+    (work / "b_cloudmask.tif").write_bytes((work / "m.tif").read_bytes())
+    (work / "list.json").write_text('["b.tif"]')
+    words = (
+        "batch",
+        table(work, "target,gaps,references,output\na.tif,areas.geojson|layername=areas,list.json,o.tif"),
+    )
+    assert terramend(capsys, *words, "--overwrite")[1]["done"] == 1
+    assert terramend(capsys, *words)[1]["skipped"] == 1
+    os.utime(work / touched)
+    assert terramend(capsys, *words)[1]["skipped"] == 0
+
+
+def test_a_row_that_reads_what_another_writes_anew_is_out_of_date(work, capsys):
+    lines = [
+        "target,gaps,output,reference,reference-gaps-kind",
+        "a.tif,m.tif,o.tif,,",
+        "b.tif,m.tif,p.tif,o.tif,none",
+    ]
+    words = ("batch", table(work, "\n".join(lines)), "--overwrite")
+    assert terramend(capsys, *words)[1]["done"] == 2
+    assert terramend(capsys, *words)[1]["skipped"] == 2
+    os.utime(work / "a.tif")
+    assert terramend(capsys, *words)[1]["done"] == 2
+
+
+def test_an_extra_output_of_another_run_does_not_count(work, capsys):
+    words = ("batch", table(work, "target,gaps,output\na.tif,m.tif,o.tif"), "--overwrite")
+    assert terramend(capsys, *words, "--std")[1]["done"] == 1
+    assert terramend(capsys, *words, "--seed", "1")[1]["done"] == 1
+    assert terramend(capsys, *words, "--seed", "1", "--std")[1]["done"] == 1
+    with rasterio.open(work / "o_std.tif") as file:
+        assert file.tags()["TERRAMEND_SEED"] == "1"
 
 
 def test_each_row_has_its_own_prompt(work, capsys):
@@ -225,6 +369,14 @@ def test_a_file_that_is_no_table_of_results_is_not_replaced(work, capsys):
     assert (work / "notes.csv").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("place", ["none/r.csv", "."])
+def test_a_place_where_no_results_can_be_written(work, capsys, place):
+    status = cli.main(["batch", str(work / "table.csv"), "--results", str(work / place)])
+    said = capsys.readouterr().err
+    assert status == 2 and "--results" in said and str(work / place) in said and ".tmp" not in said
+    assert not (work / "oa.tif").exists()
+
+
 def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
     (work / "none.tif").write_bytes((work / "m.tif").read_bytes())
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
@@ -239,6 +391,51 @@ def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
     assert terramend(capsys, "batch", work / "table.csv")[1] | {"results": ""} == {
         "rows": 3, "done": 2, "skipped": 1, "failed": 0, "results": "", "failures": [],
     }  # fmt: skip
+
+
+def test_a_cancel_that_is_asked_for_twice_tells_of_the_rows_that_are_done(work):
+    def impatient(progress) -> None:
+        if progress.done:
+            raise KeyboardInterrupt
+
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    with pytest.raises(TerramendError) as caught:
+        batch.run(rows, work / "table_results.csv", None, Watch(on_progress=impatient))
+    assert (caught.value.code, caught.value.arguments) == ("batch.cancelled", {"done": 1, "rows": 3})
+
+
+def test_a_cancel_forgets_nothing_that_was_known(work):
+    """Neither a row that was done while the cancel came, nor those of an earlier run that were not reached."""
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    batch.run(rows, work / "table_results.csv", None, Watch())
+    before = results(work)
+    for name in ("oa.tif", "oc.tif"):
+        (work / name).unlink()
+
+    class Late(Watch):
+        """Is cancelled when the first row's output is in place."""
+
+        def check(self) -> None:
+            if (work / "oa.tif").exists():
+                self.cancel()
+            super().check()
+
+    with pytest.raises(TerramendError) as caught:
+        batch.run(rows, work / "table_results.csv", None, Late())
+    assert caught.value.arguments == {"done": 1, "rows": 3}
+    assert [line["status"] for line in results(work)] == ["done", "failed", "done"]
+    assert results(work)[1:] == before[1:] and results(work)[0]["seconds"] != before[0]["seconds"]
+
+
+def test_settings_of_this_machine_hold_for_rows_and_are_checked_before_the_first(work, capsys, monkeypatch):
+    words = ["batch", str(table(work, "target,gaps,output\na.tif,m.tif,o.tif\n")), "--radiometry", "dn"]
+    monkeypatch.setenv("TERRAMEND_MODEL", "nearest")
+    monkeypatch.setenv("TERRAMEND_JOBS", "many")
+    assert cli.main(words) == 2
+    assert "TERRAMEND_JOBS" in capsys.readouterr().err and not (work / "table_results.csv").exists()
+    monkeypatch.setenv("TERRAMEND_JOBS", "1")
+    assert cli.main(words) == 0
+    assert results(work)[0]["model"] == "nearest"
 
 
 @pytest.mark.parametrize("words", [[], ["t.csv", "--folder", "x"], ["missing.csv"]])

@@ -98,8 +98,16 @@ def test_doctor_shows_origins_and_tells_the_truth_about_the_device(tmp_path):
     text = terramend("doctor", TERRAMEND_QUALITY="fast").stdout
     assert "from TERRAMEND_QUALITY" in text and "computes" in text
     if not {probe["device"]: probe["computes"] for probe in found["devices"]}["cuda"]:
-        refused = terramend("doctor", "--device", "cuda")
+        refused = terramend("doctor", "--device", "cuda", "--json")
         assert refused.returncode == 3 and "cuda was asked for" in refused.stderr
+        assert json.loads(refused.stdout)["error"]["code"] == "environment.device"
+
+
+def test_doctor_looks_at_the_folder_of_temporary_files_that_is_used(tmp_path):
+    found = json.loads(terramend("doctor", "--json", TERRAMEND_TMP=str(tmp_path)).stdout)
+    assert found["temporary"]["folder"] == str(tmp_path) and found["temporary"]["free_gb"] > 0
+    done = terramend("doctor", "--tmp", str(tmp_path / "none"))
+    assert done.returncode == 0 and f"no folder {tmp_path}/none" in done.stdout
 
 
 def test_doctor_answers_where_nothing_else_can_be_imported():
@@ -185,6 +193,26 @@ def test_a_reader_that_leaves_is_no_fault():
     line = f"{sys.executable} -m terramend.backend models | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=BARE)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}])
+@pytest.mark.parametrize("json", ["", "--json"])
+def test_a_reader_that_leaves_does_not_change_the_status(tmp_path, json, variables):
+    (tmp_path / "t.csv").write_text("target,output\nnone.tif,o.tif\n")
+    line = f"{sys.executable} -m terramend.backend batch {tmp_path}/t.csv {json} | true"
+    words = ["bash", "-o", "pipefail", "-c", line]
+    done = subprocess.run(words, capture_output=True, text=True, env={**BARE, **variables})
+    assert done.returncode == 5 and "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("errors", ["2>&1 | true", "2> /dev/full", "2>&-", "2>&- <&- >&-"])
+def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(target, mask, tmp_path, errors):
+    words = f"fill {target} --gaps {mask} --model nearest --radiometry dn -o {tmp_path}/o.tif"
+    line = f"{sys.executable} -m terramend.backend {words} {errors}"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=BARE)
+    assert (done.returncode, done.stderr) == (0, "")
+    with rasterio.open(tmp_path / "o.tif") as file:
+        assert file.read().any()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -17,6 +17,7 @@ from terramend.backend.failure import as_error
         (KeyboardInterrupt(), "run.cancelled", ["Cancelled"]),
         (MemoryError(), "environment.memory", ["--memory-limit"]),
         (OSError(errno.ENOSPC, "No space left on device"), "environment.disk", ["no space"]),
+        (OSError(errno.ENOSPC, "No space left on device", "r.csv"), "environment.disk", ["for r.csv: free"]),
         (PermissionError(errno.EACCES, "Permission denied", "a.tif"), "file.access", ["a.tif", "Permission"]),
         (FileNotFoundError(errno.ENOENT, "No such file", "b.csv"), "file.access", ["b.csv", "No such file"]),
         (ModuleNotFoundError("No module named 'dask'", name="dask"), "environment.package", ["dask"]),

@@ -24,7 +24,8 @@ from terramend.backend.request import (
 )
 
 PLAIN = FillRequest(target=("a.tif",), output="b.tif")
-names = st.text(min_size=1, max_size=12)
+signs = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+names = st.text(signs, min_size=1, max_size=12).filter(lambda name: name.strip("; "))
 kinds = st.sampled_from([k for k in MASK_KINDS if k != "value"] + ["value=3", "value=3,8"])
 masks = st.builds(Mask, path=names, kind=kinds)
 dates = st.none() | st.dates().map(lambda d: d.isoformat())
@@ -105,6 +106,13 @@ def test_hash_knows_everything_else() -> None:
         ({"bands": [True]}, "bands"),
         ({"memory_limit": 0}, "memory_limit"),
         ({"memory_limit": float("inf")}, "memory_limit"),
+        ({"memory_limit": 10**400}, "memory_limit"),
+        ({"sun": [10**400, 10]}, "sun"),
+        ({"grow": "9" * 400 + "px"}, "grow"),
+        ({"target": ["a\0.tif"]}, "target"),
+        ({"output": "caf\udce9.tif"}, "output"),
+        ({"tmp": "\ud800"}, "tmp"),
+        ({"references": [{"path": " ; "}]}, "references"),
         ({"jobs": -1}, "jobs"),
         ({"seed": -1}, "seed"),
         ({"creation_options": ["COMPRESS"]}, "creation_options"),

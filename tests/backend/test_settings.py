@@ -56,6 +56,8 @@ def test_wrong_values_name_their_origin(environment, words, tmp_path):
         ("jobs = true", "setting.value"),
         ("jobs = 1.5", "setting.value"),
         ("device = 1", "setting.value"),
+        ("memory_limit = true", "setting.value"),
+        ("memory_limit = 1" + "0" * 400, "setting.value"),
         ("\ufffe", "setting.file"),
     ],
 )
@@ -66,6 +68,12 @@ def test_wrong_files(text, code, tmp_path):
         settings.resolve(environment={"TERRAMEND_CONFIG": str(path)})
     assert caught.value.code == code
     assert str(path) in str(caught.value)
+
+
+def test_a_file_may_begin_with_the_mark_of_windows_editors(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("jobs = 3\n", "utf-8-sig")
+    assert settings.resolve(environment={"TERRAMEND_CONFIG": str(path)})["jobs"].value == 3
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path):

@@ -107,6 +107,10 @@ def test_what_is_not_the_pinned_file_is_not_installed(tmp_path):
     assert list((tmp_path / "here" / "net").iterdir()) == []
 
 
+def test_an_address_may_hold_any_sign(server, tmp_path):
+    assert install(f"{server[1]}/é und ü/", tmp_path)["installed"] == list(CONTENT)
+
+
 def test_a_file_that_was_changed_is_brought_again(server, tmp_path):
     install(server[1], tmp_path)
     (tmp_path / "net" / "card.md").write_bytes(b"# B card\n")
@@ -122,7 +126,8 @@ def test_cancel_keeps_what_came(tmp_path):
 
 def test_wrong_sources(tmp_path):
     refused("weights.missing", str(tmp_path / "empty"), tmp_path)
-    refused("weights.address", "ftp://example.org/x", tmp_path)
+    for address in ("ftp://example.org/x", "http://[::1", "http://", "file:///etc"):
+        refused("weights.address", address, tmp_path)
     refused("weights.download", "http://127.0.0.1:9/none", tmp_path)
     refused("weights.download", None, tmp_path)  # the manifest's own address
     newer = Weights(**{**NET.__dict__, "least_software": "99.0"})

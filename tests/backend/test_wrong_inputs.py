@@ -84,6 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Path("S2A_MSIL2A_20240101T000000_N0510_R001_T33UUP_20240101T000000.SAFE").mkdir()
         Path("list.json").write_text('[{"path": 5}]')
         Path("nojson.json").write_text("{")
+        Path("nameless.json").write_text('[""]')
         Path("point.geojson").write_text(
             json.dumps(
                 {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [0, 0]}}
@@ -158,6 +159,10 @@ WRONG = [
     (MASKED + "--references empty", "references.none", ["empty"]),
     (MASKED + "--references list.json", "references.json", ["list.json"]),
     (MASKED + "--references nojson.json", "references.json", ["nojson.json"]),
+    (MASKED + "--references nameless.json", "references.json", ["nameless.json", "path"]),
+    (MASKED + "--grow " + "9" * 400 + "px", "command.option", ["--grow", "3px"]),
+    (MASKED + "--reference ;", "command.option", ["--reference", "path"]),
+    (MASKED + "--dem caf\udce9.tif", "command.option", ["--dem", "UTF-8"]),
     (MASKED + "--dem none.tif", "raster.missing", ["none.tif"]),
     (MASKED + "--dem far.tif", "guide.apart", ["far.tif", "--dem"]),
     (MASKED + "--sar far.tif", "guide.apart", ["far.tif", "--sar"]),
@@ -212,6 +217,8 @@ WRONG = [
     ("inspect t.tif --gaps codes.tif", "mask.ambiguous", ["codes.tif"]),
     ("accuracy none.tif", "raster.missing", ["none.tif"]),
     ("models install", "command.usage", ["NAME"]),
+    ("models align-cr --from folder", "command.usage", ["install", "--from"]),
+    ("models guided align-cr", "command.usage", ["install"]),
     ("models install nothing", "weights.unknown", ["nothing"]),
     ("models remove x", "model.unknown", ["remove", "guided"]),
     ("batch", "command.usage", ["TABLE.csv", "--folder"]),

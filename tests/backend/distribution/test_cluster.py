@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +12,9 @@ import threading
 import time
 from pathlib import Path
 
+import distributed
 import numpy as np
+import psutil
 import pytest
 import rasterio
 from terramend.backend import batch
@@ -96,6 +100,17 @@ def test_the_same_bytes_as_serial(work):
     assert run(folder, "dask", "local:2")["skipped"] == 3
 
 
+def test_a_row_that_reads_what_another_writes_comes_after_it(work):
+    folder = work(2, 300)
+    for name in ("serial", "dask"):
+        lines = [f"t0.tif,m.tif,{name}/o0.tif,,", f"t1.tif,m.tif,{name}/o1.tif,{name}/o0.tif,none"]
+        text = "\n".join(["target,gaps,output,reference,reference-gaps-kind", *lines])
+        (folder / f"{name}.csv").write_text(text)
+        assert run(folder, name, "local:2" if name == "dask" else None)["done"] == 2
+    with rasterio.open(folder / "serial/o1.tif") as one, rasterio.open(folder / "dask/o1.tif") as other:
+        assert (one.read() == other.read()).all()
+
+
 def test_a_killed_workers_row_is_done_again(work):
     folder = work(2, 500)
     killed: list[int] = []
@@ -118,47 +133,88 @@ def test_a_killed_workers_row_is_done_again(work):
         assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
 
 
-def test_ctrl_c_stops_the_workers_and_leaves_nothing(work):
-    """A terminal sends it to the whole process group, workers included."""
-    folder = work(5, 500)
+@pytest.mark.parametrize(
+    ("name", "early"), [("SIGINT", False), ("SIGINT", True), ("SIGTERM", False), ("SIGHUP", False)]
+)
+def test_what_ends_the_whole_group_stops_the_workers_and_leaves_nothing(work, name, early):
+    """A terminal, a service manager or a batch system signals every process, workers included."""
+    folder = work(3, 900)
     words = ["batch", "dask.csv", "--scheduler", "local:2", "--tmp", "tmp", "--radiometry", "dn"]
     process = subprocess.Popen(
         [sys.executable, "-m", "terramend.backend", *words], cwd=folder, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    begun(folder)
+    if early:  # the workers are on their way: two, and what tracks their resources
+        while len(psutil.Process(process.pid).children()) < 3:
+            time.sleep(0.005)
+    else:
+        begun(folder)
     asked = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, getattr(signal, name))
     out, errors = process.communicate(timeout=60)
     assert time.monotonic() - asked < 30
-    assert (process.returncode, out) == (4, "")
+    assert (process.returncode, out) == (4, ""), errors
     assert errors.splitlines()[-1].startswith("terramend: Cancelled after")
     assert list((folder / "tmp").iterdir()) == []
     assert all(path.name.startswith("o") for path in (folder / "dask").iterdir())
     assert ends(process.pid)
 
 
-def test_a_cluster_that_runs_already(work):
-    folder = work(2, 64)
-    code = """
-import sys
-from distributed import LocalCluster
-if __name__ == "__main__":
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        print(cluster.scheduler_address, flush=True)
-        sys.stdin.read()
-"""
-    (folder / "cluster.py").write_text(code)
-    process = subprocess.Popen(
-        [sys.executable, folder / "cluster.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+@pytest.fixture
+def cluster(tmp_path):
+    """A scheduler and one worker as Dask's own commands begin them: address and processes."""
+    file = tmp_path / "scheduler.json"
+    begin = [sys.executable, "-m"]
+    options = ["--scheduler-file", str(file), "--no-dashboard"]
+    processes = [
+        subprocess.Popen(
+            [*begin, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *options],
+            stderr=subprocess.DEVNULL,
+        )
+    ]
+    while not (file.exists() and file.read_text().endswith("}")):
+        assert processes[0].poll() is None
+        time.sleep(0.05)
+    address = json.loads(file.read_text())["address"]
+    place = ["--local-directory", str(tmp_path / "worker"), "--no-nanny", "--nthreads", "2"]
+    processes.append(
+        subprocess.Popen(
+            [*begin, "distributed.cli.dask_worker", address, "--no-dashboard", *place],
+            stderr=subprocess.DEVNULL,
+        )
     )
-    try:
-        address = process.stdout.readline().strip()
-        assert run(folder, "dask", address)["done"] == 2
-    finally:
-        process.communicate("", timeout=30)
+    with distributed.Client(address) as client:
+        client.wait_for_workers(1, timeout=30)
+    yield address, *processes
+    for process in reversed(processes):
+        process.kill()
+        process.wait()
+
+
+def test_a_cluster_that_runs_already(work, cluster):
+    folder = work(2, 64)
+    assert run(folder, "dask", cluster[0])["done"] == 2
     run(folder, "serial", None)
-    assert (folder / "dask/o1.tif").read_bytes() == (folder / "serial/o1.tif").read_bytes()
+    for row in range(2):
+        assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
+
+
+@pytest.mark.parametrize(("lost", "why"), [(0, "it is gone"), (1, "no workers any more")])
+def test_a_cluster_that_is_lost_meanwhile(work, cluster, monkeypatch, lost, why):
+    monkeypatch.setattr("terramend.backend.distribution.cluster.LONELY", 2.0)
+    folder = work(3, 500)
+    victim = cluster[1 + lost]
+
+    def kill() -> None:
+        begun(folder)
+        victim.kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with pytest.raises(TerramendError, match=why) as caught:
+        run(folder, "dask", cluster[0])
+    thread.join()
+    assert (caught.value.code, caught.value.exit_status) == ("batch.scheduler", 3)
 
 
 @pytest.mark.parametrize("scheduler", ["local:0", "local:", "local:x", "http://x", "tcp://", "two"])
@@ -166,6 +222,20 @@ def test_what_is_no_scheduler(work, scheduler):
     with pytest.raises(TerramendError) as caught:
         run(work(1, 16), "dask", scheduler)
     assert caught.value.code == "batch.address"
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+def test_a_server_that_is_no_scheduler(work, monkeypatch, scheme):
+    monkeypatch.setattr("terramend.backend.distribution.cluster.CONNECT", 1.0)
+    handler = type("Silent", (http.server.BaseHTTPRequestHandler,), {"log_message": lambda *_: None})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    asked = time.monotonic()
+    with pytest.raises(TerramendError) as caught:
+        run(work(1, 16), "dask", f"{scheme}://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    server.server_close()
+    assert caught.value.code == "batch.scheduler" and time.monotonic() - asked < 15
 
 
 def test_without_dask_the_sentence_says_so(work):

@@ -92,7 +92,7 @@ def test_a_full_disk_of_temporary_files_is_said(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="cut off"), working_folder(tmp_path):
         raise OSError("cut off")
     monkeypatch.setattr(outputs, "is_full", lambda folder: True)
-    with pytest.raises(TerramendError, match="--tmp"), working_folder(tmp_path):
+    with pytest.raises(TerramendError, match=r"temporary files .* --tmp"), working_folder(tmp_path):
         raise OSError("cut off")
     assert list(tmp_path.iterdir()) == []
 
