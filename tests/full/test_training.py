@@ -20,7 +20,7 @@ import cv2  # noqa: E402
 from terramend.backend.experiments import command, de_report, de_rows, runs  # noqa: E402
 from terramend.backend.experiments import de as experiment  # noqa: E402
 from terramend.backend.training import command as training  # noqa: E402
-from terramend.backend.training import de, sample_command  # noqa: E402
+from terramend.backend.training import de, loop, sample_command  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
 REMOVER = {
@@ -126,6 +126,29 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, mon
         training.main(options("spa-gan", config, data, tmp_path / "broken"), Stop())
     training.main(options("spa-gan", config, data, tmp_path / "broken"), Watch())
     assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+
+
+def test_dropout_goes_on_where_it_was(tmp_path) -> None:
+    def trained(out, stop=None):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))
+
+        def batch(step, part):
+            if step == stop:
+                raise InterruptedError
+            return {"x": torch.ones(4, 8)}
+
+        def loss(model, batch, step):
+            return {"loss": (model(batch["x"]) - 1).square().mean()}
+
+        return loop.train(model, batch, loss, loop.Schedule(8, 4, save_every=3, warmup=1), out, Watch())
+
+    whole = trained(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        trained(tmp_path / "broken", stop=5)
+    again = trained(tmp_path / "broken")
+    assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
 def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypatch) -> None:
