@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from ..errors import TerramendError
+
 
 def save(
     out: Path,
@@ -62,9 +64,17 @@ def latest(out: Path) -> Path | None:
 def load(
     folder: Path, model: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
-    """Put a checkpoint back into place and return its state."""
-    model.load_state_dict(load_file(folder / "model.safetensors"))
-    average.load_state_dict(load_file(folder / "average.safetensors"))
+    """Put a checkpoint back into place and return its state.
+
+    Raises:
+        TerramendError: `training.resume` where the network has another layout now.
+    """
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+        average.load_state_dict(load_file(folder / "average.safetensors"))
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:200]
+        raise TerramendError("training.resume", path=str(folder), why=why) from None
     state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
     per_parameter: dict[int, dict[str, Any]] = {}
     moments = load_file(folder / "optimizer.safetensors")

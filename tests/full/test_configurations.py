@@ -28,6 +28,7 @@ from terramend.backend.watch import Watch  # noqa: E402
         ("ddpm", "training.rate", "0", "rate and clip lie above 0"),
         ("ddpm", "training.precision", "fp8", "precision is one of no, bf16, fp16, not fp8"),
         ("ddpm", "training.halve", "[1]", "halve holds two numbers"),
+        ("ddpm", "training.halve", "[1, 0]", "halve holds two numbers from 1 on"),
         ("ddpm", "training.speed", "3", "it has no entry training.speed"),
         ("ddpm", "training", "3", "training must be a group of entries, not 3"),
         ("ddpm", "size", "null", "size must be a number, not None"),

@@ -17,6 +17,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 import cv2  # noqa: E402
+from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.experiments import command, de_report, de_rows, runs  # noqa: E402
 from terramend.backend.experiments import de as experiment  # noqa: E402
 from terramend.backend.training import command as training  # noqa: E402
@@ -126,6 +127,22 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, mon
         training.main(options("spa-gan", config, data, tmp_path / "broken"), Stop())
     training.main(options("spa-gan", config, data, tmp_path / "broken"), Watch())
     assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+
+
+def test_a_run_without_a_step_is_written_all_the_same(data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps({**REMOVER, "training": {**REMOVER["training"], "steps": 0}}))
+    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    assert (tmp_path / "run" / "remover.onnx").exists() and (tmp_path / "run" / "loss.png").exists()
+
+
+def test_a_checkpoint_of_another_network_is_said(data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps(REMOVER))
+    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    config.write_text(json.dumps({**REMOVER, "network": {**REMOVER["network"], "width": 8}}))
+    with pytest.raises(TerramendError, match="is a checkpoint of another network .* name a new folder"):
+        training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
 
 
 def test_dropout_goes_on_where_it_was(tmp_path) -> None:
