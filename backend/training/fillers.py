@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import save_file
 
 from ...models.aligndiff.hint import channels
-from ...models.diffusion import sampler, schedules
 from ...models.rivals.fill import NETWORK
 from ...models.rivals.network import Discriminator
 from ...models.rivals.network_fill import NETWORKS, Filler, make
@@ -30,7 +29,7 @@ from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build
+from .recipe import Recipe, build, whole
 from .removers import adversarial
 
 WEIGHTS = "filler.safetensors"
@@ -58,16 +57,18 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         TerramendError: `training.config`, `training.start`, `training.empty`.
     """
     schedule = build(Schedule, config["training"], "training")
-    kind, predicts = config["network"]["kind"], config["noise"]["predicts"]
-    if predicts not in sampler.PARAMETERISATIONS:
-        raise _wrong(f"noise.predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {predicts}")
+    kind, predicts, size = (
+        config["network"]["kind"],
+        config["noise"]["predicts"],
+        whole(config, "size", "network"),
+    )
+    forward = noising.forward(config["noise"], "noise")
     torch.manual_seed(schedule.seed)
     network = fresh(config)
     if config.get("start"):
         _begin(network, Path(config["start"]))
-    if config["size"] % network.multiple:
+    if size % network.multiple:
         raise _wrong(f"size must be a multiple of {network.multiple} for {kind}")
-    forward = schedules.make(config["noise"]["schedule"], config["noise"]["steps"])
     store = _store(config, data)
     bands = network.bands
 
@@ -118,7 +119,7 @@ def fresh(config: dict[str, Any]) -> Filler:
         return make(config["network"]["kind"], part)
     except KeyError as error:
         raise _wrong(f"there is no network {error}, only {', '.join(NETWORKS)}") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses sizes below 0 by a RuntimeError
         raise _wrong(str(error)) from None
 
 

@@ -40,7 +40,11 @@ class Trained(torch.nn.Module):
             names = ", ".join(NETWORKS)
             why = f"there is no network {kind}, only {names}"
             raise TerramendError("training.config", name="network", why=why) from None
-        except TypeError as error:
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # torch refuses sizes below 0 by a RuntimeError
             raise TerramendError("training.config", name="network", why=str(error)) from None
         channels = self.network.inputs + self.network.outputs
         self.adversary = Discriminator(channels, adversary) if kind in ADVERSARIES else None
