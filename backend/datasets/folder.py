@@ -2,7 +2,8 @@
 
 By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB
 (or dB x 100); `cloudprob` percent; `mask`, `clouds` nonzero is a gap. All else is an optical
-date; a mask or radar image belongs to the date whose day, or else whose name, it shares.
+date; a mask or radar image belongs to the date whose day, or else whose name, it shares; a mask that is
+called by its word alone (`clouds.tif`) to all.
 All files of a place lie on one grid; what does not is left out (`terramend fetch landsat --from` brings
 scenes and DEMs onto one). Tags that are read: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
@@ -55,11 +56,12 @@ def files(folder: Path, name: str) -> list[Path]:
     return sorted(_places(folder)[name].glob("*.tif"))
 
 
-def _gain(path: Path) -> float:
+def _radiometry(path: Path) -> tuple[float, float]:
+    """What stored values are multiplied with, and what is added: the file's own, or as is usual."""
     with opened(path) as source:
         if source.scales[0] != 1.0:
-            return float(source.scales[0])
-        return {"uint8": 1 / 255, "uint16": 1e-4, "int16": 1e-4}.get(source.dtypes[0], 1.0)
+            return float(source.scales[0]), float(source.offsets[0])
+        return {"uint8": 1 / 255, "uint16": 1e-4, "int16": 1e-4}.get(source.dtypes[0], 1.0), 0.0
 
 
 def key(path: Path) -> str:
@@ -69,8 +71,16 @@ def key(path: Path) -> str:
 
 
 def partner(paths: list[Path], wanted: str) -> Path | None:
-    """The file that shares the key `wanted`, or whose name begins with it."""
-    return next((path for path in paths if key(path) == wanted or path.stem.startswith(wanted)), None)
+    """The file that shares the key `wanted`, or whose name begins with it (`a1_mask` is none of `a`)."""
+    begins = re.compile(re.escape(wanted) + r"(?![a-z0-9])", re.IGNORECASE)
+    return next((path for path in paths if key(path) == wanted or begins.match(path.stem)), None)
+
+
+def mask_of(paths: list[Path], wanted: str) -> Path | None:
+    """The mask of a date: its own, else one that names no date, because its name is its word alone."""
+    words = dict(_KINDS)
+    common = (p for p in paths if re.fullmatch(words[kind(p)], p.stem.lower()))
+    return partner(paths, wanted) or next(common, None)
 
 
 def read(folder: Path, name: str) -> Place:
@@ -85,7 +95,7 @@ def read(folder: Path, name: str) -> Place:
         bands = tuple(text or f"band{index + 1}" for index, text in enumerate(source.descriptions))
     dates = {}
     for path in same["optical"]:
-        image = reflectance(path, _gain(path))
+        image = reflectance(path, *_radiometry(path))
         if len(image) != len(bands):
             continue
         own = key(path)
@@ -125,7 +135,7 @@ def _sun(path: Path) -> tuple[float, float] | None:
 
 def _gaps(same: dict[str, list[Path]], wanted: str, shape: tuple[int, ...]) -> Flags:
     gaps = np.zeros(shape, bool)
-    chance, mask = (partner(same.get(k, []), wanted) for k in ("probability", "mask"))
+    chance, mask = (mask_of(same.get(k, []), wanted) for k in ("probability", "mask"))
     if chance is not None:
         gaps |= cloud(chance)
     if mask is not None:

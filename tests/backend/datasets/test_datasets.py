@@ -123,6 +123,24 @@ def test_any_folder_of_scenes(tmp_path: Path) -> None:
     assert catalog.read_place(tmp_path, ".", tmp_path.name).bands == place.bands
 
 
+def test_masks_of_a_folder_belong_to_the_name_they_begin_with_or_to_all(tmp_path: Path) -> None:
+    for name in ("a", "a1"):
+        _write(tmp_path / f"{name}.tif", np.full((2, 8, 9), 1000, np.uint16))
+    own, common = np.zeros((2, 1, 8, 9), np.uint8)
+    own[0, 2, 3] = common[0, 5, 6] = 1
+    _write(tmp_path / "a1_mask.tif", own)
+    _write(tmp_path / "clouds.tif", common)
+    place = folder.read(tmp_path, tmp_path.name)
+    assert [np.argwhere(date.gaps).tolist() for date in place.dates] == [[[5, 6]], [[2, 3]]]
+
+
+def test_a_folder_s_own_scale_comes_with_its_offset(tmp_path: Path) -> None:
+    _write(tmp_path / "a.tif", np.full((2, 8, 9), 10000, np.uint16))
+    with rasterio.open(tmp_path / "a.tif", "r+") as target:  # Landsat's collection 2
+        target.scales, target.offsets = (2.75e-5,) * 2, (-0.2,) * 2
+    assert folder.read(tmp_path, tmp_path.name).dates[0].image == pytest.approx(0.075)
+
+
 def test_places_know_where_they_lie(data_pack: Path) -> None:
     zion = catalog.read_place(data_pack / "val", "l8_dem_zion", "l8_dem_zion")
     assert zion.centre == pytest.approx((37.3, -113.0), abs=0.6)
