@@ -312,7 +312,7 @@ def _store(config: dict[str, Any], data: Path) -> samples.Store:
         drawn = samples.bank(data, wavelengths, config["size"], config["without"])
         shown = config["data"]["terrain"]
         samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch(), shown)
-    return samples.open_store(folder)
+    return samples.fitting(folder, config["network"]["bands"], config["size"])
 
 
 def encode(model: AlignDiff, vocabulary: tokens.Vocabulary, store: samples.Store, count: int = 16) -> Cached:

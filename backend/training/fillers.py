@@ -178,11 +178,7 @@ def _store(config: dict[str, Any], data: Path) -> samples.Store:
     if not (folder / "samples.json").exists():
         drawn = samples.bank(data, tuple(config["data"]["wavelengths"]), config["size"], config["without"])
         samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch())
-    store = samples.open_store(folder)
-    bands = config["network"]["bands"]
-    if store.clean.shape[1] != bands:
-        raise _wrong(f"network.bands is {bands}, but the samples in {folder} have {store.clean.shape[1]}")
-    return store
+    return samples.fitting(folder, config["network"]["bands"], config["size"])
 
 
 def _wrong(why: str) -> TerramendError:
