@@ -25,7 +25,7 @@ from . import (
     worldcereal,
     xlandsat,
 )  # fmt: skip
-from .files import grid
+from .files import geotiffs, grid, is_geotiff
 from .place import Place
 
 
@@ -77,9 +77,9 @@ def places(root: Path) -> list[tuple[str, str]]:
         return [(".", name) for name in sen12ms.names(root)]
     found = []
     for path in sorted(path for path in root.iterdir() if path.is_dir()):
-        if path.name in READERS or earthnet.holds(path) or any(path.rglob("*.tif")):
+        if path.name in READERS or earthnet.holds(path) or any(map(is_geotiff, path.rglob("*"))):
             found += [(path.name, name) for name in reader(path).names(path)]
-    if not found and (earthnet.holds(root) or any(root.glob("*.tif"))):
+    if not found and (earthnet.holds(root) or geotiffs(root)):
         found = [(".", name) for name in reader(root.resolve()).names(root)]
     return found
 
@@ -98,7 +98,7 @@ def read_place(root: Path, dataset: str, name: str) -> Place:
     place = reader(path).read(path, name)
     if place.centre is not None:
         return place
-    paths = (path for path in source_files(root, dataset, name) if path.suffix == ".tif")
+    paths = (path for path in source_files(root, dataset, name) if is_geotiff(path))
     first = next(paths, None)
     return place if first is None else replace(place, centre=grid(first).centre)
 

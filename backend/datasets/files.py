@@ -35,6 +35,16 @@ def wavelengths(bands: tuple[str, ...], table: dict[str, float]) -> tuple[float,
     return tuple(table.get(band, math.nan) for band in bands)
 
 
+def geotiffs(folder: Path) -> list[Path]:
+    """The GeoTIFFs of a folder in order; the agencies' own files end in .TIF."""
+    return sorted(path for path in folder.iterdir() if is_geotiff(path))
+
+
+def is_geotiff(path: Path) -> bool:
+    """By the ending of its name, small or large."""
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
 def opened(path: Path) -> rasterio.DatasetReader:
     """The open file; that some have no georeference is known and said in their README."""
     with warnings.catch_warnings():

@@ -15,7 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import COLOURS, LANDSAT8, SENTINEL2, cloud, day, elevation, grid, opened, raw, reflectance, tag
+from .files import (
+    COLOURS,
+    LANDSAT8,
+    SENTINEL2,
+    cloud,
+    day,
+    elevation,
+    geotiffs,
+    grid,
+    opened,
+    raw,
+    reflectance,
+    tag,
+)
 from .place import Date, Flags, Floats, Place
 
 FOLDER = ""
@@ -36,9 +49,7 @@ def kind(path: Path) -> str:
 
 
 def _places(folder: Path) -> dict[str, Path]:
-    inner = {
-        path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and list(path.glob("*.tif"))
-    }
+    inner = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and geotiffs(path)}
     return inner or {folder.name: folder}
 
 
@@ -47,13 +58,13 @@ def names(folder: Path) -> list[str]:
     return [
         name
         for name, path in _places(folder).items()
-        if any(kind(file) == "optical" for file in path.glob("*.tif"))
+        if any(kind(file) == "optical" for file in geotiffs(path))
     ]
 
 
 def files(folder: Path, name: str) -> list[Path]:
     """All GeoTIFFs of a place."""
-    return sorted(_places(folder)[name].glob("*.tif"))
+    return geotiffs(_places(folder)[name])
 
 
 def _radiometry(path: Path) -> tuple[float, float]:

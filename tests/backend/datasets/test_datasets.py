@@ -134,6 +134,16 @@ def test_masks_of_a_folder_belong_to_the_name_they_begin_with_or_to_all(tmp_path
     assert [np.argwhere(date.gaps).tolist() for date in place.dates] == [[[5, 6]], [[2, 3]]]
 
 
+def test_geotiffs_by_either_spelling_of_their_ending(tmp_path: Path) -> None:
+    for place, ending in (("upper", "TIF"), ("long", "tiff")):
+        (tmp_path / place).mkdir()
+        _write(tmp_path / place / f"20200301.{ending}", np.full((2, 8, 9), 1000, np.uint16))
+        assert catalog.places(tmp_path / place) == [(".", place)]
+        found = catalog.read_place(tmp_path / place, ".", place)
+        assert found.centre is not None and found.dates[0].image == pytest.approx(0.1)
+    assert catalog.places(tmp_path) == [("long", "long"), ("upper", "upper")]
+
+
 def test_a_folder_s_own_scale_comes_with_its_offset(tmp_path: Path) -> None:
     _write(tmp_path / "a.tif", np.full((2, 8, 9), 10000, np.uint16))
     with rasterio.open(tmp_path / "a.tif", "r+") as target:  # Landsat's collection 2
