@@ -36,7 +36,7 @@ from . import checkpoint, noising, pictures
 from .export import export
 from .features import vgg
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, whole
+from .recipe import Recipe, build, conclude, whole
 
 WEIGHTS = "aligndiff.safetensors"
 KNOWN = 0.1
@@ -261,8 +261,8 @@ def _latents(
         if stage == "adapter":
             save_file(dict(network_adapter.learned(average)), out / "adapter.safetensors")
             network_adapter.merge(average)
-        write(average, config, vocabulary, out)
         networks(average, vocabulary, out)
+        write(average, config, vocabulary, out)
         pictures.losses({f"aligndiff, {stage}": out / "loss.csv"}, out / "loss.png")
 
     if alignment is not None:
@@ -341,8 +341,8 @@ def write(model: AlignDiff, config: dict[str, Any], vocabulary: tokens.Vocabular
     features = {**config["alignment"], "weights": Path(config["alignment"]["weights"]).name}
     words = {**config["vocabulary"], "length": vocabulary.length}
     told = {**config, "alignment": features, "vocabulary": words, **network_store.facts(model)}
-    (out / "config.json").write_text(json.dumps(told, indent=1), "utf-8")
     vocabulary.save(out)
+    conclude(told, out)
 
 
 def networks(model: AlignDiff, vocabulary: tokens.Vocabulary, out: Path) -> None:

@@ -9,7 +9,6 @@ taken as they are).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, whole
+from .recipe import Recipe, build, conclude, whole
 from .removers import adversarial
 
 WEIGHTS = "filler.safetensors"
@@ -151,13 +150,13 @@ def write(network: Filler, config: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     save_file(checkpoint.tensors(network), out / WEIGHTS)
     facts = {"multiple": network.multiple, "diffusion": network.diffusion}
-    (out / "config.json").write_text(json.dumps({**config, "facts": facts}, indent=1), "utf-8")
     side = 4 * network.multiple if network.multiple > 8 else 32
     hint = (1, channels(network.bands), side, side)
     inputs: list[tuple[str, Any]] = [("hint", hint)]
     if network.diffusion:
         inputs = [("x", (1, network.bands, side, side)), ("t", (1,)), *inputs]
     export(network, network, inputs, out / NETWORK)
+    conclude({**config, "facts": facts}, out)
 
 
 def _begin(network: Filler, path: Path) -> None:

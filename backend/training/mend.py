@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from . import checkpoint, mend_samples, pictures
 from .loop import Batch, Schedule
 from .mend_samples import ARRAYS
 from .quantize import Inputs, int8
-from .recipe import Recipe, build
+from .recipe import Recipe, build, conclude
 
 TURNS = 8
 FULL = "full/mend.onnx"
@@ -51,11 +50,11 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file(checkpoint.tensors(average), out / "mend.safetensors")
-        (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         export(average, out / FULL)
         random = np.random.default_rng(schedule.seed)
         some = [learnt[index] for index in random.choice(len(learnt), CALIBRATION)]
         int8(out / FULL, (_inputs(stores[k], index) for k, index in some), out / NETWORK)
+        conclude(config, out)
         pictures.losses({"mend": out / "loss.csv"}, out / "loss.png", "gain_db")
 
     weighed = functools.partial(loss, **config["loss"])

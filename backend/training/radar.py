@@ -20,7 +20,7 @@ from ..errors import TerramendError
 from . import checkpoint, pictures, radar_bank
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, whole
+from .recipe import Recipe, build, conclude, whole
 from .removers import adversarial
 
 Terms = dict[str, torch.Tensor]
@@ -82,8 +82,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         save_file(checkpoint.tensors(network), out / WEIGHTS)
         kept = {**config, "network": {**config["network"], "multiple": network.multiple}}
         kept["data"] = {"wavelengths": SLOTS[: network.outputs]}
-        (out / "config.json").write_text(json.dumps(kept, indent=1), "utf-8")
         write(network, out / NETWORK)
+        conclude(kept, out)
         drawn = bank.draw(99, 0, 6, size, shares)
         given = torch.from_numpy(drawn["given"])
         with torch.no_grad():

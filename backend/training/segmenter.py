@@ -19,7 +19,7 @@ from ..datasets import landcover
 from ..errors import TerramendError
 from . import checkpoint, pictures, radar_bank
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, whole
+from .recipe import Recipe, build, conclude, whole
 
 KINDS = {"small": Small, "deeplabv3+": DeepLab}
 WEIGHTS = "segmenter.safetensors"
@@ -62,7 +62,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file(checkpoint.tensors(average), out / WEIGHTS)
-        (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+        conclude(config, out)
         pictures.losses({"segmenter": out / "loss.csv"}, out / "loss.png")
 
     return Recipe(model, batch, loss, schedule, finish)

@@ -21,7 +21,7 @@ from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.experiments import command, de_report, de_rows, runs  # noqa: E402
 from terramend.backend.experiments import de as experiment  # noqa: E402
 from terramend.backend.training import command as training  # noqa: E402
-from terramend.backend.training import de, loop, sample_command  # noqa: E402
+from terramend.backend.training import de, loop, removers, sample_command  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
 REMOVER = {
@@ -143,6 +143,16 @@ def test_a_checkpoint_of_another_network_is_said(data, tmp_path) -> None:
     config.write_text(json.dumps({**REMOVER, "network": {**REMOVER["network"], "width": 8}}))
     with pytest.raises(TerramendError, match="is a checkpoint of another network .* name a new folder"):
         training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+
+
+def test_a_run_that_was_stopped_while_it_was_written_is_no_finished_run(data, tmp_path, monkeypatch) -> None:
+    config = {**REMOVER, "training": {**REMOVER["training"], "steps": 1, "seed": 0}}
+    asked = "spa-gan", config, data / "train", tmp_path, Watch()
+    with monkeypatch.context() as patched:
+        patched.setattr(removers, "export", lambda *_: (_ for _ in ()).throw(InterruptedError))
+        with pytest.raises(InterruptedError):
+            runs.trained(*asked)
+    assert (runs.trained(*asked) / "remover.onnx").exists()
 
 
 def test_dropout_goes_on_where_it_was(tmp_path) -> None:
