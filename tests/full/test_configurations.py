@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.training import command, recipe  # noqa: E402
+from terramend.backend.experiments import command as experiments  # noqa: E402
+from terramend.backend.training import command, export_command, recipe  # noqa: E402
 from terramend.backend.training.loop import Schedule, train  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
@@ -125,6 +126,27 @@ def test_unknown_networks_folders_and_devices() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(TerramendError, match="cuda"):
             command.main(options(device="cuda"), Watch())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--seeds", "0"), "--seeds is not valid: it must be 1 or more"),
+        (("--budget", "0"), "--budget is not valid: it must be a number above 0"),
+        (("--budget", "nan"), "--budget is not valid: it must be a number above 0"),
+    ],
+)
+def test_experiments_of_no_seed_or_step(words, said, tmp_path) -> None:
+    parser = argparse.ArgumentParser()
+    experiments.add_arguments(parser)
+    with pytest.raises(TerramendError, match=said):
+        experiments.main(parser.parse_args(["de", "--data", str(tmp_path), *words]), Watch())
+
+
+@pytest.mark.parametrize("name", ["../beside", "a/b", "..", ""])
+def test_an_exported_network_stays_in_its_folder(name, tmp_path) -> None:
+    with pytest.raises(TerramendError, match="NAME is not valid: it must be the plain name of a folder"):
+        export_command.main(argparse.Namespace(name=name, run=tmp_path, to=tmp_path), Watch())
 
 
 # --- what the entries do ------------------------------------------------------------------------
