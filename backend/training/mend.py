@@ -14,6 +14,7 @@ from ...models.base import Floats
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS
 from ...models.mend.model import NETWORK
 from ...models.mend.network import Mend
+from ..errors import TerramendError
 from ..watch import Watch
 from . import checkpoint, mend_samples, pictures
 from .loop import Batch, Schedule
@@ -41,10 +42,12 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     for k, (store, part) in enumerate(zip(stores, config["samples"], strict=True)):
         kept = ~store.held_out() & (~store.made_up() | part.get("made_up", True))
         learnt += [(k, index) for index in np.flatnonzero(kept)]
+    if not learnt:
+        raise TerramendError("training.empty", path=str(data))
 
     def batch(step: int, part: int) -> Batch:
         random = np.random.default_rng([schedule.seed, step, part])
-        chosen = random.choice(len(learnt), schedule.batch, replace=False)
+        chosen = random.choice(len(learnt), schedule.batch, replace=len(learnt) < schedule.batch)
         drawn = [_crop(stores[k], index, random) for k, index in (learnt[each] for each in chosen)]
         return {name: torch.from_numpy(np.stack([crop[name] for crop in drawn])) for name in ARRAYS}
 
