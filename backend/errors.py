@@ -452,6 +452,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The precision fp16 needs a GPU: train with --device cuda, or set the entry precision of the "
             "part training to bf16 or no.",
         ),
+        "training.resume": (
+            INPUT,
+            "{path} is a checkpoint of another network ({why}): name a new folder with --out, or train "
+            "with the configuration that it was begun with.",
+        ),
         "training.start": (
             INPUT,
             "{path} is no run of {name} to begin from ({why}): train it first, and name its folder.",

@@ -13,8 +13,11 @@ def session(path: Path, device: str = "cpu") -> onnxruntime.InferenceSession:
     """Open a network. Tiles run side by side, so a session uses one thread: bytes do not depend on jobs.
 
     Raises:
+        ValueError: an unknown device.
         RuntimeError: the device does not take the network (ONNX Runtime would fall back silently).
     """
+    if device not in PROVIDERS:
+        raise ValueError(f"device is {' or '.join(PROVIDERS)}, not {device}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

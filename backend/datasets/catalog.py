@@ -26,7 +26,7 @@ from . import (
     worldcereal,
     xlandsat,
 )  # fmt: skip
-from .files import geotiffs, grid
+from .files import geotiffs, grid, is_geotiff
 from .place import Place
 
 
@@ -103,7 +103,7 @@ def read_place(root: Path, dataset: str, name: str) -> Place:
     place = reader(path).read(path, name)
     if place.centre is not None:
         return place
-    paths = (path for path in source_files(root, dataset, name) if path.suffix.lower() in (".tif", ".tiff"))
+    paths = (path for path in source_files(root, dataset, name) if is_geotiff(path))
     first = next(paths, None)
     return place if first is None else replace(place, centre=grid(first).centre)
 

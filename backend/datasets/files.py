@@ -36,8 +36,13 @@ def wavelengths(bands: tuple[str, ...], table: dict[str, float]) -> tuple[float,
 
 
 def geotiffs(folder: Path) -> list[Path]:
-    """GeoTIFFs of a folder, however they spell their ending."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".tif", ".tiff"))
+    """The GeoTIFFs of a folder in order; the agencies' own files end in .TIF."""
+    return sorted(path for path in folder.iterdir() if is_geotiff(path))
+
+
+def is_geotiff(path: Path) -> bool:
+    """By the ending of its name, small or large."""
+    return path.suffix.lower() in (".tif", ".tiff")
 
 
 def opened(path: Path) -> rasterio.DatasetReader:

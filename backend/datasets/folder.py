@@ -3,10 +3,11 @@
 By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB (or
 dB x 100); `mask`, `cloudmask`, `clouds` nonzero is a gap; `cloudprob`, `SCL`, `QA_PIXEL`, `BQA`, `Fmask` and
 the like are read as a fill reads them, from any grid. All else is an optical date; a mask or radar image
-belongs to the date whose day, or else whose name, it shares. The other files of a place lie on one grid;
-what does not is left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout`
-says so. Values become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read
-besides: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
+belongs to the date whose day, or else whose name, it shares; a mask that is called by its word alone
+(`clouds.tif`) to all that have none of its kind. The other files of a place lie on one grid; what does not is
+left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says so. Values become
+reflectance as in a fill: by tags, scale and offset, product names. Tags that are read besides: `date`, `sun`
+(azimuth,elevation), a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def layout(folder: Path, name: str) -> Layout:
                 left.append(Notice("evaluate.day", {**said, "first": dates[key(path)].name}))
             else:
                 dates[key(path)] = scenes[path]
-    alone = [p for word in MASKS for p in kinds.get(word, []) if owner(p, dates) not in dates]
+    masks = [path for word in MASKS for path in kinds.get(word, []) if not _common(path)]
+    alone = [path for path in masks if owner(path, dates) not in dates]
     left += [Notice("evaluate.alone", {"path": str(path)}) for path in alone]
     return Layout(dates, kinds, tuple(left))
 
@@ -172,6 +174,15 @@ def partner(paths: Iterable[Path], wanted: str, keys: Collection[str]) -> Path |
     return next((path for path in paths if owner(path, keys) == wanted), None)
 
 
+def mask_of(paths: Collection[Path], wanted: str, keys: Collection[str]) -> Path | None:
+    """The mask of a date: its own, else one that names none, because its name is its word alone."""
+    return partner(paths, wanted, keys) or next(filter(_common, paths), None)
+
+
+def _common(path: Path) -> bool:
+    return any(re.fullmatch(words, path.stem.lower()) for found, words in _KINDS if found in MASKS)
+
+
 def read(folder: Path, name: str) -> Place:
     """One place from its files."""
     found = layout(folder, name)
@@ -207,7 +218,7 @@ def _centre(band: Band) -> float:
 def _gaps(found: Layout, own: str, shape: tuple[int, ...]) -> Flags:
     gaps = np.zeros(shape, bool)
     for word in MASKS:
-        path = partner(found.kinds.get(word, []), own, found.dates)
+        path = mask_of(found.kinds.get(word, []), own, found.dates)
         if path is not None:
             gaps |= raw(path)[0] != 0 if word == "mask" else _decoded(path, found.dates[own].grid)
     return gaps

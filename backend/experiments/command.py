@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
 
+from ..errors import TerramendError
 from ..watch import Watch
 
 EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -42,7 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
-    """Run the experiment that was named."""
+    """Run the experiment that was named.
+
+    Raises:
+        TerramendError: `command.option` for numbers with which none can be run.
+    """
+    if getattr(options, "seeds", 1) < 1:
+        raise TerramendError("command.option", option="--seeds", why="it must be 1 or more")
+    if not 0 < getattr(options, "budget", 1.0) < math.inf:
+        raise TerramendError("command.option", option="--budget", why="it must be a number above 0")
     experiment(options.experiment).main(options, watch)
 
 

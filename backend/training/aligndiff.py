@@ -29,7 +29,6 @@ from ...models.aligndiff.hint import latent_gap
 from ...models.aligndiff.network import STAGES, AlignDiff, Layout, freeze, make
 from ...models.aligndiff.network_losses import Alignment
 from ...models.aligndiff.prompt_regions import regions
-from ...models.diffusion import sampler, schedules
 from ..errors import TerramendError
 from ..watch import Watch
 from . import aligndiff_samples as samples
@@ -37,7 +36,7 @@ from . import checkpoint, noising, pictures
 from .export import export
 from .features import vgg
 from .loop import Batch, Schedule
-from .recipe import Recipe, build
+from .recipe import Recipe, build, conclude, whole
 
 WEIGHTS = "aligndiff.safetensors"
 KNOWN = 0.1
@@ -58,8 +57,11 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     if stage not in STAGES:
         raise _wrong(f"stage is one of {', '.join(STAGES)}, not {stage}")
     schedule = build(Schedule, config[stage]["training"], f"{stage}.training")
+    size = whole(config, "size", "aligndiff")
     torch.manual_seed(schedule.seed)
     model, vocabulary = start(config)
+    if size % model.layout.multiple:
+        raise _wrong(f"size must be a multiple of {model.layout.multiple}")
     if stage == "adapter":
         network_adapter.adapt(model, config["rank"])
     freeze(model, stage)
@@ -89,7 +91,7 @@ def start(config: dict[str, Any]) -> tuple[AlignDiff, tokens.Vocabulary]:
     except OSError as error:
         why = str(error).split("\n")[0].rstrip(".")
         raise TerramendError("training.start", path=where, name="aligndiff", why=why) from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # torch refuses sizes below 0 by a RuntimeError
         raise _wrong(str(error)) from None
 
 
@@ -197,12 +199,10 @@ def _latents(
     config: dict[str, Any], data: Path, model: AlignDiff, vocabulary: tokens.Vocabulary, schedule: Schedule
 ) -> Recipe:
     stage, kind = config["stage"], config["noise"]["predicts"]
-    if kind not in sampler.PARAMETERISATIONS:
-        raise _wrong(f"noise.predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {kind}")
+    forward = noising.forward(config["noise"], "noise")
     own = config[stage]["own"]
     if own and kind != "x0":
         raise _wrong(f"{stage}.own goes with noise.predicts=x0")
-    forward = schedules.make(config["noise"]["schedule"], config["noise"]["steps"])
     bars = torch.from_numpy(forward.bar).float()
     store = _store(config, data)
     cached = encode(model, vocabulary, store)
@@ -261,8 +261,8 @@ def _latents(
         if stage == "adapter":
             save_file(dict(network_adapter.learned(average)), out / "adapter.safetensors")
             network_adapter.merge(average)
-        write(average, config, vocabulary, out)
         networks(average, vocabulary, out)
+        write(average, config, vocabulary, out)
         pictures.losses({f"aligndiff, {stage}": out / "loss.csv"}, out / "loss.png")
 
     if alignment is not None:
@@ -312,7 +312,7 @@ def _store(config: dict[str, Any], data: Path) -> samples.Store:
         drawn = samples.bank(data, wavelengths, config["size"], config["without"])
         shown = config["data"]["terrain"]
         samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch(), shown)
-    return samples.open_store(folder)
+    return samples.fitting(folder, config["network"]["bands"], config["size"])
 
 
 def encode(model: AlignDiff, vocabulary: tokens.Vocabulary, store: samples.Store, count: int = 16) -> Cached:
@@ -341,8 +341,8 @@ def write(model: AlignDiff, config: dict[str, Any], vocabulary: tokens.Vocabular
     features = {**config["alignment"], "weights": Path(config["alignment"]["weights"]).name}
     words = {**config["vocabulary"], "length": vocabulary.length}
     told = {**config, "alignment": features, "vocabulary": words, **network_store.facts(model)}
-    (out / "config.json").write_text(json.dumps(told, indent=1), "utf-8")
     vocabulary.save(out)
+    conclude(told, out)
 
 
 def networks(model: AlignDiff, vocabulary: tokens.Vocabulary, out: Path) -> None:

@@ -211,6 +211,21 @@ def open_store(folder: Path) -> Store:
     return Store(hints, clean, np.asarray(numbers), tuple(facts["texts"]))
 
 
+def fitting(folder: Path, bands: int, size: int) -> Store:
+    """The crops in a folder, which are of so many bands and pixels a side.
+
+    Raises:
+        TerramendError: `training.config` where they were made for another configuration.
+    """
+    store = open_store(folder)
+    found = store.clean.shape[1], store.clean.shape[-1]
+    if found != (bands, size):
+        why = f"network.bands is {bands} and size {size}, but the samples in {folder} have {found[0]} bands "
+        why += f"and {found[1]} pixels: mend the entry, or name another samples.folder"
+        raise TerramendError("training.config", name="samples", why=why)
+    return store
+
+
 def build(
     drawn: Bank, folder: Path, count: int, size: int, seed: int, watch: Watch, terrain: bool = True
 ) -> None:

@@ -1,8 +1,9 @@
 """Checkpoints as safetensors and JSON: complete, atomic, no pickle.
 
 A checkpoint is a folder `step-N` with `model.safetensors`, `average.safetensors` (the
-exponential moving average), `optimizer.safetensors` and `state.json`. It appears whole
-or not at all: it is written under another name and renamed.
+exponential moving average), `optimizer.safetensors`, `random.safetensors` (torch's own
+generators, which dropout draws from) and `state.json`. It appears whole or not at all: it is
+written under another name and renamed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+
+from ..errors import TerramendError
 
 
 def save(
@@ -38,6 +41,10 @@ def save(
             else:
                 scalars[f"{index}.{key}"] = value
     save_file(moments, unfinished / "optimizer.safetensors")
+    generators = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        generators["cuda"] = torch.cuda.get_rng_state()
+    save_file(generators, unfinished / "random.safetensors")
     text = json.dumps({"step": step, "optimizer": scalars, **state}, indent=1)
     (unfinished / "state.json").write_text(text, "utf-8")
     before = latest(out)
@@ -57,9 +64,17 @@ def latest(out: Path) -> Path | None:
 def load(
     folder: Path, model: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
-    """Put a checkpoint back into place and return its state."""
-    model.load_state_dict(load_file(folder / "model.safetensors"))
-    average.load_state_dict(load_file(folder / "average.safetensors"))
+    """Put a checkpoint back into place and return its state.
+
+    Raises:
+        TerramendError: `training.resume` where the network has another layout now.
+    """
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+        average.load_state_dict(load_file(folder / "average.safetensors"))
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:200]
+        raise TerramendError("training.resume", path=str(folder), why=why) from None
     state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
     per_parameter: dict[int, dict[str, Any]] = {}
     moments = load_file(folder / "optimizer.safetensors")
@@ -68,6 +83,11 @@ def load(
         per_parameter.setdefault(int(index), {})[key] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": per_parameter, "param_groups": groups})
+    if (folder / "random.safetensors").exists():  # checkpoints of earlier versions have none
+        generators = load_file(folder / "random.safetensors")
+        torch.set_rng_state(generators["cpu"])
+        if "cuda" in generators and torch.cuda.is_available():
+            torch.cuda.set_rng_state(generators["cuda"])
     return state
 
 

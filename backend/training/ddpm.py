@@ -5,7 +5,6 @@ The report's radiometry (DN/5000, gamma 1/2.2) is applied in one place, `display
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
 from .patches import RGB, clear_bank
-from .recipe import Recipe, build, whole
+from .recipe import Recipe, build, conclude, whole
 
 Floats = NDArray[np.float32]
 
@@ -83,8 +82,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file(checkpoint.tensors(average), out / "ddpm.safetensors")
-        (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         export(average, average, [("sample", (1, 3, 64, 64)), ("t", (1,))], out / "ddpm.onnx")
+        conclude(config, out)
         samples = draw(average, config, 16, size, min(50, forward.steps), seed=1)
         pictures.grid(np.clip((samples + 1) / 2, 0, 1), out / "samples.png")
         pictures.losses({"ddpm": out / "loss.csv"}, out / "loss.png")

@@ -30,7 +30,7 @@ from ..errors import TerramendError
 from . import checkpoint, gap_crops, haze, noising, pictures, removers
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, whole
+from .recipe import Recipe, build, conclude, whole
 
 WEIGHTS = "de.safetensors"
 Drawn = dict[str, torch.Tensor]
@@ -206,9 +206,12 @@ def sample(
 def write(model: Enhancement, config: dict[str, Any], out: Path) -> None:
     """Weights and configuration; of the last stage the networks as ONNX too, the reference's among them."""
     save_file(checkpoint.tensors(model), out / WEIGHTS)
-    (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
-    if config["stage"] != STAGES[-1]:
-        return
+    if config["stage"] == STAGES[-1]:
+        _graphs(model, config, out)
+    conclude(config, out)
+
+
+def _graphs(model: Enhancement, config: dict[str, Any], out: Path) -> None:
     bands, extra = model.config.bands, int(model.config.mask)
     image, condition = (1, bands, 64, 64), (1, bands + extra, 64, 64)
     inputs = [("sample", image), ("t", (1,)), ("condition", condition)]

@@ -45,8 +45,11 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     """Write the network's folder and its entry in `manifest.json`.
 
     Raises:
-        TerramendError: `training.start` where the run is not finished.
+        TerramendError: `training.start` where the run is not finished; `command.option` for a name with
+            folders in it.
     """
+    if Path(options.name).name != options.name or options.name in ("", ".."):
+        raise TerramendError("command.option", option="NAME", why="it must be the plain name of a folder")
     networks = sorted(options.run.glob("*.onnx"))
     if not networks or not (options.run / "config.json").is_file():
         why = "it has no config.json and ONNX files"

@@ -9,7 +9,6 @@ taken as they are).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import torch
 from safetensors.torch import save_file
 
 from ...models.aligndiff.hint import channels
-from ...models.diffusion import sampler, schedules
 from ...models.rivals.fill import NETWORK
 from ...models.rivals.network import Discriminator
 from ...models.rivals.network_fill import NETWORKS, Filler, make
@@ -30,7 +28,7 @@ from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build
+from .recipe import Recipe, build, conclude, whole
 from .removers import adversarial
 
 WEIGHTS = "filler.safetensors"
@@ -58,16 +56,18 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         TerramendError: `training.config`, `training.start`, `training.empty`.
     """
     schedule = build(Schedule, config["training"], "training")
-    kind, predicts = config["network"]["kind"], config["noise"]["predicts"]
-    if predicts not in sampler.PARAMETERISATIONS:
-        raise _wrong(f"noise.predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {predicts}")
+    kind, predicts, size = (
+        config["network"]["kind"],
+        config["noise"]["predicts"],
+        whole(config, "size", "network"),
+    )
+    forward = noising.forward(config["noise"], "noise")
     torch.manual_seed(schedule.seed)
     network = fresh(config)
     if config.get("start"):
         _begin(network, Path(config["start"]))
-    if config["size"] % network.multiple:
+    if size % network.multiple:
         raise _wrong(f"size must be a multiple of {network.multiple} for {kind}")
-    forward = schedules.make(config["noise"]["schedule"], config["noise"]["steps"])
     store = _store(config, data)
     bands = network.bands
 
@@ -118,7 +118,7 @@ def fresh(config: dict[str, Any]) -> Filler:
         return make(config["network"]["kind"], part)
     except KeyError as error:
         raise _wrong(f"there is no network {error}, only {', '.join(NETWORKS)}") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses sizes below 0 by a RuntimeError
         raise _wrong(str(error)) from None
 
 
@@ -150,13 +150,13 @@ def write(network: Filler, config: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     save_file(checkpoint.tensors(network), out / WEIGHTS)
     facts = {"multiple": network.multiple, "diffusion": network.diffusion}
-    (out / "config.json").write_text(json.dumps({**config, "facts": facts}, indent=1), "utf-8")
     side = 4 * network.multiple if network.multiple > 8 else 32
     hint = (1, channels(network.bands), side, side)
     inputs: list[tuple[str, Any]] = [("hint", hint)]
     if network.diffusion:
         inputs = [("x", (1, network.bands, side, side)), ("t", (1,)), *inputs]
     export(network, network, inputs, out / NETWORK)
+    conclude({**config, "facts": facts}, out)
 
 
 def _begin(network: Filler, path: Path) -> None:
@@ -177,11 +177,7 @@ def _store(config: dict[str, Any], data: Path) -> samples.Store:
     if not (folder / "samples.json").exists():
         drawn = samples.bank(data, tuple(config["data"]["wavelengths"]), config["size"], config["without"])
         samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch())
-    store = samples.open_store(folder)
-    bands = config["network"]["bands"]
-    if store.clean.shape[1] != bands:
-        raise _wrong(f"network.bands is {bands}, but the samples in {folder} have {store.clean.shape[1]}")
-    return store
+    return samples.fitting(folder, config["network"]["bands"], config["size"])
 
 
 def _wrong(why: str) -> TerramendError:

@@ -28,7 +28,8 @@ def source(
     """(seed, step, count, size, shrink) to a batch; samples are made first where they are missing.
 
     Raises:
-        TerramendError: `training.config` for a layout that gaps do not fit.
+        TerramendError: `training.config` for a layout that gaps do not fit, `training.empty` where every
+            place is held out.
     """
     if config["network"]["bands"] != 1 or not config["network"]["mask"]:
         why = "use=fill goes band by band: network.bands must be 1 and network.mask true"
@@ -41,6 +42,8 @@ def source(
         mend_samples.build(data, folder, part["quality"], seeds, Watch(), **how)
     store = mend_samples.open_store(folder)
     learnt = np.flatnonzero(~store.held_out())
+    if not len(learnt):
+        raise TerramendError("training.empty", path=str(data))
     assert store.base.shape[1] == BASE  # noqa: S101 (made by this version)
 
     def draw(seed: int, step: int, count: int, size: int, shrink: int) -> dict[str, torch.Tensor]:

@@ -70,8 +70,10 @@ class Schedule:
             raise ValueError("rate and clip lie above 0, decay from 0 on, average from 0 to below 1")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {self.precision}")
-        if len(self.halve) not in (0, 2):
-            raise ValueError("halve holds two numbers: the first step, and the steps between")
+        if self.halve and not (
+            len(self.halve) == 2 and all(isinstance(n, int) and n > 0 for n in self.halve)
+        ):
+            raise ValueError("halve holds two numbers from 1 on: the first step, and the steps between")
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step counted from 0."""

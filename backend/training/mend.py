@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from ...models.base import Floats
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS
 from ...models.mend.model import NETWORK
 from ...models.mend.network import Mend
+from ..errors import TerramendError
 from ..watch import Watch
 from . import checkpoint, mend_samples, pictures
 from .loop import Batch, Schedule
 from .mend_samples import ARRAYS
 from .quantize import Inputs, int8
-from .recipe import Recipe, build
+from .recipe import Recipe, build, conclude
 
 TURNS = 8
 FULL = "full/mend.onnx"
@@ -42,20 +42,22 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     for k, (store, part) in enumerate(zip(stores, config["samples"], strict=True)):
         kept = ~store.held_out() & (~store.made_up() | part.get("made_up", True))
         learnt += [(k, index) for index in np.flatnonzero(kept)]
+    if not learnt:
+        raise TerramendError("training.empty", path=str(data))
 
     def batch(step: int, part: int) -> Batch:
         random = np.random.default_rng([schedule.seed, step, part])
-        chosen = random.choice(len(learnt), schedule.batch, replace=False)
+        chosen = random.choice(len(learnt), schedule.batch, replace=len(learnt) < schedule.batch)
         drawn = [_crop(stores[k], index, random) for k, index in (learnt[each] for each in chosen)]
         return {name: torch.from_numpy(np.stack([crop[name] for crop in drawn])) for name in ARRAYS}
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file(checkpoint.tensors(average), out / "mend.safetensors")
-        (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         export(average, out / FULL)
         random = np.random.default_rng(schedule.seed)
         some = [learnt[index] for index in random.choice(len(learnt), CALIBRATION)]
         int8(out / FULL, (_inputs(stores[k], index) for k, index in some), out / NETWORK)
+        conclude(config, out)
         pictures.losses({"mend": out / "loss.csv"}, out / "loss.png", "gain_db")
 
     weighed = functools.partial(loss, **config["loss"])

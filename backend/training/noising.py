@@ -9,27 +9,29 @@ import torch
 
 from ...models.diffusion import sampler, schedules
 from ..errors import TerramendError
+from .recipe import whole
 
 Drawn = dict[str, torch.Tensor]
 
 
-def forward(part: Mapping[str, Any]) -> schedules.Schedule:
-    """The noise schedule of the part `diffusion` of a configuration.
+def forward(part: Mapping[str, Any], name: str = "diffusion") -> schedules.Schedule:
+    """The noise schedule of the part of a configuration that is called `name`: `diffusion`, or `noise`.
 
     Raises:
         TerramendError: `training.config` for an unknown schedule or prediction, or too few steps.
     """
     predicts, why = part["predicts"], ""
+    kind, steps = part["noise" if name == "diffusion" else "schedule"], whole(part, "steps", name)
     if predicts not in sampler.PARAMETERISATIONS:
         why = f"predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {predicts}"
     elif predicts == "epsilon" and part.get("zero_snr", False):
         why = "where no signal is left (zero_snr) predicts is x0 or v, not epsilon"
     try:
-        made = schedules.make(part["noise"], part["steps"], zero_snr=part.get("zero_snr", False))
+        made = schedules.make(kind, steps, zero_snr=part.get("zero_snr", False))
     except ValueError as error:
         why = str(error)
     if why:
-        raise TerramendError("training.config", name="diffusion", why=why)
+        raise TerramendError("training.config", name=name, why=why)
     return made
 
 

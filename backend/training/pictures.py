@@ -24,7 +24,7 @@ def grid(images: NDArray[np.float32], path: Path, columns: int = 4, scale: int =
 
 
 def losses(logs: Mapping[str, Path], path: Path, column: str = "loss", window: int = 50) -> None:
-    """Loss curves (running means) of several logs in one PNG."""
+    """Loss curves (running means) of several logs in one PNG; a log without a step draws nothing."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -34,10 +34,13 @@ def losses(logs: Mapping[str, Path], path: Path, column: str = "loss", window: i
     for name, log in logs.items():
         with log.open(newline="", encoding="utf-8") as source:
             values = np.array([float(row[column]) for row in csv.DictReader(source)])
+        if not len(values):
+            continue
         span = min(window, len(values))
         smooth = np.convolve(values, np.ones(span) / span, "valid")
         axes.plot(np.arange(span - 1, len(values)), smooth, label=name)
     axes.set(xlabel="step", ylabel=f"{column} (mean of {window} steps)", yscale="log")
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

@@ -20,7 +20,7 @@ from ..errors import TerramendError
 from . import checkpoint, pictures, radar_bank
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build
+from .recipe import Recipe, build, conclude, whole
 from .removers import adversarial
 
 Terms = dict[str, torch.Tensor]
@@ -54,14 +54,14 @@ def built(config: dict[str, Any]) -> Remover:
         raise TerramendError("training.config", name="network", why=why)
     try:
         return make(config["kind"], values)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses sizes below 0 by a RuntimeError
         raise TerramendError("training.config", name="network", why=str(error)) from None
 
 
 def recipe(config: dict[str, Any], data: Path) -> Recipe:
     """The run that `config` describes, on the scenes in `data`."""
     schedule = build(Schedule, config["training"], "training")
-    kind, size = config["network"]["kind"], config["size"]
+    kind, size = config["network"]["kind"], whole(config, "size", "network")
     part = dict(config["samples"])
     radar_as = part.pop("bilinear", False), part.pop("despeckle", False)
     bank = radar_bank.shared(data, tuple(part.pop("exclude", ())), *radar_as)
@@ -82,8 +82,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         save_file(checkpoint.tensors(network), out / WEIGHTS)
         kept = {**config, "network": {**config["network"], "multiple": network.multiple}}
         kept["data"] = {"wavelengths": SLOTS[: network.outputs]}
-        (out / "config.json").write_text(json.dumps(kept, indent=1), "utf-8")
         write(network, out / NETWORK)
+        conclude(kept, out)
         drawn = bank.draw(99, 0, 6, size, shares)
         given = torch.from_numpy(drawn["given"])
         with torch.no_grad():

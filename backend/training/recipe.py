@@ -168,6 +168,13 @@ def whole(config: Mapping[str, Any], key: str, name: str, least: int = 1) -> int
     return value
 
 
+def conclude(config: Mapping[str, Any], out: Path) -> None:
+    """Write `config.json`, the last file that a run needs: where it stands, the run is whole."""
+    unfinished = out / ".config.json.part"
+    unfinished.write_text(json.dumps(config, indent=1), "utf-8")
+    unfinished.replace(out / "config.json")
+
+
 def build(cls: Any, values: Mapping[str, Any], name: str) -> Any:
     """A frozen dataclass from a part of a configuration; lists become tuples.
 

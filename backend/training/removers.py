@@ -21,7 +21,7 @@ from ..errors import TerramendError
 from . import checkpoint, haze, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, whole
+from .recipe import Recipe, build, conclude, whole
 
 Terms = dict[str, torch.Tensor]
 ADVERSARIES = ("spa-gan", "amgan-cr")
@@ -40,7 +40,11 @@ class Trained(torch.nn.Module):
             names = ", ".join(NETWORKS)
             why = f"there is no network {kind}, only {names}"
             raise TerramendError("training.config", name="network", why=why) from None
-        except TypeError as error:
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # torch refuses sizes below 0 by a RuntimeError
             raise TerramendError("training.config", name="network", why=str(error)) from None
         channels = self.network.inputs + self.network.outputs
         self.adversary = Discriminator(channels, adversary) if kind in ADVERSARIES else None
@@ -72,8 +76,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     def finish(average: torch.nn.Module, out: Path) -> None:
         network: Remover = average.network  # type: ignore[assignment]
         save_file(checkpoint.tensors(network), out / WEIGHTS)
-        (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         export(network, network, [("image", (1, network.inputs, 64, 64))], out / NETWORK)
+        conclude(config, out)
         cloudy, clear, _ = draw(99, 0, 4, size)
         with torch.no_grad():
             made = network(torch.from_numpy(cloudy)).numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,16 +65,22 @@ def _ddpm(options: argparse.Namespace) -> None:
     if options.size < 1 or options.size % prior.multiple:
         why = f"it must be a multiple of {prior.multiple}"
         raise TerramendError("command.option", option="--size", why=why)
-    _steps(options, prior.schedule.steps)
+    _within("--steps", options.steps, 1, prior.schedule.steps)
+    _within("--count", options.count, 1)
     made = prior.draw(options.count, options.size, options.steps, options.seed)
     pictures.grid(np.clip((made + 1) / 2, 0, 1), options.out)
 
 
 def _de(options: argparse.Namespace) -> None:
     _missing(options, "predictor.onnx", "allocator.onnx")
-    made = door.create("default", options.seed, str(options.weights), samples=str(options.samples))
+    _within("--limit", options.limit, 0, 1)
+    _within("--samples", options.samples, 1)
+    made = door.create("default", options.seed, str(options.weights), samples=str(options.samples), steps="1")
     assert isinstance(made, Enhancer)  # noqa: S101 (a folder was named)
-    _steps(options, made.networks.schedule.steps)
+    _within("--steps", options.steps, 1, made.networks.schedule.steps)
+    if made.networks.use != "clear":
+        why = "it fills gaps, and an image that is cleared has none"
+        raise TerramendError("training.start", path=str(options.weights), name="de", why=why)
     image = _image(options.image)
     seen = views.Views((image.shape[1], image.shape[2]))
     made = replace(made, steps=options.steps, limit=options.limit, samples=options.samples, tell=seen.add)
@@ -86,9 +93,10 @@ def _de(options: argparse.Namespace) -> None:
         views.write(seen.trajectory(), options.save_trajectory)
 
 
-def _steps(options: argparse.Namespace, most: int) -> None:
-    if not 1 <= options.steps <= most:
-        raise TerramendError("command.option", option="--steps", why=f"it must lie between 1 and {most}")
+def _within(option: str, value: float, least: int, most: float = math.inf) -> None:
+    if not least <= value <= most:
+        why = f"it must lie between {least} and {most}" if most < math.inf else f"it must be {least} or more"
+        raise TerramendError("command.option", option=option, why=why)
 
 
 def _image(path: Path) -> Floats:

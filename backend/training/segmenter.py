@@ -19,7 +19,7 @@ from ..datasets import landcover
 from ..errors import TerramendError
 from . import checkpoint, pictures, radar_bank
 from .loop import Batch, Schedule
-from .recipe import Recipe, build
+from .recipe import Recipe, build, conclude, whole
 
 KINDS = {"small": Small, "deeplabv3+": DeepLab}
 WEIGHTS = "segmenter.safetensors"
@@ -34,14 +34,19 @@ def built(config: dict[str, Any]) -> torch.nn.Module:
     values = {key: value for key, value in config.items() if key != "kind"}
     try:
         return KINDS[config["kind"]](**values)
-    except (KeyError, TypeError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # torch refuses sizes below 0 by a RuntimeError
         raise TerramendError("training.config", name="network", why=str(error)) from None
 
 
 def recipe(config: dict[str, Any], data: Path) -> Recipe:
     """The run that `config` describes, on the clear images in `data`."""
     schedule = build(Schedule, config["training"], "training")
-    part, bands = dict(config["samples"]), config["network"]["bands"]
+    part, bands, size = dict(config["samples"]), config["network"]["bands"], whole(config, "size", "network")
     bank = radar_bank.shared(data, tuple(part.pop("exclude", ())))
     shares = radar_bank.Shares(radar=0.5, pair=0, haze=0, four=0)
     torch.manual_seed(schedule.seed)
@@ -49,7 +54,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def batch(step: int, part: int) -> Batch:
         number = step * schedule.accumulate + part
-        drawn = bank.draw(schedule.seed, number, schedule.batch, config["size"], shares)
+        drawn = bank.draw(schedule.seed, number, schedule.batch, size, shares)
         truth = np.where(drawn["known"] > 0.5, drawn["clear"], np.nan)
         labels = np.stack([landcover.by_rule(image) for image in truth]).astype(np.int64)
         image = np.nan_to_num(truth[:, :bands]).astype(np.float32)
@@ -57,7 +62,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file(checkpoint.tensors(average), out / WEIGHTS)
-        (out / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+        conclude(config, out)
         pictures.losses({"segmenter": out / "loss.csv"}, out / "loss.png")
 
     return Recipe(model, batch, loss, schedule, finish)

@@ -85,6 +85,10 @@ def check(template: str) -> None:
         if name not in FIELDS:
             known = ", ".join("{" + field + "}" for field in FIELDS)
             raise ValueError(f"{{{name}}} is no field of a prompt; there are {known}")
+    try:
+        template.format(**dict.fromkeys(FIELDS, ""))
+    except (ValueError, LookupError) as error:  # what stands behind a field's name: {day:d}, {band!z}
+        raise ValueError(f"{template!r} is no template: {error}") from None
 
 
 def band_name(description: str, wavelength: float = math.nan) -> str:

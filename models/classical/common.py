@@ -12,6 +12,9 @@ from ..base import Flags, Floats, Prediction, Source, Tile
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..planes import moments
 
+SURE = np.float32(1e-6)
+"""Least standard deviation of an estimate, also where the land has no spread: 0 means a valid sample."""
+
 Fill = Callable[[Floats], Floats]
 """(H, W) float32 with NaN at unknown pixels -> the same with all of them filled (or all NaN)."""
 
@@ -103,7 +106,7 @@ def finish(
 ) -> Prediction:
     """A prediction from means (B, H, W); what stayed NaN is marked as unfilled."""
     mean = np.where(tile.gaps, mean, np.float32(np.nan))
-    std = np.where(np.isfinite(mean), std, np.float32(np.nan))
+    std = np.where(np.isfinite(mean), np.maximum(std, SURE), np.float32(np.nan))
     gap = tile.gaps.any(0)
     filled = gap & np.isfinite(mean).any(0)
     kind = np.zeros(gap.shape, np.uint8)

@@ -158,7 +158,11 @@ def create(
     """The reconstructor of a folder of weights; steps and samples default by quality.
 
     Raises:
-        ValueError: a number that is none, or no such folder.
+        ValueError: a number that is none or out of range, or no such folder.
     """
     prior = load(Path(weights), device)
-    return Inpainter(prior, int(steps or STEPS[quality]), int(again), int(samples or SAMPLES[quality]), seed)
+    numbers = int(steps or STEPS[quality]), int(again), int(samples or SAMPLES[quality])
+    most = prior.schedule.steps
+    if not (1 <= numbers[0] <= most and min(numbers) >= 1):
+        raise ValueError(f"steps lie between 1 and {most}, again and samples from 1 on")
+    return Inpainter(prior, *numbers, seed)

@@ -35,5 +35,7 @@ def noise(seed: int, draw: int, channels: int, row: int, column: int, height: in
 
 def _block(seed: int, draw: int, channels: int, i: int, j: int) -> Floats:
     """One block; a channel's values do not depend on how many channels are drawn."""
-    generator = np.random.Philox(key=[seed % 2**64, draw % 2**64], counter=[0, 0, i % 2**64, j % 2**64])
+    # Of a list with numbers above 2^63 (negative seeds) numpy makes floats, in which they are all alike.
+    numbers = np.array([seed % 2**64, draw % 2**64, 0, 0, i % 2**64, j % 2**64], np.uint64)
+    generator = np.random.Philox(key=numbers[:2], counter=numbers[2:])
     return np.random.Generator(generator).standard_normal((channels, BLOCK, BLOCK), np.float32)

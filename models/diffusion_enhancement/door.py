@@ -107,6 +107,8 @@ def create(
 
     def enhancer(folder: Path) -> Enhancer:
         networks = load(folder, device)
+        if numbers[0] > networks.schedule.steps:
+            raise ValueError(f"steps lie between 1 and {networks.schedule.steps}")
         return Enhancer(networks, _reference(folder, networks, reference, quality, seed), *numbers, seed)
 
     if weights:

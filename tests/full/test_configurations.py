@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.training import command, recipe  # noqa: E402
+from terramend.backend.experiments import command as experiments  # noqa: E402
+from terramend.backend.training import command, export_command, recipe  # noqa: E402
 from terramend.backend.training.loop import Schedule, train  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
@@ -28,6 +29,7 @@ from terramend.backend.watch import Watch  # noqa: E402
         ("ddpm", "training.rate", "0", "rate and clip lie above 0"),
         ("ddpm", "training.precision", "fp8", "precision is one of no, bf16, fp16, not fp8"),
         ("ddpm", "training.halve", "[1]", "halve holds two numbers"),
+        ("ddpm", "training.halve", "[1, 0]", "halve holds two numbers from 1 on"),
         ("ddpm", "training.speed", "3", "it has no entry training.speed"),
         ("ddpm", "training", "3", "training must be a group of entries, not 3"),
         ("ddpm", "size", "null", "size must be a number, not None"),
@@ -44,6 +46,18 @@ from terramend.backend.watch import Watch  # noqa: E402
         ("de", "diffusion.clip", "0", "clip lies above 0, not 0"),
         ("de", "coarse.shrink", "0", "shrink must be a whole number from 1 on"),
         ("de", "coarse.training.seed", "-4", "seed must be a whole number from 0 on"),
+        ("de", "diffusion.steps", "2.5", "steps must be a whole number from 1 on, not 2.5"),
+        ("palette", "noise.schedule", "square", "'square' is no noise schedule; there are linear, cosine"),
+        ("palette", "noise.predicts", "y", "predicts is one of epsilon, x0, v, not y"),
+        ("lama", "noise.steps", "1", "at least 2 steps"),
+        ("stcnn", "noise.steps", "2.5", "steps must be a whole number from 1 on, not 2.5"),
+        ("stcnn", "network.width", "-3", "negative dimension"),
+        ("autoencoder", "size", "0", "size must be a whole number from 1 on, not 0"),
+        ("mcgan", "size", "0", "size must be a whole number from 1 on, not 0"),
+        ("segmenter", "size", "0", "size must be a whole number from 1 on, not 0"),
+        ("aligndiff", "size", "0", "size must be a whole number from 1 on, not 0"),
+        ("aligndiff", "size", "50", "size must be a multiple of 16"),
+        ("aligndiff", "network.bands", "-3", "negative dimension"),
         ("msda-cr", "network.inputs", "4", "network.inputs is 4, and data.wavelengths holds 3"),
         ("msda-cr", "data.haze", "2", "haze lies between 0 and 1, not 2"),
         ("msda-cr", "size", "1.5", "size must be a whole number from 1 on, not 1.5"),
@@ -112,6 +126,27 @@ def test_unknown_networks_folders_and_devices() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(TerramendError, match="cuda"):
             command.main(options(device="cuda"), Watch())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--seeds", "0"), "--seeds is not valid: it must be 1 or more"),
+        (("--budget", "0"), "--budget is not valid: it must be a number above 0"),
+        (("--budget", "nan"), "--budget is not valid: it must be a number above 0"),
+    ],
+)
+def test_experiments_of_no_seed_or_step(words, said, tmp_path) -> None:
+    parser = argparse.ArgumentParser()
+    experiments.add_arguments(parser)
+    with pytest.raises(TerramendError, match=said):
+        experiments.main(parser.parse_args(["de", "--data", str(tmp_path), *words]), Watch())
+
+
+@pytest.mark.parametrize("name", ["../beside", "a/b", "..", ""])
+def test_an_exported_network_stays_in_its_folder(name, tmp_path) -> None:
+    with pytest.raises(TerramendError, match="NAME is not valid: it must be the plain name of a folder"):
+        export_command.main(argparse.Namespace(name=name, run=tmp_path, to=tmp_path), Watch())
 
 
 # --- what the entries do ------------------------------------------------------------------------

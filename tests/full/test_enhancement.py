@@ -204,6 +204,11 @@ def test_light_loop_is_the_torch_loop(runs, name) -> None:
             assert np.abs(getattr(ours, field) - getattr(theirs, field)).max() < 1e-3
 
 
+def test_more_steps_than_a_run_has_are_refused(runs) -> None:
+    with pytest.raises(ValueError, match="steps lie between 1 and 100"):
+        door.create("fast", 0, str(runs / "fill"), steps="101")
+
+
 def test_fills_gaps_and_nothing_else(runs) -> None:
     random = np.random.default_rng(0)
     truth = (0.2 + 0.05 * random.random((2, 40, 45))).astype(np.float32)

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import mend, mend_samples  # noqa: E402
 from terramend.backend.training.quantize import int8  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
@@ -60,6 +61,16 @@ def config(tmp_path):
     made["loss"] = {"mean": 1.0, "deviation": 0.3}
     made["training"] = {"steps": 2, "batch": 4, "rate": 1e-3, "warmup": 1}
     return made
+
+
+def test_few_samples_are_drawn_again_and_none_are_said(config, tmp_path) -> None:
+    config["training"]["batch"] = 3 * CROPS
+    assert len(mend.recipe(config, tmp_path).batch(0, 0)["base"]) == 3 * CROPS
+    path = tmp_path / "samples.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({**facts, "drawn": [[*facts["drawn"][-1][:4], CROPS]]}))  # all held out
+    with pytest.raises(TerramendError, match="holds no scene that this network can learn from"):
+        mend.recipe(config, tmp_path)
 
 
 def test_the_export_says_what_torch_says(tmp_path) -> None:

@@ -17,10 +17,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 import cv2  # noqa: E402
+from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.experiments import command, de_report, de_rows, runs  # noqa: E402
 from terramend.backend.experiments import de as experiment  # noqa: E402
 from terramend.backend.training import command as training  # noqa: E402
-from terramend.backend.training import de, sample_command  # noqa: E402
+from terramend.backend.training import de, loop, removers, sample_command  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
 REMOVER = {
@@ -126,6 +127,55 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, mon
         training.main(options("spa-gan", config, data, tmp_path / "broken"), Stop())
     training.main(options("spa-gan", config, data, tmp_path / "broken"), Watch())
     assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+
+
+def test_a_run_without_a_step_is_written_all_the_same(data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps({**REMOVER, "training": {**REMOVER["training"], "steps": 0}}))
+    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    assert (tmp_path / "run" / "remover.onnx").exists() and (tmp_path / "run" / "loss.png").exists()
+
+
+def test_a_checkpoint_of_another_network_is_said(data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps(REMOVER))
+    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    config.write_text(json.dumps({**REMOVER, "network": {**REMOVER["network"], "width": 8}}))
+    with pytest.raises(TerramendError, match="is a checkpoint of another network .* name a new folder"):
+        training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+
+
+def test_a_run_that_was_stopped_while_it_was_written_is_no_finished_run(data, tmp_path, monkeypatch) -> None:
+    config = {**REMOVER, "training": {**REMOVER["training"], "steps": 1, "seed": 0}}
+    asked = "spa-gan", config, data / "train", tmp_path, Watch()
+    with monkeypatch.context() as patched:
+        patched.setattr(removers, "export", lambda *_: (_ for _ in ()).throw(InterruptedError))
+        with pytest.raises(InterruptedError):
+            runs.trained(*asked)
+    assert (runs.trained(*asked) / "remover.onnx").exists()
+
+
+def test_dropout_goes_on_where_it_was(tmp_path) -> None:
+    def trained(out, stop=None):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))
+
+        def batch(step, part):
+            if step == stop:
+                raise InterruptedError
+            return {"x": torch.ones(4, 8)}
+
+        def loss(model, batch, step):
+            return {"loss": (model(batch["x"]) - 1).square().mean()}
+
+        return loop.train(model, batch, loss, loop.Schedule(8, 4, save_every=3, warmup=1), out, Watch())
+
+    whole = trained(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        trained(tmp_path / "broken", stop=5)
+    again = trained(tmp_path / "broken")
+    assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
 def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypatch) -> None:

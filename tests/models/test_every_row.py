@@ -59,6 +59,18 @@ def test_all_gap_without_any_valid_pixel(row):
 
 
 @pytest.mark.parametrize("row", LIGHT, ids=lambda r: r.name)
+def test_an_estimate_is_never_as_sure_as_a_measurement(row):
+    tile = scene(2, 20, 23)
+    flat = np.where(tile.gaps, np.nan, 0.25).astype(np.float32)
+    same = tuple(replace(r, image=np.full_like(r.image, 0.25)) for r in tile.references)
+    tile = replace(tile, image=flat, references=same)
+    model = row.create()
+    made = model.predict(tile, model.prepare(tile))
+    np.testing.assert_allclose(made.mean[tile.gaps], 0.25, atol=1e-6)
+    assert (made.std[tile.gaps] > 0).all()
+
+
+@pytest.mark.parametrize("row", LIGHT, ids=lambda r: r.name)
 def test_nothing_to_fill(row):
     tile = scene(3, 16, 16, share=0.0)
     model = row.create()

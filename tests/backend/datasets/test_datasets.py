@@ -187,6 +187,27 @@ def test_files_that_make_no_date_are_named_with_the_reason(tmp_path: Path) -> No
     assert date.image.max() == pytest.approx(0.09)
 
 
+def test_masks_of_a_folder_belong_to_the_name_they_begin_with_or_to_all(tmp_path: Path) -> None:
+    for name in ("a", "a1"):
+        _write(tmp_path / f"{name}.tif", np.full((2, 8, 9), 1000, np.uint16))
+    own, common = np.zeros((2, 1, 8, 9), np.uint8)
+    own[0, 2, 3] = common[0, 5, 6] = 1
+    _write(tmp_path / "a1_mask.tif", own)
+    _write(tmp_path / "clouds.tif", common)
+    place = folder.read(tmp_path, tmp_path.name)
+    assert [np.argwhere(date.gaps).tolist() for date in place.dates] == [[[5, 6]], [[2, 3]]]
+
+
+def test_geotiffs_by_either_spelling_of_their_ending(tmp_path: Path) -> None:
+    for place, ending in (("upper", "TIF"), ("long", "tiff")):
+        (tmp_path / place).mkdir()
+        _write(tmp_path / place / f"20200301.{ending}", np.full((2, 8, 9), 1000, np.uint16))
+        assert catalog.places(tmp_path / place) == [(".", place)]
+        found = catalog.read_place(tmp_path / place, ".", place)
+        assert found.centre is not None and found.dates[0].image == pytest.approx(0.1)
+    assert catalog.places(tmp_path) == [("long", "long"), ("upper", "upper")]
+
+
 def test_places_know_where_they_lie(data_pack: Path) -> None:
     zion = catalog.read_place(data_pack / "val", "l8_dem_zion", "l8_dem_zion")
     assert zion.centre == pytest.approx((37.3, -113.0), abs=0.6)

@@ -46,7 +46,9 @@ def test_template_and_region_can_be_set():
     assert prompt.prompts(tile(), "the same for every band") == ("the same for every band",) * 3
 
 
-@pytest.mark.parametrize("template", ["{place}", "{region", "{}", "{region.__class__}", "{0}"])
+@pytest.mark.parametrize(
+    "template", ["{place}", "{region", "{}", "{region.__class__}", "{0}", "{day:d}", "{band!z}", "{day:{x}}"]
+)
 def test_a_template_with_other_fields_is_refused(template):
     with pytest.raises(ValueError, match=r"no (field|template)"):
         prompt.prompts(tile(), template)

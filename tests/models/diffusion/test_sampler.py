@@ -134,6 +134,11 @@ def test_noise_belongs_to_places(row, column, height, width, channels) -> None:
     assert np.array_equal(window, whole[:channels, row : row + height, column : column + width])
 
 
+def test_noise_of_negative_and_largest_seeds_differs() -> None:
+    fields = [noise(seed, 0, 1, 0, 0, 8, 8) for seed in (0, -1, -2, 2**64 - 3)]
+    assert len({field.tobytes() for field in fields}) == len(fields)
+
+
 def test_noise_is_standard_normal_and_differs_by_seed_and_draw() -> None:
     drawn = noise(1, 0, 4, 0, 0, 256, 256)
     assert abs(drawn.mean()) < 0.01

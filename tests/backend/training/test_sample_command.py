@@ -1,0 +1,56 @@
+"""What `terramend sample` is asked for and cannot do, with the weights that come along."""
+
+from __future__ import annotations
+
+import argparse
+
+import cv2
+import numpy as np
+import pytest
+from terramend.backend.errors import TerramendError
+from terramend.backend.training import sample_command
+from terramend.backend.watch import Watch
+from terramend.models.weights import PACKAGED
+
+
+def asked(tmp_path, *words: str) -> None:
+    parser = argparse.ArgumentParser()
+    sample_command.add_arguments(parser)
+    sample_command.main(parser.parse_args([*words, "-o", str(tmp_path / "s.png")]), Watch())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--count", "0"), "--count is not valid: it must be 1 or more"),
+        (("--steps", "501"), "--steps is not valid: it must lie between 1 and 500"),
+        (("--size", "7"), "--size is not valid: it must be a multiple of"),
+    ],
+)
+def test_land_that_cannot_be_drawn(words, said, tmp_path) -> None:
+    with pytest.raises(TerramendError, match=said):
+        asked(tmp_path, "ddpm", "--weights", str(PACKAGED / "ddpm"), *words)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words", "said"),
+    [
+        ("de-clear", ("--samples", "0"), "--samples is not valid: it must be 1 or more"),
+        ("de-clear", ("--limit", "nan"), "--limit is not valid: it must lie between 0 and 1"),
+        ("de-clear", ("--steps", "1001"), "--steps is not valid: it must lie between 1 and 1000"),
+        ("de-fill", (), "it fills gaps, and an image that is cleared has none"),
+    ],
+)
+def test_an_image_that_cannot_be_cleared(weights, words, said, tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "image.png"), np.full((16, 16, 3), 90, np.uint8))
+    with pytest.raises(TerramendError, match=said):
+        asked(
+            tmp_path,
+            "de",
+            "--weights",
+            str(PACKAGED / weights),
+            "--image",
+            str(tmp_path / "image.png"),
+            *words,
+        )
+    assert not (tmp_path / "s.png").exists()
