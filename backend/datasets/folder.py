@@ -5,9 +5,9 @@ dB x 100); `mask`, `cloudmask`, `clouds` nonzero is a gap; `cloudprob`, `SCL`, `
 the like are read as a fill reads them, from any grid. All else is an optical date; a mask or radar image
 belongs to the date whose day, or else whose name, it shares; a mask that is called by its word alone
 (`clouds.tif`) to all that have none of its kind. The other files of a place lie on one grid; what does not is
-left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says so. Values become
-reflectance as in a fill: by tags, scale and offset, product names. Tags that are read besides: `date`, `sun`
-(azimuth,elevation), a band's `wavelength` (nm).
+left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says so. Values
+become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read besides: `date`,
+`sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
