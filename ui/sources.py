@@ -260,6 +260,7 @@ class SourceMaker:
         path = self._path(layer, ".gpkg")
         options = QgsVectorFileWriter.SaveVectorOptions()
         options.driverName = "GPKG"
+        options.skipAttributeCreation = True  # a column "fid" of another type or with repeats is refused
         outcome = QgsVectorFileWriter.writeAsVectorFormatV3(
             layer, path, QgsCoordinateTransformContext(), options
         )

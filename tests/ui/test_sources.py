@@ -154,6 +154,19 @@ def test_scratch_and_filtered_polygons_are_exported(maker: SourceMaker, tmp_path
     assert QgsVectorLayer(maker.polygons(saved), "filtered").featureCount() == 0
 
 
+@pytest.mark.parametrize("kind", ["integer", "string"])
+def test_a_column_called_fid_is_no_hindrance(maker: SourceMaker, kind: str) -> None:
+    """Layers that were merged or imported have one, with the same numbers again."""
+    made = QgsVectorLayer(f"Polygon?crs=EPSG:4326&field=fid:{kind}", "merged", "memory")
+    for _ in range(2):
+        feature = QgsFeature(made.fields())
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(2.8, 42.33, 2.81, 42.34)))
+        feature.setAttributes([1])
+        made.dataProvider().addFeature(feature)
+    assert made.featureCount() == 2
+    assert QgsVectorLayer(maker.polygons(made), "saved").featureCount() == 2
+
+
 def test_points_are_no_polygons(maker: SourceMaker) -> None:
     with pytest.raises(SourceError, match="holds no polygons"):
         maker.polygons(QgsVectorLayer("Point?crs=EPSG:4326", "wells", "memory"))
