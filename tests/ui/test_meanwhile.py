@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qgis.core import Qgis, QgsProject, QgsRasterLayer
+from qgis.core import Qgis, QgsProject, QgsRasterDataProvider, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QMessageBox
@@ -69,6 +69,34 @@ def test_a_layer_goes_while_the_outlook_is_asked(dock: Any, layers: Any, until: 
     QgsProject.instance().removeMapLayer(layers["mask"].id())
     until(lambda: "would be filled" in dock.bar.estimate.text())
     assert dock.form.gaps.rows[0].choice() is None
+
+
+@pytest.mark.parametrize("by", ["dock", "list of tasks", "list of tasks, before it began"])
+def test_a_conversion_is_cancelled_at_once(
+    dock: Any, iface: Any, layers: Any, fill: Callable, until: Callable, by: str
+) -> None:
+    """A layer that only QGIS reads, large enough to be copied for half a minute."""
+    formula = QgsRasterDataProvider.VirtualRasterParameters()
+    formula.crs, formula.extent = layers["target"].crs(), layers["target"].extent()
+    formula.width = formula.height = 20_000
+    formula.formula = '"a@1" * 2'
+    band = QgsRasterDataProvider.VirtualRasterInputLayers()
+    band.name, band.uri, band.provider = "a", layers["target"].source(), "gdal"
+    formula.rInputLayers = [band]
+    uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(formula)
+    computed = QgsRasterLayer(uri, "computed", "virtualraster")
+    QgsProject.instance().addMapLayer(computed)
+    dock.form.target.chooser.set_item(computed)
+
+    def stop() -> None:
+        task = dock.run._task
+        if by != "list of tasks, before it began":
+            until(lambda: any(Path(dock.run.built.folder).rglob("*.tif")))  # it is writing
+        dock.cancel() if by == "dock" else task.cancel()
+        until(lambda: dock.run is None, 3)
+
+    fill(stop)
+    assert iface.said[-1] == ("Cancelled; nothing was written.", Qgis.MessageLevel.Info)
 
 
 def test_gaps_are_not_shown_while_a_run_is_on(dock: Any, fill: Callable) -> None:

@@ -12,6 +12,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
+    QgsFeedback,
     QgsGeometry,
     QgsRasterDataProvider,
     QgsRasterLayer,
@@ -82,7 +83,7 @@ def test_several_nodata_values_are_converted(maker: SourceMaker, layer: QgsRaste
         layer.dataProvider().setUserNoDataValue(band, [QgsRasterRange(value, value)])
     source = maker.target(layer)
     assert [c.path for c in maker.conversions] == [source.path]
-    maker.conversions[0].run()
+    maker.conversions[0].run(QgsFeedback())
     made, original = gdal.Open(source.path), gdal.Open(layer.source())
     assert (made.RasterXSize, made.RasterYSize) == (original.RasterXSize, original.RasterYSize)
     nodata = made.GetRasterBand(1).GetNoDataValue()
@@ -106,7 +107,7 @@ def test_what_only_qgis_reads_is_converted(
     computed = QgsRasterLayer(uri, "doubled", "virtualraster")
     assert computed.isValid()
     path = maker.raster(computed)
-    maker.conversions[0].run()
+    maker.conversions[0].run(QgsFeedback())
     now, was = gdal.Open(path).ReadAsArray(), gdal.Open(scene["target"]).ReadAsArray()[0]
     valid = was > 0
     assert gdal.Info(path, format="json")["bands"][0]["noDataValue"] == now[~valid].max() == now[~valid].min()
@@ -204,6 +205,6 @@ def test_a_mosaic_without_a_file_gets_one(maker: SourceMaker, scene: dict[str, s
 def test_what_lies_in_the_memory_of_qgis_is_converted(maker: SourceMaker, scene: dict[str, str]) -> None:
     gdal.Translate("/vsimem/in_memory.tif", scene["target"])
     path = maker.raster(QgsRasterLayer("/vsimem/in_memory.tif", "in memory"))
-    maker.conversions[0].run()
+    maker.conversions[0].run(QgsFeedback())
     assert gdal.Open(path).ReadRaster() == gdal.Open(scene["target"]).ReadRaster()
     gdal.Unlink("/vsimem/in_memory.tif")

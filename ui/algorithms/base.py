@@ -371,7 +371,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         if built is None:  # prepareAlgorithm has not run: Processing itself forbids it
             raise QgsProcessingException(tr("The algorithm was not prepared."))
         try:
-            built.convert()
+            built.convert(feedback)
             return client().call_blocking(method, {"request": built.request, **more}, feedback)
         except FAILURES as error:
             raise QgsProcessingException(str(error)) from None
