@@ -138,8 +138,12 @@ def from_values(values: Mapping[str, Any]) -> Choices:
     """The inverse of `to_parameters`, with layers and the extent already resolved.
 
     Raises:
-        ChoiceError: lists that do not fit together, texts that cannot be read.
+        ChoiceError: what does not go together, texts that cannot be read.
     """
+    if values.get("TARGET") and values.get("PRODUCT"):
+        raise ChoiceError(tr("Give the raster to fill or the product as delivered, not both."))
+    if values.get("AREA") and values.get("EXTENT"):
+        raise ChoiceError(tr("Give an extent or polygons inside which is filled, not both."))
     gaps = tuple(values.get("GAPS") or ())
     kinds = _kinds(values.get("GAPS_KIND"), len(gaps), tr("Kind of gap masks"))
     target = values.get("TARGET") or values.get("PRODUCT") or None

@@ -157,7 +157,7 @@ def test_accuracy_is_a_report_and_numbers(run: Any, scene: dict[str, str], tmp_p
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({}, "give the raster to fill"),
+        ({}, "Give the raster to fill"),
         ({"TARGET": "target", "GROW": "far"}, "'far' is no distance"),
         ({"TARGET": "target", "GAPS": ["mask"], "GAPS_KIND": "scl;fmask"}, "one for each of the 1 masks"),
         ({"TARGET": "target", "MODEL": "magic"}, "magic"),
@@ -376,3 +376,32 @@ def test_a_batch_of_three(
     for name in ("0.tif", "2.tif"):
         assert (read(str(tmp_path / name))[:, hole] > 0).all()
     dialog.deleteLater()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"TARGET": None}, "Give the raster to fill, or the product as delivered."),
+        ({"PRODUCT": "other"}, "Give the raster to fill or the product as delivered, not both."),
+        (
+            {"EXTENT": "target", "AREA": "area"},
+            "Give an extent or polygons inside which is filled, not both.",
+        ),
+        ({"CLOUD_THRESHOLD": "40,5"}, "40,5 is no number."),
+        ({"BANDS": "1-3"}, "Bands: give numbers counted from 1, such as 1,2,3."),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_anything_runs(
+    run: Any, scene: dict[str, str], tmp_path: Path, given: dict[str, str], sentence: str
+) -> None:
+    """QGIS took the first of two, and 0 for a number that it could not read."""
+    area = tmp_path / "area.geojson"
+    ring = "[[2.8,42.33],[2.81,42.33],[2.81,42.34],[2.8,42.33]]"
+    area.write_text('{"type":"Polygon","coordinates":[' + ring + "]}")
+    files = {**scene, "area": str(area)}
+    parameters = {"TARGET": scene["target"], "GAPS": [scene["mask"]], "OUTPUT": str(tmp_path / "o.tif")}
+    parameters.update({name: files.get(value, value) for name, value in given.items()})
+    with pytest.raises(QgsProcessingException, match="Unable to execute algorithm") as error:
+        run("fillgaps", **parameters)
+    assert str(error.value).endswith(sentence)
+    assert not (tmp_path / "o.tif").exists()
