@@ -34,7 +34,7 @@ from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
-from .results import add_results, remove_results, show_gap_mask
+from .results import add_results, earlier_results, remove_results, show_gap_mask
 from .runner import Run
 from .sources import SourceError
 from .swipe import SwipeTool
@@ -243,12 +243,14 @@ class TerramendDock(QDockWidget):
         def done(result: Dict[str, Any]) -> None:
             self.result = result
             title = tr("{name}, filled").format(name=subject.name)
+            replaced = earlier_results(result, QgsProject.instance())
             layers = add_results(result, subject, title, QgsProject.instance())
             self._forget_preview()
             history.remember(parameters)
             before = subject.layer()
             if before is not None:
                 self.swipe.compare(before, layers[0])
+            remove_results(replaced, QgsProject.instance())
             self._outlook.settle(choices, inspection.outcome(result))
             self.say(inspection.outcome(result), Qgis.MessageLevel.Success)
             for notice in inspection.notices(result):
