@@ -129,6 +129,14 @@ def test_another_mask_is_chosen_by_the_analyst(form: Any, layers: Any) -> None:
     assert chosen(form)["gaps"] == ["mask", "other_mask"]
 
 
+def test_a_layer_that_is_renamed_is_listed_by_its_new_name(form: Any, layers: Any) -> None:
+    layers["other"].setName("another date")
+    layers["other_mask"].setName("its clouds")
+    row = next(row for row in form.references._rows if row.source is layers["other"])
+    assert row.item.text(0) == "another date" and row.mask.findText("its clouds") >= 0
+    assert chosen(form)["references"] == ["another date"]
+
+
 def test_a_mask_of_another_date_that_is_removed_is_looked_for_again(
     form: Any, layers: Any, until: Callable
 ) -> None:
