@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qgis.core import Qgis, QgsProject, QgsRasterDataProvider, QgsRasterLayer
+from qgis.core import (
+    Qgis,
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterDataProvider,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QMessageBox
@@ -69,6 +77,26 @@ def test_a_layer_goes_while_the_outlook_is_asked(dock: Any, layers: Any, until: 
     QgsProject.instance().removeMapLayer(layers["mask"].id())
     until(lambda: "would be filled" in dock.bar.estimate.text())
     assert dock.form.gaps.rows[0].choice() is None
+
+
+def test_what_would_be_filled_follows_what_is_drawn(dock: Any, layers: Any, until: Callable) -> None:
+    drawn = QgsVectorLayer(f"Polygon?crs={layers['target'].crs().authid()}", "drawn", "memory")
+    QgsProject.instance().addMapLayer(drawn)
+    dock.form.gaps.rows[0].chooser.set_item(drawn)
+    until(lambda: "has no polygons: draw some" in dock.bar.estimate.text())
+    drawn.startEditing()
+    feature = QgsFeature()
+    box = layers["target"].extent()
+    feature.setGeometry(QgsGeometry.fromRect(box.buffered(-box.width() / 3)))
+    drawn.addFeature(feature)
+    until(lambda: "would be filled" in dock.bar.estimate.text())
+    drawn.deleteFeature(feature.id())
+    until(lambda: "has no polygons" in dock.bar.estimate.text())
+    dock.form.gaps.rows[0].chooser.set_item(layers["mask"])
+    until(lambda: dock._outlook._watched and drawn not in dock._outlook._watched)
+    before = dock._outlook._asked
+    drawn.addFeature(feature)
+    assert dock._outlook._asked is before is not None
 
 
 @pytest.mark.parametrize("by", ["dock", "list of tasks", "list of tasks, before it began"])
