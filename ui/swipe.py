@@ -29,6 +29,11 @@ class SwipeItem(QgsMapCanvasItem):
         self.upright = True
         self.setZValue(90)
 
+    def updatePosition(self) -> None:
+        """Called by the canvas when the map moves: the picture lies on the window, not on a turned map."""
+        self.setPos(0, 0)
+        self.setRotation(0)
+
     def paint(
         self,
         painter: QPainter,
