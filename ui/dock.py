@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional
@@ -383,7 +384,8 @@ class TerramendDock(QDockWidget):
         """Tell the user in the message bar, and in the log."""
         self.note(text)
         critical = level == Qgis.MessageLevel.Critical
-        self._iface.messageBar().pushMessage("Terramend", text, level, 0 if critical else 8)
+        plain = html.escape(text, quote=False)  # the bar reads HTML: of a file a<b>.tif it would show a.tif
+        self._iface.messageBar().pushMessage("Terramend", plain, level, 0 if critical else 8)
 
     def warn(self, text: str) -> None:
         """Tell the user that something of theirs must be mended."""
