@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    NULL,
     QgsApplication,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -405,3 +406,15 @@ def test_what_does_not_go_together_is_said_before_anything_runs(
         run("fillgaps", **parameters)
     assert str(error.value).endswith(sentence)
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_a_number_that_a_model_leaves_empty_is_none(provider: Any, scene: dict[str, str]) -> None:
+    """Not 0, from which every pixel of a cloud probability would be a gap."""
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:makegapmask").create()
+    algorithm.initAlgorithm({})
+    context = QgsProcessingContext()
+    for empty in (NULL, None, "", QgsProperty.fromExpression("NULL")):
+        parameters = {"TARGET": scene["target"], "CLOUD_THRESHOLD": empty}
+        assert algorithm.choices(parameters, context).cloud_threshold is None
+    parameters = {"TARGET": scene["target"], "CLOUD_THRESHOLD": QgsProperty.fromExpression("20 + 5")}
+    assert algorithm.choices(parameters, context).cloud_threshold == 25
