@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProject,
     QgsRasterDataProvider,
     QgsRasterLayer,
+    QgsRectangle,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
@@ -97,6 +98,21 @@ def test_what_would_be_filled_follows_what_is_drawn(dock: Any, layers: Any, unti
     before = dock._outlook._asked
     drawn.addFeature(feature)
     assert dock._outlook._asked is before is not None
+
+
+def test_what_would_be_filled_follows_the_map(dock: Any, iface: Any, layers: Any, until: Callable) -> None:
+    canvas, box = iface.mapCanvas(), layers["target"].extent()
+    canvas.setDestinationCrs(layers["target"].crs())
+    canvas.setExtent(box)
+    dock.form.output.follow_map()
+    until(lambda: "22.4 %" in dock.bar.estimate.text())
+    canvas.setExtent(QgsRectangle(100, 10, 101, 11))
+    until(lambda: "does not touch the target" in dock.bar.estimate.text())
+    dock.form.output.extent.setCurrentIndex(0)
+    until(lambda: "22.4 %" in dock.bar.estimate.text())
+    asked = dock._outlook._asked
+    canvas.setExtent(box)
+    assert dock._outlook._asked is asked is not None
 
 
 @pytest.mark.parametrize("by", ["dock", "list of tasks", "list of tasks, before it began"])
