@@ -121,6 +121,7 @@ class TerramendDock(QDockWidget):
         self.swipe.ended.connect(self._compared)
         client().status_changed.connect(self.bar.device.setText)
         client().started.connect(self._ask_again)
+        client().run_begins.connect(self._give_way)
         QgsProject.instance().cleared.connect(self.start_over)
         QgsProject.instance().readProject.connect(self._restore)
         QgsProject.instance().writeProject.connect(self._remember)
@@ -148,6 +149,11 @@ class TerramendDock(QDockWidget):
         """A backend has started: it may know more, and answer what the last one could not."""
         self._ask_methods()
         self._outlook.again()
+
+    def _give_way(self) -> None:
+        """A run of the toolbox begins."""
+        if not self._closed:
+            self._outlook.give_way()
 
     def _offer_experimental(self, on: bool) -> None:
         settings.put("experimental", on)

@@ -58,6 +58,12 @@ class Outlook:
         if self._asked is None:
             self._timer.start()
 
+    def give_way(self) -> None:
+        """Somebody else's run begins: the question is asked again behind it."""
+        if self._run is not None:
+            self._drop()
+            self._timer.start()
+
     def rest(self) -> None:
         """A run begins, and must not wait for an answer."""
         self._resting = True

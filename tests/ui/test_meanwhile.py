@@ -115,6 +115,20 @@ def test_what_would_be_filled_follows_the_map(dock: Any, iface: Any, layers: Any
     assert dock._outlook._asked is asked is not None
 
 
+def test_a_run_of_the_toolbox_does_not_wait_for_the_outlook(
+    dock: Any, layers: Any, until: Callable, tmp_path: Path
+) -> None:
+    import processing
+
+    until(lambda: "</b>" in dock.bar.estimate.text())
+    asked = dock._outlook._run  # it tries the fill on hidden pixels now, which may take long
+    assert asked is not None and asked._method == "expect"
+    parameters = {"TARGET": layers["target"], "MODEL": "mean", "OUTPUT": str(tmp_path / "result.tif")}
+    processing.run("terramend:fillgaps", {**parameters, "GAPS": [layers["mask"]]})
+    assert asked._cancelled and dock._outlook._run is None
+    until(lambda: "expected error" in dock.bar.estimate.text())
+
+
 @pytest.mark.parametrize("by", ["dock", "list of tasks", "list of tasks, before it began"])
 def test_a_conversion_is_cancelled_at_once(
     dock: Any, iface: Any, layers: Any, fill: Callable, until: Callable, by: str
