@@ -128,7 +128,10 @@ def to_parameters(choices: Choices) -> Dict[str, Any]:
     if isinstance(choices.extent, QgsReferencedRectangle):
         box = choices.extent
         sides = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
-        parameters["EXTENT"] = ",".join(map(repr, sides)) + f" [{box.crs().authid()}]"
+        crs = box.crs().authid()  # a CRS of one's own has none
+        if not crs and box.crs().isValid():
+            crs = "PROJ:" + box.crs().toProj()
+        parameters["EXTENT"] = ",".join(map(repr, sides)) + f" [{crs}]"
     elif choices.extent is not None:
         parameters["AREA"] = _name(choices.extent)
     return parameters
