@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -418,3 +419,19 @@ def test_a_number_that_a_model_leaves_empty_is_none(provider: Any, scene: dict[s
         assert algorithm.choices(parameters, context).cloud_threshold is None
     parameters = {"TARGET": scene["target"], "CLOUD_THRESHOLD": QgsProperty.fromExpression("20 + 5")}
     assert algorithm.choices(parameters, context).cloud_threshold == 25
+
+
+def test_files_of_other_resolutions_are_named(run: Any, backend_python: str, tmp_path: Path) -> None:
+    makers = Path(__file__).parents[1] / "backend" / "raster"
+    script = "import sys, pathlib, makers; print(makers.make_safe(pathlib.Path(sys.argv[1])))"
+    made = subprocess.run(
+        [backend_python, "-c", script, tmp_path], cwd=makers, check=True, capture_output=True, text=True,
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    feedback = Feedback()
+    run(
+        "fillgaps", feedback, PRODUCT=made.stdout.strip(), MODEL="mean", OUTPUT=str(tmp_path / "o.tif"),
+        STD=str(tmp_path / "s.tif"),
+    )  # fmt: skip
+    told = next(text for text in feedback.told if text.startswith("Other resolutions are in "))
+    assert all(str(tmp_path / name) in told for name in ("o_20m.tif", "o_60m.tif", "s_20m.tif", "s_60m.tif"))
