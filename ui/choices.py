@@ -108,7 +108,7 @@ def to_parameters(choices: Choices) -> Dict[str, Any]:
         "REFERENCES_FROM": choices.references_from or "",
         "DEM": None if choices.dem is None else _name(choices.dem),
         "SAR": None if choices.sar is None else _name(choices.sar),
-        "SUN": "" if choices.sun is None else "{:g},{:g}".format(*choices.sun),
+        "SUN": "" if choices.sun is None else sun_text(choices.sun),
         "DATE": choices.date or "",
         "RADIOMETRY": choices.radiometry,
         "BANDS": ",".join(str(band) for band in choices.bands),
@@ -299,6 +299,11 @@ def read_sun(text: str) -> Optional[Tuple[float, float]]:
     except ValueError:
         raise ChoiceError(tr("Sun: give azimuth and elevation in degrees, such as 145.2,41.7.")) from None
     return azimuth, elevation
+
+
+def sun_text(sun: Tuple[float, float]) -> str:
+    """The inverse of `read_sun`, to the last digit: rounded angles would make another request."""
+    return ",".join(f"{angle:.15g}" for angle in sun)
 
 
 def _bands(text: str) -> Tuple[int, ...]:
