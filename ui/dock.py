@@ -305,6 +305,11 @@ class TerramendDock(QDockWidget):
             self.say(tr("There is nothing to compare yet: fill a raster first."), Qgis.MessageLevel.Info)
         elif on:
             canvas.setMapTool(self.swipe)
+            if self.swipe.is_hidden():
+                text = tr(
+                    "The map does not show the filled layer: switch it on, above the one it was made from."
+                )
+                self.say(text, Qgis.MessageLevel.Info)
         elif canvas.mapTool() is self.swipe:
             canvas.unsetMapTool(self.swipe)
 

@@ -166,6 +166,11 @@ class SwipeTool(QgsMapTool):
             self._find_pair()
         return self._pair()
 
+    def is_hidden(self) -> bool:
+        """Whether the map does not show `after`: it is switched off, or `before` lies over it."""
+        shown = [layer.id() for layer in self._canvas.layers() if layer.id() in (self._before, self._after)]
+        return shown[:1] != [self._after]
+
     def _pair(self) -> bool:
         layers = QgsProject.instance().mapLayers()
         return self._before in layers and self._after in layers

@@ -190,7 +190,23 @@ def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill:
     assert not dock.bar.compare.isChecked() and iface.mapCanvas().mapTool() is before
     assert iface.said[-1][0].startswith("There is nothing to compare")
     fill(lambda: None)
+    filled = QgsProject.instance().mapLayersByName("filled")[0]
+    iface.mapCanvas().setLayers([filled, dock.form.target.items()[0]])
+    said = len(iface.said)
     dock.bar.compare.click()
     assert dock.bar.compare.isChecked() and dock.swipe.isActive()
     dock.bar.compare.click()
-    assert not dock.swipe.isActive()
+    assert not dock.swipe.isActive() and len(iface.said) == said
+
+
+def test_both_sides_would_be_the_same_where_the_filled_layer_is_hidden(
+    dock: Any, iface: Any, layers: Any, fill: Callable
+) -> None:
+    fill(lambda: None)
+    filled = QgsProject.instance().mapLayersByName("filled")[0]
+    for shown in ([layers["target"]], [layers["target"], filled]):
+        iface.said.clear()
+        iface.mapCanvas().setLayers(shown)
+        dock.bar.compare.click()
+        assert iface.said[-1][0].startswith("The map does not show the filled layer: switch it on")
+        dock.bar.compare.click()
