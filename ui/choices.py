@@ -108,7 +108,7 @@ def to_parameters(choices: Choices) -> Dict[str, Any]:
         "REFERENCES_FROM": choices.references_from or "",
         "DEM": None if choices.dem is None else _name(choices.dem),
         "SAR": None if choices.sar is None else _name(choices.sar),
-        "SUN": "" if choices.sun is None else "{:g},{:g}".format(*choices.sun),
+        "SUN": "" if choices.sun is None else sun_text(choices.sun),
         "DATE": choices.date or "",
         "RADIOMETRY": choices.radiometry,
         "BANDS": ",".join(str(band) for band in choices.bands),
@@ -128,7 +128,10 @@ def to_parameters(choices: Choices) -> Dict[str, Any]:
     if isinstance(choices.extent, QgsReferencedRectangle):
         box = choices.extent
         sides = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
-        parameters["EXTENT"] = ",".join(map(repr, sides)) + f" [{box.crs().authid()}]"
+        crs = box.crs().authid()  # a CRS of one's own has none
+        if not crs and box.crs().isValid():
+            crs = "PROJ:" + box.crs().toProj()
+        parameters["EXTENT"] = ",".join(map(repr, sides)) + f" [{crs}]"
     elif choices.extent is not None:
         parameters["AREA"] = _name(choices.extent)
     return parameters
@@ -138,8 +141,12 @@ def from_values(values: Mapping[str, Any]) -> Choices:
     """The inverse of `to_parameters`, with layers and the extent already resolved.
 
     Raises:
-        ChoiceError: lists that do not fit together, texts that cannot be read.
+        ChoiceError: what does not go together, texts that cannot be read.
     """
+    if values.get("TARGET") and values.get("PRODUCT"):
+        raise ChoiceError(tr("Give the raster to fill or the product as delivered, not both."))
+    if values.get("AREA") and values.get("EXTENT"):
+        raise ChoiceError(tr("Give an extent or polygons inside which is filled, not both."))
     gaps = tuple(values.get("GAPS") or ())
     kinds = _kinds(values.get("GAPS_KIND"), len(gaps), tr("Kind of gap masks"))
     target = values.get("TARGET") or values.get("PRODUCT") or None
@@ -292,6 +299,11 @@ def read_sun(text: str) -> Optional[Tuple[float, float]]:
     except ValueError:
         raise ChoiceError(tr("Sun: give azimuth and elevation in degrees, such as 145.2,41.7.")) from None
     return azimuth, elevation
+
+
+def sun_text(sun: Tuple[float, float]) -> str:
+    """The inverse of `read_sun`, to the last digit: rounded angles would make another request."""
+    return ",".join(f"{angle:.15g}" for angle in sun)
 
 
 def _bands(text: str) -> Tuple[int, ...]:

@@ -33,6 +33,8 @@ class BackendClient(QObject):
     """A sentence for the user: what the backend is doing, or on which device it computes."""
     started = pyqtSignal()
     """A backend has started (again): what it can do may have changed."""
+    run_begins = pyqtSignal()
+    """Processing is about to ask for work: what is only asked for a look must not stand in its way."""
     _posted = pyqtSignal(object)
 
     def __init__(self) -> None:
@@ -99,6 +101,7 @@ class BackendClient(QObject):
         Raises:
             ClientError: with the sentence for the user; `cancelled` tells the user's own cancel.
         """
+        self.run_begins.emit()
         news: queue.SimpleQueue[Tuple[str, Any]] = queue.SimpleQueue()
         call = self._supervisor.submit(method, params, lambda kind, value: news.put((kind, value)))
         stage = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional
@@ -34,7 +35,7 @@ from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
-from .results import add_results, remove_results, show_gap_mask
+from .results import add_results, earlier_results, remove_results, show_gap_mask
 from .runner import Run
 from .sources import SourceError
 from .swipe import SwipeTool
@@ -120,6 +121,7 @@ class TerramendDock(QDockWidget):
         self.swipe.ended.connect(self._compared)
         client().status_changed.connect(self.bar.device.setText)
         client().started.connect(self._ask_again)
+        client().run_begins.connect(self._give_way)
         QgsProject.instance().cleared.connect(self.start_over)
         QgsProject.instance().readProject.connect(self._restore)
         QgsProject.instance().writeProject.connect(self._remember)
@@ -147,6 +149,11 @@ class TerramendDock(QDockWidget):
         """A backend has started: it may know more, and answer what the last one could not."""
         self._ask_methods()
         self._outlook.again()
+
+    def _give_way(self) -> None:
+        """A run of the toolbox begins."""
+        if not self._closed:
+            self._outlook.give_way()
 
     def _offer_experimental(self, on: bool) -> None:
         settings.put("experimental", on)
@@ -243,12 +250,14 @@ class TerramendDock(QDockWidget):
         def done(result: Dict[str, Any]) -> None:
             self.result = result
             title = tr("{name}, filled").format(name=subject.name)
+            replaced = earlier_results(result, QgsProject.instance())
             layers = add_results(result, subject, title, QgsProject.instance())
             self._forget_preview()
             history.remember(parameters)
             before = subject.layer()
             if before is not None:
                 self.swipe.compare(before, layers[0])
+            remove_results(replaced, QgsProject.instance())
             self._outlook.settle(choices, inspection.outcome(result))
             self.say(inspection.outcome(result), Qgis.MessageLevel.Success)
             for notice in inspection.notices(result):
@@ -296,6 +305,11 @@ class TerramendDock(QDockWidget):
             self.say(tr("There is nothing to compare yet: fill a raster first."), Qgis.MessageLevel.Info)
         elif on:
             canvas.setMapTool(self.swipe)
+            if self.swipe.is_hidden():
+                text = tr(
+                    "The map does not show the filled layer: switch it on, above the one it was made from."
+                )
+                self.say(text, Qgis.MessageLevel.Info)
         elif canvas.mapTool() is self.swipe:
             canvas.unsetMapTool(self.swipe)
 
@@ -381,7 +395,8 @@ class TerramendDock(QDockWidget):
         """Tell the user in the message bar, and in the log."""
         self.note(text)
         critical = level == Qgis.MessageLevel.Critical
-        self._iface.messageBar().pushMessage("Terramend", text, level, 0 if critical else 8)
+        plain = html.escape(text, quote=False)  # the bar reads HTML: of a file a<b>.tif it would show a.tif
+        self._iface.messageBar().pushMessage("Terramend", plain, level, 0 if critical else 8)
 
     def warn(self, text: str) -> None:
         """Tell the user that something of theirs must be mended."""

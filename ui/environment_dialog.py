@@ -67,6 +67,8 @@ class EnvironmentDialog(QDialog):
         layout.addWidget(self.log, 10)
         layout.addStretch(1)  # takes the height while the log is hidden, so that texts stay together
         layout.addLayout(self._buttons())
+        for button in self.findChildren(QPushButton):
+            button.setAutoDefault(False)  # else Enter in the field of a path installs
         self.resize(620, 640)
         self.refresh()
 
@@ -114,7 +116,8 @@ class EnvironmentDialog(QDialog):
         self.own_note = _text("")
         form.addRow(tr("Interpreter"), self.own)
         form.addRow(self.own_note)
-        self.own.fileChanged.connect(self._choose_own)
+        self.own.fileChanged.connect(lambda _: self._choose_own())
+        self.own.lineEdit().editingFinished.connect(lambda: self._choose_own(typed=True))
         return box
 
     def _buttons(self) -> QHBoxLayout:
@@ -264,9 +267,13 @@ class EnvironmentDialog(QDialog):
             sentence = ClientError("backend.unproven", {"why": why}).sentence
         self._say(sentence)
 
-    def _choose_own(self, path: str) -> None:
-        settings.put("backend/python", path)
-        client().stop()
+    def _choose_own(self, typed: bool = False) -> None:
+        """Take another interpreter; one that is still being typed is none yet, and cancels no run."""
+        path = self.own.filePath().strip()
+        typing = self.own.lineEdit().isModified() and not typed
+        if not typing and self.own.isEnabled() and path != settings.get("backend/python"):
+            settings.put("backend/python", path)
+            client().stop()
 
     def _progressed(self, share: float, what: str) -> None:
         self.bar.setRange(0, 100)
@@ -292,6 +299,7 @@ class EnvironmentDialog(QDialog):
 
     def done(self, result: int) -> None:
         """Closing without an environment declines the offer at first use; the menu still has it."""
+        self._choose_own(typed=True)
         if self.run is None and environment.state(self.folder) is State.ABSENT:
             settings.put("environment/declined", True)
         super().done(result)

@@ -219,6 +219,15 @@ class Installation:
             if self._cancelled:
                 raise TerramendError("run.cancelled")
         if status != 0 and fails:
-            errors = [line for line in lines if line.startswith("ERROR:")] or lines
-            raise TerramendError("backend.install", why=errors[-1][:300] if errors else f"status {status}")
+            raise TerramendError("backend.install", why=_reason(lines)[:300] or f"status {status}")
         return lines
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """Why pip failed. Its last line names a package that it did not find, also where it had no network."""
+    for line in lines:
+        broken = re.search(r"connection broken by '\w+\((.+)\)': ", line)
+        if broken:
+            return re.sub(r"<[^>]*>: ", "", broken.group(1)).strip("'\"")
+    errors = [line for line in lines if line.startswith("ERROR:")] or lines
+    return errors[-1] if errors else ""

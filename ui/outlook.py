@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional
 
+from qgis.core import QgsMapLayer
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QTimer
 
 from . import inspection
@@ -19,6 +21,9 @@ from .widgets.run_bar import RunBar
 PAUSE = 600
 """Milliseconds without a change before the backend is asked."""
 
+NEWS = ("layerModified", "dataChanged", "dataSourceChanged", "crsChanged", "subsetStringChanged")
+"""Signals of a layer after which its answer is another; no kind of layer has them all."""
+
 
 class Outlook:
     """Keeps the line above the buttons true; it rests while a run is on.
@@ -32,6 +37,7 @@ class Outlook:
         self._form, self._bar, self._note = form, bar, note
         self._run: Optional[Run] = None
         self._asked: Optional[Choices] = None  # the choices that the line speaks of
+        self._watched: List[QgsMapLayer] = []  # what is chosen may be edited
         self._resting = False
         self._timer = QTimer(form)
         self._timer.setSingleShot(True)
@@ -50,6 +56,12 @@ class Outlook:
     def again(self) -> None:
         """Ask once more, unless it is known: another backend may answer what the last one could not."""
         if self._asked is None:
+            self._timer.start()
+
+    def give_way(self) -> None:
+        """Somebody else's run begins: the question is asked again behind it."""
+        if self._run is not None:
+            self._drop()
             self._timer.start()
 
     def rest(self) -> None:
@@ -76,6 +88,7 @@ class Outlook:
         if self._run is not None:
             self._run.abandon()
         self._run = self._asked = None
+        self._watch([])
 
     def ask(self) -> None:
         """Ask the backend what would be filled; the newest question counts."""
@@ -85,6 +98,7 @@ class Outlook:
             return
         try:
             choices = self._form.choices()
+            self._watch(_layers(choices))
             if not choices.target:
                 self._form.target.show_facts("")
                 return
@@ -113,6 +127,21 @@ class Outlook:
                     self._refuse(str(error))
 
         run = self._run = Run("inspect", built, on_result=show, on_error=fail)
+
+    def _watch(self, layers: List[QgsMapLayer]) -> None:
+        """Hear when these layers are edited, and no others."""
+        for layer in self._watched:
+            for signal in () if sip.isdeleted(layer) else _news(layer):
+                signal.disconnect(self._edited)
+        self._watched = list({layer.id(): layer for layer in layers}.values())
+        for layer in self._watched:
+            for signal in _news(layer):
+                signal.connect(self._edited)
+
+    def _edited(self, *_: Any) -> None:
+        """A polygon was drawn, say: what is known is no longer true."""
+        self._asked = None
+        self.changed()
 
     def _drop(self) -> None:
         """Do not wait for the answer to what was asked."""
@@ -164,6 +193,19 @@ class Outlook:
                 self._run = None
 
         run = self._run = Run("expect", built, on_result=done, on_error=fail)
+
+
+def _news(layer: QgsMapLayer) -> List[Any]:
+    return [getattr(layer, name) for name in NEWS if hasattr(layer, name)]
+
+
+def _layers(choices: Choices) -> List[QgsMapLayer]:
+    """All layers that are chosen, in whatever role."""
+    references = choices.references
+    masks = [*choices.gaps, *(reference.mask for reference in references if reference.mask)]
+    items = [*choices.target, *(reference.source for reference in references)]
+    items += [*(mask.source for mask in masks), choices.dem, choices.sar, choices.extent]
+    return [item for item in items if isinstance(item, QgsMapLayer)]
 
 
 def _essence(choices: Choices) -> Choices:

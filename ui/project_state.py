@@ -48,7 +48,10 @@ def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[
     Raises:
         SourceError: the layer is no output of Terramend, or of another version.
     """
-    dataset = gdal.OpenEx(layer.source(), gdal.OF_RASTER)
+    try:
+        dataset = gdal.OpenEx(layer.source(), gdal.OF_RASTER)
+    except RuntimeError:  # where somebody has asked GDAL for exceptions
+        dataset = None
     text = dataset.GetMetadataItem(TAG) if dataset is not None else None
     if not text:
         raise SourceError(tr("The layer {name} was not filled by Terramend.").format(name=layer.name()))

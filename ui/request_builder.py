@@ -11,6 +11,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCsException,
+    QgsFeedback,
     QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
@@ -41,10 +42,10 @@ class Built:
     conversions: Tuple[Conversion, ...]
     folder: str
 
-    def convert(self) -> None:
-        """Make the copies that the backend needs. Raises `SourceError`."""
+    def convert(self, feedback: QgsFeedback) -> None:
+        """Make the copies that the backend needs. Raises `SourceError`, and `ClientError` when cancelled."""
         for conversion in self.conversions:
-            conversion.run()
+            conversion.run(feedback)
 
     def remove(self) -> None:
         """Delete the temporary files."""

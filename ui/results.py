@@ -119,6 +119,13 @@ def add_results(
     return layers
 
 
+def earlier_results(result: Mapping[str, Any], project: QgsProject) -> List[str]:
+    """Ids of layers of an earlier run whose files this one replaced: they go on showing the old pixels."""
+    paths = {*result["outputs"], *result.get("stds", ()), *result.get("provenances", ())}
+    layers = project.mapLayers().values()
+    return [la.id() for la in layers if la.customProperty(ROLE) == "result" and la.source() in paths]
+
+
 def remove_results(layer_ids: Sequence[str], project: QgsProject) -> None:
     """Take layers away, and the groups that held nothing else."""
     for name in layer_ids:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Mapping, Optional
 
-from qgis.core import QgsApplication, QgsTask
+from qgis.core import QgsApplication, QgsFeedback, QgsTask
 
 from .client import Call, ClientError, client
 from .request_builder import Built
@@ -18,18 +18,25 @@ class ConversionTask(QgsTask):
         super().__init__(tr("Converting layers for Terramend"), QgsTask.Flag.CanCancel)
         self._built, self._done = built, done
         self._error: Optional[Exception] = None
+        self._feedback = QgsFeedback()
+
+    def cancel(self) -> None:
+        """Called by the dock's Cancel and by QGIS's list of tasks."""
+        self._feedback.cancel()
+        super().cancel()
 
     def run(self) -> bool:
         """Called by QGIS in a thread of its own."""
         try:
-            self._built.convert()
+            self._built.convert(self._feedback)
         except Exception as error:  # told in `finished`, in the GUI thread
             self._error = error
         return self._error is None
 
     def finished(self, ok: bool) -> None:
-        """Called by QGIS in the GUI thread."""
-        self._done(self._error)
+        """Called by QGIS in the GUI thread, also for a task that never ran."""
+        stopped = ClientError("run.cancelled") if self._feedback.isCanceled() else None
+        self._done(stopped or self._error)
 
 
 class Run:
@@ -68,6 +75,8 @@ class Run:
     def cancel(self) -> None:
         """Stop; `on_error` is told as soon as the backend has stopped."""
         self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
         if self._call is not None:
             self._call.cancel()
 

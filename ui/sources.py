@@ -16,9 +16,11 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsFeature,
+    QgsFeedback,
     QgsGeometry,
     QgsMapLayer,
     QgsProviderRegistry,
+    QgsRasterBlockFeedback,
     QgsRasterDataProvider,
     QgsRasterFileWriter,
     QgsRasterLayer,
@@ -29,7 +31,9 @@ from qgis.core import (
     QgsVectorLayer,
     QgsWkbTypes,
 )
+from qgis.PyQt.QtCore import Qt
 
+from .messages import ClientError
 from .tr import tr
 
 LayerOrPath = Union[QgsMapLayer, str]
@@ -75,16 +79,22 @@ class Conversion:
     path: str
     name: str
 
-    def run(self) -> None:
-        """Write the GeoTIFF, once. Callable outside the GUI thread."""
+    def run(self, feedback: QgsFeedback) -> None:
+        """Write the GeoTIFF, once. Callable outside the GUI thread; `feedback` can stop it."""
         pipe = QgsRasterPipe()
         if not pipe.set(self.provider):  # the pipe owns it now; the clone of a clone may be empty
             raise SourceError(tr("The layer {name} cannot be read by QGIS.").format(name=self.name))
         writer = QgsRasterFileWriter(self.path)
         writer.setCreateOptions(["COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER"])
-        result = writer.writeRaster(
-            pipe, self.width, self.height, self.extent, self.crs, QgsCoordinateTransformContext()
-        )
+        stopper = QgsRasterBlockFeedback()
+        feedback.canceled.connect(stopper.cancel, Qt.ConnectionType.DirectConnection)
+        if not feedback.isCanceled():
+            context = QgsCoordinateTransformContext()
+            result = writer.writeRaster(
+                pipe, self.width, self.height, self.extent, self.crs, context, stopper
+            )
+        if feedback.isCanceled():
+            raise ClientError("run.cancelled")
         if _failed(result):
             raise SourceError(
                 tr("QGIS could not convert the layer {name} to a GeoTIFF; save it as one by hand.").format(
@@ -260,6 +270,7 @@ class SourceMaker:
         path = self._path(layer, ".gpkg")
         options = QgsVectorFileWriter.SaveVectorOptions()
         options.driverName = "GPKG"
+        options.skipAttributeCreation = True  # a column "fid" of another type or with repeats is refused
         outcome = QgsVectorFileWriter.writeAsVectorFormatV3(
             layer, path, QgsCoordinateTransformContext(), options
         )

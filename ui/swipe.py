@@ -29,6 +29,11 @@ class SwipeItem(QgsMapCanvasItem):
         self.upright = True
         self.setZValue(90)
 
+    def updatePosition(self) -> None:
+        """Called by the canvas when the map moves: the picture lies on the window, not on a turned map."""
+        self.setPos(0, 0)
+        self.setRotation(0)
+
     def paint(
         self,
         painter: QPainter,
@@ -160,6 +165,11 @@ class SwipeTool(QgsMapTool):
         if not self._pair():
             self._find_pair()
         return self._pair()
+
+    def is_hidden(self) -> bool:
+        """Whether the map does not show `after`: it is switched off, or `before` lies over it."""
+        shown = [layer.id() for layer in self._canvas.layers() if layer.id() in (self._before, self._after)]
+        return shown[:1] != [self._after]
 
     def _pair(self) -> bool:
         layers = QgsProject.instance().mapLayers()

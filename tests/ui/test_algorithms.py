@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    NULL,
     QgsApplication,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -157,7 +159,7 @@ def test_accuracy_is_a_report_and_numbers(run: Any, scene: dict[str, str], tmp_p
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({}, "give the raster to fill"),
+        ({}, "Give the raster to fill"),
         ({"TARGET": "target", "GROW": "far"}, "'far' is no distance"),
         ({"TARGET": "target", "GAPS": ["mask"], "GAPS_KIND": "scl;fmask"}, "one for each of the 1 masks"),
         ({"TARGET": "target", "MODEL": "magic"}, "magic"),
@@ -376,3 +378,60 @@ def test_a_batch_of_three(
     for name in ("0.tif", "2.tif"):
         assert (read(str(tmp_path / name))[:, hole] > 0).all()
     dialog.deleteLater()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"TARGET": None}, "Give the raster to fill, or the product as delivered."),
+        ({"PRODUCT": "other"}, "Give the raster to fill or the product as delivered, not both."),
+        (
+            {"EXTENT": "target", "AREA": "area"},
+            "Give an extent or polygons inside which is filled, not both.",
+        ),
+        ({"CLOUD_THRESHOLD": "40,5"}, "40,5 is no number."),
+        ({"BANDS": "1-3"}, "Bands: give numbers counted from 1, such as 1,2,3."),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_anything_runs(
+    run: Any, scene: dict[str, str], tmp_path: Path, given: dict[str, str], sentence: str
+) -> None:
+    """QGIS took the first of two, and 0 for a number that it could not read."""
+    area = tmp_path / "area.geojson"
+    ring = "[[2.8,42.33],[2.81,42.33],[2.81,42.34],[2.8,42.33]]"
+    area.write_text('{"type":"Polygon","coordinates":[' + ring + "]}")
+    files = {**scene, "area": str(area)}
+    parameters = {"TARGET": scene["target"], "GAPS": [scene["mask"]], "OUTPUT": str(tmp_path / "o.tif")}
+    parameters.update({name: files.get(value, value) for name, value in given.items()})
+    with pytest.raises(QgsProcessingException, match="Unable to execute algorithm") as error:
+        run("fillgaps", **parameters)
+    assert str(error.value).endswith(sentence)
+    assert not (tmp_path / "o.tif").exists()
+
+
+def test_a_number_that_a_model_leaves_empty_is_none(provider: Any, scene: dict[str, str]) -> None:
+    """Not 0, from which every pixel of a cloud probability would be a gap."""
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:makegapmask").create()
+    algorithm.initAlgorithm({})
+    context = QgsProcessingContext()
+    for empty in (NULL, None, "", QgsProperty.fromExpression("NULL")):
+        parameters = {"TARGET": scene["target"], "CLOUD_THRESHOLD": empty}
+        assert algorithm.choices(parameters, context).cloud_threshold is None
+    parameters = {"TARGET": scene["target"], "CLOUD_THRESHOLD": QgsProperty.fromExpression("20 + 5")}
+    assert algorithm.choices(parameters, context).cloud_threshold == 25
+
+
+def test_files_of_other_resolutions_are_named(run: Any, backend_python: str, tmp_path: Path) -> None:
+    makers = Path(__file__).parents[1] / "backend" / "raster"
+    script = "import sys, pathlib, makers; print(makers.make_safe(pathlib.Path(sys.argv[1])))"
+    made = subprocess.run(
+        [backend_python, "-c", script, tmp_path], cwd=makers, check=True, capture_output=True, text=True,
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    feedback = Feedback()
+    run(
+        "fillgaps", feedback, PRODUCT=made.stdout.strip(), MODEL="mean", OUTPUT=str(tmp_path / "o.tif"),
+        STD=str(tmp_path / "s.tif"),
+    )  # fmt: skip
+    told = next(text for text in feedback.told if text.startswith("Other resolutions are in "))
+    assert all(str(tmp_path / name) in told for name in ("o_20m.tif", "o_60m.tif", "s_20m.tif", "s_60m.tif"))

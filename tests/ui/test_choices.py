@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsProcessingContext,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
@@ -105,6 +106,23 @@ def test_an_extent_in_another_crs(layers: dict[str, QgsRasterLayer]) -> None:
     assert 2.80 < west < east < 2.83
     assert 42.33 < south < north < 42.35
     built.remove()
+
+
+def test_an_extent_in_a_crs_of_ones_own_keeps_it(layers: dict[str, QgsRasterLayer], provider: Any) -> None:
+    """In the project, in the batch dialog and in the history; it has no code that could name it."""
+    crs = QgsCoordinateReferenceSystem.fromProj("+proj=laea +lat_0=42.3 +lon_0=2.8 +datum=WGS84 +units=m")
+    assert crs.isValid() and not crs.authid()
+    box = QgsReferencedRectangle(QgsRectangle(-2000, 3000, 2000, 6000), crs)
+    choices = Choices((layers["target"],), "out.tif", extent=box)
+    wanted = build(choices).request["extent"]
+    parameters = to_parameters(choices)
+    algorithm = provider.algorithm("fillgaps").create()
+    algorithm.initAlgorithm({})
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    repeated = replace(algorithm.choices(parameters, context), output="out.tif")
+    for again in (from_parameters(parameters, QgsProject.instance()), repeated):
+        assert build(again).request["extent"] == wanted
 
 
 def test_an_extent_beside_a_product_whose_crs_qgis_does_not_know(qgis_new_project: None) -> None:

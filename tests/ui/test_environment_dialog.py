@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from qgis.PyQt import sip
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
 from terramend.ui import environment, settings
 from terramend.ui.environment import State, Variant
 
@@ -125,6 +127,29 @@ def test_a_python_of_ones_own_is_tested(dialog: Any, until: Callable, backend_py
     dialog.own.setFilePath("/no/such/python")
     press(dialog.test)
     until(lambda: "/no/such/python" in dialog.step.text())
+
+
+def test_a_path_is_taken_when_it_is_typed_to_its_end(
+    dialog: Any, until: Callable, backend_python: str, tmp_path: Path
+) -> None:
+    """Not with every key, which would cancel the run that is on; and Enter downloads nothing."""
+    from terramend.ui.client import client
+
+    settings.put("backend/python", backend_python)
+    dialog.refresh()
+    client().call("doctor", {})
+    until(lambda: client().pid is not None)
+    pid, field = client().pid, dialog.own.lineEdit()
+    dialog.offline.setChecked(True)
+    dialog.wheels.setFilePath(str(tmp_path))
+    QTest.keyClicks(field, "3")
+    assert settings.get("backend/python") == backend_python and client().pid == pid
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert settings.get("backend/python") == backend_python + "3" and client().pid is None
+    assert dialog.run is None and dialog.step.text() == ""
+    QTest.keyClick(field, Qt.Key.Key_Backspace)
+    dialog.close()
+    assert settings.get("backend/python") == backend_python
 
 
 def test_the_variable_decides(dialog: Any, monkeypatch: pytest.MonkeyPatch) -> None:

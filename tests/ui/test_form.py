@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,14 @@ def test_another_mask_is_chosen_by_the_analyst(form: Any, layers: Any) -> None:
     assert chosen(form)["gaps"] == ["mask"]
     row.chooser.set_item(layers["other_mask"])
     assert chosen(form)["gaps"] == ["mask", "other_mask"]
+
+
+def test_a_layer_that_is_renamed_is_listed_by_its_new_name(form: Any, layers: Any) -> None:
+    layers["other"].setName("another date")
+    layers["other_mask"].setName("its clouds")
+    row = next(row for row in form.references._rows if row.source is layers["other"])
+    assert row.item.text(0) == "another date" and row.mask.findText("its clouds") >= 0
+    assert chosen(form)["references"] == ["another date"]
 
 
 def test_a_mask_of_another_date_that_is_removed_is_looked_for_again(
@@ -304,6 +313,22 @@ def test_what_cannot_be_read_is_not_remembered_but_the_rest_is(form: Any) -> Non
     kept = form.remembered()
     assert (kept.grow, kept.sun, kept.extent, kept.output) == ("7px", None, None, "")
     assert [name(item) for item in kept.target] == ["target"]
+
+
+def test_numbers_that_were_loaded_are_not_rounded(form: Any) -> None:
+    """Settings of a layer give the same request again; what is changed then counts."""
+    from terramend.ui.choices import read_sun, to_parameters
+
+    loaded = replace(form.choices(), grow="1.5px", sun=(145.123456789, 30.5))
+    form.show_choices(loaded)
+    assert (form.choices().grow, form.choices().sun) == ("1.5px", (145.123456789, 30.5))
+    assert read_sun(to_parameters(loaded)["SUN"]) == loaded.sun
+    form.gaps.grow.setValue(3)
+    assert form.choices().grow == "3px"
+    form.gaps.unit.setCurrentIndex(1)
+    assert form.choices().grow == "3m"
+    form.gaps.grow.setValue(-1)
+    assert form.choices().grow is None
 
 
 def test_starting_over_is_as_at_first(layers: Any, qgis_canvas: Any) -> None:

@@ -164,6 +164,18 @@ def test_the_real_doctor_finds_what_is_missing(
     assert caught.value.code == "backend.unproven"
 
 
+def test_without_a_network_that_is_the_reason(
+    folder: Path, base: str, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that the first of the packages does not exist, which is what pip says last."""
+    monkeypatch.setenv("PIP_INDEX_URL", "https://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(TerramendError) as error:
+        follower.installation(folder, Variant(), base=base).run()
+    assert error.value.arguments["why"].endswith("Connection refused"), error.value
+    assert not folder.exists() and leftovers(folder) == []
+
+
 @pytest.mark.parametrize("moment", ["-m venv", "Processing", "import tiny_one"])
 def test_cancel_leaves_nothing(
     folder: Path, wheels: Path, follower: Follower, base: str, moment: str

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qgis.core import Qgis, QgsProject, QgsRasterLayer
+from qgis.core import (
+    Qgis,
+    QgsFeature,
+    QgsGeometry,
+    QgsProject,
+    QgsRasterDataProvider,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QMessageBox
@@ -71,6 +80,83 @@ def test_a_layer_goes_while_the_outlook_is_asked(dock: Any, layers: Any, until: 
     assert dock.form.gaps.rows[0].choice() is None
 
 
+def test_what_would_be_filled_follows_what_is_drawn(dock: Any, layers: Any, until: Callable) -> None:
+    drawn = QgsVectorLayer(f"Polygon?crs={layers['target'].crs().authid()}", "drawn", "memory")
+    QgsProject.instance().addMapLayer(drawn)
+    dock.form.gaps.rows[0].chooser.set_item(drawn)
+    until(lambda: "has no polygons: draw some" in dock.bar.estimate.text())
+    drawn.startEditing()
+    feature = QgsFeature()
+    box = layers["target"].extent()
+    feature.setGeometry(QgsGeometry.fromRect(box.buffered(-box.width() / 3)))
+    drawn.addFeature(feature)
+    until(lambda: "would be filled" in dock.bar.estimate.text())
+    drawn.deleteFeature(feature.id())
+    until(lambda: "has no polygons" in dock.bar.estimate.text())
+    dock.form.gaps.rows[0].chooser.set_item(layers["mask"])
+    until(lambda: dock._outlook._watched and drawn not in dock._outlook._watched)
+    before = dock._outlook._asked
+    drawn.addFeature(feature)
+    assert dock._outlook._asked is before is not None
+
+
+def test_what_would_be_filled_follows_the_map(dock: Any, iface: Any, layers: Any, until: Callable) -> None:
+    canvas, box = iface.mapCanvas(), layers["target"].extent()
+    canvas.setDestinationCrs(layers["target"].crs())
+    canvas.setExtent(box)
+    dock.form.output.follow_map()
+    until(lambda: "22.4 %" in dock.bar.estimate.text())
+    canvas.setExtent(QgsRectangle(100, 10, 101, 11))
+    until(lambda: "does not touch the target" in dock.bar.estimate.text())
+    dock.form.output.extent.setCurrentIndex(0)
+    until(lambda: "22.4 %" in dock.bar.estimate.text())
+    asked = dock._outlook._asked
+    canvas.setExtent(box)
+    assert dock._outlook._asked is asked is not None
+
+
+def test_a_run_of_the_toolbox_does_not_wait_for_the_outlook(
+    dock: Any, layers: Any, until: Callable, tmp_path: Path
+) -> None:
+    import processing
+
+    until(lambda: "</b>" in dock.bar.estimate.text())
+    asked = dock._outlook._run  # it tries the fill on hidden pixels now, which may take long
+    assert asked is not None and asked._method == "expect"
+    parameters = {"TARGET": layers["target"], "MODEL": "mean", "OUTPUT": str(tmp_path / "result.tif")}
+    processing.run("terramend:fillgaps", {**parameters, "GAPS": [layers["mask"]]})
+    assert asked._cancelled and dock._outlook._run is None
+    until(lambda: "expected error" in dock.bar.estimate.text())
+
+
+@pytest.mark.parametrize("by", ["dock", "list of tasks", "list of tasks, before it began"])
+def test_a_conversion_is_cancelled_at_once(
+    dock: Any, iface: Any, layers: Any, fill: Callable, until: Callable, by: str
+) -> None:
+    """A layer that only QGIS reads, large enough to be copied for half a minute."""
+    formula = QgsRasterDataProvider.VirtualRasterParameters()
+    formula.crs, formula.extent = layers["target"].crs(), layers["target"].extent()
+    formula.width = formula.height = 20_000
+    formula.formula = '"a@1" * 2'
+    band = QgsRasterDataProvider.VirtualRasterInputLayers()
+    band.name, band.uri, band.provider = "a", layers["target"].source(), "gdal"
+    formula.rInputLayers = [band]
+    uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(formula)
+    computed = QgsRasterLayer(uri, "computed", "virtualraster")
+    QgsProject.instance().addMapLayer(computed)
+    dock.form.target.chooser.set_item(computed)
+
+    def stop() -> None:
+        task = dock.run._task
+        if by != "list of tasks, before it began":
+            until(lambda: any(Path(dock.run.built.folder).rglob("*.tif")))  # it is writing
+        dock.cancel() if by == "dock" else task.cancel()
+        until(lambda: dock.run is None, 3)
+
+    fill(stop)
+    assert iface.said[-1] == ("Cancelled; nothing was written.", Qgis.MessageLevel.Info)
+
+
 def test_gaps_are_not_shown_while_a_run_is_on(dock: Any, fill: Callable) -> None:
     seen: list[bool] = []
     fill(lambda: seen.append(dock.form.gaps.show_button.isEnabled()))
@@ -91,8 +177,11 @@ def test_every_file_that_would_be_replaced_is_asked_about(
     answer = QMessageBox.StandardButton.Yes
     fill(lambda: None)
     assert QgsRasterLayer(str(std)).isValid()
+    old = QgsProject.instance().mapLayersByName("filled")[0].id()
     fill(lambda: None)
     assert asked[-1].count(str(tmp_path)) == 3
+    assert group_names() == ["target, filled"], "the layers of before would show the old pixels"
+    assert old not in QgsProject.instance().mapLayers()
 
 
 def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill: Callable) -> None:
@@ -101,7 +190,23 @@ def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill:
     assert not dock.bar.compare.isChecked() and iface.mapCanvas().mapTool() is before
     assert iface.said[-1][0].startswith("There is nothing to compare")
     fill(lambda: None)
+    filled = QgsProject.instance().mapLayersByName("filled")[0]
+    iface.mapCanvas().setLayers([filled, dock.form.target.items()[0]])
+    said = len(iface.said)
     dock.bar.compare.click()
     assert dock.bar.compare.isChecked() and dock.swipe.isActive()
     dock.bar.compare.click()
-    assert not dock.swipe.isActive()
+    assert not dock.swipe.isActive() and len(iface.said) == said
+
+
+def test_both_sides_would_be_the_same_where_the_filled_layer_is_hidden(
+    dock: Any, iface: Any, layers: Any, fill: Callable
+) -> None:
+    fill(lambda: None)
+    filled = QgsProject.instance().mapLayersByName("filled")[0]
+    for shown in ([layers["target"]], [layers["target"], filled]):
+        iface.said.clear()
+        iface.mapCanvas().setLayers(shown)
+        dock.bar.compare.click()
+        assert iface.said[-1][0].startswith("The map does not show the filled layer: switch it on")
+        dock.bar.compare.click()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProject
+from osgeo import gdal
+from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
 
 
@@ -86,3 +87,17 @@ def test_settings_that_are_loaded_keep_their_extent(
     dock.form.output.path.setFilePath("")
     dock.bar.fill.click()
     assert dock.run is None and "choose their layer" in iface.said[-1][0]
+
+
+def test_a_layer_without_settings_is_said_also_where_gdal_raises(dock: Any, iface: Any, layers: Any) -> None:
+    """Other plugins ask GDAL for exceptions."""
+    had = gdal.GetUseExceptions()
+    gdal.UseExceptions()
+    try:
+        layer = QgsRasterLayer("type=xyz&url=https://example.invalid/{z}/{x}/{y}.png", "street map", "wms")
+        for iface.active in (layers["target"], layer):
+            dock.load_from_active_layer()
+            assert iface.said[-1][0] == f"The layer {iface.active.name()} was not filled by Terramend."
+    finally:
+        if not had:
+            gdal.DontUseExceptions()

@@ -12,6 +12,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsFeature,
+    QgsFeedback,
     QgsGeometry,
     QgsRasterDataProvider,
     QgsRasterLayer,
@@ -82,7 +83,7 @@ def test_several_nodata_values_are_converted(maker: SourceMaker, layer: QgsRaste
         layer.dataProvider().setUserNoDataValue(band, [QgsRasterRange(value, value)])
     source = maker.target(layer)
     assert [c.path for c in maker.conversions] == [source.path]
-    maker.conversions[0].run()
+    maker.conversions[0].run(QgsFeedback())
     made, original = gdal.Open(source.path), gdal.Open(layer.source())
     assert (made.RasterXSize, made.RasterYSize) == (original.RasterXSize, original.RasterYSize)
     nodata = made.GetRasterBand(1).GetNoDataValue()
@@ -106,7 +107,7 @@ def test_what_only_qgis_reads_is_converted(
     computed = QgsRasterLayer(uri, "doubled", "virtualraster")
     assert computed.isValid()
     path = maker.raster(computed)
-    maker.conversions[0].run()
+    maker.conversions[0].run(QgsFeedback())
     now, was = gdal.Open(path).ReadAsArray(), gdal.Open(scene["target"]).ReadAsArray()[0]
     valid = was > 0
     assert gdal.Info(path, format="json")["bands"][0]["noDataValue"] == now[~valid].max() == now[~valid].min()
@@ -154,6 +155,19 @@ def test_scratch_and_filtered_polygons_are_exported(maker: SourceMaker, tmp_path
     assert QgsVectorLayer(maker.polygons(saved), "filtered").featureCount() == 0
 
 
+@pytest.mark.parametrize("kind", ["integer", "string"])
+def test_a_column_called_fid_is_no_hindrance(maker: SourceMaker, kind: str) -> None:
+    """Layers that were merged or imported have one, with the same numbers again."""
+    made = QgsVectorLayer(f"Polygon?crs=EPSG:4326&field=fid:{kind}", "merged", "memory")
+    for _ in range(2):
+        feature = QgsFeature(made.fields())
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(2.8, 42.33, 2.81, 42.34)))
+        feature.setAttributes([1])
+        made.dataProvider().addFeature(feature)
+    assert made.featureCount() == 2
+    assert QgsVectorLayer(maker.polygons(made), "saved").featureCount() == 2
+
+
 def test_points_are_no_polygons(maker: SourceMaker) -> None:
     with pytest.raises(SourceError, match="holds no polygons"):
         maker.polygons(QgsVectorLayer("Point?crs=EPSG:4326", "wells", "memory"))
@@ -191,6 +205,6 @@ def test_a_mosaic_without_a_file_gets_one(maker: SourceMaker, scene: dict[str, s
 def test_what_lies_in_the_memory_of_qgis_is_converted(maker: SourceMaker, scene: dict[str, str]) -> None:
     gdal.Translate("/vsimem/in_memory.tif", scene["target"])
     path = maker.raster(QgsRasterLayer("/vsimem/in_memory.tif", "in memory"))
-    maker.conversions[0].run()
+    maker.conversions[0].run(QgsFeedback())
     assert gdal.Open(path).ReadRaster() == gdal.Open(scene["target"]).ReadRaster()
     gdal.Unlink("/vsimem/in_memory.tif")

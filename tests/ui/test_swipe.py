@@ -74,6 +74,23 @@ def test_before_is_left_of_the_line(canvas: QgsMapCanvas, pair: Any, until: Call
     assert item.share == pytest.approx(0.25)
 
 
+def test_on_a_turned_map_before_lies_where_it_is(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
+    tool = SwipeTool(canvas)
+    tool.compare(*pair)
+    canvas.setMapTool(tool)
+    until(lambda: tool.picture is not None)
+    straight = tool.picture
+    canvas.setRotation(30)
+    until(lambda: tool.picture is not None and tool.picture is not straight)
+    item = items(canvas)[0]
+    assert (item.rotation(), item.pos()) == (0, QPointF(0, 0))
+    shown, middle = canvas.viewport().grab().toImage(), canvas.height() // 2
+    row = [(x, middle) for x in range(10, canvas.width() // 2 - 20, 10)]
+    same = [shown.pixelColor(*at) == tool.picture.pixelColor(*at) for at in row]
+    assert sum(same) > 0.9 * len(row)
+    canvas.unsetMapTool(tool)
+
+
 def test_it_leaves_nothing_behind(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
     tool = SwipeTool(canvas)
     ended: list[bool] = []

@@ -29,7 +29,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ...backend.request import CLASSES, DEFAULT_CLASSES, DEVICES, QUALITIES, RADIOMETRIES
-from ..choices import Choices, from_values
+from ..choices import ChoiceError, Choices, from_values
 from ..client import ClientError, client
 from ..icon import icon
 from ..methods import METHODS
@@ -275,13 +275,28 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
 
     # --- running ---
 
+    def checkParameterValues(
+        self, parameters: Dict[str, Any], context: QgsProcessingContext
+    ) -> Tuple[bool, str]:
+        """Called by Processing before a run: what does not go together is said at once."""
+        fine, why = super().checkParameterValues(parameters, context)
+        if fine:
+            try:
+                self.choices(parameters, context)
+            except REFUSALS as error:
+                return False, str(error)
+        return fine, why
+
     def choices(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Choices:
         """The choices behind evaluated parameters; those that the algorithm lacks keep their default."""
         values: Dict[str, Any] = {"CLASSES": list(DEFAULT_CLASSES)}
         for definition in self.parameterDefinitions():
             if not definition.isDestination():
                 values[definition.name()] = self._value(definition, parameters, context)
-        return from_values(values)
+        choices = from_values(values)
+        if not choices.target:
+            raise ChoiceError(tr("Give the raster to fill, or the product as delivered."))
+        return choices
 
     def _value(
         self,
@@ -297,9 +312,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         if kind == "boolean":
             return self.parameterAsBoolean(parameters, name, context)
         if kind == "number":
-            if parameters.get(name, definition.defaultValue()) is None:
-                return None
-            return self.parameterAsDouble(parameters, name, context)
+            return _number(definition, parameters.get(name, definition.defaultValue()), context)
         if kind == "extent":
             box = self.parameterAsExtent(parameters, name, context)
             crs = self.parameterAsExtentCrs(parameters, name, context)
@@ -371,12 +384,29 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         if built is None:  # prepareAlgorithm has not run: Processing itself forbids it
             raise QgsProcessingException(tr("The algorithm was not prepared."))
         try:
-            built.convert()
+            built.convert(feedback)
             return client().call_blocking(method, {"request": built.request, **more}, feedback)
         except FAILURES as error:
             raise QgsProcessingException(str(error)) from None
         finally:
             built.remove()
+
+
+def _number(
+    definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext
+) -> Optional[float]:
+    """A number parameter's value, None where it has none. QGIS takes 0 for what is no number.
+
+    Raises:
+        ChoiceError: it is no number, such as 40,5.
+    """
+    for item in _items(value, context):
+        try:
+            return float(item)
+        except (TypeError, ValueError):
+            sentence = tr("{label}: {value} is no number.")
+            raise ChoiceError(sentence.format(label=definition.description(), value=item)) from None
+    return None
 
 
 def _items(value: Any, context: QgsProcessingContext) -> List[Any]:

@@ -158,6 +158,9 @@ class FillGaps(TerramendAlgorithm):
                 device=result["device"],
             )
         )
+        further = [path for key in ("outputs", "stds", "provenances") for path in result[key][1:]]
+        if further:  # a product of several resolutions; an output of Processing is one file
+            feedback.pushInfo(tr("Other resolutions are in {files}.").format(files=", ".join(further)))
         if result["expected_error"] is not None:
             feedback.pushInfo(
                 tr("Expected error: ± {error:.4f} reflectance.").format(error=result["expected_error"])

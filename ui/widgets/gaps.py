@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from qgis.core import QgsMapLayer, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBoxBasic
@@ -151,6 +151,8 @@ class GapsBox(QWidget):
         buttons.addWidget(self.show_button)
         self.found = quiet_label()
         self.found.hide()
+        self._loaded: Optional[str] = None  # the widening of settings that were loaded,
+        self._as_loaded = (-1.0, "px")  # and how it is shown
         self.classes: Dict[str, QCheckBox] = {}
         ticks = QGridLayout()
         for i, (name, title) in enumerate(class_titles().items()):
@@ -212,11 +214,12 @@ class GapsBox(QWidget):
 
     def values(self) -> Dict[str, Any]:
         """Fields of `Choices`."""
-        grow = self.grow.value()
+        value, unit = self._widening()
+        grow = None if value < 0 else f"{value:g}{unit}"
         return {
             "gaps": tuple(choice for choice in (row.choice() for row in self.rows) if choice is not None),
             "classes": tuple(name for name, box in self.classes.items() if box.isChecked()),
-            "grow": None if grow < 0 else f"{grow:g}{self.unit.currentData()}",
+            "grow": self._loaded if (value, unit) == self._as_loaded else grow,
             "fill_swath_edges": self.swath.isChecked(),
         }
 
@@ -231,7 +234,11 @@ class GapsBox(QWidget):
         text = choices.grow or "-1px"
         self.unit.setCurrentIndex(1 if text.endswith("m") else 0)
         self.grow.setValue(float(text.rstrip("pxm")))
+        self._loaded, self._as_loaded = choices.grow, self._widening()  # the box shows whole numbers only
         self.swath.setChecked(choices.fill_swath_edges)
+
+    def _widening(self) -> Tuple[float, str]:
+        return self.grow.value(), str(self.unit.currentData())
 
     def show_found(self, found: Sequence[Mapping[str, Any]]) -> None:
         """Say what was recognised: the kinds of the masks chosen, or the masks found.

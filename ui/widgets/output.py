@@ -65,6 +65,7 @@ class OutputBox(QWidget):
         self.extent.currentIndexChanged.connect(self._adapt)
         self.area.changed.connect(self.changed)
         self.area.lost.connect(self.lost)
+        canvas.extentsChanged.connect(self._moved)
 
     def values(self) -> Dict[str, Any]:
         """Fields of `Choices`; an empty path gets a temporary file."""
@@ -146,6 +147,11 @@ class OutputBox(QWidget):
             self.extent.addItem(tr("Rectangle as loaded"), BOX)
             tip = f"{box.toString(5)} ({box.crs().authid()})"
             self.extent.setItemData(self.extent.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+
+    def _moved(self) -> None:
+        """The map shows another part now."""
+        if self.follows_map():
+            self.changed.emit()
 
     def _adapt(self) -> None:
         self.area.setVisible(self.extent.currentData() == INSIDE)

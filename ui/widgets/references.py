@@ -100,6 +100,7 @@ class ReferencesBox(QWidget):
         project = QgsProject.instance()
         project.layersAdded.connect(self.refresh)
         project.layersRemoved.connect(self._let_go)
+        project.layerTreeRoot().nameChanged.connect(self.refresh)
         self.refresh()
 
     def refresh(self, *_: Any) -> None:

@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ...backend.request import RADIOMETRIES
-from ..choices import ChoiceError, Choices, read_sun
+from ..choices import ChoiceError, Choices, read_sun, sun_text
 from ..results import ROLE, Subject
 from ..sources import LayerOrPath
 from ..tr import tr
@@ -109,7 +109,7 @@ class TargetBox(QWidget):
         """Show what was chosen before."""
         self.radiometry.setCurrentIndex(max(self.radiometry.findData(choices.radiometry), 0))
         self.date.setText(choices.date or "")
-        self.sun.setText("{:g},{:g}".format(*choices.sun) if choices.sun else "")
+        self.sun.setText(sun_text(choices.sun) if choices.sun else "")
         self._offer_groups()  # a project that is being read tells its groups before their layers
         names = [name for name, layers in self._groups.items() if layers == choices.target]
         if names:
