@@ -49,9 +49,9 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
     Returns:
         JSON: `target` (name), `rmse`, `bias`, `mae` (reflectance), `coverage` and `coverage_50` (shares of
         the truth inside the 90 and 50 % intervals, None where the method gives no deviation),
-        `expected_error`, `expected_before` and `expected_after` (the mean error in the scene's real gaps,
-        as the method states it, and times found over stated error of the hidden samples; None where
-        not known), `ndvi` (the same figures, or None), `bands` (the same for each),
+        `expected_error` (RMSE as stated for the hidden samples), `expected_before` and `expected_after` (RMSE
+        in the scene's real gaps, as the method states it, and times found over stated error of the hidden
+        samples; None where not known), `ndvi` (the same figures, or None), `bands` (the same for each),
         `samples`, `unfilled_samples`, `hidden_under`, `model`, `model_reason`, `tried` (what `auto`
         measured), `quality`, `notices`.
 
@@ -93,7 +93,6 @@ class Errors:
     squares: float = 0.0
     absolute: float = 0.0
     sure: int = 0
-    deviation: float = 0.0
     variance: float = 0.0
     inside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HALF_WIDTHS, 0))
 
@@ -115,13 +114,12 @@ class Errors:
         """Count standard deviations, all finite."""
         exact = std.astype(np.float64)
         self.sure += exact.size
-        self.deviation += float(exact.sum())
         self.variance += float((exact**2).sum())
 
     def merged(self, other: Errors) -> Errors:
         """The sums of both."""
         inside = {name: self.inside[name] + other.inside[name] for name in self.inside}
-        pairs = ("count", "total", "squares", "absolute", "sure", "deviation", "variance")
+        pairs = ("count", "total", "squares", "absolute", "sure", "variance")
         return Errors(**{name: getattr(self, name) + getattr(other, name) for name in pairs}, inside=inside)
 
     def figures(self) -> dict[str, Any]:
@@ -132,7 +130,7 @@ class Errors:
             "rmse": math.sqrt(self.squares / n) if n else None,
             "bias": self.total / n if n else None,
             "mae": self.absolute / n if n else None,
-            "expected_error": self.deviation / sure if sure else None,
+            "expected_error": math.sqrt(self.variance / sure) if sure else None,
             **{name: count / sure if sure else None for name, count in self.inside.items()},
         }
 
@@ -268,7 +266,7 @@ def _result(request: FillRequest, checks: list[Check], watch: Watch) -> dict[str
 
 def _in_gaps(hidden: Errors, gaps: Errors) -> dict[str, Any]:
     """The error to expect in the real gaps, as the method states it and as the hidden samples correct it."""
-    before = gaps.deviation / gaps.sure if gaps.sure else None
+    before = math.sqrt(gaps.variance / gaps.sure) if gaps.sure else None
     after = None
     if before is not None and hidden.variance > 0:
         after = before * math.sqrt(hidden.squares / hidden.count / (hidden.variance / hidden.sure))

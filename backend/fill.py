@@ -289,7 +289,7 @@ def _result(
         gap_samples=gaps,
         gap_fraction=gaps / max(footprint, 1),
         unfilled_samples=sum(part.tally.unfilled for part in filled),
-        expected_error=sum(part.tally.deviation for part in filled) / known if stated else None,
+        expected_error=math.sqrt(sum(part.tally.variance for part in filled) / known) if stated else None,
         references=main.references,
         notices=tuple(notice.to_json() for notice in watch.notices),
         seconds={name: round(seconds, 3) for name, seconds in watch.seconds.items()},

@@ -56,7 +56,7 @@ class Tally:
     unfilled: int = 0
     pixels: int = 0
     smooth: int = 0
-    deviation: float = 0.0
+    variance: float = 0.0
     known: int = 0
 
     def add(self, done: compose.Composed, block: Block | None) -> None:
@@ -66,7 +66,7 @@ class Tally:
         if block is not None:
             said = block.std[done.filled]
             said = said[np.isfinite(said)]
-            self.deviation += float(said.sum(dtype=np.float64))
+            self.variance += float((said.astype(np.float64) ** 2).sum())
             self.known += said.size
             put = done.filled.any(axis=0)
             self.pixels += int(put.sum())

@@ -144,7 +144,8 @@ class FillResult:
         weights_sha256: of the network, or None. device: what really computed.
         gap_samples, gap_fraction: samples asked for, and their share of the footprint.
         unfilled_samples: gaps that no method could fill.
-        expected_error: mean predicted standard deviation over filled samples, reflectance; None for `clear`.
+        expected_error: root mean square of the standard deviations of filled samples, reflectance; None for
+            `clear`.
         references: name, date and use of each reference.
         pictures: PNG files, where asked for.
         notices: `Notice.to_json()` of all that the user should know.
