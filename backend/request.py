@@ -235,8 +235,6 @@ def validate(request: FillRequest) -> None:
         raise _wrong("references", "a reference needs a path")
     for mask in request.gaps + tuple(m for r in request.references for m in r.masks):
         _check_mask(mask)
-    if any(not reference.path.strip("; ") for reference in request.references):
-        raise _wrong("references", "a reference needs a path")
     if request.grow is not None and not re.fullmatch(r"\d{1,9}(\.\d+)?(px|m)?", request.grow):
         raise _wrong("grow", f"{request.grow!r} is no distance such as 3px or 30m")
     if request.cloud_threshold is not None and not 0 <= request.cloud_threshold <= 100:
