@@ -36,7 +36,7 @@ from . import checkpoint, noising, pictures
 from .export import export
 from .features import vgg
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, conclude, whole
+from .recipe import REFUSED, Recipe, build, conclude, whole
 
 WEIGHTS = "aligndiff.safetensors"
 KNOWN = 0.1
@@ -91,7 +91,7 @@ def start(config: dict[str, Any]) -> tuple[AlignDiff, tokens.Vocabulary]:
     except OSError as error:
         why = str(error).split("\n")[0].rstrip(".")
         raise TerramendError("training.start", path=where, name="aligndiff", why=why) from None
-    except (ValueError, TypeError, RuntimeError) as error:  # torch refuses sizes below 0 by a RuntimeError
+    except REFUSED as error:
         raise _wrong(str(error)) from None
 
 

@@ -28,7 +28,7 @@ from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, conclude, whole
+from .recipe import REFUSED, Recipe, build, conclude, whole
 from .removers import adversarial
 
 WEIGHTS = "filler.safetensors"
@@ -56,11 +56,8 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         TerramendError: `training.config`, `training.start`, `training.empty`.
     """
     schedule = build(Schedule, config["training"], "training")
-    kind, predicts, size = (
-        config["network"]["kind"],
-        config["noise"]["predicts"],
-        whole(config, "size", "network"),
-    )
+    kind, predicts = config["network"]["kind"], config["noise"]["predicts"]
+    size = whole(config, "size", "network")
     forward = noising.forward(config["noise"], "noise")
     torch.manual_seed(schedule.seed)
     network = fresh(config)
@@ -118,7 +115,7 @@ def fresh(config: dict[str, Any]) -> Filler:
         return make(config["network"]["kind"], part)
     except KeyError as error:
         raise _wrong(f"there is no network {error}, only {', '.join(NETWORKS)}") from None
-    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses sizes below 0 by a RuntimeError
+    except REFUSED as error:
         raise _wrong(str(error)) from None
 
 

@@ -20,7 +20,7 @@ from ..errors import TerramendError
 from . import checkpoint, pictures, radar_bank
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, conclude, whole
+from .recipe import REFUSED, Recipe, build, conclude, whole
 from .removers import adversarial
 
 Terms = dict[str, torch.Tensor]
@@ -54,7 +54,7 @@ def built(config: dict[str, Any]) -> Remover:
         raise TerramendError("training.config", name="network", why=why)
     try:
         return make(config["kind"], values)
-    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses sizes below 0 by a RuntimeError
+    except REFUSED as error:
         raise TerramendError("training.config", name="network", why=str(error)) from None
 
 

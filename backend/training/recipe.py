@@ -168,6 +168,10 @@ def whole(config: Mapping[str, Any], key: str, name: str, least: int = 1) -> int
     return value
 
 
+REFUSED = (TypeError, ValueError, RuntimeError)
+"""What networks raise for a layout that cannot be built: torch refuses sizes below 0 by the last."""
+
+
 def conclude(config: Mapping[str, Any], out: Path) -> None:
     """Write `config.json`, the last file that a run needs: where it stands, the run is whole."""
     unfinished = out / ".config.json.part"

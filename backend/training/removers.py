@@ -21,7 +21,7 @@ from ..errors import TerramendError
 from . import checkpoint, haze, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, conclude, whole
+from .recipe import REFUSED, Recipe, build, conclude, whole
 
 Terms = dict[str, torch.Tensor]
 ADVERSARIES = ("spa-gan", "amgan-cr")
@@ -40,11 +40,7 @@ class Trained(torch.nn.Module):
             names = ", ".join(NETWORKS)
             why = f"there is no network {kind}, only {names}"
             raise TerramendError("training.config", name="network", why=why) from None
-        except (
-            TypeError,
-            ValueError,
-            RuntimeError,
-        ) as error:  # torch refuses sizes below 0 by a RuntimeError
+        except REFUSED as error:
             raise TerramendError("training.config", name="network", why=str(error)) from None
         channels = self.network.inputs + self.network.outputs
         self.adversary = Discriminator(channels, adversary) if kind in ADVERSARIES else None

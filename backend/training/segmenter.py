@@ -19,7 +19,7 @@ from ..datasets import landcover
 from ..errors import TerramendError
 from . import checkpoint, pictures, radar_bank
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, conclude, whole
+from .recipe import REFUSED, Recipe, build, conclude, whole
 
 KINDS = {"small": Small, "deeplabv3+": DeepLab}
 WEIGHTS = "segmenter.safetensors"
@@ -34,12 +34,7 @@ def built(config: dict[str, Any]) -> torch.nn.Module:
     values = {key: value for key, value in config.items() if key != "kind"}
     try:
         return KINDS[config["kind"]](**values)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # torch refuses sizes below 0 by a RuntimeError
+    except (KeyError, *REFUSED) as error:
         raise TerramendError("training.config", name="network", why=str(error)) from None
 
 
