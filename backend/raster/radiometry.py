@@ -17,10 +17,8 @@ import datetime
 import math
 import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import TerramendError
 from ..watch import Watch
@@ -74,9 +72,8 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
     if rule is not None and rule.endswith("-toa") and all(band.dtype == "uint8" for band in raster.bands):
         rule = None  # TM and ETM+ count in 8 bits; what they mean only the metadata tells
     if rule is not None and not any((b.gain, b.bias) != (1, 0) for b in raster.bands if b.role == "optical"):
-        if rule == "sentinel2" and not _BASELINE.search(
-            text
-        ):  # all dates were processed anew, with the offset
+        # Old dates too were processed anew, with the offset: only the baseline tells.
+        if rule == "sentinel2" and not _BASELINE.search(text):
             watch.notice("radiometry.guess", name=raster.name, rule="the stored value times 0.0001")
         return apply(raster, rule, watch)
     if _is_c2(raster):
@@ -86,7 +83,7 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
         return apply(raster, "landsat-c2-sr", watch)
     # One rule for all bands: a dark one would pass for percent, or for reflectance, alone.
     floats = [b for b in raster.bands if b.role == "optical" and np.dtype(b.dtype).kind == "f"]
-    high = max((_high(band) for band in floats if (band.gain, band.bias) == (1, 0)), default=0.0)
+    high = max((_percentile(b, 98) for b in floats if (b.gain, b.bias) == (1, 0)), default=0.0)
     bands = tuple(_guessed(band, raster, high, watch) for band in raster.bands)
     return replace(raster, bands=bands, surface=_level(rule or "", surface))
 
@@ -149,7 +146,7 @@ def _guessed(band: Band, raster: Raster, high: float, watch: Watch) -> Band:
     """Tags are kept; else what the dtype and the values suggest, said as a notice.
 
     Args:
-        high: the highest that float bands reach, see `_high`.
+        high: the 98th percentile of the brightest float band.
     """
     if band.role in ("class", "qa", "alpha") or (band.gain, band.bias) != (1, 0):
         return band
@@ -183,21 +180,16 @@ def _plain(dtype: str) -> float:
 def _is_c2(raster: Raster) -> bool:
     """Whether bands are named as Collection 2 names them, and hold values as it stores them."""
     named = [b for b in raster.bands if _C2_SR.match(b.description) and (b.gain, b.bias) == (1, 0)]
-    low = (np.percentile(values, 2) if (values := _sample(b)).any() else 0 for b in named)
-    return bool(named) and all(value > DARKEST for value in low)
+    return bool(named) and all(_percentile(band, 2) > DARKEST for band in named)
 
 
-def _high(band: Band) -> float:
-    """A high value of the band (98th percentile of a sparse sample); 0 if nothing is observed."""
-    values = _sample(band)
-    return float(np.percentile(values, 98)) if values.size else 0.0
-
-
-def _sample(band: Band) -> NDArray[Any]:
-    """Some observed values of a band; zeros are none of them."""
+def _percentile(band: Band, percent: float) -> float:
+    """Of a sparse sample of what was observed, which no zero was; 0 where there is nothing."""
     values = sparse_sample(band.path, band.index)
     values = values[np.isfinite(values) & (values != 0)]
-    return values if band.nodata is None else values[values != band.nodata]
+    if band.nodata is not None:
+        values = values[values != band.nodata]
+    return float(np.percentile(values, percent)) if values.size else 0.0
 
 
 def _level_by_name(text: str) -> bool | None:
