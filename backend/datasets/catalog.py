@@ -78,15 +78,11 @@ def places(root: Path) -> list[tuple[str, str]]:
         return [(".", name) for name in sen12ms.names(root)]
     found = []
     for path in sorted(path for path in root.iterdir() if path.is_dir()):
-        if path.name in READERS or earthnet.holds(path) or _scenes(path):
+        if path.name in READERS or earthnet.holds(path) or any(map(is_geotiff, path.rglob("*"))):
             found += [(path.name, name) for name in reader(path).names(path)]
     if not found and (earthnet.holds(root) or geotiffs(root)):
         found = [(".", name) for name in reader(root.resolve()).names(root)]
     return found
-
-
-def _scenes(path: Path) -> bool:
-    return any(geotiffs(folder) for folder in (path, *path.rglob("*/")))
 
 
 def ground(dataset: str, name: str) -> str:

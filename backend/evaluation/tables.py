@@ -155,15 +155,18 @@ def rivals(table: Table) -> list[tuple[str, str]]:
     ]
 
 
+def _is_timed(table: Table) -> bool:
+    """Whether methods of ours and peers have costs in it."""
+    groups = {line.group for line in table.lines if math.isfinite(line.seconds)}
+    return "ours" in groups and not groups.isdisjoint({"space", "time"})
+
+
 def verdict(made: Sequence[Table]) -> str:
     """Whether a peer is both quicker and better than one of ours, in one paragraph.
 
     Empty where no table has both, with their costs.
     """
-    groups = [{line.group for line in t.lines if math.isfinite(line.seconds)} for t in made]
-    timed = [
-        t for t, found in zip(made, groups, strict=True) if "ours" in found and found & {"space", "time"}
-    ]
+    timed = [table for table in made if _is_timed(table)]
     if not timed:
         return ""
     found = {f"{table.track} {table.kind}": rivals(table) for table in timed}
