@@ -1,7 +1,6 @@
 """How well would a fill do? Asked of a few windows at full resolution; nothing is written.
 
-A decimated picture would not do: its pixels resemble each other less, so errors read half as high
-again and more (0.014 against 0.009 on the two-date sample at half size).
+A decimated picture would not do: its pixels resemble each other less, so errors read too high.
 """
 
 from __future__ import annotations
