@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# The same examples on every machine and no clock on them: what a commit's tests say must not hang on luck or load.
+# `pytest --hypothesis-profile=default` draws new examples. QGIS's environment has no hypothesis and needs none.
+if find_spec("hypothesis"):
+    from hypothesis import settings
+
+    settings.register_profile("suite", derandomize=True, deadline=None)
+    settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -334,7 +334,7 @@ def fuzzed() -> Iterator[Client]:
     made.process.wait()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(lines=st.lists(LINES, max_size=8), data=st.data())
 def test_fuzz(fuzzed, lines, data):
     """Whatever is said, every call gets one reply, every fault an error, and the server lives on."""

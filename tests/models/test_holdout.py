@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from terramend.models.holdout import distance_to_valid, pseudo_gap
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(4, 70), st.integers(4, 70), st.floats(0, 1), st.integers(0, 9))
 def test_only_some_of_what_is_valid_is_hidden(height, width, share, seed):
     random = np.random.default_rng(seed)

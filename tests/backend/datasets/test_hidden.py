@@ -17,7 +17,7 @@ def valid(seed=0, shape=(96, 80)):
 
 
 @given(st.sampled_from(hidden.KINDS), st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_ten_to_fifty_percent_of_the_valid_pixels(kind, seed):
     known = valid(seed)
     flags = hidden.draw(kind, known, seed)

@@ -14,7 +14,7 @@ SHAPE = (96, 80)
 
 
 @given(st.floats(0.1, 0.6), st.integers(0, 2**31 - 1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_blob_is_one_piece_of_its_size(fraction: float, seed: int) -> None:
     made = gaps.make(Gap("blob", seed, fraction), SHAPE)
     assert made.mean() == pytest.approx(fraction, abs=0.01)

@@ -54,7 +54,7 @@ def test_sam_is_the_angle() -> None:
 
 
 @given(st.floats(0.1, 10.0))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_sam_does_not_see_brightness(scale: float) -> None:
     spectra = TRUTH.reshape(3, -1) + 0.1
     assert metrics.sam(spectra * scale, spectra) == pytest.approx(0.0, abs=0.05)

@@ -23,7 +23,7 @@ def overview(height, width, step, dates=0):
 
 
 @given(st.integers(1, 6000), st.integers(1, 6000), st.sampled_from([8, 16]), st.integers(1, 8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_windows_are_few_inside_and_apart(height, width, step, most):
     found = detail.windows(overview(height, width, step), grid(height, width), most)
     assert 1 <= len(found) <= most

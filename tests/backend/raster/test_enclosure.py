@@ -25,7 +25,7 @@ def outside_in_strips(unobserved, rows):
     return np.concatenate([is_outside(number, strip) for number, strip in enumerate(cut)])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(FLAGS, SMOOTH), st.integers(1, 64))
 def test_outside_is_what_filling_holes_leaves_open(unobserved, rows):
     expected = ~ndimage.binary_fill_holes(~unobserved)
@@ -52,7 +52,7 @@ def hull(observed):
     return (columns >= left[:, None]) & (columns <= right[:, None])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(FLAGS)
 def test_hull_is_the_convex_hull_of_pixel_centres(observed):
     found = hull(observed)

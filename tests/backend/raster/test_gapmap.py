@@ -472,7 +472,7 @@ def scene(folder, height, width, bands, seed):
     return target, samples == 0, flags, [save(folder / f"{i}.tif", f) for i, f in enumerate(flags)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SCENES, st.integers(0, 15), st.booleans())
 def test_strips_never_matter(shape, radius, edges):
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
@@ -500,7 +500,7 @@ def test_strips_never_matter(shape, radius, edges):
             assert not (whole[:, ~everywhere] == O).any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SCENES, st.integers(0, 5))
 def test_more_masks_never_mean_fewer_gaps(shape, radius):
     with tempfile.TemporaryDirectory() as name:

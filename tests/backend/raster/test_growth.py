@@ -30,14 +30,14 @@ SPARSE = st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 
 RADII = st.one_of(st.floats(0, 25), st.integers(0, 25).map(float), st.integers(1, 400).map(math.sqrt))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of(FLAGS, SPARSE), RADII)
 def test_growth_is_the_distance_to_the_nearest_flag(flags, radius):
     growth = Growth(radius, radius)
     assert np.array_equal(grow(flags, growth), by_distance(flags, growth))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SPARSE, st.floats(0.2, 30), st.floats(0.2, 30))
 def test_ellipses_on_pixels_that_are_not_square(flags, down, across):
     growth = Growth(down, across)
@@ -53,7 +53,7 @@ def test_a_point_becomes_a_disc(radius):
     assert np.array_equal(grow(flags, Growth(radius, radius)), rows**2 + columns**2 <= radius**2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SPARSE, st.integers(0, 14), st.data())
 def test_a_margin_makes_windows_exact(flags, radius, data):
     growth = Growth(radius, radius)

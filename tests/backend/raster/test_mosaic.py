@@ -41,7 +41,7 @@ def blend(tiles: TilePlan, predict) -> dict[str, np.ndarray]:
     return whole
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(height=st.integers(1, 70), width=st.integers(1, 70), core=st.integers(4, 24), data=st.data())
 def test_predictions_that_agree_come_back(height, width, core, data):
     tiles = plan(height, width, core, data.draw(st.integers(0, core)))
@@ -52,7 +52,7 @@ def test_predictions_that_agree_come_back(height, width, core, data):
     assert (whole["source"] == 1).all() and (whole["age"] == 7).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(height=st.integers(1, 60), width=st.integers(1, 60), seed=st.integers(0, 99))
 def test_equals_the_plain_weighted_mean_over_the_whole_grid(height, width, seed):
     """Against the obvious implementation with whole-grid sums, with holes and cut windows."""

@@ -66,7 +66,7 @@ NAMES = ["own", "shifted", "off", "coarse", "finer", "turned", "geographic", "zo
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_pixel_has_one_value_whatever_window_it_is_read_through(sources, name, data):
     with RasterReader(raster_of(sources[name]), TARGET) as reader:

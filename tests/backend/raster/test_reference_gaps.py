@@ -84,7 +84,7 @@ def turned(tmp_path_factory):
     return str(path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.integers(0, 12))
 def test_windows_never_matter(turned, data, radius):
     row, column = data.draw(st.integers(0, 59)), data.draw(st.integers(0, 79))

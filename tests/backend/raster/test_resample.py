@@ -13,7 +13,7 @@ def test_bilinear_leaves_unobserved_neighbours_out():
     np.testing.assert_allclose(got[0, 0], [1, 1.5, 2, np.nan, np.nan, 4, np.nan, np.nan])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(0, 10**6))
 def test_block_mean_counts_observed_samples(height, width, down, across, seed):
     rng = np.random.default_rng(seed)

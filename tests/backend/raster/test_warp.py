@@ -64,7 +64,7 @@ def test_bilinear_agrees_with_exact_gdal(name):
 
 
 @pytest.mark.parametrize("name", ["geographic", "rotated", "coarser", "shifted"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_places_do_not_depend_on_the_window(name, data):
     warp = plan(SOURCES[name], TARGET)

@@ -39,7 +39,7 @@ def direct(image: np.ndarray) -> np.ndarray:
     share=st.floats(0.05, 0.95),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_agrees_with_sparse_lu(height, width, share, seed):
     random = np.random.default_rng(seed)
     image = random.random((height, width)).astype(np.float32)

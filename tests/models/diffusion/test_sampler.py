@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 from terramend.models.diffusion import sampler, schedules
@@ -64,7 +64,6 @@ def test_second_order_needs_fewer_steps_than_first() -> None:
     assert second < first
 
 
-@settings(deadline=None)
 @given(st.sampled_from(schedules.NAMES), st.integers(1, 200), st.integers(0, 2**31))
 def test_parameterisations_agree(name, t, seed) -> None:
     schedule = schedules.make(name, 200, zero_snr=t % 2 == 0)
@@ -126,7 +125,6 @@ def test_no_signal_needs_v_or_x0() -> None:
         sampler.to_clean(schedule, np.ones(1), np.ones(1), 100, "epsilon")
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(1, 90), st.integers(1, 90), st.integers(1, 3))
 def test_noise_belongs_to_places(row, column, height, width, channels) -> None:
     whole = noise(7, 3, 3, 0, 0, 400, 400)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from terramend.models.diffusion import schedules
 
 
-@settings(deadline=None)
 @given(st.sampled_from(schedules.NAMES), st.integers(2, 2000), st.booleans())
 def test_alpha_bar_falls_and_is_the_product(name: str, steps: int, zero_snr: bool) -> None:
     made = schedules.make(name, steps, zero_snr=zero_snr)

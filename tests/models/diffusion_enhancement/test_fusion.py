@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from terramend.models.diffusion import sampler, schedules
 from terramend.models.diffusion_enhancement.fusion import enhance, fused, limited
@@ -10,7 +10,6 @@ from terramend.models.diffusion_enhancement.fusion import enhance, fused, limite
 LINEAR = schedules.make("linear", 1000)
 
 
-@settings(deadline=None)
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1))
 def test_closed_form(diffused, reference, weight, limit):
     kept = max(weight, limit)

@@ -65,7 +65,7 @@ def test_noise_is_hardly_learnt():
     assert (ferns.predict(learnt, asked) - asked.base).std() < 0.4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 200), st.integers(1, 10), st.integers(0, 99), st.floats(0, 1000))
 def test_any_pixels_will_do(count, bands, seed, height):
     """Few, constant, or far from what was learnt: answers are finite, and hardly beyond what was seen."""

@@ -84,7 +84,7 @@ def test_a_large_scene_is_judged_by_its_windows():
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(3, 40), st.integers(3, 40), st.floats(0, 1), st.integers(0, 6), st.integers(0, 99))
 def test_any_scene_will_do(height, width, share, pixels, seed):
     random = np.random.default_rng(seed)

@@ -45,7 +45,7 @@ def scene(*offsets, seed=0, noise=0.005):
 
 
 @given(st.integers(-7, 7), st.integers(-7, 7), st.integers(0, 10**6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_offsets_are_found_and_undone(rows, columns, seed):
     tile, truth = scene((rows, columns), (0, 0), seed=seed, noise=0)
     found = register.offsets(tile)
