@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # The same examples on every machine and no clock on them: what a commit's tests say must not hang on luck or load.
-# `pytest --hypothesis-profile=default` draws new examples. QGIS's environment has no hypothesis and needs none.
+# `pytest --hypothesis-profile=new` draws other examples. QGIS's environment has no hypothesis and needs none.
 if find_spec("hypothesis"):
     from hypothesis import settings
 
     settings.register_profile("suite", derandomize=True, deadline=None)
+    settings.register_profile("new", deadline=None)
     settings.load_profile("suite")
 
 
