@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from terramend.backend import device  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.experiments import command as experiments  # noqa: E402
 from terramend.backend.training import command, export_command, recipe  # noqa: E402
@@ -123,9 +124,18 @@ def test_unknown_networks_folders_and_devices() -> None:
         command.main(options(name="foo"), Watch())
     with pytest.raises(TerramendError, match="nowhere holds no scene that this network can learn from"):
         command.main(options(), Watch())
-    if not torch.cuda.is_available():
-        with pytest.raises(TerramendError, match="cuda"):
-            command.main(options(device="cuda"), Watch())
+
+
+def test_the_device_is_one_on_which_torch_computes(monkeypatch) -> None:
+    """Networks are trained by torch: what ONNX Runtime reaches says nothing."""
+    monkeypatch.setattr(device, "probe", lambda name: device.Probe(name, True, 1.0, ""))
+    monkeypatch.setattr(
+        device, "torch_probe", lambda: device.Probe("cuda, by torch", False, None, "no driver")
+    )
+    with pytest.raises(TerramendError, match=r"cuda was asked for but does not compute here \(no driver\)"):
+        command.main(options(device="cuda"), Watch())
+    with pytest.raises(TerramendError, match="holds no scene"):
+        command.main(options(device="auto"), Watch())
 
 
 @pytest.mark.parametrize(
