@@ -106,7 +106,8 @@ def train(
         last checkpoint.
 
     Raises:
-        TerramendError: `training.precision` for half precision that a CPU does not compute.
+        TerramendError: `training.precision` for half precision that a CPU does not compute;
+            `training.diverged` where gradients are no numbers any more.
     """
     if device == "cpu" and schedule.precision == "fp16":
         raise TerramendError("training.precision")
@@ -139,8 +140,10 @@ def train(
             accelerator.backward(terms["loss"] / schedule.accumulate)
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + float(value.detach()) / schedule.accumulate
-        accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
+        norm = float(accelerator.clip_grad_norm_(model.parameters(), schedule.clip))
         optimizer.step()
+        if not math.isfinite(norm) and not accelerator.optimizer_step_was_skipped:  # fp16 skips such steps
+            raise TerramendError("training.diverged", step=str(step), out=str(out))
         optimizer.zero_grad(set_to_none=True)
         _average(average, accelerator.unwrap_model(model), min(schedule.average, (step + 1) / (step + 10)))
         _log(log, step, schedule.rate_at(step), time.monotonic() - began, totals)
