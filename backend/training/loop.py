@@ -117,11 +117,12 @@ def train(
     accelerator = Accelerator(mixed_precision=schedule.precision, cpu=device == "cpu")
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_groups(model, schedule.slow), schedule.rate, weight_decay=schedule.decay)
-    start = 0
     found = checkpoint.latest(out)
-    if found is not None:
-        start = checkpoint.load(found, model, average, optimizer)["step"]
+    state = {"step": 0} if found is None else checkpoint.load(found, model, average, optimizer)
+    start, scaler = state["step"], accelerator.scaler
     model, optimizer = accelerator.prepare(model, optimizer)
+    if scaler is not None and state.get("scaler"):
+        scaler.load_state_dict(state["scaler"])
     average.to(accelerator.device)
     log = _open_log(out / "loss.csv", start)
     watch.stage("train", schedule.steps)
@@ -149,7 +150,7 @@ def train(
         _log(log, step, schedule.rate_at(step), time.monotonic() - began, totals)
         watch.advance()
         if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
-            state = {"schedule": asdict(schedule)}
+            state = {"schedule": asdict(schedule), "scaler": scaler.state_dict() if scaler else {}}
             checkpoint.save(
                 out, step + 1, accelerator.unwrap_model(model), average, optimizer.optimizer, state
             )

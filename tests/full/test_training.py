@@ -178,6 +178,29 @@ def test_dropout_goes_on_where_it_was(tmp_path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
+def test_the_scale_of_half_precision_goes_on_where_it_was(tmp_path, monkeypatch) -> None:
+    """The scaler of fp16, here on a CPU: it doubles after every second step."""
+
+    class Scaled(loop.Accelerator):
+        def __init__(self, **_: object) -> None:
+            super().__init__(cpu=True)
+            self.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
+
+    monkeypatch.setattr(loop, "Accelerator", Scaled)
+
+    def scaler(steps):
+        def loss(model, batch, step):
+            return {"loss": model(batch["x"]).square().mean()}
+
+        schedule = loop.Schedule(steps, 2, save_every=3)
+        loop.train(
+            torch.nn.Linear(1, 1), lambda *_: {"x": torch.ones(2, 1)}, loss, schedule, tmp_path, Watch()
+        )
+        return json.loads((tmp_path / f"step-{steps}" / "state.json").read_text())["scaler"]
+
+    assert (scaler(3)["scale"], scaler(6)["scale"]) == (16, 64)
+
+
 def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(de_rows, "STEPS", (2, 3))
     config = tmp_path / "tiny.json"
