@@ -123,7 +123,7 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "training.resume": (
             INPUT,
-            "{path} is a checkpoint of another network ({why}): name a new folder with --out, or train "
+            "{path} was begun with another configuration ({why}): name a new folder with --out, or train "
             "with the configuration that it was begun with.",
         ),
         "training.start": (

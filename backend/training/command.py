@@ -31,6 +31,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     device = on_torch(options.device) or "cpu"
     config = recipe.load_config(options.name, options.config, changes)
     made = recipe.made(options.name, config, options.data)
+    recipe.begin(config, options.out)
     average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
     made.finish(average, options.out)
     watch.finish()

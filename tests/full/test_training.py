@@ -136,13 +136,23 @@ def test_a_run_without_a_step_is_written_all_the_same(data, tmp_path) -> None:
     assert (tmp_path / "run" / "remover.onnx").exists() and (tmp_path / "run" / "loss.png").exists()
 
 
-def test_a_checkpoint_of_another_network_is_said(data, tmp_path) -> None:
-    config = tmp_path / "tiny.json"
+def test_a_folder_that_was_begun_with_another_configuration_is_said(data, tmp_path) -> None:
+    """Also where the weights would fit: a finished run would only get other words for what it learnt."""
+    config, run = tmp_path / "tiny.json", tmp_path / "run"
     config.write_text(json.dumps(REMOVER))
-    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    training.main(options("spa-gan", config, data, run), Watch())
+    config.write_text(json.dumps({**REMOVER, "size": 20}))
+    said = r"step-12 was begun with .* \(size was 16, and is 20\): name a new folder"
+    with pytest.raises(TerramendError, match=said):
+        training.main(options("spa-gan", config, data, run), Watch())
+    longer = {**REMOVER, "training": {**REMOVER["training"], "steps": 14, "rate": 1e-4}}
+    config.write_text(json.dumps(longer))
+    training.main(options("spa-gan", config, data, run), Watch())
+    assert len(curve(run)) == 14
+    (run / "begun.json").unlink()  # as before there was one
     config.write_text(json.dumps({**REMOVER, "network": {**REMOVER["network"], "width": 8}}))
-    with pytest.raises(TerramendError, match="is a checkpoint of another network .* name a new folder"):
-        training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    with pytest.raises(TerramendError, match="was begun with another configuration .* name a new folder"):
+        training.main(options("spa-gan", config, data, run), Watch())
 
 
 def test_a_run_that_was_stopped_while_it_was_written_is_no_finished_run(data, tmp_path, monkeypatch) -> None:
