@@ -34,7 +34,7 @@ class Schedule:
     """How long and how fast.
 
     Attributes:
-        steps: optimizer steps. batch: samples a step. accumulate: parts of a batch.
+        steps: optimizer steps. batch: samples at a time. accumulate: batches that make one step.
         rate: peak learning rate (AdamW), after `warmup` steps, then a cosine to a
             hundredth of it. decay: weight decay. clip: gradient norm.
         halve: instead of the cosine, the step at which the rate is halved first, and the steps
