@@ -24,6 +24,7 @@ from .tables import (
     HEADS,
     KIND_TITLES,
     NOTE,
+    REMARKS,
     TITLES,
     Line,
     Table,
@@ -31,6 +32,7 @@ from .tables import (
     idle,
     missed,
     pooled,
+    sentences,
     verdict,
 )
 
@@ -82,6 +84,7 @@ def summary(results: Results, made: Sequence[Table]) -> dict[str, Any]:
         "cases": len({row["case"] for row in results.rows}),
         "settings": {method.name: dict(method.settings) for method in results.methods if method.settings},
         "quicker_and_better": verdict(made),
+        "pooled": [one.__dict__ for one in pooled(made, results)],
         "tables": [_finite(_table(table)) for table in made],
     }
 
@@ -137,13 +140,14 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
     ]
     if verdict(made):
         parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
-    parts += [f"<p>{escape(line)}</p>" for line in (*pooled(made, results).splitlines(), *idle(results))]
+    parts += [f"<p>{escape(line)}</p>" for line in (*sentences(pooled(made, results)), *idle(results))]
     ours = [method.name for method in results.methods if method.group == "ours"]
     for table in made:
         watch.advance()
         title = f"{table.track}: {TITLES[table.track]}; {KIND_TITLES[table.kind]}"
         parts.append(f"<h2>{title}</h2><p>{table.cases} cases, {table.places} places</p>{_rows(table)}")
-        parts += [f"<p>{escape(told)}</p>" for told in missed(table)]
+        below = [REMARKS.get(table.track, ""), *missed(table)]
+        parts += [f"<p>{escape(told)}</p>" for told in below if told]
         best = _best_of(table, ours)
         if drawn and best and table.best:
             parts += _figures(results, table, best)

@@ -30,6 +30,11 @@ KIND_TITLES = {
     "random": "random pixels", "own": "the scene's own cloud", "whole": "whole picture may change",
 }  # fmt: skip
 
+REMARKS = {
+    "P": "The truth is another date: what changed in between counts as error, and no interval knows of it."
+}
+"""What the numbers of a track do not say by themselves."""
+
 WITH_DATES = ("T1", "T2", "T4", "T4past", "series")
 NO_COST = Cost(math.nan, math.nan)
 
@@ -177,8 +182,24 @@ def verdict(made: Sequence[Table]) -> str:
     return " ".join([told, *([f"In the others: {'; '.join(parts)}."] if parts else [])])
 
 
-def pooled(made: Sequence[Table], results: Results) -> str:
-    """Of each of ours: cloud cases won with other dates or a DEM, and coverage over all kinds of a track."""
+@dataclass(frozen=True)
+class Pooled:
+    """One of ours over all tables.
+
+    Attributes:
+        method, title: its names. won, cases: of clouds with other dates or a DEM.
+        within90: track -> share of errors inside 90 % intervals, over all kinds of gap.
+    """
+
+    method: str
+    title: str
+    won: int
+    cases: int
+    within90: dict[str, float]
+
+
+def pooled(made: Sequence[Table], results: Results) -> list[Pooled]:
+    """What tables say together, of each of ours that is in one."""
     told = []
     for method in (method for method in results.methods if method.group == "ours"):
         lines = [(table, line) for table in made for line in table.lines if line.method == method.name]
@@ -187,20 +208,32 @@ def pooled(made: Sequence[Table], results: Results) -> str:
             for table, line in lines
             if table.kind == "cloud" and table.track in (*WITH_DATES, "S-DEM") and line.gain
         ]
-        if not clouds:
-            continue
-        won, cases = sum(share * count for share, count in clouds), sum(count for _, count in clouds)
         rows = [row for row in results.rows if row["method"] == method.name]
         held = {
             track: _coverage({row["case"]: row for row in rows if row["track"] == track})
             for track in dict.fromkeys(table.track for table, _ in lines)
         }
-        covered = ", ".join(f"{track} {cover[0.9]:.0%}" for track, cover in held.items() if cover)
-        told.append(
-            f"{method.title}: {won:.0f} of {cases} cloud cases with other dates or a DEM won "
-            f"({won / cases:.1%}); 90 % intervals hold, over all kinds of gap of a track: {covered}."
-        )
-    return "\n".join(told)
+        won, cases = round(sum(share * count for share, count in clouds)), sum(count for _, count in clouds)
+        within = {track: cover[0.9] for track, cover in held.items() if cover}
+        if cases or within:
+            told.append(Pooled(method.name, method.title, won, cases, within))
+    return told
+
+
+def sentences(told: Sequence[Pooled]) -> list[str]:
+    """Of each of ours one, and a remark where a track needs one."""
+    made = []
+    for one in told:
+        parts = []
+        if one.cases:
+            share = f"{one.won / one.cases:.1%}"
+            parts.append(f"{one.won} of {one.cases} cloud cases with other dates or a DEM won ({share})")
+        if one.within90:
+            covered = ", ".join(f"{track} {share:.0%}" for track, share in one.within90.items())
+            parts.append(f"90 % intervals hold, over all kinds of gap of a track: {covered}")
+        made.append(f"{one.title}: {'; '.join(parts)}.")
+    tracks = dict.fromkeys(track for one in told for track in one.within90)
+    return made + [f"{track}: {REMARKS[track]}" for track in tracks if track in REMARKS]
 
 
 def missed(table: Table) -> list[str]:
@@ -304,10 +337,14 @@ def text(made: Sequence[Table], results: Results) -> str:
     for table in made:
         head = f"{table.track} ({TITLES[table.track]}), {KIND_TITLES[table.kind]}: "
         head += f"{table.cases} cases, {table.places} places"
-        failed = [f"! {told}" for told in missed(table)]
-        parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *failed]))
+        below = [
+            *([REMARKS[table.track]] if table.track in REMARKS else []),
+            *(f"! {m}" for m in missed(table)),
+        ]
+        parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *below]))
     absent = "\n".join(f"! {told}" for told in idle(results))
-    return "\n\n".join(filter(None, [*parts, absent, pooled(made, results), verdict(made), NOTE]))
+    together = "\n".join(sentences(pooled(made, results)))
+    return "\n\n".join(filter(None, [*parts, absent, together, verdict(made), NOTE]))
 
 
 NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB,

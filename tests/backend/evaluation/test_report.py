@@ -6,6 +6,7 @@ import base64
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -65,13 +66,30 @@ def test_deviations_are_ranked_over_all_cases_of_a_table_together(results: Resul
 
 def test_the_gates_are_told_over_all_tables(results: Results) -> None:
     made = tables.tables(results)
-    told = tables.pooled(made, results)
+    told = "\n".join(tables.sentences(tables.pooled(made, results)))
     rows = {(r["track"], r["case"], r["method"]): r for r in results.rows}
     best = next(table.best for table in made if table.track == "T1")
     cases = [case for track, case, method in rows if (track, method) == ("T1", "guided@fast")]
     won = sum(rows["T1", c, "guided@fast"]["psnr"] > rows["T1", c, best]["psnr"] for c in cases)
     assert f"{won} of {len(cases)} cloud cases with other dates or a DEM won ({won / len(cases):.1%})" in told
     assert told in tables.text(made, results) and "S " in told and "T1 " in told
+
+
+def test_where_the_truth_is_another_date_it_is_said_beside_the_coverage(
+    results: Results, tmp_path: Path
+) -> None:
+    rows = tuple({**r, "track": "P", "kind": "whole"} for r in results.rows if r["track"] == "T1")
+    real = replace(results, rows=rows)
+    made = tables.tables(real)
+    told = tables.text(made, real)
+    above, below = told.split(
+        "Guided regression, fast: 90 % intervals hold, over all kinds of gap of a track: P "
+    )
+    assert tables.REMARKS["P"] in above and below.splitlines()[1] == f"P: {tables.REMARKS['P']}"
+    assert report.write(real, made, tmp_path, Watch()).read_text().count(tables.REMARKS["P"]) == 2
+    (one,) = json.loads((tmp_path / "summary.json").read_text())["pooled"]
+    assert one["method"] == "guided@fast" and one["cases"] == 0 and 0 < one["within90"]["P"] < 1
+    assert tables.REMARKS["P"] not in tables.text(tables.tables(results), results)
 
 
 def test_pictures_show_gaps_and_truth(results: Results) -> None:
