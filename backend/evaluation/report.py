@@ -10,7 +10,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from .tables import (
     TITLES,
     Line,
     Table,
+    cell,
     cells,
     idle,
     missed,
@@ -62,11 +63,12 @@ def write(results: Results, made: Sequence[Table], out: Path, watch: Watch) -> P
 def _csv(results: Results, path: Path) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *(f"hit{round(100 * level)}" for level in LEVELS), "band_rmse"])
+        writer.writerow([*COLUMNS, *(f"hit{round(100 * level)}" for level in LEVELS), "bands", "band_rmse"])
         for row in results.rows:
             hits = row.get("hits", [""] * len(LEVELS))
-            bands = " ".join(f"{value:.5f}" for value in row.get("band_rmse", ()))
-            writer.writerow([*(row.get(name, "") for name in COLUMNS), *hits, bands])
+            names = ";".join(name for name, _ in row.get("bands", ()))
+            bands = ";".join(f"{value:.5f}" for value in row.get("band_rmse", ()))
+            writer.writerow([*(row.get(name, "") for name in COLUMNS), *hits, names, bands])
 
 
 def _plain(value: object) -> object:
@@ -105,6 +107,7 @@ def _table(table: Table) -> dict[str, Any]:
 def _line(line: Line) -> dict[str, Any]:
     return {
         "method": line.method, "group": line.group, "cases": line.cases, **line.numbers,
+        "band_rmse": line.bands,
         "ranked": line.ranked,
         "coverage": {f"{level:g}": value for level, value in line.coverage.items()},
         "seconds_per_mpx": line.seconds, "megabytes_per_mpx": line.megabytes, "over": line.over,
@@ -142,10 +145,12 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
         parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
     parts += [f"<p>{escape(line)}</p>" for line in (*sentences(pooled(made, results)), *idle(results))]
     ours = [method.name for method in results.methods if method.group == "ours"]
+    names = [name for name, _ in HEADS]
     for table in made:
         watch.advance()
         title = f"{table.track}: {TITLES[table.track]}; {KIND_TITLES[table.kind]}"
-        parts.append(f"<h2>{title}</h2><p>{table.cases} cases, {table.places} places</p>{_rows(table)}")
+        parts.append(f"<h2>{title}</h2><p>{table.cases} cases, {table.places} places</p>")
+        parts += [_rows(table, names, cells), _bands(table)]
         below = [REMARKS.get(table.track, ""), *missed(table)]
         parts += [f"<p>{escape(told)}</p>" for told in below if told]
         best = _best_of(table, ours)
@@ -165,17 +170,25 @@ def _best_of(table: Table, ours: Sequence[str]) -> str:
     return next((line.method for line in table.lines if line.method in ours), "")
 
 
-def _rows(table: Table) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("method", *(name for name, _ in HEADS)))
+def _rows(table: Table, heads: Sequence[str], texts: Callable[[Line], Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("method", *heads))
+    body = "".join(_row(line, table, texts(line)) for line in table.lines)
+    return f"<table><thead><tr>{head}</tr></thead>{body}</table>"
+
+
+def _row(line: Line, table: Table, texts: Sequence[str]) -> str:
+    kind = "best" if line.method == table.best else line.group
     return (
-        f"<table><thead><tr>{head}</tr></thead>{''.join(_row(line, table) for line in table.lines)}</table>"
+        f"<tr class='{kind}'>"
+        + "".join(f"<td>{escape(text)}</td>" for text in (line.title, *texts))
+        + "</tr>"
     )
 
 
-def _row(line: Line, table: Table) -> str:
-    kind = "best" if line.method == table.best else line.group
-    texts = (escape(line.title), *cells(line))
-    return f"<tr class='{kind}'>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>"
+def _bands(table: Table) -> str:
+    names = list(dict.fromkeys(name for line in table.lines for name in line.bands))
+    rows = _rows(table, names, lambda line: [cell(line.bands.get(name, math.nan), 4) for name in names])
+    return f"<details><summary>RMSE of each band</summary>{rows}</details>" if len(names) > 1 else ""
 
 
 def _figures(results: Results, table: Table, best: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.aligndiff.prompt import band_name
 from .bootstrap import by_place, interval
 from .cases import TRACKS
 from .cost import Cost, Costs
@@ -54,7 +55,8 @@ class Gain:
 class Line:
     """One method in one table; `cases` of `of` it could do, `notes` on the others.
 
-    `numbers`: see `MEANS`, by place. `ranked`: rank correlation of std and error over all cases together.
+    `numbers`: see `MEANS`, by place. `bands`: RMSE of each by its common name, by place.
+    `ranked`: rank correlation of std and error over all cases together.
     `seconds`, `megabytes`: a megapixel, NaN where not measured; `over`: more than that (see `cost`).
     """
 
@@ -65,6 +67,7 @@ class Line:
     of: int
     places: int
     numbers: dict[str, float]
+    bands: dict[str, float]
     coverage: dict[float, float]
     ranked: float
     seconds: float
@@ -132,6 +135,7 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
                 of=len(cases),
                 places=len({row["place"] for row in done.values()}),
                 numbers={name: _mean(done, name) for name in MEANS},
+                bands=_bands(done),
                 coverage=_coverage(done),
                 ranked=_ranked(done),
                 seconds=cost.seconds,
@@ -259,8 +263,13 @@ def _mean(done: dict[str, dict[str, Any]], name: str) -> float:
     return by_place(*zip(*pairs, strict=True)) if pairs else math.nan
 
 
-def _total(done: dict[str, dict[str, Any]], name: str) -> float:
-    return float(sum(row[name] for row in done.values()))
+def _bands(done: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """RMSE by the common name of a band: sensors number theirs differently."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for row in done.values():
+        for band, value in zip(row["bands"], row["band_rmse"], strict=True):
+            found.setdefault(band_name(*band), []).append((value, row["place"]))
+    return {name: by_place(*zip(*pairs, strict=True)) for name, pairs in found.items()}
 
 
 def _number(value: Any) -> bool:
@@ -303,7 +312,8 @@ HEADS = (
 _DIGITS = {"rmse": 4, "mae": 4, "sam": 2, "ssim": 3, "lpips": 3, "seam": 2, "sharp": 2, "ndvi": 3}
 
 
-def _cell(value: float, digits: int) -> str:
+def cell(value: float, digits: int) -> str:
+    """A number as text, a dash where there is none."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
@@ -314,14 +324,14 @@ def _more(over: bool, text: str) -> str:
 def cells(line: Line) -> list[str]:
     """A line's numbers as text, in the order of `HEADS`."""
     numbers, gain = line.numbers, line.gain
-    told = f"{gain.mean:+.2f} [{_cell(gain.low, 2)}, {_cell(gain.high, 2)}]" if gain else "-"
+    told = f"{gain.mean:+.2f} [{cell(gain.low, 2)}, {cell(gain.high, 2)}]" if gain else "-"
     covered = [f"{100 * line.coverage[c]:.0f}" if line.coverage else "-" for c in (0.5, 0.8, 0.9, 0.95)]
     return [
-        _cell(numbers["psnr"], 2), told, f"{gain.won:.0%}" if gain else "-", _cell(line.least, 2),
-        *(_cell(numbers[name], digits) for name, digits in _DIGITS.items()), *covered,
-        _cell(numbers["width90"], 4), _cell(numbers["crps"], 4), _cell(numbers["rank"], 2),
-        _cell(line.ranked, 2),
-        _more(line.over, _cell(line.seconds, 2)), _more(line.over, _cell(line.megabytes, 0)), str(line.cases),
+        cell(numbers["psnr"], 2), told, f"{gain.won:.0%}" if gain else "-", cell(line.least, 2),
+        *(cell(numbers[name], digits) for name, digits in _DIGITS.items()), *covered,
+        cell(numbers["width90"], 4), cell(numbers["crps"], 4), cell(numbers["rank"], 2),
+        cell(line.ranked, 2),
+        _more(line.over, cell(line.seconds, 2)), _more(line.over, cell(line.megabytes, 0)), str(line.cases),
     ]  # fmt: skip
 
 

@@ -75,6 +75,22 @@ def test_the_gates_are_told_over_all_tables(results: Results) -> None:
     assert told in tables.text(made, results) and "S " in told and "T1 " in told
 
 
+def test_errors_of_single_bands_are_told_by_name(results: Results, tmp_path: Path) -> None:
+    page = report.write(results, tables.tables(results), tmp_path, Watch()).read_text()
+    with (tmp_path / "rows.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if (row["track"], row["method"]) == ("T1", "guided@fast")]
+    assert {row["bands"] for row in rows} == {"B02;B04;B08"}
+    found = np.array([[float(value) for value in row["band_rmse"].split(";")] for row in rows])
+    table = next(
+        t for t in json.loads((tmp_path / "summary.json").read_text())["tables"] if t["track"] == "T1"
+    )
+    told = next(line for line in table["methods"] if line["method"] == "guided@fast")["band_rmse"]
+    assert list(told) == ["Blue", "Red", "NIR"]
+    np.testing.assert_allclose(list(told.values()), found.mean(0), atol=1e-5)  # one case a place
+    assert "<th>method</th><th>Blue</th><th>Red</th><th>NIR</th>" in page
+    assert f"<td>{told['NIR']:.4f}</td></tr>" in page
+
+
 def test_where_the_truth_is_another_date_it_is_said_beside_the_coverage(
     results: Results, tmp_path: Path
 ) -> None:
