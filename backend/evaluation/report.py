@@ -130,7 +130,7 @@ table{border-collapse:collapse;font-size:12px;margin:.5em 0}td,th{padding:2px 7p
 td:first-child,th:first-child{text-align:left}tr.ours{background:#e3f1ea}tr.best{background:#f3ead9}
 tr.oracle{color:#888}thead{border-bottom:1px solid #999}figure{display:inline-block;margin:4px;font-size:11px}
 figure img{width:150px;image-rendering:pixelated;display:block}
-h2{margin-top:2em}svg{max-width:100%;height:auto}"""
+h2{margin-top:2em}h3{font-size:1em}svg{max-width:100%;height:auto}"""
 
 
 def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) -> str:
@@ -217,10 +217,11 @@ def _examples(results: Results, table: Table, best: str) -> list[str]:
     cases = {case.name: case for case in results.recipe.cases}
     parts = []
     for word, (gain, name) in {"median": gains[len(gains) // 2], "lowest": gains[0]}.items():
-        parts.append(f"<h4>{word} gain, {gain:+.2f} dB: {escape(name)}</h4>")
+        parts.append(f"<h3>{word} gain, {gain:+.2f} dB: {escape(name)}</h3>")
         for picture in case_pictures(cases[name], table.track, results.root, table.best, best):
             data = base64.b64encode(picture.png).decode()
             parts.append(
-                f"<figure><img src='data:image/png;base64,{data}' alt=''>{escape(picture.caption)}</figure>"
+                f"<figure><img src='data:image/png;base64,{data}' alt=''>"
+                f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
             )
     return parts

@@ -41,6 +41,7 @@ def test_the_report_is_one_file_with_everything_in_it(results: Results, tmp_path
     for data in found:
         assert cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1).shape == (72, 72, 3)
     assert page.count("<svg") >= 2 * 3 + 1
+    assert page.count('<svg role="img" aria-label="') == page.count("<svg")
     for table in made:
         for line in table.lines:
             assert f"<td>{line.numbers['psnr']:.2f}</td>" in page
