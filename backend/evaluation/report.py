@@ -55,13 +55,13 @@ def write(results: Results, made: Sequence[Table], out: Path, watch: Watch) -> P
         watch.notice("evaluate.skipped", name="the report's figures", package="matplotlib")
     path = out / "report.html"
     watch.stage("report", len(made))
-    path.write_text(_html(results, made, drawn, watch))
+    path.write_text(_html(results, made, drawn, watch), "utf-8")
     watch.finish()
     return path
 
 
 def _csv(results: Results, path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, *(f"hit{round(100 * level)}" for level in LEVELS), "bands", "band_rmse"])
         for row in results.rows:

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -90,6 +91,32 @@ def test_errors_of_single_bands_are_told_by_name(results: Results, tmp_path: Pat
     np.testing.assert_allclose(list(told.values()), found.mean(0), atol=1e-5)  # one case a place
     assert "<th>method</th><th>Blue</th><th>Red</th><th>NIR</th>" in page
     assert f"<td>{told['NIR']:.4f}</td></tr>" in page
+
+
+def test_names_of_any_script_are_written_under_any_locale(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tuple(
+        {**row, "place": "Boadella \N{GREEK SMALL LETTER PI}", "note": "<\N{SNOWMAN}>"}
+        for row in results.rows
+    )
+    opened = Path.open
+
+    def plain(self: Path, mode: str = "r", *rest: Any, encoding: str | None = None, **more: Any) -> Any:
+        return opened(self, mode, *rest, encoding=encoding or (None if "b" in mode else "ascii"), **more)
+
+    def written(self: Path, text: str, encoding: str = "ascii") -> None:
+        self.write_bytes(text.encode(encoding))
+
+    monkeypatch.setattr(Path, "open", plain)
+    monkeypatch.setattr(Path, "write_text", written)
+    named = replace(results, rows=rows)
+    page = report.write(named, tables.tables(named), tmp_path, Watch())
+    assert (
+        "&lt;\N{SNOWMAN}&gt;" in page.read_bytes().decode()
+        and "charset='utf-8'" in page.read_bytes().decode()
+    )
+    assert "\N{GREEK SMALL LETTER PI}" in (tmp_path / "rows.csv").read_bytes().decode()
 
 
 def test_where_the_truth_is_another_date_it_is_said_beside_the_coverage(
