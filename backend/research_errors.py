@@ -96,6 +96,10 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         # training
         "training.config": (INPUT, "The training configuration {name} is not valid: {why}."),
+        "training.damaged": (
+            INPUT,
+            "{path} cannot be read as a checkpoint ({why}): remove it, and the run begins anew.",
+        ),
         "training.diverged": (
             INPUT,
             "At step {step} the gradients are no finite numbers, and so would be the weights: give a lower "

@@ -155,6 +155,16 @@ def test_a_folder_that_was_begun_with_another_configuration_is_said(data, tmp_pa
         training.main(options("spa-gan", config, data, run), Watch())
 
 
+@pytest.mark.parametrize("name", ["average.safetensors", "state.json"])
+def test_a_checkpoint_that_was_cut_off_is_said(name, data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps({**REMOVER, "training": {**REMOVER["training"], "steps": 1}}))
+    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    os.truncate(tmp_path / "run" / "step-1" / name, 7)
+    with pytest.raises(TerramendError, match="step-1 cannot be read as a checkpoint .* remove it"):
+        training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+
+
 def test_a_run_that_was_stopped_while_it_was_written_is_no_finished_run(data, tmp_path, monkeypatch) -> None:
     config = {**REMOVER, "training": {**REMOVER["training"], "steps": 1, "seed": 0}}
     asked = "spa-gan", config, data / "train", tmp_path, Watch()
