@@ -176,7 +176,7 @@ REFUSED = (TypeError, ValueError, RuntimeError)
 def begin(config: Mapping[str, Any], out: Path) -> None:
     """Write `begun.json`; where a run stands already, see that it was begun with the same.
 
-    How long and how fast (the parts `training`) may change on the way.
+    How long, how fast and by which loss (the parts `training` and `loss`) may change on the way.
 
     Raises:
         TerramendError: `training.resume`, naming the first entry that differs.
@@ -196,9 +196,11 @@ def begin(config: Mapping[str, Any], out: Path) -> None:
 def _entries(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """Every entry that says what is learnt, as `--set` names it."""
     for key, value in config.items():
-        if isinstance(value, dict) and key != "training":
+        if key in ("training", "loss"):
+            continue
+        if isinstance(value, dict):
             yield from _entries(value, f"{path}{key}.")
-        elif key != "training":
+        else:
             yield path + key, value
 
 
