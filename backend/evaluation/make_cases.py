@@ -43,7 +43,7 @@ Shape = tuple[str, str, str, int, int]
 def make_cases(root: Path, split: str, seed: int = 2026, watch: Watch | None = None) -> Recipe:
     """A recipe for everything under `root` (see `datasets.catalog.places`).
 
-    Files of a user's own folders that are left out, and a folder without any real cloud, are told to `watch`.
+    Files of a user's own folders that are left out, and that no case has a real cloud, are told to `watch`.
 
     Raises:
         TerramendError: `evaluate.empty`, nothing there can be a case.
@@ -68,7 +68,7 @@ def make_cases(root: Path, split: str, seed: int = 2026, watch: Watch | None = N
         cases += _of_place(root, dataset, name, shapes, seed, many)
     if not cases:
         raise TerramendError("evaluate.empty", root=str(root))
-    if not shapes:
+    if all(case.gap.kind in ("blob", "stripes", "random") for case in cases):
         watch.notice("evaluate.no-clouds", root=str(root))
     used = {(case.dataset, case.place) for case in cases}
     for case in cases:

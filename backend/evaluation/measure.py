@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.aligndiff.prompt import named_bands
 from . import metrics
 from .cases import Sample
 from .membrane import membrane
@@ -90,6 +91,7 @@ def row(
         return {"note": "does not fill this gap", "seconds": seconds, "unfilled": unfilled}
     closed = membrane(picture, left)
     numbers = metrics.score(closed, sample.truth, sample.scored, sample.tile.wavelengths, std)
+    bands = named_bands(sample.bands, sample.tile.wavelengths, len(mean))
     if lpips is not None:
         numbers["lpips"] = lpips(closed)
     return {
@@ -98,5 +100,6 @@ def row(
         "mpx": sample.scored.size / 1e6,
         "share": float(sample.scored.mean()),
         "samples": int(sample.scored.sum()) * len(mean),
+        "bands": [(name or f"band {number}", wave) for number, (name, wave) in enumerate(bands, 1)],
         **numbers,
     }

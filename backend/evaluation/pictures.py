@@ -44,11 +44,11 @@ def case_pictures(case: Case, track: str, root: Path, peer: str, ours: str) -> l
         Picture(f"{peer} {_level(theirs, given):.1f} dB", _png(colour(theirs))),
         Picture(f"{ours} {_level(mean, given):.1f} dB", _png(colour(mean))),
         Picture(f"error of {peer}, 0 to {limit:.3f}", _png(_heat(_error(theirs, given), limit, given))),
-        Picture(f"error of {ours}", _png(_heat(_error(mean, given), limit, given))),
+        Picture(f"error of {ours}, same scale", _png(_heat(_error(mean, given), limit, given))),
     ]
     if std is not None:
         spread = np.sqrt(np.mean(np.square(np.nan_to_num(std)), axis=0))
-        made.append(Picture(f"std of {ours}", _png(_heat(spread, limit, given))))
+        made.append(Picture(f"std of {ours}, same scale", _png(_heat(spread, limit, given))))
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 def _svg(figure: Figure) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    drawn = text.getvalue()[text.getvalue().index("<svg") :]
+    return drawn.replace("<svg", f'<svg role="img" aria-label="{escape(figure.axes[0].get_title())}"', 1)
 
 
 def _colour(group: str) -> str:
@@ -47,7 +49,7 @@ def gains(results: Results, table: Table, method: str) -> str:
     axes.axhline(0, color="black", lw=0.8)
     axes.set_ylabel("dB")
     axes.set_xlabel("cases, sorted")
-    axes.set_title(f"{method} over {table.best}: {_title(table)}", fontsize=10)
+    axes.set_title(f"{method} over {table.best}: {table.track}, {KIND_TITLES[table.kind]}", fontsize=10)
     return _svg(figure)
 
 

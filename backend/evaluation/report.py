@@ -10,7 +10,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,16 @@ from .tables import (
     HEADS,
     KIND_TITLES,
     NOTE,
+    REMARKS,
     TITLES,
     Line,
     Table,
+    cell,
     cells,
     idle,
     missed,
     pooled,
+    sentences,
     verdict,
 )
 
@@ -52,19 +55,20 @@ def write(results: Results, made: Sequence[Table], out: Path, watch: Watch) -> P
         watch.notice("evaluate.skipped", name="the report's figures", package="matplotlib")
     path = out / "report.html"
     watch.stage("report", len(made))
-    path.write_text(_html(results, made, drawn, watch))
+    path.write_text(_html(results, made, drawn, watch), "utf-8")
     watch.finish()
     return path
 
 
 def _csv(results: Results, path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *(f"hit{round(100 * level)}" for level in LEVELS), "band_rmse"])
+        writer.writerow([*COLUMNS, *(f"hit{round(100 * level)}" for level in LEVELS), "bands", "band_rmse"])
         for row in results.rows:
             hits = row.get("hits", [""] * len(LEVELS))
-            bands = " ".join(f"{value:.5f}" for value in row.get("band_rmse", ()))
-            writer.writerow([*(row.get(name, "") for name in COLUMNS), *hits, bands])
+            names = ";".join(name for name, _ in row.get("bands", ()))
+            bands = ";".join(f"{value:.5f}" for value in row.get("band_rmse", ()))
+            writer.writerow([*(row.get(name, "") for name in COLUMNS), *hits, names, bands])
 
 
 def _plain(value: object) -> object:
@@ -82,6 +86,7 @@ def summary(results: Results, made: Sequence[Table]) -> dict[str, Any]:
         "cases": len({row["case"] for row in results.rows}),
         "settings": {method.name: dict(method.settings) for method in results.methods if method.settings},
         "quicker_and_better": verdict(made),
+        "pooled": [one.__dict__ for one in pooled(made, results)],
         "tables": [_finite(_table(table)) for table in made],
     }
 
@@ -102,6 +107,7 @@ def _table(table: Table) -> dict[str, Any]:
 def _line(line: Line) -> dict[str, Any]:
     return {
         "method": line.method, "group": line.group, "cases": line.cases, **line.numbers,
+        "band_rmse": line.bands,
         "ranked": line.ranked,
         "coverage": {f"{level:g}": value for level, value in line.coverage.items()},
         "seconds_per_mpx": line.seconds, "megabytes_per_mpx": line.megabytes, "over": line.over,
@@ -124,7 +130,7 @@ table{border-collapse:collapse;font-size:12px;margin:.5em 0}td,th{padding:2px 7p
 td:first-child,th:first-child{text-align:left}tr.ours{background:#e3f1ea}tr.best{background:#f3ead9}
 tr.oracle{color:#888}thead{border-bottom:1px solid #999}figure{display:inline-block;margin:4px;font-size:11px}
 figure img{width:150px;image-rendering:pixelated;display:block}
-h2{margin-top:2em}svg{max-width:100%;height:auto}"""
+h2{margin-top:2em}h3{font-size:1em}svg{max-width:100%;height:auto}"""
 
 
 def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) -> str:
@@ -137,13 +143,16 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
     ]
     if verdict(made):
         parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
-    parts += [f"<p>{escape(line)}</p>" for line in (*pooled(made, results).splitlines(), *idle(results))]
+    parts += [f"<p>{escape(line)}</p>" for line in (*sentences(pooled(made, results)), *idle(results))]
     ours = [method.name for method in results.methods if method.group == "ours"]
+    names = [name for name, _ in HEADS]
     for table in made:
         watch.advance()
         title = f"{table.track}: {TITLES[table.track]}; {KIND_TITLES[table.kind]}"
-        parts.append(f"<h2>{title}</h2><p>{table.cases} cases, {table.places} places</p>{_rows(table)}")
-        parts += [f"<p>{escape(told)}</p>" for told in missed(table)]
+        parts.append(f"<h2>{title}</h2><p>{table.cases} cases, {table.places} places</p>")
+        parts += [_rows(table, names, cells), _bands(table)]
+        below = [REMARKS.get(table.track, ""), *missed(table)]
+        parts += [f"<p>{escape(told)}</p>" for told in below if told]
         best = _best_of(table, ours)
         if drawn and best and table.best:
             parts += _figures(results, table, best)
@@ -161,17 +170,25 @@ def _best_of(table: Table, ours: Sequence[str]) -> str:
     return next((line.method for line in table.lines if line.method in ours), "")
 
 
-def _rows(table: Table) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("method", *(name for name, _ in HEADS)))
+def _rows(table: Table, heads: Sequence[str], texts: Callable[[Line], Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("method", *heads))
+    body = "".join(_row(line, table, texts(line)) for line in table.lines)
+    return f"<table><thead><tr>{head}</tr></thead>{body}</table>"
+
+
+def _row(line: Line, table: Table, texts: Sequence[str]) -> str:
+    kind = "best" if line.method == table.best else line.group
     return (
-        f"<table><thead><tr>{head}</tr></thead>{''.join(_row(line, table) for line in table.lines)}</table>"
+        f"<tr class='{kind}'>"
+        + "".join(f"<td>{escape(text)}</td>" for text in (line.title, *texts))
+        + "</tr>"
     )
 
 
-def _row(line: Line, table: Table) -> str:
-    kind = "best" if line.method == table.best else line.group
-    texts = (escape(line.title), *cells(line))
-    return f"<tr class='{kind}'>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>"
+def _bands(table: Table) -> str:
+    names = list(dict.fromkeys(name for line in table.lines for name in line.bands))
+    rows = _rows(table, names, lambda line: [cell(line.bands.get(name, math.nan), 4) for name in names])
+    return f"<details><summary>RMSE of each band</summary>{rows}</details>" if len(names) > 1 else ""
 
 
 def _figures(results: Results, table: Table, best: str) -> list[str]:
@@ -200,10 +217,11 @@ def _examples(results: Results, table: Table, best: str) -> list[str]:
     cases = {case.name: case for case in results.recipe.cases}
     parts = []
     for word, (gain, name) in {"median": gains[len(gains) // 2], "lowest": gains[0]}.items():
-        parts.append(f"<h4>{word} gain, {gain:+.2f} dB: {escape(name)}</h4>")
+        parts.append(f"<h3>{word} gain, {gain:+.2f} dB: {escape(name)}</h3>")
         for picture in case_pictures(cases[name], table.track, results.root, table.best, best):
             data = base64.b64encode(picture.png).decode()
             parts.append(
-                f"<figure><img src='data:image/png;base64,{data}' alt=''>{escape(picture.caption)}</figure>"
+                f"<figure><img src='data:image/png;base64,{data}' alt=''>"
+                f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
             )
     return parts

@@ -161,11 +161,11 @@ def _wanted(
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Rows by key; a last line cut off by a crash is ignored."""
+    """Rows by key; what a crash cut off or spoiled is ignored."""
     rows: dict[str, dict[str, Any]] = {}
     if path.exists():
-        for line in path.read_text().splitlines():
-            with contextlib.suppress(ValueError, KeyError):
+        for line in path.read_text("utf-8", "replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)
                 rows[row["key"]] = row
     return rows

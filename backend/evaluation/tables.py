@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...models.aligndiff.prompt import band_name
 from .bootstrap import by_place, interval
 from .cases import TRACKS
 from .cost import Cost, Costs
@@ -30,6 +31,11 @@ KIND_TITLES = {
     "random": "random pixels", "own": "the scene's own cloud", "whole": "whole picture may change",
 }  # fmt: skip
 
+REMARKS = {
+    "P": "The truth is another date: what changed in between counts as error, and no interval knows of it."
+}
+"""What the numbers of a track do not say by themselves."""
+
 WITH_DATES = ("T1", "T2", "T4", "T4past", "series")
 NO_COST = Cost(math.nan, math.nan)
 
@@ -49,7 +55,8 @@ class Gain:
 class Line:
     """One method in one table; `cases` of `of` it could do, `notes` on the others.
 
-    `numbers`: see `MEANS`, by place. `ranked`: rank correlation of std and error over all cases together.
+    `numbers`: see `MEANS`, by place. `bands`: RMSE of each by its common name, by place.
+    `ranked`: rank correlation of std and error over all cases together.
     `seconds`, `megabytes`: a megapixel, NaN where not measured; `over`: more than that (see `cost`).
     """
 
@@ -60,6 +67,7 @@ class Line:
     of: int
     places: int
     numbers: dict[str, float]
+    bands: dict[str, float]
     coverage: dict[float, float]
     ranked: float
     seconds: float
@@ -127,6 +135,7 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
                 of=len(cases),
                 places=len({row["place"] for row in done.values()}),
                 numbers={name: _mean(done, name) for name in MEANS},
+                bands=_bands(done),
                 coverage=_coverage(done),
                 ranked=_ranked(done),
                 seconds=cost.seconds,
@@ -177,8 +186,24 @@ def verdict(made: Sequence[Table]) -> str:
     return " ".join([told, *([f"In the others: {'; '.join(parts)}."] if parts else [])])
 
 
-def pooled(made: Sequence[Table], results: Results) -> str:
-    """Of each of ours: cloud cases won with other dates or a DEM, and coverage over all kinds of a track."""
+@dataclass(frozen=True)
+class Pooled:
+    """One of ours over all tables.
+
+    Attributes:
+        method, title: its names. won, cases: of clouds with other dates or a DEM.
+        within90: track -> share of errors inside 90 % intervals, over all kinds of gap.
+    """
+
+    method: str
+    title: str
+    won: int
+    cases: int
+    within90: dict[str, float]
+
+
+def pooled(made: Sequence[Table], results: Results) -> list[Pooled]:
+    """What tables say together, of each of ours that is in one."""
     told = []
     for method in (method for method in results.methods if method.group == "ours"):
         lines = [(table, line) for table in made for line in table.lines if line.method == method.name]
@@ -187,20 +212,32 @@ def pooled(made: Sequence[Table], results: Results) -> str:
             for table, line in lines
             if table.kind == "cloud" and table.track in (*WITH_DATES, "S-DEM") and line.gain
         ]
-        if not clouds:
-            continue
-        won, cases = sum(share * count for share, count in clouds), sum(count for _, count in clouds)
         rows = [row for row in results.rows if row["method"] == method.name]
         held = {
             track: _coverage({row["case"]: row for row in rows if row["track"] == track})
             for track in dict.fromkeys(table.track for table, _ in lines)
         }
-        covered = ", ".join(f"{track} {cover[0.9]:.0%}" for track, cover in held.items() if cover)
-        told.append(
-            f"{method.title}: {won:.0f} of {cases} cloud cases with other dates or a DEM won "
-            f"({won / cases:.1%}); 90 % intervals hold, over all kinds of gap of a track: {covered}."
-        )
-    return "\n".join(told)
+        won, cases = round(sum(share * count for share, count in clouds)), sum(count for _, count in clouds)
+        within = {track: cover[0.9] for track, cover in held.items() if cover}
+        if cases or within:
+            told.append(Pooled(method.name, method.title, won, cases, within))
+    return told
+
+
+def sentences(told: Sequence[Pooled]) -> list[str]:
+    """Of each of ours one, and a remark where a track needs one."""
+    made = []
+    for one in told:
+        parts = []
+        if one.cases:
+            share = f"{one.won / one.cases:.1%}"
+            parts.append(f"{one.won} of {one.cases} cloud cases with other dates or a DEM won ({share})")
+        if one.within90:
+            covered = ", ".join(f"{track} {share:.0%}" for track, share in one.within90.items())
+            parts.append(f"90 % intervals hold, over all kinds of gap of a track: {covered}")
+        made.append(f"{one.title}: {'; '.join(parts)}.")
+    tracks = dict.fromkeys(track for one in told for track in one.within90)
+    return made + [f"{track}: {REMARKS[track]}" for track in tracks if track in REMARKS]
 
 
 def missed(table: Table) -> list[str]:
@@ -226,8 +263,13 @@ def _mean(done: dict[str, dict[str, Any]], name: str) -> float:
     return by_place(*zip(*pairs, strict=True)) if pairs else math.nan
 
 
-def _total(done: dict[str, dict[str, Any]], name: str) -> float:
-    return float(sum(row[name] for row in done.values()))
+def _bands(done: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """RMSE by the common name of a band: sensors number theirs differently."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for row in done.values():
+        for band, value in zip(row["bands"], row["band_rmse"], strict=True):
+            found.setdefault(band_name(*band), []).append((value, row["place"]))
+    return {name: by_place(*zip(*pairs, strict=True)) for name, pairs in found.items()}
 
 
 def _number(value: Any) -> bool:
@@ -270,7 +312,8 @@ HEADS = (
 _DIGITS = {"rmse": 4, "mae": 4, "sam": 2, "ssim": 3, "lpips": 3, "seam": 2, "sharp": 2, "ndvi": 3}
 
 
-def _cell(value: float, digits: int) -> str:
+def cell(value: float, digits: int) -> str:
+    """A number as text, a dash where there is none."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
@@ -281,14 +324,14 @@ def _more(over: bool, text: str) -> str:
 def cells(line: Line) -> list[str]:
     """A line's numbers as text, in the order of `HEADS`."""
     numbers, gain = line.numbers, line.gain
-    told = f"{gain.mean:+.2f} [{_cell(gain.low, 2)}, {_cell(gain.high, 2)}]" if gain else "-"
+    told = f"{gain.mean:+.2f} [{cell(gain.low, 2)}, {cell(gain.high, 2)}]" if gain else "-"
     covered = [f"{100 * line.coverage[c]:.0f}" if line.coverage else "-" for c in (0.5, 0.8, 0.9, 0.95)]
     return [
-        _cell(numbers["psnr"], 2), told, f"{gain.won:.0%}" if gain else "-", _cell(line.least, 2),
-        *(_cell(numbers[name], digits) for name, digits in _DIGITS.items()), *covered,
-        _cell(numbers["width90"], 4), _cell(numbers["crps"], 4), _cell(numbers["rank"], 2),
-        _cell(line.ranked, 2),
-        _more(line.over, _cell(line.seconds, 2)), _more(line.over, _cell(line.megabytes, 0)), str(line.cases),
+        cell(numbers["psnr"], 2), told, f"{gain.won:.0%}" if gain else "-", cell(line.least, 2),
+        *(cell(numbers[name], digits) for name, digits in _DIGITS.items()), *covered,
+        cell(numbers["width90"], 4), cell(numbers["crps"], 4), cell(numbers["rank"], 2),
+        cell(line.ranked, 2),
+        _more(line.over, cell(line.seconds, 2)), _more(line.over, cell(line.megabytes, 0)), str(line.cases),
     ]  # fmt: skip
 
 
@@ -304,10 +347,14 @@ def text(made: Sequence[Table], results: Results) -> str:
     for table in made:
         head = f"{table.track} ({TITLES[table.track]}), {KIND_TITLES[table.kind]}: "
         head += f"{table.cases} cases, {table.places} places"
-        failed = [f"! {told}" for told in missed(table)]
-        parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *failed]))
+        below = [
+            *([REMARKS[table.track]] if table.track in REMARKS else []),
+            *(f"! {m}" for m in missed(table)),
+        ]
+        parts.append("\n".join([head, names, *(_text(line) for line in table.lines), *below]))
     absent = "\n".join(f"! {told}" for told in idle(results))
-    return "\n\n".join(filter(None, [*parts, absent, pooled(made, results), verdict(made), NOTE]))
+    together = "\n".join(sentences(pooled(made, results)))
+    return "\n\n".join(filter(None, [*parts, absent, together, verdict(made), NOTE]))
 
 
 NOTE = """Numbers are of hidden pixels alone: means over places of means over a place's cases. PSNR in dB,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import TerramendError
@@ -67,27 +68,31 @@ def load(
     """Put a checkpoint back into place and return its state.
 
     Raises:
-        TerramendError: `training.resume` where the network has another layout now.
+        TerramendError: `training.resume` where the network has another layout now, `training.damaged`.
     """
     try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-        average.load_state_dict(load_file(folder / "average.safetensors"))
+        found = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
+        state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
+        weights, mean, moments = (found[name] for name in ("model", "average", "optimizer"))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise TerramendError("training.damaged", path=str(folder), why=str(error)) from None
+    try:
+        model.load_state_dict(weights)
+        average.load_state_dict(mean)
     except RuntimeError as error:
         why = " ".join(str(error).split())[:200]
         raise TerramendError("training.resume", path=str(folder), why=why) from None
-    state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
     per_parameter: dict[int, dict[str, Any]] = {}
-    moments = load_file(folder / "optimizer.safetensors")
     for name, value in {**moments, **state["optimizer"]}.items():
         index, _, key = name.partition(".")
         per_parameter.setdefault(int(index), {})[key] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": per_parameter, "param_groups": groups})
-    if (folder / "random.safetensors").exists():  # checkpoints of earlier versions have none
-        generators = load_file(folder / "random.safetensors")
+    generators = found.get("random", {})  # checkpoints of earlier versions have none
+    if "cpu" in generators:
         torch.set_rng_state(generators["cpu"])
-        if "cuda" in generators and torch.cuda.is_available():
-            torch.cuda.set_rng_state(generators["cuda"])
+    if "cuda" in generators and torch.cuda.is_available():
+        torch.cuda.set_rng_state(generators["cuda"])
     return state
 
 

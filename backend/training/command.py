@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..device import resolve
+from ..device import on_torch
 from ..watch import Watch
 from . import recipe
 from .loop import train
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="entry of the config")
     parser.add_argument("--schedule", help="ddpm: linear, cosine or sigmoid")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
@@ -28,9 +28,10 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     if options.schedule:
         changes["diffusion.noise"] = options.schedule
     recipe.maker(options.name)  # an unknown network is said before its configuration is looked for
-    resolve(options.device)
+    device = on_torch(options.device) or "cpu"
     config = recipe.load_config(options.name, options.config, changes)
     made = recipe.made(options.name, config, options.data)
-    average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, options.device)
+    recipe.begin(config, options.out)
+    average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
     made.finish(average, options.out)
     watch.finish()

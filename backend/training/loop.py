@@ -34,7 +34,7 @@ class Schedule:
     """How long and how fast.
 
     Attributes:
-        steps: optimizer steps. batch: samples a step. accumulate: parts of a batch.
+        steps: optimizer steps. batch: samples at a time. accumulate: batches that make one step.
         rate: peak learning rate (AdamW), after `warmup` steps, then a cosine to a
             hundredth of it. decay: weight decay. clip: gradient norm.
         halve: instead of the cosine, the step at which the rate is halved first, and the steps
@@ -106,7 +106,8 @@ def train(
         last checkpoint.
 
     Raises:
-        TerramendError: `training.precision` for half precision that a CPU does not compute.
+        TerramendError: `training.precision` for half precision that a CPU does not compute;
+            `training.diverged` where gradients are no numbers any more.
     """
     if device == "cpu" and schedule.precision == "fp16":
         raise TerramendError("training.precision")
@@ -116,11 +117,12 @@ def train(
     accelerator = Accelerator(mixed_precision=schedule.precision, cpu=device == "cpu")
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(_groups(model, schedule.slow), schedule.rate, weight_decay=schedule.decay)
-    start = 0
     found = checkpoint.latest(out)
-    if found is not None:
-        start = checkpoint.load(found, model, average, optimizer)["step"]
+    state = {"step": 0} if found is None else checkpoint.load(found, model, average, optimizer)
+    start, scaler = state["step"], accelerator.scaler
     model, optimizer = accelerator.prepare(model, optimizer)
+    if scaler is not None and state.get("scaler"):
+        scaler.load_state_dict(state["scaler"])
     average.to(accelerator.device)
     log = _open_log(out / "loss.csv", start)
     watch.stage("train", schedule.steps)
@@ -139,14 +141,16 @@ def train(
             accelerator.backward(terms["loss"] / schedule.accumulate)
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + float(value.detach()) / schedule.accumulate
-        accelerator.clip_grad_norm_(model.parameters(), schedule.clip)
+        norm = float(accelerator.clip_grad_norm_(model.parameters(), schedule.clip))
         optimizer.step()
+        if not math.isfinite(norm) and not accelerator.optimizer_step_was_skipped:  # fp16 skips such steps
+            raise TerramendError("training.diverged", step=str(step), out=str(out))
         optimizer.zero_grad(set_to_none=True)
         _average(average, accelerator.unwrap_model(model), min(schedule.average, (step + 1) / (step + 10)))
         _log(log, step, schedule.rate_at(step), time.monotonic() - began, totals)
         watch.advance()
         if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
-            state = {"schedule": asdict(schedule)}
+            state = {"schedule": asdict(schedule), "scaler": scaler.state_dict() if scaler else {}}
             checkpoint.save(
                 out, step + 1, accelerator.unwrap_model(model), average, optimizer.optimizer, state
             )

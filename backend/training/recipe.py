@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from ..errors import TerramendError
+from .checkpoint import latest
 from .loop import Batch, Schedule
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -170,6 +171,37 @@ def whole(config: Mapping[str, Any], key: str, name: str, least: int = 1) -> int
 
 REFUSED = (TypeError, ValueError, RuntimeError)
 """What networks raise for a layout that cannot be built: torch refuses sizes below 0 by the last."""
+
+
+def begin(config: Mapping[str, Any], out: Path) -> None:
+    """Write `begun.json`; where a run stands already, see that it was begun with the same.
+
+    How long, how fast and by which loss (the parts `training` and `loss`) may change on the way.
+
+    Raises:
+        TerramendError: `training.resume`, naming the first entry that differs.
+    """
+    asked, path, found = dict(_entries(config)), out / "begun.json", latest(out)
+    if found is None:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asked, indent=1), "utf-8")
+    elif path.exists():  # runs of earlier versions have none
+        before = json.loads(path.read_text("utf-8"))
+        for key in {**before, **asked}:
+            if before.get(key) != asked.get(key):
+                why = f"{key} was {json.dumps(before.get(key))}, and is {json.dumps(asked.get(key))}"
+                raise TerramendError("training.resume", path=str(found), why=why)
+
+
+def _entries(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every entry that says what is learnt, as `--set` names it."""
+    for key, value in config.items():
+        if key in ("training", "loss"):
+            continue
+        if isinstance(value, dict):
+            yield from _entries(value, f"{path}{key}.")
+        else:
+            yield path + key, value
 
 
 def conclude(config: Mapping[str, Any], out: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from safetensors.torch import load_file  # noqa: E402
+from terramend.backend import device  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.experiments import command as experiments  # noqa: E402
-from terramend.backend.training import command, export_command, recipe  # noqa: E402
+from terramend.backend.training import checkpoint, command, export_command, recipe  # noqa: E402
 from terramend.backend.training.loop import Schedule, train  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
@@ -123,9 +125,18 @@ def test_unknown_networks_folders_and_devices() -> None:
         command.main(options(name="foo"), Watch())
     with pytest.raises(TerramendError, match="nowhere holds no scene that this network can learn from"):
         command.main(options(), Watch())
-    if not torch.cuda.is_available():
-        with pytest.raises(TerramendError, match="cuda"):
-            command.main(options(device="cuda"), Watch())
+
+
+def test_the_device_is_one_on_which_torch_computes(monkeypatch) -> None:
+    """Networks are trained by torch: what ONNX Runtime reaches says nothing."""
+    monkeypatch.setattr(device, "probe", lambda name: device.Probe(name, True, 1.0, ""))
+    monkeypatch.setattr(
+        device, "torch_probe", lambda: device.Probe("cuda, by torch", False, None, "no driver")
+    )
+    with pytest.raises(TerramendError, match=r"cuda was asked for but does not compute here \(no driver\)"):
+        command.main(options(device="cuda"), Watch())
+    with pytest.raises(TerramendError, match="holds no scene"):
+        command.main(options(device="auto"), Watch())
 
 
 @pytest.mark.parametrize(
@@ -185,3 +196,20 @@ def test_half_precision_computes_in_half_and_keeps_whole_weights(tmp_path) -> No
         assert b.dtype == torch.float32 and torch.allclose(a, b, atol=2e-2) and not torch.equal(a, b)
     with pytest.raises(TerramendError, match="fp16 needs a GPU"):
         fitted(tmp_path, "fp16", batch=8, precision="fp16")
+
+
+def test_weights_that_are_no_numbers_are_never_kept(tmp_path) -> None:
+    model = torch.nn.Linear(1, 1)
+
+    def batch(step: int, part: int) -> dict[str, torch.Tensor]:
+        return {"x": torch.full((2, 1), float("inf") if step == 5 else 1.0)}
+
+    def loss(model: torch.nn.Module, batch: dict[str, torch.Tensor], step: int) -> dict[str, torch.Tensor]:
+        return {"loss": model(batch["x"]).square().mean()}
+
+    with pytest.raises(TerramendError, match="At step 5 the gradients are no finite numbers"):
+        train(model, batch, loss, Schedule(steps=9, batch=2, save_every=3), tmp_path, Watch())
+    assert checkpoint.latest(tmp_path) == tmp_path / "step-3"
+    assert all(
+        torch.isfinite(value).all() for value in load_file(tmp_path / "step-3/model.safetensors").values()
+    )

@@ -58,9 +58,16 @@ def config(tmp_path):
     made = load_config("mend", "small")
     made["samples"] = [{"folder": str(tmp_path)}]
     made["widths"] = [8, 12, 16]
-    made["loss"] = {"mean": 1.0, "deviation": 0.3}
     made["training"] = {"steps": 2, "batch": 4, "rate": 1e-3, "warmup": 1}
     return made
+
+
+def test_the_configuration_that_comes_along_trains_the_correction(config, tmp_path) -> None:
+    made = mend.recipe(config, tmp_path)
+    batch = made.batch(0, 0)
+    said = made.model(batch["base"], batch["references"]).detach().requires_grad_()
+    made.loss(lambda *_: said, batch, 0)["loss"].backward()
+    assert said.grad[:, 0].abs().sum() > 0 and said.grad[:, 1].abs().sum() > 0
 
 
 def test_few_samples_are_drawn_again_and_none_are_said(config, tmp_path) -> None:

@@ -136,12 +136,32 @@ def test_a_run_without_a_step_is_written_all_the_same(data, tmp_path) -> None:
     assert (tmp_path / "run" / "remover.onnx").exists() and (tmp_path / "run" / "loss.png").exists()
 
 
-def test_a_checkpoint_of_another_network_is_said(data, tmp_path) -> None:
-    config = tmp_path / "tiny.json"
+def test_a_folder_that_was_begun_with_another_configuration_is_said(data, tmp_path) -> None:
+    """Also where the weights would fit: a finished run would only get other words for what it learnt."""
+    config, run = tmp_path / "tiny.json", tmp_path / "run"
     config.write_text(json.dumps(REMOVER))
-    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    training.main(options("spa-gan", config, data, run), Watch())
+    config.write_text(json.dumps({**REMOVER, "size": 20}))
+    said = r"step-12 was begun with .* \(size was 16, and is 20\): name a new folder"
+    with pytest.raises(TerramendError, match=said):
+        training.main(options("spa-gan", config, data, run), Watch())
+    longer = {**REMOVER, "training": {**REMOVER["training"], "steps": 14, "rate": 1e-4}}
+    config.write_text(json.dumps(longer))
+    training.main(options("spa-gan", config, data, run), Watch())
+    assert len(curve(run)) == 14
+    (run / "begun.json").unlink()  # as before there was one
     config.write_text(json.dumps({**REMOVER, "network": {**REMOVER["network"], "width": 8}}))
-    with pytest.raises(TerramendError, match="is a checkpoint of another network .* name a new folder"):
+    with pytest.raises(TerramendError, match="was begun with another configuration .* name a new folder"):
+        training.main(options("spa-gan", config, data, run), Watch())
+
+
+@pytest.mark.parametrize("name", ["average.safetensors", "state.json"])
+def test_a_checkpoint_that_was_cut_off_is_said(name, data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps({**REMOVER, "training": {**REMOVER["training"], "steps": 1}}))
+    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    os.truncate(tmp_path / "run" / "step-1" / name, 7)
+    with pytest.raises(TerramendError, match="step-1 cannot be read as a checkpoint .* remove it"):
         training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
 
 
@@ -176,6 +196,29 @@ def test_dropout_goes_on_where_it_was(tmp_path) -> None:
     again = trained(tmp_path / "broken")
     assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+def test_the_scale_of_half_precision_goes_on_where_it_was(tmp_path, monkeypatch) -> None:
+    """The scaler of fp16, here on a CPU: it doubles after every second step."""
+
+    class Scaled(loop.Accelerator):
+        def __init__(self, **_: object) -> None:
+            super().__init__(cpu=True)
+            self.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
+
+    monkeypatch.setattr(loop, "Accelerator", Scaled)
+
+    def scaler(steps):
+        def loss(model, batch, step):
+            return {"loss": model(batch["x"]).square().mean()}
+
+        schedule = loop.Schedule(steps, 2, save_every=3)
+        loop.train(
+            torch.nn.Linear(1, 1), lambda *_: {"x": torch.ones(2, 1)}, loss, schedule, tmp_path, Watch()
+        )
+        return json.loads((tmp_path / f"step-{steps}" / "state.json").read_text())["scaler"]
+
+    assert (scaler(3)["scale"], scaler(6)["scale"]) == (16, 64)
 
 
 def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypatch) -> None:

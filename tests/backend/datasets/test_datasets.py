@@ -124,6 +124,18 @@ def test_any_folder_of_scenes(tmp_path: Path) -> None:
     assert catalog.read_place(tmp_path, ".", tmp_path.name).bands == place.bands
 
 
+def test_radar_is_read_as_in_a_fill(tmp_path: Path) -> None:
+    _write(tmp_path / "2020-03-01.tif", np.full((2, 8, 9), 900, np.uint16))
+    radar = np.stack([np.full((8, 9), 0.01, np.float32), np.full((8, 9), 0.1, np.float32)])
+    radar[:, 0, 0] = 0  # power, VH first, and a corner that it did not see
+    _write(tmp_path / "2020-03-01_s1.tif", radar)
+    with rasterio.open(tmp_path / "2020-03-01_s1.tif", "r+") as target:
+        target.descriptions = ("VH", "VV")
+    (date,) = folder.read(tmp_path, tmp_path.name).dates
+    assert date.sar is not None and np.isnan(date.sar[:, 0, 0]).all()
+    np.testing.assert_allclose(date.sar[:, 1, 1], [-10, -20], atol=1e-4)
+
+
 def test_masks_are_known_by_the_names_that_products_give_them(tmp_path: Path) -> None:
     image, scl = np.full((2, 8, 9), 900, np.uint16), np.full((1, 8, 9), 4, np.uint8)
     scl[0, 1, 2], scl[0, 3, :2] = 9, 3  # cloud, shadow

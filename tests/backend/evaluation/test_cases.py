@@ -50,6 +50,14 @@ def test_what_the_folder_lacks_is_said(scenes: Path, tmp_path: Path) -> None:
     assert {notice.code for notice in watch.notices} == {"evaluate.day", "evaluate.no-clouds"}
 
 
+def test_a_mask_that_hides_too_much_to_be_a_cases_cloud_is_said(scenes: Path, tmp_path: Path) -> None:
+    shutil.copytree(scenes / "fields" / "east", tmp_path / "p")
+    watch = Watch()
+    made = make_cases(tmp_path, "mine", 4, watch)
+    assert "cloud" not in {case.gap.kind for case in made.cases}  # 0.38, and 0.6 when grown
+    assert [notice.code for notice in watch.notices] == ["evaluate.no-clouds"]
+
+
 def test_a_tile_hides_the_truth(recipe: Recipe, scenes: Path) -> None:
     for case in recipe.cases:
         for track in case.tracks:

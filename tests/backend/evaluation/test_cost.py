@@ -57,6 +57,14 @@ def test_a_method_that_takes_too_long_is_stopped_and_told(
     )
 
 
+def test_the_case_is_a_real_cloud_where_there_is_any(recipe: Recipe, scenes: Path) -> None:
+    case, track = cost._case(recipe, scenes)
+    assert case.gap.kind == "cloud" and track == "T2"
+    without = tuple(case for case in recipe.cases if case.gap.kind != "cloud")
+    case, track = cost._case(replace(recipe, cases=without), scenes)
+    assert case.gap.kind != "cloud" and track == "T2"
+
+
 def test_mirrored_cases_continue_and_keep_their_share(recipe: Recipe, scenes: Path) -> None:
     case = next(case for case in recipe.cases if "T1" in case.tracks and case.gap.kind == "cloud")
     small = sample(case, "T1", scenes)

