@@ -182,10 +182,11 @@ def accompanies(stem: str) -> bool:
 _COMPANION = re.compile(
     r"(^|[^a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
     r"atran|cdist|drad|trad|urad|tci|aot|wvp|atb|saa|sza|vaa|vza|szen|vzen|raz|day_of_year|"
-    r"std|provenance|truth)([^a-z0-9]|$)",
+    r"std|provenance|truth|ql(?!_quality_cloud))([^a-z0-9]|$)",
     re.IGNORECASE,
 )
-"""Terrain, radar, products' by-products and angles, this software's own extra outputs, what checks a fill."""
+"""Terrain, radar, products' by-products and angles, this software's own extra outputs, what checks a fill;
+quick looks of EnMAP and DESIS and their layers of quality, but for EnMAP's masks of clouds and their shadows."""
 
 
 def _is_archive(name: str) -> bool:

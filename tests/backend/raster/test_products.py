@@ -378,6 +378,18 @@ def test_a_folder_of_maja_is_the_corrected_bands_and_its_cloud_mask(tmp_path):
     assert raster.date == datetime.date(2020, 6, 1)
 
 
+def test_a_folder_of_enmap_is_its_spectra_and_its_masks_of_clouds(tmp_path):
+    stem = "ENMAP01-____L2A-DT0000001234_20220801T101010Z_001_V010200_20220802T101010Z"
+    makers.write(tmp_path / f"{stem}-SPECTRAL_IMAGE.TIF", image(6).astype(np.int16), nodata=-32768)
+    for name in ("CLASSES", "CIRRUS", "HAZE", "SNOW", "TESTFLAGS_VNIR", "CLOUD", "CLOUDSHADOW"):
+        makers.write(tmp_path / f"{stem}-QL_QUALITY_{name}.TIF", np.zeros((64, 64), np.uint8))
+    for name in ("PIXELMASK_SWIR", "VNIR"):
+        makers.write(tmp_path / f"{stem}-QL_{name}.TIF", np.ones((3, 64, 64), np.uint8))
+    (raster,) = open_product((str(tmp_path),), watch=Watch())
+    assert len(raster.bands) == 6 and raster.date == datetime.date(2022, 8, 1)
+    assert [Path(mask.path).stem.rsplit("_", 1)[1] for mask in raster.masks] == ["CLOUD", "CLOUDSHADOW"]
+
+
 def test_a_folder_tells_the_date_that_its_files_do_not(tmp_path):
     for name in ("B02", "B03"):
         makers.write(tmp_path / "2020-06-01_tile" / f"{name}.tif", np.full((40, 40), 900, np.uint16))
