@@ -194,8 +194,10 @@ def _is_archive(name: str) -> bool:
 
 
 def _is_product(entry: Path) -> bool:
-    """A Sentinel-2 or Landsat product by its name or its metadata file."""
+    """A Sentinel-2, Landsat, HLS or MAJA product by its name or its metadata file."""
     if re.search(r"\.SAFE|^S2[ABCD]_|^L[COTEM]0\d", entry.name):
+        return True
+    if entry.is_dir() and re.search(r"^HLS\.[LS]30\.|^SENTINEL2[ABCD]_\d{8}", entry.name):
         return True
     return entry.is_dir() and any(
         re.search(r"^MTD_MSIL|_MTL\.(txt|json|xml)$", f.name) for f in entry.iterdir()

@@ -97,6 +97,21 @@ def test_folder_of_references(tmp_path):
     assert [len(r.bands) for r in references] == [3, 3, 7]
 
 
+def test_folders_of_hls_and_maja_are_references(tmp_path):
+    target = tif(tmp_path / "t.tif")
+    hls, maja = "HLS.S30.T32TPT.2021155T102559.v2.0", "SENTINEL2B_20200601-105855-123_L2A_T31TCJ_C_V2-2"
+    tif(tmp_path / hls / f"{hls}.B02.tif")
+    tif(tmp_path / hls / f"{hls}.Fmask.tif")
+    tif(tmp_path / maja / f"{maja}_FRE_B2.tif")
+    tif(tmp_path / maja / "MASKS" / f"{maja}_CLM_R1.tif")
+    tif(tmp_path / "drafts" / "2021-05-05.tif")
+    found = find_references(str(tmp_path), opened(target), Watch())
+    assert [r.path for r in found] == [str(tmp_path / maja), str(tmp_path / hls)]
+    request = FillRequest(target=(target,), output="o.tif")
+    references = open_references(request, opened(target), Watch(), found)
+    assert [[m.kind for m in r.masks] for r in references] == [["maja"], ["hls_fmask"]]
+
+
 def test_the_targets_own_product_is_no_reference(tmp_path):
     makers.make_safe(tmp_path, side=60)
     early = makers.make_safe(tmp_path, baseline="03.00", side=60)
