@@ -186,7 +186,7 @@ _COMPANION = re.compile(
     re.IGNORECASE,
 )
 """Terrain, radar, products' by-products and angles, this software's own extra outputs, what checks a fill;
-quick looks of EnMAP and DESIS and their layers of quality, but for EnMAP's masks of clouds and their shadows."""
+quick looks and layers of quality of EnMAP and DESIS, but for the masks of clouds and their shadows."""
 
 
 def _is_archive(name: str) -> bool:
