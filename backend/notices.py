@@ -93,6 +93,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "product.compressed": "{path} is compressed as a whole, so reading is slow: unpack it for speed.",
         "raster.zero-fill": "{name} declares no nodata; zero in all bands is taken as outside the scene.",
+        "raster.times": (
+            "{name} holds {count} times one after the other: they are taken for bands of one date. "
+            "Save the date to fill by itself if that is wrong."
+        ),
         "raster.undeclared": (
             "{name} declares no nodata; {value}, which stands in a part of it, is taken as that. "
             "Declare another in the file if that is wrong."

@@ -34,6 +34,9 @@ Probe = tuple[tuple[int, int], tuple[int, int]]
 
 _BAND_WORD = re.compile(r"(?:^|[_.\-])((?:(?:sr|st|toa|bt)_)?b(?:and)?\d{1,2}a?)(?:_\d\dm)?$", re.IGNORECASE)
 
+_TIME = re.compile(r"DIM_(t|time)(_INDEX)?$")
+"""Tag of a band of a data cube that says which time it shows (netCDF, Zarr)."""
+
 
 def open_raster(path: str, watch: Watch) -> tuple[Raster, ...]:
     """One file that GDAL reads, or its subdatasets where it holds nothing else.
@@ -138,6 +141,9 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     if set(file.dtypes) == {"uint8"} and roles.kind_of_file(_stem(name)) in ("udm2", "qa60"):  # a flag a band
         bands = tuple(replace(band, role="class", wavelength=math.nan) for band in bands)
     bands = _with_nodata(bands, name, watch)
+    times = {text for i in file.indexes for key, text in file.tags(i).items() if _TIME.search(key)}
+    if len(times) > 1:
+        watch.notice("raster.times", name=name, count=len(times))
     described = Raster(
         name=name,
         grid=grid_of(file, path),

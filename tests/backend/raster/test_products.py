@@ -213,17 +213,27 @@ def make_netcdf(path, **variables):
             variable.standard_name, variable.units = f"projection_{axis}_coordinate", "m"
         crs = file.createVariable("crs", "i4", ())
         crs.spatial_ref = rasterio.crs.CRS.from_string(makers.UTM).to_wkt()
+        file.createDimension("time", 3)
+        file.createVariable("time", "f8", ("time",))[:] = 0, 5, 10
         for name, values in variables.items():
-            variable = file.createVariable(name, "i2", ("y", "x"))
+            variable = file.createVariable(name, "i2", ("time", "y", "x")[-values.ndim :])
             variable[:] = values
             variable.grid_mapping, variable.scale_factor = "crs", 0.0001
     return str(path)
 
 
+def test_times_of_a_cube_are_said_to_be_taken_for_bands(tmp_path):
+    path, watch = make_netcdf(tmp_path / "a.nc", red=image(3, dtype=np.int16)), Watch()
+    assert len(one(path, watch=watch).bands) == 3
+    (notice,) = watch.notices
+    assert notice.code == "raster.times" and "3 times" in notice.sentence
+
+
 def test_netcdf_variables_are_bands(tmp_path):
     blue, red = image(2, dtype=np.int16)
-    path = make_netcdf(tmp_path / "a.nc", blue=blue, red=red)
-    raster = one(path)
+    path, watch = make_netcdf(tmp_path / "a.nc", blue=blue, red=red), Watch()
+    raster = one(path, watch=watch)
+    assert not watch.notices
     assert [band.description for band in raster.bands] == ["blue", "red"]
     assert [band.wavelength for band in raster.bands] == [490, 660]
     assert raster.bands[0].gain == pytest.approx(0.0001)
