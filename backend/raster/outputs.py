@@ -174,7 +174,8 @@ class Outputs:
             if new:
                 fresh.append(path)
         for folder in {path.parent for path in self.paths}:
-            _flush(folder)
+            with contextlib.suppress(OSError):  # all is in place, and not every disk can flush a folder
+                _flush(folder)
 
     def discard(self) -> None:
         """Remove what is left under temporary names; harmless after `commit`.

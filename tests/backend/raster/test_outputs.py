@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,22 @@ def test_a_failing_main_file_takes_its_new_siblings_along(tmp_path, monkeypatch)
         files.commit()
     files.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_failure(tmp_path, monkeypatch):
+    """As on some network disks, or where a folder may be written but not read."""
+    files = Outputs([str(tmp_path / "out.tif")], [], False)
+    files.temporary(tmp_path / "out.tif").write_text("x")
+    flush = os.fsync
+
+    def fail_for_folders(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    files.commit()
+    assert (tmp_path / "out.tif").read_text() == "x"
 
 
 def test_existing_output_needs_overwrite(tmp_path):
