@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import makers
 import numpy as np
@@ -66,6 +67,25 @@ def test_a_mask_of_another_image_of_the_day_is_not_taken(tmp_path):
     tif(tmp_path / "a_20200101_north_scl.tif")
     tif(tmp_path / "20200102_scl.tif")
     assert masks_beside((path,), opened(path)) == ()
+
+
+def test_folders_that_may_not_be_listed_hold_nothing(tmp_path, monkeypatch):
+    path = tif(tmp_path / "closed" / "a_20200101.tif")
+    tif(tmp_path / "closed" / "a_20200101_scl.tif")
+    tif(tmp_path / "b_20200111.tif")
+    listed = Path.iterdir
+
+    def deny(folder):
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", deny)
+    target = opened(path)
+    assert target.masks == ()
+    assert [r.path for r in find_references(str(tmp_path), target, Watch())] == [
+        str(tmp_path / "b_20200111.tif")
+    ]
 
 
 def test_folder_of_references(tmp_path):
