@@ -10,6 +10,7 @@ import makers
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from scipy.io import netcdf_file
@@ -220,6 +221,13 @@ def make_netcdf(path, **variables):
             variable[:] = values
             variable.grid_mapping, variable.scale_factor = "crs", 0.0001
     return str(path)
+
+
+def test_a_zarr_is_a_raster_though_a_folder(tmp_path):
+    path = makers.write(tmp_path / "a.tif", image(3))
+    rasterio.shutil.copy(path, tmp_path / "a.zarr", driver="Zarr")
+    raster = one(tmp_path / "a.zarr")
+    assert len(raster.bands) == 3 and raster.grid.transform == one(path).grid.transform
 
 
 def test_times_of_a_cube_are_said_to_be_taken_for_bands(tmp_path):
