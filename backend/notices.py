@@ -64,7 +64,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
         "reference.bands-unlike": (
-            "{name} does not say that it has the bands to fill: {model} takes its bands as they come."
+            "{name} has not all the bands to fill, or does not say so: {model} takes its bands as they come, "
+            "which may be others."
         ),
         "reference.blank": (
             "{name} shows nothing of the raster to fill: its mask marks all of it, or all is nodata. "
