@@ -93,6 +93,9 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Give it with --sun AZIMUTH,ELEVATION."
         ),
         "product.compressed": "{path} is compressed as a whole, so reading is slow: unpack it for speed.",
+        "raster.alpha": (
+            "Band {band} of {name} is declared as alpha, but shows something else: it is not taken as that."
+        ),
         "raster.zero-fill": "{name} declares no nodata; zero in all bands is taken as outside the scene.",
         "raster.times": (
             "{name} holds {count} times one after the other: they are taken for bands of one date. "

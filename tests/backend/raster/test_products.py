@@ -61,9 +61,9 @@ def test_overrides(tmp_path):
 
 
 def test_alpha_and_palette(tmp_path):
-    path = makers.write(
-        tmp_path / "rgba.tif", image(4, dtype=np.uint8, high=255), photometric="RGB", alpha="YES"
-    )
+    pixels = image(4, dtype=np.uint8, high=255)
+    pixels[3] = np.where(pixels[3] > 100, 255, 0)
+    path = makers.write(tmp_path / "rgba.tif", pixels, photometric="RGB", alpha="YES")
     assert [band.role for band in one(path).bands] == ["optical", "optical", "optical", "alpha"]
     assert [band.wavelength for band in one(path).bands[:3]] == [660, 560, 490]
     path = makers.write(tmp_path / "classes.tif", image(1, dtype=np.uint8, high=5))
@@ -71,6 +71,20 @@ def test_alpha_and_palette(tmp_path):
         file.write_colormap(1, {0: (0, 0, 0, 255), 1: (255, 0, 0, 255)})
         file.colorinterp = [ColorInterp.palette]
     assert one(path).bands[0].role == "class"
+
+
+@pytest.mark.parametrize(
+    ("name", "role"), [("", "optical"), ("nir", "optical"), ("SCL", "class"), ("alpha", "alpha")]
+)
+def test_the_fourth_of_four_bytes_is_no_alpha_for_that(tmp_path, name, role):
+    """GDAL declares it so unless told otherwise; near infrared would be made opaque where it was filled."""
+    names = ("red", "green", "blue", name) if name else None
+    path = makers.write(tmp_path / "a.tif", image(4, dtype=np.uint8, high=255), descriptions=names)
+    with rasterio.open(path) as file:
+        assert file.colorinterp[3] == ColorInterp.alpha
+    watch = Watch()
+    assert one(path, watch=watch).bands[3].role == role
+    assert ("raster.alpha" in [notice.code for notice in watch.notices]) == (role != "alpha")
 
 
 @pytest.mark.parametrize("edge", ["top", "left", "none", "inside"])
