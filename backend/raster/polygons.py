@@ -218,8 +218,9 @@ def _geojson(file: str, _layer: str) -> tuple[Geometries, str | None]:
 def _shapefile(file: str, _layer: str) -> tuple[Geometries, str | None]:
     with shapefile.Reader(file) as reader:
         shapes = [s.__geo_interface__ for s in reader.iterShapes() if s.shapeType != shapefile.NULL]
-    projection = Path(file).with_suffix(".prj")
-    crs = rasterio.crs.CRS.from_wkt(projection.read_text("utf-8")).to_wkt() if projection.is_file() else None
+    beside = [Path(file).with_suffix(suffix) for suffix in (".prj", ".PRJ")]
+    texts = [path.read_text("utf-8") for path in beside if path.is_file()]
+    crs = rasterio.crs.CRS.from_wkt(texts[0]).to_wkt() if texts else None
     return _shaped(shapes), crs
 
 

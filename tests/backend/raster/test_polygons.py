@@ -95,6 +95,15 @@ def test_geojson_and_shapefile(tmp_path):
     assert np.array_equal(inside(esri(tmp_path / "a.shp", SQUARE)), EXPECTED)
 
 
+def test_a_shapefile_in_capitals_has_its_crs(tmp_path):
+    esri(tmp_path / "a.shp", SQUARE)
+    for file in sorted(tmp_path.iterdir()):
+        file.rename(tmp_path / file.name.upper())
+    watch = Watch()
+    assert np.array_equal(inside(str(tmp_path / "A.SHP"), watch=watch), EXPECTED)
+    assert not watch.notices
+
+
 def test_bare_geometry_and_feature(tmp_path):
     geometry = json.loads(shapely.to_geojson(SQUARE))
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
