@@ -27,8 +27,6 @@ ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".b
 """Of files that are taken for rasters in a folder."""
 UNDECLARED = (-9999, -10000, -32768)
 """What stands for nodata by custom, also in files that do not declare it."""
-SHADES = 16
-"""Values that an alpha band holds at most."""
 PROBES = 33
 """Places along each side where undeclared fill is looked for."""
 
@@ -198,12 +196,15 @@ def _band(file: DatasetReader, index: int, path: str, sensor: str, lone: str) ->
 def _is_alpha(path: str, index: int, description: str, sensor: str) -> bool:
     """Whether a band that is declared as alpha is one.
 
-    GDAL declares the last of four 8-bit bands so where nobody says otherwise, whatever it shows.
+    GDAL declares the last of four 8-bit bands so where nobody says otherwise, whatever it shows. Where an
+    alpha band is not 0, it is opaque at most places; edges of mosaics fade.
     """
     told = roles.role_of(description)
     if told != "optical" or not math.isnan(roles.wavelength_of(description, sensor)):
         return told == "alpha"
-    return np.unique(sparse_sample(path, index)).size <= SHADES
+    values = sparse_sample(path, index)
+    values = values[values != 0]
+    return not values.size or float((values == values.max()).mean()) > 0.5
 
 
 def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band, ...]:

@@ -62,7 +62,8 @@ def test_overrides(tmp_path):
 
 def test_alpha_and_palette(tmp_path):
     pixels = image(4, dtype=np.uint8, high=255)
-    pixels[3] = np.where(pixels[3] > 100, 255, 0)
+    pixels[3, :, 20:] = 255
+    pixels[3, :10] = 0  # and what fades to the left
     path = makers.write(tmp_path / "rgba.tif", pixels, photometric="RGB", alpha="YES")
     assert [band.role for band in one(path).bands] == ["optical", "optical", "optical", "alpha"]
     assert [band.wavelength for band in one(path).bands[:3]] == [660, 560, 490]
