@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 
-from .errors import TerramendError
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Window
 from .raster.mask_detect import OWN_TAG
 from .raster.mask_kinds import ANY_CLASS, CLASS_BITS, Bits
 from .raster.mask_layers import MaskStack, open_masks
+from .raster.metadata import BandMetadata, Metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.products import open_product
 from .raster.raster import Raster
+from .raster.writer import GeoTiffWriter
 from .request import FillRequest, request_hash, validate
 from .version import VERSION
 from .watch import Watch
 
 BLOCK = 512
-"""Pixels: side of the output's blocks."""
+"""Pixels: side of what is written at once, a multiple of `tiles.BLOCK`."""
 
 
 def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -> dict[str, Any]:
@@ -95,34 +96,36 @@ def _all_masks(request: FillRequest, target: Raster) -> Iterator[MaskStack]:
 
 def _write(path: Path, request: FillRequest, gap_map: GapMap, masks: MaskStack | None, watch: Watch) -> int:
     """Write the bands block by block; returns the number of gap pixels."""
-    grid = gap_map.grid
-    blocks = list(grid.blocks(BLOCK))
+    blocks = list(gap_map.grid.blocks(BLOCK))
     watch.stage("write", len(blocks))
     gap_pixels = 0
+    kept, options = _metadata(request, classes=masks is not None), {"PREDICTOR": "1"}  # flags have no slopes
+    writer = GeoTiffWriter(path, gap_map.grid, kept, {}, options)
     try:
-        with rasterio.open(
-            path, "w", driver="GTiff", width=grid.width, height=grid.height, count=1 if masks is None else 2,
-            dtype="uint8", crs=grid.crs, transform=grid.affine, tiled=True, blockxsize=BLOCK,
-            blockysize=BLOCK, compress="deflate", interleave="band", bigtiff="if_safer",
-        ) as file:  # fmt: skip
-            file.update_tags(
-                **{OWN_TAG: "band 1 is 1 at gaps", "TERRAMEND_VERSION": VERSION},
-                TERRAMEND_REQUEST_HASH=request_hash(request),
-            )
-            file.set_band_description(1, "gaps")
-            if masks is not None:
-                file.set_band_description(2, "classes")
-                file.update_tags(2, **{name: str(bit) for name, bit in CLASS_BITS.items()})
-            for block in blocks:
-                gaps = (gap_map.read(block) == GapMap.GAP).any(axis=0)
-                gap_pixels += int(np.count_nonzero(gaps))
-                file.write(gaps.view(np.uint8), 1, window=block.ranges)
-                if masks is not None:
-                    file.write(_class_bits(masks, block), 2, window=block.ranges)
-                watch.advance()
-    except (rasterio.errors.RasterioError, OSError) as error:
-        raise TerramendError("output.write", path=request.output, why=str(error)) from error
+        for block in blocks:
+            gaps = (gap_map.read(block) == GapMap.GAP).any(axis=0)
+            gap_pixels += int(np.count_nonzero(gaps))
+            planes = [gaps.view(np.uint8), *([] if masks is None else [_class_bits(masks, block)])]
+            writer.write(block, np.stack(planes))
+            watch.advance()
+        writer.close()
+    finally:
+        writer.abandon()
     return gap_pixels
+
+
+def _metadata(request: FillRequest, classes: bool) -> Metadata:
+    """What the file says of itself."""
+    bits = {"": {name: str(bit) for name, bit in CLASS_BITS.items()}}
+    bands = [BandMetadata("gaps", None, 1.0, 0.0, ColorInterp.gray, None, {})]
+    if classes:
+        bands.append(BandMetadata("classes", None, 1.0, 0.0, ColorInterp.undefined, None, bits))
+    tags = {
+        OWN_TAG: "band 1 is 1 at gaps",
+        "TERRAMEND_VERSION": VERSION,
+        "TERRAMEND_REQUEST_HASH": request_hash(request),
+    }
+    return Metadata(tuple(bands), {"": tags}, "uint8", None, False, (), "band")
 
 
 def _class_bits(masks: MaskStack, window: Window) -> Bits:

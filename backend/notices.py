@@ -64,7 +64,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
         "reference.bands-unlike": (
-            "{name} does not say that it has the bands to fill: {model} takes its bands as they come."
+            "{name} has not all the bands to fill, or does not say so: {model} takes its bands as they come, "
+            "which may be others."
         ),
         "reference.blank": (
             "{name} shows nothing of the raster to fill: its mask marks all of it, or all is nodata. "
@@ -92,7 +93,14 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Give it with --sun AZIMUTH,ELEVATION."
         ),
         "product.compressed": "{path} is compressed as a whole, so reading is slow: unpack it for speed.",
+        "raster.alpha": (
+            "Band {band} of {name} is declared as alpha, but shows something else: it is not taken as that."
+        ),
         "raster.zero-fill": "{name} declares no nodata; zero in all bands is taken as outside the scene.",
+        "raster.times": (
+            "{name} holds {count} times one after the other: they are taken for bands of one date. "
+            "Save the date to fill by itself if that is wrong."
+        ),
         "raster.undeclared": (
             "{name} declares no nodata; {value}, which stands in a part of it, is taken as that. "
             "Declare another in the file if that is wrong."

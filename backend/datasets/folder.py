@@ -51,7 +51,7 @@ _KINDS = (
     ("terrain", r"(dem|srtm|elevation)"),
     ("sar", r"(s1|sar)"),
     ("probability", r"(cloudprob|clp)"),
-    ("mask", r"(mask|clouds?|gaps?)"),
+    ("mask", r"(mask|clouds?(?![_-](free|removed))|gaps?(?![_-]filled))"),
 )
 MASKS = ("probability", "mask", "classes")
 """Kinds of files that say what is a gap."""

@@ -34,6 +34,9 @@ Probe = tuple[tuple[int, int], tuple[int, int]]
 
 _BAND_WORD = re.compile(r"(?:^|[_.\-])((?:(?:sr|st|toa|bt)_)?b(?:and)?\d{1,2}a?)(?:_\d\dm)?$", re.IGNORECASE)
 
+_TIME = re.compile(r"DIM_(t|time)(_INDEX)?$")
+"""Tag of a band of a data cube that says which time it shows (netCDF, Zarr)."""
+
 
 def open_raster(path: str, watch: Watch) -> tuple[Raster, ...]:
     """One file that GDAL reads, or its subdatasets where it holds nothing else.
@@ -137,7 +140,13 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     bands = tuple(_band(file, i, path, naming, name if file.count == 1 else "") for i in file.indexes)
     if set(file.dtypes) == {"uint8"} and roles.kind_of_file(_stem(name)) in ("udm2", "qa60"):  # a flag a band
         bands = tuple(replace(band, role="class", wavelength=math.nan) for band in bands)
+    for band in bands:
+        if file.colorinterp[band.index - 1] == ColorInterp.alpha and band.role != "alpha":
+            watch.notice("raster.alpha", name=name, band=band.index)
     bands = _with_nodata(bands, name, watch)
+    times = {text for i in file.indexes for key, text in file.tags(i).items() if _TIME.search(key)}
+    if len(times) > 1:
+        watch.notice("raster.times", name=name, count=len(times))
     described = Raster(
         name=name,
         grid=grid_of(file, path),
@@ -160,7 +169,8 @@ def _band(file: DatasetReader, index: int, path: str, sensor: str, lone: str) ->
     if not description and lone:
         word = _BAND_WORD.search(_stem(lone))
         description = word.group(1) if word else _stem(lone)
-    role = roles.role_of(description, alpha=kind == ColorInterp.alpha, palette=kind == ColorInterp.palette)
+    alpha = kind == ColorInterp.alpha and _is_alpha(path, index, description, sensor)
+    role = roles.role_of(description, alpha=alpha, palette=kind == ColorInterp.palette)
     if lone and not file.descriptions[place] and role != "alpha":
         role = "class" if kind == ColorInterp.palette else roles.role_of_file(_stem(lone))
     wavelength = math.nan
@@ -181,6 +191,20 @@ def _band(file: DatasetReader, index: int, path: str, sensor: str, lone: str) ->
         gain=float(file.scales[place] or 1.0),
         bias=float(file.offsets[place] or 0.0),
     )
+
+
+def _is_alpha(path: str, index: int, description: str, sensor: str) -> bool:
+    """Whether a band that is declared as alpha is one.
+
+    GDAL declares the last of four 8-bit bands so where nobody says otherwise, whatever it shows. Where an
+    alpha band is not 0, it is opaque at most places; edges of mosaics fade.
+    """
+    told = roles.role_of(description)
+    if told != "optical" or not math.isnan(roles.wavelength_of(description, sensor)):
+        return told == "alpha"
+    values = sparse_sample(path, index)
+    values = values[values != 0]
+    return not values.size or float((values == values.max()).mean()) > 0.5
 
 
 def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band, ...]:

@@ -60,7 +60,8 @@ def find_decoder(
         kind, band = _by_text(dataset, mask.path) or (_by_values(dataset, mask.path, bands, watch), 1)
     nodata = dataset.nodatavals[band - 1]
     if kind.split("=", 1)[0] in PLAIN_KINDS:
-        planes = tuple(range(1, bands + 1)) if 1 < bands == _count(dataset) else (band,)
+        each = 1 < bands == _count(dataset, bands, watch)
+        planes = tuple(range(1, bands + 1)) if each else (band,)
         return plain_decoder(kind, planes, nodata)
     if kind == "cloudprob":
         scale = _percent_scale(dataset, band, mask.path, watch)
@@ -109,7 +110,7 @@ def _band_of(dataset: DatasetReader, kind: str) -> int:
 
 def _by_values(dataset: DatasetReader, path: str, bands: int, watch: Watch) -> str:
     """`nonzero` where only 0 and 1, or only 0 and 255, stand in the file."""
-    count = _count(dataset)
+    count = _count(dataset, bands, watch)
     if count not in (1, bands):
         raise TerramendError("mask.ambiguous", path=path, why=f"it has {count} bands")
     nodata = dataset.nodatavals[0]
@@ -123,9 +124,20 @@ def _by_values(dataset: DatasetReader, path: str, bands: int, watch: Watch) -> s
     return "nonzero"
 
 
-def _count(dataset: DatasetReader) -> int:
-    """Bands before an alpha band, which programs put last."""
-    return dataset.count - (dataset.count > 1 and dataset.colorinterp[-1] == ColorInterp.alpha)
+def _count(dataset: DatasetReader, bands: int, watch: Watch) -> int:
+    """Bands before an alpha band, which programs put last.
+
+    GDAL declares the last of four 8-bit bands so too where nobody says otherwise. As the mask of the last of
+    `bands` it counts, unless it is opaque wherever another marks something.
+    """
+    if dataset.count == 1 or dataset.colorinterp[-1] != ColorInterp.alpha:
+        return dataset.count
+    if dataset.count != bands or np.dtype(dataset.dtypes[-1]).kind == "f":
+        return dataset.count - 1
+    opaque = np.iinfo(dataset.dtypes[-1]).max
+    strips = _strips(dataset, dataset.indexes, watch)
+    shown = all((values[-1] == opaque)[values[:-1].any(axis=0)].all() for values in strips)
+    return dataset.count - shown
 
 
 def _layout(kind: str, dataset: DatasetReader, band: int, path: str, watch: Watch) -> Layout:

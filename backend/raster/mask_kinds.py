@@ -139,7 +139,10 @@ def plain_decoder(kind: str, bands: tuple[int, ...], nodata: float | None) -> De
         wanted = _values(kind)
 
         def rule(values: Values) -> Bits:
-            marked = np.isin(values, [v for v in wanted if not math.isnan(v)])
+            named = np.array([v for v in wanted if not math.isnan(v)])
+            if values.dtype.kind == "f":
+                named = named.astype(values.dtype)  # 0.1 as the mask holds it
+            marked = np.isin(values, named)
             if any(math.isnan(v) for v in wanted) and values.dtype.kind == "f":
                 marked |= np.isnan(values)
             return _flags(marked)

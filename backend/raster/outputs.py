@@ -26,7 +26,7 @@ _PIXELS = (".ovr", ".msk")  # of them those that hold more than what can be comp
 
 _MARK = "terramend"
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
-_LEFT_OVER = re.compile(rf"\..*\.{_MARK}-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-\d+\.tmp(\.tif.*)?")
+_LEFT_OVER = re.compile(rf"\..*\.{_MARK}-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-\d+\.tmp(\..*)?")
 _numbers = itertools.count()
 
 _OTHERS = frozenset(
@@ -174,12 +174,16 @@ class Outputs:
             if new:
                 fresh.append(path)
         for folder in {path.parent for path in self.paths}:
-            _flush(folder)
+            with contextlib.suppress(OSError):  # all is in place, and not every disk can flush a folder
+                _flush(folder)
 
     def discard(self) -> None:
-        """Remove what is left under temporary names; harmless after `commit`."""
+        """Remove what is left under temporary names; harmless after `commit`.
+
+        What GDAL puts beside a raster goes too: `.tmp.tif.aux.xml`, or `.tmp.IMD` of a target with such tags.
+        """
         for temporary in self._temporary.values():
-            for entry in temporary.parent.glob(f"{glob_escape(temporary.name)}*"):
+            for entry in temporary.parent.glob(f"{glob_escape(temporary.stem)}*"):
                 _remove(entry)
 
 

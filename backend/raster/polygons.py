@@ -30,6 +30,7 @@ from rasterio._err import CPLE_BaseError
 
 from ..errors import TerramendError
 from ..watch import Watch
+from .gdal import is_gdal_name
 from .gml import read_gml
 from .grid import Grid, Window
 from .shelf import in_archive
@@ -110,6 +111,8 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
     file, _, layer = path.partition(LAYER)
     layer = layer.split("|")[0]
     archived = in_archive(file)
+    if archived is None and is_gdal_name(file):
+        raise TerramendError("polygons.unreadable", path=file, why="only local files are")
     if not (archived[0] if archived else Path(file)).is_file():
         raise TerramendError("raster.missing", path=file)
     readers = {".gpkg": _gpkg, ".geojson": _geojson, ".json": _geojson, ".shp": _shapefile, ".gml": _gml}
@@ -120,8 +123,8 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
         geometries, crs = reader(file, layer)
     except _UNREADABLE as error:
         raise TerramendError("polygons.unreadable", path=file, why=_reason(error)) from error
-    kinds = shapely.get_type_id(geometries)
-    geometries = shapely.force_2d(geometries[(kinds == 3) | (kinds == 6)])  # Polygon, MultiPolygon
+    geometries = shapely.get_parts(shapely.get_parts(geometries))  # of collections, then of multipolygons
+    geometries = shapely.force_2d(geometries[shapely.get_type_id(geometries) == 3])  # Polygon
     geometries = geometries[~shapely.is_empty(geometries)]
     if not len(geometries):
         raise TerramendError("polygons.none", path=file)
@@ -185,7 +188,10 @@ def _gpkg(file: str, layer: str) -> tuple[Geometries, str | None]:
         ).fetchone()
     known = reference > 0 and found is not None and found[0] != "undefined"
     crs = rasterio.crs.CRS.from_wkt(found[0]).to_wkt() if known else None
-    return shapely.from_wkb([_bare_wkb(blob) for blob in blobs]), crs
+    try:
+        return shapely.from_wkb([_bare_wkb(blob) for blob in blobs]), crs
+    except NotImplementedError:
+        raise ValueError("some have curved edges, which the geometry type Polygon has not") from None
 
 
 def _bare_wkb(blob: bytes) -> bytes:
@@ -212,8 +218,9 @@ def _geojson(file: str, _layer: str) -> tuple[Geometries, str | None]:
 def _shapefile(file: str, _layer: str) -> tuple[Geometries, str | None]:
     with shapefile.Reader(file) as reader:
         shapes = [s.__geo_interface__ for s in reader.iterShapes() if s.shapeType != shapefile.NULL]
-    projection = Path(file).with_suffix(".prj")
-    crs = rasterio.crs.CRS.from_wkt(projection.read_text("utf-8")).to_wkt() if projection.is_file() else None
+    beside = [Path(file).with_suffix(suffix) for suffix in (".prj", ".PRJ")]
+    texts = [path.read_text("utf-8") for path in beside if path.is_file()]
+    crs = rasterio.crs.CRS.from_wkt(texts[0]).to_wkt() if texts else None
     return _shaped(shapes), crs
 
 

@@ -102,6 +102,8 @@ def _local(path: str) -> str:
 
 def _folder(path: str, watch: Watch) -> tuple[Raster, ...] | None:
     """The rasters of one date in a folder or archive that is no known product."""
+    if Path(path).suffix.lower() == ".zarr":  # a folder that is one raster to GDAL
+        return None
     shelf = open_shelf(path)
     if shelf is None:
         return None

@@ -192,6 +192,9 @@ _KINDS = (
     (r"(^|[^a-z])clm_(r\d|xs)|(^|[^a-z])mg2", "maja"),
     (r"state_(1km|500m|qa)|sur_refl_state", "modis_state"),
     (r"(^|[^a-z])clm([^a-z]|$)", "clm"),
-    (r"cloud_?mask|clouds?_?shadow|(^|[^a-z])(mask|clouds?|gaps?)([^a-z]|$)", "auto"),
+    (
+        r"cloud_?mask|clouds?_?shadow|(^|[^a-z])(mask|clouds?(?!_(free|removed))|gaps?(?!_filled))([^a-z]|$)",
+        "auto",
+    ),
 )
 """Names as the products have them; `auto` where the name says mask but not which."""

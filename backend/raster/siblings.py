@@ -45,7 +45,7 @@ def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
     exact: dict[str, str] = {}
     dated: dict[str, str] = {}
     for folder in (path.parent, *_mask_folders(path.parent)):
-        for file in sorted(folder.iterdir()):
+        for file in _entries(folder):
             if file.suffix.lower() not in ENDINGS or str(file) in paths or file == path:
                 continue
             kind, stem = mask_kind_of(file.name), _stem(file.name)
@@ -60,9 +60,17 @@ def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
     return tuple(Mask(p, kind) for p, kind in (known or found).items())
 
 
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where it may be entered, but not listed."""
+    try:
+        return sorted(folder.iterdir())
+    except PermissionError:
+        return []
+
+
 def _mask_folders(place: Path) -> list[Path]:
     """Where masks lie apart: in `masks`, or in the 20 m folder of a Sentinel-2 product."""
-    named = [f for f in place.iterdir() if f.is_dir() and f.name.lower() == "masks"]
+    named = [f for f in _entries(place) if f.is_dir() and f.name.lower() == "masks"]
     beside = place.parent / "R20m"
     return named + ([beside] if beside.is_dir() and beside != place else [])
 
@@ -182,10 +190,11 @@ def accompanies(stem: str) -> bool:
 _COMPANION = re.compile(
     r"(^|[^a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
     r"atran|cdist|drad|trad|urad|tci|aot|wvp|atb|saa|sza|vaa|vza|szen|vzen|raz|day_of_year|"
-    r"std|provenance|truth)([^a-z0-9]|$)",
+    r"std|provenance|truth|ql(?!_quality_cloud))([^a-z0-9]|$)",
     re.IGNORECASE,
 )
-"""Terrain, radar, products' by-products and angles, this software's own extra outputs, what checks a fill."""
+"""Terrain, radar, products' by-products and angles, this software's own extra outputs, what checks a fill;
+quick looks and layers of quality of EnMAP and DESIS, but for the masks of clouds and their shadows."""
 
 
 def _is_archive(name: str) -> bool:
@@ -193,11 +202,13 @@ def _is_archive(name: str) -> bool:
 
 
 def _is_product(entry: Path) -> bool:
-    """A Sentinel-2 or Landsat product by its name or its metadata file."""
+    """A Sentinel-2, Landsat, HLS or MAJA product by its name or its metadata file."""
     if re.search(r"\.SAFE|^S2[ABCD]_|^L[COTEM]0\d", entry.name):
         return True
+    if entry.is_dir() and re.search(r"^HLS\.[LS]30\.|^SENTINEL2[ABCD]_\d{8}", entry.name):
+        return True
     return entry.is_dir() and any(
-        re.search(r"^MTD_MSIL|_MTL\.(txt|json|xml)$", f.name) for f in entry.iterdir()
+        re.search(r"^MTD_MSIL|_MTL\.(txt|json|xml)$", f.name) for f in _entries(entry)
     )
 
 

@@ -38,7 +38,9 @@ class Warp:
     Attributes:
         affine: target (column, row) to source (column, row) where one CRS serves both; else None.
         spacing: target pixels between lattice nodes where the CRSs differ.
-        turn: source columns to add (full turns of longitude).
+        turn: source columns of a full turn of longitude, 0 where the source's columns are none.
+        about: source column of the target's middle; the others lie within half a turn of it until they
+            are brought to the source, so that no step of longitude runs through the target.
         scale: source pixels per target pixel, down and across, at the target's middle.
     """
 
@@ -47,6 +49,7 @@ class Warp:
     affine: Affine | None
     spacing: int = 1
     turn: float = 0.0
+    about: float = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
 
     @property
@@ -72,7 +75,8 @@ class Warp:
         rows = np.arange(window.row, window.row + window.height) + 0.5
         columns = np.arange(window.column, window.column + window.width) + 0.5
         if self.affine is None:
-            return self._interpolated(window)
+            down, across = self._interpolated(window)
+            return down, self._met(across)
         a = self.affine
         if a.b == 0 and a.d == 0:
             return (rows * a.e + a.f)[:, None], (columns * a.a + a.c)[None, :]
@@ -89,13 +93,22 @@ class Warp:
         last_column = -(-(window.column + window.width - 1) // step)
         node_rows = np.arange(first_row, max(last_row, first_row + 1) + 1) * step + 0.5
         node_columns = np.arange(first_column, max(last_column, first_column + 1) + 1) * step + 0.5
-        nodes = self.exact(node_rows[:, None], node_columns[None, :])
+        nodes = self._unbroken(node_rows[:, None], node_columns[None, :])
         rows = np.arange(window.row, window.row + window.height) / step - first_row
         columns = np.arange(window.column, window.column + window.width) / step - first_column
         return _between(nodes[0], rows, columns), _between(nodes[1], rows, columns)
 
     def exact(self, rows: Places, columns: Places) -> tuple[Places, Places]:
         """Source rows and columns of target positions, without approximation."""
+        down, across = self._unbroken(rows, columns)
+        return down, self._met(across)
+
+    def _met(self, across: Places) -> Places:
+        """Source columns by the turn of longitude that the source lies in: 0..360 meets -180..180."""
+        return _within(across, self.source.width / 2, self.turn)
+
+    def _unbroken(self, rows: Places, columns: Places) -> tuple[Places, Places]:
+        """The same as `exact`, columns by the turn of the target's middle."""
         rows, columns = np.broadcast_arrays(rows, columns)
         if self.affine is not None:
             across, down = _apply(self.affine, columns, rows)
@@ -104,7 +117,7 @@ class Warp:
         x, y = _transform(self.target, self.source, x, y)
         with np.errstate(invalid="ignore"):
             across, down = _apply(~self.source.affine, x, y)
-        return np.asarray(down), np.asarray(across) + self.turn
+        return np.asarray(down), _within(np.asarray(across), self.about, self.turn)
 
 
 def plan(source: Grid, target: Grid) -> Warp:
@@ -137,7 +150,7 @@ def overlaps(source: Grid, target: Grid) -> bool:
 def _with_scale(warp: Warp) -> Warp:
     """The warp with its local scale at the target's middle; 1 where that cannot be told."""
     row, column = warp.target.height / 2, warp.target.width / 2
-    rows, columns = warp.exact(np.array([row, row + 1, row]), np.array([column, column, column + 1]))
+    rows, columns = warp._unbroken(np.array([row, row + 1, row]), np.array([column, column, column + 1]))
     down = float(abs(rows[1] - rows[0]) + abs(rows[2] - rows[0]))
     across = float(abs(columns[1] - columns[0]) + abs(columns[2] - columns[0]))
     return replace(warp, scale=(down, across)) if math.isfinite(down + across) else warp
@@ -161,15 +174,20 @@ def _same_turn(source: Grid, target: Grid) -> Grid:
 
 
 def _turned(warp: Warp) -> Warp:
-    """Longitudes 0..360 meet -180..180: add the full turn that brings the middle inside."""
+    """The warp with the turn that the source's columns count, where they are longitudes."""
     if not _crs(warp.source).is_geographic or warp.source.affine.b or warp.source.affine.d:
         return warp
-    turn = 360.0 / abs(warp.source.affine.a)
     middle = warp.exact(np.array([warp.target.height / 2]), np.array([warp.target.width / 2]))[1][0]
-    for candidate in (0.0, turn, -turn):
-        if 0 <= middle + candidate <= warp.source.width:
-            return Warp(warp.source, warp.target, None, turn=candidate)
-    return warp
+    about = float(middle) if math.isfinite(middle) else warp.source.width / 2
+    return replace(warp, turn=360.0 / abs(warp.source.affine.a), about=about)
+
+
+def _within(columns: Places, middle: float, turn: float) -> Places:
+    """Columns moved by whole turns to within half a one of `middle`."""
+    if not turn:
+        return columns
+    with np.errstate(invalid="ignore"):
+        return np.asarray(columns - turn * np.round((columns - middle) / turn))
 
 
 def _lattice(warp: Warp) -> Warp:
@@ -177,21 +195,21 @@ def _lattice(warp: Warp) -> Warp:
     height, width = warp.target.height, warp.target.width
     spacing = 32
     while spacing > 1:
-        candidate = Warp(warp.source, warp.target, None, spacing, warp.turn)
+        candidate = replace(warp, spacing=spacing)
         worst = 0.0
         for row in {int(height * i / 4) for i in range(5)}:
             for column in {int(width * i / 4) for i in range(5)}:
                 corner = Window(row // spacing * spacing, column // spacing * spacing, spacing, spacing)
-                guess = candidate.places(corner)
+                guess = candidate._interpolated(corner)
                 rows = np.arange(corner.row, corner.row + spacing) + 0.5
                 columns = np.arange(corner.column, corner.column + spacing) + 0.5
-                truth = warp.exact(rows[:, None], columns[None, :])
+                truth = warp._unbroken(rows[:, None], columns[None, :])
                 off = np.hypot(guess[0] - truth[0], guess[1] - truth[1])
                 worst = max(worst, float(np.max(off, initial=0.0, where=np.isfinite(off))))
         if worst <= TOLERANCE:
             return candidate
         spacing //= 2
-    return Warp(warp.source, warp.target, None, 1, warp.turn)
+    return replace(warp, spacing=1)
 
 
 def _apply(a: Affine, columns: Places, rows: Places) -> tuple[Places, Places]:

@@ -176,6 +176,8 @@ class GeoTiffWriter:
         skip = ("INTERLEAVE", "PREDICTOR")
         options = {names.get(k, k): v for k, v in self._options.items() if k not in skip}
         options.setdefault("COMPRESS", "DEFLATE")
+        if not any("" in band.tags for band in self._kept.bands):
+            options["COPY_SRC_MDD"] = "YES"  # tags of every domain; those of bands without one get lost by it
         rasterio.shutil.copy(
             self._flat, self._path, driver="COG", PREDICTOR="YES", OVERVIEW_RESAMPLING=smooth, **options
         )

@@ -7,6 +7,8 @@ import pytest
 import rasterio
 from terramend.backend.errors import TerramendError
 from terramend.backend.mask import make_mask
+from terramend.backend.raster import outputs
+from terramend.backend.raster.gapmap import GapMap
 from terramend.backend.raster.mask_kinds import CLASS_BITS
 from terramend.backend.request import FillRequest, Mask
 from terramend.backend.watch import Watch
@@ -121,6 +123,19 @@ def test_cancel_leaves_nothing(request_, tmp_path):
     with pytest.raises(TerramendError) as raised:
         make_mask(request_, watch)
     assert raised.value.code == "run.cancelled"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_full_disk_of_temporary_files_is_no_fault_of_the_output(request_, tmp_path, monkeypatch):
+    def cut_off(*_):
+        raise rasterio.errors.RasterioIOError("Read failed. See previous exception for details.")
+
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(GapMap, "read", cut_off)
+    monkeypatch.setattr(outputs, "is_full", lambda folder: True)
+    with pytest.raises(TerramendError) as raised:
+        make_mask(request_, Watch())
+    assert raised.value.code == "tmp.full"
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -116,6 +116,19 @@ def test_an_alpha_band_is_no_mask_of_a_band(write):
     assert detect(path, bands=2).bands == detect(path, bands=3).bands == (1,)
 
 
+@pytest.mark.parametrize("mark", [1, 255])
+@pytest.mark.parametrize("kind", ["auto", "nonzero"])
+def test_the_mask_of_a_fourth_band_is_no_alpha(write, mark, kind):
+    """GDAL declares the last of four 8-bit bands as alpha unless told otherwise."""
+    samples = np.stack([np.roll(np.eye(8, dtype=np.uint8), band, axis=1) for band in range(4)]) * mark
+    path = write("each.tif", samples.astype(np.uint8))
+    with rasterio.open(path) as file:
+        assert file.colorinterp[3] == ColorInterp.alpha
+    assert detect(path, kind, bands=4).bands == (1, 2, 3, 4)
+    samples[3] = 255
+    assert detect(write("drawn.tif", samples.astype(np.uint8)), "nonzero", bands=4).bands == (1,)
+
+
 def test_own_masks_are_known(write):
     samples = np.stack([np.eye(4, dtype=np.uint8), np.full((4, 4), 7, np.uint8)])
     path = write("x.tif", samples, decorate=lambda file: file.update_tags(**{OWN_TAG: "gaps"}))

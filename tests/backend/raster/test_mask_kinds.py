@@ -229,6 +229,12 @@ def test_nan_is_no_gap_for_nonzero():
     assert bits.tolist() == [[[0, ANY_CLASS]]]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fractions_are_met_in_every_float(dtype):
+    bits = plain_decoder("value=0.1", (1,), None).decode(np.array([[[0, 0.1]]], dtype))
+    assert bits.tolist() == [[[0, ANY_CLASS]]]
+
+
 @pytest.mark.parametrize("kind", ["value=", "value=a", "value=1;2", "value"])
 def test_values_that_are_no_numbers(kind):
     with pytest.raises(TerramendError, match="numbers that mark gaps"):

@@ -1,10 +1,19 @@
 """What names and tags tell: roles, wavelengths, sensors, mask kinds, dates, sun."""
 
 import datetime
+from pathlib import Path
 
 import pytest
+from terramend.backend.datasets import folder
 from terramend.backend.raster.dates import date_in, date_of_tags, sun_of_tags
-from terramend.backend.raster.roles import naming, role_of, role_of_file, sensor_of, wavelength_of
+from terramend.backend.raster.roles import (
+    mask_kind_of,
+    naming,
+    role_of,
+    role_of_file,
+    sensor_of,
+    wavelength_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +47,15 @@ def test_roles(name, role):
 )  # fmt: skip
 def test_roles_of_files(stem, role):
     assert role_of_file(stem) == role
+
+
+@pytest.mark.parametrize(
+    "stem", ["2020-01-31_cloud_free", "clouds-removed_2020", "cloud free", "a_gap_filled"]
+)
+def test_what_was_freed_of_clouds_is_no_mask(stem):
+    assert mask_kind_of(stem) is None
+    assert mask_kind_of(f"{stem}_mask") == "auto"
+    assert folder.kind(Path(f"{stem.replace(' ', '_')}.tif")) == "optical"
 
 
 @pytest.mark.parametrize(

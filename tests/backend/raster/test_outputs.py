@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,7 @@ def test_discard_leaves_nothing(tmp_path):
     temporary = files.temporary(tmp_path / "a[1]*.tif")
     temporary.write_text("x")
     Path(f"{temporary}.aux.xml").write_text("x")
+    temporary.with_suffix(".IMD").write_text("what GDAL writes for the tags of Landsat's MTL")
     other = tmp_path / "a1.tif"
     other.write_text("kept")
     files.discard()
@@ -69,6 +71,22 @@ def test_a_failing_main_file_takes_its_new_siblings_along(tmp_path, monkeypatch)
         files.commit()
     files.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_failure(tmp_path, monkeypatch):
+    """As on some network disks, or where a folder may be written but not read."""
+    files = Outputs([str(tmp_path / "out.tif")], [], False)
+    files.temporary(tmp_path / "out.tif").write_text("x")
+    flush = os.fsync
+
+    def fail_for_folders(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    files.commit()
+    assert (tmp_path / "out.tif").read_text() == "x"
 
 
 def test_existing_output_needs_overwrite(tmp_path):
@@ -149,7 +167,8 @@ def test_free_space_is_checked(tmp_path):
 def test_left_overs_of_dead_processes_are_swept_and_others_kept(tmp_path):
     code = (
         "import sys, pathlib; from terramend.backend.raster.outputs import temporary_name as t;"
-        "f = pathlib.Path(sys.argv[1]); (f / (t('a.tif') + '.tif')).touch(); (f / t('work')).mkdir()"
+        "f = pathlib.Path(sys.argv[1]); (f / (t('a.tif') + '.tif')).touch(); (f / t('work')).mkdir();"
+        "(f / (t('a.tif') + '.IMD')).touch()"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     mine = tmp_path / (temporary_name("b.tif") + ".tif")
@@ -157,7 +176,7 @@ def test_left_overs_of_dead_processes_are_swept_and_others_kept(tmp_path):
     plain = tmp_path / ".hidden.tif"
     for path in (mine, foreign, plain):
         path.touch()
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 6
     sweep(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {mine.name, foreign.name, plain.name}
 

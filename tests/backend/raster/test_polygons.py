@@ -95,6 +95,15 @@ def test_geojson_and_shapefile(tmp_path):
     assert np.array_equal(inside(esri(tmp_path / "a.shp", SQUARE)), EXPECTED)
 
 
+def test_a_shapefile_in_capitals_has_its_crs(tmp_path):
+    esri(tmp_path / "a.shp", SQUARE)
+    for file in sorted(tmp_path.iterdir()):
+        file.rename(tmp_path / file.name.upper())
+    watch = Watch()
+    assert np.array_equal(inside(str(tmp_path / "A.SHP"), watch=watch), EXPECTED)
+    assert not watch.notices
+
+
 def test_bare_geometry_and_feature(tmp_path):
     geometry = json.loads(shapely.to_geojson(SQUARE))
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
@@ -108,9 +117,23 @@ def test_bare_geometry_and_feature(tmp_path):
 
 def test_multipolygons_and_other_geometries(tmp_path):
     left, right = shapely.box(500000, 4999990, 500010, 5000000), shapely.box(500390, 4999990, 500400, 5000000)
-    collection = [shapely.MultiPolygon([left, right]), shapely.Point(500200, 4999900), shapely.Polygon()]
-    flags = inside(geopackage(tmp_path / "a.gpkg", {"l": collection}))
-    assert np.argwhere(flags).tolist() == [[0, 0], [0, 39]]
+    both, point = shapely.MultiPolygon([left, right]), shapely.Point(500200, 4999900)
+    mixed = [shapely.GeometryCollection([point, both])]  # as clipping leaves them
+    for number, shapes in enumerate([[both, point, shapely.Polygon()], mixed]):
+        flags = inside(geopackage(tmp_path / f"{number}.gpkg", {"l": shapes}))
+        assert np.argwhere(flags).tolist() == [[0, 0], [0, 39]]
+
+
+def test_curved_polygons_are_said(tmp_path):
+    path = geopackage(tmp_path / "a.gpkg", {"l": [SQUARE]})
+    with sqlite3.connect(path) as database:
+        (blob,) = database.execute("SELECT geom FROM l").fetchone()
+        ring = struct.pack("<BII6d", 1, 8, 3, 0, 0, 1, 1, 2, 0)  # a circular string of three points
+        curved = blob[:40] + struct.pack("<BII", 1, 10, 1) + ring  # in a curve polygon
+        database.execute("UPDATE l SET geom = ?", (curved,))
+    with pytest.raises(TerramendError, match=r"a\.gpkg .*curved edges") as raised:
+        inside(path)
+    assert raised.value.code == "polygons.unreadable"
 
 
 def test_degrees_onto_metres(tmp_path):
@@ -189,6 +212,11 @@ def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(TerramendError) as raised:
         inside(str(tmp_path / "none.gpkg"))
     assert raised.value.code == "raster.missing"
+
+
+def test_polygons_on_the_web_are_not_said_to_be_missing():
+    with pytest.raises(TerramendError, match="only local files are"):
+        inside("https://example.org/clouds.geojson")
 
 
 def test_extent_as_bounds():

@@ -10,6 +10,7 @@ import makers
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from scipy.io import netcdf_file
@@ -60,9 +61,10 @@ def test_overrides(tmp_path):
 
 
 def test_alpha_and_palette(tmp_path):
-    path = makers.write(
-        tmp_path / "rgba.tif", image(4, dtype=np.uint8, high=255), photometric="RGB", alpha="YES"
-    )
+    pixels = image(4, dtype=np.uint8, high=255)
+    pixels[3, :, 20:] = 255
+    pixels[3, :10] = 0  # and what fades to the left
+    path = makers.write(tmp_path / "rgba.tif", pixels, photometric="RGB", alpha="YES")
     assert [band.role for band in one(path).bands] == ["optical", "optical", "optical", "alpha"]
     assert [band.wavelength for band in one(path).bands[:3]] == [660, 560, 490]
     path = makers.write(tmp_path / "classes.tif", image(1, dtype=np.uint8, high=5))
@@ -70,6 +72,20 @@ def test_alpha_and_palette(tmp_path):
         file.write_colormap(1, {0: (0, 0, 0, 255), 1: (255, 0, 0, 255)})
         file.colorinterp = [ColorInterp.palette]
     assert one(path).bands[0].role == "class"
+
+
+@pytest.mark.parametrize(
+    ("name", "role"), [("", "optical"), ("nir", "optical"), ("SCL", "class"), ("alpha", "alpha")]
+)
+def test_the_fourth_of_four_bytes_is_no_alpha_for_that(tmp_path, name, role):
+    """GDAL declares it so unless told otherwise; near infrared would be made opaque where it was filled."""
+    names = ("red", "green", "blue", name) if name else None
+    path = makers.write(tmp_path / "a.tif", image(4, dtype=np.uint8, high=255), descriptions=names)
+    with rasterio.open(path) as file:
+        assert file.colorinterp[3] == ColorInterp.alpha
+    watch = Watch()
+    assert one(path, watch=watch).bands[3].role == role
+    assert ("raster.alpha" in [notice.code for notice in watch.notices]) == (role != "alpha")
 
 
 @pytest.mark.parametrize("edge", ["top", "left", "none", "inside"])
@@ -213,17 +229,34 @@ def make_netcdf(path, **variables):
             variable.standard_name, variable.units = f"projection_{axis}_coordinate", "m"
         crs = file.createVariable("crs", "i4", ())
         crs.spatial_ref = rasterio.crs.CRS.from_string(makers.UTM).to_wkt()
+        file.createDimension("time", 3)
+        file.createVariable("time", "f8", ("time",))[:] = 0, 5, 10
         for name, values in variables.items():
-            variable = file.createVariable(name, "i2", ("y", "x"))
+            variable = file.createVariable(name, "i2", ("time", "y", "x")[-values.ndim :])
             variable[:] = values
             variable.grid_mapping, variable.scale_factor = "crs", 0.0001
     return str(path)
 
 
+def test_a_zarr_is_a_raster_though_a_folder(tmp_path):
+    path = makers.write(tmp_path / "a.tif", image(3))
+    rasterio.shutil.copy(path, tmp_path / "a.zarr", driver="Zarr")
+    raster = one(tmp_path / "a.zarr")
+    assert len(raster.bands) == 3 and raster.grid.transform == one(path).grid.transform
+
+
+def test_times_of_a_cube_are_said_to_be_taken_for_bands(tmp_path):
+    path, watch = make_netcdf(tmp_path / "a.nc", red=image(3, dtype=np.int16)), Watch()
+    assert len(one(path, watch=watch).bands) == 3
+    (notice,) = watch.notices
+    assert notice.code == "raster.times" and "3 times" in notice.sentence
+
+
 def test_netcdf_variables_are_bands(tmp_path):
     blue, red = image(2, dtype=np.int16)
-    path = make_netcdf(tmp_path / "a.nc", blue=blue, red=red)
-    raster = one(path)
+    path, watch = make_netcdf(tmp_path / "a.nc", blue=blue, red=red), Watch()
+    raster = one(path, watch=watch)
+    assert not watch.notices
     assert [band.description for band in raster.bands] == ["blue", "red"]
     assert [band.wavelength for band in raster.bands] == [490, 660]
     assert raster.bands[0].gain == pytest.approx(0.0001)
@@ -376,6 +409,18 @@ def test_a_folder_of_maja_is_the_corrected_bands_and_its_cloud_mask(tmp_path):
     assert [band.nodata for band in raster.bands] == [-10000, -10000]
     assert [mask.kind for mask in raster.masks] == ["maja"]
     assert raster.date == datetime.date(2020, 6, 1)
+
+
+def test_a_folder_of_enmap_is_its_spectra_and_its_masks_of_clouds(tmp_path):
+    stem = "ENMAP01-____L2A-DT0000001234_20220801T101010Z_001_V010200_20220802T101010Z"
+    makers.write(tmp_path / f"{stem}-SPECTRAL_IMAGE.TIF", image(6).astype(np.int16), nodata=-32768)
+    for name in ("CLASSES", "CIRRUS", "HAZE", "SNOW", "TESTFLAGS_VNIR", "CLOUD", "CLOUDSHADOW"):
+        makers.write(tmp_path / f"{stem}-QL_QUALITY_{name}.TIF", np.zeros((64, 64), np.uint8))
+    for name in ("PIXELMASK_SWIR", "VNIR"):
+        makers.write(tmp_path / f"{stem}-QL_{name}.TIF", np.ones((3, 64, 64), np.uint8))
+    (raster,) = open_product((str(tmp_path),), watch=Watch())
+    assert len(raster.bands) == 6 and raster.date == datetime.date(2022, 8, 1)
+    assert [Path(mask.path).stem.rsplit("_", 1)[1] for mask in raster.masks] == ["CLOUD", "CLOUDSHADOW"]
 
 
 def test_a_folder_tells_the_date_that_its_files_do_not(tmp_path):

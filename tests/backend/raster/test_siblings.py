@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import makers
 import numpy as np
@@ -68,6 +69,25 @@ def test_a_mask_of_another_image_of_the_day_is_not_taken(tmp_path):
     assert masks_beside((path,), opened(path)) == ()
 
 
+def test_folders_that_may_not_be_listed_hold_nothing(tmp_path, monkeypatch):
+    path = tif(tmp_path / "closed" / "a_20200101.tif")
+    tif(tmp_path / "closed" / "a_20200101_scl.tif")
+    tif(tmp_path / "b_20200111.tif")
+    listed = Path.iterdir
+
+    def deny(folder):
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", deny)
+    target = opened(path)
+    assert target.masks == ()
+    assert [r.path for r in find_references(str(tmp_path), target, Watch())] == [
+        str(tmp_path / "b_20200111.tif")
+    ]
+
+
 def test_folder_of_references(tmp_path):
     target = tif(tmp_path / "S2_20200101.tif", 3)
     for day in ("20200111", "20191222"):
@@ -95,6 +115,21 @@ def test_folder_of_references(tmp_path):
     )
     assert [[m.kind for m in r.masks] for r in references] == [["scl"], ["scl"], ["qa_pixel"]]
     assert [len(r.bands) for r in references] == [3, 3, 7]
+
+
+def test_folders_of_hls_and_maja_are_references(tmp_path):
+    target = tif(tmp_path / "t.tif")
+    hls, maja = "HLS.S30.T32TPT.2021155T102559.v2.0", "SENTINEL2B_20200601-105855-123_L2A_T31TCJ_C_V2-2"
+    tif(tmp_path / hls / f"{hls}.B02.tif")
+    tif(tmp_path / hls / f"{hls}.Fmask.tif")
+    tif(tmp_path / maja / f"{maja}_FRE_B2.tif")
+    tif(tmp_path / maja / "MASKS" / f"{maja}_CLM_R1.tif")
+    tif(tmp_path / "drafts" / "2021-05-05.tif")
+    found = find_references(str(tmp_path), opened(target), Watch())
+    assert [r.path for r in found] == [str(tmp_path / maja), str(tmp_path / hls)]
+    request = FillRequest(target=(target,), output="o.tif")
+    references = open_references(request, opened(target), Watch(), found)
+    assert [[m.kind for m in r.masks] for r in references] == [["maja"], ["hls_fmask"]]
 
 
 def test_the_targets_own_product_is_no_reference(tmp_path):

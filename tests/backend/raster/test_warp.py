@@ -125,6 +125,22 @@ def test_longitudes_beyond_180_meet():
         assert ((columns >= 0) & (columns < 360) & (rows >= 0) & (rows < 20)).all()
 
 
+@pytest.mark.parametrize("left", [179.0, -181.0, -180.0])
+def test_a_target_across_the_antimeridian_meets_longitudes_on_both_sides(left):
+    """The last source is the whole globe, which ends there: no pixel lies at longitude 0 for that."""
+    source = grid(WGS84, left, 1.0, 0.01, 36000 if left == -180 else 200, 200)
+    fiji = rasterio.crs.CRS.from_epsg(32760).to_wkt()
+    x, y = rasterio.warp.transform(WGS84, fiji, [180.0], [0.0])
+    target = grid(fiji, x[0] - 50000, y[0] + 50000, 100, 1000, 1000)
+    rows, columns = plan(source, target).places(target.whole)
+    longitudes = left + 0.01 * columns
+    assert ((columns >= 0) & (columns <= source.width) & (rows >= 0) & (rows <= 200)).all()
+    assert np.abs((longitudes % 360) - 180).max() < 0.5
+    exact = plan(source, target).exact(np.arange(1000)[:, None] + 0.5, np.arange(1000)[None, :] + 0.5)[1]
+    off = (columns - exact + 18000) % 36000 - 18000
+    assert np.abs(off).max() < 0.02
+
+
 def test_no_overlap_and_small_overlap():
     assert not overlaps(grid(UTM32, 700000, 5200000, 10, 50, 50), TARGET)
     assert overlaps(grid(UTM32, 600440, 5199660, 10, 1, 1), TARGET)

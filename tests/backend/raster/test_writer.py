@@ -162,6 +162,23 @@ def test_cog_on_request(tmp_path):
         assert out.tags()["sensor"] == "MSI" and out.tags()["A"] == "1"
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_cog_keeps_tags_of_all_domains_unless_bands_have_plain_ones(tmp_path, own):
+    def decorate(output):
+        output.update_tags(sensor="MSI")
+        output.update_tags(ns="ACQUISITION", cloud="3")
+        output.update_tags(1, ns="LAB", quality="good")
+        if own:
+            output.update_tags(2, wavelength="490")
+
+    source = make(tmp_path / "in.tif", noise("uint16", (2, 40, 40)), decorate)
+    with rasterio.open(copy(source, tmp_path / "out.tif", options=["COG=YES"])) as out:
+        assert out.tags()["sensor"] == "MSI"
+        assert out.tags(2) == ({"wavelength": "490"} if own else {})
+        assert out.tags(ns="ACQUISITION") == ({} if own else {"cloud": "3"})
+        assert out.tags(1, ns="LAB") == ({} if own else {"quality": "good"})
+
+
 def test_rotated_and_missing_georeference(tmp_path):
     rotated = rasterio.Affine(8.0, 3.0, 1e5, 3.0, -8.0, 4e6)
     source = make(tmp_path / "in.tif", noise("uint8"), transform=rotated)
