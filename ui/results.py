@@ -110,7 +110,8 @@ def add_results(
     for path in result.get("provenances", ()):
         style_provenance(add(path, tr("provenance"), path == result["provenance"]))
     group = _insert_group(title, target, project, subject.bands)
-    for layer in layers:
+    count = len(result["outputs"])
+    for layer in layers[count:] + layers[:count]:  # those are clear but for the gaps, and lie over the pixels
         layer.setCustomProperty(ROLE, "result")
         project.addMapLayer(layer, False)
         node = group.addLayer(layer)
