@@ -70,6 +70,15 @@ def test_nothing_is_cut_off_at_the_least_width(font: int, dock: Any, qgis_app: A
     assert dock.bar.geometry().right() <= dock.widget().width()
 
 
+def test_a_tall_dock_has_its_room_below_the_sections(dock: Any, qgis_app: Any) -> None:
+    dock.setFloating(True)
+    dock.resize(430, 2000)
+    settle(qgis_app)
+    assert dock.form.height() > dock.form.sizeHint().height() + 200
+    box = dock.form.references
+    assert box.height() <= box.sizeHint().height()
+
+
 def tabs(dock: Any) -> list[QWidget]:
     """What the tab key reaches, in its order, from the target on."""
     start = dock.form.target.chooser.combo
