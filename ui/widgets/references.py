@@ -67,8 +67,8 @@ class ReferencesBox(QWidget):
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Fixed)
-        header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Interactive)
+        header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Interactive)
         text = self.tree.fontMetrics().horizontalAdvance
         self.tree.setColumnWidth(DATE, text("2020-01-28") + 12)
         self.tree.setColumnWidth(MASK, text(tr("find beside")) + 34)
@@ -212,7 +212,7 @@ class ReferencesBox(QWidget):
     def _add(self, source: LayerOrPath, reference: Optional[ReferenceChoice]) -> None:
         name = file_name(source) if isinstance(source, str) else source.name()
         item = QTreeWidgetItem([name, ""])
-        item.setToolTip(NAME, source if isinstance(source, str) else source.source())
+        item.setToolTip(NAME, source if isinstance(source, str) else f"{name}\n{source.source()}")
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(NAME, Qt.CheckState.Checked if reference else Qt.CheckState.Unchecked)
         self.tree.addTopLevelItem(item)
