@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -278,11 +280,11 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
     def checkParameterValues(
         self, parameters: Dict[str, Any], context: QgsProcessingContext
     ) -> Tuple[bool, str]:
-        """Called by Processing before a run: what does not go together is said at once."""
+        """Called by Processing before a run: what `prepareAlgorithm` would refuse reaches only the log."""
         fine, why = super().checkParameterValues(parameters, context)
         if fine:
             try:
-                self.choices(parameters, context)
+                build(replace(self.choices(parameters, context), output="not yet known")).remove()
             except REFUSALS as error:
                 return False, str(error)
         return fine, why
@@ -293,6 +295,11 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         for definition in self.parameterDefinitions():
             if not definition.isDestination():
                 values[definition.name()] = self._value(definition, parameters, context)
+                continue
+            for item in _items(parameters.get(definition.name()), context):
+                if re.match(r"\w\w+:", str(item)):  # memory:, ogr:, GPKG:, but not C:
+                    sentence = tr("{label}: {path} is no file; give the path of one, or TEMPORARY_OUTPUT.")
+                    raise ChoiceError(sentence.format(label=definition.description(), path=item))
         choices = from_values(values)
         if not choices.target:
             raise ChoiceError(tr("Give the raster to fill, or the product as delivered."))
