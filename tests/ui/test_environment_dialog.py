@@ -129,6 +129,13 @@ def test_a_python_of_ones_own_is_tested(dialog: Any, until: Callable, backend_py
     until(lambda: "/no/such/python" in dialog.step.text())
 
 
+def test_a_python_without_the_packages_is_told_from_one_that_was_installed(dialog: Any) -> None:
+    python = {"version": "3.12.1", "executable": "/opt/python"}
+    dialog._examined({"healthy": False, "missing": ["rasterio"], "device": "", "python": python})
+    said, lock = dialog.step.text(), environment.LOCKS / "light.lock"
+    assert said.startswith("/opt/python cannot compute (rasterio)") and str(lock) in said and lock.is_file()
+
+
 def test_a_path_is_taken_when_it_is_typed_to_its_end(
     dialog: Any, until: Callable, backend_python: str, tmp_path: Path
 ) -> None:
