@@ -190,7 +190,7 @@ def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None
     provider = layer.dataProvider()
     wanted = QgsRasterBandStats.Stats.Max | QgsRasterBandStats.Stats.Mean | QgsRasterBandStats.Stats.StdDev
     stats = provider.bandStatistics(band, wanted, QgsRectangle(), SAMPLE)
-    top = _upper_limit(layer, band) or stats.maximumValue or 1.0
+    top = float(f"{_upper_limit(layer, band) or stats.maximumValue or 1.0:.3g}")  # the legend writes it out
     ramp = QgsColorRampShader(0.0, top)
     ramp.setColorRampType(QgsColorRampShader.Type.Interpolated)
     ramp.setColorRampItemList(
