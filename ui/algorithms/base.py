@@ -214,7 +214,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         )
         self.add_text(
             "REFERENCE_GAPS_KIND",
-            tr("Kind of these masks"),
+            tr("Kind of the other dates' masks"),
             tr("As for the gap masks; none says that a date is clear everywhere."),
             default="auto",
             values=[*KINDS, "none"],
