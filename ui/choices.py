@@ -269,7 +269,7 @@ def _references(values: Mapping[str, Any]) -> Tuple[ReferenceChoice, ...]:
             ).format(references=len(sources), masks=len(masks))
         )
     text = values.get("REFERENCE_GAPS_KIND") or "auto"
-    kinds = _kinds(text, len(sources), tr("Kind of the references' masks"))
+    kinds = _kinds(text, len(sources), tr("Kind of the other dates' masks"))
     dates = [part.strip() or None for part in (values.get("REFERENCE_DATES") or "").split(";")]
     if dates == [None]:
         dates = [None] * len(sources)

@@ -57,8 +57,10 @@ class EnvironmentDialog(QDialog):
         layout.addWidget(self._managed_box())
         layout.addWidget(self._own_box())
         self.bar = QProgressBar()
+        self.bar.setAccessibleName(tr("Progress"))
         self.step = _text("")
         self.log = QPlainTextEdit()
+        self.log.setAccessibleName(tr("Log"))
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(5000)
         self.log.setMinimumHeight(120)
@@ -146,7 +148,9 @@ class EnvironmentDialog(QDialog):
         self.own_note.setText(
             tr("The environment variable {name} decides.").format(name=VARIABLE)
             if VARIABLE in os.environ
-            else tr("Empty: the managed environment. Its packages must be those of requirements/light.lock.")
+            else tr("Empty: the managed environment. One of your own needs the packages of {lock}.").format(
+                lock=environment.LOCKS / "light.lock"
+            )
         )
         variant = environment.installed_variant(self.folder)
         if variant is not None and self.run is None:
@@ -158,7 +162,7 @@ class EnvironmentDialog(QDialog):
     def _show_state(self) -> None:
         found = environment.state(self.folder)
         sentences = {
-            State.ABSENT: tr("No environment is installed."),
+            State.ABSENT: tr("No managed environment is installed."),
             State.BROKEN: tr("The environment is damaged: repair or remove it."),
             State.OUTDATED: tr("The environment was made for another version of Terramend: repair it."),
             State.READY: tr("The environment in {folder} is ready.").format(folder=self.folder),
@@ -263,8 +267,14 @@ class EnvironmentDialog(QDialog):
                 version=found["version"], python=found["python"]["version"], device=found["device"]
             )
         else:
-            why = ", ".join(found["missing"]) or found["device"]
-            sentence = ClientError("backend.unproven", {"why": why}).sentence
+            sentence = tr(
+                "{python} cannot compute ({why}): repair the environment, or give your own Python the "
+                "packages of {lock}."
+            ).format(
+                python=found["python"]["executable"],
+                why=", ".join(found["missing"]) or found["device"],
+                lock=environment.LOCKS / "light.lock",
+            )
         self._say(sentence)
 
     def _choose_own(self, typed: bool = False) -> None:

@@ -26,13 +26,13 @@ def estimate(found: Mapping[str, Any], error: Optional[float] = None) -> str:
 
 def facts(found: Mapping[str, Any]) -> str:
     """The line under the target: what it is."""
-    grid = found["grid"]
+    grid, count = found["grid"], len(found["bands"])
     parts = [
         _sensor(found["sensor"]),
         found["date"] or tr("date unknown"),
         tr("{width} × {height} pixels").format(width=grid["width"], height=grid["height"]),
         tr("{size:.3g} m").format(size=grid["pixel_size"][0]),
-        tr("{count} bands").format(count=len(found["bands"])),
+        tr("1 band") if count == 1 else tr("{count} bands").format(count=count),
     ]
     return " · ".join(str(part) for part in parts if part)
 

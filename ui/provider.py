@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import List
 
 from qgis.core import QgsProcessingProvider
+from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QApplication
 
 from ..backend.version import VERSION
 from .icon import icon, icon_path
@@ -56,3 +58,11 @@ class TerramendProvider(QgsProcessingProvider):
 
         for algorithm in (FillGaps, RemoveThinCloud, MakeGapMask, CheckAccuracy):
             self.addAlgorithm(algorithm())
+
+    def unload(self) -> None:
+        """Called on removal. Dialogs of its algorithms go too: the next press of Run would crash QGIS."""
+        dialogs = [window for window in QApplication.topLevelWidgets() if hasattr(window, "algorithm")]
+        for dialog in dialogs:
+            if dialog.algorithm() is not None and dialog.algorithm().provider() is self:
+                sip.delete(dialog)
+        super().unload()

@@ -110,7 +110,8 @@ def add_results(
     for path in result.get("provenances", ()):
         style_provenance(add(path, tr("provenance"), path == result["provenance"]))
     group = _insert_group(title, target, project, subject.bands)
-    for layer in layers:
+    count = len(result["outputs"])
+    for layer in layers[count:] + layers[:count]:  # those are clear but for the gaps, and lie over the pixels
         layer.setCustomProperty(ROLE, "result")
         project.addMapLayer(layer, False)
         node = group.addLayer(layer)
@@ -189,7 +190,7 @@ def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None
     provider = layer.dataProvider()
     wanted = QgsRasterBandStats.Stats.Max | QgsRasterBandStats.Stats.Mean | QgsRasterBandStats.Stats.StdDev
     stats = provider.bandStatistics(band, wanted, QgsRectangle(), SAMPLE)
-    top = _upper_limit(layer, band) or stats.maximumValue or 1.0
+    top = float(f"{_upper_limit(layer, band) or stats.maximumValue or 1.0:.3g}")  # the legend writes it out
     ramp = QgsColorRampShader(0.0, top)
     ramp.setColorRampType(QgsColorRampShader.Type.Interpolated)
     ramp.setColorRampItemList(

@@ -56,6 +56,10 @@ VECTORS = (".gpkg", ".geojson", ".json", ".shp")
 """Endings of polygon files that the backend reads; others are exported."""
 
 
+PART = 35
+"""Letters that are kept of both ends of a long layer name."""
+
+
 QGIS_UNKNOWN = -3.4028234663852886e38
 """The lowest float32: no measurement, so nothing is lost by declaring it."""
 
@@ -186,7 +190,8 @@ class SourceMaker:
                 ).format(name=item.name())
             )
         if not item.isValid():
-            raise SourceError(tr("The layer {name} is broken: its file is missing.").format(name=item.name()))
+            sentence = tr("The layer {name} is broken: QGIS cannot open {path}.")
+            raise SourceError(sentence.format(name=item.name(), path=item.source()[:200]))
         nodata = _nodata_override(item)
         if not self._backend_reads(item) or len(nodata) > 1 or any(low != high for low, high in nodata):
             return Source(self._convert(item))
@@ -233,6 +238,8 @@ class SourceMaker:
         folder = Path(self.folder, str(self._count))
         folder.mkdir(parents=True, exist_ok=True)
         stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in layer.name()) or "layer"
+        if len(stem) > 2 * PART:  # file systems take 255 bytes, and a letter may be three
+            stem = f"{stem[:PART]}_{stem[-PART:]}"
         return str(folder / (stem + extension))
 
     def _convert(self, layer: QgsRasterLayer) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from qgis.core import QgsMapLayer, QgsMapRendererParallelJob, QgsMapSettings, QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent, QgsMapTool
@@ -81,7 +81,8 @@ class SwipeItem(QgsMapCanvasItem):
 class SwipeTool(QgsMapTool):
     """The map tool. Drag the line; H and V turn it; Escape ends.
 
-    Without `compare`, the pair is that of the active layer, or of the topmost filled layer.
+    The pair is that of the active layer where it was filled, else the one of `compare`, else that of the
+    topmost filled layer.
     """
 
     ended = pyqtSignal()
@@ -162,8 +163,8 @@ class SwipeTool(QgsMapTool):
 
     def has_pair(self) -> bool:
         """Whether there is something to compare; looks for it in the project."""
-        if not self._pair():
-            self._find_pair()
+        if not self._find_pair([self._canvas.currentLayer()]) and not self._pair():
+            self._find_pair(QgsProject.instance().layerTreeRoot().layerOrder())
         return self._pair()
 
     def is_hidden(self) -> bool:
@@ -175,13 +176,14 @@ class SwipeTool(QgsMapTool):
         layers = QgsProject.instance().mapLayers()
         return self._before in layers and self._after in layers
 
-    def _find_pair(self) -> None:
-        project = QgsProject.instance()
-        candidates = [self._canvas.currentLayer(), *project.layerTreeRoot().layerOrder()]
+    def _find_pair(self, candidates: Sequence[Optional[QgsMapLayer]]) -> bool:
+        """Take the first of these layers that was made from one in the project."""
+        layers = QgsProject.instance().mapLayers()
         for layer in candidates:
-            if isinstance(layer, QgsRasterLayer) and layer.customProperty(BEFORE) in project.mapLayers():
+            if isinstance(layer, QgsRasterLayer) and layer.customProperty(BEFORE) in layers:
                 self._before, self._after = layer.customProperty(BEFORE), layer.id()
-                return
+                return True
+        return False
 
     def _layers(self) -> List[QgsMapLayer]:
         """The canvas's layers with `before` in the place of `after`."""

@@ -28,6 +28,15 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 BACKEND_PYTHON = os.environ.setdefault("TERRAMEND_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_outlives_qgis(qgis_app: Any) -> Iterator[None]:
+    """What a failed test's traceback holds of QGIS goes while QGIS is there: later the process crashes."""
+    yield
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        vars(sys).pop(name, None)
+    gc.collect()
+
+
 @pytest.fixture(scope="session")
 def backend_python() -> str:
     """The interpreter with the light environment."""

@@ -391,12 +391,21 @@ def test_a_batch_of_three(
         ),
         ({"CLOUD_THRESHOLD": "40,5"}, "40,5 is no number."),
         ({"BANDS": "1-3"}, "Bands: give numbers counted from 1, such as 1,2,3."),
+        ({"GROW": "far"}, "'far' is no distance such as 3px or 30m."),
+        (
+            {"OUTPUT": "memory:"},
+            "Filled raster: memory: is no file; give the path of one, or TEMPORARY_OUTPUT.",
+        ),
+        (
+            {"STD": "ogr:dbname='a.gpkg' table=\"b\""},
+            "is no file; give the path of one, or TEMPORARY_OUTPUT.",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_said_before_anything_runs(
     run: Any, scene: dict[str, str], tmp_path: Path, given: dict[str, str], sentence: str
 ) -> None:
-    """QGIS took the first of two, and 0 for a number that it could not read."""
+    """QGIS took the first of two, and 0 for a number that it could not read; `memory:` became a file."""
     area = tmp_path / "area.geojson"
     ring = "[[2.8,42.33],[2.81,42.33],[2.81,42.34],[2.8,42.33]]"
     area.write_text('{"type":"Polygon","coordinates":[' + ring + "]}")

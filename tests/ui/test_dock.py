@@ -70,9 +70,9 @@ def test_from_choices_to_layers(
     assert level == Qgis.MessageLevel.Success and text.startswith("Filled 22.4 % in ")
     group = QgsProject.instance().layerTreeRoot().findGroup("target, filled")
     names = [node.name() for node in group.children()]
-    assert names == ["filled", "uncertainty", "provenance"]
-    assert [node.itemVisibilityChecked() for node in group.children()] == [True, False, False]
-    filled, std, provenance = (node.layer() for node in group.children())
+    assert names == ["uncertainty", "provenance", "filled"], "ticked, they would be hidden below it"
+    assert [node.itemVisibilityChecked() for node in group.children()] == [False, False, True]
+    std, provenance, filled = (node.layer() for node in group.children())
     assert filled.source() == str(output)
     root = QgsProject.instance().layerTreeRoot().children()
     assert (
@@ -121,7 +121,7 @@ def test_preview_is_the_visible_part_and_is_not_saved(
     until(lambda: dock.run is None)
     group = QgsProject.instance().layerTreeRoot().findGroup("target, preview (not saved)")
     assert group is not None, iface.said
-    layer = group.children()[0].layer()
+    layer = group.children()[-1].layer()
     assert layer.width() < 380
     assert layer.extent().contains(visible.intersect(box).buffered(-0.0003))
     assert set(Path(layers["target"].source()).parent.iterdir()) == files

@@ -9,9 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qgis.gui import QgsFileWidget
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QProgressBar,
+)
 from terramend.ui import environment, settings
 from terramend.ui.environment import State, Variant
 
@@ -54,6 +63,16 @@ def test_it_says_what_will_be_downloaded_before_it_is(dialog: Any) -> None:
     assert "Nothing is downloaded" in dialog.consent.text()
     assert dialog.install.text() == "Install"
     assert not dialog.folder.parent.exists(), "nothing happens before the button is pressed"
+
+
+def test_everything_has_a_name(dialog: Any) -> None:
+    """For those who hear the window read out."""
+    buddies = {label.buddy() for label in dialog.findChildren(QLabel)}
+    for kind in (QAbstractButton, QComboBox, QgsFileWidget, QPlainTextEdit, QProgressBar):
+        for widget in dialog.findChildren(kind):
+            own = not isinstance(widget.parent(), (QgsFileWidget, QLineEdit))  # else it is QGIS's
+            text = widget.text() if isinstance(widget, QAbstractButton) else ""
+            assert not own or text or widget.accessibleName() or widget in buddies, widget
 
 
 def test_texts_have_room(dialog: Any, until: Callable) -> None:
@@ -127,6 +146,13 @@ def test_a_python_of_ones_own_is_tested(dialog: Any, until: Callable, backend_py
     dialog.own.setFilePath("/no/such/python")
     press(dialog.test)
     until(lambda: "/no/such/python" in dialog.step.text())
+
+
+def test_a_python_without_the_packages_is_told_from_one_that_was_installed(dialog: Any) -> None:
+    python = {"version": "3.12.1", "executable": "/opt/python"}
+    dialog._examined({"healthy": False, "missing": ["rasterio"], "device": "", "python": python})
+    said, lock = dialog.step.text(), environment.LOCKS / "light.lock"
+    assert said.startswith("/opt/python cannot compute (rasterio)") and str(lock) in said and lock.is_file()
 
 
 def test_a_path_is_taken_when_it_is_typed_to_its_end(

@@ -135,6 +135,7 @@ def test_a_layer_that_is_renamed_is_listed_by_its_new_name(form: Any, layers: An
     layers["other_mask"].setName("its clouds")
     row = next(row for row in form.references._rows if row.source is layers["other"])
     assert row.item.text(0) == "another date" and row.mask.findText("its clouds") >= 0
+    assert row.item.toolTip(0).startswith("another date\n"), "the column may be narrow"
     assert chosen(form)["references"] == ["another date"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QFont
@@ -68,6 +69,28 @@ def test_nothing_is_cut_off_at_the_least_width(font: int, dock: Any, qgis_app: A
         for group in (*sections, dock.form.target.details, dock.form.gaps.details):
             assert not group.isVisible() or group.height() >= group.minimumSizeHint().height(), group.title()
     assert dock.bar.geometry().right() <= dock.widget().width()
+
+
+def test_a_tall_dock_has_its_room_below_the_sections(dock: Any, qgis_app: Any) -> None:
+    dock.setFloating(True)
+    dock.resize(430, 2000)
+    settle(qgis_app)
+    assert dock.form.height() > dock.form.sizeHint().height() + 200
+    box = dock.form.references
+    assert box.height() <= box.sizeHint().height()
+
+
+def test_the_dates_of_a_series_are_seen(font: int, dock: Any, layers: Any, qgis_app: Any) -> None:
+    for number in range(4):
+        layer = layers["other"].clone()
+        layer.setName(f"date {number}")
+        QgsProject.instance().addMapLayer(layer)
+    settle(qgis_app)
+    tree = dock.form.references.tree
+    last = tree.topLevelItem(tree.topLevelItemCount() - 1)
+    assert tree.topLevelItemCount() == 5
+    assert tree.viewport().rect().contains(tree.visualItemRect(last).center())
+    assert not tree.verticalScrollBar().isVisible()
 
 
 def tabs(dock: Any) -> list[QWidget]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from terramend.backend.errors import ERRORS, NOTICES, Notice
+from terramend.ui.inspection import facts
 from terramend.ui.messages import ClientError, duration, notice_sentence, overall_percent, progress_sentence
 from terramend.ui.option_words import in_windows
 
@@ -130,3 +131,9 @@ def test_overall_percent_grows_through_the_stages() -> None:
     assert percents == sorted(percents) and percents[0] == 0 and percents[-1] == 100
     assert overall_percent({"stage": "gaps", "done": 0, "total": 0}) == 2
     assert overall_percent({"stage": "of tomorrow", "done": 1, "total": 4}) == 25
+
+
+def test_one_band_is_not_several() -> None:
+    found = {"sensor": "landsat8", "date": "2020-01-13", "bands": ["B4"]}
+    found["grid"] = {"width": 380, "height": 377, "pixel_size": [30.0, 30.0]}
+    assert facts(found) == "Landsat-8 · 2020-01-13 · 380 × 377 pixels · 30 m · 1 band"

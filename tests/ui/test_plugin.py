@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from qgis.core import QgsApplication
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent
 from qgis.PyQt.QtWidgets import QAction, QDockWidget
 
@@ -115,6 +116,27 @@ def test_load_use_unload_and_again_without_leftovers(
         assert {thread.name for thread in threading.enumerate()} <= threads
     assert len(set(pids)) == 3
     plugin.unload()  # a second time does no harm
+
+
+def test_dialogs_of_its_algorithms_go_with_the_plugin(
+    iface: Interface, qgis_iface: Any, qgis_processing: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would crash QGIS at the next press of Run: the plugin's upgrade is a reload."""
+    import processing
+    from terramend.ui.history import batch_dialog
+
+    monkeypatch.setattr(qgis_iface, "browserModel", lambda: None)
+    plugin = load(iface)
+    dialogs = [
+        processing.createAlgorithmDialog("terramend:fillgaps", {}),
+        batch_dialog({"MODEL": "auto"}, iface.mainWindow()),
+    ]
+    other = processing.createAlgorithmDialog("native:buffer", {})
+    for dialog in (*dialogs, other):
+        dialog.show()
+    plugin.unload()
+    assert all(sip.isdeleted(dialog) for dialog in dialogs) and not sip.isdeleted(other)
+    sip.delete(other)
 
 
 def test_the_button_shows_and_hides_the_dock(iface: Interface, qgis_app: Any) -> None:

@@ -122,7 +122,7 @@ def test_pictures_are_refused(maker: SourceMaker) -> None:
 
 def test_a_broken_layer_is_named(maker: SourceMaker, tmp_path: Path) -> None:
     gone = QgsRasterLayer(str(tmp_path / "gone.tif"), "gone")
-    with pytest.raises(SourceError, match="gone is broken"):
+    with pytest.raises(SourceError, match="gone is broken: QGIS cannot open .*gone.tif"):
         maker.raster(gone)
 
 
@@ -166,6 +166,18 @@ def test_a_column_called_fid_is_no_hindrance(maker: SourceMaker, kind: str) -> N
         made.dataProvider().addFeature(feature)
     assert made.featureCount() == 2
     assert QgsVectorLayer(maker.polygons(made), "saved").featureCount() == 2
+
+
+@pytest.mark.parametrize("letter", ["x", "影"])
+def test_a_long_name_is_no_hindrance(maker: SourceMaker, layer: QgsRasterLayer, letter: str) -> None:
+    """A file's name takes 255 bytes."""
+    layer.setName("2020-01-13" + 300 * letter + "hole")
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32631"))
+    path = Path(maker.raster(layer))
+    assert path.name.startswith("2020-01-13") and path.name.endswith("hole.vrt") and path.is_file()
+    drawn = polygons()
+    drawn.setName(layer.name())
+    assert Path(maker.polygons(drawn)).is_file()
 
 
 def test_points_are_no_polygons(maker: SourceMaker) -> None:

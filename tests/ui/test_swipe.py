@@ -118,6 +118,18 @@ def test_the_pair_is_found_by_itself(canvas: QgsMapCanvas, pair: Any, until: Cal
     canvas.unsetMapTool(tool)
 
 
+def test_of_several_pairs_that_of_the_active_layer_is_taken(canvas: QgsMapCanvas, pair: Any) -> None:
+    earlier = QgsRasterLayer(pair[1].source(), "an earlier fill")
+    QgsProject.instance().addMapLayer(earlier)
+    earlier.setCustomProperty(BEFORE, pair[0].id())
+    canvas.setLayers([earlier])
+    tool = SwipeTool(canvas)
+    tool.compare(*pair)
+    assert tool.has_pair() and tool.is_hidden()
+    canvas.setCurrentLayer(earlier)
+    assert tool.has_pair() and not tool.is_hidden()
+
+
 def test_a_pair_that_is_gone_does_no_harm(canvas: QgsMapCanvas, pair: Any, qgis_app: Any) -> None:
     tool = SwipeTool(canvas)
     tool.compare(*pair)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import (
-    NULL,
     QgsMapLayer,
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
-    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
-    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
@@ -23,7 +22,6 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
-    QgsProperty,
     QgsReferencedRectangle,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -37,6 +35,7 @@ from ..request_builder import REFUSALS, Built, build
 from ..sources import SourceError
 from ..tr import tr
 from .suggestions import suggest
+from .values import items, number
 
 FAILURES = (*REFUSALS, ClientError)
 """Errors whose text is a sentence for the user."""
@@ -212,7 +211,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         )
         self.add_text(
             "REFERENCE_GAPS_KIND",
-            tr("Kind of these masks"),
+            tr("Kind of the other dates' masks"),
             tr("As for the gap masks; none says that a date is clear everywhere."),
             default="auto",
             values=[*KINDS, "none"],
@@ -278,11 +277,11 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
     def checkParameterValues(
         self, parameters: Dict[str, Any], context: QgsProcessingContext
     ) -> Tuple[bool, str]:
-        """Called by Processing before a run: what does not go together is said at once."""
+        """Called by Processing before a run: what `prepareAlgorithm` would refuse reaches only the log."""
         fine, why = super().checkParameterValues(parameters, context)
         if fine:
             try:
-                self.choices(parameters, context)
+                build(replace(self.choices(parameters, context), output="not yet known")).remove()
             except REFUSALS as error:
                 return False, str(error)
         return fine, why
@@ -293,6 +292,11 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         for definition in self.parameterDefinitions():
             if not definition.isDestination():
                 values[definition.name()] = self._value(definition, parameters, context)
+                continue
+            for item in items(parameters.get(definition.name()), context):
+                if re.match(r"\w\w+:", str(item)):  # memory:, ogr:, GPKG:, but not C:
+                    sentence = tr("{label}: {path} is no file; give the path of one, or TEMPORARY_OUTPUT.")
+                    raise ChoiceError(sentence.format(label=definition.description(), path=item))
         choices = from_values(values)
         if not choices.target:
             raise ChoiceError(tr("Give the raster to fill, or the product as delivered."))
@@ -312,7 +316,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         if kind == "boolean":
             return self.parameterAsBoolean(parameters, name, context)
         if kind == "number":
-            return _number(definition, parameters.get(name, definition.defaultValue()), context)
+            return number(definition, parameters.get(name, definition.defaultValue()), context)
         if kind == "extent":
             box = self.parameterAsExtent(parameters, name, context)
             crs = self.parameterAsExtentCrs(parameters, name, context)
@@ -335,7 +339,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             SourceError: one of them cannot be opened.
         """
         name, layers = definition.name(), []
-        for item in _items(parameters.get(name), context):
+        for item in items(parameters.get(name), context):
             if definition.type() == "multilayer":
                 found = self.parameterAsLayerList({name: [item]}, name, context)
             elif definition.type() == "raster":
@@ -390,33 +394,3 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(str(error)) from None
         finally:
             built.remove()
-
-
-def _number(
-    definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext
-) -> Optional[float]:
-    """A number parameter's value, None where it has none. QGIS takes 0 for what is no number.
-
-    Raises:
-        ChoiceError: it is no number, such as 40,5.
-    """
-    for item in _items(value, context):
-        try:
-            return float(item)
-        except (TypeError, ValueError):
-            sentence = tr("{label}: {value} is no number.")
-            raise ChoiceError(sentence.format(label=definition.description(), value=item)) from None
-    return None
-
-
-def _items(value: Any, context: QgsProcessingContext) -> List[Any]:
-    """Layers, ids and paths in a layer parameter's value, one by one."""
-    if isinstance(value, QgsProcessingOutputLayerDefinition):
-        value = value.sink
-    elif isinstance(value, QgsProcessingFeatureSourceDefinition):
-        value = value.source
-    if isinstance(value, QgsProperty):
-        value, _ = value.value(context.expressionContext())
-    if isinstance(value, (list, tuple)):
-        return [item for part in value for item in _items(part, context)]
-    return [] if value is None or value == NULL or value == "" else [value]

@@ -46,7 +46,7 @@ class ChoicesForm(QWidget):
             (tr("5  Result"), [self.output], False),
         ):
             column.addWidget(_section(title, boxes, collapsed))
-        column.addStretch()
+        column.addStretch(1)  # all that is left over: else a section grows, and its parts drift apart
         self._boxes = (self.target, self.gaps, self.references, self.guides, self.method, self.output)
         self._kept = Choices()  # what the form does not show travels through unchanged
         self._showing = False

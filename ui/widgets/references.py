@@ -30,6 +30,8 @@ from .narrow import in_tab_order, narrow_combo
 
 NAME, DATE, MASK = range(3)
 FOUND, CLEAR = "found", "clear"
+MOST = 6
+"""Rows that are seen without scrolling the list."""
 
 
 @dataclass
@@ -56,8 +58,6 @@ class ReferencesBox(QWidget):
         self.tree.setAccessibleName(tr("Other dates"))
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.tree.setMinimumHeight(72)
-        self.tree.setMaximumHeight(84)
         self.tree.setToolTip(
             tr(
                 "Tick rasters of the same place on other dates. Double-click a date to correct it. Where a "
@@ -67,8 +67,8 @@ class ReferencesBox(QWidget):
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Fixed)
-        header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Interactive)
+        header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Interactive)
         text = self.tree.fontMetrics().horizontalAdvance
         self.tree.setColumnWidth(DATE, text("2020-01-28") + 12)
         self.tree.setColumnWidth(MASK, text(tr("find beside")) + 34)
@@ -197,8 +197,16 @@ class ReferencesBox(QWidget):
         for source in sources:
             self._add(source, chosen.get(source if isinstance(source, str) else source.id()))
         self.tree.blockSignals(False)
+        self._make_room()
         in_tab_order([self.tree, *(row.mask for row in self._rows)])
         self.changed.emit()
+
+    def _make_room(self) -> None:
+        """As high as the list is long, within bounds; an empty one as with two rows."""
+        row = max(self.tree.sizeHintForRow(0), self.tree.fontMetrics().height() + 6)
+        rows = min(max(len(self._rows), 2), MOST)
+        head, frame = self.tree.header().sizeHint().height(), 2 * self.tree.frameWidth()
+        self.tree.setFixedHeight(head + rows * row + frame)
 
     def _offered(self, layer: QgsRasterLayer) -> bool:
         """Whether a raster can be another date: no picture, no result, not in another role."""
@@ -212,7 +220,7 @@ class ReferencesBox(QWidget):
     def _add(self, source: LayerOrPath, reference: Optional[ReferenceChoice]) -> None:
         name = file_name(source) if isinstance(source, str) else source.name()
         item = QTreeWidgetItem([name, ""])
-        item.setToolTip(NAME, source if isinstance(source, str) else source.source())
+        item.setToolTip(NAME, source if isinstance(source, str) else f"{name}\n{source.source()}")
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(NAME, Qt.CheckState.Checked if reference else Qt.CheckState.Unchecked)
         self.tree.addTopLevelItem(item)
