@@ -19,7 +19,7 @@ class Row:
         group: `guided`, `space`, `time`, `network` or `experimental`.
         factory: `module:callable` inside `models`; called with the settings.
         modes: of `fill`, `clear`.
-        needs, wants: of `references`, `terrain`, `sar`, `prior`; needs are enforced.
+        needs, wants: of `references`, `terrain`, `sar`; needs are enforced.
         context: pixels around a tile's core that the method must see, unless its quality says fewer itself.
         options: names that `--set` takes, with one line of help each.
         requires: extra importable modules (for example `torch`).
