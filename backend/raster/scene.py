@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...models import threads
 from ...models.base import About, Floats, Tile
 from ...models.base import Reference as TileReference
+from ...models.registry import find
 from ..errors import TerramendError
 from ..request import FillRequest
 from ..watch import Together, Watch
@@ -34,9 +35,6 @@ from .terrain import TerrainReader
 
 OPEN = 200
 """Files of one scene that are open at once, shared among its dates."""
-
-COPYING = ("copy", "time-linear")
-"""Methods that put a date's bands in the place of the target's, where others regress on them."""
 
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
@@ -74,6 +72,7 @@ class Scene:
         target: Raster,
         fill_bands: tuple[int, ...],
         references: tuple[Reference, ...],
+        orders: tuple[tuple[int, ...], ...],
         reference_gaps: tuple[ReferenceGaps | None, ...],
         dem: Raster | None,
         sar: Raster | None,
@@ -81,7 +80,7 @@ class Scene:
         mode: str,
         watch: Watch,
         opened: ExitStack,
-        repeated: bool = False,
+        repeated: bool,
     ) -> None:
         self.target, self.grid, self.bands = target, target.grid, target.bands
         self.fill_bands, self.gap_map = fill_bands, gap_map
@@ -89,12 +88,11 @@ class Scene:
         names = tuple(target.bands[i].description for i in fill_bands)
         self.about = About(self.grid.centre, self.date, names)
         self.has_terrain, self.has_sar = dem is not None, sar is not None
-        self._orders = tuple(order(target.bands, fill_bands, r.bands) for r in references)
         self.references = tuple(
             ReferenceInfo(r.name, r.date, days_between(r.date, target.date), tuple(r.bands[i] for i in bands))
-            for r, bands in zip(references, self._orders, strict=True)
+            for r, bands in zip(references, orders, strict=True)
         )
-        self._sources, self._reference_gaps = references, reference_gaps
+        self._sources, self._orders, self._reference_gaps = references, orders, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
         self._repeated = repeated
         self._stack = opened
@@ -308,8 +306,12 @@ def open_scene(
     if request.mode == "fill":
         chosen = _known(target, chosen, first_band, gap_map, watch)
     with ExitStack() as opened, Together(watch) as told:
-        for reference in references if request.model in COPYING else ():
-            if likes(target.bands, chosen, reference.bands) is None:
+        row = find(request.model)
+        orders = []
+        for reference in references:
+            alike = likes(target.bands, chosen, reference.bands)
+            orders.append(order(alike, len(reference.bands)))
+            if alike is None and row is not None and row.copies:
                 told.notice("reference.bands-unlike", name=reference.name, model=request.model)
         gaps = tuple(
             opened.enter_context(
@@ -330,8 +332,8 @@ def open_scene(
         )
         repeated = ("upsampling", "nearest") in request.settings
         return Scene(
-            target, chosen, references, gaps, dem, sar, gap_map, request.mode, watch, opened.pop_all(),
-            repeated=repeated,
+            target, chosen, references, tuple(orders), gaps, dem, sar, gap_map, request.mode, watch,
+            opened.pop_all(), repeated=repeated,
         )  # fmt: skip
 
 
