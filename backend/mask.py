@@ -14,7 +14,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from .errors import TerramendError
-from .raster.gapmap import GapMap, build_gap_map
+from .raster.gapmap import GAP, GapMap, build_gap_map
 from .raster.grid import Window
 from .raster.mask_detect import OWN_TAG
 from .raster.mask_kinds import ANY_CLASS, CLASS_BITS, Bits
@@ -114,7 +114,7 @@ def _write(path: Path, request: FillRequest, gap_map: GapMap, masks: MaskStack |
                 file.set_band_description(2, "classes")
                 file.update_tags(2, **{name: str(bit) for name, bit in CLASS_BITS.items()})
             for block in blocks:
-                gaps = (gap_map.read(block) == GapMap.GAP).any(axis=0)
+                gaps = (gap_map.read(block) == GAP).any(axis=0)
                 gap_pixels += int(np.count_nonzero(gaps))
                 file.write(gaps.view(np.uint8), 1, window=block.ranges)
                 if masks is not None:

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models import threads
-from ...models.base import About, Floats, Tile
+from ...models.base import About, Flags, Floats, Tile
 from ...models.base import Reference as TileReference
 from ...models.registry import find
 from ..errors import TerramendError
 from ..request import FillRequest
 from ..watch import Together, Watch
 from .correspond import likes, order
-from .gapmap import GapMap
+from .gapmap import GAP, OUTSIDE, VALID, Codes, GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
 from .guides import open_guide
@@ -129,8 +129,7 @@ class Scene:
 
     def _read(self, window: Window) -> Tile:
         """A tile from the files; its sources side by side where the caller allows it."""
-        codes = self.gap_map.read(window)[list(self.fill_bands)]
-        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
+        codes, hidden = self._codes(window)
 
         def image() -> Floats:
             pixels = self._full.target.reflectance(window, self.fill_bands)
@@ -147,7 +146,7 @@ class Scene:
         pixels, references, terrain, sar = self._full.each(image, reference, window)
         return Tile(
             image=pixels,
-            gaps=codes == GapMap.GAP,
+            gaps=codes == GAP,
             references=self._dated(references),
             terrain=terrain,
             sar=sar,
@@ -157,6 +156,11 @@ class Scene:
             wavelengths=self.wavelengths,
             about=self.about,
         )
+
+    def _codes(self, window: Window) -> tuple[Codes, Flags]:
+        """(F, h, w) gap codes of the fill bands, and which samples are hidden in the image."""
+        codes = self.gap_map.read(window)[list(self.fill_bands)]
+        return codes, codes == OUTSIDE if self._mode == "clear" else codes != VALID
 
     def _dated(self, images: Sequence[Floats]) -> tuple[TileReference, ...]:
         pairs = zip(images, self.references, strict=True)
@@ -209,8 +213,7 @@ class Scene:
         def mean(pixels: Floats) -> Floats:
             return block_mean(pixels, more, more)
 
-        codes = self.gap_map.read(window)[list(self.fill_bands)]
-        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
+        codes, hidden = self._codes(window)
 
         def image() -> Floats:
             pixels = readers.target.reflectance(inner, self.fill_bands)
@@ -225,7 +228,7 @@ class Scene:
             return mean(pixels)
 
         pixels, references, terrain, sar = readers.each(image, reference, inner)
-        gaps = block_any(codes == GapMap.GAP, fine * more, fine * more)
+        gaps = block_any(codes == GAP, fine * more, fine * more)
         if self._mode != "clear":
             gaps &= np.isnan(pixels)
         terrain = None if terrain is None else mean(terrain)
