@@ -19,12 +19,11 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from ..watch import Watch
 from .enclosure import Enclosure, hull_columns
-from .gdal import open_dataset
+from .gdal import has_stored_mask, open_dataset
 from .grid import Grid, Window
 from .raster import Raster, measured
 
@@ -63,9 +62,7 @@ class NodataReader:
         """Bands whose nodata counts, 0-based."""
         self._optical = [i for i, role in enumerate(roles) if role == "optical"]
         self._alpha = [i for i, role in enumerate(roles) if role == "alpha"]
-        self._hidden = [
-            path for path, file in self._files.items() if _has_stored_mask(file.mask_flag_enums[0])
-        ]
+        self._hidden = [path for path, file in self._files.items() if has_stored_mask(file)]
 
     @property
     def possible(self) -> bool:
@@ -112,10 +109,6 @@ class NodataReader:
 def _all(planes: NDArray[Any]) -> Flags:
     """(h, w): set in every plane of (B, h, w)."""
     return np.asarray(np.all(planes, axis=0))
-
-
-def _has_stored_mask(flags: list[MaskFlags]) -> bool:
-    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
 def _can_be_nodata(dtype: str, nodata: float | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
@@ -74,6 +75,12 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
         dataset.close()
         raise TerramendError("raster.service", path=path)
     return dataset
+
+
+def has_stored_mask(file: DatasetReader) -> bool:
+    """Whether a file holds a mask of what is valid beside its bands, other than an alpha band."""
+    flags = file.mask_flag_enums[0]
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
 def sources_of(path: str) -> tuple[str, ...]:
