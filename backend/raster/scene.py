@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from ...models.registry import find
 from ..errors import TerramendError
 from ..request import FillRequest
 from ..watch import Together, Watch
+from .closing import Closing
 from .correspond import likes, order
 from .gapmap import GAP, OUTSIDE, VALID, Codes, GapMap
 from .gdal import FilePool
@@ -55,7 +55,7 @@ class ReferenceInfo:
     bands: tuple[Band, ...]
 
 
-class Scene:
+class Scene(Closing):
     """What fill reads from. A context manager; one thread reads at a time.
 
     Attributes:
@@ -103,12 +103,8 @@ class Scene:
         self._full = self._readers(self.grid)
         self._whole: Tile | None = None
 
-    def __enter__(self) -> Scene:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close all files."""
         self._stack.close()
 
     @property
