@@ -226,10 +226,6 @@ def _mean(done: dict[str, dict[str, Any]], name: str) -> float:
     return by_place(*zip(*pairs, strict=True)) if pairs else math.nan
 
 
-def _total(done: dict[str, dict[str, Any]], name: str) -> float:
-    return float(sum(row[name] for row in done.values()))
-
-
 def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 

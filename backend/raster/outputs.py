@@ -8,6 +8,7 @@ process left behind is swept by the next run in the same folder.
 from __future__ import annotations
 
 import contextlib
+import glob
 import itertools
 import os
 import platform
@@ -179,7 +180,7 @@ class Outputs:
     def discard(self) -> None:
         """Remove what is left under temporary names; harmless after `commit`."""
         for temporary in self._temporary.values():
-            for entry in temporary.parent.glob(f"{glob_escape(temporary.name)}*"):
+            for entry in temporary.parent.glob(f"{glob.escape(temporary.name)}*"):
                 _remove(entry)
 
 
@@ -203,11 +204,6 @@ def local_files(name: str) -> list[Path]:
     with contextlib.suppress(TerramendError):  # a VRT that cannot be read is said where it is opened
         found += [file for source in sources_of(name) for file in local_files(source)]
     return found
-
-
-def glob_escape(name: str) -> str:
-    """A file name with the signs that `glob` interprets taken literally."""
-    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
