@@ -454,6 +454,10 @@ class TerramendError(Exception):
         self.exit_status, template = ERRORS[code]
         super().__init__(template.format(**arguments))
 
+    def to_json(self) -> dict[str, Any]:
+        """The error as it stands in what `--json` prints and in the outcome of a batch's row."""
+        return {"code": self.code, "arguments": self.arguments, "message": str(self)}
+
     def __reduce__(self) -> tuple[Any, ...]:  # keeps code and arguments across process borders
         return (_rebuild, (self.code, self.arguments))
 

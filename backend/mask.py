@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -83,14 +82,12 @@ def _gap_map(request: FillRequest, target: Raster, folder: Path, watch: Watch) -
     )  # fmt: skip
 
 
-@contextmanager
-def _all_masks(request: FillRequest, target: Raster) -> Iterator[MaskStack]:
+def _all_masks(request: FillRequest, target: Raster) -> MaskStack:
     """The masks once more, for their classes; what they have to say was said already."""
-    with open_masks(
+    return open_masks(
         request.gaps or target.masks, target.grid, target.grid, bands=len(target.bands), grow=request.grow,
         classes=request.classes, cloud_threshold=request.cloud_threshold, watch=Watch(),
-    ) as masks:  # fmt: skip
-        yield masks
+    )  # fmt: skip
 
 
 def _write(path: Path, request: FillRequest, gap_map: GapMap, masks: MaskStack | None, watch: Watch) -> int:
