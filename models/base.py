@@ -145,7 +145,14 @@ class Prediction:
 
 
 class Reconstructor(Protocol):
-    """A method. Made by its registry row from settings; holds no scene data itself."""
+    """A method. Made by its registry row from settings; holds no scene data itself.
+
+    What it has of these attributes is read too: `context`, pixels around a tile that it must see (its row's
+    otherwise); `modes` that its weights can do; `wavelengths`, nanometres of the bands that it takes by their
+    number where a scene knows no centres; `device` and `weights_sha256` for the record; `proceed`, a field
+    of a dataclass: called between the steps of one tile, it raises where the run is cancelled. Further
+    abilities have protocols of their own, below.
+    """
 
     def prepare(self, overview: Tile) -> Any:
         """See the whole scene at a bounded size; return a frozen state (may be None).
