@@ -15,7 +15,6 @@ import torch
 
 from ...models.mend.inputs import BASE
 from ..errors import TerramendError
-from ..watch import Watch
 from . import mend_samples
 
 PRIOR, SPREAD, GAP = 0, 1, 4
@@ -34,13 +33,7 @@ def source(
     if config["network"]["bands"] != 1 or not config["network"]["mask"]:
         why = "use=fill goes band by band: network.bands must be 1 and network.mask true"
         raise TerramendError("training.config", name="de", why=why)
-    part = config["samples"]
-    folder = Path(part["folder"])
-    if not (folder / "samples.json").exists():
-        seeds = range(part["seed"], part["seed"] + part["recipes"])
-        how = {name: part[name] for name in ("cases", "crops", "variety")}
-        mend_samples.build(data, folder, part["quality"], seeds, Watch(), **how)
-    store = mend_samples.open_store(folder)
+    store = mend_samples.stored(config["samples"], data)
     learnt = np.flatnonzero(~store.held_out())
     if not len(learnt):
         raise TerramendError("training.empty", path=str(data))
