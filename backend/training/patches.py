@@ -33,9 +33,9 @@ def nearest(known: Sequence[float], wanted: Sequence[float], tolerance: float = 
     return chosen
 
 
-def pick(place: Place, wavelengths: Sequence[float], tolerance: float = 40.0) -> list[int] | None:
+def pick(place: Place, wavelengths: Sequence[float]) -> list[int] | None:
     """Indices of the place's bands nearest to `wavelengths`, or None where one is too far away."""
-    return nearest(place.wavelengths, wavelengths, tolerance)
+    return nearest(place.wavelengths, wavelengths)
 
 
 @dataclass(frozen=True)

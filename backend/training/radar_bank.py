@@ -8,7 +8,7 @@ the clear image with the shape of a real cloud cut out, marked and started by a 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -239,11 +239,3 @@ def _crop(planes: Floats, random: np.random.Generator, size: int, coarse: float)
     crop = crop[:, :, ::-1] if random.random() < 0.5 else crop
     crop = crop.reshape(len(crop), size, shrink, size, shrink).mean((2, 4))
     return np.ascontiguousarray(crop, np.float32)
-
-
-def shares(config: Mapping[str, Any]) -> Shares:
-    """From a configuration's part `samples`."""
-    from .recipe import build
-
-    made: Shares = build(Shares, config, "samples")
-    return made
