@@ -198,7 +198,7 @@ def _latents(
     config: dict[str, Any], data: Path, model: AlignDiff, vocabulary: tokens.Vocabulary, schedule: Schedule
 ) -> Recipe:
     stage, kind = config["stage"], config["noise"]["predicts"]
-    forward = noising.forward(config["noise"], "noise")
+    forward = noising.forward(config, "noise.schedule")
     own = config[stage]["own"]
     if own and kind != "x0":
         raise _wrong(f"{stage}.own goes with noise.predicts=x0")

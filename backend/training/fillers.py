@@ -57,7 +57,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     schedule = build(Schedule, config["training"], "training")
     kind, predicts = config["network"]["kind"], config["noise"]["predicts"]
     size = whole(config, "size", "network")
-    forward = noising.forward(config["noise"], "noise")
+    forward = noising.forward(config, "noise.schedule")
     torch.manual_seed(schedule.seed)
     network = fresh(config)
     if config.get("start"):
