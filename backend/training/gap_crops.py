@@ -16,6 +16,7 @@ import torch
 from ...models.mend.inputs import BASE
 from ..errors import TerramendError
 from . import mend_samples
+from .patches import averaged
 
 PRIOR, SPREAD, GAP = 0, 1, 4
 """Channels of the stored samples; see `models.mend.inputs.stack`."""
@@ -57,12 +58,6 @@ def source(
             "clean": np.clip(prior + error, -clip, clip),
             "scored": target[:, 1:],
         }
-        return {name: torch.from_numpy(_averaged(image, shrink)) for name, image in images.items()}
+        return {name: torch.from_numpy(averaged(image, shrink)) for name, image in images.items()}
 
     return draw
-
-
-def _averaged(images: np.ndarray, shrink: int) -> np.ndarray:
-    n, channels, height, width = images.shape
-    small = images.reshape(n, channels, height // shrink, shrink, width // shrink, shrink).mean((3, 5))
-    return np.ascontiguousarray(small, np.float32)

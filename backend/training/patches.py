@@ -38,6 +38,13 @@ def pick(place: Place, wavelengths: Sequence[float]) -> list[int] | None:
     return nearest(place.wavelengths, wavelengths)
 
 
+def averaged(images: Floats, shrink: int) -> Floats:
+    """(..., H, W) float32 by the means of `shrink` x `shrink` pixels; sides are multiples of `shrink`."""
+    *front, height, width = images.shape
+    cells = images.reshape(*front, height // shrink, shrink, width // shrink, shrink)
+    return np.ascontiguousarray(cells.mean((-3, -1)), np.float32)
+
+
 @dataclass(frozen=True)
 class Bank:
     """Clear images of any size.

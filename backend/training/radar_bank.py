@@ -21,7 +21,7 @@ from ..datasets import catalog, radar_layouts
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from . import haze
-from .patches import nearest
+from .patches import averaged, nearest
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -237,5 +237,4 @@ def _crop(planes: Floats, random: np.random.Generator, size: int, coarse: float)
     row, column = (int(random.integers(0, n - side + 1)) for n in planes.shape[1:])
     crop = np.rot90(planes[:, row : row + side, column : column + side], int(random.integers(4)), (1, 2))
     crop = crop[:, :, ::-1] if random.random() < 0.5 else crop
-    crop = crop.reshape(len(crop), size, shrink, size, shrink).mean((2, 4))
-    return np.ascontiguousarray(crop, np.float32)
+    return averaged(crop, shrink)
