@@ -15,6 +15,7 @@ import rasterio.errors
 from numpy.typing import NDArray
 
 from ..raster.grid import Grid
+from ..raster.mask_tables import CLOUD_PROBABILITY_THRESHOLD
 from .place import Flags, Floats
 
 SENTINEL2 = {
@@ -93,9 +94,9 @@ def elevation(path: Path) -> Floats:
     return reflectance(path, 1.0)[0]
 
 
-def cloud(path: Path, threshold: int = 40) -> Flags:
-    """(H, W) bool from a cloud probability in percent."""
-    return np.asarray(raw(path)[0] >= threshold)
+def cloud(path: Path) -> Flags:
+    """(H, W) bool from a cloud probability in percent, by the threshold of a fill."""
+    return np.asarray(raw(path)[0] >= CLOUD_PROBABILITY_THRESHOLD)
 
 
 def decibel(path: Path) -> Floats:
