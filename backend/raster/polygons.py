@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 
 from ..errors import TerramendError
+from ..failure import reason
 from ..watch import Watch
 from .gml import read_gml
 from .grid import Grid, Window
@@ -119,7 +120,7 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
     try:
         geometries, crs = reader(file, layer)
     except _UNREADABLE as error:
-        raise TerramendError("polygons.unreadable", path=file, why=_reason(error)) from error
+        raise TerramendError("polygons.unreadable", path=file, why=reason(error)) from error
     kinds = shapely.get_type_id(geometries)
     geometries = shapely.force_2d(geometries[(kinds == 3) | (kinds == 6)])  # Polygon, MultiPolygon
     geometries = geometries[~shapely.is_empty(geometries)]
@@ -223,7 +224,3 @@ def _gml(file: str, _layer: str) -> tuple[Geometries, str | None]:
 
 def _shaped(shapes: Sequence[dict[str, Any]]) -> Geometries:
     return shapely.from_geojson([json.dumps(shape) for shape in shapes])
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
