@@ -13,7 +13,7 @@ from typing import Any
 from . import batch_row, batch_table, cli_request, settings
 from .batch_row import Outcome
 from .batch_table import Row
-from .errors import TerramendError
+from .errors import PARTIAL, TerramendError
 from .request import request_hash, to_json
 from .watch import Watch
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace, watch: Watch) -> int:
-    """Run the rows; status 5 if some failed."""
+    """Run the rows; the exit status, `PARTIAL` if some failed."""
     if (arguments.table is None) == (arguments.folder is None):
         raise TerramendError("command.usage", why="Give a TABLE.csv or --folder", command="terramend batch")
     given = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
     else:
         counts = ", ".join(f"{summary[name]} {name}" for name in ("done", "skipped", "failed"))
         print_text(f"{summary['rows']} rows: {counts}. Results: {summary['results']}")
-    return 5 if summary["failed"] else 0
+    return PARTIAL if summary["failed"] else 0
 
 
 def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .calls import run
-from .errors import TerramendError
+from .errors import INTERNAL, TerramendError
 from .failure import as_error
 from .request import FillRequest, from_json, request_hash
 from .watch import Watch
@@ -54,7 +54,7 @@ def do(request: dict[str, Any], watch: Watch) -> Outcome:
         return {"status": "done", "result": run(from_json(request), watch)}
     except BaseException as failure:
         error = as_error(failure)
-        if error.exit_status == 1:  # our fault: the log holds what a report needs
+        if error.exit_status == INTERNAL:  # our fault: the log holds what a report needs
             with contextlib.suppress(OSError):  # unless nobody reads it any more
                 traceback.print_exception(failure, file=sys.stderr)
         return failed(error)
@@ -62,8 +62,8 @@ def do(request: dict[str, Any], watch: Watch) -> Outcome:
 
 def failed(error: TerramendError) -> Outcome:
     """The outcome of a row that failed, or was cancelled."""
-    told = {"code": error.code, "arguments": error.arguments, "message": str(error)}
-    return {"status": "cancelled" if error.code == "run.cancelled" else "failed", "error": told}
+    status = "cancelled" if error.code == "run.cancelled" else "failed"
+    return {"status": status, "error": error.to_json()}
 
 
 def _tags(name: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from .errors import TerramendError
+from .errors import INTERNAL, TerramendError
 from .failure import as_error
 from .terminal import Terminal
 from .version import VERSION
@@ -100,12 +100,12 @@ def _main(argv: list[str]) -> int:
         return 0
     except BaseException as failure:
         error = as_error(failure)
-        if error.exit_status == 1:
+        if error.exit_status == INTERNAL:
             terminal.close()
             traceback.print_exception(failure, file=sys.stderr)
         terminal.say(f"terramend: {error}")
         if "--json" in argv:
-            print_json({"error": {"code": error.code, "arguments": error.arguments, "message": str(error)}})
+            print_json({"error": error.to_json()})
         return error.exit_status
     finally:
         terminal.close()

@@ -38,8 +38,7 @@ def probe(device: str) -> Probe:
     try:
         return _probe(device)
     except Exception as error:  # whatever a broken driver or package throws is the finding
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return Probe(device, False, None, first)
+        return Probe(device, False, None, _first_line(error))
 
 
 def resolve(asked: str) -> tuple[str, str]:
@@ -76,7 +75,7 @@ def torch_probe() -> Probe:
 
         return Probe(name, True, round(kernel_time("cuda") * 1000, 3), "")
     except Exception as error:  # whatever a broken driver or package throws is the finding
-        return Probe(name, False, None, (str(error).strip() or type(error).__name__).splitlines()[0])
+        return Probe(name, False, None, _first_line(error))
 
 
 def on_torch(asked: str) -> str | None:
@@ -107,6 +106,10 @@ def line() -> str:
     if probe("cpu").computes:
         return f"CPU, {cores()} cores ({resolve('auto')[1]})"
     return f"Networks cannot run here: {probe('cpu').why}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _probe(device: str) -> Probe:

@@ -14,11 +14,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from . import cli_request, device, settings
-from .errors import TerramendError
+from .errors import ENVIRONMENT, TerramendError
 from .version import VERSION
 from .watch import Watch
 
@@ -47,9 +48,9 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
     except TerramendError as error:  # said beside the findings: they are one object, and tell why
         print(f"terramend: {error}", file=sys.stderr)
         status = error.exit_status
-        found["error"] = {"code": error.code, "arguments": error.arguments, "message": str(error)}
+        found["error"] = error.to_json()
     print_text(json.dumps(found, indent=2) if arguments.json else text(found))
-    return status if found["healthy"] else 3
+    return status if found["healthy"] else ENVIRONMENT
 
 
 def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -75,17 +76,9 @@ def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
         "packages": packages,
         "missing": missing,
         "gdal": _gdal(),
-        "devices": [
-            {
-                "device": found.device,
-                "computes": found.computes,
-                "milliseconds": found.milliseconds,
-                "why": found.why,
-            }
-            for found in probes
-        ],
+        "devices": [asdict(found) for found in probes],
         "device": device.line(),
-        "settings": {name: {"value": value.value, "origin": value.origin} for name, value in held.items()},
+        "settings": {name: asdict(value) for name, value in held.items()},
         "settings_file": str(settings.config_path()),
         "weights_folder": str(settings.weights_folder()),
         "unknown_variables": [name for name in variables if name not in known],

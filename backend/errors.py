@@ -153,6 +153,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "In {path} is no raster that could be a reference: choose another folder.",
         ),
+        "sar.optical": (
+            INPUT,
+            "{path} (--sar) is an optical image: give Sentinel-1 backscatter, or name it as a --reference.",
+        ),
         # what was asked for
         "request.field": (INPUT, "The request's field {field} is not valid: {why}."),
         "request.version": (
@@ -160,7 +164,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The request has schema version {found}, this Terramend reads {expected}: "
             "make the request again with this version.",
         ),
-        # the methods
+        # the weights of networks
         "weights.address": (INPUT, "{address} is neither a folder nor an http address: mend --from."),
         "weights.download": (
             ENVIRONMENT,
@@ -176,10 +180,6 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The network {name} needs Terramend {least} or newer and this is {have}: upgrade first.",
         ),
         "weights.unknown": (INPUT, "There is no network {name} to install; there are: {known}."),
-        "sar.optical": (
-            INPUT,
-            "{path} (--sar) is an optical image: give Sentinel-1 backscatter, or name it as a --reference.",
-        ),
         # settings
         "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend or remove it."),
         "setting.unknown": (
@@ -257,12 +257,6 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{path} ends in {ending}, but what is written is a GeoTIFF: let it end in .tif.",
         ),
-        "output.picture": (INPUT, "{path} is to hold a picture: give it a name that ends in .png."),
-        "output.report": (INPUT, "{path} is to hold a report: give it a name that ends in .html."),
-        "output.sidecar": (
-            INPUT,
-            "{sidecar} is an input of this run, and would belong to {path}: choose another output.",
-        ),
         "output.exists": (INPUT, "{path} exists already: choose another name, or allow it with --overwrite."),
         "output.folder": (INPUT, "{path} is a folder: give the name of a GeoTIFF file."),
         "output.full": (
@@ -277,6 +271,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "{path} could not be put in place ({why}): close the programs that use it and run again.",
         ),
+        "output.lossy": (
+            INPUT,
+            "The compression {compression} changes values, and valid pixels stay as they are: "
+            "use one of {known}.",
+        ),
         "output.no-folder": (
             INPUT,
             "The folder {folder} of the output {path} does not exist: make it first.",
@@ -285,12 +284,13 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "The creation option {option} is not used by Terramend: it takes {known}.",
         ),
-        "output.lossy": (
-            INPUT,
-            "The compression {compression} changes values, and valid pixels stay as they are: "
-            "use one of {known}.",
-        ),
+        "output.picture": (INPUT, "{path} is to hold a picture: give it a name that ends in .png."),
         "output.read-only": (INPUT, "The folder {path} cannot be written to: choose another one."),
+        "output.report": (INPUT, "{path} is to hold a report: give it a name that ends in .html."),
+        "output.sidecar": (
+            INPUT,
+            "{sidecar} is an input of this run, and would belong to {path}: choose another output.",
+        ),
         "output.space": (
             ENVIRONMENT,
             "The outputs may need {need} in {path}, where {free} are free: free some, "
@@ -322,16 +322,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "reflectance; name them in the raster's band descriptions (such as B04, B03, B02).",
         ),
         "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
+        "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
         "model.no-band": (INPUT, "Band {band} was asked for, but {name} has {count}: mend --bands."),
         "model.no-bands": (
             INPUT,
             "No band of {name} looks like an optical one that can be filled: name the bands with --bands.",
-        ),
-        "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
-        "model.views": (
-            INPUT,
-            "The method {model} has no steps to look at: --save-weights-map and --save-trajectory go with "
-            "--model de.",
         ),
         "model.package": (
             ENVIRONMENT,
@@ -346,6 +341,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "(see docs/networks.md), then add --set weights=FOLDER.",
         ),
         "model.value": (INPUT, "The method {model} cannot use {settings} ({why}): see terramend models."),
+        "model.views": (
+            INPUT,
+            "The method {model} has no steps to look at: --save-weights-map and --save-trajectory go with "
+            "--model de.",
+        ),
         # memory and temporary files
         "memory.tile": (
             INPUT,
@@ -453,6 +453,10 @@ class TerramendError(Exception):
         self.arguments = arguments
         self.exit_status, template = ERRORS[code]
         super().__init__(template.format(**arguments))
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as it stands in what `--json` prints and in the outcome of a batch's row."""
+        return {"code": self.code, "arguments": self.arguments, "message": str(self)}
 
     def __reduce__(self) -> tuple[Any, ...]:  # keeps code and arguments across process borders
         return (_rebuild, (self.code, self.arguments))

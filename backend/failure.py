@@ -1,4 +1,4 @@
-"""Any exception as a `TerramendError`: the one place where a door learns what to say.
+"""Any exception as a `TerramendError`, or its reason: the one place where we learn what to say of it.
 
 What the work raises on purpose passes through. The rest is sorted by whose fault it is:
 a missing package or a full disk is the environment's, an unreadable file the input's,
@@ -29,6 +29,11 @@ def as_error(failure: BaseException) -> TerramendError:
             return TerramendError("file.access", path=str(failure.filename), why=failure.strerror)
         if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing
             # its own words refer to the exception before, whose words name the file
-            return TerramendError("file.read", why=str(failure.__cause__ or failure).rstrip("."))
+            return TerramendError("file.read", why=reason(failure.__cause__ or failure))
     detail = " ".join(f"{type(failure).__name__}: {failure}".split())
     return TerramendError("run.internal", detail=detail)
+
+
+def reason(failure: BaseException) -> str:
+    """Another library's words for a sentence's `why`: one line without a full stop, or the type's name."""
+    return " ".join(str(failure).split()).rstrip(".") or type(failure).__name__

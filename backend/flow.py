@@ -123,13 +123,8 @@ def patiently(task: Callable[[], Result], check: Callable[[], None]) -> Result:
 
     A task that is no longer waited for ends by itself; its result is dropped.
     """
-
-    def once() -> Generator[None]:
-        yield None
-
-    for result in in_order(once(), lambda _: task(), 1, 1, check):
-        return result
-    raise AssertionError("unreachable")  # pragma: no cover
+    (result,) = in_order([None], lambda _: task(), 1, 1, check)
+    return result
 
 
 def _next(ordered: queue.SimpleQueue[Item], check: Callable[[], None]) -> Item:

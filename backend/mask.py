@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from .raster.gapmap import GapMap, build_gap_map
+from .raster.gapmap import GAP, GapMap, build_gap_map
 from .raster.grid import Window
 from .raster.mask_detect import OWN_TAG
 from .raster.mask_kinds import ANY_CLASS, CLASS_BITS, Bits
@@ -84,14 +83,12 @@ def _gap_map(request: FillRequest, target: Raster, folder: Path, watch: Watch) -
     )  # fmt: skip
 
 
-@contextmanager
-def _all_masks(request: FillRequest, target: Raster) -> Iterator[MaskStack]:
+def _all_masks(request: FillRequest, target: Raster) -> MaskStack:
     """The masks once more, for their classes; what they have to say was said already."""
-    with open_masks(
+    return open_masks(
         request.gaps or target.masks, target.grid, target.grid, bands=len(target.bands), grow=request.grow,
         classes=request.classes, cloud_threshold=request.cloud_threshold, watch=Watch(),
-    ) as masks:  # fmt: skip
-        yield masks
+    )  # fmt: skip
 
 
 def _write(path: Path, request: FillRequest, gap_map: GapMap, masks: MaskStack | None, watch: Watch) -> int:
@@ -103,7 +100,7 @@ def _write(path: Path, request: FillRequest, gap_map: GapMap, masks: MaskStack |
     writer = GeoTiffWriter(path, gap_map.grid, kept, {}, options)
     try:
         for block in blocks:
-            gaps = (gap_map.read(block) == GapMap.GAP).any(axis=0)
+            gaps = (gap_map.read(block) == GAP).any(axis=0)
             gap_pixels += int(np.count_nonzero(gaps))
             planes = [gaps.view(np.uint8), *([] if masks is None else [_class_bits(masks, block)])]
             writer.write(block, np.stack(planes))

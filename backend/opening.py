@@ -101,10 +101,8 @@ def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
     if not request.gaps and not any(target.masks for target in targets):
         for mask in masks_beside(request.target, targets[0])[:1]:
             watch.notice("mask.beside", path=mask.path, name=targets[0].name)
-    found: tuple[object, ...] = ()
-    if request.references_from:
-        found = find_references(request.references_from, targets[0], watch)
-    references = open_references(request, targets[0], watch, found)  # type: ignore[arg-type]
+    found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
+    references = open_references(request, targets[0], watch, found)
     return Inputs(targets, references, _names(request, targets, references))
 
 

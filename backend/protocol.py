@@ -31,9 +31,6 @@ PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR =
 )
 """Codes of JSON-RPC 2.0. `INTERNAL_ERROR` is our fault (exit status 1)."""
 
-INPUT_ERROR, ENVIRONMENT_ERROR, CANCELLED, PARTIAL = -32002, -32003, -32004, -32005
-"""Codes of our own: -32000 minus the exit status that the command line would give."""
-
 CALLS = (
     "initialize", "inspect", "expect", "fill", "clear", "mask", "preview", "accuracy", "models", "install",
     "doctor", "cancel", "shutdown",
@@ -162,7 +159,10 @@ def error(id: Id, code: int, message: str, data: Optional[Mapping[str, Any]] = N
 
 
 def code_of(exit_status: int) -> int:
-    """The JSON-RPC code of an exit status: 1 is `INTERNAL_ERROR`, the others -32000 - status."""
+    """The JSON-RPC code of the exit status that the command line would give.
+
+    1, our fault, is `INTERNAL_ERROR`; the others have codes of our own, -32000 minus the status.
+    """
     return INTERNAL_ERROR if exit_status == 1 else -32000 - exit_status
 
 

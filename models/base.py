@@ -80,7 +80,6 @@ class Tile:
         row, column: position of the tile's first pixel in the scene, in scene pixels.
         step: scene pixels per tile pixel (1 for tiles, >= 1 for overviews).
         wavelengths: nanometres per band of `image`, NaN where unknown; or empty.
-        prior: another reconstructor's prediction, for models that declare `prior`.
         about: where, when and which bands, for models that are told so.
         detail: of an overview with a step above 1, windows of the scene at full size, all of one size.
     """
@@ -95,7 +94,6 @@ class Tile:
     column: int = 0
     step: int = 1
     wavelengths: tuple[float, ...] = ()
-    prior: Prediction | None = None
     about: About = About()
     detail: tuple[Tile, ...] = ()
 
@@ -110,7 +108,7 @@ class Tile:
         return self.row // self.step, self.column // self.step
 
     def mapped(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Tile:
-        """The tile with all its planes (n, H, W) changed alike; `prior` and `detail` stay as they are."""
+        """The tile with all its planes (n, H, W) changed alike; `detail` stays as it is."""
         return replace(
             self,
             image=change(self.image),
@@ -121,7 +119,7 @@ class Tile:
         )
 
     def cut(self, rows: slice, columns: slice) -> Tile:
-        """The window of these of its pixels, copied; `prior` and `detail` stay those of the whole."""
+        """The window of these of its pixels, copied; `detail` stays that of the whole."""
         return replace(
             self.mapped(lambda planes: planes[:, rows, columns].copy()),
             row=self.row + rows.start * self.step,
@@ -147,7 +145,14 @@ class Prediction:
 
 
 class Reconstructor(Protocol):
-    """A method. Made by its registry row from settings; holds no scene data itself."""
+    """A method. Made by its registry row from settings; holds no scene data itself.
+
+    What it has of these attributes is read too: `context`, pixels around a tile that it must see (its row's
+    otherwise); `modes` that its weights can do; `wavelengths`, nanometres of the bands that it takes by their
+    number where a scene knows no centres; `device` and `weights_sha256` for the record; `proceed`, a field
+    of a dataclass: called between the steps of one tile, it raises where the run is cancelled. Further
+    abilities have protocols of their own, below.
+    """
 
     def prepare(self, overview: Tile) -> Any:
         """See the whole scene at a bounded size; return a frozen state (may be None).

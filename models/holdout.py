@@ -19,6 +19,11 @@ CLASS_EDGES = (1.5, 4.5, 16.5)
 
 CLASSES = len(CLASS_EDGES) + 1
 
+SHARE = 0.35
+"""Of the observed pixels, at most so many are hidden."""
+LEAST = 24
+"""Pixels that a pseudo-gap has at least."""
+
 
 def distance_to_valid(gaps: Flags) -> Floats:
     """(H, W) Euclidean distance in pixels of each gap pixel to the nearest other one; 0 outside gaps.
@@ -61,29 +66,29 @@ def _parts(shape: tuple[int, ...]) -> list[Flags]:
     return [np.ones(shape, bool), *halves, *(down & across for down in halves[:2] for across in halves[2:])]
 
 
-def pseudo_gap(valid: Flags, gap: Flags, share: float = 0.35, least: int = 24) -> Flags | None:
+def pseudo_gap(valid: Flags, gap: Flags) -> Flags | None:
     """(H, W) part of `valid` to hide, shaped like `gap` elsewhere; None if nothing fits.
 
-    At most `share` of the valid pixels are hidden, and at least `least` pixels.
+    At most `SHARE` of the valid pixels are hidden, and at least `LEAST` pixels.
     """
-    available = int(valid.sum())
+    most = SHARE * int(valid.sum())
     best: Flags | None = None
-    count = least - 1
+    count = LEAST - 1
     shapes = [shape & valid for shape in _candidates(gap)] if gap.any() else []
     for part in _parts(gap.shape):
         for shape in shapes:
             hidden = shape & part
             size = int(hidden.sum())
-            if count < size <= share * available:
+            if count < size <= most:
                 best, count = hidden, size
-        if count > share * available / 3:  # less may be no more than a rim of the gap, which proves little
+        if count > most / 3:  # less may be no more than a rim of the gap, which proves little
             break
-    if best is None and available:
+    if best is None and most:
         # The gap fits nowhere whole: keep blocks of its complement's checkerboard instead.
         side = max(2, min(valid.shape) // 8)
         rows, columns = np.indices(valid.shape)
         hidden = valid & (rows // side % 2 == 1) & (columns // side % 2 == 1)
-        if least <= hidden.sum() <= share * available:
+        if LEAST <= hidden.sum() <= most:
             best = hidden
     return best
 

@@ -19,11 +19,12 @@ class Row:
         group: `guided`, `space`, `time`, `network` or `experimental`.
         factory: `module:callable` inside `models`; called with the settings.
         modes: of `fill`, `clear`.
-        needs, wants: of `references`, `terrain`, `sar`, `prior`; needs are enforced.
+        needs, wants: of `references`, `terrain`, `sar`; needs are enforced.
         context: pixels around a tile's core that the method must see, unless its quality says fewer itself.
         options: names that `--set` takes, with one line of help each.
         requires: extra importable modules (for example `torch`).
         untrained: no weights come along; the setting `weights` must name a training run's folder.
+        copies: puts a date's bands in the place of the target's by their order, where others regress on them.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Row:
     options: Mapping[str, str] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
     untrained: bool = False
+    copies: bool = False
 
     def create(
         self, quality: str = "default", seed: int = 0, settings: Mapping[str, str] | None = None
@@ -189,6 +191,7 @@ ROWS: tuple[Row, ...] = (
         "classical.time:create_copy",
         needs=frozenset({"references"}),
         context=0,
+        copies=True,
     ),
     Row(
         "time-linear",
@@ -198,6 +201,7 @@ ROWS: tuple[Row, ...] = (
         "classical.time:create_time_linear",
         needs=frozenset({"references"}),
         context=0,
+        copies=True,
     ),
     Row(
         "msda-cr",

@@ -9,8 +9,7 @@ for need in "$@"; do
       [ ! -x /usr/bin/python3 ] || /usr/bin/python3 -c "import ensurepip" 2>/dev/null || missing="$missing python3-venv" ;;
     qgis)
       /usr/bin/python3 -c "import qgis.core" 2>/dev/null || missing="$missing qgis python3-qgis"
-      command -v xvfb-run >/dev/null 2>&1 || missing="$missing xvfb xauth"
-      command -v pyrcc5 >/dev/null 2>&1 || missing="$missing pyqt5-dev-tools" ;;
+      command -v xvfb-run >/dev/null 2>&1 || missing="$missing xvfb xauth" ;;
   esac
 done
 [ -n "$missing" ] || exit 0

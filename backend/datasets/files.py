@@ -15,6 +15,7 @@ import rasterio.errors
 from numpy.typing import NDArray
 
 from ..raster.grid import Grid
+from ..raster.mask_tables import CLOUD_PROBABILITY_THRESHOLD
 from .place import Flags, Floats
 
 SENTINEL2 = {
@@ -59,16 +60,11 @@ def raw(path: Path) -> NDArray[np.generic]:
     return samples
 
 
-def reflectance(
-    path: Path, gain: float = 1e-4, bias: float = 0.0, nodata: float | None = None, bands: int | None = None
-) -> Floats:
-    """(B, H, W) float32 `stored * gain + bias`, NaN where stored equals the no-data value.
-
-    The file's own no-data value holds unless `nodata` is given; `bands` keeps the first ones.
-    """
+def reflectance(path: Path, gain: float = 1e-4, bias: float = 0.0, bands: int | None = None) -> Floats:
+    """(B, H, W) float32 `stored * gain + bias` of the first `bands` (None: all), NaN at no data."""
     with opened(path) as source:
         stored = source.read(list(range(1, (bands or source.count) + 1)))
-        empty = source.nodata if nodata is None else nodata
+        empty = source.nodata
     image = stored.astype(np.float32) * np.float32(gain) + np.float32(bias)
     if empty is not None:
         image[stored == empty] = np.nan
@@ -93,9 +89,9 @@ def elevation(path: Path) -> Floats:
     return reflectance(path, 1.0)[0]
 
 
-def cloud(path: Path, threshold: int = 40) -> Flags:
-    """(H, W) bool from a cloud probability in percent."""
-    return np.asarray(raw(path)[0] >= threshold)
+def cloud(path: Path) -> Flags:
+    """(H, W) bool from a cloud probability in percent, by the threshold of a fill."""
+    return np.asarray(raw(path)[0] >= CLOUD_PROBABILITY_THRESHOLD)
 
 
 def decibel(path: Path) -> Floats:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,12 +90,13 @@ class Layout:
     """Which file of a place is what.
 
     Attributes:
-        dates: key -> the optical bands. kinds: kind -> files of the others on the same grid.
+        dates: key -> the optical bands.
+        kinds: kind -> the others on the same grid, each with its date's key or None (`owners`).
         left: why a file is none of these, a notice each.
     """
 
     dates: dict[str, Raster]
-    kinds: dict[str, list[Path]]
+    kinds: dict[str, dict[Path, str | None]]
     left: tuple[Notice, ...]
 
 
@@ -125,10 +126,11 @@ def layout(folder: Path, name: str) -> Layout:
                 left.append(Notice("evaluate.day", {**said, "first": dates[key(path)].name}))
             else:
                 dates[key(path)] = scenes[path]
-    masks = [path for word in MASKS for path in kinds.get(word, []) if not _common(path)]
-    alone = [path for path in masks if owner(path, dates) not in dates]
+    owned = {word: owners(paths, dates) for word, paths in kinds.items()}
+    masks = [item for word in MASKS for item in owned.get(word, {}).items()]
+    alone = [path for path, own in masks if own is None and not _common(path)]
     left += [Notice("evaluate.alone", {"path": str(path)}) for path in alone]
-    return Layout(dates, kinds, tuple(left))
+    return Layout(dates, owned, tuple(left))
 
 
 def _count(path: Path) -> int:
@@ -163,21 +165,28 @@ def key(path: Path) -> str:
     return str(known or re.sub(r"[_\-](s2|optical|sr|toa|image)$", "", path.stem))
 
 
-def owner(path: Path, keys: Collection[str]) -> str | None:
-    """Whose mask or radar image a file is: the key that it shares, else the longest that begins its name."""
+def owners(paths: Iterable[Path], keys: Collection[str]) -> dict[Path, str | None]:
+    """Whose mask or radar image each file is, of the dates with these keys; None: of none."""
+    return {path: _owner(path, keys) for path in paths}
+
+
+def _owner(path: Path, keys: Collection[str]) -> str | None:
+    """The key that a file shares, else the longest that begins its name."""
     shared = key(path)
     begun = [known for known in keys if re.match(rf"{re.escape(known)}([^A-Za-z0-9]|$)", path.stem)]
     return shared if shared in keys else max(begun, key=len, default=None)
 
 
-def partner(paths: Iterable[Path], wanted: str, keys: Collection[str]) -> Path | None:
-    """The first file that belongs to the date called `wanted`; `keys` are those of all dates."""
-    return next((path for path in paths if owner(path, keys) == wanted), None)
+def _partner(owned: Mapping[Path, str | None], wanted: str) -> Path | None:
+    return next((path for path, own in owned.items() if own == wanted), None)
 
 
-def mask_of(paths: Collection[Path], wanted: str, keys: Collection[str]) -> Path | None:
-    """The mask of a date: its own, else one that names none, because its name is its word alone."""
-    return partner(paths, wanted, keys) or next(filter(_common, paths), None)
+def mask_of(owned: Mapping[Path, str | None], wanted: str) -> Path | None:
+    """The mask of a date among files with their `owners`.
+
+    Its own, else one that names none, because its name is its word alone.
+    """
+    return _partner(owned, wanted) or next(filter(_common, owned), None)
 
 
 def _common(path: Path) -> bool:
@@ -194,7 +203,7 @@ def read(folder: Path, name: str) -> Place:
             image = reader.reflectance(first.grid.whole)
         gaps = ~np.isfinite(image).all(0) | _gaps(found, own, image.shape[1:])
         dates.append(Date(own, image, gaps, day(own), _radar(found, own)))
-    terrain = found.kinds.get("terrain", [])
+    terrain = next(iter(found.kinds.get("terrain", {})), None)
     return Place(
         folder.name,
         name,
@@ -202,7 +211,7 @@ def read(folder: Path, name: str) -> Place:
         tuple(_centre(band) for band in first.bands),
         tuple(dates),
         first.grid.pixel_size,
-        elevation(terrain[0]) if terrain else None,
+        elevation(terrain) if terrain else None,
         first.sun,
     )
 
@@ -219,7 +228,7 @@ def _centre(band: Band) -> float:
 def _gaps(found: Layout, own: str, shape: tuple[int, ...]) -> Flags:
     gaps = np.zeros(shape, bool)
     for word in MASKS:
-        path = mask_of(found.kinds.get(word, []), own, found.dates)
+        path = mask_of(found.kinds.get(word, {}), own)
         if path is not None:
             gaps |= raw(path)[0] != 0 if word == "mask" else _decoded(path, found.dates[own].grid)
     return gaps
@@ -235,8 +244,8 @@ def _decoded(path: Path, main: Grid) -> Flags:
 
 
 def _radar(found: Layout, own: str) -> Floats | None:
-    paths = found.kinds.get("sar", [])
-    path = partner(paths, own, found.dates) or (paths[0] if len(paths) == 1 else None)
+    owned = found.kinds.get("sar", {})
+    path = _partner(owned, own) or (next(iter(owned)) if len(owned) == 1 else None)
     if path is None:
         return None
     main = found.dates[own].grid

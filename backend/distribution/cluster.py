@@ -160,7 +160,7 @@ def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distribut
     with _deaf_children():
         cluster = distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address=":0", memory_limit=0, silence_logs=50,
+            dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
         )  # fmt: skip
     with cluster, distributed.Client(cluster) as client:
         if not hasattr(signal, "pthread_sigmask"):

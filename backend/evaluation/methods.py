@@ -18,6 +18,7 @@ from ...models import registry
 from ...models.base import Reconstructor, Tile
 from .. import trial
 from ..errors import TerramendError
+from ..request import QUALITIES
 from . import oracle, peers_space, peers_time
 from .cases import Sample, View, fingerprint
 
@@ -26,7 +27,6 @@ Filled = tuple[Floats, Floats | None]
 
 HERE = Path(__file__).parent
 MODELS = Path(registry.__file__).parent
-QUALITIES = ("fast", "default", "best")
 
 
 @dataclass(frozen=True)
@@ -222,10 +222,8 @@ def ours(name: str) -> Method | None:
         return fill
 
     title = ("Auto" if base == "auto" else row.title) + (f", {quality}" if quality else "")
-    uses = (row.needs | row.wants) & {"references", "terrain", "sar"}
-    needs = row.needs & {"references", "terrain", "sar"}
-    more: dict[str, Any] = {"uses": uses, "needs": needs, "options": tuple(row.options), "modes": row.modes}
-    return Method(name, title, "ours", make, **more)
+    uses, options = row.needs | row.wants, tuple(row.options)
+    return Method(name, title, "ours", make, uses, row.needs, options=options, modes=row.modes)
 
 
 def find(name: str) -> Method:

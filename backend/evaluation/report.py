@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..protocol import finite
 from ..version import VERSION
 from ..watch import Watch
 from .metrics import LEVELS
@@ -87,7 +88,7 @@ def summary(results: Results, made: Sequence[Table]) -> dict[str, Any]:
         "settings": {method.name: dict(method.settings) for method in results.methods if method.settings},
         "quicker_and_better": verdict(made),
         "pooled": [one.__dict__ for one in pooled(made, results)],
-        "tables": [_finite(_table(table)) for table in made],
+        "tables": [finite(_table(table)) for table in made],
     }
 
 
@@ -114,15 +115,6 @@ def _line(line: Line) -> dict[str, Any]:
         "least": line.least,
         "gains": [gain.__dict__ for gain in line.against],
     }  # fmt: skip
-
-
-def _finite(value: Any) -> Any:
-    """NaN is no JSON: null instead."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 _STYLE = """body{font:14px system-ui,sans-serif;margin:2em auto;max-width:1180px;color:#222}

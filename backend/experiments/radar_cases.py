@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...models.align_cr import inputs
 from ..datasets import catalog, landcover, planet, radar_layouts
 from ..datasets.files import raw
+from ..datasets.place import Place
 from ..errors import TerramendError
 
 Floats = NDArray[np.float32]
@@ -99,7 +100,7 @@ def cases(data: Path, most: int = 0) -> list[Case]:
                 ]
             if all(date.sar is None for date in place.dates) or min(place.shape) < SIDE:
                 continue
-            scenes += _of_place(root, dataset, name)
+            scenes += _of_place(place, root / dataset)
     for scene in scenes[: most or None]:
         if not scene.made:
             found.append(scene)
@@ -112,9 +113,8 @@ def cases(data: Path, most: int = 0) -> list[Case]:
     return found
 
 
-def _of_place(root: Path, dataset: str, name: str) -> list[Case]:
-    """One case: the real pair, or the clear image with `made` set and no cloud yet."""
-    place = catalog.read_place(root, dataset, name)
+def _of_place(place: Place, folder: Path) -> list[Case]:
+    """One case: the real pair, or the clear image with `made` set, no cloud yet; none below three slots."""
     known = inputs.slots(place.wavelengths, len(place.bands))
     if sum(band is not None for band in known) < 3:
         return []
@@ -123,20 +123,20 @@ def _of_place(root: Path, dataset: str, name: str) -> list[Case]:
     given = place.date(pair[0]) if pair else truth
     rows, columns = (slice((n - SIDE) // 2, (n - SIDE) // 2 + SIDE) for n in place.shape)
     classes = None
-    maps = sorted((root / dataset).glob(f"{name}_landcover.tif"))
-    if maps:
-        classes = landcover.from_worldcover(radar_layouts.repeated(raw(maps[0])[0], place.shape))[
+    mapped = folder / f"{place.name}_landcover.tif"
+    if mapped.exists():
+        classes = landcover.from_worldcover(radar_layouts.repeated(raw(mapped)[0], place.shape))[
             rows, columns
         ]
     sar = truth.sar[:, rows, columns] if truth.sar is not None else None
     clear, cloudy = (inputs.by_slot(date.image, known)[:, rows, columns] for date in (truth, given))
     cloud = given.gaps[rows, columns] if pair else np.zeros((SIDE, SIDE), bool)
-    label = f"{dataset}/{name}"
+    label = f"{folder.name}/{place.name}"
     fine = place.pixel_size[0] < 10
     return [Case(label, label, pair is None, cloudy, clear, cloud, sar, classes, fine)]
 
 
-def covered(scene: Case, shapes: Sequence[Flags], level: int, draw: int = 0) -> Case:
+def covered(scene: Case, shapes: Sequence[Flags], level: int, draw: int) -> Case:
     """The clear image under opaque cloud of a real shape that covers about the level's middle."""
     random = np.random.default_rng([level, draw, zlib.crc32(scene.name.encode())])
     thick, miss = np.zeros((SIDE, SIDE), np.float32), 2.0

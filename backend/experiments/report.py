@@ -21,6 +21,8 @@ td, th { padding: .2rem .8rem; text-align: right }
 th:first-child, td:first-child { text-align: left }
 img { max-width: 100% }
 """
+STEPS = 500
+"""Of the schedules whose curves are drawn."""
 LOSS_CAPTION = "training loss; not comparable between schedules, which weigh noise levels differently"
 
 
@@ -108,8 +110,8 @@ def finding(per: Mapping[str, Mapping[str, Sequence[float]]], column: str, label
     return f"{label}: {order}; the lead of {ranked[0]} ({gap:.4f}) is {word} twice the spread over seeds."
 
 
-def curves(path: Path, steps: int = 500) -> None:
-    """alpha-bar and log-SNR of the three schedules."""
+def curves(path: Path) -> None:
+    """alpha-bar and log-SNR of the three schedules, of `STEPS` steps each."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -117,9 +119,9 @@ def curves(path: Path, steps: int = 500) -> None:
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     for name in schedules.NAMES:
-        made = schedules.make(name, steps)
-        left.plot(np.arange(1, steps + 1), made.bar, label=name)
-        right.plot(np.arange(1, steps + 1), made.log_snr, label=name)
+        made = schedules.make(name, STEPS)
+        left.plot(np.arange(1, STEPS + 1), made.bar, label=name)
+        right.plot(np.arange(1, STEPS + 1), made.log_snr, label=name)
     left.set(xlabel="t", ylabel="alpha-bar")
     right.set(xlabel="t", ylabel="log-SNR")
     left.legend()

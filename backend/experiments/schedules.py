@@ -89,7 +89,7 @@ def denoising_error(
     model: torch.nn.Module, config: dict[str, Any], real: NDArray[np.float32]
 ) -> dict[str, float]:
     """RMSE of the predicted x0 (display units, -1..1) at the times nearest to each of `LEVELS`."""
-    schedule = noising.forward(config["diffusion"])
+    schedule = noising.forward(config, "diffusion.noise")
     drawn = np.random.default_rng(7).standard_normal(real.shape).astype(np.float32)
     errors = {}
     for level in LEVELS:

@@ -17,6 +17,7 @@ import rasterio
 from rasterio.io import MemoryFile
 
 from ..errors import TerramendError
+from ..failure import reason
 from ..raster.grid import Grid, Window
 from ..watch import Watch
 from .regions import Region
@@ -154,8 +155,7 @@ def _told(error: Exception, otherwise: str) -> TerramendError:
     kinds = [kind.__name__ for link in _chain(error) for kind in type(link).__mro__]
     offline = any(name in kinds for name in OFFLINE)
     offline |= any(isinstance(link, (ConnectionError, TimeoutError)) for link in _chain(error))
-    why = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
-    return TerramendError("fetch.network" if offline else otherwise, why=why)
+    return TerramendError("fetch.network" if offline else otherwise, why=reason(error)[:200])
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -18,7 +18,7 @@ import rasterio.warp
 
 from ..datasets import tiling
 from ..datasets.catalog import READERS
-from ..datasets.folder import key, kind, mask_of
+from ..datasets.folder import key, kind, mask_of, owners
 from ..errors import TerramendError
 from ..opening import open_grid, open_inputs
 from ..process import computing
@@ -110,7 +110,7 @@ def _masks(scene: Path) -> tuple[Mask, ...]:
     keys = [key(path) for path in _optical(scene.parent)]
     for word, read in (("mask", "nonzero"), ("probability", "cloudprob"), ("classes", "")):
         files = [p for p in scene.parent.iterdir() if p.suffix.lower() in RASTERS and kind(p) == word]
-        mask = mask_of(sorted(files), key(scene), keys)
+        mask = mask_of(owners(sorted(files), keys), key(scene))
         found += [Mask(str(mask), read or mask_kind_of(mask.stem) or "auto")] if mask else []
     return tuple(found)
 

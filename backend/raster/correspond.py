@@ -12,22 +12,15 @@ NEAR = 0.05
 """Share of a wavelength by which bands of two sensors that mean one colour differ at most."""
 
 
-def order(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) -> tuple[int, ...]:
-    """The bands of another date, those that show what the chosen ones show first and in their order.
+def likes(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) -> tuple[int, ...] | None:
+    """Of each chosen band the other date's band that shows the same; None where one has none.
 
-    By wavelength, by name, or by place where a date has as many bands as the target and names do not
-    tell; as they are where a chosen band has no like.
+    By wavelength, by name, or by place where a date has as many bands as the target and names do not tell.
 
     Args:
         target: all bands of the raster to fill. chosen: 0-based, those that are filled.
         other: of the other date, in the order in which they are read.
     """
-    first = likes(target, chosen, other) or ()
-    return (*first, *(i for i in range(len(other)) if i not in first))
-
-
-def likes(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) -> tuple[int, ...] | None:
-    """Of each chosen band the other date's band that shows the same; None where one has none."""
     found: list[int] = []
     for number in chosen:
         left = [i for i in range(len(other)) if i not in found]
@@ -36,6 +29,12 @@ def likes(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) 
             return _by_place(target, chosen, other)
         found.append(left[like])
     return tuple(found)
+
+
+def order(alike: tuple[int, ...] | None, count: int) -> tuple[int, ...]:
+    """All `count` bands of a date, those that `likes` found first; as they are where it found None."""
+    first = alike or ()
+    return (*first, *(i for i in range(count) if i not in first))
 
 
 def _by_place(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) -> tuple[int, ...] | None:

@@ -12,19 +12,18 @@ import math
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from ..watch import Watch
+from .closing import Closing
 from .enclosure import Enclosure, hull_columns
-from .gdal import open_dataset
+from .gdal import has_stored_mask, open_dataset
 from .grid import Grid, Window
 from .raster import Raster, measured
 
@@ -47,7 +46,7 @@ def strips(grid: Grid, bytes_per_pixel: int, least: int = 0) -> Iterator[Window]
         yield Window(row, 0, min(rows, grid.height - row), grid.width)
 
 
-class NodataReader:
+class NodataReader(Closing):
     """Which samples of a raster were not observed; reads in one thread.
 
     Declared nodata, NaN, zero in every optical band (`zero_fill`), an alpha band's zero and a
@@ -63,9 +62,7 @@ class NodataReader:
         """Bands whose nodata counts, 0-based."""
         self._optical = [i for i, role in enumerate(roles) if role == "optical"]
         self._alpha = [i for i, role in enumerate(roles) if role == "alpha"]
-        self._hidden = [
-            path for path, file in self._files.items() if _has_stored_mask(file.mask_flag_enums[0])
-        ]
+        self._hidden = [path for path, file in self._files.items() if has_stored_mask(file)]
 
     @property
     def possible(self) -> bool:
@@ -114,10 +111,6 @@ def _all(planes: NDArray[Any]) -> Flags:
     return np.asarray(np.all(planes, axis=0))
 
 
-def _has_stored_mask(flags: list[MaskFlags]) -> bool:
-    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-
-
 def _can_be_nodata(dtype: str, nodata: float | None) -> bool:
     kind = np.dtype(dtype)
     if kind.kind == "f":
@@ -128,7 +121,7 @@ def _can_be_nodata(dtype: str, nodata: float | None) -> bool:
     return limits.min <= nodata <= limits.max
 
 
-class Footprint:
+class Footprint(Closing):
     """Nodata and outside of a scene, kept in a temporary file; a context manager.
 
     Attributes:
@@ -139,19 +132,12 @@ class Footprint:
     def __init__(self, path: Path | None, bands: int, per_band: bool, open_share: float) -> None:
         self.per_band, self.open_share = per_band, open_share
         self._path, self._bands = path, bands
-        self._file: DatasetReader | None = None
+        self._file: DatasetReader | None = None if path is None else rasterio.open(path)
 
-    def __enter__(self) -> Footprint:
-        if self._path is not None:
-            self._file = rasterio.open(self._path)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
+    def close(self) -> None:
+        """Close and remove the file."""
+        if self._file is not None and self._path is not None:
             self._file.close()
-        if self._path is not None:
             self._path.unlink(missing_ok=True)
 
     def read(self, window: Window) -> tuple[Flags, Flags] | None:
@@ -180,13 +166,10 @@ def find_footprint(
         hull: whether nodata inside the hull of the observed pixels is a hole.
         directory: for the temporary file.
     """
-    reader = NodataReader(raster)
-    try:
+    with NodataReader(raster) as reader:
         if not reader.possible and also_missing is None:
             return Footprint(None, len(raster.bands), False, 0.0)
         return _Finder(raster, reader, also_missing, directory, watch).find(hull)
-    finally:
-        reader.close()
 
 
 class _Finder:

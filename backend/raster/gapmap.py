@@ -29,7 +29,6 @@ from .mask_kinds import FILL
 from .mask_layers import MaskStack, open_masks
 from .polygons import Polygons
 from .raster import Raster
-from .reference_gaps import ReferenceGaps as ReferenceGaps
 
 VALID, GAP, OUTSIDE = 0, 1, 2
 """Codes: observed and kept; to be filled; neither observed nor asked for."""
@@ -66,8 +65,6 @@ class GapMap(Closing):
         cells: (rows, columns) int: gap pixels (in any band) of each `CELL` squared cell.
         masks: the masks that were read, those of the target's own product too.
     """
-
-    VALID, GAP, OUTSIDE = VALID, GAP, OUTSIDE
 
     def __init__(
         self, path: Path, grid: Grid, bands: int, counted: tuple[int, ...],
@@ -224,9 +221,9 @@ class _Builder:
                 codes = self._codes(strip)
                 if codes.any():
                     file.write(codes, window=strip.ranges)
-                is_gap = codes == GapMap.GAP
+                is_gap = codes == GAP
                 gaps += np.count_nonzero(is_gap, axis=(1, 2))
-                valid += np.count_nonzero(codes == GapMap.VALID, axis=(1, 2))
+                valid += np.count_nonzero(codes == VALID, axis=(1, 2))
                 flat = is_gap[0] if self.planes == 1 else is_gap.any(axis=0)
                 if flat.any():
                     rows = np.arange(0, strip.height, CELL)
@@ -289,9 +286,9 @@ class _Builder:
             beyond = outside[inner]
             self.open += int(np.count_nonzero(beyond))
             self.asked += int(np.count_nonzero(beyond & asked))
-            codes[:, beyond & ~asked] = GapMap.OUTSIDE
+            codes[:, beyond & ~asked] = OUTSIDE
         if self.area is not None:
-            codes[(codes == GapMap.GAP) & ~self.area.inside(strip)] = GapMap.OUTSIDE
+            codes[(codes == GAP) & ~self.area.inside(strip)] = OUTSIDE
         return codes
 
     def _observed(self, strip: Window, marked: Flags) -> Codes:
@@ -302,7 +299,7 @@ class _Builder:
         codes = wanted.astype(np.uint8)
         found = self.footprint.read(strip)
         if found is not None:
-            codes[np.broadcast_to(found[0], codes.shape)] = GapMap.OUTSIDE
+            codes[np.broadcast_to(found[0], codes.shape)] = OUTSIDE
         return codes
 
 

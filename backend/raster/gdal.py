@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from ..errors import TerramendError
+from ..failure import reason
 
 SERVICES = frozenset({"WMS", "WMTS", "WCS", "TMS", "PLMosaic", "STACTA", "HTTP"})
 """GDAL drivers whose pixels come from a server that draws them."""
@@ -69,11 +71,17 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
     except RasterioError as error:
         if not is_gdal_name(path) and not is_local(path):
             raise TerramendError("raster.missing", path=path) from error
-        raise TerramendError("raster.unreadable", path=path, why=_reason(error)) from error
+        raise TerramendError("raster.unreadable", path=path, why=reason(error)) from error
     if dataset.driver in SERVICES:
         dataset.close()
         raise TerramendError("raster.service", path=path)
     return dataset
+
+
+def has_stored_mask(file: DatasetReader) -> bool:
+    """Whether a file holds a mask of what is valid beside its bands, other than an alpha band."""
+    flags = file.mask_flag_enums[0]
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
 def sources_of(path: str) -> tuple[str, ...]:
@@ -143,8 +151,3 @@ def looks_like_service(path: str) -> bool:
     if "service=wms" in text or "service=wmts" in text or "service=wcs" in text or "{z}" in text:
         return True
     return "type=xyz" in text or ("url=" in text and ("crs=" in text or "zmax=" in text))
-
-
-def _reason(error: BaseException) -> str:
-    """The last line of GDAL's own words, without a full stop."""
-    return " ".join(str(error).split()).rstrip(".") or "GDAL gave no reason"

@@ -38,6 +38,21 @@ class Window:
         right = min(self.column + self.width + margin, limit.width)
         return Window(row, column, bottom - row, right - column)
 
+    def meet(self, other: Window) -> Window | None:
+        """The pixels that both windows hold, or None."""
+        row, column = max(self.row, other.row), max(self.column, other.column)
+        height = min(self.row + self.height, other.row + other.height) - row
+        width = min(self.column + self.width, other.column + other.width) - column
+        return Window(row, column, height, width) if height > 0 and width > 0 else None
+
+    def halves(self) -> tuple[Window, Window]:
+        """The upper and the lower half of the rows."""
+        half = self.height // 2
+        return (
+            Window(self.row, self.column, half, self.width),
+            Window(self.row + half, self.column, self.height - half, self.width),
+        )
+
     def within(self, outer: Window) -> tuple[slice, slice]:
         """Slices of this window in an array that covers `outer`."""
         row, column = self.row - outer.row, self.column - outer.column

@@ -55,7 +55,7 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
         option: `--dem` or `--sar`, for messages.
 
     Raises:
-        TerramendError: `guide.apart` without overlap; `guide.bands`; those of `paired` and `open_raster`.
+        TerramendError: `guide.apart` without overlap; those of `paired` and `open_raster`.
     """
     rasters = open_raster(path, watch)
     raster = paired(rasters[0], target, watch)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -157,19 +158,19 @@ def _from_mtl(
     if band.role == "thermal":
         surface = _pair(groups, "LEVEL2_SURFACE_TEMPERATURE_PARAMETERS", "TEMPERATURE", f"ST_B{digits}")
         if surface and key.startswith("T"):
-            return radiometry.scaled(band, surface[0] * radiometry.KILO, surface[1] * radiometry.KILO)
+            return replace(band, gain=surface[0] * radiometry.KILO, bias=surface[1] * radiometry.KILO)
         if not key.startswith("T"):
             radiance = _pair(groups, "RESCALING", "RADIANCE", digits) or (0.1, 0.0)
-            return radiometry.scaled(band, radiance[0] * 0.01, radiance[1] * 0.01)  # W/(m2 sr um) / 100
+            return replace(band, gain=radiance[0] * 0.01, bias=radiance[1] * 0.01)  # W/(m2 sr um) / 100
         return band
     level2 = rule is not None and rule.endswith("-sr")
     if level2:
         found = _pair(groups, "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS", "REFLECTANCE", digits)
-        return radiometry.scaled(band, *found) if found else band
+        return replace(band, gain=found[0], bias=found[1]) if found else band
     found = _pair(groups, "RESCALING", "REFLECTANCE", digits)
     if found and sun and band.dtype != "int16":
         sine = math.sin(math.radians(sun[1]))
-        return radiometry.scaled(band, found[0] / sine, found[1] / sine)
+        return replace(band, gain=found[0] / sine, bias=found[1] / sine)
     return band
 
 

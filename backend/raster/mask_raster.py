@@ -55,10 +55,7 @@ class RasterMask:
         if cells is None:
             return found
         if cells.height * cells.width > PIXELS and window.height > 1:
-            half = window.height // 2
-            upper = Window(window.row, window.column, half, window.width)
-            lower = Window(window.row + half, window.column, window.height - half, window.width)
-            return np.concatenate([self.bits(upper), self.bits(lower)], axis=1)
+            return np.concatenate([self.bits(half) for half in window.halves()], axis=1)
         bits = np.pad(self._native(cells), ((0, 0), (0, 1), (0, 1)))  # the last row and column: outside
         lines = [_indexes(rows - cells.row + step, cells.height) for step in down]
         for step in across:

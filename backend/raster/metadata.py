@@ -170,11 +170,7 @@ def _write_tags(output: DatasetWriter, band: int, tags: Tags) -> None:
             if equals:
                 output.update_tags(band, ns=space, **{name: value})
         else:
-            output.update_tags(band, ns=space or None, **_strings(values))
-
-
-def _strings(values: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in values.items()}
+            output.update_tags(band, ns=space or None, **values)
 
 
 def _shared(tags: list[Tags]) -> Tags:

@@ -84,7 +84,7 @@ class _Sums:
 
     def cut(self, zone: Window) -> _Sums | None:
         """The part inside a zone (views), or None."""
-        window = _meet(self.window, zone)
+        window = self.window.meet(zone)
         if window is None:
             return None
         rows, columns = window.within(self.window)
@@ -143,7 +143,7 @@ class Mosaic:
 
     def _weighted(self, tile: TilePlace, piece: Piece | None, zone: Window) -> _Sums | None:
         """The piece's part in a zone, as weighted sums; None where it knows nothing."""
-        window = None if piece is None else _meet(piece.window, zone)
+        window = None if piece is None else piece.window.meet(zone)
         if piece is None or window is None:
             return None
         rows, columns = self._plan.weights(tile)
@@ -178,14 +178,6 @@ class Mosaic:
         return total
 
 
-def _meet(one: Window, other: Window) -> Window | None:
-    """The pixels that two windows share, or None."""
-    row, column = max(one.row, other.row), max(one.column, other.column)
-    height = min(one.row + one.height, other.row + other.height) - row
-    width = min(one.column + one.width, other.column + other.width) - column
-    return Window(row, column, height, width) if height > 0 and width > 0 else None
-
-
 def _blank(core: Window, bands: int) -> Block:
     shape = (core.height, core.width)
     mean, std = (np.full((bands, *shape), np.nan, np.float32) for _ in range(2))
@@ -194,7 +186,7 @@ def _blank(core: Window, bands: int) -> Block:
 
 def _paste(block: Block, core: Window, piece: Piece) -> None:
     """The piece as it is; right wherever no other tile reaches."""
-    window = _meet(piece.window, core)
+    window = piece.window.meet(core)
     if window is None:
         return
     there, part = (..., *window.within(core)), (..., *window.within(piece.window))

@@ -8,6 +8,7 @@ process left behind is swept by the next run in the same folder.
 from __future__ import annotations
 
 import contextlib
+import glob
 import itertools
 import os
 import platform
@@ -183,7 +184,7 @@ class Outputs:
         What GDAL puts beside a raster goes too: `.tmp.tif.aux.xml`, or `.tmp.IMD` of a target with such tags.
         """
         for temporary in self._temporary.values():
-            for entry in temporary.parent.glob(f"{glob_escape(temporary.stem)}*"):
+            for entry in temporary.parent.glob(f"{glob.escape(temporary.stem)}*"):
                 _remove(entry)
 
 
@@ -207,11 +208,6 @@ def local_files(name: str) -> list[Path]:
     with contextlib.suppress(TerramendError):  # a VRT that cannot be read is said where it is opened
         found += [file for source in sources_of(name) for file in local_files(source)]
     return found
-
-
-def glob_escape(name: str) -> str:
-    """A file name with the signs that `glob` interprets taken literally."""
-    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:

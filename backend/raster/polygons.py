@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 
 from ..errors import TerramendError
+from ..failure import reason
 from ..watch import Watch
 from .gdal import is_gdal_name
 from .gml import read_gml
@@ -122,7 +123,7 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
     try:
         geometries, crs = reader(file, layer)
     except _UNREADABLE as error:
-        raise TerramendError("polygons.unreadable", path=file, why=_reason(error)) from error
+        raise TerramendError("polygons.unreadable", path=file, why=reason(error)) from error
     geometries = shapely.get_parts(shapely.get_parts(geometries))  # of collections, then of multipolygons
     geometries = shapely.force_2d(geometries[shapely.get_type_id(geometries) == 3])  # Polygon
     geometries = geometries[~shapely.is_empty(geometries)]
@@ -230,7 +231,3 @@ def _gml(file: str, _layer: str) -> tuple[Geometries, str | None]:
 
 def _shaped(shapes: Sequence[dict[str, Any]]) -> Geometries:
     return shapely.from_geojson([json.dumps(shape) for shape in shapes])
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

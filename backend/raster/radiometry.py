@@ -114,11 +114,6 @@ def landsat_rule(text: str) -> str | None:
     return f"landsat-c{landsat.group(2)}-{level}"
 
 
-def scaled(band: Band, gain: float, bias: float) -> Band:
-    """The band with another gain and bias."""
-    return replace(band, gain=gain, bias=bias)
-
-
 def _forced(band: Band, raster: Raster, radiometry: str) -> Band:
     if band.role not in ("optical", "thermal"):
         return band

@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from ..request import Mask
 from .grid import Grid
 
-ROLES = ("optical", "thermal", "class", "qa", "index", "alpha")
-"""Only `optical` is regressed unless asked; see the design of the output."""
-
 HUGE = 1e30
 """Floats from here on are no measurements: many programs write 3.4e38 for nodata and do not declare it."""
 
@@ -31,7 +28,8 @@ class Band:
     Attributes:
         path: GDAL name of the file. index: 1-based band in it.
         description: the band's name as the file or product gives it.
-        role: one of `ROLES`. wavelength: centre in nanometres, NaN if unknown.
+        role: `optical`, which alone is filled unless asked, `thermal`, `class`, `qa`, `index` or `alpha`.
+        wavelength: centre in nanometres, NaN if unknown.
         dtype, nodata: as stored. nodata None: undeclared.
         gain, bias: reflectance = stored * gain + bias.
     """

@@ -7,11 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from .closing import Closing
-from .gdal import FilePool
+from .gdal import FilePool, has_stored_mask
 from .grid import Grid, Window
 from .raster import Band, Raster, measured
 from .resample import bilinear, block_mean, nearest
@@ -109,7 +108,7 @@ class RasterReader(Closing):
         if blocks is None:
             return np.full(out, np.nan, np.float32)
         if blocks.height * blocks.width > 4 * CHUNK and window.height > 1:
-            return np.concatenate([self._smooth(w, chosen) for w in _halves(window)], axis=1)
+            return np.concatenate([self._smooth(w, chosen) for w in window.halves()], axis=1)
         image = self._means(blocks, chosen, down, across)
         return bilinear(image, rows - blocks.row, columns - blocks.column)
 
@@ -142,7 +141,7 @@ class RasterReader(Closing):
                 for i, fill in zip(chosen, fills, strict=True)
             ]
         if inner.height * inner.width > 4 * CHUNK and window.height > 1:
-            first, second = (self._nearest(w, chosen) for w in _halves(window))
+            first, second = (self._nearest(w, chosen) for w in window.halves())
             return [np.concatenate(pair) for pair in zip(first, second, strict=True)]
         rows, columns = rows - inner.row, columns - inner.column
         return [
@@ -172,7 +171,7 @@ class RasterReader(Closing):
     def _outside(self, window: Window) -> NDArray[np.bool_]:
         """Pixels outside the raster, or hidden by a mask that is stored with a file."""
         hidden = np.zeros((window.height, window.width), bool)
-        inner = _cut(window, self._source)
+        inner = window.meet(self._source.whole)
         place = inner.within(window) if inner else None
         if place is None or hidden[place].shape != hidden.shape:
             outside = np.ones_like(hidden)
@@ -182,14 +181,13 @@ class RasterReader(Closing):
         if inner is not None and place is not None:
             for path in dict.fromkeys(band.path for band in self.raster.bands):
                 file = self._file(path)
-                flags = file.mask_flag_enums[0]
-                if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
+                if has_stored_mask(file):
                     hidden[place] |= file.read_masks(1, window=inner.ranges) == 0
         return hidden
 
     def _native(self, window: Window, chosen: list[int]) -> list[NDArray[Any]]:
         """Samples of source pixels; nodata (else 0) outside."""
-        inner = _cut(window, self._source)
+        inner = window.meet(self._source.whole)
         found: dict[int, NDArray[Any]] = {}
         by_path: dict[str, list[int]] = {}
         for i in chosen:
@@ -263,14 +261,6 @@ def _fill(band: Band) -> float | int:
     return int(band.nodata) if whole and limits.min <= band.nodata <= limits.max else 0
 
 
-def _cut(window: Window, grid: Grid) -> Window | None:
-    """The part of a window that lies on the grid, or None."""
-    row, column = max(window.row, 0), max(window.column, 0)
-    bottom = min(window.row + window.height, grid.height)
-    right = min(window.column + window.width, grid.width)
-    return Window(row, column, bottom - row, right - column) if bottom > row and right > column else None
-
-
 def _around(rows: Any, columns: Any, height: int, width: int) -> Window | None:
     """The source pixels that interpolation at these places needs, or None if all lie outside."""
     with np.errstate(invalid="ignore"):
@@ -281,11 +271,3 @@ def _around(rows: Any, columns: Any, height: int, width: int) -> Window | None:
     top, left = max(int(down.min()) - 1, 0), max(int(across.min()) - 1, 0)
     bottom, right = min(int(down.max()) + 2, height), min(int(across.max()) + 2, width)
     return Window(top, left, bottom - top, right - left)
-
-
-def _halves(window: Window) -> tuple[Window, Window]:
-    half = window.height // 2
-    return (
-        Window(window.row, window.column, half, window.width),
-        Window(window.row + half, window.column, window.height - half, window.width),
-    )

@@ -55,7 +55,7 @@ _THERMAL = re.compile(
 
 
 def role_of(name: str, *, alpha: bool = False, palette: bool = False) -> str:
-    """One of `raster.ROLES`, from a band's description or its file's name.
+    """A role of `raster.Band`, from a band's description or its file's name.
 
     Args:
         name: description; unknown or empty means `optical`.

@@ -7,20 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...models import threads
-from ...models.base import About, Floats, Tile
+from ...models.base import About, Flags, Floats, Tile
 from ...models.base import Reference as TileReference
+from ...models.registry import find
 from ..errors import TerramendError
 from ..request import FillRequest
 from ..watch import Together, Watch
+from .closing import Closing
 from .correspond import likes, order
-from .gapmap import GapMap
+from .gapmap import GAP, OUTSIDE, VALID, Codes, GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
 from .guides import open_guide
@@ -34,9 +35,6 @@ from .terrain import TerrainReader
 
 OPEN = 200
 """Files of one scene that are open at once, shared among its dates."""
-
-COPYING = ("copy", "time-linear")
-"""Methods that put a date's bands in the place of the target's, where others regress on them."""
 
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
@@ -57,7 +55,7 @@ class ReferenceInfo:
     bands: tuple[Band, ...]
 
 
-class Scene:
+class Scene(Closing):
     """What fill reads from. A context manager; one thread reads at a time.
 
     Attributes:
@@ -74,6 +72,7 @@ class Scene:
         target: Raster,
         fill_bands: tuple[int, ...],
         references: tuple[Reference, ...],
+        orders: tuple[tuple[int, ...], ...],
         reference_gaps: tuple[ReferenceGaps | None, ...],
         dem: Raster | None,
         sar: Raster | None,
@@ -81,7 +80,7 @@ class Scene:
         mode: str,
         watch: Watch,
         opened: ExitStack,
-        repeated: bool = False,
+        repeated: bool,
     ) -> None:
         self.target, self.grid, self.bands = target, target.grid, target.bands
         self.fill_bands, self.gap_map = fill_bands, gap_map
@@ -89,12 +88,11 @@ class Scene:
         names = tuple(target.bands[i].description for i in fill_bands)
         self.about = About(self.grid.centre, self.date, names)
         self.has_terrain, self.has_sar = dem is not None, sar is not None
-        self._orders = tuple(order(target.bands, fill_bands, r.bands) for r in references)
         self.references = tuple(
             ReferenceInfo(r.name, r.date, days_between(r.date, target.date), tuple(r.bands[i] for i in bands))
-            for r, bands in zip(references, self._orders, strict=True)
+            for r, bands in zip(references, orders, strict=True)
         )
-        self._sources, self._reference_gaps = references, reference_gaps
+        self._sources, self._orders, self._reference_gaps = references, orders, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
         self._repeated = repeated
         self._stack = opened
@@ -105,12 +103,8 @@ class Scene:
         self._full = self._readers(self.grid)
         self._whole: Tile | None = None
 
-    def __enter__(self) -> Scene:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close all files."""
         self._stack.close()
 
     @property
@@ -131,8 +125,7 @@ class Scene:
 
     def _read(self, window: Window) -> Tile:
         """A tile from the files; its sources side by side where the caller allows it."""
-        codes = self.gap_map.read(window)[list(self.fill_bands)]
-        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
+        codes, hidden = self._codes(window)
 
         def image() -> Floats:
             pixels = self._full.target.reflectance(window, self.fill_bands)
@@ -149,7 +142,7 @@ class Scene:
         pixels, references, terrain, sar = self._full.each(image, reference, window)
         return Tile(
             image=pixels,
-            gaps=codes == GapMap.GAP,
+            gaps=codes == GAP,
             references=self._dated(references),
             terrain=terrain,
             sar=sar,
@@ -159,6 +152,11 @@ class Scene:
             wavelengths=self.wavelengths,
             about=self.about,
         )
+
+    def _codes(self, window: Window) -> tuple[Codes, Flags]:
+        """(F, h, w) gap codes of the fill bands, and which samples are hidden in the image."""
+        codes = self.gap_map.read(window)[list(self.fill_bands)]
+        return codes, codes == OUTSIDE if self._mode == "clear" else codes != VALID
 
     def _dated(self, images: Sequence[Floats]) -> tuple[TileReference, ...]:
         pairs = zip(images, self.references, strict=True)
@@ -211,8 +209,7 @@ class Scene:
         def mean(pixels: Floats) -> Floats:
             return block_mean(pixels, more, more)
 
-        codes = self.gap_map.read(window)[list(self.fill_bands)]
-        hidden = codes == GapMap.OUTSIDE if self._mode == "clear" else codes != GapMap.VALID
+        codes, hidden = self._codes(window)
 
         def image() -> Floats:
             pixels = readers.target.reflectance(inner, self.fill_bands)
@@ -227,7 +224,7 @@ class Scene:
             return mean(pixels)
 
         pixels, references, terrain, sar = readers.each(image, reference, inner)
-        gaps = block_any(codes == GapMap.GAP, fine * more, fine * more)
+        gaps = block_any(codes == GAP, fine * more, fine * more)
         if self._mode != "clear":
             gaps &= np.isnan(pixels)
         terrain = None if terrain is None else mean(terrain)
@@ -308,8 +305,12 @@ def open_scene(
     if request.mode == "fill":
         chosen = _known(target, chosen, first_band, gap_map, watch)
     with ExitStack() as opened, Together(watch) as told:
-        for reference in references if request.model in COPYING else ():
-            if likes(target.bands, chosen, reference.bands) is None:
+        row = find(request.model)
+        orders = []
+        for reference in references:
+            alike = likes(target.bands, chosen, reference.bands)
+            orders.append(order(alike, len(reference.bands)))
+            if alike is None and row is not None and row.copies:
                 told.notice("reference.bands-unlike", name=reference.name, model=request.model)
         gaps = tuple(
             opened.enter_context(
@@ -330,8 +331,8 @@ def open_scene(
         )
         repeated = ("upsampling", "nearest") in request.settings
         return Scene(
-            target, chosen, references, gaps, dem, sar, gap_map, request.mode, watch, opened.pop_all(),
-            repeated=repeated,
+            target, chosen, references, tuple(orders), gaps, dem, sar, gap_map, request.mode, watch,
+            opened.pop_all(), repeated=repeated,
         )  # fmt: skip
 
 

@@ -20,8 +20,9 @@ from .raster import Raster
 from .roles import mask_kind_of, role_of_file
 
 SEPARATOR = ";"
-KEYS = frozenset({"path", "date", "masks", "kind"})  # of a reference in a JSON list, and of its masks
 """Between the single-band files of one reference."""
+KEYS = frozenset({"path", "date", "masks", "kind"})
+"""Of a reference in a JSON list, and of its masks."""
 
 
 def split_paths(path: str) -> tuple[str, ...]:

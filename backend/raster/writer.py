@@ -16,6 +16,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 
 from ..errors import TerramendError
+from ..failure import reason
 from . import gdal  # noqa: F401 - its settings of GDAL hold from here on
 from .grid import Grid, Window
 from .metadata import Metadata, write_metadata
@@ -208,5 +209,4 @@ def _said(path: Path) -> Iterator[None]:
         if is_full(path.parent):
             raise TerramendError("output.full", path=str(shown)) from error
         # GDAL's general words refer to the exception before, whose words tell more
-        why = " ".join(str(error.__cause__ or error).split()).rstrip(".") or type(error).__name__
-        raise TerramendError("output.write", path=str(shown), why=why) from error
+        raise TerramendError("output.write", path=str(shown), why=reason(error.__cause__ or error)) from error

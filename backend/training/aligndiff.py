@@ -30,7 +30,6 @@ from ...models.aligndiff.network import STAGES, AlignDiff, Layout, freeze, make
 from ...models.aligndiff.network_losses import Alignment
 from ...models.aligndiff.prompt_regions import regions
 from ..errors import TerramendError
-from ..watch import Watch
 from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
@@ -199,12 +198,12 @@ def _latents(
     config: dict[str, Any], data: Path, model: AlignDiff, vocabulary: tokens.Vocabulary, schedule: Schedule
 ) -> Recipe:
     stage, kind = config["stage"], config["noise"]["predicts"]
-    forward = noising.forward(config["noise"], "noise")
+    forward = noising.forward(config, "noise.schedule")
     own = config[stage]["own"]
     if own and kind != "x0":
         raise _wrong(f"{stage}.own goes with noise.predicts=x0")
     bars = torch.from_numpy(forward.bar).float()
-    store = _store(config, data)
+    store = samples.stored(config, data, config["data"]["terrain"])
     cached = encode(model, vocabulary, store)
     part = config["alignment"]
     alignment = None
@@ -302,17 +301,6 @@ def one_step(x: torch.Tensor, said: torch.Tensor, bar: torch.Tensor, kind: str) 
         return said
     signal, rest = bar.sqrt(), (1 - bar).sqrt()
     return signal * x - rest * said if kind == "v" else (x - rest * said) / signal
-
-
-def _store(config: dict[str, Any], data: Path) -> samples.Store:
-    part = config["samples"]
-    folder = Path(part["folder"])
-    if not (folder / "samples.json").exists():
-        wavelengths = tuple(config["data"]["wavelengths"])
-        drawn = samples.bank(data, wavelengths, config["size"], config["without"])
-        shown = config["data"]["terrain"]
-        samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch(), shown)
-    return samples.fitting(folder, config["network"]["bands"], config["size"])
 
 
 def encode(model: AlignDiff, vocabulary: tokens.Vocabulary, store: samples.Store, count: int = 16) -> Cached:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,12 +211,21 @@ def open_store(folder: Path) -> Store:
     return Store(hints, clean, np.asarray(numbers), tuple(facts["texts"]))
 
 
-def fitting(folder: Path, bands: int, size: int) -> Store:
-    """The crops in a folder, which are of so many bands and pixels a side.
+def stored(config: Mapping[str, Any], data: Path, terrain: bool) -> Store:
+    """The crops of a configuration, made where the folder of its part `samples` has none yet.
+
+    Args:
+        terrain: whether it is shown in crops that are made.
 
     Raises:
-        TerramendError: `training.config` where they were made for another configuration.
+        TerramendError: `training.config` where the folder's are of another number of bands or size;
+            `training.empty`.
     """
+    part, bands, size = config["samples"], config["network"]["bands"], config["size"]
+    folder = Path(part["folder"])
+    if not (folder / "samples.json").exists():
+        drawn = bank(data, tuple(config["data"]["wavelengths"]), size, config["without"])
+        build(drawn, folder, part["count"], size, part["seed"], Watch(), terrain)
     store = open_store(folder)
     found = store.clean.shape[1], store.clean.shape[-1]
     if found != (bands, size):

@@ -37,7 +37,7 @@ def draw(
     model: torch.nn.Module, config: dict[str, Any], count: int, size: int, steps: int, seed: int
 ) -> Floats:
     """(count, 3, size, size) samples in -1..1 by DDIM."""
-    schedule = noising.forward(config["diffusion"])
+    schedule = noising.forward(config, "diffusion.noise")
 
     def denoise(x: Floats, t: int) -> Floats:
         with torch.no_grad():
@@ -65,7 +65,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     if (net.inputs, net.outputs) != (3, 3):
         why = "inputs and outputs must be 3: red, green, blue"
         raise TerramendError("training.config", name="network", why=why)
-    forward, kind = noising.forward(config["diffusion"]), config["diffusion"]["predicts"]
+    forward, kind = noising.forward(config, "diffusion.noise"), config["diffusion"]["predicts"]
     size = whole(config, "size", "ddpm")
     bank = clear_bank(data, RGB, size, without=config.get("without", ()))
     torch.manual_seed(schedule.seed)

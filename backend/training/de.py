@@ -56,7 +56,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     part, clip = config[stage], config["diffusion"]["clip"]
     schedule = build(Schedule, part["training"], f"{stage}.training")
     _fits(config)
-    forward, predicts = noising.forward(config["diffusion"]), config["diffusion"]["predicts"]
+    forward, predicts = noising.forward(config, "diffusion.noise"), config["diffusion"]["predicts"]
     size, shrink = (whole(part, key, stage) for key in ("size", "shrink"))
     drawn = source(config, data)
     torch.manual_seed(schedule.seed)
@@ -167,7 +167,7 @@ def sample(
     weight: float | None = None,
 ) -> list[Look]:
     """A DDIM run in torch; `weight` fixes W instead of asking the allocator."""
-    forward = noising.forward(config["diffusion"])
+    forward = noising.forward(config, "diffusion.noise")
     condition, reference = given["condition"], given["reference"]
     count, bands, height, width = reference.shape
 

@@ -23,7 +23,6 @@ from ...models.rivals.network_fill import NETWORKS, Filler, make
 from ...models.rivals.network_lama import Lama
 from ...models.rivals.network_time import Autoencoder
 from ..errors import TerramendError
-from ..watch import Watch
 from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
@@ -58,14 +57,14 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     schedule = build(Schedule, config["training"], "training")
     kind, predicts = config["network"]["kind"], config["noise"]["predicts"]
     size = whole(config, "size", "network")
-    forward = noising.forward(config["noise"], "noise")
+    forward = noising.forward(config, "noise.schedule")
     torch.manual_seed(schedule.seed)
     network = fresh(config)
     if config.get("start"):
         _begin(network, Path(config["start"]))
     if size % network.multiple:
         raise _wrong(f"size must be a multiple of {network.multiple} for {kind}")
-    store = _store(config, data)
+    store = samples.stored(config, data, terrain=True)
     bands = network.bands
 
     def batch(step: int, part: int) -> Batch:
@@ -166,15 +165,6 @@ def _begin(network: Filler, path: Path) -> None:
         raise TerramendError("training.start", path=str(path), name="lama", why=why) from None
     except Exception as error:  # safetensors' own error has no public base
         raise TerramendError("training.start", path=str(path), name="lama", why=str(error)) from None
-
-
-def _store(config: dict[str, Any], data: Path) -> samples.Store:
-    part = config["samples"]
-    folder = Path(part["folder"])
-    if not (folder / "samples.json").exists():
-        drawn = samples.bank(data, tuple(config["data"]["wavelengths"]), config["size"], config["without"])
-        samples.build(drawn, folder, part["count"], config["size"], part["seed"], Watch())
-    return samples.fitting(folder, config["network"]["bands"], config["size"])
 
 
 def _wrong(why: str) -> TerramendError:

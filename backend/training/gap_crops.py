@@ -15,8 +15,8 @@ import torch
 
 from ...models.mend.inputs import BASE
 from ..errors import TerramendError
-from ..watch import Watch
 from . import mend_samples
+from .patches import averaged
 
 PRIOR, SPREAD, GAP = 0, 1, 4
 """Channels of the stored samples; see `models.mend.inputs.stack`."""
@@ -34,13 +34,7 @@ def source(
     if config["network"]["bands"] != 1 or not config["network"]["mask"]:
         why = "use=fill goes band by band: network.bands must be 1 and network.mask true"
         raise TerramendError("training.config", name="de", why=why)
-    part = config["samples"]
-    folder = Path(part["folder"])
-    if not (folder / "samples.json").exists():
-        seeds = range(part["seed"], part["seed"] + part["recipes"])
-        how = {name: part[name] for name in ("cases", "crops", "variety")}
-        mend_samples.build(data, folder, part["quality"], seeds, Watch(), **how)
-    store = mend_samples.open_store(folder)
+    store = mend_samples.stored(config["samples"], data)
     learnt = np.flatnonzero(~store.held_out())
     if not len(learnt):
         raise TerramendError("training.empty", path=str(data))
@@ -64,12 +58,6 @@ def source(
             "clean": np.clip(prior + error, -clip, clip),
             "scored": target[:, 1:],
         }
-        return {name: torch.from_numpy(_averaged(image, shrink)) for name, image in images.items()}
+        return {name: torch.from_numpy(averaged(image, shrink)) for name, image in images.items()}
 
     return draw
-
-
-def _averaged(images: np.ndarray, shrink: int) -> np.ndarray:
-    n, channels, height, width = images.shape
-    small = images.reshape(n, channels, height // shrink, shrink, width // shrink, shrink).mean((3, 5))
-    return np.ascontiguousarray(small, np.float32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...models.diffusion.scaling import reflected, shown
 from ..errors import TerramendError
 from .pairs import Draw, pair_bank
-from .patches import clear_bank
+from .patches import averaged, clear_bank
 
 Floats = NDArray[np.float32]
 Land = Callable[[int, int, int, int], Floats]
@@ -92,14 +92,9 @@ def mixed(real: Draw | None, clear: Land, share: float, wavelengths: Sequence[fl
         if made:
             truth = clear(seed, step, made, size * shrink)
             cloudy = np.stack([veiled(image, wavelengths, random) for image in truth])
-            pair = [_averaged(shown(images), shrink) for images in (cloudy, truth)]
+            pair = [averaged(shown(images), shrink) for images in (cloudy, truth)]
             batches.append((pair[0], pair[1], np.ones((made, 1, size, size), bool)))
         first, second, known = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         return first, second, known
 
     return draw
-
-
-def _averaged(images: Floats, shrink: int) -> Floats:
-    n, channels, height, width = images.shape
-    return images.reshape(n, channels, height // shrink, shrink, width // shrink, shrink).mean((3, 5))

@@ -15,7 +15,6 @@ from ...models.mend.inputs import BASE, REFERENCE, SLOTS
 from ...models.mend.model import NETWORK
 from ...models.mend.network import Mend
 from ..errors import TerramendError
-from ..watch import Watch
 from . import checkpoint, mend_samples, pictures
 from .loop import Batch, Schedule
 from .mend_samples import ARRAYS
@@ -34,7 +33,7 @@ GAIN, LEVEL, TRUST = 0.25, 0.3, 0.2
 def recipe(config: dict[str, Any], data: Path) -> Recipe:
     """The run that `config` describes; samples are made first where they are missing."""
     schedule = build(Schedule, config["training"], "training")
-    stores = [_store(part, data) for part in config["samples"]]
+    stores = [mend_samples.stored(part, data) for part in config["samples"]]
     torch.manual_seed(schedule.seed)
     model = Mend(tuple(config["widths"]))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -107,16 +106,6 @@ def export(model: torch.nn.Module, path: Path) -> None:
 def _inputs(store: mend_samples.Store, index: int) -> Inputs:
     """A stored crop as the exported network takes it."""
     return {name: getattr(store, name)[index][None].astype(np.float32) for name in ("base", "references")}
-
-
-def _store(part: dict[str, Any], data: Path) -> mend_samples.Store:
-    """A folder of samples, made where it is missing."""
-    folder = Path(part["folder"])
-    if not (folder / "samples.json").exists():
-        seeds = range(part["seed"], part["seed"] + part["recipes"])
-        more = {key: part[key] for key in ("cases", "crops", "variety")}
-        mend_samples.build(data, folder, part["quality"], seeds, Watch(), **more)
-    return mend_samples.open_store(folder)
 
 
 def _crop(store: mend_samples.Store, index: int, random: np.random.Generator) -> dict[str, Floats]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.base import Tile
 from ...models.guided.model import plain
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame, stack
 from ..evaluation.cases import Case, Sample, sample
@@ -86,6 +86,15 @@ def open_store(folder: Path) -> Store:
     drawn = facts.get("drawn", [["", "", "", "", facts["crops"]]])
     origin = np.repeat([row[:4] for row in drawn], [row[4] for row in drawn], axis=0)
     return Store(base, references, target, origin)
+
+
+def stored(part: Mapping[str, Any], data: Path) -> Store:
+    """The crops of a part `samples` of a configuration, made where its folder has none yet."""
+    folder = Path(part["folder"])
+    if not (folder / "samples.json").exists():
+        seeds = range(part["seed"], part["seed"] + part["recipes"])
+        build(data, folder, part["quality"], seeds, Watch(), part["cases"], part["crops"], part["variety"])
+    return open_store(folder)
 
 
 def build(
@@ -185,11 +194,7 @@ def _crops(
             _span(int(at[pick]), side, random)
             for at, side in zip((rows, columns), given.scored.shape, strict=True)
         )
-        yield int(random.integers(_bands(given.tile))), (place[0], place[1])
-
-
-def _bands(tile: Tile) -> int:
-    return len(tile.image)
+        yield int(random.integers(len(given.tile.image))), (place[0], place[1])
 
 
 def _span(at: int, side: int, random: np.random.Generator) -> slice:

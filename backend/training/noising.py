@@ -14,20 +14,21 @@ from .recipe import whole
 Drawn = dict[str, torch.Tensor]
 
 
-def forward(part: Mapping[str, Any], name: str = "diffusion") -> schedules.Schedule:
-    """The noise schedule of the part of a configuration that is called `name`: `diffusion`, or `noise`.
+def forward(config: Mapping[str, Any], entry: str) -> schedules.Schedule:
+    """The noise schedule that an entry `PART.KEY` of a configuration names; its steps stand in the same part.
 
     Raises:
         TerramendError: `training.config` for an unknown schedule or prediction, or too few steps.
     """
-    predicts, why = part["predicts"], ""
-    kind, steps = part["noise" if name == "diffusion" else "schedule"], whole(part, "steps", name)
+    name, _, key = entry.partition(".")
+    part = config[name]
+    predicts, steps, why = part["predicts"], whole(part, "steps", name), ""
     if predicts not in sampler.PARAMETERISATIONS:
         why = f"predicts is one of {', '.join(sampler.PARAMETERISATIONS)}, not {predicts}"
     elif predicts == "epsilon" and part.get("zero_snr", False):
         why = "where no signal is left (zero_snr) predicts is x0 or v, not epsilon"
     try:
-        made = schedules.make(kind, steps, zero_snr=part.get("zero_snr", False))
+        made = schedules.make(part[key], steps, zero_snr=part.get("zero_snr", False))
     except ValueError as error:
         why = str(error)
     if why:

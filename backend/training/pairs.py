@@ -14,7 +14,7 @@ from ...models.diffusion.scaling import centred, shown
 from ..datasets import catalog, paired
 from ..datasets.place import Place
 from ..errors import TerramendError
-from .patches import nearest, pick
+from .patches import averaged, nearest, pick
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -70,8 +70,8 @@ class PairBank:
                 stacked[:, row : row + side, column : column + side], int(random.integers(4)), (1, 2)
             )
             crop = crop[:, :, ::-1] if random.random() < 0.5 else crop
-            drawn.append(crop.reshape(len(crop), size, shrink, size, shrink).mean((2, 4)))
-        batch = np.stack(drawn).astype(np.float32)
+            drawn.append(averaged(crop, shrink))
+        batch = np.stack(drawn)
         channels = batch.shape[1] // 2
         return batch[:, :channels], batch[:, channels:-1], batch[:, -1:] > 0.5
 

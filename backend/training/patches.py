@@ -33,9 +33,16 @@ def nearest(known: Sequence[float], wanted: Sequence[float], tolerance: float = 
     return chosen
 
 
-def pick(place: Place, wavelengths: Sequence[float], tolerance: float = 40.0) -> list[int] | None:
+def pick(place: Place, wavelengths: Sequence[float]) -> list[int] | None:
     """Indices of the place's bands nearest to `wavelengths`, or None where one is too far away."""
-    return nearest(place.wavelengths, wavelengths, tolerance)
+    return nearest(place.wavelengths, wavelengths)
+
+
+def averaged(images: Floats, shrink: int) -> Floats:
+    """(..., H, W) float32 by the means of `shrink` x `shrink` pixels; sides are multiples of `shrink`."""
+    *front, height, width = images.shape
+    cells = images.reshape(*front, height // shrink, shrink, width // shrink, shrink)
+    return np.ascontiguousarray(cells.mean((-3, -1)), np.float32)
 
 
 @dataclass(frozen=True)

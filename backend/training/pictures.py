@@ -6,21 +6,15 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..views import png, sheet
+
 
 def grid(images: NDArray[np.float32], path: Path, columns: int = 4, scale: int = 2) -> None:
-    """Write (N, 3, H, W) RGB images in 0..1 as one PNG."""
-    height, width = images.shape[2:]
-    rows = -(-len(images) // columns)
-    sheet = np.ones((rows * (height + 2), columns * (width + 2), 3), np.float32)
-    for index, image in enumerate(images):
-        row, column = index // columns * (height + 2), index % columns * (width + 2)
-        sheet[row : row + height, column : column + width] = image.transpose(1, 2, 0)
-    sheet = np.kron(sheet, np.ones((scale, scale, 1), np.float32))
-    cv2.imwrite(str(path), (sheet[:, :, ::-1] * 255).round().astype(np.uint8))
+    """Write (N, 3, H, W) RGB images in 0..1 as one PNG, each pixel `scale` pixels wide."""
+    path.write_bytes(png(np.kron(sheet(list(images), columns), np.ones((1, scale, scale), np.float32))))
 
 
 def losses(logs: Mapping[str, Path], path: Path, column: str = "loss", window: int = 50) -> None:

@@ -65,7 +65,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     part = dict(config["samples"])
     radar_as = part.pop("bilinear", False), part.pop("despeckle", False)
     bank = radar_bank.shared(data, tuple(part.pop("exclude", ())), *radar_as)
-    shares = radar_bank.shares(part)
+    shares: radar_bank.Shares = build(radar_bank.Shares, part, "samples")
     torch.manual_seed(schedule.seed)
     model = Trained(config["network"])
     if size % model.network.multiple:

@@ -8,7 +8,7 @@ the clear image with the shape of a real cloud cut out, marked and started by a 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ..datasets import catalog, radar_layouts
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from . import haze
-from .patches import nearest
+from .patches import averaged, nearest
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -237,13 +237,4 @@ def _crop(planes: Floats, random: np.random.Generator, size: int, coarse: float)
     row, column = (int(random.integers(0, n - side + 1)) for n in planes.shape[1:])
     crop = np.rot90(planes[:, row : row + side, column : column + side], int(random.integers(4)), (1, 2))
     crop = crop[:, :, ::-1] if random.random() < 0.5 else crop
-    crop = crop.reshape(len(crop), size, shrink, size, shrink).mean((2, 4))
-    return np.ascontiguousarray(crop, np.float32)
-
-
-def shares(config: Mapping[str, Any]) -> Shares:
-    """From a configuration's part `samples`."""
-    from .recipe import build
-
-    made: Shares = build(Shares, config, "samples")
-    return made
+    return averaged(crop, shrink)

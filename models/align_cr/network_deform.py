@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor, nn
 
+from ..rivals.network import doubled
+
 TAPS = 9
 """Of a 3 x 3 kernel."""
 
@@ -96,11 +98,6 @@ def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
 
 
-def twice(x: Tensor) -> Tensor:
-    """Double size, bilinear."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
 class Pyramid(nn.Module):
     """Three levels of one stream, each of the stream's width: down by strides, then up by sums."""
 
@@ -117,8 +114,8 @@ class Pyramid(nn.Module):
         half = F.relu(self.down[0](x))
         quarter = F.relu(self.down[1](half))
         third = self.level[2](quarter)
-        second = self.level[1](half) + twice(third)
-        first = self.level[0](x) + twice(second)
+        second = self.level[1](half) + doubled(third)
+        first = self.level[0](x) + doubled(second)
         return [self.smooth[0](first), self.smooth[1](second), third]
 
 
@@ -141,15 +138,14 @@ class Level(nn.Module):
         self, moving: Tensor, fixed: Tensor, below: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor]:
         """Offset feature and aligned feature, from those of the level below."""
-        leaky = _leaky
-        feature = leaky(self.compare(torch.cat([moving, fixed], 1)))
+        feature = _leaky(self.compare(torch.cat([moving, fixed], 1)))
         if below is not None:  # an offset is twice as many pixels at double size
-            feature = torch.cat([feature, twice(below[0]) * 2], 1)
+            feature = torch.cat([feature, doubled(below[0]) * 2], 1)
         for layer in self.offset:
-            feature = leaky(layer(feature))
+            feature = _leaky(layer(feature))
         aligned = self.sample(moving, feature)
         if below is not None and self.merge is not None:
-            aligned = self.merge(torch.cat([aligned, twice(below[1])], 1))
+            aligned = self.merge(torch.cat([aligned, doubled(below[1])], 1))
         return feature, aligned
 
 

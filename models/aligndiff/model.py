@@ -17,13 +17,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from .. import registry
+from ..bands import matching
 from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.membrane import cascade
 from ..diffusion import schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import moments, restored, standardised
 from ..onnx import session
-from ..rivals.model import matching
 from ..weights import PACKAGED, configuration, fingerprint
 from . import tokens
 from .hint import CLIP, Last, hint, last_clear

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from ..bands import matching
 from ..base import Floats, Prediction, Source, Tile
 from ..diffusion import sampler, schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import reflected, shown
 from ..onnx import session
-from ..rivals.model import matching
 from ..weights import PACKAGED, configuration, fingerprint
 from .inpaint import inpaint
 

@@ -44,15 +44,14 @@ def spaced(total: int, steps: int, strength: float = 1.0) -> list[int]:
     the last part of the run is kept, for samples that start from a noised fill.
 
     Raises:
-        ValueError: no step would be left, or more steps than T.
+        ValueError: no step, more steps than T, or a strength that is not above 0 and up to 1.
     """
     if not 1 <= steps <= total:
         raise ValueError(f"steps must lie between 1 and {total}")
-    times = [round(total - k * total / steps) for k in range(steps)]
-    kept = times[steps - max(1, round(steps * strength)) :]
     if not 0 < strength <= 1:
         raise ValueError("strength lies above 0 and up to 1")
-    return kept
+    times = [round(total - k * total / steps) for k in range(steps)]
+    return times[steps - max(1, round(steps * strength)) :]
 
 
 def forward(schedule: Schedule, clean: Floats, noise: Floats, t: int) -> Floats:

@@ -19,10 +19,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from ..bands import matching
 from ..base import Flags, Floats, Glimpse, Prediction, Reconstructor, Source, Tile
 from ..diffusion import sampler, scaling, schedules
 from ..diffusion.noise import noise
-from ..rivals.model import altered, matching
+from ..rivals.model import altered
 from .fusion import LIMIT, Look, enhance
 
 MARGIN = 32

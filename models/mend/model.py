@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import onnxruntime
 from ..base import Flags, Floats, Movable, Prediction, Reconstructor, Tile
 from ..holdout import distance_to_valid
 from ..onnx import session
-from ..weights import configuration
+from ..weights import configuration, fingerprint
 from . import trust
 from .inputs import Frame, frame, stack
 
@@ -116,8 +115,7 @@ def over(prior: Reconstructor, folder: Path) -> Mend:
         ValueError: the folder is no finished run, or `terramend experiment mend` has not tested it.
     """
     tables = trust.read(configuration(folder, NETWORK))
-    sha = hashlib.sha256((folder / NETWORK).read_bytes()).hexdigest()
-    return Mend(prior, session(folder / NETWORK), tables, sha)
+    return Mend(prior, session(folder / NETWORK), tables, fingerprint(folder, NETWORK))
 
 
 def _blocks(gap: Flags) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:

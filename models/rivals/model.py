@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from ..bands import matching
 from ..base import Floats, Prediction, Source, Tile
 from ..diffusion.scaling import reflected, shown
 from ..onnx import session
@@ -19,8 +19,6 @@ from ..weights import PACKAGED, configuration, fingerprint
 NETWORK = "remover.onnx"
 MULTIPLE = 16
 """What heights and widths that a network sees divide by."""
-FAR = 40.0
-"""Nanometres beyond which a band is another band."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +62,6 @@ def create(quality: str, seed: int, weights: str = str(PACKAGED / "msda-cr"), de
     config = configuration(folder, NETWORK)
     bands = tuple(config["data"]["wavelengths"])
     return Remover(session(folder / NETWORK, device), bands, fingerprint(folder, NETWORK))
-
-
-def matching(tile: Tile, wavelengths: Sequence[float]) -> list[int] | None:
-    """The tile's bands nearest to `wavelengths`, or None; all of them if as many and without centres."""
-    known = np.asarray(tile.wavelengths, float)
-    if not np.isfinite(known).any():
-        return list(range(len(tile.image))) if len(tile.image) == len(wavelengths) else None
-    chosen = []
-    for wanted in wavelengths:
-        distance = np.where(np.isfinite(known), np.abs(known - wanted), np.inf)
-        if distance.min() > FAR:
-            return None
-        chosen.append(int(distance.argmin()))
-    return chosen
 
 
 def altered(tile: Tile, mean: Floats, std: Floats) -> Prediction:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..aligndiff.hint import CLIP
-from .network_fill import Filler
+from .network_fill import Filler, places
 
 Pair = tuple[Tensor, Tensor | None]
 """Local and global features; None where there are no global ones."""
@@ -164,7 +164,8 @@ class Lama(Filler):
         super().__init__(bands, given)
         self.multiple, self.colours = 2**levels, colours
         shown = bands * colours
-        more = [place for place in self.chosen if place not in (4, *range(5, 5 + bands))]
+        drawn = {*places("gap", bands), *places("observed", bands)}
+        more = [place for place in self.chosen if place not in drawn]
         parts: list[nn.Module] = [Begin(), Layer(shown + 1 + len(more), width, 7, (0, 0))]
         self.more = more
         for level in range(levels):

@@ -24,6 +24,9 @@ from terramend.backend.request import FillRequest
 
 from .conftest import NORTH_UP, UTM, blobs, landscape
 
+INPUT_ERROR, CANCELLED = -32002, -32004
+"""As clients know them: -32000 minus the exit status."""
+
 
 class Client:
     """Talks to one server; every line it says is read by a thread."""
@@ -168,7 +171,7 @@ def test_fill_reports_progress_and_a_result_and_nothing_after_it(client, scene):
 def test_errors_carry_code_arguments_and_sentence(client, scene):
     wrong = scene(target=["/nowhere/x.tif"])
     error = client.ask(1, "fill", {"request": wrong})["error"]
-    assert error["code"] == protocol.INPUT_ERROR
+    assert error["code"] == INPUT_ERROR
     assert error["data"]["exit_status"] == 2
     assert "/nowhere/x.tif" in error["message"]
     assert client.ask(2, "fill", {})["error"]["data"]["code"] == "protocol.params"
@@ -190,7 +193,7 @@ def test_small_questions_are_answered_meanwhile_and_cancel_is_quick(client, long
     assert client.ask(4, "cancel", {"id": 1})["result"] == {"cancelled": True}
     error = client.reply(1)["error"]
     assert time.monotonic() - started < 3  # 2 s are promised; the rest is for a busy machine
-    assert error["code"] == protocol.CANCELLED
+    assert error["code"] == CANCELLED
     assert list(tmp_path.iterdir()) == []
     assert client.ask(5, "cancel", {"id": 1})["result"] == {"cancelled": False}
 
@@ -201,10 +204,10 @@ def test_one_fill_at_a_time_and_a_waiting_one_is_cancelled_at_once(client, long,
     client.call(2, "fill", {"request": scene(output=long["output"] + "2.tif")})
     client.call(3, "fill", {"request": scene(output=long["output"] + "3.tif")})
     client.write(protocol.encode(protocol.notification("cancel", {"id": 2})))
-    assert client.reply(2, 2)["error"]["code"] == protocol.CANCELLED
+    assert client.reply(2, 2)["error"]["code"] == CANCELLED
     assert not any(m.get("params", {}).get("id") == 3 for m in client.seen)
     client.write(protocol.encode(protocol.notification("cancel", {"id": 1})))
-    assert client.reply(1, 5)["error"]["code"] == protocol.CANCELLED
+    assert client.reply(1, 5)["error"]["code"] == CANCELLED
     assert client.reply(3)["result"]["outputs"] == [long["output"] + "3.tif"]
 
 
@@ -231,7 +234,7 @@ def test_the_end_cancels_cleans_up_and_exits(client, long, tmp_path, how):
     assert time.monotonic() - started < 5
     assert list(tmp_path.iterdir()) == []
     replies = [message for message in client.seen if message.get("id") == 1 and "error" in message]
-    assert [reply["error"]["code"] for reply in replies] == [protocol.CANCELLED]
+    assert [reply["error"]["code"] for reply in replies] == [CANCELLED]
 
 
 def test_prints_and_a_silent_standard_error_do_no_harm(scene):

@@ -437,10 +437,15 @@ def test_a_published_folder_is_trained_further(published, data, tmp_path) -> Non
 
 def test_samples_of_another_configuration_are_refused(runs) -> None:
     bands, size = aligndiff_samples.open_store(runs / "samples").clean.shape[1:3]
-    assert aligndiff_samples.fitting(runs / "samples", bands, size).clean.shape[2] == size
+
+    def stored(bands: int, size: int) -> aligndiff_samples.Store:
+        config = {"samples": {"folder": runs / "samples"}, "network": {"bands": bands}, "size": size}
+        return aligndiff_samples.stored(config, runs, terrain=True)
+
+    assert stored(bands, size).clean.shape[2] == size
     for other in ((bands + 1, size), (bands, size // 2)):
         with pytest.raises(TerramendError, match=rf"network\.bands is {other[0]} and size {other[1]}, but"):
-            aligndiff_samples.fitting(runs / "samples", *other)
+            stored(*other)
 
 
 def test_samples_are_repeated_and_hide_the_right_share(runs, data, tmp_path) -> None:

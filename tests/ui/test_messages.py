@@ -40,13 +40,6 @@ def shouting(qgis_app: Any) -> Iterator[None]:
     QCoreApplication.removeTranslator(translator)
 
 
-class Anything(dict):
-    """Arguments that have every name."""
-
-    def __missing__(self, name: str) -> str:
-        return "x"
-
-
 def test_errors_are_said_in_the_users_language(shouting: None) -> None:
     error = ClientError("file.access", {"path": "C:/größe.tif", "why": "gone"}, "english")
     assert str(error) == error.sentence

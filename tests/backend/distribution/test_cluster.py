@@ -19,6 +19,7 @@ import pytest
 import rasterio
 from terramend.backend import batch
 from terramend.backend.batch_table import from_table
+from terramend.backend.distribution.cluster import _client
 from terramend.backend.errors import TerramendError
 from terramend.backend.watch import Watch
 
@@ -189,6 +190,18 @@ def cluster(tmp_path):
     for process in reversed(processes):
         process.kill()
         process.wait()
+
+
+def test_ports_are_open_to_this_machine_alone():
+    def listening() -> set:
+        here = psutil.Process()
+        found = [c for p in (here, *here.children(recursive=True)) for c in p.net_connections("inet")]
+        return {connection.laddr for connection in found if connection.status == psutil.CONN_LISTEN}
+
+    before = listening()
+    with _client("local:1", 1, Watch()):
+        opened = listening() - before
+    assert opened and {address.ip for address in opened} == {"127.0.0.1"}
 
 
 def test_a_cluster_that_runs_already(work, cluster):

@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 from scipy import ndimage
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster import footprint, gapmap
-from terramend.backend.raster.gapmap import CELL, GapMap, build_gap_map
+from terramend.backend.raster.gapmap import CELL, GAP, OUTSIDE, VALID, build_gap_map
 from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.raster import Band, Raster
 from terramend.backend.request import DEFAULT_CLASSES, Mask
@@ -20,7 +20,7 @@ from terramend.backend.watch import Watch
 
 UTM = CRS.from_epsg(32633).to_wkt()
 TRANSFORM = (10.0, 0.0, 300000.0, 0.0, -10.0, 5000000.0)  # as the fixture `write` has it
-V, G, O = GapMap.VALID, GapMap.GAP, GapMap.OUTSIDE  # noqa: E741
+V, G, O = VALID, GAP, OUTSIDE  # noqa: E741
 
 
 def save(path, samples, transform=TRANSFORM, crs=UTM, **profile):

@@ -75,7 +75,7 @@ def turned(tmp_path_factory):
 
     flags = ndimage.uniform_filter(np.random.default_rng(3).random((220, 220)), 5) > 0.56
     path = tmp_path_factory.mktemp("turned") / "m.tif"
-    transform = Affine.translation(12.458, 45.1335) * Affine.scale(8e-5) * Affine.rotation(-60)
+    transform = Affine.translation(12.458, 45.1335) @ Affine.scale(8e-5) @ Affine.rotation(-60)
     with rasterio.open(
         path, "w", driver="GTiff", count=1, height=220, width=220, dtype="uint8", crs="EPSG:4326",
         transform=transform,

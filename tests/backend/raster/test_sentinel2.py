@@ -7,7 +7,7 @@ import makers
 import numpy as np
 import pytest
 from terramend.backend.errors import TerramendError
-from terramend.backend.raster.gapmap import build_gap_map
+from terramend.backend.raster.gapmap import GAP, build_gap_map
 from terramend.backend.raster.grid import Window
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.reader import RasterReader
@@ -89,7 +89,7 @@ def test_early_l1c_has_cloud_polygons(tmp_path, cloudy, packed):
         directory=tmp_path, watch=Watch(),
     )  # fmt: skip
     with gaps:
-        found = gaps.read(raster.grid.whole)[0] == gaps.GAP
+        found = gaps.read(raster.grid.whole)[0] == GAP
     expected = np.zeros((60, 60), bool)
     if cloudy:
         expected[10:20, 10:30] = True

@@ -1,0 +1,22 @@
+"""Windows of a grid: what two of them share, and halves."""
+
+import numpy as np
+from terramend.backend.raster.grid import Window
+
+
+def test_windows_meet_where_both_are():
+    inside = np.zeros((2, 12, 12), bool)
+    one, other = Window(1, 2, 5, 6), Window(4, 0, 8, 4)
+    for plane, window in zip(inside, (one, other), strict=True):
+        plane[window.slices] = True
+    shared = one.meet(other)
+    assert shared == other.meet(one) == Window(4, 2, 2, 2)
+    both = np.zeros((12, 12), bool)
+    both[shared.slices] = True
+    assert np.array_equal(both, inside.all(0))
+    assert one.meet(Window(6, 2, 3, 3)) is None  # they only touch
+
+
+def test_halves_make_the_window():
+    upper, lower = Window(3, 4, 7, 5).halves()
+    assert (upper, lower) == (Window(3, 4, 3, 5), Window(6, 4, 4, 5))
