@@ -394,6 +394,9 @@ def test_a_small_scene_is_tried_several_times_and_no_pixel_is_hidden_twice():
         np.testing.assert_array_equal(truth[:, part], image[:, part])
     large = Tile(np.zeros((1, 600, 600), np.float32), np.pad(gaps[:1], ((0, 0), (0, 536), (0, 536))))
     assert len(uncertainty.make_trial(large).tiles) == 1
+    for bands, tries in ((20, 4), (250, 2), (400, 1)):  # what many bands cost, they do not prove
+        many = Tile(np.repeat(image[:1], bands, 0), np.repeat(gaps[:1], bands, 0))
+        assert len(uncertainty.make_trial(many).tiles) == tries
 
 
 def test_the_deviation_is_larger_where_the_picture_changes_from_pixel_to_pixel():
