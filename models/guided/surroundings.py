@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..base import Floats, Tile
+from ..classical.common import FEW
 from ..planes import everywhere, only
 from ..threads import each
 from . import coarse, ferns, residual, solve, spatial, terrain, twin
@@ -113,10 +114,12 @@ def fill(image: Floats, wanted: np.ndarray, guess: Floats | None, stiff: float =
 
 
 def roughness(image: Floats) -> Floats:
-    """(B, H, W) local standard deviation of detail: what a smooth fill cannot know."""
+    """(B, H, W) local standard deviation of detail: what a smooth fill cannot know; 1 where few are known."""
 
     def one(layer: Floats) -> Floats:
         known = np.isfinite(layer)
+        if np.count_nonzero(known) < FEW:
+            return np.ones_like(layer)
         mean = residual.local_mean(only(layer, known), known.astype(np.float32), 8.0, 0.0, 1e-3)
         return np.sqrt(residual.variance(layer - mean, 1.0))
 
