@@ -113,14 +113,19 @@ def fill(image: Floats, wanted: np.ndarray, guess: Floats | None, stiff: float =
     return out
 
 
-def roughness(image: Floats) -> Floats:
-    """(B, H, W) local standard deviation of detail: what a smooth fill cannot know; 1 where few are known."""
+def roughness(image: Floats, otherwise: Floats) -> Floats:
+    """(B, H, W) local standard deviation of detail: what a smooth fill cannot know.
 
-    def one(layer: Floats) -> Floats:
-        known = np.isfinite(layer)
-        if np.count_nonzero(known) < FEW:
-            return np.ones_like(layer)
-        mean = residual.local_mean(only(layer, known), known.astype(np.float32), 8.0, 0.0, 1e-3)
-        return np.sqrt(residual.variance(layer - mean, 1.0))
+    `otherwise` (B,) is the answer where hardly a pixel is known.
+    """
 
-    return np.stack(each(one, image))
+    def one(band: int) -> Floats:
+        layer = image[band]
+        there = np.isfinite(layer)
+        if np.count_nonzero(there) < FEW:
+            return np.full_like(layer, otherwise[band])
+        known = there.astype(np.float32)
+        mean = residual.local_mean(only(layer, there), known, 8.0, 0.0, 1e-3)
+        return np.sqrt(residual.variance(only(layer - mean, there), known, otherwise[band]))
+
+    return np.stack(each(one, range(len(image))))

@@ -143,6 +143,20 @@ def test_a_tile_that_is_all_gap_rests_on_a_weak_date_and_the_scene(quality):
     assert np.isfinite(made.mean).all() and np.isfinite(made.std).all()
 
 
+def test_a_tile_that_is_all_gap_is_no_surer_than_the_scene():
+    truth = texture((160, 400), 5)
+    gap = np.zeros(truth.shape[1:], bool)
+    gap[:, 90:] = True
+    image, gaps = hide(truth, gap)
+    tile, model = Tile(image, gaps), Guided()
+    state = model.prepare(tile)
+    whole = model.predict(tile, state)
+    part = model.predict(tile.cut(slice(0, 160), slice(200, 360)), state)
+    inside = np.s_[:, :, 30:130]
+    ratio = part.std[inside] / whole.std[:, :, 200:360][inside]
+    assert ratio.min() > 0.5 and ratio.max() < 2
+
+
 def test_bands_with_the_same_valid_pixels_but_other_gaps_are_filled_apart():
     tile, truth = linear_scene(noise=0.002, seed=70)
     outside = tile.gaps[0].copy()
