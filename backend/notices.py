@@ -14,7 +14,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
     {
         "batch.row": "Row {row} ({target}) failed: {why}",
         "bands.empty": (
-            "Band {band} of {name} holds no valid pixel: nothing can be learnt of it, and it stays as it is."
+            "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is."
         ),
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
         "clear.order": (

@@ -36,6 +36,9 @@ from .terrain import TerrainReader
 OPEN = 200
 """Files of one scene that are open at once, shared among its dates."""
 
+FEW = 100
+"""Valid pixels up to which a band beside clearer ones is as good as empty."""
+
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
 
@@ -363,11 +366,13 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
 def _known(
     target: Raster, bands: tuple[int, ...], first_band: int, gap_map: GapMap, watch: Watch
 ) -> tuple[int, ...]:
-    """Those of `bands` that hold a valid pixel; all where none does.
+    """Those of `bands` with more valid pixels than `FEW`, or a hundredth of the clearest one's; else all.
 
-    An empty one would leave no pixel that is valid in all bands, of which the others are learnt.
+    An empty one would leave no pixels that are valid in all bands, of which the others are learnt.
     """
-    known = tuple(i for i in bands if gap_map.footprint_counts[i] > gap_map.gap_counts[i])
+    valid = {i: gap_map.footprint_counts[i] - gap_map.gap_counts[i] for i in bands}
+    least = min(FEW, max(valid.values(), default=0) // 100)
+    known = tuple(i for i in bands if valid[i] > least)
     if not known:
         return bands
     for i in sorted(set(bands) - set(known)):

@@ -15,6 +15,9 @@ from ..planes import moments
 SURE = np.float32(1e-6)
 """Least standard deviation of an estimate, also where the land has no spread: 0 means a valid sample."""
 
+FEW = 12
+"""Observed pixels below which their spread says nothing."""
+
 Fill = Callable[[Floats], Floats]
 """(H, W) float32 with NaN at unknown pixels -> the same with all of them filled (or all NaN)."""
 
@@ -79,11 +82,11 @@ def anchor(image: Floats, gaps: Flags, tile: Tile, base: Base) -> Floats:
 
 
 def spread(overview: Tile) -> NDArray[np.float32]:
-    """(B,) standard deviation of each band's observed pixels; 0.1 without any."""
+    """(B,) standard deviation of each band's observed pixels; 0.1 at least of fewer than a dozen."""
     out = np.full(len(overview.image), 0.1, np.float32)
     for band, (image, valid) in enumerate(zip(overview.image, overview.valid, strict=True)):
-        if np.count_nonzero(valid) > 1:
-            out[band] = moments(image, valid)[1]
+        count, found = np.count_nonzero(valid), moments(image, valid)[1]
+        out[band] = found if count >= FEW else max(found, out[band])
     return out
 
 

@@ -41,6 +41,7 @@ class State:
         reference_share: weight of the references against the surroundings; guide_share: of
             terrain and radar against space alone; bend: of what bends in these.
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
+        rough: (B,) z-scored, how rough the ground is in a tile that shows none (`surroundings.roughness`).
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
         base: the overview filled, for gaps that are larger than a tile; None where references do alone.
         bands: of each reference, those that are read (see `bands`). offsets: how far each reference lies
@@ -59,6 +60,7 @@ class State:
     bend: float
     reference_factor: Floats
     space_factor: Floats
+    rough: Floats
     stiff: float
     base: Base | None
     bands: tuple[tuple[int, ...], ...]
@@ -181,8 +183,9 @@ class Guided:
         guide = surroundings.learn(overview, target, self.settings.ferns)
         ones = np.ones((count, CLASSES), np.float32)
         return State(
-            mean, scale, low, high, known, guide, 1.0, 1.0, _BEND, ones, ones, 0.0, None, (), (), None, 0
-        )
+            mean, scale, low, high, known, guide, 1.0, 1.0, _BEND, ones, ones, ones[:, 0], 0.0,
+            None, (), (), None, 0,
+        )  # fmt: skip
 
     def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
         """Shares and factors from a trial, each of whose tiles is filled by what was `learnt` of it."""
@@ -212,7 +215,8 @@ class Guided:
         stiff = 0.0 if stiff < _WORTH else stiff
         space += np.float32(stiff) * (curved - space)
         factor = uncertainty.factors(trial, space, space_std)
-        state = replace(state, bend=bend, guide_share=guide, stiff=stiff, space_factor=factor)
+        rough = np.array([moments(plane)[0] for plane in space_std], np.float32) / scale
+        state = replace(state, bend=bend, guide_share=guide, stiff=stiff, space_factor=factor, rough=rough)
         known = [one.regression for one in learnt if one.regression is not None]
         if state.regression is None or len(known) < len(learnt):
             return state
@@ -336,7 +340,8 @@ class Guided:
 
         `said`: as `_say` says of the tile.
         """
-        wanted = tile.gaps & ~np.isfinite(image)
+        known = np.isfinite(image)
+        wanted = tile.gaps & ~known
         if state.base is not None:
             image = anchor(image, wanted, tile, state.base)
         scale, mean = state.scale[:, None, None], state.mean[:, None, None]
@@ -346,8 +351,8 @@ class Guided:
             # A share below 1 takes back a part of the guess before its error is filled.
             guess = said.mean(state.bend) * np.float32(state.guide_share)
         filled = surroundings.fill(target, wanted, guess, state.stiff)
-        left = target if guess is None else target - guess
-        return filled * scale + mean, surroundings.roughness(left) * scale
+        left = np.where(known, target if guess is None else target - guess, np.float32(np.nan))
+        return filled * scale + mean, surroundings.roughness(left, state.rough) * scale
 
 
 def plain(quality: str = "default") -> Guided:

@@ -122,7 +122,7 @@ class _Pair:
     def __init__(self, target: Floats, date: Floats, places: NDArray[np.intp]) -> None:
         self._wanted, self._date = target.ravel()[places], date.ravel()
         self._places, self._width = places, date.shape[1]
-        self._least = _COMMON * int(np.isfinite(self._date[places]).sum())
+        self._least = max(_LEAST, _COMMON * int(np.isfinite(self._date[places]).sum()))
         self._known: dict[Offset, float] = {}
 
     def alike(self, rows: int, columns: int) -> float:

@@ -132,16 +132,11 @@ class Rim:
         `otherwise` is the answer where the tile knows none.
         """
         known, _, around = self._weights
-        return _variance(residual, known, otherwise, around)
+        return variance(residual, known, otherwise, around)
 
 
-def variance(residual: Floats, otherwise: float) -> Floats:
-    """`Rim.variance` of a residual that is NaN where unknown."""
-    known = np.isfinite(residual)
-    return _variance(only(residual, known), known.astype(np.float32), otherwise)
-
-
-def _variance(residual: Floats, known: Floats, otherwise: float, weight: Floats | None = None) -> Floats:
+def variance(residual: Floats, known: Floats, otherwise: float, weight: Floats | None = None) -> Floats:
+    """`Rim.variance` of a residual (0 where unknown), known where 1; `weight` is `_coarse` of that."""
     count = int(np.count_nonzero(known))
     if not count:
         return np.full(residual.shape, otherwise, np.float32)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..base import Floats, Tile
+from ..classical.common import FEW
 from ..planes import everywhere, only
 from ..threads import each
 from . import coarse, ferns, residual, solve, spatial, terrain, twin
@@ -112,12 +113,19 @@ def fill(image: Floats, wanted: np.ndarray, guess: Floats | None, stiff: float =
     return out
 
 
-def roughness(image: Floats) -> Floats:
-    """(B, H, W) local standard deviation of detail: what a smooth fill cannot know."""
+def roughness(image: Floats, otherwise: Floats) -> Floats:
+    """(B, H, W) local standard deviation of detail: what a smooth fill cannot know.
 
-    def one(layer: Floats) -> Floats:
-        known = np.isfinite(layer)
-        mean = residual.local_mean(only(layer, known), known.astype(np.float32), 8.0, 0.0, 1e-3)
-        return np.sqrt(residual.variance(layer - mean, 1.0))
+    `otherwise` (B,) is the answer where hardly a pixel is known.
+    """
 
-    return np.stack(each(one, image))
+    def one(band: int) -> Floats:
+        layer = image[band]
+        there = np.isfinite(layer)
+        if np.count_nonzero(there) < FEW:
+            return np.full_like(layer, otherwise[band])
+        known = there.astype(np.float32)
+        mean = residual.local_mean(only(layer, there), known, 8.0, 0.0, 1e-3)
+        return np.sqrt(residual.variance(only(layer - mean, there), known, otherwise[band]))
+
+    return np.stack(each(one, range(len(image))))

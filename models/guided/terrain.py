@@ -100,6 +100,8 @@ def learn(overview: Tile) -> Guides | None:
     mean = planes.mean((1, 2), dtype=np.float64)
     deviation = planes.std((1, 2), dtype=np.float64)
     factor = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
+    if not factor.any():
+        return None
     return Guides(terrain, sar, mean.astype(np.float32), factor.astype(np.float32))
 
 

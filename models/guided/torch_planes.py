@@ -195,7 +195,7 @@ def solve(images: Tensor, ground: Ground, cycles: int, tolerance: float = 1e-4) 
         if not bool(going.any()):
             break
         correction = _cycle(ground.free, rest)
-        slope = (_dots(correction, rest - before) / product).clamp(min=0)
+        slope = torch.where(going, _dots(correction, rest - before) / product, 0.0).clamp(min=0)
         direction = slope * direction + correction
         image_of = unknown * _negative_laplacian(direction)
         product = _dots(correction, rest)

@@ -20,7 +20,7 @@ DOUBT = 0.1  # standard deviation of a share around its prior, before a trial (f
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
 _COARSER = 1.05  # what is measured on an overview is a little too good for its tiles
 _GROWTH = 0.35  # power of the distance by which errors grow (ranks them best on training scenes)
-_TRIES, _TRIED = 4, 1 << 17  # tries at most, and pixels that all together look at
+_TRIES, _TRIED, _BANDS = 4, 1 << 17, 20  # tries at most; pixels that all look at, of up to so many bands
 _SMOOTH = 4e-4  # variance of z-scores from pixel to pixel below which a picture counts as smooth
 _LEAST = 30  # hidden pixels that make a class of distance count
 
@@ -76,7 +76,7 @@ def make_trial(overview: Tile) -> Trial | None:
     hidden: list[Flags] = []
     for tile in looks:
         gap, left = np.any(tile.gaps, axis=0), np.all(tile.valid, axis=0)
-        for _ in range(_tries(gap.size) if whole else 1):
+        for _ in range(_tries(tile.image.shape) if whole else 1):
             part = pseudo_gap(left, gap)
             if part is None:
                 break
@@ -92,9 +92,10 @@ def make_trial(overview: Tile) -> Trial | None:
     return Trial(tuple(tiles), beside(truth), beside(hidden), distance * step, whole)
 
 
-def _tries(pixels: int) -> int:
-    """How often an overview of so many pixels is tried."""
-    return int(np.clip(_TRIED // pixels, 1, _TRIES))
+def _tries(shape: tuple[int, ...]) -> int:
+    """How often an overview (B, H, W) is tried. Many bands cost more, and err alike: they prove no more."""
+    bands, height, width = shape
+    return int(np.clip(_TRIED * min(1, _BANDS / bands) // (height * width), 1, _TRIES))
 
 
 def _by_class(trial: Trial, value: Callable[[Flags], Floats | None], start: Floats) -> Floats:

@@ -87,11 +87,13 @@ def test_gaps_that_differ_per_band(write):
     assert (out != 0).all()
 
 
-def test_a_band_without_a_valid_pixel_stays_and_spoils_no_other(write):
+@pytest.mark.parametrize("valid", [0, 40])
+def test_a_band_with_hardly_a_valid_pixel_stays_and_spoils_no_other(write, valid):
     truth, other = image("uint16", 3, 90, 80), image("uint16", 3, 90, 80)
     gaps = blobs(90, 80, 0.2)
     samples = np.where(gaps, 0, truth).astype("uint16")
     samples[1] = 0
+    samples[1, 40, :valid] = 500
     asked = request(
         write("in.tif", samples, nodata=0),
         None,
@@ -102,7 +104,7 @@ def test_a_band_without_a_valid_pixel_stays_and_spoils_no_other(write):
     assert {"code": "bands.empty", "band": 2} in [
         {"code": notice["code"], "band": notice["arguments"].get("band")} for notice in result.notices
     ]
-    assert (out[1] == 0).all() and result.unfilled_samples == 0
+    assert (out[1] == samples[1]).all() and result.unfilled_samples == 0
     error = np.abs(out[[0, 2]].astype(float) - truth[[0, 2]])[:, gaps]
     assert error.mean() < 0.002 * TOPS["uint16"]
 

@@ -70,6 +70,18 @@ def test_an_estimate_is_never_as_sure_as_a_measurement(row):
     assert (made.std[tile.gaps] > 0).all()
 
 
+@pytest.mark.parametrize("side", [1, 3])
+@pytest.mark.parametrize("row", [row for row in LIGHT if row.group != "time"], ids=lambda r: r.name)
+def test_a_handful_of_pixels_is_not_taken_for_the_whole_range_of_the_land(row, side):
+    tile = scene(2, 90, 80, share=0.0, dates=0)
+    gaps = np.ones_like(tile.gaps)
+    gaps[:, :side, :side] = False
+    holed = replace(tile, image=np.where(gaps, np.float32(np.nan), tile.image), gaps=gaps)
+    model = row.create()
+    made = model.predict(holed, model.prepare(holed))
+    assert (np.abs(made.mean - tile.image) < 1.645 * made.std)[gaps].mean() > 0.6
+
+
 @pytest.mark.parametrize("row", LIGHT, ids=lambda r: r.name)
 def test_nothing_to_fill(row):
     tile = scene(3, 16, 16, share=0.0)

@@ -143,6 +143,20 @@ def test_a_tile_that_is_all_gap_rests_on_a_weak_date_and_the_scene(quality):
     assert np.isfinite(made.mean).all() and np.isfinite(made.std).all()
 
 
+def test_a_tile_that_is_all_gap_is_no_surer_than_the_scene():
+    truth = texture((160, 400), 5)
+    gap = np.zeros(truth.shape[1:], bool)
+    gap[:, 90:] = True
+    image, gaps = hide(truth, gap)
+    tile, model = Tile(image, gaps), Guided()
+    state = model.prepare(tile)
+    whole = model.predict(tile, state)
+    part = model.predict(tile.cut(slice(0, 160), slice(200, 360)), state)
+    inside = np.s_[:, :, 30:130]
+    ratio = part.std[inside] / whole.std[:, :, 200:360][inside]
+    assert ratio.min() > 0.5 and ratio.max() < 2
+
+
 def test_bands_with_the_same_valid_pixels_but_other_gaps_are_filled_apart():
     tile, truth = linear_scene(noise=0.002, seed=70)
     outside = tile.gaps[0].copy()
@@ -394,6 +408,9 @@ def test_a_small_scene_is_tried_several_times_and_no_pixel_is_hidden_twice():
         np.testing.assert_array_equal(truth[:, part], image[:, part])
     large = Tile(np.zeros((1, 600, 600), np.float32), np.pad(gaps[:1], ((0, 0), (0, 536), (0, 536))))
     assert len(uncertainty.make_trial(large).tiles) == 1
+    for bands, tries in ((20, 4), (250, 2), (400, 1)):  # what many bands cost, they do not prove
+        many = Tile(np.repeat(image[:1], bands, 0), np.repeat(gaps[:1], bands, 0))
+        assert len(uncertainty.make_trial(many).tiles) == tries
 
 
 def test_the_deviation_is_larger_where_the_picture_changes_from_pixel_to_pixel():

@@ -135,3 +135,10 @@ def test_little_that_is_valid_proves_nothing():
     assert register.offsets(replace(tile, image=image)) == ((0, 0),)
     tiny = replace(tile, image=tile.image[:, :20], references=(Reference(tile.references[0].image[:, :20]),))
     assert register.offsets(tiny) == ((0, 0),)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_date_that_shows_the_gap_alone_stays(seed):
+    tile, _ = scene((0, 0), seed=seed)
+    image = np.where(tile.gaps, tile.references[0].image, np.float32(np.nan))
+    assert register.offsets(replace(tile, references=(Reference(image),))) == ((0, 0),)

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from terramend.models.base import Tile
+from terramend.models.base import Source, Tile
 from terramend.models.guided import ferns, surroundings
 from terramend.models.guided.half import halved
 from terramend.models.guided.model import Guided
 from terramend.models.guided.regression import Settings
 from terramend.models.guided.terrain import sar_features
+
+from .scenes import blobs, texture
 
 
 def test_radar_tells_a_town_from_a_field_as_bright_and_an_overview_tells_it_too():
@@ -94,3 +96,13 @@ def test_a_trial_of_a_large_scene_asks_no_ferns_that_saw_what_is_hidden(monkeypa
     monkeypatch.setattr(ferns, "learn", watched)
     state = Guided().prepare(tile)
     assert state.guide.ferns is not None and len(grown) == 2
+
+
+def test_flat_terrain_is_none():
+    truth = texture((120, 112), 3, bands=1)
+    gaps = np.broadcast_to(blobs((120, 112), 4, 0.3), truth.shape).copy()
+    tile, model = Tile(np.where(gaps, np.float32(np.nan), truth), gaps), Guided()
+    flat = replace(tile, terrain=np.full((3, *gaps[0].shape), 7, np.float32))
+    made = model.predict(flat, model.prepare(flat))
+    np.testing.assert_array_equal(made.mean, model.predict(tile, model.prepare(tile)).mean)
+    assert (made.source[gaps[0]] == Source.SURROUNDINGS).all()
