@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def test_a_row_is_read_as_the_command_line_would(tmp_path, delimiter, mark):
     assert (made.std, made.provenance) == (f"{here}/out/o_std.tif", f"{here}/p.tif")
     assert made.settings == (("a", "1"), ("b", "2"))
     assert made.dem == "/vsizip/dem.zip/d.tif"
+
+
+def test_empty_lines_before_the_header_are_none(tmp_path):
+    assert only(tmp_path, "\n\ntarget;output\na.tif;o.tif\n").request.output == f"{tmp_path}/o.tif"
+
+
+def test_a_table_that_is_not_there_is_named_once(tmp_path):
+    with pytest.raises(TerramendError) as caught:
+        from_table(tmp_path / "none.csv", {})
+    assert caught.value.arguments["why"] == "No such file or directory"
 
 
 def test_empty_columns_behind_the_last_one_are_none(tmp_path):
@@ -157,6 +168,32 @@ def test_two_rows_cannot_have_one_output(tmp_path):
     first, second = from_table(table(tmp_path, "target,output\na.tif,o.tif\nb.tif,./o.tif\n"), {})
     assert first.error is None
     assert (second.error.code, second.error.arguments["row"]) == ("batch.twice", 1)
+
+
+def test_two_rows_cannot_have_one_output_by_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    rows = from_table(table(tmp_path, "target,output\na.tif,real/o.tif\nb.tif,link/o.tif\n"), {})
+    assert [row.error and row.error.code for row in rows] == [None, "batch.twice"]
+
+
+def test_a_row_costs_little_to_read(tmp_path):
+    """In calls of functions: a table may have thousands of rows."""
+    lines = [f"a{number}.tif,b.tif,none,o{number}.tif" for number in range(100)]
+    path = table(tmp_path, "\n".join(["target,reference,reference-gaps-kind,output", *lines]))
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        rows = from_table(path, {})
+    finally:
+        sys.setprofile(None)
+    assert all(row.error is None for row in rows)
+    assert calls < 1000 * len(rows)  # twice as many where each asks anew what types a request has
 
 
 def test_two_rows_cannot_share_an_extra_output(tmp_path):
