@@ -105,7 +105,9 @@ def _main(argv: list[str]) -> int:
             traceback.print_exception(failure, file=sys.stderr)
         terminal.say(f"terramend: {error}")
         if "--json" in argv:
-            print_json({"error": {"code": error.code, "arguments": error.arguments, "message": str(error)}})
+            told = {"code": error.code, "arguments": error.arguments, "message": str(error)}
+            with contextlib.suppress(OSError):  # where the output itself is what failed
+                print_json({"error": told})
         return error.exit_status
     finally:
         terminal.close()

@@ -215,6 +215,13 @@ def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(target, mask, t
         assert file.read().any()
 
 
+def test_an_output_without_room_is_one_sentence():
+    line = f"{sys.executable} -m terramend.backend models --json > /dev/full"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=BARE)
+    assert done.returncode == 3
+    assert done.stderr.startswith("terramend: There is no space left") and done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_cancel_cleanly(write, tmp_path, number):
     target = write("large.tif", landscape(4, 1000, 1000).astype("uint16"))
