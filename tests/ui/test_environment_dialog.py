@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QLockFile, Qt
 from qgis.PyQt.QtTest import QTest
 from terramend.ui import environment, settings
 from terramend.ui.environment import State, Variant
@@ -73,6 +73,24 @@ def test_failed_install_tells_why(dialog: Any, until: Callable, tmp_path: Path) 
     assert "holds no wheels" in dialog.step.text()
     assert dialog.install.isEnabled()
     assert settings.get("environment/wheels") == str(tmp_path)
+
+
+def test_one_installation_at_a_time(dialog: Any, until: Callable, tmp_path: Path) -> None:
+    """Of two windows of QGIS the second would clear away what the first is building."""
+    dialog.folder.parent.mkdir()
+    begun = environment.building_place(dialog.folder)
+    begun.mkdir()
+    other = QLockFile(f"{dialog.folder}.lock")
+    assert other.tryLock(0)
+    press(dialog.install)
+    until(lambda: dialog.run is None)
+    assert "another QGIS" in dialog.step.text() and begun.exists()
+    other.unlock()
+    dialog.offline.setChecked(True)
+    dialog.wheels.setFilePath(str(tmp_path))
+    press(dialog.install)
+    until(lambda: dialog.run is None)
+    assert "holds no wheels" in dialog.step.text() and list(dialog.folder.parent.iterdir()) == []
 
 
 def test_cancel_while_it_installs(
