@@ -193,11 +193,11 @@ def _is_archive(name: str) -> bool:
 
 
 def _is_product(entry: Path) -> bool:
-    """A Sentinel-2 or Landsat product by its name or its metadata file."""
+    """A Sentinel-2 or Landsat product by its name or its metadata file, a folder of MAJA by the latter."""
     if re.search(r"\.SAFE|^S2[ABCD]_|^L[COTEM]0\d", entry.name):
         return True
     return entry.is_dir() and any(
-        re.search(r"^MTD_MSIL|_MTL\.(txt|json|xml)$", f.name) for f in entry.iterdir()
+        re.search(r"^MTD_MSIL|_MTL\.(txt|json|xml)$|_MTD_ALL\.xml$", f.name) for f in entry.iterdir()
     )
 
 

@@ -97,6 +97,19 @@ def test_folder_of_references(tmp_path):
     assert [len(r.bands) for r in references] == [3, 3, 7]
 
 
+def test_folders_of_maja_are_references_with_their_masks(tmp_path):
+    for day in ("20200601", "20200611"):
+        stem = f"SENTINEL2B_{day}-105855-123_L2A_T31TCJ_C_V2-2"
+        for band in ("FRE_B2", "FRE_B3"):
+            tif(tmp_path / stem / f"{stem}_{band}.tif")
+        makers.write(tmp_path / stem / "MASKS" / f"{stem}_CLM_R1.tif", np.zeros((64, 64), np.uint8))
+        (tmp_path / stem / f"{stem}_MTD_ALL.xml").write_text("<Muscate_Metadata_Document/>")
+    target = opened(str(tmp_path / stem))
+    found = find_references(str(tmp_path), target, Watch())
+    (reference,) = open_references(FillRequest((target.name,), "o.tif"), target, Watch(), found)
+    assert "20200601" in reference.name and [mask.kind for mask in reference.masks] == ["maja"]
+
+
 def test_the_targets_own_product_is_no_reference(tmp_path):
     makers.make_safe(tmp_path, side=60)
     early = makers.make_safe(tmp_path, baseline="03.00", side=60)
