@@ -414,6 +414,35 @@ def test_a_place_where_no_results_can_be_written(work, capsys, place):
     assert not (work / "oa.tif").exists()
 
 
+def test_results_that_cannot_be_written_for_a_while_stop_no_row(work):
+    """As on Windows where a spreadsheet holds the table."""
+    path = work / "table_results.csv"
+
+    def follow(progress):
+        if progress.done == 0 and progress.total == 3:  # the empty table was written
+            path.unlink()
+            path.mkdir()
+        elif progress.done == 2:
+            path.rmdir()
+
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    assert batch.run(rows, path, None, Watch(on_progress=follow))["done"] == 2
+    assert [line["status"] for line in results(work)] == ["done", "failed", "done"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_stops_no_other_row(work):
+    (work / os.fsdecode(b"b\xff.tif")).write_bytes((work / "b.tif").read_bytes())
+    common = {
+        "gaps": [{"path": "{folder}/m.tif"}], "output": "{folder}/o{stem}.tif", "model": "nearest",
+        "radiometry": "dn",
+    }  # fmt: skip
+    path = work / "results.csv"
+    summary = batch.run(from_folder(work, "b*.tif", common), path, None, Watch())
+    assert (summary["done"], summary["failed"]) == (1, 1)
+    assert r"b\udcff.tif" in path.read_text("utf-8")
+
+
 def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
     (work / "none.tif").write_bytes((work / "m.tif").read_bytes())
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
