@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..models.weights import File, Weights, locate, read_manifest
+from ..models.weights import PACKAGED, File, Weights, locate, read_manifest
 from .errors import TerramendError
 from .flow import patiently
 from .settings import weights_folder
@@ -32,7 +32,7 @@ def install(
     folder: Path | None = None,
     manifest: Mapping[str, Weights] | None = None,
 ) -> dict[str, Any]:
-    """Bring the files of a network into the user's folder; what is there already stays.
+    """Bring the files of a network into the user's folder; what is there, or came along, stays.
 
     A download that breaks off leaves a `.part` file, and the next call goes on from it.
     No file gets its name before its hash was seen to be right.
@@ -53,16 +53,15 @@ def install(
     weights = known[name]
     if _numbers(weights.least_software) > _numbers(VERSION):
         raise TerramendError("weights.software", name=name, least=weights.least_software, have=VERSION)
-    place = (folder or weights_folder()) / name
-    place.mkdir(parents=True, exist_ok=True)
+    own = (folder or weights_folder()) / name
+    place = next((place for place in (PACKAGED / name, own) if not _lacking(weights, place)), own)
+    brought = _lacking(weights, place)
     watch.stage("install", weights.size)
-    brought = []
-    for file in weights.files:
-        if (place / file.name).is_file() and _sha256(place / file.name) == file.sha256:
-            watch.advance(file.size)
-            continue
+    watch.advance(weights.size - sum(file.size for file in brought))
+    if brought:
+        place.mkdir(parents=True, exist_ok=True)
+    for file in brought:
         patiently(partial(_bring, file, name, source or weights.url, place, watch), watch.check)
-        brought.append(file)
     watch.finish()
     return {
         "name": name,
@@ -70,6 +69,15 @@ def install(
         "installed": [file.name for file in brought],
         "bytes": sum(file.size for file in brought),
     }
+
+
+def _lacking(weights: Weights, place: Path) -> list[File]:
+    """The files of a network that are not in a folder, or are not those that are pinned."""
+    return [
+        file
+        for file in weights.files
+        if not (place / file.name).is_file() or _sha256(place / file.name) != file.sha256
+    ]
 
 
 def listing() -> list[dict[str, Any]]:

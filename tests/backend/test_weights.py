@@ -106,6 +106,16 @@ def test_from_a_folder(tmp_path, own):
     assert locate(NET, tmp_path / "here") == tmp_path / "here" / "net"
 
 
+def test_what_came_along_is_not_brought(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "PACKAGED", tmp_path / "with us")
+    (tmp_path / "with us" / "net").mkdir(parents=True)
+    for name, data in CONTENT.items():
+        (tmp_path / "with us" / "net" / name).write_bytes(data)
+    result = install(None, tmp_path / "own")
+    assert (result["installed"], result["folder"]) == ([], str(tmp_path / "with us" / "net"))
+    assert not (tmp_path / "own").exists()
+
+
 def test_what_is_not_the_pinned_file_is_not_installed(tmp_path):
     (tmp_path / "usb").mkdir()
     (tmp_path / "usb" / "model.onnx").write_bytes(b"\0" * FILES[0].size)
