@@ -75,7 +75,6 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
     """
     outcomes: dict[int, Outcome] = {}
     with _Report(results, rows) as report:
-        watch.stage("rows", len(rows))
 
         def finish(row: Row, outcome: Outcome) -> None:
             outcomes[row.number] = outcome
@@ -85,6 +84,7 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
                 watch.notice("batch.row", row=row.number, target=row.target, why=why)
 
         try:
+            watch.stage("look", len(rows))
             todo = []
             anew: set[str] = set()  # what rows to do will write: others may read it
             for row in rows:
@@ -95,8 +95,8 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
                 else:
                     todo.append(row)
                     anew.update(batch_row.written(row.request))
-                    continue
                 watch.advance()
+            watch.stage("rows", len(todo))  # of its own: rows that are skipped tell nothing of the time left
             for row, outcome in _outcomes(todo, scheduler, watch):
                 finish(row, outcome)
                 watch.advance()

@@ -312,6 +312,14 @@ def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
     assert summary["done"] == 3  # another request
 
 
+def test_rows_that_are_skipped_tell_nothing_of_the_time_left(work):
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    batch.run(rows, work / "table_results.csv", None, Watch())
+    seen = []
+    batch.run(rows, work / "table_results.csv", None, Watch(on_progress=seen.append))
+    assert [(p.done, p.total) for p in seen if p.stage == "rows"] == [(0, 1), (1, 1)]
+
+
 def test_a_series_in_one_folder_is_resumed_until_one_of_its_dates_changes(write, tmp_path, capsys):
     """What the batch itself writes into the folder of references makes no row out of date."""
     for day in (1, 2):
@@ -419,10 +427,10 @@ def test_results_that_cannot_be_written_for_a_while_stop_no_row(work):
     path = work / "table_results.csv"
 
     def follow(progress):
-        if progress.done == 0 and progress.total == 3:  # the empty table was written
+        if (progress.stage, progress.done) == ("rows", 0):  # the empty table was written
             path.unlink()
             path.mkdir()
-        elif progress.done == 2:
+        elif (progress.stage, progress.done) == ("rows", 2):
             path.rmdir()
 
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
@@ -446,7 +454,7 @@ def test_a_name_that_is_no_text_stops_no_other_row(work):
 def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
     (work / "none.tif").write_bytes((work / "m.tif").read_bytes())
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
-    watch = Watch(on_progress=lambda progress: progress.done == 1 and watch.cancel())
+    watch = Watch(on_progress=lambda p: (p.stage, p.done) == ("rows", 1) and watch.cancel())
     with pytest.raises(TerramendError) as caught:
         batch.run(rows, work / "table_results.csv", None, watch)
     assert caught.value.code == "batch.cancelled"
@@ -461,7 +469,7 @@ def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
 
 def test_a_cancel_that_is_asked_for_twice_tells_of_the_rows_that_are_done(work):
     def impatient(progress) -> None:
-        if progress.done:
+        if progress.stage == "rows" and progress.done:
             raise KeyboardInterrupt
 
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
