@@ -212,6 +212,8 @@ def _cancelling(watch: Watch, terminal: Terminal) -> Iterator[None]:
         watch.cancel()
 
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    if "SIGHUP" in names and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        names.remove("SIGHUP")  # begun by nohup, to outlive the terminal
     before = {name: signal.signal(getattr(signal, name), handle) for name in names}
     try:
         yield
