@@ -8,7 +8,7 @@ import csv
 import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from . import batch_row, batch_table, cli_request, settings
 from .batch_row import Outcome
@@ -75,7 +75,6 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
     """
     outcomes: dict[int, Outcome] = {}
     with _Report(results, rows) as report:
-        watch.stage("rows", len(rows))
 
         def finish(row: Row, outcome: Outcome) -> None:
             outcomes[row.number] = outcome
@@ -85,6 +84,7 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
                 watch.notice("batch.row", row=row.number, target=row.target, why=why)
 
         try:
+            watch.stage("look", len(rows))
             todo = []
             anew: set[str] = set()  # what rows to do will write: others may read it
             for row in rows:
@@ -95,8 +95,8 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
                 else:
                     todo.append(row)
                     anew.update(batch_row.written(row.request))
-                    continue
                 watch.advance()
+            watch.stage("rows", len(todo))  # of its own: rows that are skipped tell nothing of the time left
             for row, outcome in _outcomes(todo, scheduler, watch):
                 finish(row, outcome)
                 watch.advance()
@@ -190,8 +190,8 @@ class _Report:
             before = self._known(row)
             line |= {name: before[name] for name in FIGURES if before.get(name)}
         self._lines[row.number] = line
-        with _placed(self._path), self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow(line)
+        with contextlib.suppress(OSError), _to_write(self._path, "a") as file:
+            csv.DictWriter(file, COLUMNS).writerow(line)  # else at the end, as while a spreadsheet holds it
 
     def _known(self, row: Row) -> dict[str, Any]:
         """The line of the table before that is of the same request and output."""
@@ -203,13 +203,18 @@ class _Report:
         draft = self._path.with_name(self._path.name + ".tmp")
         with _placed(self._path):
             try:
-                with draft.open("w", newline="", encoding="utf-8") as file:
+                with _to_write(draft, "w") as file:
                     writer = csv.DictWriter(file, COLUMNS)
                     writer.writeheader()
                     writer.writerows(self._lines[number] for number in sorted(self._lines))
                 draft.replace(self._path)
             finally:
                 draft.unlink(missing_ok=True)
+
+
+def _to_write(path: Path, mode: str) -> IO[str]:
+    """The table, to which a row's path may be no text in UTF-8."""
+    return path.open(mode, newline="", encoding="utf-8", errors="backslashreplace")
 
 
 @contextlib.contextmanager

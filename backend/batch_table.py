@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import functools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -63,9 +64,9 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
         TerramendError: `batch.table`, when the table itself cannot be used.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = path.read_text("utf-8-sig").lstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
-        why = "it is not written in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        why = str(error.strerror) if isinstance(error, OSError) else "it is not in UTF-8 (Excel: CSV UTF-8)"
         raise TerramendError("batch.table", path=str(path), why=why) from None
     header = text.partition("\n")[0]
     try:
@@ -105,7 +106,7 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[R
     cells = [{"target": str(entry)} for entry in entries]
     drafts = [_row(1, cell, folder, common) for cell in cells]
     used = {_found(name) for draft in drafts if draft.request for name in _files(draft.request)}
-    kept = [cell for cell in cells if cell["target"] not in used]
+    kept = [cell for cell in cells if os.path.normcase(cell["target"]) not in used]
     return _unique([_row(number, cell, folder, common) for number, cell in enumerate(kept, 1)])
 
 
@@ -237,7 +238,7 @@ def _is_other(name: str) -> bool:
 
 def _found(name: str) -> str:
     """A path as an entry of its folder, that one named without links."""
-    return str(Path(name).parent.resolve() / Path(name).name)
+    return os.path.normcase(Path(name).parent.resolve() / Path(name).name)
 
 
 def _unique(rows: Sequence[Row]) -> list[Row]:
@@ -246,12 +247,12 @@ def _unique(rows: Sequence[Row]) -> list[Row]:
     checked = []
     for row in rows:
         names = written(row.request) if row.request is not None else []
-        twice = [name for name in names if os.path.normcase(name) in taken]
+        twice = [name for name in names if _found(name) in taken]
         if twice:
-            first = taken[os.path.normcase(twice[0])]
+            first = taken[_found(twice[0])]
             row = Row(row.number, row.target, None, TerramendError("batch.twice", path=twice[0], row=first))
         else:
-            taken.update((os.path.normcase(name), row.number) for name in names)
+            taken.update((_found(name), row.number) for name in names)
         checked.append(row)
     return checked
 
@@ -261,6 +262,7 @@ def _column(name: str) -> str:
     return ALIASES.get(plain, plain)
 
 
+@functools.cache
 def _parser() -> argparse.ArgumentParser:
     from .cli import Parser
 

@@ -105,7 +105,8 @@ def _main(argv: list[str]) -> int:
             traceback.print_exception(failure, file=sys.stderr)
         terminal.say(f"terramend: {error}")
         if "--json" in argv:
-            print_json({"error": error.to_json()})
+            with contextlib.suppress(OSError):  # where the output itself is what failed
+                print_json({"error": error.to_json()})
         return error.exit_status
     finally:
         terminal.close()
@@ -210,6 +211,8 @@ def _cancelling(watch: Watch, terminal: Terminal) -> Iterator[None]:
         watch.cancel()
 
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    if "SIGHUP" in names and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        names.remove("SIGHUP")  # begun by nohup, to outlive the terminal
     before = {name: signal.signal(getattr(signal, name), handle) for name in names}
     try:
         yield

@@ -83,11 +83,15 @@ class Method:
 
 
 def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
-    """Open target and references.
+    """Open target and references; a cancel does not wait for a server that is silent.
 
     Raises:
-        TerramendError: what is wrong with a file, a band number or a pairing.
+        TerramendError: what is wrong with a file, a band number or a pairing; `run.cancelled`.
     """
+    return patiently(lambda: _opened(request, watch), watch.check)
+
+
+def _opened(request: FillRequest, watch: Watch) -> Inputs:
     targets = open_product(
         request.target,
         radiometry=request.radiometry,

@@ -9,6 +9,7 @@ workers, memory, temporary folder), so that 1 or N workers write the same bytes.
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import json
 import math
@@ -282,7 +283,7 @@ def _build(cls: Any, data: Any, path: str) -> Any:
     """A frozen dataclass from JSON, its types checked against the annotations."""
     if not isinstance(data, Mapping):
         raise _wrong(path or "request", "it must be a JSON object")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     names = {f.name for f in fields(cls)}
     unknown = sorted(set(data) - names)
     if unknown:
@@ -291,6 +292,9 @@ def _build(cls: Any, data: Any, path: str) -> Any:
     if missing:
         raise _wrong(path + missing[0], "it is missing")
     return cls(**{k: _coerce(hints[k], v, path + k) for k, v in data.items()})
+
+
+_hints = functools.cache(typing.get_type_hints)  # a table may have thousands of rows
 
 
 def _coerce(hint: Any, value: Any, path: str) -> Any:

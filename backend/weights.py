@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..models.weights import File, Weights, locate, read_manifest
+from ..models.weights import PACKAGED, File, Weights, locate, read_manifest
 from .errors import TerramendError
+from .flow import patiently
 from .settings import weights_folder
 from .version import VERSION
 from .watch import Watch
@@ -30,7 +32,7 @@ def install(
     folder: Path | None = None,
     manifest: Mapping[str, Weights] | None = None,
 ) -> dict[str, Any]:
-    """Bring the files of a network into the user's folder; what is there already stays.
+    """Bring the files of a network into the user's folder; what is there, or came along, stays.
 
     A download that breaks off leaves a `.part` file, and the next call goes on from it.
     No file gets its name before its hash was seen to be right.
@@ -51,16 +53,15 @@ def install(
     weights = known[name]
     if _numbers(weights.least_software) > _numbers(VERSION):
         raise TerramendError("weights.software", name=name, least=weights.least_software, have=VERSION)
-    place = (folder or weights_folder()) / name
-    place.mkdir(parents=True, exist_ok=True)
+    own = (folder or weights_folder()) / name
+    place = next((place for place in (PACKAGED / name, own) if not _lacking(weights, place)), own)
+    brought = _lacking(weights, place)
     watch.stage("install", weights.size)
-    brought = []
-    for file in weights.files:
-        if (place / file.name).is_file() and _sha256(place / file.name, watch) == file.sha256:
-            watch.advance(file.size)
-            continue
-        _bring(file, name, source or weights.url, place, watch)
-        brought.append(file)
+    watch.advance(weights.size - sum(file.size for file in brought))
+    if brought:
+        place.mkdir(parents=True, exist_ok=True)
+    for file in brought:
+        patiently(partial(_bring, file, name, source or weights.url, place, watch), watch.check)
     watch.finish()
     return {
         "name": name,
@@ -68,6 +69,15 @@ def install(
         "installed": [file.name for file in brought],
         "bytes": sum(file.size for file in brought),
     }
+
+
+def _lacking(weights: Weights, place: Path) -> list[File]:
+    """The files of a network that are not in a folder, or are not those that are pinned."""
+    return [
+        file
+        for file in weights.files
+        if not (place / file.name).is_file() or _sha256(place / file.name) != file.sha256
+    ]
 
 
 def listing() -> list[dict[str, Any]]:
@@ -95,19 +105,20 @@ def _bring(file: File, name: str, source: str, place: Path, watch: Watch) -> Non
         done = 0
     watch.advance(done)
     chunks = _read if "://" not in source else _download
-    if done < file.size:
-        with part.open("ab") as sink:
-            for offset, chunk in chunks(source, name, file, done):
-                watch.check()
-                if offset != sink.tell():  # the server began from the start
-                    sink.truncate(offset)
-                    sink.seek(offset)
-                sink.write(chunk)
-                watch.advance(len(chunk))
-    if _sha256(part, watch) != file.sha256:
-        part.unlink()
+    part.touch()
+    with part.open("r+b") as sink:  # another process may write it too: the same bytes at the same places
+        for offset, chunk in chunks(source, name, file, done) if done < file.size else ():
+            watch.check()
+            sink.seek(offset)
+            sink.write(chunk)
+            watch.advance(len(chunk))
+        sink.seek(0)
+        found = hashlib.file_digest(sink, "sha256").hexdigest()
+    if found != file.sha256:
+        part.unlink(missing_ok=True)
         raise TerramendError("weights.hash", file=file.name, source=source)
-    part.replace(place / file.name)
+    with contextlib.suppress(FileNotFoundError):  # the other one has put it in place
+        part.replace(place / file.name)
 
 
 def _read(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, bytes]]:
@@ -131,7 +142,7 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310  # nosec B310
             offset = done if answer.status == 206 else 0
-            while chunk := answer.read(CHUNK):
+            while chunk := answer.read1(CHUNK):  # what is there: a slow server can be left
                 yield offset, chunk
                 offset += len(chunk)
                 if offset > file.size:
@@ -139,8 +150,8 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
             if offset < file.size:  # some breaks look like an end
                 why = f"it ended after {offset} of {file.size} bytes"
                 raise TerramendError("weights.download", address=address, why=why)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise TerramendError("weights.download", address=address, why=str(error)) from None
+    except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: no name of a host
+        raise TerramendError("weights.download", address=address, why=" ".join(str(error).split())) from None
 
 
 def _address(source: str, name: str) -> str:
@@ -159,13 +170,9 @@ def _address(source: str, name: str) -> str:
     return parts._replace(path=path).geturl()
 
 
-def _sha256(path: Path, watch: Watch) -> str:
-    sha = hashlib.sha256()
+def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            watch.check()
-            sha.update(chunk)
-    return sha.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

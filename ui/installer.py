@@ -181,7 +181,8 @@ class Installation:
             try:
                 self._place.rename(self._plan.folder)
             except OSError:
-                old.rename(self._plan.folder)
+                with contextlib.suppress(FileNotFoundError):  # there was none
+                    old.rename(self._plan.folder)
                 raise
             shutil.rmtree(old, ignore_errors=True)
 

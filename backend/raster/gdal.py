@@ -28,6 +28,7 @@ os.environ.setdefault("GDAL_DISABLE_READDIR_ON_OPEN", "YES")
 os.environ.setdefault("GDAL_PAM_ENABLED", "YES")
 os.environ.setdefault("GDAL_HTTP_TIMEOUT", "60")
 os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "2")
+os.environ.setdefault("GDAL_HTTP_RETRY_DELAY", "1")  # seconds; 30 by default, and doubled each time
 
 # A raster without geography is told to the user in our own words.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)

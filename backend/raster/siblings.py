@@ -209,7 +209,7 @@ def _is_product(entry: Path) -> bool:
     if entry.is_dir() and re.search(r"^HLS\.[LS]30\.|^SENTINEL2[ABCD]_\d{8}", entry.name):
         return True
     return entry.is_dir() and any(
-        re.search(r"^MTD_MSIL|_MTL\.(txt|json|xml)$", f.name) for f in _entries(entry)
+        re.search(r"^MTD_MSIL|_MTL\.(txt|json|xml)$|_MTD_ALL\.xml$", f.name) for f in _entries(entry)
     )
 
 

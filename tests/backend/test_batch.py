@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def test_a_row_is_read_as_the_command_line_would(tmp_path, delimiter, mark):
     assert (made.std, made.provenance) == (f"{here}/out/o_std.tif", f"{here}/p.tif")
     assert made.settings == (("a", "1"), ("b", "2"))
     assert made.dem == "/vsizip/dem.zip/d.tif"
+
+
+def test_empty_lines_before_the_header_are_none(tmp_path):
+    assert only(tmp_path, "\n\ntarget;output\na.tif;o.tif\n").request.output == f"{tmp_path}/o.tif"
+
+
+def test_a_table_that_is_not_there_is_named_once(tmp_path):
+    with pytest.raises(TerramendError) as caught:
+        from_table(tmp_path / "none.csv", {})
+    assert caught.value.arguments["why"] == "No such file or directory"
 
 
 def test_empty_columns_behind_the_last_one_are_none(tmp_path):
@@ -157,6 +168,32 @@ def test_two_rows_cannot_have_one_output(tmp_path):
     first, second = from_table(table(tmp_path, "target,output\na.tif,o.tif\nb.tif,./o.tif\n"), {})
     assert first.error is None
     assert (second.error.code, second.error.arguments["row"]) == ("batch.twice", 1)
+
+
+def test_two_rows_cannot_have_one_output_by_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    rows = from_table(table(tmp_path, "target,output\na.tif,real/o.tif\nb.tif,link/o.tif\n"), {})
+    assert [row.error and row.error.code for row in rows] == [None, "batch.twice"]
+
+
+def test_a_row_costs_little_to_read(tmp_path):
+    """In calls of functions: a table may have thousands of rows."""
+    lines = [f"a{number}.tif,b.tif,none,o{number}.tif" for number in range(100)]
+    path = table(tmp_path, "\n".join(["target,reference,reference-gaps-kind,output", *lines]))
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        rows = from_table(path, {})
+    finally:
+        sys.setprofile(None)
+    assert all(row.error is None for row in rows)
+    assert calls < 1000 * len(rows)  # twice as many where each asks anew what types a request has
 
 
 def test_two_rows_cannot_share_an_extra_output(tmp_path):
@@ -275,6 +312,14 @@ def test_a_second_run_does_only_what_is_missing_or_out_of_date(work, capsys):
     assert summary["done"] == 3  # another request
 
 
+def test_rows_that_are_skipped_tell_nothing_of_the_time_left(work):
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    batch.run(rows, work / "table_results.csv", None, Watch())
+    seen = []
+    batch.run(rows, work / "table_results.csv", None, Watch(on_progress=seen.append))
+    assert [(p.done, p.total) for p in seen if p.stage == "rows"] == [(0, 1), (1, 1)]
+
+
 def test_a_series_in_one_folder_is_resumed_until_one_of_its_dates_changes(write, tmp_path, capsys):
     """What the batch itself writes into the folder of references makes no row out of date."""
     for day in (1, 2):
@@ -377,10 +422,39 @@ def test_a_place_where_no_results_can_be_written(work, capsys, place):
     assert not (work / "oa.tif").exists()
 
 
+def test_results_that_cannot_be_written_for_a_while_stop_no_row(work):
+    """As on Windows where a spreadsheet holds the table."""
+    path = work / "table_results.csv"
+
+    def follow(progress):
+        if (progress.stage, progress.done) == ("rows", 0):  # the empty table was written
+            path.unlink()
+            path.mkdir()
+        elif (progress.stage, progress.done) == ("rows", 2):
+            path.rmdir()
+
+    rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
+    assert batch.run(rows, path, None, Watch(on_progress=follow))["done"] == 2
+    assert [line["status"] for line in results(work)] == ["done", "failed", "done"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_stops_no_other_row(work):
+    (work / os.fsdecode(b"b\xff.tif")).write_bytes((work / "b.tif").read_bytes())
+    common = {
+        "gaps": [{"path": "{folder}/m.tif"}], "output": "{folder}/o{stem}.tif", "model": "nearest",
+        "radiometry": "dn",
+    }  # fmt: skip
+    path = work / "results.csv"
+    summary = batch.run(from_folder(work, "b*.tif", common), path, None, Watch())
+    assert (summary["done"], summary["failed"]) == (1, 1)
+    assert r"b\udcff.tif" in path.read_text("utf-8")
+
+
 def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
     (work / "none.tif").write_bytes((work / "m.tif").read_bytes())
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})
-    watch = Watch(on_progress=lambda progress: progress.done == 1 and watch.cancel())
+    watch = Watch(on_progress=lambda p: (p.stage, p.done) == ("rows", 1) and watch.cancel())
     with pytest.raises(TerramendError) as caught:
         batch.run(rows, work / "table_results.csv", None, watch)
     assert caught.value.code == "batch.cancelled"
@@ -395,7 +469,7 @@ def test_cancel_keeps_what_is_done_and_the_next_run_goes_on(work, capsys):
 
 def test_a_cancel_that_is_asked_for_twice_tells_of_the_rows_that_are_done(work):
     def impatient(progress) -> None:
-        if progress.done:
+        if progress.stage == "rows" and progress.done:
             raise KeyboardInterrupt
 
     rows = from_table(work / "table.csv", {"model": "nearest", "radiometry": "dn"})

@@ -215,6 +215,13 @@ def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(target, mask, t
         assert file.read().any()
 
 
+def test_an_output_without_room_is_one_sentence():
+    line = f"{sys.executable} -m terramend.backend models --json > /dev/full"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=BARE)
+    assert done.returncode == 3
+    assert done.stderr.startswith("terramend: There is no space left") and done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_cancel_cleanly(write, tmp_path, number):
     target = write("large.tif", landscape(4, 1000, 1000).astype("uint16"))
@@ -224,6 +231,7 @@ def test_signals_cancel_cleanly(write, tmp_path, number):
     process = subprocess.Popen(
         [sys.executable, "-m", "terramend.backend", *map(str, words), "-o", str(tmp_path / "o.tif")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # whatever runs the tests ignores
     )  # fmt: skip
     for line in process.stderr:
         if line.startswith("prepare"):
@@ -235,3 +243,26 @@ def test_signals_cancel_cleanly(write, tmp_path, number):
     assert (process.returncode, out) == (4, "")
     assert errors.splitlines()[-1] == "terramend: Cancelled; nothing was written."
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_nohup_begins_outlives_the_terminal(target, mask, tmp_path):
+    words = [
+        "fill",
+        target,
+        "--gaps",
+        mask,
+        "--model",
+        "nearest",
+        "--radiometry",
+        "dn",
+        "-o",
+        tmp_path / "o.tif",
+    ]
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "-m", "terramend.backend", *map(str, words)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=BARE,
+    )  # fmt: skip
+    for line in process.stderr:
+        if line.startswith("open"):
+            process.send_signal(signal.SIGHUP)
+    assert process.wait() == 0 and (tmp_path / "o.tif").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 from terramend.backend import opening
+from terramend.backend.errors import TerramendError
 from terramend.backend.opening import open_inputs, stoppable
 from terramend.backend.process import computing
 from terramend.backend.request import FillRequest, Mask, Reference
@@ -76,3 +79,28 @@ def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monk
         assert (seen[1].step, seen[1].detail) == (1, ())
     alone = candidates(1, False, False)[1].shown(overview)
     assert not alone.references and not any(window.references for window in alone.detail)
+
+
+def test_a_cancel_does_not_wait_for_a_silent_server(tmp_path):
+    asked, over, watch = threading.Event(), threading.Event(), Watch()
+
+    class Silent(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            asked.set()
+            over.wait()
+
+        def do_GET(self):
+            self.do_HEAD()
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=lambda: (asked.wait(), watch.cancel()), daemon=True).start()
+    request = FillRequest((f"http://127.0.0.1:{server.server_port}/a.tif",), str(tmp_path / "o.tif"))
+    try:
+        with pytest.raises(TerramendError) as caught:
+            open_inputs(request, watch)
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+    assert caught.value.code == "run.cancelled"

@@ -27,6 +27,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     broken: int | None = None
     ranges = True
     asked: list[str | None]
+    silent: threading.Event | None = None
+    """Sends the first byte, and the others when this is set."""
 
     def do_GET(self):
         data = CONTENT.get(self.path.rpartition("/")[2])
@@ -39,6 +41,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
+        if self.silent:
+            self.wfile.write(data[start : start + 1])
+            start += 1
+            self.silent.wait()
         self.wfile.write(data[start : start + self.broken] if self.broken else data[start:])
 
     def log_message(self, *_):
@@ -100,6 +106,16 @@ def test_from_a_folder(tmp_path, own):
     assert locate(NET, tmp_path / "here") == tmp_path / "here" / "net"
 
 
+def test_what_came_along_is_not_brought(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "PACKAGED", tmp_path / "with us")
+    (tmp_path / "with us" / "net").mkdir(parents=True)
+    for name, data in CONTENT.items():
+        (tmp_path / "with us" / "net" / name).write_bytes(data)
+    result = install(None, tmp_path / "own")
+    assert (result["installed"], result["folder"]) == ([], str(tmp_path / "with us" / "net"))
+    assert not (tmp_path / "own").exists()
+
+
 def test_what_is_not_the_pinned_file_is_not_installed(tmp_path):
     (tmp_path / "usb").mkdir()
     (tmp_path / "usb" / "model.onnx").write_bytes(b"\0" * FILES[0].size)
@@ -124,11 +140,40 @@ def test_cancel_keeps_what_came(tmp_path):
         weights.install("net", str(tmp_path), watch, folder=tmp_path, manifest={"net": NET})
 
 
+def test_cancel_does_not_wait_for_a_silent_server(server, tmp_path):
+    handler, address = server
+    handler.silent = threading.Event()
+    watch = Watch(on_progress=lambda progress: watch.cancel() if progress.done else None)
+    try:
+        with pytest.raises(TerramendError, match="Cancelled"):
+            weights.install("net", address, watch, folder=tmp_path, manifest={"net": NET})
+    finally:
+        handler.silent.set()
+
+
+def test_two_at_once_do_each_other_no_harm(server, tmp_path, monkeypatch):
+    _, address = server
+    alone, began = weights._download, []
+
+    def meanwhile(*arguments):
+        for offset, chunk in alone(*arguments):
+            yield offset, chunk
+            if not began:  # in the midst of the one, the other runs to its end
+                began.append(1)
+                install(address, tmp_path)
+
+    monkeypatch.setattr(weights, "CHUNK", 100_000)
+    monkeypatch.setattr(weights, "_download", meanwhile)
+    install(address, tmp_path)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "net").iterdir()} == CONTENT
+
+
 def test_wrong_sources(tmp_path):
     refused("weights.missing", str(tmp_path / "empty"), tmp_path)
     for address in ("ftp://example.org/x", "http://[::1", "http://", "file:///etc"):
         refused("weights.address", address, tmp_path)
-    refused("weights.download", "http://127.0.0.1:9/none", tmp_path)
+    for address in ("http://127.0.0.1:9/none", f"http://{'x' * 80}.example/none"):
+        refused("weights.download", address, tmp_path)
     refused("weights.download", None, tmp_path)  # the manifest's own address
     newer = Weights(**{**NET.__dict__, "least_software": "99.0"})
     refused("weights.software", str(tmp_path), tmp_path, newer)

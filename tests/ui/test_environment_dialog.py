@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from qgis.gui import QgsFileWidget
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QLockFile, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
@@ -92,6 +92,24 @@ def test_failed_install_tells_why(dialog: Any, until: Callable, tmp_path: Path) 
     assert "holds no wheels" in dialog.step.text()
     assert dialog.install.isEnabled()
     assert settings.get("environment/wheels") == str(tmp_path)
+
+
+def test_one_installation_at_a_time(dialog: Any, until: Callable, tmp_path: Path) -> None:
+    """Of two windows of QGIS the second would clear away what the first is building."""
+    dialog.folder.parent.mkdir()
+    begun = environment.building_place(dialog.folder)
+    begun.mkdir()
+    other = QLockFile(f"{dialog.folder}.lock")
+    assert other.tryLock(0)
+    press(dialog.install)
+    until(lambda: dialog.run is None)
+    assert "another QGIS" in dialog.step.text() and begun.exists()
+    other.unlock()
+    dialog.offline.setChecked(True)
+    dialog.wheels.setFilePath(str(tmp_path))
+    press(dialog.install)
+    until(lambda: dialog.run is None)
+    assert "holds no wheels" in dialog.step.text() and list(dialog.folder.parent.iterdir()) == []
 
 
 def test_cancel_while_it_installs(

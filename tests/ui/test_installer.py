@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import http.server
 import json
@@ -137,6 +138,23 @@ def test_offline_install_then_a_failed_repair_keeps_it(
     wheel(wheels, "tiny_two", "WELL = True\n")
     follower.installation(folder, Variant(), wheels=wheels, base=base).run()
     assert environment.state(folder) is State.READY and not (folder / "trace of the first").exists()
+    assert leftovers(folder) == []
+
+
+def test_a_place_that_cannot_be_taken_is_the_reason(
+    folder: Path, wheels: Path, follower: Follower, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that there was no environment before, which could be put back."""
+    rename = Path.rename
+
+    def held(path: Path, target: Path) -> Path:  # as by a virus scanner on Windows
+        if target == folder and path == environment.building_place(folder):
+            raise PermissionError(errno.EACCES, "Access is denied", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", held)
+    with pytest.raises(TerramendError, match="Access is denied"):
+        follower.installation(folder, Variant(), wheels=wheels, base=base).run()
     assert leftovers(folder) == []
 
 

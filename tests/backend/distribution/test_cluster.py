@@ -144,6 +144,7 @@ def test_what_ends_the_whole_group_stops_the_workers_and_leaves_nothing(work, na
     process = subprocess.Popen(
         [sys.executable, "-m", "terramend.backend", *words], cwd=folder, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),
     )  # fmt: skip
     if early:  # the workers are on their way: two, and what tracks their resources
         while len(psutil.Process(process.pid).children()) < 3:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from terramend.backend.datasets.catalog import ground
+from terramend.backend.device import cores
 from terramend.backend.errors import TerramendError
 from terramend.backend.evaluation import bootstrap, command, measure, report, run, scene, tables
 from terramend.backend.evaluation.cases import Recipe, save
@@ -355,3 +356,13 @@ def test_cases_replace_cases_only(scenes: Path, tmp_path: Path, capsys: pytest.C
     path.write_text("mine")
     assert main(line) == 2 and path.read_text() == "mine"
     assert "is no file of cases" in capsys.readouterr().err
+
+
+def test_jobs_are_counted_as_everywhere(monkeypatch, capsys):
+    from terramend.backend.cli import main
+
+    asked = []
+    monkeypatch.setattr(command, "_compare", lambda namespace, watch: asked.append(namespace.jobs) or {})
+    assert [main(["evaluate", "--jobs", jobs]) for jobs in ("0", "3")] == [0, 0]
+    assert asked == [cores(), 3]
+    assert main(["evaluate", "--jobs", "-1"]) == 2 and "--jobs" in capsys.readouterr().err

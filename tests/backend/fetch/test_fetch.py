@@ -197,6 +197,17 @@ def test_scenes_at_hand_are_prepared(scenes, tmp_path, capsys):
     assert sorted(path.stem for path in (out / "masks").iterdir()) == sorted(held)
 
 
+def test_what_is_there_already_stays(scenes, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert fetch("--from", scenes, "--out", out) == 0
+    first = {path: path.stat().st_mtime_ns for path in out.rglob("*.tif")}
+    gone = min(path for path in first if path.stem == "2020-02-11")
+    gone.unlink()
+    assert fetch("--from", scenes, "--out", out) == 0
+    again = {path: path.stat().st_mtime_ns for path in out.rglob("*.tif")}
+    assert {path for path in first if first[path] != again[path]} == {gone}
+
+
 def test_of_one_dates_resolutions_the_finest_is_kept(tmp_path, capsys):
     image = np.full((2, 40, 40), 1000, np.uint16)
     root = tmp_path / "in" / "l8_dem_zion"  # a name that has a reader of its own

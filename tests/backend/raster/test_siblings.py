@@ -132,6 +132,19 @@ def test_folders_of_hls_and_maja_are_references(tmp_path):
     assert [[m.kind for m in r.masks] for r in references] == [["maja"], ["hls_fmask"]]
 
 
+def test_folders_of_maja_by_another_name_are_known_by_their_metadata(tmp_path):
+    for day in ("20200601", "20200611"):
+        stem = f"SENTINEL2B_{day}-105855-123_L2A_T31TCJ_C_V2-2"
+        for band in ("FRE_B2", "FRE_B3"):
+            tif(tmp_path / day / f"{stem}_{band}.tif")
+        makers.write(tmp_path / day / "MASKS" / f"{stem}_CLM_R1.tif", np.zeros((64, 64), np.uint8))
+        (tmp_path / day / f"{stem}_MTD_ALL.xml").write_text("<Muscate_Metadata_Document/>")
+    target = opened(str(tmp_path / day))
+    found = find_references(str(tmp_path), target, Watch())
+    (reference,) = open_references(FillRequest((target.name,), "o.tif"), target, Watch(), found)
+    assert "20200601" in reference.name and [mask.kind for mask in reference.masks] == ["maja"]
+
+
 def test_the_targets_own_product_is_no_reference(tmp_path):
     makers.make_safe(tmp_path, side=60)
     early = makers.make_safe(tmp_path, baseline="03.00", side=60)
