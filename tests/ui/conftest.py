@@ -37,9 +37,9 @@ def backend_python() -> str:
 
 @pytest.fixture
 def until(qgis_app: Any) -> Callable[..., None]:
-    """`until(condition)`: let QGIS's events run until it holds."""
+    """`until(condition)`: let QGIS's events run until it holds; however busy the machine is, it does in time."""
 
-    def run(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    def run(condition: Callable[[], bool], seconds: float = 120.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it did not happen in time"

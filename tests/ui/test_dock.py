@@ -178,7 +178,7 @@ def test_cancel_in_the_middle_leaves_nothing(
     dock.form.output.path.setFilePath(str(folder / "result.tif"))
     layers = set(QgsProject.instance().mapLayers())
     click(dock.bar.fill)
-    until(lambda: any(folder.iterdir()), 60)  # it is writing
+    until(lambda: any(folder.iterdir()))  # it is writing
     click(dock.bar.cancel)
     until(lambda: dock.run is None)
     assert iface.said[-1] == ("Cancelled; nothing was written.", Qgis.MessageLevel.Info)
@@ -232,7 +232,7 @@ def test_the_backend_is_killed_in_the_middle(
     dock.form.target.chooser.set_item(target)
     dock.form.gaps.rows[0].chooser.set_item(mask)
     click(dock.bar.fill)
-    until(lambda: dock.bar.progress.maximum() > 0 and dock.bar.progress.value() > 0, 60)
+    until(lambda: dock.bar.progress.maximum() > 0 and dock.bar.progress.value() > 0)
     os.kill(client.pid, signal.SIGKILL)
     until(lambda: dock.run is None)
     text, level = iface.said[-1]
