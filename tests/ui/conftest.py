@@ -50,10 +50,14 @@ def until(qgis_app: Any) -> Callable[..., None]:
 
 
 @pytest.fixture
-def client(qgis_app: Any, backend_python: str) -> Iterator[Any]:
+def client(qgis_app: Any, backend_python: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The session's client on the real backend, closed after the test."""
     from terramend.ui import client as module
+    from terramend.ui import supervisor
 
+    monkeypatch.setattr(
+        supervisor, "PATIENCE", 60.0
+    )  # a cancel is heeded on a busy machine too, before a kill
     yield module.client()
     module.close()
     gc.collect()  # what a test made with Qt goes in the GUI thread, not in some other
