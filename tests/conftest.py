@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # The same examples on every machine and no clock on them: what a commit's tests say must not hang on luck or load.
 # `pytest --hypothesis-profile=new` draws other examples. QGIS's environment has no hypothesis and needs none.
 if find_spec("hypothesis"):
-    from hypothesis import settings
+    from hypothesis import HealthCheck, settings
 
-    settings.register_profile("suite", derandomize=True, deadline=None)
-    settings.register_profile("new", deadline=None)
+    unhurried = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("suite", derandomize=True, **unhurried)
+    settings.register_profile("new", **unhurried)
     settings.load_profile("suite")
 
 

@@ -28,7 +28,7 @@ def test_the_kernel_is_a_model_that_multiplies():
 
 def test_the_cpu_computes():
     found = device.probe("cpu")
-    assert found.computes and found.milliseconds > 0
+    assert found.computes and found.milliseconds >= 0
     assert device.resolve("cpu") == ("cpu", "")
 
 

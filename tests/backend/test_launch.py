@@ -50,7 +50,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def doctor(argv: list[str], place: Path, **more) -> dict:
-    done = subprocess.run(argv, cwd=place.parent / "cwd", capture_output=True, text=True, timeout=60, **more)
+    done = subprocess.run(argv, cwd=place.parent / "cwd", capture_output=True, text=True, timeout=600, **more)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -96,7 +96,7 @@ def test_workers_of_a_batch_find_the_plugin_too(elsewhere, tmp_path):
     script = str(elsewhere / "backend" / "launch.py")
     done = subprocess.run(
         [str(python), "-I", "-X", "utf8", script, "batch", *words, "--radiometry", "dn", "--json"],
-        capture_output=True, text=True, timeout=120, env=launch.environment(),
+        capture_output=True, text=True, timeout=600, env=launch.environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["done"] == 1

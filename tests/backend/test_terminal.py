@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from terramend.backend import terminal
 from terramend.backend.errors import Notice
 from terramend.backend.terminal import Terminal, describe, duration
 from terramend.backend.watch import Progress
@@ -31,14 +32,15 @@ def test_describe():
     assert "100%" in describe(Progress("fill", 5, 4, 0.0))
 
 
-def test_plain_lines_are_few():
+def test_plain_lines_are_few(monkeypatch):
+    monkeypatch.setattr(terminal, "REPEAT", float("inf"))
     stream = io.StringIO()
-    terminal = Terminal(stream)
+    shown = Terminal(stream)
     for done in range(1001):
-        terminal.progress(Progress("fill", done, 1000, 1.0))
-    terminal.progress(Progress("save", 0, 0, None))
-    terminal.notice(Notice("fill.nothing"))
-    terminal.close()
+        shown.progress(Progress("fill", done, 1000, 1.0))
+    shown.progress(Progress("save", 0, 0, None))
+    shown.notice(Notice("fill.nothing"))
+    shown.close()
     lines = stream.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["fill", "save", "Note:"]
     assert "\r" not in stream.getvalue()
@@ -46,10 +48,10 @@ def test_plain_lines_are_few():
 
 def test_the_bar_gives_way_to_notices_and_leaves_nothing():
     stream = Tty()
-    terminal = Terminal(stream)
-    terminal.progress(Progress("fill", 0, 10, None))
-    terminal.progress(Progress("fill", 10, 10, 0.0))
-    terminal.say("done")
+    bar = Terminal(stream)
+    bar.progress(Progress("fill", 0, 10, None))
+    bar.progress(Progress("fill", 10, 10, 0.0))
+    bar.say("done")
     shown = stream.getvalue()
     assert "100%" in shown
     last = shown.splitlines()[-1]

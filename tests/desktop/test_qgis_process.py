@@ -21,7 +21,7 @@ def run(qgis: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=600,
         stdin=subprocess.DEVNULL,
     )
 

@@ -25,7 +25,7 @@ def test_fills_with_radar(qgis: Any, data_pack: Path, tmp_path: Path) -> None:
             PROGRAM, "run", "terramend:fillgaps", "--json", "--", f"TARGET={places['cloudy']}",
             f"GAPS={places['cloudprob']}", f"SAR={places['s1']}", "MODEL=align-cr", f"OUTPUT={output}",
         ],
-        env={**qgis.environ, "QT_QPA_PLATFORM": "offscreen"}, capture_output=True, text=True, timeout=150,
+        env={**qgis.environ, "QT_QPA_PLATFORM": "offscreen"}, capture_output=True, text=True, timeout=600,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -32,7 +32,7 @@ def test_reload_and_unload_leave_nothing(tmp_path: Path) -> None:
     profiles = ["--profiles-path", str(tmp_path / "profiles")]
     done = subprocess.run(
         [*screen, "qgis", *profiles, "--nologo", "--code", str(script)],
-        env=environ, capture_output=True, text=True, timeout=120, check=False,
+        env=environ, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert answer.exists(), done.stderr[-2000:]
     told = json.loads(answer.read_text("utf-8"))

@@ -169,7 +169,7 @@ def assert_close(made, expected, apart):
 
 
 def test_the_kernel_tells_whether_a_device_computes():
-    assert torch_planes.kernel_time("cpu") > 0
+    assert torch_planes.kernel_time("cpu") >= 0
     device.torch_probe.cache_clear()
     found = device.torch_probe()
     assert found.computes == torch.cuda.is_available() and (found.computes or found.why)

@@ -46,9 +46,9 @@ def backend_python() -> str:
 
 @pytest.fixture
 def until(qgis_app: Any) -> Callable[..., None]:
-    """`until(condition)`: let QGIS's events run until it holds."""
+    """`until(condition)`: let QGIS's events run until it holds; however busy the machine is, it does in time."""
 
-    def run(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    def run(condition: Callable[[], bool], seconds: float = 120.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it did not happen in time"
@@ -59,10 +59,14 @@ def until(qgis_app: Any) -> Callable[..., None]:
 
 
 @pytest.fixture
-def client(qgis_app: Any, backend_python: str) -> Iterator[Any]:
+def client(qgis_app: Any, backend_python: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The session's client on the real backend, closed after the test."""
     from terramend.ui import client as module
+    from terramend.ui import supervisor
 
+    monkeypatch.setattr(
+        supervisor, "PATIENCE", 60.0
+    )  # a cancel is heeded on a busy machine too, before a kill
     yield module.client()
     module.close()
     gc.collect()  # what a test made with Qt goes in the GUI thread, not in some other

@@ -48,7 +48,7 @@ for line in sys.stdin:
     method, id, params = call["method"], call.get("id"), call.get("params", {})
     if method == "initialize":
         if mode == "silent":
-            time.sleep(60)
+            time.sleep(600)
         assert params["protocol"] == 1
         say(id=id, result={"version": "9.9" if mode == "other version" else version, "protocol": 1})
     elif method == "doctor":
@@ -79,4 +79,4 @@ for line in sys.stdin:
     else:
         threading.Thread(target=work, args=(id, params), daemon=True).start()
 if mode == "clings":
-    time.sleep(60)
+    time.sleep(600)

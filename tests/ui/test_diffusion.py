@@ -79,7 +79,7 @@ def test_gaps(
         dock.form.output.path.setFilePath(str(tmp_path / "c.tif"))
         until(lambda: dock.bar.fill.isEnabled())
         QTest.mouseClick(dock.bar.fill, Qt.MouseButton.LeftButton)
-        until(lambda: dock.run is None, 60)
+        until(lambda: dock.run is None)
         assert dock.result["model"] == "de"
         assert np.array_equal(read(str(tmp_path / "c.tif")), expected)
         group = QgsProject.instance().layerTreeRoot().findGroup("target, filled")

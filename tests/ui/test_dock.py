@@ -6,6 +6,7 @@ import gc
 import json
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,10 @@ def read(path: str) -> Any:
     return gdal.Open(path).ReadAsArray()
 
 
-def big(scene: dict[str, str], folder: Path) -> tuple[QgsRasterLayer, QgsRasterLayer]:
-    """The sample enlarged, so that filling it takes long enough to be cancelled."""
-    made = []
-    for key in ("target", "mask"):
-        path = str(folder / f"big_{key}.tif")
-        gdal.Translate(path, scene[key], width=2000, height=2000, resampleAlg="near")
-        made.append(QgsRasterLayer(path, f"big {key}"))
-    QgsProject.instance().addMapLayers(made)
-    return made[0], made[1]
+def choose_what_takes_minutes(dock: Any) -> None:
+    """A method in a thousand steps, each of which is quick: a cancel is soon heeded, and no test lets it end."""
+    settings = (("prior", "harmonic"), ("steps", "1000"))
+    dock.form.show_choices(replace(dock.form.choices(), model="aligndiff", settings=settings))
 
 
 def test_from_choices_to_layers(
@@ -168,17 +164,15 @@ def test_choices_that_cannot_be_read_are_said(dock: Any, iface: Any, until: Call
 
 
 def test_cancel_in_the_middle_leaves_nothing(
-    dock: Any, iface: Any, scene: dict[str, str], until: Callable, tmp_path: Path, client: Any
+    experimental: None, dock: Any, iface: Any, until: Callable, tmp_path: Path, client: Any
 ) -> None:
-    target, mask = big(scene, tmp_path)
-    dock.form.target.chooser.set_item(target)
-    dock.form.gaps.rows[0].chooser.set_item(mask)
+    choose_what_takes_minutes(dock)
     folder = tmp_path / "results"
     folder.mkdir()
     dock.form.output.path.setFilePath(str(folder / "result.tif"))
     layers = set(QgsProject.instance().mapLayers())
     click(dock.bar.fill)
-    until(lambda: any(folder.iterdir()), 60)  # it is writing
+    until(lambda: any(folder.iterdir()))  # it is writing
     click(dock.bar.cancel)
     until(lambda: dock.run is None)
     assert iface.said[-1] == ("Cancelled; nothing was written.", Qgis.MessageLevel.Info)
@@ -223,22 +217,20 @@ def test_names_are_shown_as_they_are(dock: Any, iface: Any) -> None:
 
 
 def test_the_backend_is_killed_in_the_middle(
-    dock: Any, iface: Any, scene: dict[str, str], until: Callable, tmp_path: Path, client: Any
+    experimental: None, dock: Any, iface: Any, until: Callable, client: Any
 ) -> None:
     import os
     import signal
 
-    target, mask = big(scene, tmp_path)
-    dock.form.target.chooser.set_item(target)
-    dock.form.gaps.rows[0].chooser.set_item(mask)
+    before = dock.form.choices()
+    choose_what_takes_minutes(dock)
     click(dock.bar.fill)
-    until(lambda: dock.bar.progress.maximum() > 0 and dock.bar.progress.value() > 0, 60)
+    until(lambda: dock.bar.progress.maximum() > 0 and dock.bar.progress.value() > 0)
     os.kill(client.pid, signal.SIGKILL)
     until(lambda: dock.run is None)
     text, level = iface.said[-1]
     assert level == Qgis.MessageLevel.Critical and "SIGKILL" in text
-    dock.form.target.chooser.set_item(QgsProject.instance().mapLayersByName("target")[0])
-    dock.form.gaps.rows[0].chooser.set_item(QgsProject.instance().mapLayersByName("mask")[0])
+    dock.form.show_choices(before)
     click(dock.bar.fill)
     until(lambda: dock.run is None)
     assert iface.said[-1][1] == Qgis.MessageLevel.Success

@@ -133,10 +133,10 @@ def test_a_run_of_the_toolbox_does_not_wait_for_the_outlook(
 def test_a_conversion_is_cancelled_at_once(
     dock: Any, iface: Any, layers: Any, fill: Callable, until: Callable, by: str
 ) -> None:
-    """A layer that only QGIS reads, large enough to be copied for half a minute."""
+    """A layer that only QGIS reads, large enough to be copied for many minutes."""
     formula = QgsRasterDataProvider.VirtualRasterParameters()
     formula.crs, formula.extent = layers["target"].crs(), layers["target"].extent()
-    formula.width = formula.height = 20_000
+    formula.width = formula.height = 100_000
     formula.formula = '"a@1" * 2'
     band = QgsRasterDataProvider.VirtualRasterInputLayers()
     band.name, band.uri, band.provider = "a", layers["target"].source(), "gdal"
@@ -151,7 +151,7 @@ def test_a_conversion_is_cancelled_at_once(
         if by != "list of tasks, before it began":
             until(lambda: any(Path(dock.run.built.folder).rglob("*.tif")))  # it is writing
         dock.cancel() if by == "dock" else task.cancel()
-        until(lambda: dock.run is None, 3)
+        until(lambda: dock.run is None)
 
     fill(stop)
     assert iface.said[-1] == ("Cancelled; nothing was written.", Qgis.MessageLevel.Info)

@@ -62,7 +62,7 @@ def test_a_click_fills_with_radar(
     assert "upsampling" in dock.form.method.options.fields
     dock.form.output.path.setFilePath(str(tmp_path / "filled.tif"))
     QTest.mouseClick(dock.bar.fill, Qt.MouseButton.LeftButton)
-    until(lambda: dock.run is None, 60)
+    until(lambda: dock.run is None)
     assert dock.result["model"] == "align-cr" and dock.result["unfilled_samples"] == 0
     before, after = read(triplet["cloudy"]), read(dock.result["outputs"][0])
     hole = read(dock.result["provenance"])[0] != 0

@@ -15,6 +15,8 @@ from terramend.ui.messages import ClientError
 from terramend.ui.supervisor import Call, Supervisor
 
 FAKE = str(Path(__file__).with_name("fake_backend.py"))
+LONG = 60
+"""Seconds that only a failure takes; what hangs in the fake backend hangs for longer."""
 
 
 class Story:
@@ -37,15 +39,28 @@ class Story:
         return last(call, news)
 
 
+def heard(news: queue.SimpleQueue) -> list[tuple[str, object]]:
+    """All that a call tells up to its final word, after which there is nothing."""
+    told = [news.get(timeout=LONG)]
+    while told[-1][0] not in ("result", "error"):
+        told.append(news.get(timeout=LONG))
+    assert news.empty()
+    return told
+
+
 def last(call: Call, news: queue.SimpleQueue) -> tuple[str, object]:
-    """The final word of a call; there must be exactly one, at the end."""
-    assert call.wait(20)
-    time.sleep(0.02)
-    told = []
-    while not news.empty():
-        told.append(news.get())
-    assert [kind for kind, _ in told if kind in ("result", "error")] == [told[-1][0]]
-    return told[-1]
+    """The final word of a call."""
+    word = heard(news)[-1]
+    assert call.wait(LONG)
+    return word
+
+
+def threads_end() -> None:
+    """Threads of ours that have nothing left to do may need a moment to go."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("terramend"):
+            thread.join(LONG)
+            assert not thread.is_alive(), thread.name
 
 
 @pytest.fixture
@@ -60,7 +75,7 @@ def stories() -> Iterator[Callable[..., Story]]:
     for story in made:
         story.supervisor.stop()
         assert story.supervisor.pid is None
-    assert not [t for t in threading.enumerate() if t.name.startswith("terramend")]
+    threads_end()
 
 
 @pytest.fixture
@@ -75,12 +90,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 def test_result_progress_and_notice_come_in_order(story: Story) -> None:
     call, news = story.begin("fill", steps=5)
-    assert call.wait(20) and call.done
-    time.sleep(0.05)
-    kinds = []
-    while not news.empty():
-        kinds.append(news.get()[0])
-    assert kinds == ["progress"] * 3 + ["log"] + ["progress"] * 2 + ["result"]
+    kinds = [kind for kind, _ in heard(news)]
+    assert call.done and kinds == ["progress"] * 3 + ["log"] + ["progress"] * 2 + ["result"]
 
 
 def test_one_process_serves_many_calls_at_once(story: Story) -> None:
@@ -91,15 +102,13 @@ def test_one_process_serves_many_calls_at_once(story: Story) -> None:
     assert len(story.starts) == 1
 
 
-def test_submit_does_not_wait_for_the_start(story: Story, fake: Callable) -> None:
+def test_submit_does_not_wait_for_the_start(story: Story, fake: Callable, until: Callable) -> None:
     fake("silent")
-    started = time.monotonic()
     call, news = story.begin("fill")
-    assert time.monotonic() - started < 0.2
-    time.sleep(0.3)
+    until(lambda: story.supervisor.pid is not None)
     call.cancel()  # while the handshake hangs
     kind, error = last(call, news)
-    assert kind == "error" and error.cancelled
+    assert kind == "error" and error.cancelled and not story.starts
 
 
 def test_silent_backend_is_given_up(story: Story, fake: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,15 +153,15 @@ def test_death_while_idle_goes_unnoticed_by_the_next_call(story: Story, alive: C
     assert story.outcome("fill")[0] == "result"
 
 
-def test_cancel_is_heeded_and_the_process_lives_on(story: Story) -> None:
+def test_cancel_is_heeded_and_the_process_lives_on(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", LONG)
     pid = story.outcome("fill")[1]["pid"]
     call, news = story.begin("fill", steps=10_000)
-    news.get(timeout=10)
-    started = time.monotonic()
+    news.get(timeout=LONG)
     call.cancel()
     call.cancel()  # harmless
     kind, error = last(call, news)
-    assert kind == "error" and error.cancelled and time.monotonic() - started < 2
+    assert kind == "error" and error.cancelled
     assert story.supervisor.pid == pid and not story.ends
 
 
@@ -160,7 +169,7 @@ def test_deaf_backend_is_killed(story: Story, fake: Callable, monkeypatch: pytes
     monkeypatch.setattr(module, "PATIENCE", 0.5)
     fake("deaf")
     call, news = story.begin("fill", steps=10_000)
-    news.get(timeout=10)
+    news.get(timeout=LONG)
     call.cancel()
     kind, error = last(call, news)
     assert kind == "error" and error.cancelled
@@ -170,7 +179,7 @@ def test_deaf_backend_is_killed(story: Story, fake: Callable, monkeypatch: pytes
 
 def test_cancel_before_it_is_sent_never_reaches_the_backend(stories: Callable[..., Story]) -> None:
     gate = threading.Event()
-    told = stories(lambda: FAKE if gate.wait(10) else "")
+    told = stories(lambda: FAKE if gate.wait(LONG) else "")
     call, news = told.begin("fill")
     call.cancel()
     assert last(call, news)[1].cancelled
@@ -208,14 +217,12 @@ def test_too_long_a_request_is_refused_and_harms_nothing(story: Story) -> None:
 
 def test_stop_ends_process_and_threads_and_may_be_undone(story: Story) -> None:
     call, news = story.begin("fill", steps=10_000)
-    pid = news.get(timeout=10) and story.supervisor.pid
-    started = time.monotonic()
+    pid = news.get(timeout=LONG) and story.supervisor.pid
     story.supervisor.stop()
-    assert time.monotonic() - started < 2
     assert last(call, news)[1].cancelled
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert not [t for t in threading.enumerate() if t.name.startswith("terramend")]
+    threads_end()
     assert not story.ends
     assert story.outcome("fill")[0] == "result"
 
@@ -223,7 +230,7 @@ def test_stop_ends_process_and_threads_and_may_be_undone(story: Story) -> None:
 def test_stop_kills_what_clings(story: Story, fake: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     from terramend.ui import backend_process
 
-    monkeypatch.setattr(backend_process, "GRACE", 0.5)
+    monkeypatch.setattr(backend_process, "GRACE", 2.0)
     fake("clings")
     story.outcome("fill")
     pid = story.supervisor.pid
@@ -238,12 +245,10 @@ def test_stop_at_any_moment_of_the_start(stories: Callable[..., Story]) -> None:
         story.supervisor._on_start = lambda s=story: s.supervisor.submit("doctor", {}, print, revive=False)
         call, news = story.begin("fill")
         time.sleep(milliseconds / 1000)
-        started = time.monotonic()
         story.supervisor.stop()
-        assert time.monotonic() - started < 2
         last(call, news)
         assert story.supervisor.pid is None
-        assert not [t for t in threading.enumerate() if t.name.startswith("terramend")]
+        threads_end()
 
 
 def test_stopped_for_good_stays_stopped(story: Story) -> None:

