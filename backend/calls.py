@@ -77,7 +77,7 @@ def models(params: Mapping[str, Any], watch: Watch) -> Json:
     import importlib.util
 
     from ..models.registry import ROWS
-    from .weights import listing
+    from .weights import lacking, listing
 
     def row(entry: Any) -> Json:
         missing = [name for name in entry.requires if importlib.util.find_spec(name) is None]
@@ -91,6 +91,7 @@ def models(params: Mapping[str, Any], watch: Watch) -> Json:
             "wants": sorted(entry.wants),
             "options": dict(entry.options),
             "missing": missing,
+            "lacks": lacking(entry),
             "untrained": entry.untrained,
             "available": not missing,
         }

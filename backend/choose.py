@@ -11,6 +11,7 @@ from ..models.registry import ROWS, Row, find
 from .errors import TerramendError
 from .request import FillRequest
 from .trial import Tried
+from .weights import with_network
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
 
@@ -41,7 +42,8 @@ def named(request: FillRequest) -> Row | None:
         None for `auto`.
 
     Raises:
-        TerramendError: `model.unknown`, `model.mode`, `model.package`, `model.setting`.
+        TerramendError: `model.unknown`, `model.mode`, `model.package`, `model.setting`, `model.untrained`,
+            `weights.absent`.
     """
     if request.model == "auto":
         if request.settings:
@@ -60,6 +62,7 @@ def named(request: FillRequest) -> Row | None:
     _check_settings(request, row)
     if row.untrained and "weights" not in dict(request.settings):
         raise TerramendError("model.untrained", model=row.name)
+    with_network(row, request.mode, dict(request.settings))
     return row
 
 
@@ -85,12 +88,12 @@ def create(row: Row, request: FillRequest) -> Reconstructor:
     """The reconstructor of a row with the request's quality, seed and settings.
 
     Raises:
-        TerramendError: `model.value` where a setting's value makes no sense to the method.
+        TerramendError: `model.value` where a setting's value makes no sense to the method; `weights.absent`.
     """
     settings = dict(request.settings)
     said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "its defaults"
     try:
-        made = row.create(request.quality, request.seed, settings)
+        made = row.create(request.quality, request.seed, with_network(row, request.mode, settings))
     except (ValueError, TypeError, RuntimeError) as error:  # a device that does not compute is a RuntimeError
         raise TerramendError("model.value", model=row.name, settings=said, why=str(error)) from error
     modes = getattr(made, "modes", row.modes)  # weights and references may do less than their method

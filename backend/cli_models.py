@@ -82,6 +82,7 @@ def details(row: Mapping[str, Any]) -> str:
     if row["modes"] == ["clear"]:
         lines.append("  removes thin cloud (terramend clear)")
     lines += [f"  not here: {name} is not installed" for name in row["missing"]]
+    lines += [f"  not here: its network; terramend models install {name}" for name in row["lacks"]]
     if row["untrained"]:
         lines.append(f"  comes without weights: terramend train {row['name']}, then --set weights=FOLDER")
     return "\n".join(lines + [f"  --set {key}=...: {help}" for key, help in row["options"].items()])

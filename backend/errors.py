@@ -165,6 +165,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "make the request again with this version.",
         ),
         # the weights of networks
+        "weights.absent": (
+            ENVIRONMENT,
+            "{model} needs the network {name}, which is not on this machine: "
+            "run terramend models install {name}.",
+        ),
         "weights.address": (INPUT, "{address} is neither a folder nor an http address: mend --from."),
         "weights.download": (
             ENVIRONMENT,

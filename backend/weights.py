@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..models.registry import Row
 from ..models.weights import PACKAGED, File, Weights, locate, read_manifest
 from .errors import TerramendError
 from .flow import patiently
@@ -95,6 +96,29 @@ def listing() -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def lacking(row: Row) -> list[str]:
+    """Names of the networks that a method runs and that are not on this machine."""
+    known, own = read_manifest(), weights_folder()
+    return [name for name in dict.fromkeys(row.networks.values()) if locate(known[name], own) is None]
+
+
+def with_network(row: Row, mode: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings that name the folder of the network that a method runs, where that was installed.
+
+    One that came along is found by the method itself; one that the settings name is taken.
+
+    Raises:
+        TerramendError: `weights.absent`.
+    """
+    name = row.networks.get(mode)
+    if name is None or "weights" in settings:
+        return dict(settings)
+    place = locate(read_manifest()[name], weights_folder())
+    if place is None:
+        raise TerramendError("weights.absent", model=row.name, name=name)
+    return dict(settings) if place.parent == PACKAGED else {**settings, "weights": str(place)}
 
 
 def _bring(file: File, name: str, source: str, place: Path, watch: Watch) -> None:

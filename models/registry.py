@@ -23,7 +23,9 @@ class Row:
         context: pixels around a tile's core that the method must see, unless its quality says fewer itself.
         options: names that `--set` takes, with one line of help each.
         requires: extra importable modules (for example `torch`).
-        untrained: no weights come along; the setting `weights` must name a training run's folder.
+        networks: for each mode, the network of the manifest (`models/weights`) that it runs, unless the
+            setting `weights` names another.
+        untrained: there is none; the setting `weights` must name a training run's folder.
         copies: puts a date's bands in the place of the target's by their order, where others regress on them.
     """
 
@@ -38,6 +40,7 @@ class Row:
     context: int = 32
     options: Mapping[str, str] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
+    networks: Mapping[str, str] = field(default_factory=dict)
     untrained: bool = False
     copies: bool = False
 
@@ -94,6 +97,7 @@ def _radar(name: str, title: str, summary: str, sees: bool = True, ships: bool =
             "despeckle": "yes smooths radar first (default no)",
             "upsampling": "of radar coarser than the image: bilinear (default), or nearest as in the paper",
         },
+        networks={"fill": name, "clear": name} if ships else {},
         untrained=not ships,
     )
 
@@ -211,6 +215,7 @@ ROWS: tuple[Row, ...] = (
         "rivals.model:create",
         modes=("clear",),
         options=SERVED,
+        networks={"clear": "msda-cr"},
     ),
     _radar(
         "align-cr",
@@ -234,6 +239,7 @@ ROWS: tuple[Row, ...] = (
             "limit": "least share of the reference in every pixel, 0 to 1 (default 0.3)",
             "samples": "drawn and averaged (default: 2, 2 or 4 by quality)",
         },
+        networks={"fill": "de-fill", "clear": "de-clear"},
     ),
     Row(
         "ddpm",
@@ -248,6 +254,7 @@ ROWS: tuple[Row, ...] = (
             "again": "how often each step is taken (default 5)",
             "samples": "drawn and averaged (default: 2, 2 or 4 by quality)",
         },
+        networks={"fill": "ddpm"},
     ),
     Row(
         "aligndiff",
@@ -258,6 +265,7 @@ ROWS: tuple[Row, ...] = (
         wants=frozenset({"references", "terrain"}),
         context=64,
         options=_SMALL,
+        networks={"fill": "aligndiff"},
     ),
     Row(
         "aligndiff-sd15",

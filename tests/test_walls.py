@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import json
 import os
 import re
 import subprocess
@@ -12,8 +13,11 @@ import textwrap
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import tomllib
+from terramend.models.registry import ROWS, find
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("backend", "models", "ui")
@@ -136,7 +140,9 @@ def test_zip_holds_the_allow_list_only(tmp_path: Path) -> None:
         r"/(tests|sample|datasets|evaluation|fetch|training|experiments|images)/|\.(pyc|exe|dll|so|sh|bat|tif)$"
     )
     assert not [name for name in names if forbidden.search(name)]
-    assert archive.stat().st_size <= 25 * 2**20
+    assert archive.stat().st_size <= 10 * 2**20
+    networks = {name.split("/")[3] for name in names if name.endswith(".onnx")}
+    assert networks == {name for row in ROWS if row.group == "network" for name in row.networks.values()}
 
 
 def test_what_is_shipped_passes_the_plugin_repositorys_rules(tmp_path: Path) -> None:
@@ -181,6 +187,52 @@ def test_zip_works_as_a_package(tmp_path: Path) -> None:
         capture_output=True, text=True, cwd=tmp_path, env={**clean, "PYTHONPATH": str(plugins)},
     )  # fmt: skip
     assert offered.returncode == 0, offered.stderr
+
+
+def test_networks_that_do_not_come_along_are_installed(tmp_path: Path) -> None:
+    """The zip, as in QGIS, on a machine that has no network yet; the clone is the release."""
+    subprocess.run([sys.executable, ROOT / "package.py", "--out", tmp_path], check=True, capture_output=True)
+    zipfile.ZipFile(next(tmp_path.glob("*.zip"))).extractall(tmp_path)
+    image = np.random.default_rng(0).integers(500, 3000, (3, 48, 48), dtype=np.uint16)
+    image[:, 20:28, 20:28] = 0
+    with rasterio.open(
+        tmp_path / "scene.tif", "w", driver="GTiff", width=48, height=48, count=3, dtype="uint16", nodata=0
+    ) as file:
+        file.write(image)
+        file.descriptions = ("B04", "B03", "B02")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+
+    def terramend(*words: object) -> subprocess.CompletedProcess[str]:
+        launch = tmp_path / "terramend" / "backend" / "launch.py"
+        return subprocess.run(
+            [sys.executable, launch, *map(str, words)],
+            capture_output=True, text=True, cwd=tmp_path, env={**clean, "TERRAMEND_WEIGHTS": str(tmp_path / "own")},
+        )  # fmt: skip
+
+    words = (
+        "fill",
+        "scene.tif",
+        "--model",
+        "ddpm",
+        "--set",
+        "steps=1",
+        "--set",
+        "samples=1",
+        "--json",
+        "-o",
+        "o.tif",
+    )
+    absent = terramend(*words)
+    assert absent.returncode == 3 and "run terramend models install ddpm." in absent.stderr
+    rows = {row["name"]: row["lacks"] for row in json.loads(terramend("models", "--json").stdout)["models"]}
+    assert {name: lacks for name, lacks in rows.items() if lacks} == {
+        "de": ["de-fill", "de-clear"], "ddpm": ["ddpm"], "aligndiff": ["aligndiff"],
+    }  # fmt: skip
+    brought = terramend("models", "install", "ddpm", "--from", ROOT / "models" / "weights")
+    assert brought.returncode == 0, brought.stderr
+    done = terramend(*words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["weights_sha256"] == find("ddpm").create().weights_sha256
 
 
 def test_one_source_for_the_version() -> None:
