@@ -113,6 +113,8 @@ class TerramendDock(QDockWidget):
         self.form.changed.connect(self._changed)
         self.form.lost.connect(self._lost)
         self.form.gaps.show_asked.connect(self.show_gaps)
+        self.form.method.network.said.connect(self.say)
+        self.form.method.network.installed.connect(self._ask_again)
         self.bar.preview_asked.connect(self.preview)
         self.bar.fill_asked.connect(self.fill)
         self.bar.cancel_asked.connect(self.cancel)
@@ -130,6 +132,7 @@ class TerramendDock(QDockWidget):
         """Leave nothing behind: called when the plugin is unloaded."""
         self._closed = True
         self._outlook.close()
+        self.form.method.network.close_down()
         if self.run is not None:
             self.run.abandon()
         if not sip.isdeleted(self.swipe):  # when QGIS quits, the canvas may have taken it along
@@ -161,7 +164,7 @@ class TerramendDock(QDockWidget):
 
     def _show_methods(self, found: Mapping[str, Any]) -> None:
         if not self._closed:
-            self.form.method.show_methods(found["models"])
+            self.form.method.show_methods(found["models"], found["weights"])
 
     # --- choices ---
 

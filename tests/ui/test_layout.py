@@ -22,6 +22,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+LACKING = {"name": "ddpm", "title": "A network", "licence": "CC BY 4.0", "bytes": 123e6, "folder": None}
+
 
 @pytest.fixture(params=[9, 16])
 def font(request: Any, qgis_app: Any) -> Iterator[int]:
@@ -43,6 +45,7 @@ def test_nothing_is_cut_off_at_the_least_width(font: int, dock: Any, qgis_app: A
     for box in (dock.form.target.details, dock.form.gaps.details):
         box.setCollapsed(False)
     dock.form.gaps.add_row()
+    dock.form.method.network.show_lacking([LACKING])
     dock.bar.estimate.setText("What would be filled is told in a sentence of several lines. " * 4)
     dock.setFloating(True)
     dock.resize(100, 900)
@@ -118,7 +121,9 @@ def test_the_tab_key_goes_as_the_eye_does(dock: Any) -> None:
         expected += [row.chooser.combo, row.chooser.browse, row.kind]
     expected += [dock.form.gaps.add_button, dock.form.gaps.show_button, dock.form.references.tree]
     expected += [row.mask for row in dock.form.references._rows]
-    expected += [dock.form.guides.dem.combo, dock.form.method.model, dock.form.output.extent]
+    expected += [dock.form.guides.dem.combo, dock.form.method.model]
+    expected += [dock.form.method.network.button, dock.form.method.network.cancel]
+    expected += [dock.form.method.quality, dock.form.output.extent]
     expected += [dock.bar.preview, dock.bar.fill, dock.bar.compare, dock.bar.batch]
     places = [order.index(widget) for widget in expected]
     assert places == sorted(places)

@@ -74,11 +74,16 @@ def test_options_are_called_as_in_the_windows() -> None:
     assert (
         "add another date, or choose “Choose by itself” (auto)." in ClientError("model.needs", needs).sentence
     )
+    absent = in_windows("{model} lacks its network {name}: run terramend models install {name}.")
+    assert absent.startswith("{model} lacks its network {name}: choose it in Terramend's dock")
+    assert absent.endswith("press “Install its network”.")
+    broken = ClientError("weights.download", {"address": "https://a/b", "why": "gone"}).sentence
+    assert broken.endswith("run it again to go on, or choose “From a folder…”.")
     known = {"path": "a.tif", "why": "it has many"}
     assert "--gaps" not in ClientError("mask.ambiguous", known).sentence
 
 
-SHELL = ("batch.", "command.", "evaluate.", "fetch.", "training.", "weights.")
+SHELL = ("batch.", "command.", "evaluate.", "fetch.", "training.")
 """What only commands say that no window gives."""
 UNASKED = ("output.exists", "model.views")
 """What no window asks for: they overwrite what the analyst named, and have no pictures of steps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
@@ -14,6 +14,7 @@ from ..methods import METHODS, group_title
 from ..tr import tr
 from .method_options import MethodOptions
 from .narrow import narrow_combo, narrow_form
+from .network_line import NetworkLine
 
 
 def quality_titles() -> Dict[str, str]:
@@ -43,27 +44,33 @@ class MethodBox(QWidget):
             self.device.addItem(title, name)
         form = narrow_form(self)
         form.addRow(tr("Method"), self.model)
+        self.network = NetworkLine()
+        form.addRow(self.network)
         form.addRow(tr("Quality"), self.quality)
         form.addRow(tr("Runs on"), self.device)
         self.options = MethodOptions()
         form.addRow(self.options)
         self._options: Dict[str, Mapping[str, str]] = {}
+        self._lacking: Dict[str, List[Mapping[str, Any]]] = {}
         rows = [
             {"name": m.name, "title": m.title, "group": m.group, "modes": m.modes, "available": True}
             for m in METHODS
         ]
         self.show_methods(rows)
         self.show_choices(Choices())
-        self.model.currentIndexChanged.connect(lambda _: self._offer_options())
+        self.model.currentIndexChanged.connect(lambda _: self._offer())
         for box in (self.model, self.quality, self.device):
             box.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.options.changed.connect(self.changed)
 
-    def show_methods(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def show_methods(
+        self, rows: Sequence[Mapping[str, Any]], networks: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         """Offer methods.
 
         Args:
-            rows: as the backend's `models` tells; those that lack a package are greyed.
+            rows, networks: as the backend's `models` tells; methods that lack a package are greyed, and
+                what lacks a network can get it.
         """
         chosen = self.model.currentData() or "auto"
         self.model.blockSignals(True)
@@ -89,10 +96,15 @@ class MethodBox(QWidget):
         self.model.setCurrentIndex(max(self.model.findData(chosen), 0))
         self.model.blockSignals(False)
         self._options = {row["name"]: row["options"] for row in rows if "options" in row}
-        self._offer_options()
+        self._lacking = {
+            row["name"]: [network for network in networks if network["name"] in row.get("lacks", ())]
+            for row in rows
+        }
+        self._offer()
 
-    def _offer_options(self) -> None:
-        """Those of the chosen method; a choice by itself has none."""
+    def _offer(self) -> None:
+        """Options and lacking networks of the chosen method; a choice by itself has none."""
+        self.network.show_lacking(self._lacking.get(self.model.currentData(), []))
         self.options.show_options(self._options.get(self.model.currentData(), {}) if self._options else None)
 
     def values(self) -> Dict[str, Any]:
