@@ -186,7 +186,8 @@ def test_inspect_and_mask(target, mask, tmp_path):
 
 def test_a_terminal_with_few_characters(tmp_path):
     path = tmp_path / "größe ×.tif"
-    done = terramend("fill", path, "-o", tmp_path / "o.tif", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    few = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C.UTF-8"}
+    done = terramend("fill", path, "-o", tmp_path / "o.tif", **few)
     assert done.returncode == 2 and "gr\\xf6\\xdfe" in done.stderr and "Traceback" not in done.stderr
 
 

@@ -13,8 +13,18 @@ def nothing() -> None:
     return None
 
 
+earlier: set[threading.Thread] = set()
+"""What other tests of this process have left to end by itself."""
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_others() -> None:
+    earlier.clear()
+    earlier.update(threading.enumerate())
+
+
 def threads() -> int:
-    return sum(t.name.startswith("terramend-") for t in threading.enumerate())
+    return sum(t.name.startswith("terramend-") for t in set(threading.enumerate()) - earlier)
 
 
 def no_threads_stay() -> None:

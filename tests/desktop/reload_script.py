@@ -65,6 +65,9 @@ def main():
         answer["last"] = use()
         qgis.utils.unloadPlugin("terramend")
         settle()
+        for thread in threading.enumerate():
+            if thread.name.startswith("terramend"):
+                thread.join(60)  # what has nothing left to do may need a moment to go
         answer["left"] = left()
     except Exception:
         answer["error"] = traceback.format_exc()

@@ -113,7 +113,7 @@ def test_load_use_unload_and_again_without_leftovers(
         assert provider() is None
         assert terramend_widgets(window) == []
         assert not alive(pids[-1])
-        assert {thread.name for thread in threading.enumerate()} <= threads
+        until(lambda: {thread.name for thread in threading.enumerate()} <= threads)
     assert len(set(pids)) == 3
     plugin.unload()  # a second time does no harm
 
