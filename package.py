@@ -35,7 +35,7 @@ ALLOWED = (
     *(
         f"models/weights/{network}/{name}"
         for network in ("msda-cr", "align-cr")
-        for name in ("*.onnx", "config.json")
+        for name in ("*.onnx", "config.json", "card.md")
     ),
 )
 SIZE_LIMIT = 10 * 2**20  # plugins.qgis.org takes 25 MB

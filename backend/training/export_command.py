@@ -18,6 +18,7 @@ import onnx
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
+from ...models.registry import ROWS
 from ...models.weights import PACKAGED
 from ..errors import TerramendError
 from ..version import VERSION
@@ -71,7 +72,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     held: dict[str, Any] = {"schema_version": 1, "weights": {}}
     if manifest.exists():
         held = json.loads(manifest.read_text("utf-8"))
-    held["weights"][options.name] = entry(folder, options.title, options.licence)
+    held["weights"][options.name] = describe(folder, options.title, options.licence)
     held["weights"] = dict(sorted(held["weights"].items()))
     manifest.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
     watch.finish()
@@ -97,25 +98,47 @@ def halved(model: onnx.ModelProto) -> onnx.ModelProto:
     return made
 
 
-def entry(folder: Path, title: str, licence: str) -> dict[str, Any]:
-    """What the manifest says of a network: what it needs to run, each file with its hash."""
+def describe(folder: Path, title: str, licence: str) -> dict[str, Any]:
+    """Write a network's `card.md`; returns what the manifest says of it: its needs, each file's hash."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
     bands = config.get("data", {}).get("wavelengths", [])
     beside = [folder / name for name in BESIDE if (folder / name).is_file()]
-    files = [*sorted(folder.glob("*.onnx")), folder / "config.json", *beside]
+    bands = [f"{wavelength:g} nm" for wavelength in bands]
+    (folder / "card.md").write_text(card(folder.name, title, licence, bands), "utf-8")
+    files = [*sorted(folder.glob("*.onnx")), folder / "config.json", folder / "card.md", *beside]
     return {
         "title": title,
         "licence": licence,
         "url": f"{URL}/{folder.name}",
         "least_software": VERSION,
         "io_version": 1,
-        "bands": [f"{wavelength:g} nm" for wavelength in bands],
+        "bands": bands,
         "scaling": "reflectance",
         "files": [
             {"name": p.name, "sha256": hashlib.sha256(p.read_bytes()).hexdigest(), "size": p.stat().st_size}
             for p in files
         ],
     }
+
+
+def card(name: str, title: str, licence: str, bands: list[str]) -> str:
+    """What a folder of weights says of itself, wherever it is carried; its method's card says all."""
+    rows = [row for row in ROWS if name in row.networks.values()]
+    uses = [
+        f"terramend {mode} --model {row.name}"
+        for row in rows
+        for mode, its in row.networks.items()
+        if its == name
+    ]
+    about = [f"models/{row.factory.partition('.')[0]}/CARD.md" for row in rows]
+    lines = [
+        f"Weights of Terramend {VERSION}. Licence: {licence}.",
+        f"Reads reflectance at {', '.join(bands)}." if bands else "Reads reflectance.",
+        *(f"Runs in `{use}`." for use in uses),
+        *(f"Data, training, figures and limits: `{path}` in Terramend's source." for path in about),
+        "`config.json` is the configuration that it was trained with.",
+    ]
+    return "\n".join([f"# {name}", "", f"{title}.", "", *(f"- {line}" for line in lines), ""])
 
 
 def _half(values: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from terramend.backend.experiments import command as experiments  # noqa: E402
 from terramend.backend.training import checkpoint, command, export_command, recipe  # noqa: E402
 from terramend.backend.training.loop import Schedule, train  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
+from terramend.models.weights import PACKAGED, read_manifest  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,14 @@ def test_experiments_of_no_seed_or_step(words, said, tmp_path) -> None:
 def test_an_exported_network_stays_in_its_folder(name, tmp_path) -> None:
     with pytest.raises(TerramendError, match="NAME is not valid: it must be the plain name of a folder"):
         export_command.main(argparse.Namespace(name=name, run=tmp_path, to=tmp_path), Watch())
+
+
+@pytest.mark.parametrize("name", read_manifest())
+def test_the_manifest_and_the_cards_say_what_the_folders_hold(name, tmp_path) -> None:
+    folder, pinned = shutil.copytree(PACKAGED / name, tmp_path / name), read_manifest()[name]
+    told = export_command.describe(folder, pinned.title, pinned.licence)
+    assert told == json.loads((PACKAGED / "manifest.json").read_text("utf-8"))["weights"][name]
+    assert (folder / "card.md").read_text("utf-8") == (PACKAGED / name / "card.md").read_text("utf-8")
 
 
 # --- what the entries do ------------------------------------------------------------------------
