@@ -70,6 +70,8 @@ class BackendProcess:
         self._tail: deque[str] = deque(maxlen=40)
         self.ready = False
         """Whether it has answered: before, it has nothing to clean up."""
+        self.ended = False
+        """Whether its end has been told to those whose calls it had."""
         self.dismissed = False
         """Whether its end is our own wish."""
         self.fault = ""

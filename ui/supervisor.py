@@ -35,6 +35,8 @@ class Call:
         self.method, self.params = method, params
         self.id = 0  # from the moment it is sent
         self.process: Optional[BackendProcess] = None  # likewise
+        self.sent = False
+        """Whether the process has all of it: before, its end is no end of the call."""
         self.cancelled = False
         self._supervisor, self._sink = supervisor, sink
         self._lock, self._finished = threading.Lock(), threading.Event()
@@ -180,20 +182,25 @@ class Supervisor:
                         self._on_trouble(error)
                     raise
             if not self._book(call, process):
+                call.finish("error", ClientError("run.cancelled"))
                 return
             try:
                 process.send(protocol.call(call.id, call.method, call.params))
-                return
             except protocol.ProtocolError as error:
                 self._pending.pop(call.id, None)
                 raise ClientError("request.field", {"field": call.method, "why": str(error)}) from None
             except OSError:  # it died while idle, unheard: once more, with a new one
-                known = self._pending.pop(call.id, None)
+                self._pending.pop(call.id, None)
                 self._forget(process)
-                if known is None:
-                    return  # the reader was faster, and has told
                 if attempt == 2:
                     raise _crashed(process) from None
+            else:
+                with self._lock:
+                    call.sent = True
+                    missed = process.ended and self._pending.pop(call.id, None) is not None
+                if missed:
+                    self._lose(call, process)
+                return
 
     def _book(self, call: Call, process: BackendProcess) -> bool:
         """Enter a call among those that wait for a reply; False when it was cancelled before."""
@@ -219,6 +226,7 @@ class Supervisor:
             raise ClientError("backend.interpreter", {"path": python, "why": why}) from None
         replies: queue.SimpleQueue[Tuple[str, Any]] = queue.SimpleQueue()
         greeting = Call(self, "initialize", {}, lambda kind, value: replies.put((kind, value)))
+        greeting.sent = True  # of a failure the reader tells
         self._book(greeting, process)
         self._process = process
         process.watch()
@@ -237,6 +245,8 @@ class Supervisor:
         except queue.Empty:
             process.fault = "no answer"
             process.kill()
+            process.close()
+            self._forget(process)
             raise _not_started(process) from None
         except ClientError as error:
             process.close()
@@ -271,15 +281,20 @@ class Supervisor:
         """A backend has ended, as its reader thread tells."""
         self._forget(process)
         with self._lock:
-            lost = [call for call in self._pending.values() if call.process is process]
+            process.ended = True
+            lost = [call for call in self._pending.values() if call.process is process and call.sent]
             for call in lost:
                 del self._pending[call.id]
-        error = _crashed(process)
         if process.ready and not process.dismissed:
-            self._on_trouble(error)
+            self._on_trouble(_crashed(process))
         for call in lost:
-            wished = call.cancelled or process.dismissed
-            call.finish("error", ClientError("run.cancelled") if wished else error)
+            self._lose(call, process)
+
+    @staticmethod
+    def _lose(call: Call, process: BackendProcess) -> None:
+        """Tell a call that its backend has ended."""
+        wished = call.cancelled or process.dismissed
+        call.finish("error", ClientError("run.cancelled") if wished else _crashed(process))
 
     def _lose_patience(self, call: Call) -> None:
         if not call.wait(PATIENCE) and call.process is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from terramend.ui import supervisor as module
+from terramend.ui.backend_process import BackendProcess
 from terramend.ui.messages import ClientError
 from terramend.ui.supervisor import Call, Supervisor
 
@@ -113,9 +114,11 @@ def test_submit_does_not_wait_for_the_start(story: Story, fake: Callable, until:
 
 def test_silent_backend_is_given_up(story: Story, fake: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     fake("silent")
-    monkeypatch.setattr(module, "HANDSHAKE", 0.5)
-    kind, error = story.outcome("fill")
+    with monkeypatch.context() as patch:  # the next backend has all its time to start
+        patch.setattr(module, "HANDSHAKE", 0.5)
+        kind, error = story.outcome("fill")
     assert (kind, error.code) == ("error", "backend.start")
+    assert story.supervisor._process is None  # the next call cannot reach the one that was killed
     fake("")
     assert story.outcome("fill")[0] == "result"
 
@@ -145,12 +148,37 @@ def test_after_a_fault_there_is_a_message_and_the_next_call_works(story: Story, 
     assert story.outcome("fill")[1]["pid"] != first
 
 
-def test_death_while_idle_goes_unnoticed_by_the_next_call(story: Story, alive: Callable) -> None:
+def test_death_while_idle_goes_unnoticed_by_the_next_call(story: Story) -> None:
     pid = story.outcome("fill")[1]["pid"]
     os.kill(pid, 9)
-    while alive(pid):
+    while Path(f"/proc/{pid}").exists():  # of a zombie, threads may live that still hold its pipes
         time.sleep(0.001)
     assert story.outcome("fill")[0] == "result"
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_death_while_a_call_is_on_its_way(
+    story: Story, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    pid = story.outcome("fill")[1]["pid"]
+    send = BackendProcess.send
+    calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
+
+    def late(process: BackendProcess, message: dict) -> None:
+        if process.pid == pid:
+            call = calls.get(timeout=LONG)
+            os.kill(pid, 9)
+            while not process.ended:
+                time.sleep(0.001)
+            if cancelled:
+                call.cancel()
+        send(process, message)
+
+    monkeypatch.setattr(BackendProcess, "send", late)
+    call, news = story.begin("fill")
+    calls.put(call)
+    kind, value = last(call, news)
+    assert value.cancelled if cancelled else kind == "result"
 
 
 def test_cancel_is_heeded_and_the_process_lives_on(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +258,7 @@ def test_stop_ends_process_and_threads_and_may_be_undone(story: Story) -> None:
 def test_stop_kills_what_clings(story: Story, fake: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     from terramend.ui import backend_process
 
-    monkeypatch.setattr(backend_process, "GRACE", 2.0)
+    monkeypatch.setattr(backend_process, "GRACE", 5.0)
     fake("clings")
     story.outcome("fill")
     pid = story.supervisor.pid

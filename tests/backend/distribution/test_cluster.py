@@ -216,7 +216,8 @@ def test_a_cluster_that_runs_already(work, cluster):
 
 @pytest.mark.parametrize(("lost", "why"), [(0, "it is gone"), (1, "no workers any more")])
 def test_a_cluster_that_is_lost_meanwhile(work, cluster, monkeypatch, lost, why):
-    monkeypatch.setattr("terramend.backend.distribution.cluster.LONELY", 2.0)
+    if lost:
+        monkeypatch.setattr("terramend.backend.distribution.cluster.LONELY", 2.0)
     folder = work(3, 500)
     victim = cluster[1 + lost]
 
