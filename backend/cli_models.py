@@ -67,7 +67,7 @@ def text(result: Mapping[str, Any]) -> str:
     if untrained:
         lines += ["without weights, to be trained first:", f"  {', '.join(untrained)}"]
     if result["weights"]:
-        lines.append("networks to install:")
+        lines.append("networks:")
     for entry in result["weights"]:
         state = f"in {entry['folder']}" if entry["folder"] else "not installed"
         lines.append(f"  {entry['name']:14} {entry['title']}, {entry['bytes'] / 1e6:.1f} MB, {state}")
