@@ -77,7 +77,10 @@ def models(params: Mapping[str, Any], watch: Watch) -> Json:
     import importlib.util
 
     from ..models.registry import ROWS
-    from .weights import lacking, listing
+    from .weights import listing
+
+    networks = listing()
+    absent = {network["name"] for network in networks if network["folder"] is None}
 
     def row(entry: Any) -> Json:
         missing = [name for name in entry.requires if importlib.util.find_spec(name) is None]
@@ -91,12 +94,12 @@ def models(params: Mapping[str, Any], watch: Watch) -> Json:
             "wants": sorted(entry.wants),
             "options": dict(entry.options),
             "missing": missing,
-            "lacks": lacking(entry),
+            "lacks": [name for name in dict.fromkeys(entry.networks.values()) if name in absent],
             "untrained": entry.untrained,
             "available": not missing,
         }
 
-    return {"models": [row(entry) for entry in ROWS], "weights": listing()}
+    return {"models": [row(entry) for entry in ROWS], "weights": networks}
 
 
 def install(params: Mapping[str, Any], watch: Watch) -> Json:

@@ -98,12 +98,6 @@ def listing() -> list[dict[str, Any]]:
     return found
 
 
-def lacking(row: Row) -> list[str]:
-    """Names of the networks that a method runs and that are not on this machine."""
-    known, own = read_manifest(), weights_folder()
-    return [name for name in dict.fromkeys(row.networks.values()) if locate(known[name], own) is None]
-
-
 def with_network(row: Row, mode: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Settings that name the folder of the network that a method runs, where that was installed.
 

@@ -101,9 +101,8 @@ def halved(model: onnx.ModelProto) -> onnx.ModelProto:
 def describe(folder: Path, title: str, licence: str) -> dict[str, Any]:
     """Write a network's `card.md`; returns what the manifest says of it: its needs, each file's hash."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    bands = config.get("data", {}).get("wavelengths", [])
+    bands = [f"{wavelength:g} nm" for wavelength in config.get("data", {}).get("wavelengths", [])]
     beside = [folder / name for name in BESIDE if (folder / name).is_file()]
-    bands = [f"{wavelength:g} nm" for wavelength in bands]
     (folder / "card.md").write_text(card(folder.name, title, licence, bands), "utf-8")
     files = [*sorted(folder.glob("*.onnx")), folder / "config.json", folder / "card.md", *beside]
     return {

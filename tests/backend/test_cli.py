@@ -39,6 +39,24 @@ def mask(write) -> Path:
     return write("mask.tif", blobs(64, 80, 0.2).astype("uint8"))
 
 
+@pytest.fixture
+def quick(target, mask, tmp_path) -> list[str]:
+    """Words of a fill that takes no time, into `o.tif`."""
+    words = [
+        "fill",
+        target,
+        "--gaps",
+        mask,
+        "--model",
+        "nearest",
+        "--radiometry",
+        "dn",
+        "-o",
+        tmp_path / "o.tif",
+    ]
+    return [str(word) for word in words]
+
+
 def test_fill_says_what_it_did_and_json_is_one_object(target, mask, tmp_path):
     words = ("fill", target, "--gaps", mask, "--model", "harmonic", "--radiometry", "dn")
     done = terramend(*words, "-o", tmp_path / "a.tif", "--std", "--provenance")
@@ -208,20 +226,8 @@ def test_a_reader_that_leaves_does_not_change_the_status(tmp_path, json, variabl
 
 
 @pytest.mark.parametrize("errors", ["2>&1 | true", "2> /dev/full", "2>&-", "2>&- <&- >&-"])
-def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(target, mask, tmp_path, errors):
-    words = [
-        "fill",
-        target,
-        "--gaps",
-        mask,
-        "--model",
-        "nearest",
-        "--radiometry",
-        "dn",
-        "-o",
-        tmp_path / "o.tif",
-    ]
-    line = f"{PYTHON} -m terramend.backend {shlex.join(map(str, words))} {errors}"
+def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(quick, tmp_path, errors):
+    line = f"{PYTHON} -m terramend.backend {shlex.join(quick)} {errors}"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=BARE)
     assert (done.returncode, done.stderr) == (0, "")
     with rasterio.open(tmp_path / "o.tif") as file:
@@ -262,21 +268,9 @@ def test_signals_cancel_cleanly(write, tmp_path, number):
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_what_nohup_begins_outlives_the_terminal(target, mask, tmp_path):
-    words = [
-        "fill",
-        target,
-        "--gaps",
-        mask,
-        "--model",
-        "nearest",
-        "--radiometry",
-        "dn",
-        "-o",
-        tmp_path / "o.tif",
-    ]
+def test_what_nohup_begins_outlives_the_terminal(quick, tmp_path):
     process = subprocess.Popen(
-        ["nohup", sys.executable, "-m", "terramend.backend", *map(str, words)],
+        ["nohup", sys.executable, "-m", "terramend.backend", *quick],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=BARE,
     )  # fmt: skip
     for line in process.stderr:
