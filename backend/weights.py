@@ -15,6 +15,7 @@ from typing import Any
 from ..models.registry import Row
 from ..models.weights import PACKAGED, File, Weights, locate, read_manifest
 from .errors import TerramendError
+from .failure import reason
 from .flow import patiently
 from .settings import weights_folder
 from .version import VERSION
@@ -169,7 +170,7 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
                 why = f"it ended after {offset} of {file.size} bytes"
                 raise TerramendError("weights.download", address=address, why=why)
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: no name of a host
-        raise TerramendError("weights.download", address=address, why=" ".join(str(error).split())) from None
+        raise TerramendError("weights.download", address=address, why=reason(error)) from None
 
 
 def _address(source: str, name: str) -> str:

@@ -22,7 +22,7 @@ import distributed
 from .. import device
 from ..batch_row import Outcome, do, failed, named, written
 from ..errors import TerramendError
-from ..failure import as_error
+from ..failure import as_error, reason
 from ..flow import patiently
 from ..request import from_json
 from ..version import VERSION
@@ -180,7 +180,7 @@ def _connected(scheduler: str, watch: Watch) -> distributed.Client:
     try:
         return patiently(lambda: distributed.Client(scheduler, timeout=CONNECT), check)
     except (OSError, ValueError, TypeError) as error:  # the last: tls:// without certificates
-        raise TerramendError("batch.scheduler", scheduler=scheduler, why=_line(error)) from None
+        raise TerramendError("batch.scheduler", scheduler=scheduler, why=reason(error)) from None
 
 
 def _check_workers(client: distributed.Client, scheduler: str) -> None:
@@ -188,16 +188,12 @@ def _check_workers(client: distributed.Client, scheduler: str) -> None:
     try:
         found = client.run(version)
     except Exception as error:  # whatever the worker's import raised
-        raise TerramendError("batch.worker", have=_line(error), need=VERSION) from None
+        raise TerramendError("batch.worker", have=reason(error), need=VERSION) from None
     if not found:
         raise TerramendError("batch.scheduler", scheduler=scheduler, why="it has no workers")
     for have in found.values():
         if have != VERSION:
             raise TerramendError("batch.worker", have=have, need=VERSION)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _shared(request: dict[str, Any], cores: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import TerramendError
+from ..failure import reason
 
 
 def save(
@@ -75,13 +76,12 @@ def load(
         state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
         weights, mean, moments = (found[name] for name in ("model", "average", "optimizer"))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise TerramendError("training.damaged", path=str(folder), why=str(error)) from None
+        raise TerramendError("training.damaged", path=str(folder), why=reason(error)) from None
     try:
         model.load_state_dict(weights)
         average.load_state_dict(mean)
     except RuntimeError as error:
-        why = " ".join(str(error).split())[:200]
-        raise TerramendError("training.resume", path=str(folder), why=why) from None
+        raise TerramendError("training.resume", path=str(folder), why=reason(error)[:200]) from None
     per_parameter: dict[int, dict[str, Any]] = {}
     for name, value in {**moments, **state["optimizer"]}.items():
         index, _, key = name.partition(".")

@@ -23,6 +23,7 @@ from ...models.rivals.network_fill import NETWORKS, Filler, make
 from ...models.rivals.network_lama import Lama
 from ...models.rivals.network_time import Autoencoder
 from ..errors import TerramendError
+from ..failure import reason
 from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
@@ -161,7 +162,7 @@ def _begin(network: Filler, path: Path) -> None:
             raise ValueError("only lama begins from published weights")
         network.take(path)
     except (OSError, ValueError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:200].rstrip(".")
+        why = reason(error)[:200]
         raise TerramendError("training.start", path=str(path), name="lama", why=why) from None
     except Exception as error:  # safetensors' own error has no public base
         raise TerramendError("training.start", path=str(path), name="lama", why=str(error)) from None
