@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..errors import TerramendError
 from .grid import Grid
@@ -78,6 +77,8 @@ def grow(flags: Flags, growth: Growth) -> Flags:
         away = cv2.distanceTransform(clear, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         # Distances are roots of whole numbers: half way to the next one is a safe limit.
         return away <= np.float32(math.sqrt(math.floor(growth.down**2 + 1e-6) + 0.5))
+    from scipy import ndimage  # slow to load, and seldom wanted
+
     # An ellipse: distances in units of the radii.
     units = (1 / max(growth.down, 1e-6), 1 / max(growth.across, 1e-6))
     return ndimage.distance_transform_edt(~flags, sampling=units) <= 1 + 1e-9

@@ -14,7 +14,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from ..base import Flags, Floats, Tile
 from ..planes import beside
@@ -48,9 +47,9 @@ def width(overview: Tile) -> int:
     found = 0
     for near, edge in zip(_RINGS, _RINGS[1:], strict=False):
         ring = _sums(there & (distance > near) & (distance <= edge), block, value)
-        more, least = _excess(ring, far)
+        more, error, blocks = _excess(ring, far)
         if not found:
-            if more < _BLUER or least <= 0:
+            if more < _BLUER or more <= _bound(blocks) * error:
                 return 0
             first = more
         elif more < _FADED * first:
@@ -124,14 +123,21 @@ def _sums(where: Flags, block: NDArray[np.intp], value: Floats) -> tuple[Floats,
     return count.astype(np.float32), np.asarray(total / np.maximum(count, 1), np.float32)
 
 
-def _excess(ring: tuple[Floats, Floats], far: tuple[Floats, Floats]) -> tuple[float, float]:
-    """By how much a ring exceeds what is far, and at least: Student's bound, from block to block."""
+def _excess(ring: tuple[Floats, Floats], far: tuple[Floats, Floats]) -> tuple[float, float, int]:
+    """By how much a ring exceeds what is far, the standard error from block to block, and of how many."""
     weight = np.minimum(ring[0], far[0])
     used = weight >= _LEAST
     count = np.count_nonzero(used)
     if count < _BLOCKS:
-        return 0.0, 0.0
+        return 0.0, 0.0, int(count)
     weight, more = weight[used].astype(np.float64), (ring[1] - far[1])[used].astype(np.float64)
     mean = float((weight * more).sum() / weight.sum())
     error = float(np.sqrt((weight**2 * (more - mean) ** 2).sum()) / weight.sum())
-    return mean, mean - float(stdtrit(count - 1, _SURE)) * error
+    return mean, error, int(count)
+
+
+def _bound(blocks: int) -> float:
+    """Standard errors within which chance stays: Student's quantile."""
+    from scipy.special import stdtrit  # slow to load, and seldom wanted
+
+    return float(stdtrit(blocks - 1, _SURE))
