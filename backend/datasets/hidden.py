@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import TerramendError
-from ..evaluation.gaps import blob, grown
 from ..raster.grid import Window
+from .gaps import Gap, blob, laid
 from .place import Flags
 
 KINDS = ("pixels", "clouds")
@@ -82,13 +82,14 @@ def draw(
 
 def _laid(shape: Flags, size: tuple[int, ...], random: np.random.Generator) -> Flags:
     """A mask turned at random, enlarged until it covers `size`, and cut at a random place."""
-    turned = np.rot90(shape, int(random.integers(4)))[:, :: int(random.choice((-1, 1)))]
-    zoom = max(-(-wanted // side) for wanted, side in zip(size, turned.shape, strict=True))
-    large = turned.repeat(zoom, 0).repeat(zoom, 1)
+    quarters = int(random.integers(4))  # stored masks name their seeds: the order of draws stays
+    turn = quarters + 4 * (random.choice((-1, 1)) == -1)
+    sides = shape.shape[::-1] if quarters % 2 else shape.shape
+    zoom = max(-(-wanted // side) for wanted, side in zip(size, sides, strict=True))
     row, column = (
-        int(random.integers(side - wanted + 1)) for wanted, side in zip(size, large.shape, strict=True)
+        int(random.integers(side * zoom - wanted + 1)) for wanted, side in zip(size, sides, strict=True)
     )
-    return grown(large[row : row + size[0], column : column + size[1]])
+    return laid(shape, Gap("cloud", row=row, column=column, turn=turn, zoom=zoom), (size[0], size[1]))
 
 
 def _blobs(valid: Flags, wanted: float, random: np.random.Generator) -> Flags:

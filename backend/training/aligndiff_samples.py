@@ -25,10 +25,10 @@ from ...models.classical.membrane import cascade
 from ...models.diffusion.scaling import standardised
 from ...models.guided.model import plain
 from ..datasets import catalog
+from ..datasets.gaps import Gap, make
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
-from ..evaluation.gaps import Gap, make
-from ..evaluation.relief import channels as terrain_of
+from ..evaluation.terrain import channels as terrain_of
 from ..watch import Watch
 from .patches import pick
 
