@@ -110,16 +110,14 @@ def raster_files(names: Iterable[str]) -> list[str]:
 
 
 def grid_of(file: DatasetReader, path: str) -> Grid:
-    """The grid of an open file.
+    """The grid of an open file that is placed on one.
 
     Raises:
         TerramendError: `raster.gcps` where only control points or RPCs tell where it lies.
     """
     if file.transform == Affine.identity() and (file.gcps[0] or file.rpcs is not None):
         raise TerramendError("raster.gcps", path=path)
-    wkt = file.crs.to_wkt() if file.crs is not None else None
-    a, b, c, d, e, f = tuple(file.transform)[:6]
-    return Grid(wkt or None, (a, b, c, d, e, f), file.width, file.height)
+    return Grid.of(file)
 
 
 def short(path: str) -> str:
