@@ -135,7 +135,8 @@ def test_vgg_weights_of_a_user(tmp_path) -> None:
     save_file(
         {"features.0.weight": torch.zeros(1), "features.0.bias": torch.zeros(1)}, tmp_path / "x.safetensors"
     )
-    for name in ("x.safetensors", "none.safetensors", "none.ckpt"):
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "vgg19.safetensors").read_bytes()[:100])
+    for name in ("x.safetensors", "cut.safetensors", "none.safetensors", "none.ckpt"):
         with pytest.raises(TerramendError) as caught:
             features.vgg(tmp_path / name)
         assert caught.value.code == "training.features"
