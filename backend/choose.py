@@ -43,7 +43,7 @@ def named(request: FillRequest) -> Row | None:
 
     Raises:
         TerramendError: `model.unknown`, `model.mode`, `model.package`, `model.setting`, `model.untrained`,
-            `weights.absent`.
+            `weights.absent`, `weights.changed`.
     """
     if request.model == "auto":
         if request.settings:
@@ -88,7 +88,7 @@ def create(row: Row, request: FillRequest) -> Reconstructor:
     """The reconstructor of a row with the request's quality, seed and settings.
 
     Raises:
-        TerramendError: `model.value` where a setting's value makes no sense to the method; `weights.absent`.
+        TerramendError: `model.value` where a setting's value makes no sense to the method; `weights.*`.
     """
     settings = dict(request.settings)
     said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "its defaults"

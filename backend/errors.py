@@ -171,6 +171,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "run terramend models install {name}.",
         ),
         "weights.address": (INPUT, "{address} is neither a folder nor an http address: mend --from."),
+        "weights.changed": (
+            ENVIRONMENT,
+            "{model} needs the network {name}, and {path} is not the file that this version expects of it: "
+            "run terramend models install {name}.",
+        ),
         "weights.download": (
             ENVIRONMENT,
             "{address} could not be downloaded ({why}): run it again to go on, or choose a folder by --from.",
