@@ -61,6 +61,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "The cluster's workers have not Terramend {need} ({have}): install the same version there.",
         ),
+        "batch.written": (
+            INPUT,
+            "All that matches {pattern} in {folder} was written by Terramend: "
+            "name in a table what is to be filled again.",
+        ),
         # the command line and the protocol
         "command.absent": (INPUT, "There is no command {command}; the commands are {known}."),
         "command.option": (INPUT, "{option} is not valid: {why}."),

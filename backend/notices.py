@@ -13,6 +13,10 @@ from typing import Any, Mapping
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
         "batch.row": "Row {row} ({target}) failed: {why}",
+        "batch.written": (
+            "{count} rasters in {folder} were written by Terramend ({first} first) and are left out: "
+            "name in a table what is to be filled again."
+        ),
         "bands.empty": (
             "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is."
         ),

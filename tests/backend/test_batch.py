@@ -212,10 +212,27 @@ def test_a_folder_without_its_masks_and_outputs(tmp_path):
         "gaps": [{"path": "{folder}/{stem}_mask.tif"}], "dem": str(tmp_path / "dem.tif"),
         "output": "{folder}/{stem}_filled.tif",
     }  # fmt: skip
-    rows = from_folder(tmp_path, "*.tif", common)
+    rows = from_folder(tmp_path, "*.tif", common, Watch())
     assert [(row.number, Path(row.target).name) for row in rows] == [(1, "a.tif"), (2, "b.tif")]
     with pytest.raises(TerramendError, match=r"\*\.SAFE"):
-        from_folder(tmp_path, "*.SAFE", common)
+        from_folder(tmp_path, "*.SAFE", common, Watch())
+
+
+def test_what_terramend_wrote_is_no_target_of_a_folder(work):
+    words = ["--gaps", str(work / "m.tif"), "--model", "nearest", "--radiometry", "dn", "--std"]
+    words += ["-o", "{folder}/{stem}_f.tif", "--provenance", "{folder}/{stem}_from.tif"]
+    assert cli.main(["batch", "--folder", str(work), *words]) == 0
+    (work / "m.tif").unlink()
+    scenes = sorted(path.name for path in work.glob("?.tif"))
+    assert len(list(work.glob("*.tif"))) == 4 * len(scenes)
+    watch = Watch()
+    common = {"output": "{folder}/{stem}_again.tif"}
+    assert [Path(row.target).name for row in from_folder(work, "*.tif", common, watch)] == scenes
+    (notice,) = watch.notices
+    assert notice.code == "batch.written" and f"{3 * len(scenes)} rasters" in notice.sentence
+    with pytest.raises(TerramendError) as caught:
+        from_folder(work, "*_f.tif", common, Watch())
+    assert caught.value.code == "batch.written"
 
 
 def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
@@ -228,7 +245,7 @@ def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
     (scenes / "a.tif").symlink_to(archive / "long_name.tif")
     (tmp_path / "link").symlink_to(scenes)
     common = {"output": "{folder}/{stem}_f.tif", "dem": str(tmp_path / "link/dem.tif")}
-    rows = from_folder(tmp_path / "link", "*", common)
+    rows = from_folder(tmp_path / "link", "*", common, Watch())
     assert [row.target for row in rows] == [f"{scenes}/a.tif", f"{scenes}/b.tif"]
     assert rows[0].request.output == f"{scenes}/a_f.tif"
 
@@ -237,7 +254,7 @@ def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
 def test_a_pattern_that_finds_nothing(tmp_path, pattern):
     (tmp_path / "a.tif").touch()
     with pytest.raises(TerramendError) as caught:
-        from_folder(tmp_path, pattern, {})
+        from_folder(tmp_path, pattern, {}, Watch())
     assert caught.value.code == "batch.folder"
 
 
@@ -454,7 +471,7 @@ def test_a_name_that_is_no_text_stops_no_other_row(work):
         "radiometry": "dn",
     }  # fmt: skip
     path = work / "results.csv"
-    summary = batch.run(from_folder(work, "b*.tif", common), path, None, Watch())
+    summary = batch.run(from_folder(work, "b*.tif", common, Watch()), path, None, Watch())
     assert (summary["done"], summary["failed"]) == (1, 1)
     assert r"b\udcff.tif" in path.read_text("utf-8")
 
