@@ -336,6 +336,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{model} found nothing in {name} that it can change: it needs red, green and blue bands with "
             "reflectance; name them in the raster's band descriptions (such as B04, B03, B02).",
         ),
+        "model.device": (
+            INPUT,
+            "The method {model} has nothing here that a GPU could compute: choose --device auto, "
+            "or another method.",
+        ),
         "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
         "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
         "model.no-band": (INPUT, "Band {band} was asked for, but {name} has {count}: mend --bands."),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..bands import matching
 from ..base import Floats, Prediction, Source, Tile
 from ..diffusion.scaling import reflected, shown
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import PACKAGED, configuration, fingerprint
 
 NETWORK = "remover.onnx"
@@ -28,6 +28,11 @@ class Remover:
     network: onnxruntime.InferenceSession
     wavelengths: tuple[float, ...]
     weights_sha256: str | None = None
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.network)
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""
