@@ -100,7 +100,7 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
         TerramendError: `batch.folder` when nothing matches, `batch.written` when nothing else does.
     """
     from .raster.files import ENDINGS
-    from .raster.memory import is_filled
+    from .raster.recall import is_filled
 
     place = folder.resolve()  # an entry that is a link keeps its name: {folder} is where it was found
     entries = []

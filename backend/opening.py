@@ -173,30 +173,20 @@ def make_method(
     tried: tuple[Tried, ...] = ()
     if overview is not None:
         watch.stage("prepare")
-        with threads.allowed(request.jobs or cores()):
-            seen = overview()
-        say_blank(seen, watch)
-        say_missed(seen, watch)
-        say_partly(seen, watch)
+        workers = request.jobs or cores()
         ways = candidates(facts.references, facts.terrain, facts.sar)
         trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
-        with threads.allowed(request.jobs or cores()):
-            detail = _detail(seen, scene.grid, read or scene.tile, trying)
-        seen = replace(seen, detail=detail if seen.step > 1 else ())
+        seen, tiles = _seen(scene, overview, read or scene.tile, trying, workers, watch)
         if trying:
-            tiles = detail[:WINDOWS]
-            tried = patiently(lambda: _tried(model, ways, tiles, request.jobs or cores()), watch.check)
+            tried = patiently(lambda: _tried(model, ways, tiles, workers), watch.check)
             reason = tried_reason(reason, tried)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
             if isinstance(model, Movable) and not seen.references:
                 model = model.on(None)
-        state = patiently(lambda: _prepared(model, seen, request.jobs or cores()), watch.check)
-        if isinstance(state, Moving) and state.offsets:
-            say_moved([reference.name for reference in scene.references], state.offsets, watch)
-        if isinstance(state, Wary) and state.fringe:
-            watch.notice("mask.fringe", pixels=state.fringe)
-        del seen, detail
+        state = patiently(lambda: _prepared(model, seen, workers), watch.check)
+        _say_learnt(state, scene, watch)
+        del seen, tiles
         give_memory_back()
     return Method(
         row,
@@ -219,11 +209,35 @@ def _say_order(model: Reconstructor, scene: Scene, watch: Watch) -> None:
         watch.notice("clear.order", name=scene.target.name, order=order)
 
 
-def _detail(overview: Tile, grid: Grid, read: Callable[[Window], Tile], trying: bool) -> tuple[Tile, ...]:
-    """Windows at full size: to learn from beside a coarse overview, and to try ways of filling in."""
-    if overview.step > 1:
-        return tuple(read(window) for window in windows(overview, grid))
-    return tuple(read(window) for window in windows(overview, grid, WINDOWS)) if trying else ()
+def _seen(
+    scene: Scene,
+    overview: Callable[[], Tile],
+    read: Callable[[Window], Tile],
+    trying: bool,
+    workers: int,
+    watch: Watch,
+) -> tuple[Tile, tuple[Tile, ...]]:
+    """The overview, with windows at full size where it is coarse, and the windows that ways are tried in."""
+    with threads.allowed(workers):
+        seen = overview()
+    say_blank(seen, watch)
+    say_missed(seen, watch)
+    say_partly(seen, watch)
+    tiles: tuple[Tile, ...] = ()
+    with threads.allowed(workers):
+        if seen.step > 1:
+            tiles = tuple(read(window) for window in windows(seen, scene.grid))
+        elif trying:
+            tiles = tuple(read(window) for window in windows(seen, scene.grid, WINDOWS))
+    return replace(seen, detail=tiles if seen.step > 1 else ()), tiles[:WINDOWS]
+
+
+def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
+    """Notices of what a method found of the scene's dates and gaps."""
+    if isinstance(state, Moving) and state.offsets:
+        say_moved([reference.name for reference in scene.references], state.offsets, watch)
+    if isinstance(state, Wary) and state.fringe:
+        watch.notice("mask.fringe", pixels=state.fringe)
 
 
 def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:

@@ -144,6 +144,12 @@ class Prediction:
     reference: NDArray[np.int16]
 
 
+def sources(gaps: Flags, mean: Floats, source: Source) -> NDArray[np.uint8]:
+    """(H, W) uint8: `source` in gaps (of any band) where any mean is finite, `UNFILLED` in the others."""
+    filled = np.where(np.isfinite(mean).any(0), source, Source.UNFILLED)
+    return np.where(gaps.any(0), filled, Source.VALID).astype(np.uint8)
+
+
 class Reconstructor(Protocol):
     """A method. Made by its registry row from settings; holds no scene data itself.
 

@@ -170,15 +170,15 @@ def _alike(value: Any, example: Any, name: str, path: str = "it") -> None:
             _alike(value[key], example[key], name, key if path == "it" else f"{path}.{key}")
 
 
-def whole(config: Mapping[str, Any], key: str, name: str, least: int = 1) -> int:
-    """An entry of the part `name` of a configuration that is a whole number from `least` on.
+def whole(config: Mapping[str, Any], key: str, name: str) -> int:
+    """An entry of the part `name` of a configuration that is a whole number from 1 on.
 
     Raises:
         TerramendError: `training.config`.
     """
     value = config[key]
-    if not isinstance(value, int) or value < least:
-        why = f"{key} must be a whole number from {least} on, not {value!r}"
+    if not isinstance(value, int) or value < 1:
+        why = f"{key} must be a whole number from 1 on, not {value!r}"
         raise TerramendError("training.config", name=name, why=why)
     return value
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .. import registry
 from ..bands import matching
-from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
+from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile, sources
 from ..classical.membrane import cascade
 from ..diffusion import schedules
 from ..diffusion.noise import noise
@@ -142,10 +142,7 @@ class AlignDiff:
             wanted = tile.gaps[bands] & np.isfinite(before.mean[bands])
             if wanted.any():
                 self._fill(tile, state, before, bands, tokens.joint([texts[b] for b in bands]), mean, std)
-        gap = tile.gaps.any(0)
-        filled = np.isfinite(mean).any(0)
-        source = np.where(gap, np.where(filled, Source.GENERATED, Source.UNFILLED), Source.VALID)
-        return Prediction(mean, std, source.astype(np.uint8), before.reference)
+        return Prediction(mean, std, sources(tile.gaps, mean, Source.GENERATED), before.reference)
 
     def _groups(self, tile: Tile) -> list[list[int]]:
         """Bands that are drawn together."""
