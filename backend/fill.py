@@ -162,6 +162,7 @@ class _Run:
             method.reason,
             tuple(one.to_json() for one in method.tried),
             method.device,
+            method.provider,
             method.weights_sha256,
             method.state_sha256,
             fraction,

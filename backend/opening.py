@@ -17,7 +17,7 @@ from ..models.base import Glimpse, Movable, Moving, Observable, Prediction, Reco
 from ..models.registry import Row
 from .budget import Budget, budget
 from .choose import Facts, choose, create, tried_reason
-from .device import cores, on_torch
+from .device import cores, on_torch, where
 from .errors import TerramendError
 from .flow import patiently
 from .process import give_memory_back
@@ -66,7 +66,7 @@ class Method:
     Attributes:
         row, reason: what was chosen and why. predict: for one tile; safe in threads.
         plan: the scene's tiles. allowed: how many of them at once.
-        device: where it computes. weights_sha256: of its network, or None.
+        device: where it computes. provider, weights_sha256: of its network in ONNX Runtime, or None.
         state_sha256: of what it learned from the whole scene.
         tried: what `auto` measured on hidden pixels before it chose; empty where nothing was.
     """
@@ -77,6 +77,7 @@ class Method:
     plan: TilePlan
     allowed: Budget
     device: str
+    provider: str | None
     weights_sha256: str | None
     state_sha256: str
     tried: tuple[Tried, ...] = ()
@@ -156,7 +157,9 @@ def make_method(
     row, reason = choose(request, facts)
     model = create(row, request)
     if isinstance(model, Movable):
-        model = model.on(on_torch(request.device))
+        model = model.on(on_torch(request.device) if facts.references else None)
+    if request.device == "cuda" and where(model)[0] != "cuda":
+        raise TerramendError("model.device", model=row.name)
     model = stoppable(model, watch.check)
     if request.mode == "clear":
         _say_order(model, scene, watch)
@@ -179,6 +182,8 @@ def make_method(
             reason = tried_reason(reason, tried)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
+            if isinstance(model, Movable) and not seen.references:
+                model = model.on(None)
         state = patiently(lambda: _prepared(model, seen, workers), watch.check)
         _say_learnt(state, scene, watch)
         del seen, tiles
@@ -189,7 +194,7 @@ def make_method(
         lambda tile: model.predict(way.shown(tile) if way else tile, state),
         plan,
         allowed,
-        getattr(model, "device", "cpu"),
+        *where(model),
         getattr(model, "weights_sha256", None),
         digest(state),
         tried,

@@ -245,6 +245,10 @@ def test_networks_that_do_not_come_along_are_installed(tmp_path: Path) -> None:
     done = terramend(*words)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["weights_sha256"] == find("ddpm").create().weights_sha256
+    network = tmp_path / "own" / "ddpm" / "ddpm.onnx"
+    network.write_bytes(network.read_bytes()[:-1] + b"?")
+    changed = terramend(*words, "--overwrite")
+    assert changed.returncode == 3 and f"{network} is not the file that" in changed.stderr
 
 
 def test_one_source_for_the_version() -> None:

@@ -129,6 +129,20 @@ def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) 
     return config
 
 
+SHIPPED = Path("out")
+"""Where configurations that ship keep the samples that their runs share."""
+
+
+def bring_samples(config: dict[str, Any], out: Path) -> None:
+    """Let a shipped configuration's samples lie beside a run that is not in `SHIPPED` itself."""
+    if SHIPPED.resolve() in out.resolve().parents:
+        return
+    parts = config.get("samples", ())
+    for part in [parts] if isinstance(parts, dict) else parts:
+        if "folder" in part:
+            part["folder"] = str(out.parent / Path(part["folder"]).relative_to(SHIPPED))
+
+
 _OPTIONAL = {
     field.name: list(field.default) if isinstance(field.default, tuple) else field.default
     for field in dataclasses.fields(Schedule)

@@ -23,7 +23,7 @@ from ..classical.membrane import cascade
 from ..diffusion import schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import moments, restored, standardised
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import PACKAGED, configuration, fingerprint
 from . import tokens
 from .hint import CLIP, Last, hint, last_clear
@@ -52,6 +52,11 @@ class Graphs:
     schedule: schedules.Schedule
     predicts: str
     weights_sha256: str | None = None
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.step)
 
     def encode(self, image: Floats) -> Floats:
         """See `sampling.Networks`."""
@@ -116,8 +121,13 @@ class AlignDiff:
 
     @property
     def device(self) -> str:
-        """Where the networks compute."""
+        """Where networks in torch compute."""
         return str(getattr(self.networks, "device", "cpu"))
+
+    @property
+    def provider(self) -> str | None:
+        """What networks in ONNX Runtime run on."""
+        return getattr(self.networks, "provider", None)
 
     def prepare(self, overview: Tile) -> State:
         """The prior's state and the bands' statistics."""

@@ -13,7 +13,7 @@ from ..base import Floats, Prediction, Source, Tile, sources
 from ..diffusion import sampler, schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import reflected, shown
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import PACKAGED, configuration, fingerprint
 from .inpaint import inpaint
 
@@ -82,6 +82,11 @@ class Inpainter:
     def weights_sha256(self) -> str:
         """Of the prior's file."""
         return self.prior.weights_sha256
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.prior.network)
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""

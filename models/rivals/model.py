@@ -11,7 +11,7 @@ import onnxruntime
 from ..bands import matching
 from ..base import Floats, Prediction, Source, Tile, sources
 from ..diffusion.scaling import reflected, shown
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import PACKAGED, configuration, fingerprint
 
 NETWORK = "remover.onnx"
@@ -26,6 +26,11 @@ class Remover:
     network: onnxruntime.InferenceSession
     wavelengths: tuple[float, ...]
     weights_sha256: str | None = None
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.network)
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""

@@ -214,6 +214,23 @@ def test_results_that_cannot_be_written_for_a_while_stop_no_row(work):
     assert [line["status"] for line in results(work)] == ["done", "failed", "done"]
 
 
+def test_what_terramend_wrote_is_no_target_of_a_folder(work):
+    words = ["--gaps", str(work / "m.tif"), "--model", "nearest", "--radiometry", "dn", "--std"]
+    words += ["-o", "{folder}/{stem}_f.tif", "--provenance", "{folder}/{stem}_from.tif"]
+    assert cli.main(["batch", "--folder", str(work), *words]) == 0
+    (work / "m.tif").unlink()
+    scenes = sorted(path.name for path in work.glob("?.tif"))
+    assert len(list(work.glob("*.tif"))) == 4 * len(scenes)
+    watch = Watch()
+    common = {"output": "{folder}/{stem}_again.tif"}
+    assert [Path(row.target).name for row in from_folder(work, "*.tif", common, watch)] == scenes
+    (notice,) = watch.notices
+    assert notice.code == "batch.written" and f"{3 * len(scenes)} rasters" in notice.sentence
+    with pytest.raises(TerramendError) as caught:
+        from_folder(work, "*_f.tif", common, Watch())
+    assert caught.value.code == "batch.written"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_name_that_is_no_text_stops_no_other_row(work):
     (work / os.fsdecode(b"b\xff.tif")).write_bytes((work / "b.tif").read_bytes())
@@ -222,7 +239,7 @@ def test_a_name_that_is_no_text_stops_no_other_row(work):
         "radiometry": "dn",
     }  # fmt: skip
     path = work / "results.csv"
-    summary = batch.run(from_folder(work, "b*.tif", common), path, None, Watch())
+    summary = batch.run(from_folder(work, "b*.tif", common, Watch()), path, None, Watch())
     assert (summary["done"], summary["failed"]) == (1, 1)
     assert r"b\udcff.tif" in path.read_text("utf-8")
 

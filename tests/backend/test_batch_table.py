@@ -10,6 +10,7 @@ from terramend.backend import batch_table, cli
 from terramend.backend.batch_table import Row, from_folder, from_table
 from terramend.backend.errors import TerramendError
 from terramend.backend.request import Mask, Reference
+from terramend.backend.watch import Watch
 
 from .conftest import table
 
@@ -198,10 +199,10 @@ def test_a_folder_without_its_masks_and_outputs(tmp_path):
         "gaps": [{"path": "{folder}/{stem}_mask.tif"}], "dem": str(tmp_path / "dem.tif"),
         "output": "{folder}/{stem}_filled.tif",
     }  # fmt: skip
-    rows = from_folder(tmp_path, "*.tif", common)
+    rows = from_folder(tmp_path, "*.tif", common, Watch())
     assert [(row.number, Path(row.target).name) for row in rows] == [(1, "a.tif"), (2, "b.tif")]
     with pytest.raises(TerramendError, match=r"\*\.SAFE"):
-        from_folder(tmp_path, "*.SAFE", common)
+        from_folder(tmp_path, "*.SAFE", common, Watch())
 
 
 def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
@@ -214,7 +215,7 @@ def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
     (scenes / "a.tif").symlink_to(archive / "long_name.tif")
     (tmp_path / "link").symlink_to(scenes)
     common = {"output": "{folder}/{stem}_f.tif", "dem": str(tmp_path / "link/dem.tif")}
-    rows = from_folder(tmp_path / "link", "*", common)
+    rows = from_folder(tmp_path / "link", "*", common, Watch())
     assert [row.target for row in rows] == [f"{scenes}/a.tif", f"{scenes}/b.tif"]
     assert rows[0].request.output == f"{scenes}/a_f.tif"
 
@@ -223,7 +224,7 @@ def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
 def test_a_pattern_that_finds_nothing(tmp_path, pattern):
     (tmp_path / "a.tif").touch()
     with pytest.raises(TerramendError) as caught:
-        from_folder(tmp_path, pattern, {})
+        from_folder(tmp_path, pattern, {}, Watch())
     assert caught.value.code == "batch.folder"
 
 
