@@ -253,7 +253,7 @@ class TerramendDock(QDockWidget):
         def done(result: Dict[str, Any]) -> None:
             self.result = result
             title = tr("{name}, filled").format(name=subject.name)
-            replaced = earlier_results(result, QgsProject.instance())
+            replaced = earlier_results(result, subject, QgsProject.instance())
             layers = add_results(result, subject, title, QgsProject.instance())
             self._forget_preview()
             history.remember(parameters)

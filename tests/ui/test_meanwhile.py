@@ -177,11 +177,12 @@ def test_every_file_that_would_be_replaced_is_asked_about(
     answer = QMessageBox.StandardButton.Yes
     fill(lambda: None)
     assert QgsRasterLayer(str(std)).isValid()
-    old = QgsProject.instance().mapLayersByName("filled")[0].id()
+    old = QgsProject.instance().mapLayersByName("filled")[0]
+    old.setName("mine")
     fill(lambda: None)
     assert asked[-1].count(str(tmp_path)) == 3
-    assert group_names() == ["target, filled"], "the layers of before would show the old pixels"
-    assert old not in QgsProject.instance().mapLayers()
+    assert group_names() == ["target, filled"]
+    assert dock.swipe._after == old.id() and not QgsProject.instance().mapLayersByName("filled")
 
 
 def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill: Callable) -> None:
