@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 from osgeo import gdal
 from qgis.core import QgsMapLayer, QgsProject
@@ -18,6 +18,22 @@ from .tr import tr
 
 TAG = "TERRAMEND_REQUEST"
 SCOPE, KEY, FOLLOWS_MAP = "terramend", "/choices", "/follows_map"
+
+
+class Visits:
+    """Which project is open: QGIS has one object for all that are opened in turn.
+
+    Attributes:
+        count: of the projects that were left so far; whoever hears of it adds one.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def same(self, project: QgsProject) -> Callable[[], bool]:
+        """A question for later: whether the project of now is open still, or again."""
+        count, file = self.count, project.absoluteFilePath()
+        return lambda: count == self.count or (bool(file) and file == project.absoluteFilePath())
 
 
 def save(choices: Choices, project: QgsProject, follows_map: bool = False) -> None:

@@ -19,7 +19,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QMessageBox
+from qgis.PyQt.QtWidgets import QMessageBox, QPushButton
 
 
 @pytest.fixture
@@ -47,10 +47,46 @@ def test_the_target_is_removed(dock: Any, iface: Any, layers: Any, fill: Callabl
     assert group_names() == ["target, filled"]
 
 
-def test_the_project_is_cleared(dock: Any, iface: Any, fill: Callable) -> None:
+def test_the_project_is_cleared(dock: Any, iface: Any, fill: Callable, tmp_path: Path) -> None:
+    """No project gets the layers of another, unless they are asked for."""
     fill(QgsProject.instance().clear)
-    assert iface.said[-1][0].startswith("Filled 22.4 % in "), iface.said
-    assert group_names() == ["target, filled"]
+    text, level = iface.said[-1]
+    assert level == Qgis.MessageLevel.Success and text.startswith("Filled 22.4 % in "), iface.said
+    assert text.endswith(f"no layers were added: {tmp_path / 'result.tif'}")
+    assert group_names() == [] and QgsRasterLayer(str(tmp_path / "result.tif")).isValid()
+    (message,) = iface.offered
+    message.findChild(QPushButton).click()
+    assert group_names() == ["target, filled"] and iface.offered == []
+
+
+def test_the_project_is_closed_and_opened_again(
+    dock: Any, iface: Any, layers: Any, fill: Callable, tmp_path: Path
+) -> None:
+    project, name = QgsProject.instance(), str(tmp_path / "project.qgz")
+    assert project.write(name)
+
+    def leave_and_return() -> None:
+        project.clear()
+        assert project.read(name)
+
+    target = layers["target"].id()
+    fill(leave_and_return)
+    assert iface.offered == [] and group_names() == ["target, filled"]
+    assert dock.swipe._before == target in project.mapLayers()
+
+
+@pytest.mark.parametrize("what", ["preview", "gaps"])
+def test_what_is_only_looked_at_goes_with_its_project(
+    dock: Any, iface: Any, layers: Any, until: Callable, what: str
+) -> None:
+    iface.mapCanvas().setDestinationCrs(layers["target"].crs())
+    iface.mapCanvas().setExtent(layers["target"].extent())
+    button = dock.bar.preview if what == "preview" else dock.form.gaps.show_button
+    button.click()
+    assert dock.run is not None
+    QgsProject.instance().clear()
+    until(lambda: dock.run is None)
+    assert QgsProject.instance().mapLayers() == {} and iface.said == []
 
 
 def test_mask_and_other_date_are_removed(
