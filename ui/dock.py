@@ -280,7 +280,7 @@ class TerramendDock(QDockWidget):
             self.say(told(result), Qgis.MessageLevel.Success)
 
         def elsewhere(result: Dict[str, Any]) -> None:
-            text = tr("{outcome} Its project is no longer open, so no layers were added: {path}")
+            text = tr("Its project is no longer open, so no layers were added: {path}. {outcome}")
             text = text.format(outcome=told(result), path=result["outputs"][0])
             self.offer(text, tr("Add layers here"), lambda: load(result))
 

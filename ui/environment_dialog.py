@@ -176,7 +176,11 @@ class EnvironmentDialog(QDialog):
         self.bar.setVisible(busy)
         self.step.setVisible(bool(self.step.text()))
         self.log.setVisible(busy or not self.log.document().isEmpty())
-        needed = self.layout().totalHeightForWidth(self.width())  # wrapped texts ask for no room themselves
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Be high enough for all texts: wrapped ones ask for no room themselves."""
+        needed = self.layout().totalHeightForWidth(self.width())
         self.resize(self.width(), max(self.height(), needed))
 
     def _describe(self) -> None:
@@ -200,6 +204,7 @@ class EnvironmentDialog(QDialog):
             self.install.setText(tr("Install") if offline else tr("Download and install"))
         else:
             self.install.setText(tr("Repair") if offline else tr("Download and repair"))
+        self._make_room()
 
     def variant(self) -> Variant:
         """What is chosen."""
