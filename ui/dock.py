@@ -269,8 +269,6 @@ class TerramendDock(QDockWidget):
         def told(result: Dict[str, Any]) -> str:
             self.result = result
             history.remember(parameters)
-            for notice in inspection.notices(result):
-                self.note(notice)
             return inspection.outcome(result)
 
         def done(result: Dict[str, Any]) -> None:

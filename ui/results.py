@@ -129,9 +129,8 @@ def add_results(
     if not fresh:
         return layers
     new = [layer for _, layer in fresh]
-    group = _group_of([layer for layer in layers if layer not in new], project)
-    if group is None:
-        group = _insert_group(title, target, project, subject.bands)
+    there = _group_of([layer for layer in layers if layer not in new], project)
+    group = _insert_group(title, target, project, subject.bands) if there is None else there
     over = [layer for kind, layer in fresh if kind != "outputs"]  # clear but for the gaps: above the pixels
     for kind, layer in fresh:
         layer.setCustomProperty(ROLE, "result")
@@ -142,6 +141,9 @@ def add_results(
         node = group.insertLayer(over.index(layer) if layer in over else -1, layer)
         node.setItemVisibilityChecked(layer is layers[0])
         node.setExpanded(layer.name() != tr("filled"))
+    if there is None:  # QGIS's tree does not always open a group that came without layers
+        group.setExpanded(False)
+        group.setExpanded(True)
     return layers
 
 

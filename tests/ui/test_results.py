@@ -12,11 +12,14 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsLayerTreeModel,
     QgsPalettedRasterRenderer,
     QgsProject,
     QgsRasterLayer,
     QgsRasterMinMaxOrigin,
 )
+from qgis.gui import QgsLayerTreeView
+from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QColor
 from terramend.ui.results import (
     BEFORE,
@@ -241,3 +244,21 @@ def test_layers_of_another_target_do_not_stay(
     assert not set(old) & set(project.mapLayers()) and std.id() in project.mapLayers()
     assert [group.name() for group in project.layerTreeRoot().findGroups()] == ["B"]
     assert not Path(f"{std.source()}.aux.xml").exists(), "they would be those of the old pixels"
+
+
+def test_the_group_of_a_second_result_is_open_in_the_tree(
+    target: QgsRasterLayer, scene: dict[str, str], result: dict[str, Any], qgis_app: Any
+) -> None:
+    project, subject = QgsProject.instance(), Subject("target", target.id(), False)
+    view = QgsLayerTreeView()
+    model = QgsLayerTreeModel(project.layerTreeRoot(), view)
+    view.setModel(model)
+    view.resize(300, 900)
+    view.show()
+    for title, outputs in (("A", [scene["truth"]]), ("B", result["outputs"])):
+        for _ in range(50):
+            qgis_app.processEvents()
+        add_results({"outputs": outputs}, subject, title, project)
+        group = project.layerTreeRoot().findGroup(title)
+        assert view.isExpanded(view.node2index(group)), title
+    sip.delete(view)  # while the tree that it shows is there
