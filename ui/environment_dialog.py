@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Mapping, Optional
 
 from qgis.gui import QgsFileWidget
+from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -176,6 +177,11 @@ class EnvironmentDialog(QDialog):
         self.bar.setVisible(busy)
         self.step.setVisible(bool(self.step.text()))
         self.log.setVisible(busy or not self.log.document().isEmpty())
+        self._make_room()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Only now does a style say what its frames take."""
+        super().showEvent(event)
         self._make_room()
 
     def _make_room(self) -> None:
