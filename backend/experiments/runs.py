@@ -33,7 +33,7 @@ def trained(
     key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
     folder = out / "runs" / f"{name}-{label}-{seed}-{key}"
     if not (folder / "config.json").exists():
-        run = made(name, config, data)
+        run = made(name, config, data, watch)
         average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
         run.finish(average, folder)
     return folder

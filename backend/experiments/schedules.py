@@ -59,7 +59,7 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
     folder = options.out / f"{name}-{seed}-{key}"
     measured = folder / "metrics.json"
     if not measured.exists():
-        made = ddpm.recipe(config, options.data / "train")
+        made = ddpm.recipe(config, options.data / "train", watch)
         average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
         made.finish(average, folder)
         measured.write_text(json.dumps(measure(average, config, options.data / "val", folder)), "utf-8")

@@ -30,6 +30,7 @@ from ...models.aligndiff.network import STAGES, AlignDiff, Layout, freeze, make
 from ...models.aligndiff.network_losses import Alignment
 from ...models.aligndiff.prompt_regions import regions
 from ..errors import TerramendError
+from ..watch import Watch
 from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
@@ -46,7 +47,7 @@ DIVERGENCE = 1e-6
 """What the divergence of the latents' distribution from a Gaussian counts (Rombach et al. 2022)."""
 
 
-def recipe(config: dict[str, Any], data: Path) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     """The stage that `config` names.
 
     Raises:
@@ -64,8 +65,9 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     if stage == "adapter":
         network_adapter.adapt(model, config["rank"])
     freeze(model, stage)
-    made = (_autoencoder if stage == STAGES[0] else _latents)(config, data, model, vocabulary, schedule)
-    return made
+    if stage == STAGES[0]:
+        return _autoencoder(config, data, model, vocabulary, schedule)
+    return _latents(config, data, model, vocabulary, schedule, watch)
 
 
 def start(config: dict[str, Any]) -> tuple[AlignDiff, tokens.Vocabulary]:
@@ -195,7 +197,12 @@ class Cached:
 
 
 def _latents(
-    config: dict[str, Any], data: Path, model: AlignDiff, vocabulary: tokens.Vocabulary, schedule: Schedule
+    config: dict[str, Any],
+    data: Path,
+    model: AlignDiff,
+    vocabulary: tokens.Vocabulary,
+    schedule: Schedule,
+    watch: Watch,
 ) -> Recipe:
     stage, kind = config["stage"], config["noise"]["predicts"]
     forward = noising.forward(config, "noise.schedule")
@@ -203,7 +210,7 @@ def _latents(
     if own and kind != "x0":
         raise _wrong(f"{stage}.own goes with noise.predicts=x0")
     bars = torch.from_numpy(forward.bar).float()
-    store = samples.stored(config, data, config["data"]["terrain"])
+    store = samples.stored(config, data, config["data"]["terrain"], watch)
     cached = encode(model, vocabulary, store)
     part = config["alignment"]
     alignment = None

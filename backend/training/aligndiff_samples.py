@@ -211,7 +211,7 @@ def open_store(folder: Path) -> Store:
     return Store(hints, clean, np.asarray(numbers), tuple(facts["texts"]))
 
 
-def stored(config: Mapping[str, Any], data: Path, terrain: bool) -> Store:
+def stored(config: Mapping[str, Any], data: Path, terrain: bool, watch: Watch) -> Store:
     """The crops of a configuration, made where the folder of its part `samples` has none yet.
 
     Args:
@@ -225,7 +225,7 @@ def stored(config: Mapping[str, Any], data: Path, terrain: bool) -> Store:
     folder = Path(part["folder"])
     if not (folder / "samples.json").exists():
         drawn = bank(data, tuple(config["data"]["wavelengths"]), size, config["without"])
-        build(drawn, folder, part["count"], size, part["seed"], Watch(), terrain)
+        build(drawn, folder, part["count"], size, part["seed"], watch, terrain)
     store = open_store(folder)
     found = store.clean.shape[1], store.clean.shape[-1]
     if found != (bands, size):

@@ -32,7 +32,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     config = recipe.load_config(options.name, options.config, changes)
     if "." not in options.config and not {"samples", "samples.folder"} & changes.keys():
         recipe.bring_samples(config, options.out)
-    made = recipe.made(options.name, config, _split(options.data, watch))
+    made = recipe.made(options.name, config, _split(options.data, watch), watch)
     recipe.begin(config, options.out)
     average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
     made.finish(average, options.out)

@@ -19,6 +19,7 @@ from ...models.diffusion.noise import noise
 from ...models.diffusion.scaling import shown
 from ...models.diffusion.unet import UNet, UNetConfig
 from ..errors import TerramendError
+from ..watch import Watch
 from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
@@ -58,7 +59,7 @@ def draw(
     return last.sample
 
 
-def recipe(config: dict[str, Any], data: Path) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
     """The run that `config` describes, on the clear scenes in `data`."""
     schedule = build(Schedule, config["training"], "training")
     net = build(UNetConfig, config["network"], "network")

@@ -27,6 +27,7 @@ from ...models.diffusion.unet import UNetConfig
 from ...models.diffusion_enhancement.fusion import LIMIT, Look, enhance
 from ...models.diffusion_enhancement.network import STAGES, Enhancement, EnhancementConfig, freeze, losses
 from ..errors import TerramendError
+from ..watch import Watch
 from . import checkpoint, gap_crops, haze, noising, pictures, removers
 from .export import export
 from .loop import Batch, Schedule
@@ -47,7 +48,7 @@ def layout(config: dict[str, Any]) -> EnhancementConfig:
     return build(EnhancementConfig, {**part, **nets}, "network")  # type: ignore[no-any-return]
 
 
-def recipe(config: dict[str, Any], data: Path) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     """The stage that `config` names."""
     stage = config["stage"]
     if stage not in STAGES:
@@ -58,7 +59,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
     _fits(config)
     forward, predicts = noising.forward(config, "diffusion.noise"), config["diffusion"]["predicts"]
     size, shrink = (whole(part, key, stage) for key in ("size", "shrink"))
-    drawn = source(config, data)
+    drawn = source(config, data, watch)
     torch.manual_seed(schedule.seed)
     model = Enhancement(layout(config))
     if stage != "coarse":
@@ -101,14 +102,14 @@ def _fits(config: dict[str, Any]) -> None:
         raise TerramendError("training.config", name="de", why=why)
 
 
-def source(config: dict[str, Any], data: Path) -> Callable[[int, int, int, int, int], Drawn]:
+def source(config: dict[str, Any], data: Path, watch: Watch) -> Callable[[int, int, int, int, int], Drawn]:
     """(seed, step, count, size, shrink) to a batch: pairs with a reference network, or gaps of `guided`.
 
     Raises:
         TerramendError: nothing to learn from, or no reference network.
     """
     if config["use"] == "fill":
-        return gap_crops.source(config, data)
+        return gap_crops.source(config, data, watch)
     part = config[config["stage"]]
     pairs = haze.source(config["data"], data, part["size"] * part["shrink"])
     alone = config["stage"] == STAGES[0]  # the first stage has no use for a reference

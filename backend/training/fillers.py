@@ -25,6 +25,7 @@ from ...models.rivals.network_lama import Lama
 from ...models.rivals.network_time import Autoencoder
 from ..errors import TerramendError
 from ..failure import reason
+from ..watch import Watch
 from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
 from .export import export
@@ -50,7 +51,7 @@ class Trained(torch.nn.Module):
         self.adversary = Discriminator(channels, adversary) if adversary else None
 
 
-def recipe(config: dict[str, Any], data: Path) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     """The run that `config` describes, on the clear scenes in `data`.
 
     Raises:
@@ -66,7 +67,7 @@ def recipe(config: dict[str, Any], data: Path) -> Recipe:
         _begin(network, Path(config["start"]))
     if size % network.multiple:
         raise _wrong(f"size must be a multiple of {network.multiple} for {kind}")
-    store = samples.stored(config, data, terrain=True)
+    store = samples.stored(config, data, terrain=True, watch=watch)
     bands = network.bands
 
     def batch(step: int, part: int) -> Batch:

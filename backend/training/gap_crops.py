@@ -15,6 +15,7 @@ import torch
 
 from ...models.mend.inputs import BASE
 from ..errors import TerramendError
+from ..watch import Watch
 from . import mend_samples
 from .patches import averaged
 
@@ -23,7 +24,7 @@ PRIOR, SPREAD, GAP = 0, 1, 4
 
 
 def source(
-    config: dict[str, Any], data: Path
+    config: dict[str, Any], data: Path, watch: Watch
 ) -> Callable[[int, int, int, int, int], dict[str, torch.Tensor]]:
     """(seed, step, count, size, shrink) to a batch; samples are made first where they are missing.
 
@@ -34,7 +35,7 @@ def source(
     if config["network"]["bands"] != 1 or not config["network"]["mask"]:
         why = "use=fill goes band by band: network.bands must be 1 and network.mask true"
         raise TerramendError("training.config", name="de", why=why)
-    store = mend_samples.stored(config["samples"], data)
+    store = mend_samples.stored(config["samples"], data, watch)
     learnt = np.flatnonzero(~store.held_out())
     if not len(learnt):
         raise TerramendError("training.empty", path=str(data))

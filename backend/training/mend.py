@@ -15,6 +15,7 @@ from ...models.mend.inputs import BASE, REFERENCE, SLOTS
 from ...models.mend.model import NETWORK
 from ...models.mend.network import Mend
 from ..errors import TerramendError
+from ..watch import Watch
 from . import checkpoint, mend_samples, pictures
 from .loop import Batch, Schedule
 from .mend_samples import ARRAYS
@@ -30,10 +31,10 @@ GAIN, LEVEL, TRUST = 0.25, 0.3, 0.2
 """Deviations of what batches vary: log gain and level of the band, log of the prior's deviation."""
 
 
-def recipe(config: dict[str, Any], data: Path) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     """The run that `config` describes; samples are made first where they are missing."""
     schedule = build(Schedule, config["training"], "training")
-    stores = [mend_samples.stored(part, data) for part in config["samples"]]
+    stores = [mend_samples.stored(part, data, watch) for part in config["samples"]]
     torch.manual_seed(schedule.seed)
     model = Mend(tuple(config["widths"]))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

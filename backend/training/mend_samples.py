@@ -88,12 +88,12 @@ def open_store(folder: Path) -> Store:
     return Store(base, references, target, origin)
 
 
-def stored(part: Mapping[str, Any], data: Path) -> Store:
+def stored(part: Mapping[str, Any], data: Path, watch: Watch) -> Store:
     """The crops of a part `samples` of a configuration, made where its folder has none yet."""
     folder = Path(part["folder"])
     if not (folder / "samples.json").exists():
         seeds = range(part["seed"], part["seed"] + part["recipes"])
-        build(data, folder, part["quality"], seeds, Watch(), part["cases"], part["crops"], part["variety"])
+        build(data, folder, part["quality"], seeds, watch, part["cases"], part["crops"], part["variety"])
     return open_store(folder)
 
 
@@ -116,7 +116,7 @@ def build(
     """
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seeds.start)
-    drawn = _drawn(data, seeds, cases, random)
+    drawn = _drawn(data, seeds, cases, random, watch)
     capacity = len(drawn) * crops
     shapes = ((BASE, SIZE, SIZE), (SLOTS, REFERENCE, SIZE, SIZE), (2, SIZE, SIZE))
     arrays = [
@@ -157,9 +157,11 @@ def build(
     (folder / "samples.json").write_text(json.dumps({**facts, "drawn": origin}), "utf-8")
 
 
-def _drawn(data: Path, seeds: range, cases: int, random: np.random.Generator) -> Sequence[tuple[Case, str]]:
+def _drawn(
+    data: Path, seeds: range, cases: int, random: np.random.Generator, watch: Watch
+) -> Sequence[tuple[Case, str]]:
     """Cases and tracks to fill, those of a place together: it is read once."""
-    recipes = [make_cases(data, "train", seed) for seed in seeds]
+    recipes = [make_cases(data, "train", seed, watch) for seed in seeds]
     drawn = [(case, track) for recipe in recipes for case in recipe.cases for track in case.tracks]
     drawn = [(case, track) for case, track in drawn if track != "P" and _free(case, track)]
     if cases:

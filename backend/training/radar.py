@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from ...models.align_cr.inputs import SLOTS
 from ...models.rivals.network import RADAR, Discriminator, Remover, make
 from ..errors import TerramendError
+from ..watch import Watch
 from . import checkpoint, pictures, radar_bank
 from .export import export
 from .loop import Batch, Schedule
@@ -58,7 +59,7 @@ def built(config: dict[str, Any]) -> Remover:
         raise TerramendError("training.config", name="network", why=str(error)) from None
 
 
-def recipe(config: dict[str, Any], data: Path) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
     """The run that `config` describes, on the scenes in `data`."""
     schedule = build(Schedule, config["training"], "training")
     kind, size = config["network"]["kind"], whole(config, "size", "network")

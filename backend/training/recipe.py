@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from ..errors import TerramendError
+from ..watch import Watch
 from .checkpoint import latest
 from .loop import Batch, Schedule
 
@@ -66,8 +67,8 @@ class Recipe:
 class Maker(Protocol):
     """What a recipe module offers."""
 
-    def recipe(self, config: dict[str, Any], data: Path) -> Recipe:
-        """The run that `config` describes, on the scenes in `data`."""
+    def recipe(self, config: dict[str, Any], data: Path, watch: Watch, /) -> Recipe:
+        """The run that `config` describes, on the scenes in `data`; `watch` sees what is made for it."""
 
 
 def maker(name: str) -> Maker:
@@ -82,7 +83,7 @@ def maker(name: str) -> Maker:
     return module
 
 
-def made(name: str, config: dict[str, Any], data: Path) -> Recipe:
+def made(name: str, config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     """The recipe called `name` for a configuration.
 
     Raises:
@@ -91,7 +92,7 @@ def made(name: str, config: dict[str, Any], data: Path) -> Recipe:
     """
     module = maker(name)
     try:
-        return module.recipe(config, data)
+        return module.recipe(config, data, watch)
     except KeyError as error:
         raise TerramendError("training.config", name=name, why=f"it has no entry {error.args[0]}") from None
 

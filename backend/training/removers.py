@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from ...models.rivals.network import NETWORKS, Discriminator, Remover, halved, make
 from ..errors import TerramendError
+from ..watch import Watch
 from . import checkpoint, haze, pictures
 from .export import export
 from .loop import Batch, Schedule
@@ -46,7 +47,7 @@ class Trained(torch.nn.Module):
         self.adversary = Discriminator(channels, adversary) if kind in ADVERSARIES else None
 
 
-def recipe(config: dict[str, Any], data: Path) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
     """The run that `config` describes, on the pairs in `data`."""
     schedule = build(Schedule, config["training"], "training")
     kind, size = config["network"]["kind"], whole(config, "size", "network")

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from ...models.align_cr.network_segment import DeepLab, Small
 from ..datasets import landcover
 from ..errors import TerramendError
+from ..watch import Watch
 from . import checkpoint, pictures, radar_bank
 from .loop import Batch, Schedule
 from .recipe import REFUSED, Recipe, build, conclude, whole
@@ -38,7 +39,7 @@ def built(config: dict[str, Any]) -> torch.nn.Module:
         raise TerramendError("training.config", name="network", why=str(error)) from None
 
 
-def recipe(config: dict[str, Any], data: Path) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
     """The run that `config` describes, on the clear images in `data`."""
     schedule = build(Schedule, config["training"], "training")
     part, bands, size = dict(config["samples"]), config["network"]["bands"], whole(config, "size", "network")

@@ -86,7 +86,7 @@ def triplets(tmp_path):
 
 def run_recipe(config, data, out, finish=False):
     """Train; the averaged model."""
-    made = radar.recipe(config, data)
+    made = radar.recipe(config, data, Watch())
     average = train(made.model, made.batch, made.loss, made.schedule, out, Watch())
     if finish:
         made.finish(average, out)
@@ -442,7 +442,7 @@ def test_trains_resumes_and_loads(tmp_path, triplets) -> None:
         torched = loaded(torch.from_numpy(given)[None])[0].clamp(min=0).numpy()
     assert np.abs(light.predict(tile, light.prepare(tile)).mean - torched).max() < 1e-3
     with pytest.raises(TerramendError, match="size must be a multiple of 8"):
-        radar.recipe({**config, "size": 30}, triplets)
+        radar.recipe({**config, "size": 30}, triplets, Watch())
 
 
 def test_shipped_weights_say_the_same_in_torch_and_onnx() -> None:

@@ -71,7 +71,7 @@ def test_a_published_folder_loads_steps_saves_and_loads(published, tmp_path) -> 
 def test_no_such_folder_is_said(tmp_path) -> None:
     config = {**load_config("aligndiff", "small"), "stage": "diffusion", "start": str(tmp_path / "none")}
     with pytest.raises(TerramendError) as caught:
-        aligndiff.recipe(config, tmp_path)
+        aligndiff.recipe(config, tmp_path, Watch())
     assert caught.value.code == "training.start"
     with pytest.raises(ValueError, match="ships no weights"):
         network_serving.create("fast", 0)
@@ -90,7 +90,7 @@ def test_a_published_folder_is_trained_further(published, data, tmp_path) -> Non
         "samples": {"folder": str(tmp_path / "samples"), "count": 3, "seed": 0},
         "diffusion": part,
     }
-    made = aligndiff.recipe(config, data)
+    made = aligndiff.recipe(config, data, Watch())
     average = train(made.model, made.batch, made.loss, made.schedule, tmp_path / "run", Watch())
     made.finish(average, tmp_path / "run")
     again, vocabulary = aligndiff.load(tmp_path / "run")

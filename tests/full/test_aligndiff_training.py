@@ -20,7 +20,7 @@ from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import aligndiff, aligndiff_samples, export_command  # noqa: E402
 from terramend.backend.training.loop import train  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
-from terramend.backend.watch import Watch  # noqa: E402
+from terramend.backend.watch import Progress, Watch  # noqa: E402
 from terramend.models.aligndiff import model as light  # noqa: E402
 from terramend.models.aligndiff import network, network_losses, network_serving  # noqa: E402
 from terramend.models.aligndiff.hint import channels  # noqa: E402
@@ -58,7 +58,7 @@ def runs(data, tmp_path_factory):
     }  # fmt: skip
     before = ""
     for stage in network.STAGES:
-        made = aligndiff.recipe({**config, "stage": stage, "start": before}, data)
+        made = aligndiff.recipe({**config, "stage": stage, "start": before}, data, Watch())
         average = train(made.model, made.batch, made.loss, made.schedule, out / stage, Watch())
         made.finish(average, out / stage)
         before = str(out / stage)
@@ -84,7 +84,7 @@ def test_states_of_its_own_want_a_network_that_says_x0(runs, data) -> None:
     config = json.loads((runs / "diffusion" / "config.json").read_text())
     config |= {"start": str(runs / "autoencoder"), "noise": {**config["noise"], "predicts": "v"}}
     with pytest.raises(TerramendError, match="diffusion.own goes with noise.predicts=x0"):
-        aligndiff.recipe(config, data)
+        aligndiff.recipe(config, data, Watch())
 
 
 def test_crops_are_the_same_without_their_dem(data, tmp_path) -> None:
@@ -104,12 +104,33 @@ def test_samples_of_another_configuration_are_refused(runs) -> None:
 
     def stored(bands: int, size: int) -> aligndiff_samples.Store:
         config = {"samples": {"folder": runs / "samples"}, "network": {"bands": bands}, "size": size}
-        return aligndiff_samples.stored(config, runs, terrain=True)
+        return aligndiff_samples.stored(config, runs, terrain=True, watch=Watch())
 
     assert stored(bands, size).clean.shape[2] == size
     for other in ((bands + 1, size), (bands, size // 2)):
         with pytest.raises(TerramendError, match=rf"network\.bands is {other[0]} and size {other[1]}, but"):
             stored(*other)
+
+
+def test_making_samples_is_told_and_can_be_stopped(data, tmp_path) -> None:
+    """A run may make samples for hours before its first step."""
+    config = load_config("aligndiff", "small")
+    config |= {"size": 32, "samples": {"folder": str(tmp_path / "samples"), "count": 6, "seed": 0}}
+    told: list[Progress] = []
+
+    def hear(progress: Progress) -> None:
+        told.append(progress)
+        if progress.done == 2:
+            watch.cancel()
+
+    watch = Watch(on_progress=hear)
+    with pytest.raises(TerramendError) as caught:
+        aligndiff_samples.stored(config, data, terrain=True, watch=watch)
+    assert caught.value.code == "run.cancelled"
+    assert [(at.stage, at.done, at.total) for at in told] == [("samples", done, 6) for done in (0, 1, 2)]
+    aligndiff_samples.stored(
+        config, data, terrain=True, watch=Watch()
+    )  # what lies there is not taken for whole
 
 
 def test_samples_are_repeated_and_hide_the_right_share(runs, data, tmp_path) -> None:
@@ -138,7 +159,7 @@ def test_bands_together_begin_with_the_autoencoder_of_single_bands(runs, data, t
         "data": {"wavelengths": [490.0, 560.0, 665.0], "terrain": True},
         "samples": {"folder": str(tmp_path / "samples"), "count": 3, "seed": 0},
     }
-    made = aligndiff.recipe(config, data)
+    made = aligndiff.recipe(config, data, Watch())
     made.finish(
         train(made.model, made.batch, made.loss, made.schedule, tmp_path / "run", Watch()), tmp_path / "run"
     )

@@ -69,7 +69,7 @@ from terramend.models.weights import PACKAGED, read_manifest  # noqa: E402
 )
 def test_a_wrong_entry(name, key, value, said, tmp_path) -> None:
     with pytest.raises(TerramendError) as caught:
-        recipe.made(name, recipe.load_config(name, "small", {key: value}), tmp_path)
+        recipe.made(name, recipe.load_config(name, "small", {key: value}), tmp_path, Watch())
     assert said in str(caught.value) and str(caught.value).startswith("The training configuration ")
 
 
@@ -87,7 +87,7 @@ def test_a_wrong_file(text, said, tmp_path) -> None:
     path = tmp_path / "own.json"
     path.write_text(text)
     with pytest.raises(TerramendError) as caught:
-        recipe.made("ddpm", recipe.load_config("ddpm", str(path)), tmp_path)
+        recipe.made("ddpm", recipe.load_config("ddpm", str(path)), tmp_path, Watch())
     assert said in str(caught.value)
 
 
@@ -141,7 +141,7 @@ def options(**changes: object) -> argparse.Namespace:
 def test_the_schedule_of_ddpm_is_an_option(monkeypatch) -> None:
     asked = []
 
-    def made(name: str, config: dict, data: Path) -> None:
+    def made(name: str, config: dict, data: Path, watch: Watch) -> None:
         asked.append((name, config["diffusion"]["noise"]))
         raise InterruptedError
 

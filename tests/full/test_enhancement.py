@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import de  # noqa: E402
 from terramend.backend.training.recipe import build, load_config  # noqa: E402
+from terramend.backend.watch import Watch  # noqa: E402
 from terramend.models.base import Source, Tile  # noqa: E402
 from terramend.models.classical.space import create_harmonic  # noqa: E402
 from terramend.models.diffusion import schedules, unet  # noqa: E402
@@ -264,19 +265,19 @@ def test_clears_bands_that_it_knows(runs) -> None:
 def test_wrong_configurations_and_folders_say_what_is_wrong(tmp_path) -> None:
     config = load_config("de", "small")
     with pytest.raises(TerramendError, match="stage is one of coarse, weights, joint, not first"):
-        de.recipe({**config, "stage": "first"}, tmp_path)
+        de.recipe({**config, "stage": "first"}, tmp_path, Watch())
     with pytest.raises(TerramendError, match="heds means nothing"):
         wrong = {**config["network"], "predictor": {**config["network"]["predictor"], "heds": 2}}
         de.layout({**config, "network": wrong})
     with pytest.raises(TerramendError, match="holds no pair"):
-        de.recipe(config, tmp_path)
+        de.recipe(config, tmp_path, Watch())
     with pytest.raises(TerramendError, match="is no run of de to begin from"):
         de.start(tiny(), tmp_path)
     (tmp_path / de.WEIGHTS).write_bytes(b"cut off")
     with pytest.raises(TerramendError, match="is no run of de to begin from.*damaged"):
         de.start(tiny(), tmp_path)
     with pytest.raises(TerramendError, match=r"network\.bands must be 1"):
-        de.source({**load_config("de", "fill"), "network": {"bands": 3, "mask": True}}, tmp_path)
+        de.source({**load_config("de", "fill"), "network": {"bands": 3, "mask": True}}, tmp_path, Watch())
     with pytest.raises(TerramendError, match="training"):
         build(de.Schedule, {"steps": 3}, "training")
     assert json.loads(json.dumps(config)) == config

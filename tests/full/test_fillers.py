@@ -242,7 +242,7 @@ def runs(data, tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     for kind in network_fill.NETWORKS:
         config = configured(kind, root)
-        made = maker(kind).recipe(config, data)
+        made = maker(kind).recipe(config, data, Watch())
         before = {k: v.clone() for k, v in made.model.network.state_dict().items()}
         average = train(made.model, made.batch, made.loss, made.schedule, root / kind, Watch())
         moved = [k for k, v in average.network.state_dict().items() if not torch.equal(v, before[k])]
@@ -304,7 +304,7 @@ def test_networks_of_three_bands_and_of_the_wrong_samples(data, tmp_path) -> Non
     config = configured("autoencoder", tmp_path)
     config["network"]["bands"] = 3
     with pytest.raises(TerramendError, match=r"network\.bands is 3"):
-        maker("autoencoder").recipe(config, data)
+        maker("autoencoder").recipe(config, data, Watch())
 
 
 def test_faults_of_a_configuration_are_said(data, tmp_path) -> None:
@@ -316,7 +316,7 @@ def test_faults_of_a_configuration_are_said(data, tmp_path) -> None:
         ({"start": "weights.safetensors"}, "only lama begins"),
     ):
         with pytest.raises(TerramendError, match=words):
-            maker("autoencoder").recipe(configured("autoencoder", tmp_path, **changes), data)
+            maker("autoencoder").recipe(configured("autoencoder", tmp_path, **changes), data, Watch())
 
 
 def test_published_weights_are_taken_as_they_are(data, tmp_path) -> None:
@@ -326,7 +326,7 @@ def test_published_weights_are_taken_as_they_are(data, tmp_path) -> None:
         tmp_path / "big.safetensors",
     )
     config = configured("lama", tmp_path, steps=0, start=str(tmp_path / "big.safetensors"))
-    made = maker("lama").recipe(config, data)
+    made = maker("lama").recipe(config, data, Watch())
     average = train(made.model, made.batch, made.loss, made.schedule, tmp_path / "run", Watch())
     made.finish(average, tmp_path / "run")
     hint = torch.randn(1, channels(1), 16, 16)
@@ -335,4 +335,4 @@ def test_published_weights_are_taken_as_they_are(data, tmp_path) -> None:
     torch.testing.assert_close(network(hint), source(hint))
     (tmp_path / "pickle.safetensors").write_bytes(b"\x80\x04 no tensors")
     with pytest.raises(TerramendError, match="no run of lama to begin from"):
-        maker("lama").recipe({**config, "start": str(tmp_path / "pickle.safetensors")}, data)
+        maker("lama").recipe({**config, "start": str(tmp_path / "pickle.safetensors")}, data, Watch())

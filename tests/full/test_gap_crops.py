@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 
 from terramend.backend.training import de, gap_crops  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
+from terramend.backend.watch import Watch  # noqa: E402
 from terramend.models.mend.inputs import BASE, REFERENCE, SLOTS  # noqa: E402
 
 SIDE = 32
@@ -37,7 +38,7 @@ def config(tmp_path):
 
 
 def test_the_truth_is_the_prior_and_its_error(config, tmp_path) -> None:
-    drawn = gap_crops.source(config, tmp_path)(1, 2, 4, SIDE, 1)
+    drawn = gap_crops.source(config, tmp_path, Watch())(1, 2, 4, SIDE, 1)
     assert drawn["condition"].shape == (4, 2, SIDE, SIDE)
     assert torch.equal(drawn["condition"][:, :1], drawn["reference"])
     assert torch.equal(drawn["condition"][:, 1:], drawn["scored"])
@@ -47,14 +48,14 @@ def test_the_truth_is_the_prior_and_its_error(config, tmp_path) -> None:
     assert torch.allclose(drawn["clean"][inside], expected[inside], atol=2e-3)
     outside = drawn["reference"].clamp(-clip, clip)
     assert torch.allclose(drawn["clean"][~inside], outside[~inside], atol=1e-6)
-    again = gap_crops.source(config, tmp_path)(1, 2, 4, SIDE, 1)
+    again = gap_crops.source(config, tmp_path, Watch())(1, 2, 4, SIDE, 1)
     assert all(torch.equal(drawn[name], again[name]) for name in drawn)
-    assert gap_crops.source(config, tmp_path)(1, 2, 4, SIDE // 2, 2)["clean"].shape[-1] == SIDE // 2
+    assert gap_crops.source(config, tmp_path, Watch())(1, 2, 4, SIDE // 2, 2)["clean"].shape[-1] == SIDE // 2
 
 
 def test_a_step_of_training_on_gaps(config, tmp_path) -> None:
     config["coarse"]["size"] = 16
-    made = de.recipe(config, tmp_path)
+    made = de.recipe(config, tmp_path, Watch())
     terms = made.loss(made.model, made.batch(0, 0), 0)
     terms["loss"].backward()
     assert np.isfinite(float(terms["loss"].detach()))

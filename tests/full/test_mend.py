@@ -13,6 +13,7 @@ from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import mend, mend_samples  # noqa: E402
 from terramend.backend.training.quantize import int8  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
+from terramend.backend.watch import Watch  # noqa: E402
 from terramend.models.mend.inputs import BASE, REFERENCE, SLOTS  # noqa: E402
 from terramend.models.mend.network import Mend, together  # noqa: E402
 from terramend.models.onnx import session  # noqa: E402
@@ -63,7 +64,7 @@ def config(tmp_path):
 
 
 def test_the_configuration_that_comes_along_trains_the_correction(config, tmp_path) -> None:
-    made = mend.recipe(config, tmp_path)
+    made = mend.recipe(config, tmp_path, Watch())
     batch = made.batch(0, 0)
     said = made.model(batch["base"], batch["references"]).detach().requires_grad_()
     made.loss(lambda *_: said, batch, 0)["loss"].backward()
@@ -72,12 +73,12 @@ def test_the_configuration_that_comes_along_trains_the_correction(config, tmp_pa
 
 def test_few_samples_are_drawn_again_and_none_are_said(config, tmp_path) -> None:
     config["training"]["batch"] = 3 * CROPS
-    assert len(mend.recipe(config, tmp_path).batch(0, 0)["base"]) == 3 * CROPS
+    assert len(mend.recipe(config, tmp_path, Watch()).batch(0, 0)["base"]) == 3 * CROPS
     path = tmp_path / "samples.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps({**facts, "drawn": [[*facts["drawn"][-1][:4], CROPS]]}))  # all held out
     with pytest.raises(TerramendError, match="holds no scene that this network can learn from"):
-        mend.recipe(config, tmp_path)
+        mend.recipe(config, tmp_path, Watch())
 
 
 def test_the_export_says_what_torch_says(tmp_path) -> None:
@@ -130,7 +131,7 @@ def test_what_all_references_say_together() -> None:
 
 
 def test_a_fresh_network_leaves_the_prior(config, tmp_path) -> None:
-    made = mend.recipe(config, tmp_path)
+    made = mend.recipe(config, tmp_path, Watch())
     terms = made.loss(made.model, made.batch(0, 0), 0)
     assert float(terms["gain_db"].detach()) == pytest.approx(0, abs=1e-5)
     terms["loss"].backward()
@@ -156,7 +157,7 @@ def test_batches_repeat_and_leave_places_out(config, tmp_path) -> None:
     held = np.load(tmp_path / "target.npy")
     held[-1, 0] = 29.0  # the crop whose place is held out
     np.save(tmp_path / "target.npy", held)
-    made = mend.recipe(config, tmp_path)
+    made = mend.recipe(config, tmp_path, Watch())
     for step in range(12):
         first, again = made.batch(step, 0), made.batch(step, 0)
         assert all(torch.equal(first[name], again[name]) for name in mend_samples.ARRAYS)
@@ -186,7 +187,7 @@ def test_a_band_made_brighter_keeps_its_error(config, tmp_path) -> None:
 
 def test_a_run_ends_with_both_networks(config, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(mend, "CALIBRATION", 4)
-    made = mend.recipe(config, tmp_path)
+    made = mend.recipe(config, tmp_path, Watch())
     out = tmp_path / "run"
     out.mkdir()
     (out / "loss.csv").write_text("step,rate,seconds,gain_db\n0,0.1,1.0,0.1\n1,0.1,2.0,0.2\n")
