@@ -110,9 +110,9 @@ def test_std_is_that_of_the_band_the_target_shows_first(
     target.renderer().setRedBand(3)
     layer = QgsRasterLayer(scene["truth"], "std")  # as many bands, zero outside the hole
     style_std(layer, target)
-    assert layer.renderer().band() == 3
+    assert layer.renderer().usesBands() == [3]
     style_std(layer, QgsRasterLayer(scene["mask"], "of one band"))
-    assert layer.renderer().band() == 1
+    assert layer.renderer().usesBands() == [1]
 
 
 def test_provenance_is_named(scene: dict[str, str], qgis_app: Any) -> None:
