@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from osgeo import gdal
-from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsRasterMinMaxOrigin
+from qgis.core import (
+    QgsDateTimeRange,
+    QgsPalettedRasterRenderer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRasterMinMaxOrigin,
+)
+from qgis.PyQt.QtCore import QDateTime
 from qgis.PyQt.QtGui import QColor
 from terramend.ui.results import (
     BEFORE,
@@ -75,6 +82,25 @@ def test_a_stretch_set_by_hand_is_kept(target: QgsRasterLayer, scene: dict[str, 
     style_filled(filled, target, share=True)
     assert limits(filled) == limits(target) == before
     assert filled.renderer().redBand() == 4
+
+
+def test_what_is_said_of_the_target_is_not_said_of_its_fill(
+    target: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    """Its date holds for both; a note, and what other plugins keep with a layer, for the one alone."""
+    day = QgsDateTimeRange(QDateTime(2020, 1, 13, 0, 0, 0), QDateTime(2020, 1, 14, 0, 0, 0))
+    target.temporalProperties().setFixedTemporalRange(day)
+    target.temporalProperties().setIsActive(True)
+    target.setOpacity(0.5)
+    target.setCustomProperty("userNotes", "<p>half of it is cloud</p>")
+    target.setCustomProperty("another plugin/id", 7)
+    filled = QgsRasterLayer(scene["other"], "filled")
+    own = filled.customPropertyKeys()
+    style_filled(filled, target)
+    assert filled.temporalProperties().isActive()
+    assert filled.temporalProperties().fixedTemporalRange() == day
+    assert filled.opacity() == 0.5
+    assert filled.customPropertyKeys() == own
 
 
 def test_other_band_counts_keep_their_own_style(target: QgsRasterLayer, scene: dict[str, str]) -> None:

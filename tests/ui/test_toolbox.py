@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
 )
-from qgis.gui import QgsLayerTreeView
+from qgis.gui import QgsGui, QgsLayerTreeView
 from terramend.backend.request import DEFAULT_CLASSES
 from terramend.ui import history
 from terramend.ui.choices import Choices, MaskChoice, to_parameters
@@ -123,6 +124,19 @@ def test_what_the_dock_ran_can_be_repeated(
         )
         history.remember(to_parameters(choices))
         assert classes_of(repeat()) == list(classes)
+
+
+def test_the_history_offers_a_run_of_the_dock_for_the_shell(
+    client: Any, provider: Any, target: QgsRasterLayer, scene: dict[str, str], tmp_path: Path
+) -> None:
+    if not hasattr(QgsGui, "historyProviderRegistry"):
+        pytest.skip("before QGIS 3.24 the history holds Python alone")
+    choices = Choices((target,), str(tmp_path / "filled.tif"), (MaskChoice(scene["mask"]),), model="nearest")
+    history.remember(to_parameters(choices))
+    told = QgsGui.historyProviderRegistry().queryEntries(providerId="processing")[-1].entry
+    words = shlex.split(told["process_command"])
+    assert words[:3] == ["qgis_process", "run", "terramend:fillgaps"]
+    assert f"--GAPS={scene['mask']}" in words and "--MODEL=nearest" in words
 
 
 def test_in_the_designer_texts_take_inputs_of_the_model(
