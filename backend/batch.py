@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
     given = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
     common = {**settings.for_request(), **given}
     if arguments.folder is not None:
-        rows = batch_table.from_folder(Path(arguments.folder), arguments.pattern, common)
+        rows = batch_table.from_folder(Path(arguments.folder), arguments.pattern, common, watch)
         results = Path(arguments.results or Path(arguments.folder) / "results.csv")
     else:
         table = Path(arguments.table)

@@ -25,6 +25,7 @@ from . import cli_request
 from .batch_row import written
 from .errors import TerramendError
 from .request import PICTURES, FillRequest, from_json
+from .watch import Watch
 
 SEPARATOR = re.compile(r"\|(?!layername=)")
 """Between the values of a cell; `areas.gpkg|layername=clouds` is one."""
@@ -89,14 +90,18 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
     return _unique([_line(n, columns, c, folder, common) for n, c in enumerate(cells, 1)])
 
 
-def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[Row]:
+def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Watch) -> list[Row]:
     """One row for each entry of a folder that matches, except those that other rows use or write.
 
-    Hidden ones are left out, too (a run in the making writes beside its target), and tables.
+    Hidden ones are left out, too (a run in the making writes beside its target), and tables; so is, with
+    a notice, what Terramend wrote before: its other outputs are no scenes, and a fill needs none.
 
     Raises:
-        TerramendError: `batch.folder` when nothing matches.
+        TerramendError: `batch.folder` when nothing matches, `batch.written` when nothing else does.
     """
+    from .raster.files import ENDINGS
+    from .raster.recall import is_filled
+
     place = folder.resolve()  # an entry that is a link keeps its name: {folder} is where it was found
     entries = []
     with contextlib.suppress(ValueError, NotImplementedError):  # no pattern, or one from the root on
@@ -106,8 +111,14 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any]) -> list[R
     cells = [{"target": str(entry)} for entry in entries]
     drafts = [_row(1, cell, folder, common) for cell in cells]
     used = {_found(name) for draft in drafts if draft.request for name in _files(draft.request)}
-    kept = [cell for cell in cells if os.path.normcase(cell["target"]) not in used]
-    return _unique([_row(number, cell, folder, common) for number, cell in enumerate(kept, 1)])
+    kept = [cell["target"] for cell in cells if os.path.normcase(cell["target"]) not in used]
+    ours = {name for name in kept if Path(name).suffix.lower() in ENDINGS and is_filled(name)}
+    if ours and len(ours) == len(kept):
+        raise TerramendError("batch.written", folder=str(folder), pattern=pattern)
+    if ours:
+        watch.notice("batch.written", count=len(ours), folder=str(folder), first=Path(min(ours)).name)
+    rows = [{"target": name} for name in kept if name not in ours]
+    return _unique([_row(number, cell, folder, common) for number, cell in enumerate(rows, 1)])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

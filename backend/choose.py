@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..models.base import Reconstructor
 from ..models.registry import ROWS, Row, find
+from .device import for_networks
 from .errors import TerramendError
 from .request import FillRequest
 from .trial import Tried
@@ -43,7 +44,7 @@ def named(request: FillRequest) -> Row | None:
 
     Raises:
         TerramendError: `model.unknown`, `model.mode`, `model.package`, `model.setting`, `model.untrained`,
-            `weights.absent`.
+            `weights.absent`, `weights.changed`.
     """
     if request.model == "auto":
         if request.settings:
@@ -88,12 +89,16 @@ def create(row: Row, request: FillRequest) -> Reconstructor:
     """The reconstructor of a row with the request's quality, seed and settings.
 
     Raises:
-        TerramendError: `model.value` where a setting's value makes no sense to the method; `weights.absent`.
+        TerramendError: `model.value` where a setting's value makes no sense to the method; `weights.*`,
+            `environment.device`.
     """
     settings = dict(request.settings)
     said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "its defaults"
+    given = with_network(row, request.mode, settings)
+    if "device" in row.options and "device" not in given:
+        given["device"] = for_networks(request.device, "torch" in row.requires)
     try:
-        made = row.create(request.quality, request.seed, with_network(row, request.mode, settings))
+        made = row.create(request.quality, request.seed, given)
     except (ValueError, TypeError, RuntimeError) as error:  # a device that does not compute is a RuntimeError
         raise TerramendError("model.value", model=row.name, settings=said, why=str(error)) from error
     modes = getattr(made, "modes", row.modes)  # weights and references may do less than their method

@@ -16,6 +16,7 @@ import importlib.util
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import TerramendError
 
@@ -90,6 +91,30 @@ def on_torch(asked: str) -> str | None:
     if asked == "cuda" and not found.computes:
         raise TerramendError("environment.device", device=asked, why=found.why)
     return "cuda" if found.computes else None
+
+
+def for_networks(asked: str, by_torch: bool) -> str:
+    """Where a method's networks compute: on CUDA where that computes and is not declined.
+
+    Raises:
+        TerramendError: `environment.device` where `cuda` was asked for and does not compute.
+    """
+    if by_torch:
+        return on_torch(asked) or "cpu"
+    if asked == "cpu":
+        return asked
+    found = probe("cuda")
+    if asked == "cuda" and not found.computes:
+        raise TerramendError("environment.device", device=asked, why=found.why)
+    return "cuda" if found.computes else "cpu"
+
+
+def where(model: Any) -> tuple[str, str | None]:
+    """The device that a method computes on, and the provider of ONNX Runtime where it has networks there."""
+    provider = getattr(model, "provider", None)
+    if provider is None:
+        return getattr(model, "device", "cpu"), None
+    return next(name for name, known in PROVIDERS.items() if known == provider), provider
 
 
 def cores() -> int:

@@ -61,6 +61,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "The cluster's workers have not Terramend {need} ({have}): install the same version there.",
         ),
+        "batch.written": (
+            INPUT,
+            "All that matches {pattern} in {folder} was written by Terramend: "
+            "name in a table what is to be filled again.",
+        ),
         # the command line and the protocol
         "command.absent": (INPUT, "There is no command {command}; the commands are {known}."),
         "command.option": (INPUT, "{option} is not valid: {why}."),
@@ -171,6 +176,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "run terramend models install {name}.",
         ),
         "weights.address": (INPUT, "{address} is neither a folder nor an http address: mend --from."),
+        "weights.changed": (
+            ENVIRONMENT,
+            "{model} needs the network {name}, and {path} is not the file that this version expects of it: "
+            "run terramend models install {name}.",
+        ),
         "weights.download": (
             ENVIRONMENT,
             "{address} could not be downloaded ({why}): run it again to go on, or choose a folder by --from.",
@@ -325,6 +335,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{model} found nothing in {name} that it can change: it needs red, green and blue bands with "
             "reflectance; name them in the raster's band descriptions (such as B04, B03, B02).",
+        ),
+        "model.device": (
+            INPUT,
+            "The method {model} has nothing here that a GPU could compute: choose --device auto, "
+            "or another method.",
         ),
         "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
         "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),

@@ -20,11 +20,11 @@ from .fill_grid import Tally, Writers, fill_grid
 from .opening import Inputs, Method, make_method, open_grid, open_inputs
 from .process import computing
 from .raster.gapmap import GapMap
-from .raster.memory import memory_of
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.provenance import Origin, describe_inputs
 from .raster.raster import Raster
+from .raster.recall import memory_of
 from .raster.scene import Scene
 from .raster.writer import GeoTiffWriter, is_cog, parse_options
 from .request import FillRequest, FillResult, request_hash, validate
@@ -162,6 +162,7 @@ class _Run:
             method.reason,
             tuple(one.to_json() for one in method.tried),
             method.device,
+            method.provider,
             method.weights_sha256,
             method.state_sha256,
             fraction,

@@ -65,14 +65,14 @@ def choose_shape(scene: Scene, seed: int) -> tuple[Shape, str]:
     Raises:
         TerramendError: `accuracy.nothing` where no valid pixel can be hidden.
     """
-    found = {}
-    for name, mirror in (("turned", (True, True)), ("rows", (True, False)), ("columns", (False, True))):
+    found = []
+    for mirror in ((True, True), (True, False), (False, True)):
         shape = _mirrored(scene, *mirror)
         share = _share(scene, shape)
         if LEAST <= share <= MOST:
-            found[name] = share, shape
+            found.append((share, shape))
     if found:
-        return max(found.values(), key=lambda pair: pair[0])[1], "own gaps"
+        return max(found, key=lambda pair: pair[0])[1], "own gaps"
     shape = _drawn(scene.grid, seed)
     if not _share(scene, shape):
         raise TerramendError("accuracy.nothing", name=scene.target.name)

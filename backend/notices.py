@@ -13,6 +13,10 @@ from typing import Any, Mapping
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
         "batch.row": "Row {row} ({target}) failed: {why}",
+        "batch.written": (
+            "{count} rasters in {folder} were written by Terramend ({first} first) and are left out: "
+            "name in a table what is to be filled again."
+        ),
         "bands.empty": (
             "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is."
         ),
@@ -131,6 +135,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{percent} % of the filled pixels rest on their surroundings alone: without another date, "
             "terrain or radar texture cannot come back in wide gaps, and the uncertainty is larger there."
         ),
+        "training.split": "{path} is learnt from, and the other splits beside it are left to test by.",
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
     }
 )

@@ -17,7 +17,7 @@ from ..models.base import Glimpse, Movable, Moving, Observable, Prediction, Reco
 from ..models.registry import Row
 from .budget import Budget, budget
 from .choose import Facts, choose, create, tried_reason
-from .device import cores, on_torch
+from .device import cores, on_torch, where
 from .errors import TerramendError
 from .flow import patiently
 from .process import give_memory_back
@@ -66,7 +66,7 @@ class Method:
     Attributes:
         row, reason: what was chosen and why. predict: for one tile; safe in threads.
         plan: the scene's tiles. allowed: how many of them at once.
-        device: where it computes. weights_sha256: of its network, or None.
+        device: where it computes. provider, weights_sha256: of its network in ONNX Runtime, or None.
         state_sha256: of what it learned from the whole scene.
         tried: what `auto` measured on hidden pixels before it chose; empty where nothing was.
     """
@@ -77,6 +77,7 @@ class Method:
     plan: TilePlan
     allowed: Budget
     device: str
+    provider: str | None
     weights_sha256: str | None
     state_sha256: str
     tried: tuple[Tried, ...] = ()
@@ -156,7 +157,9 @@ def make_method(
     row, reason = choose(request, facts)
     model = create(row, request)
     if isinstance(model, Movable):
-        model = model.on(on_torch(request.device))
+        model = model.on(on_torch(request.device) if facts.references else None)
+    if request.device == "cuda" and where(model)[0] != "cuda":
+        raise TerramendError("model.device", model=row.name)
     model = stoppable(model, watch.check)
     if request.mode == "clear":
         _say_order(model, scene, watch)
@@ -170,28 +173,20 @@ def make_method(
     tried: tuple[Tried, ...] = ()
     if overview is not None:
         watch.stage("prepare")
-        with threads.allowed(request.jobs or cores()):
-            seen = overview()
-        say_blank(seen, watch)
-        say_missed(seen, watch)
-        say_partly(seen, watch)
+        workers = request.jobs or cores()
         ways = candidates(facts.references, facts.terrain, facts.sar)
         trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
-        with threads.allowed(request.jobs or cores()):
-            detail = _detail(seen, scene.grid, read or scene.tile, trying)
-        seen = replace(seen, detail=detail if seen.step > 1 else ())
+        seen, tiles = _seen(scene, overview, read or scene.tile, trying, workers, watch)
         if trying:
-            tiles = detail[:WINDOWS]
-            tried = patiently(lambda: _tried(model, ways, tiles, request.jobs or cores()), watch.check)
+            tried = patiently(lambda: _tried(model, ways, tiles, workers), watch.check)
             reason = tried_reason(reason, tried)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
-        state = patiently(lambda: _prepared(model, seen, request.jobs or cores()), watch.check)
-        if isinstance(state, Moving) and state.offsets:
-            say_moved([reference.name for reference in scene.references], state.offsets, watch)
-        if isinstance(state, Wary) and state.fringe:
-            watch.notice("mask.fringe", pixels=state.fringe)
-        del seen, detail
+            if isinstance(model, Movable) and not seen.references:
+                model = model.on(None)
+        state = patiently(lambda: _prepared(model, seen, workers), watch.check)
+        _say_learnt(state, scene, watch)
+        del seen, tiles
         give_memory_back()
     return Method(
         row,
@@ -199,7 +194,7 @@ def make_method(
         lambda tile: model.predict(way.shown(tile) if way else tile, state),
         plan,
         allowed,
-        getattr(model, "device", "cpu"),
+        *where(model),
         getattr(model, "weights_sha256", None),
         digest(state),
         tried,
@@ -214,11 +209,35 @@ def _say_order(model: Reconstructor, scene: Scene, watch: Watch) -> None:
         watch.notice("clear.order", name=scene.target.name, order=order)
 
 
-def _detail(overview: Tile, grid: Grid, read: Callable[[Window], Tile], trying: bool) -> tuple[Tile, ...]:
-    """Windows at full size: to learn from beside a coarse overview, and to try ways of filling in."""
-    if overview.step > 1:
-        return tuple(read(window) for window in windows(overview, grid))
-    return tuple(read(window) for window in windows(overview, grid, WINDOWS)) if trying else ()
+def _seen(
+    scene: Scene,
+    overview: Callable[[], Tile],
+    read: Callable[[Window], Tile],
+    trying: bool,
+    workers: int,
+    watch: Watch,
+) -> tuple[Tile, tuple[Tile, ...]]:
+    """The overview, with windows at full size where it is coarse, and the windows that ways are tried in."""
+    with threads.allowed(workers):
+        seen = overview()
+    say_blank(seen, watch)
+    say_missed(seen, watch)
+    say_partly(seen, watch)
+    tiles: tuple[Tile, ...] = ()
+    with threads.allowed(workers):
+        if seen.step > 1:
+            tiles = tuple(read(window) for window in windows(seen, scene.grid))
+        elif trying:
+            tiles = tuple(read(window) for window in windows(seen, scene.grid, WINDOWS))
+    return replace(seen, detail=tiles if seen.step > 1 else ()), tiles[:WINDOWS]
+
+
+def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
+    """Notices of what a method found of the scene's dates and gaps."""
+    if isinstance(state, Moving) and state.offsets:
+        say_moved([reference.name for reference in scene.references], state.offsets, watch)
+    if isinstance(state, Wary) and state.fringe:
+        watch.notice("mask.fringe", pixels=state.fringe)
 
 
 def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.registry import Row
-from ..models.weights import PACKAGED, File, Weights, locate, read_manifest
+from ..models.weights import PACKAGED, File, Weights, lacking, locate, read_manifest
 from .errors import TerramendError
 from .failure import reason
 from .flow import patiently
@@ -36,8 +36,8 @@ def install(
 ) -> dict[str, Any]:
     """Bring the files of a network into the user's folder; what is there, or came along, stays.
 
-    A download that breaks off leaves a `.part` file, and the next call goes on from it.
-    No file gets its name before its hash was seen to be right.
+    A download that breaks off leaves a `.part` file, and the next call goes on from it; one that turns
+    out to be of another file is begun anew. No file gets its name before its hash was seen to be right.
 
     Args:
         name: of the manifest. source: a folder, or an http(s) address; None: the manifest's.
@@ -56,14 +56,17 @@ def install(
     if _numbers(weights.least_software) > _numbers(VERSION):
         raise TerramendError("weights.software", name=name, least=weights.least_software, have=VERSION)
     own = (folder or weights_folder()) / name
-    place = next((place for place in (PACKAGED / name, own) if not _lacking(weights, place)), own)
-    brought = _lacking(weights, place)
+    place = next((place for place in (PACKAGED / name, own) if not lacking(weights, place)), own)
+    brought = lacking(weights, place)
     watch.stage("install", weights.size)
     watch.advance(weights.size - sum(file.size for file in brought))
     if brought:
         place.mkdir(parents=True, exist_ok=True)
     for file in brought:
         patiently(partial(_bring, file, name, source or weights.url, place, watch), watch.check)
+    for file in weights.files:  # left by another call that was broken off while this one went on
+        with contextlib.suppress(OSError):
+            (place / (file.name + ".part")).unlink()
     watch.finish()
     return {
         "name": name,
@@ -71,15 +74,6 @@ def install(
         "installed": [file.name for file in brought],
         "bytes": sum(file.size for file in brought),
     }
-
-
-def _lacking(weights: Weights, place: Path) -> list[File]:
-    """The files of a network that are not in a folder, or are not those that are pinned."""
-    return [
-        file
-        for file in weights.files
-        if not (place / file.name).is_file() or _sha256(place / file.name) != file.sha256
-    ]
 
 
 def listing() -> list[dict[str, Any]]:
@@ -105,23 +99,40 @@ def with_network(row: Row, mode: str, settings: Mapping[str, str]) -> dict[str, 
     One that came along is found by the method itself; one that the settings name is taken.
 
     Raises:
-        TerramendError: `weights.absent`.
+        TerramendError: `weights.absent`, or `weights.changed` for a file that is not the pinned one.
     """
     name = row.networks.get(mode)
     if name is None or "weights" in settings:
         return dict(settings)
-    place = locate(read_manifest()[name], weights_folder())
+    weights = read_manifest()[name]
+    place = locate(weights, weights_folder())
     if place is None:
+        for folder in (PACKAGED / name, weights_folder() / name):
+            for file in lacking(weights, folder):
+                if (folder / file.name).exists():
+                    path = str(folder / file.name)
+                    raise TerramendError("weights.changed", model=row.name, name=name, path=path)
         raise TerramendError("weights.absent", model=row.name, name=name)
     return dict(settings) if place.parent == PACKAGED else {**settings, "weights": str(place)}
 
 
 def _bring(file: File, name: str, source: str, place: Path, watch: Watch) -> None:
     part = place / (file.name + ".part")
-    done = part.stat().st_size if part.exists() else 0
-    if done > file.size:
-        part.unlink()
-        done = 0
+    begun = part.stat().st_size if part.exists() else 0
+    whole = begun <= file.size and _filled(part, begun, file, name, source, watch)
+    if not whole and begun:  # what lay there was of another file, such as an earlier version's
+        part.unlink(missing_ok=True)
+        whole = _filled(part, 0, file, name, source, watch)
+    if not whole:
+        part.unlink(missing_ok=True)
+        raise TerramendError("weights.hash", file=file.name, source=source)
+    with contextlib.suppress(FileNotFoundError):  # the other one has put it in place
+        part.replace(place / file.name)
+
+
+def _filled(part: Path, done: int, file: File, name: str, source: str, watch: Watch) -> bool:
+    """Bring a file into its `.part`, from byte `done` on; whether that is now the file that is pinned."""
+    came = done
     watch.advance(done)
     chunks = _read if "://" not in source else _download
     part.touch()
@@ -130,14 +141,13 @@ def _bring(file: File, name: str, source: str, place: Path, watch: Watch) -> Non
             watch.check()
             sink.seek(offset)
             sink.write(chunk)
-            watch.advance(len(chunk))
+            watch.advance(offset + len(chunk) - came)
+            came = offset + len(chunk)
         sink.seek(0)
-        found = hashlib.file_digest(sink, "sha256").hexdigest()
-    if found != file.sha256:
-        part.unlink(missing_ok=True)
-        raise TerramendError("weights.hash", file=file.name, source=source)
-    with contextlib.suppress(FileNotFoundError):  # the other one has put it in place
-        part.replace(place / file.name)
+        right = hashlib.file_digest(sink, "sha256").hexdigest() == file.sha256
+    if not right:
+        watch.advance(-came)
+    return right
 
 
 def _read(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, bytes]]:
@@ -164,8 +174,8 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
             while chunk := answer.read1(CHUNK):  # what is there: a slow server can be left
                 yield offset, chunk
                 offset += len(chunk)
-                if offset > file.size:
-                    raise TerramendError("weights.hash", file=file.name, source=source)
+                if offset > file.size:  # it is another file, as its hash will show
+                    return
             if offset < file.size:  # some breaks look like an end
                 why = f"it ended after {offset} of {file.size} bytes"
                 raise TerramendError("weights.download", address=address, why=why)
@@ -187,11 +197,6 @@ def _address(source: str, name: str) -> str:
         raise TerramendError("weights.address", address=source)
     path = urllib.parse.quote(f"{parts.path.rstrip('/')}/{name}", safe="/%:@!$&'()*+,;=~")
     return parts._replace(path=path).geturl()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

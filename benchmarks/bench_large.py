@@ -22,7 +22,7 @@ from terramend.backend.raster import detail
 from terramend.backend.raster.grid import Grid
 from terramend.models.base import Floats, Tile
 from terramend.models.guided.half import halved
-from terramend.models.guided.model import plain
+from terramend.models.guided.model import of_quality
 
 LARGE = 330 * 330
 WAYS = ("whole", "overview", "windows")
@@ -42,7 +42,7 @@ def overviews(tile: Tile, halvings: int) -> Iterator[Tile]:
 
 def figures(tile: Tile, truth: Floats, quality: str, halvings: int) -> list[tuple[float, float]]:
     """PSNR (dB, range 1) and share inside the 90 % intervals, of each of `WAYS`."""
-    model, out = plain(quality), []
+    model, out = of_quality(quality), []
     for overview in overviews(tile, halvings):
         made = model.predict(tile, model.prepare(overview))
         error, deviation = (made.mean - truth)[tile.gaps], made.std[tile.gaps]

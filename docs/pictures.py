@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from matplotlib.figure import Figure
-from terramend.backend.evaluation.gaps import Gap, make
+from terramend.backend.datasets.gaps import Gap, make
 from terramend.backend.fill import fill
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.watch import Watch

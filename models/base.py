@@ -144,14 +144,20 @@ class Prediction:
     reference: NDArray[np.int16]
 
 
+def sources(gaps: Flags, mean: Floats, source: Source) -> NDArray[np.uint8]:
+    """(H, W) uint8: `source` in gaps (of any band) where any mean is finite, `UNFILLED` in the others."""
+    filled = np.where(np.isfinite(mean).any(0), source, Source.UNFILLED)
+    return np.where(gaps.any(0), filled, Source.VALID).astype(np.uint8)
+
+
 class Reconstructor(Protocol):
     """A method. Made by its registry row from settings; holds no scene data itself.
 
     What it has of these attributes is read too: `context`, pixels around a tile that it must see (its row's
     otherwise); `modes` that its weights can do; `wavelengths`, nanometres of the bands that it takes by their
-    number where a scene knows no centres; `device` and `weights_sha256` for the record; `proceed`, a field
-    of a dataclass: called between the steps of one tile, it raises where the run is cancelled. Further
-    abilities have protocols of their own, below.
+    number where a scene knows no centres; `provider` of ONNX Runtime, or else `device`, and `weights_sha256`
+    for the record; `proceed`, a field of a dataclass: called between the steps of one tile, it raises where
+    the run is cancelled. Further abilities have protocols of their own, below.
     """
 
     def prepare(self, overview: Tile) -> Any:
@@ -167,7 +173,7 @@ class Reconstructor(Protocol):
 
 @runtime_checkable
 class Movable(Protocol):
-    """A reconstructor that can compute elsewhere, with the same numbers to float32 rounding."""
+    """A method that can predict from references elsewhere, with the same numbers to float32 rounding."""
 
     def on(self, torch_device: str | None) -> Reconstructor:
         """The same, predicting on a torch device; None: where it computes without torch."""

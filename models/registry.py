@@ -62,7 +62,8 @@ class Row:
 
 
 WEIGHTS = {"weights": "folder of a run of terramend train"}
-SERVED = {**WEIGHTS, "device": "cpu or cuda (default cpu)"}
+SERVED = {**WEIGHTS, "device": "cpu or cuda (default: what --device says)"}
+"""Options of methods whose networks `--device` moves."""
 
 
 def _remover(name: str, title: str, summary: str) -> Row:
@@ -92,7 +93,7 @@ def _radar(name: str, title: str, summary: str, sees: bool = True, ships: bool =
         wants=frozenset({"references", "terrain"}),
         context=64,
         options={
-            **WEIGHTS,
+            **SERVED,
             "prior": "method whose fill is corrected: guided (default) or harmonic",
             "despeckle": "yes smooths radar first (default no)",
             "upsampling": "of radar coarser than the image: bilinear (default), or nearest as in the paper",
@@ -112,7 +113,7 @@ _DRAWN = {
 """Options of `aligndiff` at both sizes."""
 _START = "method whose fill rivals of aligndiff start from: harmonic (default) or guided"
 _BY_QUALITY = "drawn and averaged (default: 1, 2 or 4 by quality)"
-_SMALL = {**WEIGHTS, **_DRAWN, "samples": _BY_QUALITY}
+_SMALL = {**SERVED, **_DRAWN, "samples": _BY_QUALITY}
 _HEAVY = {
     **SERVED,
     "weights": "folder in Stable Diffusion's layout, or a hub's id",
@@ -124,7 +125,7 @@ _HEAVY = {
 
 def _filler(name: str, title: str, summary: str, *wants: str) -> Row:
     """A rival of AlignDiff that is trained here but comes without weights."""
-    options = {**WEIGHTS, "prior": _START}
+    options = {**SERVED, "prior": _START}
     if name == "palette":
         options |= {"steps": _DRAWN["steps"], "samples": _BY_QUALITY}
     return Row(

@@ -27,6 +27,8 @@ MODULES = [path for path in FILES if path.suffix == ".py" and path.parts[0] in (
 BLOCKED = ("qgis", "PyQt5", "PyQt6", "torch", "diffusers", "dask", "distributed", "matplotlib", "skimage")
 TORCH = re.compile(r"backend/(training|experiments)/|models/\w+/(network|unet|torch)\w*\.py")
 """Modules that only the full environment can import."""
+STOREYS = ("raster", "datasets", "fetch", "evaluation", "training", "experiments")
+"""Folders of `backend`: each may stand on those before it alone. What serves a fill stands beside the first."""
 QGIS_LOADS = ("__init__", "protocol", "request", "errors", "research_errors", "notices", "launch", "version")
 
 
@@ -71,6 +73,16 @@ def test_imports_respect_the_floors(path: Path) -> None:
             assert re.match(r"backend\.(protocol|request|errors|launch|version)(\.|$)", reached), (
                 f"{path} reaches {reached}"
             )
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "backend"], ids=str)
+def test_research_stands_on_what_serves(path: Path) -> None:
+    """What serves a fill knows no research folder, of which the zip holds none; research leans one way."""
+    folder = path.parts[1] if len(path.parts) > 2 else "raster"
+    above = STOREYS[STOREYS.index(folder) + 1 :] if folder in STOREYS else ()
+    for level, module in imports(path):
+        reached = target(path, level, module).split(".") if level else []
+        assert not set(reached[1:2]) & set(above), f"{path} reaches {'.'.join(reached)}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
@@ -233,6 +245,10 @@ def test_networks_that_do_not_come_along_are_installed(tmp_path: Path) -> None:
     done = terramend(*words)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["weights_sha256"] == find("ddpm").create().weights_sha256
+    network = tmp_path / "own" / "ddpm" / "ddpm.onnx"
+    network.write_bytes(network.read_bytes()[:-1] + b"?")
+    changed = terramend(*words, "--overwrite")
+    assert changed.returncode == 3 and f"{network} is not the file that" in changed.stderr
 
 
 def test_one_source_for_the_version() -> None:

@@ -11,9 +11,9 @@ import queue
 import threading
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from qgis.core import Qgis, QgsApplication, QgsProcessingFeedback
+from qgis.core import Qgis, QgsApplication, QgsProcessingFeedback, QgsProcessingMultiStepFeedback
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal, pyqtSlot
+from qgis.PyQt.QtCore import QCoreApplication, QObject, QThread, pyqtSignal, pyqtSlot
 
 from .interpreter import chosen_interpreter
 from .messages import ClientError, notice_sentence, overall_percent, progress_sentence
@@ -105,7 +105,13 @@ class BackendClient(QObject):
         news: queue.SimpleQueue[Tuple[str, Any]] = queue.SimpleQueue()
         call = self._supervisor.submit(method, params, lambda kind, value: news.put((kind, value)))
         stage = ""
+        # The batch dialog of QGIS 3.22 runs us in its own thread: between two reports it would neither draw
+        # nor hear Cancel. Scripts wait there too, but nobody may change a project under their feet.
+        frozen = QThread.currentThread() == self.thread()
+        frozen = frozen and isinstance(feedback, QgsProcessingMultiStepFeedback)
         while True:
+            if frozen:
+                QCoreApplication.processEvents()
             if feedback is not None and feedback.isCanceled():
                 call.cancel()
             try:

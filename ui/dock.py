@@ -33,6 +33,7 @@ from qgis.PyQt.QtWidgets import (
 from . import history, inspection, project_state, settings
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
+from .offers import push_offer
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
 from .results import add_results, earlier_results, remove_results, show_gap_mask
@@ -72,6 +73,7 @@ class TerramendDock(QDockWidget):
         self.result: Optional[Dict[str, Any]] = None
         self.batch: Optional[QDialog] = None
         self._preview: List[str] = []  # layer ids
+        self._visits = project_state.Visits()
         self._closed = False
         self._outlook = Outlook(self.form, self.bar, self.note)
         self._lay_out()
@@ -124,7 +126,7 @@ class TerramendDock(QDockWidget):
         client().status_changed.connect(self.bar.device.setText)
         client().started.connect(self._ask_again)
         client().run_begins.connect(self._give_way)
-        QgsProject.instance().cleared.connect(self.start_over)
+        QgsProject.instance().cleared.connect(self._project_left)
         QgsProject.instance().readProject.connect(self._restore)
         QgsProject.instance().writeProject.connect(self._remember)
 
@@ -198,6 +200,11 @@ class TerramendDock(QDockWidget):
         self._choices()  # says what cannot be read
         project_state.save(self.form.remembered(), QgsProject.instance(), self.form.output.follows_map())
 
+    def _project_left(self) -> None:
+        """Another project begins, or is about to be read."""
+        self._visits.count += 1
+        self.start_over()
+
     def start_over(self) -> None:
         """Forget all choices."""
         if not self._closed:
@@ -250,23 +257,32 @@ class TerramendDock(QDockWidget):
         subject = self.form.target.subject()
         parameters = to_parameters(choices)  # now: layers may go while the run is on
 
-        def done(result: Dict[str, Any]) -> None:
-            self.result = result
+        def load(result: Mapping[str, Any]) -> None:
             title = tr("{name}, filled").format(name=subject.name)
-            replaced = earlier_results(result, QgsProject.instance())
+            replaced = earlier_results(result, subject, QgsProject.instance())
             layers = add_results(result, subject, title, QgsProject.instance())
-            self._forget_preview()
-            history.remember(parameters)
             before = subject.layer()
             if before is not None:
                 self.swipe.compare(before, layers[0])
             remove_results(replaced, QgsProject.instance())
-            self._outlook.settle(choices, inspection.outcome(result))
-            self.say(inspection.outcome(result), Qgis.MessageLevel.Success)
-            for notice in inspection.notices(result):
-                self.note(notice)
 
-        self._start("fill", choices, done, overwrite=bool(there))
+        def told(result: Dict[str, Any]) -> str:
+            self.result = result
+            history.remember(parameters)
+            return inspection.outcome(result)
+
+        def done(result: Dict[str, Any]) -> None:
+            load(result)
+            self._forget_preview()
+            self._outlook.settle(choices, inspection.outcome(result))
+            self.say(told(result), Qgis.MessageLevel.Success)
+
+        def elsewhere(result: Dict[str, Any]) -> None:
+            text = tr("Its project is no longer open, so no layers were added: {path}. {outcome}")
+            text = text.format(outcome=told(result), path=result["outputs"][0])
+            self.offer(text, tr("Add layers here"), lambda: load(result))
+
+        self._start("fill", choices, done, elsewhere=elsewhere, overwrite=bool(there))
 
     def preview(self) -> None:
         """Fill what the map shows into a temporary layer."""
@@ -335,10 +351,15 @@ class TerramendDock(QDockWidget):
         choices: Choices,
         done: Callable[[Dict[str, Any]], None],
         apart: Optional[Callable[[], None]] = None,
+        elsewhere: Optional[Callable[[Dict[str, Any]], None]] = None,
         overwrite: bool = False,
         **more: Any,
     ) -> None:
-        """Run; `apart` is called instead of an error where the map shows no part of the target."""
+        """Run.
+
+        `apart` is called instead of an error where the map shows no part of the target, `elsewhere`
+        instead of `done` where another project is open at the end.
+        """
         if self.run is not None:
             return
         if not choices.target:
@@ -351,10 +372,14 @@ class TerramendDock(QDockWidget):
             return
         name = self.form.target.subject().name
         self.note(tr("{method} started").format(method=method))
+        here = self._visits.same(QgsProject.instance())
 
         def finish(result: Dict[str, Any]) -> None:
             self._end()
-            done(result)
+            if here():
+                done(result)
+            elif elsewhere is not None:
+                elsewhere(result)
 
         def fail(error: Exception) -> None:
             self._end()
@@ -362,7 +387,7 @@ class TerramendDock(QDockWidget):
             if getattr(error, "code", "") == "extent.apart" and isinstance(
                 choices.extent, QgsReferencedRectangle
             ):
-                if apart is not None:
+                if apart is not None and here():
                     apart()
                     return
                 text = tr("The map shows no part of {name}: move the map there, or fill the whole scene.")
@@ -400,6 +425,11 @@ class TerramendDock(QDockWidget):
         critical = level == Qgis.MessageLevel.Critical
         plain = html.escape(text, quote=False)  # the bar reads HTML: of a file a<b>.tif it would show a.tif
         self._iface.messageBar().pushMessage("Terramend", plain, level, 0 if critical else 8)
+
+    def offer(self, text: str, label: str, action: Callable[[], None]) -> None:
+        """Tell the user something, with a button for what can be done about it."""
+        self.note(text)
+        push_offer(self._iface.messageBar(), text, label, lambda: None if self._closed else action())
 
     def warn(self, text: str) -> None:
         """Tell the user that something of theirs must be mended."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Mapping, Optional
 
 from qgis.gui import QgsFileWidget
+from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -176,7 +177,16 @@ class EnvironmentDialog(QDialog):
         self.bar.setVisible(busy)
         self.step.setVisible(bool(self.step.text()))
         self.log.setVisible(busy or not self.log.document().isEmpty())
-        needed = self.layout().totalHeightForWidth(self.width())  # wrapped texts ask for no room themselves
+        self._make_room()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Only now does a style say what its frames take."""
+        super().showEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Be high enough for all texts: wrapped ones ask for no room themselves."""
+        needed = self.layout().totalHeightForWidth(self.width())
         self.resize(self.width(), max(self.height(), needed))
 
     def _describe(self) -> None:
@@ -200,6 +210,7 @@ class EnvironmentDialog(QDialog):
             self.install.setText(tr("Install") if offline else tr("Download and install"))
         else:
             self.install.setText(tr("Repair") if offline else tr("Download and repair"))
+        self._make_room()
 
     def variant(self) -> Variant:
         """What is chosen."""

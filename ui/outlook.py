@@ -100,7 +100,7 @@ class Outlook:
             choices = self._form.choices()
             self._watch(_layers(choices))
             if not choices.target:
-                self._form.target.show_facts("")
+                self._refuse("")
                 return
             built = build(choices)
         except REFUSALS as error:

@@ -25,6 +25,22 @@ LAYERS_OR_FILES = (
 """Parameters whose files are kept as the project keeps those of its layers, mostly relative to itself."""
 
 
+class Visits:
+    """Which project is open: QGIS has one object for all that are opened in turn.
+
+    Attributes:
+        count: of the projects that were left so far; whoever hears of it adds one.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def same(self, project: QgsProject) -> Callable[[], bool]:
+        """A question for later: whether the project of now is open still, or again."""
+        count, file = self.count, project.absoluteFilePath()
+        return lambda: count == self.count or (bool(file) and file == project.absoluteFilePath())
+
+
 def save(choices: Choices, project: QgsProject, follows_map: bool = False) -> None:
     """Remember choices in the project, and whether their extent is just what the map shows."""
     parameters = _each_file(to_parameters(choices), project.writePath)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
-from typing import Any, ClassVar, List, Mapping, Optional, Sequence, Set, Tuple
+from pathlib import Path
+from typing import Any, ClassVar, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from qgis.core import (
     QgsColorRampShader,
     QgsContrastEnhancement,
+    QgsDataProvider,
     QgsLayerTreeGroup,
     QgsMapLayer,
     QgsPalettedRasterRenderer,
@@ -35,6 +38,9 @@ BEFORE = "terramend/before"
 
 ROLE = "terramend/role"
 """Custom property of every layer that Terramend made."""
+
+SUBJECT = "terramend/subject"
+"""Custom property of a result: what was filled, as `Subject.key`."""
 
 CARRIED = (
     QgsMapLayer.StyleCategory.Symbology
@@ -68,6 +74,11 @@ class Subject:
     layer_id: str
     bands: bool
 
+    @property
+    def key(self) -> str:
+        """What tells it from others in the same project."""
+        return self.layer_id or self.name
+
     def layer(self) -> Optional[QgsMapLayer]:
         """Its first layer, None for a file and where the layer is gone."""
         return QgsProject.instance().mapLayer(self.layer_id) if self.layer_id else None
@@ -92,6 +103,9 @@ def add_results(
 ) -> List[QgsRasterLayer]:
     """Load a fill's outputs as a group right above the target, or above the group of its bands.
 
+    A layer of an earlier fill of the same target that shows one of these files stays as the
+    analyst made it, with the new pixels; what is new goes into its group.
+
     Args:
         result: `backend.request.FillResult` as JSON.
         subject: what was filled. title: of the group.
@@ -100,39 +114,54 @@ def add_results(
         The layers, the filled raster first.
     """
     target = subject.layer()
-    layers = []
-    main, *others = result["outputs"]
-
-    def add(path: str, label: str, first: bool) -> QgsRasterLayer:
-        name = label if first else tr("{label}, {file}").format(label=label, file=_stem(path))
-        layers.append(QgsRasterLayer(path, name))
-        return layers[-1]
-
-    for path in (main, *others):
-        layer = add(path, tr("filled"), path == main)
-        style_filled(layer, target, share=True)
-        if target is not None:
-            layer.setCustomProperty(BEFORE, target.id())
-    for path in result.get("stds", ()):
-        style_std(add(path, tr("uncertainty"), path == result["std"]), target)
-    for path in result.get("provenances", ()):
-        style_provenance(add(path, tr("provenance"), path == result["provenance"]))
-    group = _insert_group(title, target, project, subject.bands)
-    count = len(result["outputs"])
-    for layer in layers[count:] + layers[:count]:  # those are clear but for the gaps, and lie over the pixels
+    layers: List[QgsRasterLayer] = []
+    fresh: List[Tuple[str, QgsRasterLayer]] = []
+    kinds = (
+        ("outputs", tr("filled"), lambda layer: style_filled(layer, target, share=True)),
+        ("stds", tr("uncertainty"), lambda layer: style_std(layer, target)),
+        ("provenances", tr("provenance"), style_provenance),
+    )
+    for kind, label, style in kinds:
+        for number, path in enumerate(result.get(kind, ())):
+            name = tr("{label}, {file}").format(label=label, file=_stem(path)) if number else label
+            layer = QgsRasterLayer(path, name)
+            known = [la for la in _showing([path], project) if _may_stay(la, layer, subject)]
+            for old in known:
+                _reread(old)
+                if kind == "stds" and _is_our_ramp(old):
+                    style_std(old, old)
+            if not known:
+                style(layer)
+                fresh.append((kind, layer))
+            layers.append(known[0] if known else layer)
+    if not fresh:
+        return layers
+    new = [layer for _, layer in fresh]
+    there = _group_of([layer for layer in layers if layer not in new], project)
+    group = _insert_group(title, target, project, subject.bands) if there is None else there
+    over = [layer for kind, layer in fresh if kind != "outputs"]  # clear but for the gaps: above the pixels
+    for kind, layer in fresh:
         layer.setCustomProperty(ROLE, "result")
+        layer.setCustomProperty(SUBJECT, subject.key)
+        if kind == "outputs" and target is not None:
+            layer.setCustomProperty(BEFORE, target.id())
         project.addMapLayer(layer, False)
-        node = group.addLayer(layer)
+        node = group.insertLayer(over.index(layer) if layer in over else -1, layer)
         node.setItemVisibilityChecked(layer is layers[0])
         node.setExpanded(layer.name() != tr("filled"))
+    if there is None:  # QGIS's tree does not always open a group that came without layers
+        group.setExpanded(False)
+        group.setExpanded(True)
     return layers
 
 
-def earlier_results(result: Mapping[str, Any], project: QgsProject) -> List[str]:
-    """Ids of layers of an earlier run whose files this one replaced: they go on showing the old pixels."""
-    paths = {*result["outputs"], *result.get("stds", ()), *result.get("provenances", ())}
-    layers = project.mapLayers().values()
-    return [la.id() for la in layers if la.customProperty(ROLE) == "result" and la.source() in paths]
+def earlier_results(result: Mapping[str, Any], subject: Subject, project: QgsProject) -> List[str]:
+    """Ids of layers whose files this run replaced, and that show something else by now.
+
+    To be asked before `add_results`, which keeps the others.
+    """
+    layers = _showing([*result["outputs"], *result.get("stds", ()), *result.get("provenances", ())], project)
+    return [la.id() for la in layers if not _may_stay(la, QgsRasterLayer(la.source()), subject)]
 
 
 def remove_results(layer_ids: Sequence[str], project: QgsProject) -> None:
@@ -140,7 +169,11 @@ def remove_results(layer_ids: Sequence[str], project: QgsProject) -> None:
     for name in layer_ids:
         node = project.layerTreeRoot().findLayer(name)
         group = None if node is None else node.parent()
-        project.removeMapLayers([name] if name in project.mapLayers() else [])
+        layer = project.mapLayer(name)
+        if layer is not None:
+            path = layer.source()
+            project.removeMapLayer(name)
+            _forget_statistics(path)  # GDAL has just left them beside the file, which is another's by now
         if group is not None and group.parent() is not None and not group.children():
             group.parent().removeChildNode(group)
 
@@ -217,6 +250,7 @@ def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None
     transparency = QgsRasterTransparency()
     transparency.setTransparentSingleValuePixelList([zero])
     renderer.setRasterTransparency(transparency)
+    renderer.setOpacity(layer.opacity())
     layer.setRenderer(renderer)
 
 
@@ -262,7 +296,63 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
             if like is not None:
                 layer.setCustomProperty(BEFORE, self._like)
         layer.setCustomProperty(ROLE, "result")
+        layer.setCustomProperty(SUBJECT, self._like)
         layer.triggerRepaint()
+
+
+def _showing(paths: Iterable[str], project: QgsProject) -> List[QgsRasterLayer]:
+    """The results in the project that show one of these files."""
+    files, layers = {Path(path) for path in paths}, project.mapLayers().values()
+    return [la for la in layers if la.customProperty(ROLE) == "result" and Path(la.source()) in files]
+
+
+def _may_stay(layer: QgsRasterLayer, now: QgsRasterLayer, subject: Subject) -> bool:
+    """Whether the style of a layer fits its file as it is `now`, filled from this subject."""
+    return layer.customProperty(SUBJECT) == subject.key and layer.bandCount() == now.bandCount()
+
+
+def _reread(layer: QgsRasterLayer) -> None:
+    """Show what the layer's file holds now. `reload` alone would keep the statistics of the old pixels."""
+    old, crs = layer.dataProvider(), layer.crs()
+    old.reloadData()  # what is closed leaves those statistics beside the file
+    _forget_statistics(layer.source())
+    overridden = crs != old.crs()
+    numbers = range(1, layer.bandCount() + 1)
+    nodata = [(old.userNoDataValues(n), old.useSourceNoDataValue(n)) for n in numbers]
+    layer.setDataSource(layer.source(), layer.name(), "gdal", QgsDataProvider.ProviderOptions())
+    for number, (ranges, declared) in zip(numbers, nodata):
+        layer.dataProvider().setUserNoDataValue(number, ranges)
+        layer.dataProvider().setUseSourceNoDataValue(number, declared)
+    if overridden:
+        layer.setCrs(crs)
+    layer.triggerRepaint()
+
+
+def _forget_statistics(path: str) -> None:
+    """Remove what QGIS keeps of a file's values, where that may be of the file that was there before."""
+    with contextlib.suppress(OSError):  # there is none, or it may not be written
+        Path(f"{path}.aux.xml").unlink()
+
+
+def _is_our_ramp(layer: QgsRasterLayer) -> bool:
+    """Whether an uncertainty still has the ramp of `style_std`, whose top fits its own values alone."""
+    renderer = layer.renderer()
+    if not isinstance(renderer, QgsSingleBandPseudoColorRenderer):
+        return False
+    top = renderer.classificationMax()
+    ramp = renderer.shader().rasterShaderFunction()
+    items = [(item.value, item.color.name()) for item in ramp.colorRampItemList()]
+    return len(items) == len(UNCERTAINTY_RAMP) and all(
+        abs(value - share * top) <= 1e-6 * top and name == color
+        for (value, name), (share, color) in zip(items, UNCERTAINTY_RAMP)
+    )
+
+
+def _group_of(layers: Sequence[QgsMapLayer], project: QgsProject) -> Optional[QgsLayerTreeGroup]:
+    """The group that the first of these layers stands in, None where it stands in none."""
+    node = project.layerTreeRoot().findLayer(layers[0].id()) if layers else None
+    group = None if node is None else node.parent()
+    return group if group is not None and group.parent() is not None else None
 
 
 def _insert_group(

@@ -80,8 +80,7 @@ def tag(path: Path, name: str) -> str:
 def grid(path: Path) -> Grid:
     """The file's grid."""
     with opened(path) as source:
-        crs = source.crs.to_wkt() if source.crs else None
-        return Grid(crs, tuple(source.transform)[:6], source.width, source.height)
+        return Grid.of(source)
 
 
 def elevation(path: Path) -> Floats:

@@ -24,11 +24,11 @@ from ..errors import TerramendError
 from ..notices import Notice
 from ..raster.grid import Grid
 from ..raster.guides import open_guide
+from ..raster.mask_names import WORDS, mask_kind_of
 from ..raster.products import open_product
 from ..raster.raster import Band, Raster
 from ..raster.reader import RasterReader
 from ..raster.reference_gaps import ReferenceGaps
-from ..raster.roles import mask_kind_of
 from ..raster.sar import SarReader
 from ..request import DEFAULT_CLASSES, Mask
 from ..watch import Watch
@@ -51,7 +51,7 @@ _KINDS = (
     ("terrain", r"(dem|srtm|elevation)"),
     ("sar", r"(s1|sar)"),
     ("probability", r"(cloudprob|clp)"),
-    ("mask", r"(mask|clouds?(?![_-](free|removed))|gaps?(?![_-]filled))"),
+    ("mask", WORDS),
 )
 MASKS = ("probability", "mask", "classes")
 """Kinds of files that say what is a gap."""

@@ -1,7 +1,7 @@
 """Which pixels are hidden for a test: drawn once, stored, the same for every method.
 
 AlignDiff hides 10 to 50 % of the valid pixels of each image and keeps the indices. Single pixels are an
-easy test (a line between neighbours does well), so real or drawn cloud shapes stand beside them.
+easy test (a line between neighbours does well), so blobs as large as clouds stand beside them.
 A store is one npz: the packed bits of every mask and a JSON text that says what each one is.
 """
 
@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import TerramendError
-from ..evaluation.gaps import blob, grown
 from ..raster.grid import Window
+from .gaps import blob
 from .place import Flags
 
 KINDS = ("pixels", "clouds")
 SHARES = (0.1, 0.5)
 """Least and greatest share of the valid pixels that is hidden."""
-TOLERANCE = 0.02
-"""By how much the share of a cloud may miss what was drawn."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,12 @@ class Hidden:
     seed: int
 
 
-def draw(
-    kind: str, valid: Flags, seed: int, shapes: Sequence[Flags] = (), shares: tuple[float, float] = SHARES
-) -> Flags:
+def draw(kind: str, valid: Flags, seed: int, shares: tuple[float, float] = SHARES) -> Flags:
     """(H, W) bool of pixels to hide, all of them valid.
 
     Args:
-        kind: `pixels`: single ones, exactly the share that is drawn. `clouds`: of `shapes` where some
-            are given and one fits, else blobs with a random outline.
+        kind: `pixels`: single ones. `clouds`: blobs with a random outline. Of both exactly the share that
+            is drawn.
         valid: (H, W), pixels whose truth is known. shares: least and greatest share of them.
 
     Raises:
@@ -68,27 +64,7 @@ def draw(
         return out
     if kind != "clouds":
         raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
-    best = np.zeros(valid.shape, bool)
-    for _ in range(40 if len(shapes) and count else 0):
-        cloud = _laid(shapes[int(random.integers(len(shapes)))], valid.shape, random) & valid
-        if abs(cloud.sum() / count - wanted) < abs(best.sum() / count - wanted):
-            best = cloud
-        if abs(best.sum() / count - wanted) <= TOLERANCE:
-            return best
-    if count and not shares[0] <= best.sum() / count <= shares[1]:
-        best = _blobs(valid, wanted * count, random)
-    return best
-
-
-def _laid(shape: Flags, size: tuple[int, ...], random: np.random.Generator) -> Flags:
-    """A mask turned at random, enlarged until it covers `size`, and cut at a random place."""
-    turned = np.rot90(shape, int(random.integers(4)))[:, :: int(random.choice((-1, 1)))]
-    zoom = max(-(-wanted // side) for wanted, side in zip(size, turned.shape, strict=True))
-    large = turned.repeat(zoom, 0).repeat(zoom, 1)
-    row, column = (
-        int(random.integers(side - wanted + 1)) for wanted, side in zip(size, large.shape, strict=True)
-    )
-    return grown(large[row : row + size[0], column : column + size[1]])
+    return _blobs(valid, wanted * count, random)
 
 
 def _blobs(valid: Flags, wanted: float, random: np.random.Generator) -> Flags:
@@ -140,7 +116,7 @@ def load(path: Path) -> Iterator[tuple[Hidden, Flags]]:
 
 
 def of_windows(
-    place: str, date: str, valid: Flags, windows: Sequence[Window], seed: int, shapes: Sequence[Flags] = ()
+    place: str, date: str, valid: Flags, windows: Sequence[Window], seed: int
 ) -> dict[Hidden, Flags]:
     """A mask of each kind for every window, drawn by seed and position; those without truth are left out."""
     found = {}
@@ -150,7 +126,7 @@ def of_windows(
             continue
         for number, kind in enumerate(KINDS):
             one = int(np.random.SeedSequence([seed, number, window.row, window.column]).generate_state(1)[0])
-            flags = draw(kind, known, one, shapes)
+            flags = draw(kind, known, one)
             share = round(float(flags.sum() / known.sum()), 4)
             size = (window.row, window.column, window.height, window.width)
             found[Hidden(place, date, size, kind, share, one)] = flags

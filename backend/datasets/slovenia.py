@@ -11,7 +11,7 @@ from .files import SENTINEL2, SIX, wavelengths
 from .place import Date, Place
 
 FOLDER = "s2_ndvi_dem_timeseries_slovenia"
-THIRTEEN = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+STORED = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 CLEAR_SCENES = (2, 3, 4)
 """Scenes 0 and 1 are under cloud throughout: their red does not correlate with the others' (0.1)."""
 
@@ -44,7 +44,7 @@ def read(folder: Path, name: str) -> Place:
                 FOLDER, name, ("NDVI",), (float("nan"),), chosen, elevation=elevation, scale="(NDVI+1)/2"
             )
         scenes = pack["reference_scenes_L1C_x10000"]
-    order = [THIRTEEN.index(band) for band in SIX]
+    order = [STORED.index(band) for band in SIX]
     chosen = tuple(
         Date(
             f"scene{index}",

@@ -8,6 +8,8 @@ are swept by the writer.
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import re
 import signal
 import time
@@ -15,6 +17,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import Any
 
 import distributed
@@ -34,6 +37,14 @@ CONNECT = 15.0
 """Seconds that a scheduler may take to answer."""
 LONELY = 60.0
 """Seconds that a cluster may have no worker at all, as while one is replaced."""
+CODE = (
+    "backend/*.py",
+    "backend/raster/*.py",
+    "backend/distribution/*.py",
+    "models/**/*.py",
+    "models/weights/*.json",
+)
+"""What a row's values may rest on; the plugin and a wheel hold the same."""
 GRACE = 5.0
 """Seconds that running rows get to stop and clean up after a cancel."""
 
@@ -89,13 +100,19 @@ def _submitted(
     for position, request in enumerate(requests):
         asked = from_json(request)
         before = [makers[name] for name in named(asked) if name in makers]
-        futures.append(client.submit(work, request, batch, before, key=f"{batch}-{position}"))
+        futures.append(client.submit(work, request, batch, before, identity(), key=f"{batch}-{position}"))
         makers.update(dict.fromkeys(written(asked), futures[-1]))
     return {future: position for position, future in enumerate(futures)}
 
 
-def work(request: dict[str, Any], batch: str, before: Sequence[Outcome]) -> Outcome:
-    """One row, on a worker; `before` makes Dask wait for the rows that it builds on."""
+def work(request: dict[str, Any], batch: str, before: Sequence[Outcome], need: str) -> Outcome:
+    """One row, on a worker; `before` makes Dask wait for the rows that it builds on.
+
+    Raises:
+        TerramendError: `batch.worker`, where it is not the client's Terramend: a worker may join at any time.
+    """
+    if identity() != need:
+        raise TerramendError("batch.worker", have=identity(), need=need)
     watch = Watch()
     _running.setdefault(batch, []).append(watch)
     if batch in _cancelled:
@@ -141,9 +158,15 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def version() -> str:
-    """The worker's Terramend."""
-    return VERSION
+@functools.cache
+def identity() -> str:
+    """Which Terramend this is: its version, and a hash of what fills rest on."""
+    root, sha = Path(__file__).parents[2], hashlib.sha256()
+    for pattern in CODE:
+        for path in sorted(root.glob(pattern)):
+            sha.update(path.relative_to(root).as_posix().encode())
+            sha.update(path.read_bytes())
+    return f"{VERSION}, code {sha.hexdigest()[:8]}"
 
 
 @contextlib.contextmanager
@@ -186,14 +209,14 @@ def _connected(scheduler: str, watch: Watch) -> distributed.Client:
 def _check_workers(client: distributed.Client, scheduler: str) -> None:
     """Every worker of a foreign cluster must have this Terramend."""
     try:
-        found = client.run(version)
+        found = client.run(identity)
     except Exception as error:  # whatever the worker's import raised
-        raise TerramendError("batch.worker", have=reason(error), need=VERSION) from None
+        raise TerramendError("batch.worker", have=reason(error), need=identity()) from None
     if not found:
         raise TerramendError("batch.scheduler", scheduler=scheduler, why="it has no workers")
     for have in found.values():
-        if have != VERSION:
-            raise TerramendError("batch.worker", have=have, need=VERSION)
+        if have != identity():
+            raise TerramendError("batch.worker", have=have, need=identity())
 
 
 def _shared(request: dict[str, Any], cores: int) -> dict[str, Any]:
@@ -214,6 +237,8 @@ def _outcome(future: distributed.Future) -> Outcome:
         return outcome
     except distributed.KilledWorker:
         return failed(TerramendError("batch.lost"))
+    except TerramendError:  # of a worker that must not do any row: it would soon have failed them all
+        raise
     except Exception as error:
         return failed(as_error(error))
 

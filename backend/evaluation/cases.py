@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from ...models.base import About, Reference, Tile
 from ..datasets.catalog import read_place, source_files
+from ..datasets.gaps import Gap, grown, make
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
-from .gaps import Gap, grown, make
-from .relief import channels
+from .terrain import channels
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]

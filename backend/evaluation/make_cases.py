@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.catalog import left_out, places, source_files
+from ..datasets.gaps import Gap
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from ..watch import Watch
 from .cases import Case, Other, Recipe, View, bits, digest, fingerprint, mask_at, place_at
-from .gaps import Gap
 
 WINDOW = 192
 """Pixels a case is high and wide, at most."""

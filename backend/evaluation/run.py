@@ -22,7 +22,11 @@ from .cases import TRACKS, Case, Recipe, View, fingerprint, key, sample, verify
 from .methods import HERE, Method, find, standard
 
 ROWS = "rows.jsonl"
-_HARNESS = ("metrics", "measure", "cases", "gaps", "relief", "membrane")
+_HARNESS = (
+    "datasets/gaps", "evaluation/cases", "evaluation/measure", "evaluation/membrane", "evaluation/metrics",
+    "evaluation/terrain",
+)  # fmt: skip
+"""Modules of `backend` that every row rests on, whatever the method."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -82,7 +86,7 @@ def run_evaluate(
     verify(recipe, root)
     out.mkdir(parents=True, exist_ok=True)
     cases = _quick(recipe.cases) if quick else list(recipe.cases)
-    harness = fingerprint([HERE / f"{name}.py" for name in _HARNESS])
+    harness = fingerprint([HERE.parent / f"{name}.py" for name in _HARNESS])
     looked = {case.name: fingerprint([lpips]) for case in _quick(recipe.cases)} if lpips else {}
     wanted = _wanted(cases, tuple(tracks) or TRACKS, chosen, recipe, harness, looked)
     if not wanted:

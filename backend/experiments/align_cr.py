@@ -18,10 +18,9 @@ from ..training.recipe import load_config
 from ..watch import Watch
 from . import align_cr_report
 from .align_cr_speed import Speed, speeds
-from .de_rows import Numbers, cached
 from .radar_cases import Case, cases
 from .radar_rows import Method, classical, measured, network, turned
-from .runs import named, trained
+from .runs import Numbers, cached, named, trained
 
 SWITCHES: dict[str, dict[str, Any]] = {
     "Align-CR": {},

@@ -16,10 +16,10 @@ from ..evaluation.bootstrap import by_place, interval
 from ..training import pictures
 from .align_cr_speed import REPORTED, STAND_IN, Speed
 from .cost import SIDE as COST_SIDE
-from .de_rows import Numbers
 from .radar_cases import LEVELS, SIDE, Case
 from .radar_rows import METRICS, PROTOCOLS, Method
 from .report import image, page, table
+from .runs import Numbers
 
 SIGNS = {"psnr": 1, "mae": -1, "sam": -1, "ssim": 1}
 """Whether more is better."""

@@ -23,7 +23,7 @@ from ..training.patches import nearest
 from ..watch import Watch
 from . import aligndiff_report, aligndiff_runs
 from .aligndiff_rows import Looks, Numbers, measured, roundtrip
-from .de_rows import cached
+from .runs import cached
 
 TRACKS = {"1": "S-DEM", "2": "T1"}
 KINDS = ("cloud", "random")

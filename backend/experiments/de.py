@@ -36,8 +36,6 @@ from .cost import SIDE, Cost, cost, threads, timed
 from .de_rows import (
     REFERENCE,
     Method,
-    Numbers,
-    cached,
     classical,
     enhanced,
     gap_measured,
@@ -47,7 +45,7 @@ from .de_rows import (
     measured,
     network,
 )
-from .runs import named, trained
+from .runs import Numbers, cached, named, trained
 
 REAL = {"without": [], "haze": 0.0}
 """Data of the networks that are compared: all real pairs and nothing made; none of them is given away."""

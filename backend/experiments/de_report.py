@@ -15,8 +15,9 @@ from ..evaluation.bootstrap import by_place, interval
 from ..training import pictures
 from ..training.pairs import Pair
 from .cost import SIDE, THREADS, Cost
-from .de_rows import REFERENCE, Method, Numbers
+from .de_rows import REFERENCE, Method
 from .report import image, page, table
+from .runs import Numbers
 
 SIGNS = {"psnr": 1, "ssim": 1, "mae": -1, "lpips": -1}
 """Whether more is better."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +20,11 @@ from ..evaluation import cases, metrics
 from ..evaluation.measure import row as gap_row
 from ..evaluation.membrane import membrane
 from ..evaluation.perceptual import Perceptual
-from ..request import canonical_json
 from ..training import de
 from ..training.pairs import Pair, PairBank
+from .runs import Numbers
 
 Floats = NDArray[np.float32]
-Numbers = dict[str, list[Any]]
-"""A list a number, one entry a pair or case; `place` says which place each belongs to."""
 FILL_TRACKS = ("S", "T1", "T4")
 REFERENCE = " (the reference)"
 LIMITS = (0.0, 0.1, 0.3, 0.5)
@@ -49,21 +45,6 @@ class Method:
     make: Callable[[Pair], Floats]
     seed: int = 0
     judged: bool = False
-
-
-def cached(path: Path, key: Any, make: Callable[[], Numbers]) -> Numbers:
-    """What `make` gives, kept in `path` under the hash of `key`."""
-    name = hashlib.sha256(canonical_json(key).encode()).hexdigest()[:16]
-    file = path / f"{name}.json"
-    if file.exists():
-        found: Numbers = json.loads(file.read_text("utf-8"))["numbers"]
-        return found
-    numbers = make()
-    path.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps({"key": key, "numbers": numbers}, indent=1), "utf-8")
-    part.replace(file)
-    return numbers
 
 
 def classical(bank: PairBank) -> list[Method]:

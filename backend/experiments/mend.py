@@ -20,7 +20,7 @@ import numpy as np
 
 from ...models import guided
 from ...models.base import Prediction
-from ...models.guided.model import plain
+from ...models.guided.model import of_quality
 from ...models.holdout import distance_to_valid
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame
 from ...models.mend.model import BLOCK, CONFIG, MARGIN, NETWORK, Mend
@@ -53,7 +53,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     """Fit, test, decide, write."""
     path, settings = options.run / options.network, options.run / CONFIG
     config = json.loads(settings.read_text("utf-8"))
-    correction = Mend(plain("best"), session(path), Trust({}, {}), "")
+    correction = Mend(of_quality("best"), session(path), Trust({}, {}), "")
     stores = [mend_samples.open_store(Path(part["folder"])) for part in config["samples"]]
     tracks = tuple(options.tracks.split(",")) if options.tracks else ()
     tested = list(on_val(data_root(options.data, "val"), correction, options.out / "priors", tracks, watch))
@@ -73,14 +73,14 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     watch.finish()
 
 
-def milliseconds(correction: Mend, times: int = 10) -> float:
-    """Processor time of the network on one band of a block with its margins."""
+def milliseconds(correction: Mend) -> float:
+    """Processor time of the network on one band of a block with its margins, the mean of ten runs."""
     inputs = {
         "base": np.zeros((1, BASE, SIDE, SIDE), np.float32),
         "references": np.zeros((1, SLOTS, REFERENCE, SIDE, SIDE), np.float32),
     }
     correction.network.run(None, inputs)
-    start = time.process_time()
+    times, start = 10, time.process_time()
     for _ in range(times):
         correction.network.run(None, inputs)
     return 1000 * (time.process_time() - start) / times

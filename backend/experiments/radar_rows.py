@@ -21,8 +21,8 @@ from ...models.rivals.network import Remover
 from ..datasets import landcover
 from ..evaluation import metrics
 from ..training import radar, segmenter
-from .de_rows import Numbers
 from .radar_cases import Case, Floats
+from .runs import Numbers
 
 PROTOCOLS = ("full", "hole")
 METRICS = ("psnr", "mae", "sam", "ssim")

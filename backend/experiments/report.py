@@ -1,19 +1,12 @@
-"""Reports of the experiments: one HTML file with its pictures, CSV and JSON beside it."""
+"""The page of an experiment's report: one HTML file that holds its tables and pictures."""
 
 from __future__ import annotations
 
 import base64
-import csv
 import html
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-
-from ...models.diffusion import schedules
-from ..training import pictures
 
 STYLE = """
 body { font: 16px sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -21,9 +14,6 @@ td, th { padding: .2rem .8rem; text-align: right }
 th:first-child, td:first-child { text-align: left }
 img { max-width: 100% }
 """
-STEPS = 500
-"""Of the schedules whose curves are drawn."""
-LOSS_CAPTION = "training loss; not comparable between schedules, which weigh noise levels differently"
 
 
 def page(title: str, parts: Sequence[str], path: Path) -> None:
@@ -47,83 +37,3 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = ["<tr>" + "".join(f"<th>{html.escape(str(c))}</th>" for c in head) + "</tr>"]
     lines += ["<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in rows]
     return f"<table>{''.join(lines)}</table>"
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over seeds."""
-    return f"{np.mean(values):.4f} +- {np.std(values, ddof=1) if len(values) > 1 else 0:.4f}"
-
-
-def write_schedules(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """Tables, curves and the finding of the noise-schedule experiment, printed and written."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "rows.json").write_text(json.dumps(rows, indent=1), "utf-8")
-    metrics = [key for key in rows[0] if key not in ("schedule", "seed", "folder", "error")]
-    levels = list(rows[0]["error"])
-    flat = [{**{k: r[k] for k in ("schedule", "seed", *metrics)}, **r["error"]} for r in rows]
-    with (out / "rows.csv").open("w", newline="", encoding="utf-8") as sink:
-        writer = csv.DictWriter(sink, list(flat[0]))
-        writer.writeheader()
-        writer.writerows(flat)
-    columns = [*metrics, *levels]
-    names = [name for name in schedules.NAMES if any(r["schedule"] == name for r in rows)]
-    per = {n: {c: [float(f[c]) for f in flat if f["schedule"] == n] for c in columns} for n in names}
-    body = [[n, *(spread(per[n][c]) for c in columns)] for n in names]
-    head = ["schedule", *metrics, *(f"x0 RMSE at log-SNR {level}" for level in levels)]
-    findings = [finding(per, column, label) for column, label in zip(columns, head[1:], strict=True)]
-    curves(out / "curves.png")
-    pictures.losses(
-        {f"{r['schedule']}, seed {r['seed']}": Path(r["folder"]) / "loss.csv" for r in rows}, out / "loss.png"
-    )
-    parts = [
-        f"<p>{len(rows)} runs: the same data, budget and seeds for each schedule. "
-        "Mean and standard deviation over seeds; lower is better everywhere.</p>",
-        table(head, body),
-        "<h2>Finding</h2>",
-        *(f"<p>{html.escape(f)}</p>" for f in findings),
-        image(out / "curves.png", "alpha-bar and log-SNR over time"),
-        image(
-            out / "loss.png",
-            LOSS_CAPTION,
-        ),
-    ]
-    for row in rows:
-        parts.append(
-            image(Path(row["folder"]) / "samples.png", f"samples, {row['schedule']}, seed {row['seed']}")
-        )
-    page("Noise schedules of DDPM on satellite patches", parts, out / "report.html")
-    for line in [head, *body]:
-        print(" | ".join(str(cell) for cell in line))
-    print("\n".join(findings))
-
-
-def finding(per: Mapping[str, Mapping[str, Sequence[float]]], column: str, label: str) -> str:
-    """Whether the best schedule's lead over the second exceeds the spread over seeds."""
-    ranked = sorted(per, key=lambda name: float(np.mean(per[name][column])))
-    if len(ranked) < 2:
-        return f"{label}: only {ranked[0]} was run."
-    first, second = (np.asarray(per[name][column]) for name in ranked[:2])
-    gap = second.mean() - first.mean()
-    noise = np.sqrt(first.var(ddof=1) + second.var(ddof=1)) if len(first) > 1 else np.inf
-    order = " < ".join(ranked)
-    word = "clear of" if gap > 2 * noise else "within"
-    return f"{label}: {order}; the lead of {ranked[0]} ({gap:.4f}) is {word} twice the spread over seeds."
-
-
-def curves(path: Path) -> None:
-    """alpha-bar and log-SNR of the three schedules, of `STEPS` steps each."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for name in schedules.NAMES:
-        made = schedules.make(name, STEPS)
-        left.plot(np.arange(1, STEPS + 1), made.bar, label=name)
-        right.plot(np.arange(1, STEPS + 1), made.log_snr, label=name)
-    left.set(xlabel="t", ylabel="alpha-bar")
-    right.set(xlabel="t", ylabel="log-SNR")
-    left.legend()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)

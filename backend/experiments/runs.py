@@ -1,8 +1,10 @@
-"""What experiments share: the words of their options, and runs that are resumed, never trained twice."""
+"""What experiments share: words of options; runs that are trained once, and rows that are measured once."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from ..request import canonical_json
 from ..training.loop import train
 from ..training.recipe import made
 from ..watch import Watch
+
+Numbers = dict[str, list[Any]]
+"""A list a number, one entry a pair or case; `place` says which place each belongs to."""
 
 
 def trained(
@@ -32,6 +37,21 @@ def trained(
         average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
         run.finish(average, folder)
     return folder
+
+
+def cached(path: Path, key: Any, make: Callable[[], Numbers]) -> Numbers:
+    """What `make` gives, kept in `path` under the hash of `key`."""
+    name = hashlib.sha256(canonical_json(key).encode()).hexdigest()[:16]
+    file = path / f"{name}.json"
+    if file.exists():
+        found: Numbers = json.loads(file.read_text("utf-8"))["numbers"]
+        return found
+    numbers = make()
+    path.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps({"key": key, "numbers": numbers}, indent=1), "utf-8")
+    part.replace(file)
+    return numbers
 
 
 def named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from ..training.loop import train
 from ..training.patches import RGB, clear_bank
 from ..training.recipe import load_config
 from ..watch import Watch
-from . import inception, report, statistics
+from . import inception, schedules_report, statistics
 
 LEVELS = (-6.0, -3.0, 0.0, 3.0, 6.0)
 """Log-SNR at which the denoising error is read."""
@@ -48,7 +48,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         for name in schedules.NAMES:
             chosen = {**changes, "diffusion.noise": name, "training.seed": str(seed)}
             rows.append(_row(load_config("ddpm", options.config, chosen), options, watch))
-    report.write_schedules(rows, options.out)
+    schedules_report.write(rows, options.out)
     watch.finish()
 
 

@@ -24,8 +24,8 @@ from ..opening import open_grid, open_inputs
 from ..process import computing
 from ..raster.grid import Grid, Window
 from ..raster.landsat import open_landsat
+from ..raster.mask_names import mask_kind_of
 from ..raster.products import open_product
-from ..raster.roles import mask_kind_of
 from ..raster.scene import Scene
 from ..raster.sentinel2 import open_sentinel2
 from ..request import FillRequest, Mask

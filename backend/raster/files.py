@@ -19,8 +19,10 @@ from ..watch import Watch
 from . import dates, roles
 from .gdal import gdal_name, open_dataset, sparse_sample
 from .grid import Grid
-from .memory import remembered, sensor_of_tags
+from .mask_names import kind_of_file, mask_kind_of
 from .raster import Band, Raster
+from .recall import remembered
+from .sensors import sensor_of, sensor_of_tags
 from .warp import overlaps
 
 ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
@@ -79,7 +81,7 @@ def group(rasters: Sequence[Raster], path: str, watch: Watch) -> tuple[Raster, .
     for raster in images[1:]:
         if not raster.grid.same_crs(first.grid) or not overlaps(raster.grid, first.grid):
             raise TerramendError("product.apart", path=raster.name, first=first.name)
-    kinds = [(r, roles.mask_kind_of(r.name)) for r in others]
+    kinds = [(r, mask_kind_of(r.name)) for r in others]
     masks = [m for r in images for m in r.masks] + [Mask(r.bands[0].path, k) for r, k in kinds if k]
     by_grid: dict[Grid, list[Raster]] = {}
     for raster in images:
@@ -108,16 +110,14 @@ def raster_files(names: Iterable[str]) -> list[str]:
 
 
 def grid_of(file: DatasetReader, path: str) -> Grid:
-    """The grid of an open file.
+    """The grid of an open file that is placed on one.
 
     Raises:
         TerramendError: `raster.gcps` where only control points or RPCs tell where it lies.
     """
     if file.transform == Affine.identity() and (file.gcps[0] or file.rpcs is not None):
         raise TerramendError("raster.gcps", path=path)
-    wkt = file.crs.to_wkt() if file.crs is not None else None
-    a, b, c, d, e, f = tuple(file.transform)[:6]
-    return Grid(wkt or None, (a, b, c, d, e, f), file.width, file.height)
+    return Grid.of(file)
 
 
 def short(path: str) -> str:
@@ -135,10 +135,10 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
         raise TerramendError("raster.complex", path=path)
     tags = {**file.tags(), **file.tags(ns="IMAGERY")}
     name = short(path)
-    sensor = roles.sensor_of(name) or sensor_of_tags(tags)
+    sensor = sensor_of(name) or sensor_of_tags(tags)
     naming = roles.naming(file.descriptions, sensor)
     bands = tuple(_band(file, i, path, naming, name if file.count == 1 else "") for i in file.indexes)
-    if set(file.dtypes) == {"uint8"} and roles.kind_of_file(_stem(name)) in ("udm2", "qa60"):  # a flag a band
+    if set(file.dtypes) == {"uint8"} and kind_of_file(_stem(name)) in ("udm2", "qa60"):  # a flag a band
         bands = tuple(replace(band, role="class", wavelength=math.nan) for band in bands)
     for band in bands:
         if file.colorinterp[band.index - 1] == ColorInterp.alpha and band.role != "alpha":
@@ -238,7 +238,7 @@ def _own_masks(path: str, bands: tuple[Band, ...]) -> tuple[Mask, ...]:
     """QA and class bands of the file itself whose description names a known kind."""
     if not any(band.role == "optical" for band in bands):
         return ()
-    kinds = (roles.mask_kind_of(b.description) for b in bands if b.role in ("qa", "class"))
+    kinds = (mask_kind_of(b.description) for b in bands if b.role in ("qa", "class"))
     return tuple(dict.fromkeys(Mask(path, kind) for kind in kinds if kind not in (None, "auto")))
 
 

@@ -57,8 +57,8 @@ class NodataReader(Closing):
         self._raster = raster
         self._files = {band.path: open_dataset(band.path) for band in raster.bands}
         roles = [band.role for band in raster.bands]
-        measured = [i for i, role in enumerate(roles) if role not in ("class", "qa", "alpha")]
-        self.measured = measured or list(range(len(roles)))
+        counted = [i for i, role in enumerate(roles) if role not in ("class", "qa", "alpha")]
+        self.counted = counted or list(range(len(roles)))
         """Bands whose nodata counts, 0-based."""
         self._optical = [i for i, role in enumerate(roles) if role == "optical"]
         self._alpha = [i for i, role in enumerate(roles) if role == "alpha"]
@@ -72,7 +72,7 @@ class NodataReader(Closing):
             self._alpha
             or self._hidden
             or (self._raster.zero_fill and self._optical)
-            or any(_can_be_nodata(bands[i].dtype, bands[i].nodata) for i in self.measured)
+            or any(_can_be_nodata(bands[i].dtype, bands[i].nodata) for i in self.counted)
         )
 
     def read(self, window: Window) -> Flags:
@@ -80,7 +80,7 @@ class NodataReader(Closing):
         bands = self._raster.bands
         missing = np.zeros((len(bands), window.height, window.width), bool)
         zero = np.ones(missing.shape[1:], bool) if self._raster.zero_fill and self._optical else None
-        for i in self.measured:
+        for i in self.counted:
             needs_zero = zero is not None and i in self._optical
             if not needs_zero and not _can_be_nodata(bands[i].dtype, bands[i].nodata):
                 continue
@@ -207,7 +207,7 @@ class _Finder:
         with rasterio.open(self.path, "w", **SCRATCH, **size) as file:
             for strip in self.strips:
                 missing = self._missing(strip)
-                unobserved = _all(missing[self.reader.measured])
+                unobserved = _all(missing[self.reader.counted])
                 rows = slice(strip.row, strip.row + strip.height)
                 first[rows], last[rows] = _ends(~unobserved)
                 enclosure.add(unobserved)
@@ -227,7 +227,7 @@ class _Finder:
             for number, strip in enumerate(self.strips):
                 packed = file.read(list(range(1, self.planes + 1)), window=strip.ranges)
                 missing = np.unpackbits(packed, axis=0, count=self.bands)
-                unobserved = _all(missing[self.reader.measured])
+                unobserved = _all(missing[self.reader.counted])
                 beyond = _beyond(strip, *border)
                 outside = unobserved & beyond if hull else is_outside(number, unobserved)
                 inside += beyond.size - int(np.count_nonzero(beyond))
@@ -241,7 +241,7 @@ class _Finder:
         missing = self.reader.read(strip)
         if self.also is not None:
             missing |= self.also(strip)
-        missing |= _all(missing[self.reader.measured])  # the other bands follow
+        missing |= _all(missing[self.reader.counted])  # the other bands follow
         return missing
 
 

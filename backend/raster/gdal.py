@@ -27,6 +27,8 @@ os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB
 os.environ.setdefault("GDAL_DISABLE_READDIR_ON_OPEN", "YES")
 os.environ.setdefault("GDAL_PAM_ENABLED", "YES")
 os.environ.setdefault("GDAL_HTTP_TIMEOUT", "60")
+# A server that says nothing for so many seconds is left: a cancel cannot end a read that GDAL is in.
+os.environ.setdefault("GDAL_HTTP_LOW_SPEED_TIME", "10")
 os.environ.setdefault("GDAL_HTTP_MAX_RETRY", "2")
 os.environ.setdefault("GDAL_HTTP_RETRY_DELAY", "1")  # seconds; 30 by default, and doubled each time
 

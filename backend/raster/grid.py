@@ -10,6 +10,7 @@ import rasterio.crs
 import rasterio.warp
 from affine import Affine
 from rasterio._err import CPLE_BaseError
+from rasterio.io import DatasetReader
 
 
 @dataclass(frozen=True, order=True)
@@ -67,6 +68,12 @@ class Grid:
     transform: tuple[float, float, float, float, float, float]
     width: int
     height: int
+
+    @classmethod
+    def of(cls, file: DatasetReader) -> Grid:
+        """The grid of an open file, as it says it."""
+        a, b, c, d, e, f = tuple(file.transform)[:6]
+        return cls(file.crs.to_wkt() if file.crs else None, (a, b, c, d, e, f), file.width, file.height)
 
     @property
     def affine(self) -> Affine:

@@ -21,9 +21,9 @@ from . import dates, radiometry
 from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
-from .memory import credits_of
 from .raster import Band, Raster
-from .roles import sensor_of, wavelength_of
+from .roles import wavelength_of
+from .sensors import credits_of, sensor_of
 from .shelf import Shelf, open_shelf
 
 Groups = dict[str, dict[str, str]]

@@ -17,6 +17,7 @@ from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
 from .mask_kinds import Decoder, layout_decoder, plain_decoder, probability_decoder
+from .mask_names import mask_kind_of
 from .mask_tables import (
     BQA_C1,
     BQA_PRE,
@@ -35,7 +36,6 @@ from .mask_tables import (
     QA_PIXEL,
     Layout,
 )
-from .roles import mask_kind_of
 
 OWN_TAG = "TERRAMEND_MASK"
 """Tag of the masks that `terramend mask` writes: band 1 is 1 at gaps."""

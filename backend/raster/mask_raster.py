@@ -91,12 +91,7 @@ def open_raster_mask(
     dataset = open_dataset(mask.path)
     try:
         decoder = find_decoder(mask, dataset, bands=bands, threshold=threshold, watch=watch)
-        source = Grid(
-            dataset.crs.to_wkt() if dataset.crs else None,
-            tuple(dataset.transform)[:6],
-            dataset.width,
-            dataset.height,
-        )
+        source = Grid.of(dataset)
         if source.crs is None or partner.crs is None:
             source = _paired(mask.path, source, partner, watch)
         layer = RasterMask(mask, dataset, decoder, source, grid, grow)

@@ -18,8 +18,9 @@ from . import radiometry as scaling
 from .files import group, open_raster, raster_files
 from .gdal import is_local
 from .landsat import open_landsat
-from .memory import credits_of, is_filled
 from .raster import Raster
+from .recall import is_filled
+from .sensors import credits_of
 from .sentinel2 import open_sentinel2
 from .shelf import open_shelf
 from .siblings import accompanies, masks_beside

@@ -32,6 +32,7 @@ class Origin:
     model_reason: str
     tried: tuple[Mapping[str, Any], ...]
     device: str
+    provider: str | None
     weights_sha256: str | None
     state: str
     gap_fraction: float
@@ -58,6 +59,8 @@ class Origin:
         }
         if self.tried:
             tags["TRIED"] = json.dumps(self.tried, sort_keys=True)
+        if self.provider:
+            tags["PROVIDER"] = self.provider
         if self.weights_sha256:
             tags["WEIGHTS_SHA256"] = self.weights_sha256
         if self.credits:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import TerramendError
 from ..request import FillRequest, Mask
 from ..request import Reference as AskedReference
 from ..watch import Together, Watch
+from .gdal import has_stored_mask, open_dataset
 from .guides import paired
 from .products import open_product
 from .raster import Band, Raster
@@ -82,7 +83,7 @@ def open_reference(asked: AskedReference, target: Raster, watch: Watch) -> Refer
     heard = Watch()
     rasters = open_product(paths, date=asked.date, watch=heard)
     _pass_on(heard, rasters, target, watch)
-    rasters = tuple(paired(raster, target.grid, watch) for raster in rasters)
+    rasters = tuple(paired(_without_zeros(raster), target.grid, watch) for raster in rasters)
     used = [(r, tuple(i for i, b in enumerate(r.bands) if b.role in GUIDING)) for r in rasters]
     parts = tuple((raster, wanted) for raster, wanted in used if wanted)
     if not parts:
@@ -98,6 +99,21 @@ def open_reference(asked: AskedReference, target: Raster, watch: Watch) -> Refer
     return Reference(
         first.name, first.date, parts, tuple(m for m in masks if m.kind != "none"), first.surface
     )
+
+
+def _without_zeros(raster: Raster) -> Raster:
+    """The raster, with zero in all bands as no observation where it declares none: holes are so written.
+
+    Of a target that holds along the edge only (`files.zero_filled`): its gaps are what a user names. A date
+    would have its zeros copied into them. Two bands alone may both be cut off at zero, as over water.
+    """
+    optical = [band for band in raster.bands if band.role == "optical"]
+    alpha = any(band.role == "alpha" for band in raster.bands)
+    declared = alpha or any(band.nodata is not None for band in optical)
+    if raster.zero_fill or declared or len(optical) < 3:
+        return raster
+    with open_dataset(optical[0].path) as file:
+        return raster if has_stored_mask(file) else replace(raster, zero_fill=True)
 
 
 def _pass_on(heard: Watch, rasters: tuple[Raster, ...], target: Raster, watch: Watch) -> None:

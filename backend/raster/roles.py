@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from .mask_names import kind_of_file, mask_kind_of, words_of
+
 NAN = math.nan
 
 SENTINEL2 = {
@@ -127,29 +129,13 @@ def _table(sensor: str) -> dict[str, int] | None:
     return None
 
 
-def sensor_of(name: str) -> str:
-    """The sensor that a product's file name names, or empty."""
-    text = name.upper()
-    tile = r"T\d{2}[A-Z]{3}_\d{8}T\d{6}|\d{8}T\d{6}_T\d{2}[A-Z]{3}([^A-Z0-9]|$)"  # the latter by Earth Engine
-    if re.search(rf"(^|[^A-Z0-9])(S2[ABCD]?[_.]|SENTINEL-?2|{tile}|HLS\.S30\.)", text):
-        return "sentinel2"
-    landsat = re.search(r"(?:^|[^A-Z])L[COTEM]0?([1-9])_?(?:L1|L2|SR|ST|CU|AK|HI|\d)", text)
-    if landsat:
-        return f"landsat{landsat.group(1)}"
-    if "HLS.L30." in text:
-        return "landsat8"
-    if re.search(r"(^|[^A-Z0-9])M[OYC]D(09|43)", text):
-        return "modis"
-    return ""
-
-
 def role_of_file(stem: str) -> str:
     """The role of a file's only band, from the file's name alone.
 
     A mask is named so at its end (`..._SCL_20m`, `..._QA_PIXEL`, `..._cloudmask`) or begins with `mask`:
     `clouds_removed` is no mask.
     """
-    words = _words(stem)
+    words = words_of(stem)
     tail, last = "_".join(words[-2:]), words[-1] if words else ""
     if kind_of_file(stem):
         return "qa" if role_of(tail) == "qa" else "class"
@@ -157,44 +143,3 @@ def role_of_file(stem: str) -> str:
         return "class"
     role = role_of(stem)
     return role if role in ("index", "thermal") or role_of(last) == role else "optical"
-
-
-def kind_of_file(stem: str) -> str | None:
-    """The mask kind that a file's name ends in, None also where it says mask but not which."""
-    kind = mask_kind_of("_".join(_words(stem)[-2:]))
-    return None if kind == "auto" else kind
-
-
-def _words(stem: str) -> list[str]:
-    """The words of a file's name without resolutions, and the band number that Sentinel-2's masks bear."""
-    words = re.split(r"[^A-Za-z0-9]+", stem)
-    return [w for w in words if w and not re.fullmatch(r"\d{2,4}m|\dkm|B00", w)]
-
-
-def mask_kind_of(name: str) -> str | None:
-    """The mask kind (`request.MASK_KINDS`) that a band's or file's name tells, or None."""
-    text = re.sub(r"[ .-]+", "_", name.lower())
-    for pattern, kind in _KINDS:
-        if re.search(pattern, text):
-            return kind
-    return None
-
-
-_KINDS = (
-    (r"qa_?pixel|pixel_?qa", "qa_pixel"),
-    (r"(^|[^a-z])bqa([^a-z]|$)", "bqa"),
-    (r"(^|[^a-z])scl([^a-z]|$)|scene_?classif", "scl"),
-    (r"hls.*[^a-z]fmask", "hls_fmask"),
-    (r"(^|[^a-z]|mtl|c)fmask", "fmask"),  # a "refmask" is the mask of a reference
-    (r"cld_?prb|cloud[_ ]?prob(ability)?|(^|[^a-z])clp([^a-z]|$)", "cloudprob"),
-    (r"(^|[^a-z0-9])qa60([^a-z0-9]|$)|msk_?classi", "qa60"),
-    (r"udm2", "udm2"),
-    (r"(^|[^a-z])clm_(r\d|xs)|(^|[^a-z])mg2", "maja"),
-    (r"state_(1km|500m|qa)|sur_refl_state", "modis_state"),
-    (r"(^|[^a-z])clm([^a-z]|$)", "clm"),
-    (
-        r"cloud_?mask|clouds?_?shadow|(^|[^a-z])(mask|clouds?(?!_(free|removed))|gaps?(?!_filled))([^a-z]|$)",
-        "auto",
-    ),
-)
-"""Names as the products have them; `auto` where the name says mask but not which."""

@@ -19,10 +19,10 @@ from . import dates
 from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
-from .memory import credits_of
 from .radiometry import OFFSET_SINCE
 from .raster import Band, Raster
 from .roles import SENTINEL2
+from .sensors import credits_of
 from .shelf import Shelf, folder_of, number, open_shelf
 
 NATIVE = {

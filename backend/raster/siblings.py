@@ -15,9 +15,10 @@ from ..watch import Watch
 from . import dates
 from .files import ENDINGS
 from .gdal import is_local
-from .memory import is_filled
+from .mask_names import mask_kind_of
 from .raster import Raster
-from .roles import mask_kind_of, role_of_file
+from .recall import is_filled
+from .roles import role_of_file
 
 SEPARATOR = ";"
 """Between the single-band files of one reference."""

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ...models.aligndiff import network_adapter, network_store, prompt, tokens
 from ...models.aligndiff.hint import latent_gap
@@ -128,7 +128,7 @@ def load(run: Path) -> tuple[AlignDiff, tokens.Vocabulary]:
     config = json.loads((run / "config.json").read_text("utf-8"))
     vocabulary = tokens.load(run, config["vocabulary"]["length"])
     model = network_store.from_parts(config["parts"])
-    model.load_state_dict(load_file(run / WEIGHTS))
+    model.load_state_dict(checkpoint.stored(run / WEIGHTS))
     return model.eval(), vocabulary
 
 

@@ -23,12 +23,12 @@ from ...models.aligndiff.tokens import joint
 from ...models.base import About, Flags, Floats, Reference, Tile
 from ...models.classical.membrane import cascade
 from ...models.diffusion.scaling import standardised
-from ...models.guided.model import plain
+from ...models.guided.model import of_quality
 from ..datasets import catalog
+from ..datasets.gaps import Gap, make
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
-from ..evaluation.gaps import Gap, make
-from ..evaluation.relief import channels as terrain_of
+from ..evaluation.terrain import channels as terrain_of
 from ..watch import Watch
 from .patches import pick
 
@@ -311,7 +311,7 @@ def _guided(seen: Floats, gap: Flags, references: Sequence[Reference], terrain: 
     """(K, h, w) reflectance as `guided` fills a window by itself."""
     relief = None if terrain is None else np.ascontiguousarray(terrain)
     tile = Tile(seen, np.broadcast_to(gap, seen.shape).copy(), tuple(references), relief)
-    method = plain()
+    method = of_quality()
     return method.predict(tile, method.prepare(tile)).mean
 
 

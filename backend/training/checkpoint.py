@@ -72,10 +72,10 @@ def load(
         TerramendError: `training.resume` where the network has another layout now, `training.damaged`.
     """
     try:
-        found = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
+        found = {path.stem: stored(path) for path in folder.glob("*.safetensors")}
         state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
         weights, mean, moments = (found[name] for name in ("model", "average", "optimizer"))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise TerramendError("training.damaged", path=str(folder), why=reason(error)) from None
     try:
         model.load_state_dict(weights)
@@ -94,6 +94,18 @@ def load(
     if "cuda" in generators and torch.cuda.is_available():
         torch.cuda.set_rng_state(generators["cuda"])
     return state
+
+
+def stored(path: Path) -> dict[str, torch.Tensor]:
+    """What a safetensors file holds.
+
+    Raises:
+        OSError: there is none. ValueError: it is no safetensors, or damaged.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is damaged or no safetensors: {error}") from None
 
 
 def tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend train`."""
     parser.add_argument("name", metavar="NAME", help="network: " + ", ".join(sorted(recipe.RECIPES)))
     parser.add_argument("--config", default="small", help="small, paper, or a JSON file (default: small)")
-    parser.add_argument("--data", type=Path, required=True, help="folder of scenes or of one data split")
+    parser.add_argument("--data", type=Path, required=True, help="folder of scenes, or with the split train")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="entry of the config")
     parser.add_argument("--schedule", help="ddpm: linear, cosine or sigmoid")
@@ -30,8 +30,18 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     recipe.maker(options.name)  # an unknown network is said before its configuration is looked for
     device = on_torch(options.device) or "cpu"
     config = recipe.load_config(options.name, options.config, changes)
-    made = recipe.made(options.name, config, options.data)
+    if "." not in options.config and not {"samples", "samples.folder"} & changes.keys():
+        recipe.bring_samples(config, options.out)
+    made = recipe.made(options.name, config, _split(options.data, watch))
     recipe.begin(config, options.out)
     average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
     made.finish(average, options.out)
     watch.finish()
+
+
+def _split(data: Path, watch: Watch) -> Path:
+    """The folder to learn from: of data with its splits the one for that, never what is to test by."""
+    if not all((data / name).is_dir() for name in ("train", "val")):
+        return data
+    watch.notice("training.split", path=str(data / "train"))
+    return data / "train"

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ...models.base import Floats
 from ...models.diffusion import sampler, schedules
@@ -139,7 +139,7 @@ def start(model: Enhancement, run: Path) -> None:
         TerramendError: `training.start`.
     """
     try:
-        model.load_state_dict(load_file(run / WEIGHTS))
+        model.load_state_dict(checkpoint.stored(run / WEIGHTS))
     except (OSError, RuntimeError, ValueError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise TerramendError("training.start", path=str(run), name="de", why=why) from None

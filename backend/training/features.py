@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from ...models.aligndiff.network_losses import DEPTHS, Features
 from ..errors import TerramendError
 from ..evaluation.perceptual import convolutions
+from .checkpoint import stored
 
 
 def vgg(path: Path) -> Features:
@@ -20,9 +20,9 @@ def vgg(path: Path) -> Features:
     """
     try:
         if path.suffix == ".safetensors":
-            stored = load_file(path)
-            places = sorted({int(key.split(".")[1]) for key in stored if key.startswith("features.")})
-            layers = [(stored[f"features.{n}.weight"], stored[f"features.{n}.bias"]) for n in places]
+            found = stored(path)
+            places = sorted({int(key.split(".")[1]) for key in found if key.startswith("features.")})
+            layers = [(found[f"features.{n}.weight"], found[f"features.{n}.bias"]) for n in places]
         else:
             layers = [(torch.tensor(kernel), torch.tensor(bias)) for kernel, bias in convolutions(path)]
     except (OSError, ValueError, KeyError) as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ...models.aligndiff.hint import channels
@@ -161,11 +162,9 @@ def _begin(network: Filler, path: Path) -> None:
         if not isinstance(network, Lama):
             raise ValueError("only lama begins from published weights")
         network.take(path)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         why = reason(error)[:200]
         raise TerramendError("training.start", path=str(path), name="lama", why=why) from None
-    except Exception as error:  # safetensors' own error has no public base
-        raise TerramendError("training.start", path=str(path), name="lama", why=str(error)) from None
 
 
 def _wrong(why: str) -> TerramendError:

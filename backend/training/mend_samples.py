@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.guided.model import plain
+from ...models.guided.model import of_quality
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame, stack
 from ..evaluation.cases import Case, Sample, sample
 from ..evaluation.make_cases import make_cases
@@ -125,7 +125,7 @@ def build(
         )
         for name, shape in zip(ARRAYS, shapes, strict=True)
     ]
-    guided = plain(quality)
+    guided = of_quality(quality)
     count, origin = 0, []
     watch.stage("samples", len(drawn))
     for case, track in drawn:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ...models.align_cr.inputs import SLOTS
 from ...models.rivals.network import RADAR, Discriminator, Remover, make
@@ -140,7 +140,7 @@ def load(run: Path) -> Remover:
     try:
         config = json.loads((run / "config.json").read_text("utf-8"))["network"]
         network = built(config)
-        network.load_state_dict(load_file(run / WEIGHTS))
+        network.load_state_dict(checkpoint.stored(run / WEIGHTS))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}"
         raise TerramendError("training.start", path=str(run), name="a radar network", why=why) from None

@@ -129,6 +129,20 @@ def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) 
     return config
 
 
+SHIPPED = Path("out")
+"""Where configurations that ship keep the samples that their runs share."""
+
+
+def bring_samples(config: dict[str, Any], out: Path) -> None:
+    """Let a shipped configuration's samples lie beside a run that is not in `SHIPPED` itself."""
+    if SHIPPED.resolve() in out.resolve().parents:
+        return
+    parts = config.get("samples", ())
+    for part in [parts] if isinstance(parts, dict) else parts:
+        if "folder" in part:
+            part["folder"] = str(out.parent / Path(part["folder"]).relative_to(SHIPPED))
+
+
 _OPTIONAL = {
     field.name: list(field.default) if isinstance(field.default, tuple) else field.default
     for field in dataclasses.fields(Schedule)
@@ -156,15 +170,15 @@ def _alike(value: Any, example: Any, name: str, path: str = "it") -> None:
             _alike(value[key], example[key], name, key if path == "it" else f"{path}.{key}")
 
 
-def whole(config: Mapping[str, Any], key: str, name: str, least: int = 1) -> int:
-    """An entry of the part `name` of a configuration that is a whole number from `least` on.
+def whole(config: Mapping[str, Any], key: str, name: str) -> int:
+    """An entry of the part `name` of a configuration that is a whole number from 1 on.
 
     Raises:
         TerramendError: `training.config`.
     """
     value = config[key]
-    if not isinstance(value, int) or value < least:
-        why = f"{key} must be a whole number from {least} on, not {value!r}"
+    if not isinstance(value, int) or value < 1:
+        why = f"{key} must be a whole number from 1 on, not {value!r}"
         raise TerramendError("training.config", name=name, why=why)
     return value
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.func import functional_call
 
 from ...models.rivals.network import NETWORKS, Discriminator, Remover, halved, make
@@ -98,7 +98,7 @@ def load(run: Path) -> Remover:
         config = json.loads((run / "config.json").read_text("utf-8"))["network"]
         values = {key: value for key, value in config.items() if key not in ("kind", "adversary")}
         network = make(config["kind"], values)
-        network.load_state_dict(load_file(run / WEIGHTS))
+        network.load_state_dict(checkpoint.stored(run / WEIGHTS))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}"
         raise TerramendError("training.start", path=str(run), name="a reference network", why=why) from None

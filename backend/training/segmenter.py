@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ...models.align_cr.network_segment import DeepLab, Small
 from ..datasets import landcover
@@ -74,7 +74,7 @@ def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Ten
 def load(run: Path) -> torch.nn.Module:
     """The trained network of a run's folder, in eval mode."""
     network = built(json.loads((run / "config.json").read_text("utf-8"))["network"])
-    network.load_state_dict(load_file(run / WEIGHTS))
+    network.load_state_dict(checkpoint.stored(run / WEIGHTS))
     return network.eval().requires_grad_(False)
 
 

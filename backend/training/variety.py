@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.base import Flags, Floats, Reference
+from ..datasets.gaps import blob
 from ..evaluation.cases import Sample
-from ..evaluation.gaps import blob
 
 MOST_DATES = 6
 

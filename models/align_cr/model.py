@@ -22,7 +22,7 @@ from .. import registry
 from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import finish, observed, spread
 from ..holdout import ErrorTable, error_table, pseudo_gap
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import PACKAGED, configuration, fingerprint
 from .inputs import SLOTS, by_slot, calmed, slots, stack
 
@@ -67,8 +67,12 @@ class Radar:
     more: int = 1
     sar: int = 3
     multiple: int = 32
-    device: str = "cpu"
     despeckle: bool = False
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.network)
 
     def prepare(self, overview: Tile) -> State | None:
         """Fill the overview, and try the correction where valid pixels are hidden."""
@@ -259,4 +263,4 @@ def create(
     more = part["inputs"] - part["outputs"] - sar
     made, start = session(folder / NETWORK, device), row.create(quality, seed)
     sha = fingerprint(folder, NETWORK)
-    return Radar(made, start, sha, part["outputs"], more, sar, part["multiple"], device, despeckle == "yes")
+    return Radar(made, start, sha, part["outputs"], more, sar, part["multiple"], despeckle == "yes")

@@ -167,9 +167,9 @@ class AlignCr(Remover):
         values = (radar[:, :2] - 0.6) * self.radar_gain
         return torch.cat([values * known if self.sar > 2 else values, known], 1)
 
-    def native(self, use: bool = True) -> AlignCr:
-        """Whether export writes ONNX's own DeformConv (needs opset 19, and a runtime that has it)."""
+    def native(self) -> AlignCr:
+        """From here on export writes ONNX's own DeformConv (needs opset 19, and a runtime that has it)."""
         for module in self.modules():
             if isinstance(module, Deformable):
-                module.native = use
+                module.native = True
         return self

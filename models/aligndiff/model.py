@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from .. import registry
 from ..bands import matching
-from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
+from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile, sources
 from ..classical.membrane import cascade
 from ..diffusion import schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import moments, restored, standardised
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import PACKAGED, configuration, fingerprint
 from . import tokens
 from .hint import CLIP, Last, hint, last_clear
@@ -52,6 +52,11 @@ class Graphs:
     schedule: schedules.Schedule
     predicts: str
     weights_sha256: str | None = None
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.step)
 
     def encode(self, image: Floats) -> Floats:
         """See `sampling.Networks`."""
@@ -116,8 +121,13 @@ class AlignDiff:
 
     @property
     def device(self) -> str:
-        """Where the networks compute."""
+        """Where networks in torch compute."""
         return str(getattr(self.networks, "device", "cpu"))
+
+    @property
+    def provider(self) -> str | None:
+        """What networks in ONNX Runtime run on."""
+        return getattr(self.networks, "provider", None)
 
     def prepare(self, overview: Tile) -> State:
         """The prior's state and the bands' statistics."""
@@ -132,10 +142,7 @@ class AlignDiff:
             wanted = tile.gaps[bands] & np.isfinite(before.mean[bands])
             if wanted.any():
                 self._fill(tile, state, before, bands, tokens.joint([texts[b] for b in bands]), mean, std)
-        gap = tile.gaps.any(0)
-        filled = np.isfinite(mean).any(0)
-        source = np.where(gap, np.where(filled, Source.GENERATED, Source.UNFILLED), Source.VALID)
-        return Prediction(mean, std, source.astype(np.uint8), before.reference)
+        return Prediction(mean, std, sources(tile.gaps, mean, Source.GENERATED), before.reference)
 
     def _groups(self, tile: Tile) -> list[list[int]]:
         """Bands that are drawn together."""

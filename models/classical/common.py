@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import Flags, Floats, Prediction, Source, Tile
+from ..base import Flags, Floats, Prediction, Source, Tile, sources
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..planes import moments
 
@@ -110,11 +110,7 @@ def finish(
     """A prediction from means (B, H, W); what stayed NaN is marked as unfilled."""
     mean = np.where(tile.gaps, mean, np.float32(np.nan))
     std = np.where(np.isfinite(mean), np.maximum(std, SURE), np.float32(np.nan))
-    gap = tile.gaps.any(0)
-    filled = gap & np.isfinite(mean).any(0)
-    kind = np.zeros(gap.shape, np.uint8)
-    kind[gap] = Source.UNFILLED
-    kind[filled] = source
+    kind = sources(tile.gaps, mean, source)
     if reference is None:
-        reference = np.full(gap.shape, -1, np.int16)
+        reference = np.full(kind.shape, -1, np.int16)
     return Prediction(mean.astype(np.float32), std.astype(np.float32), kind, reference)

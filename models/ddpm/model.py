@@ -9,11 +9,11 @@ import numpy as np
 import onnxruntime
 
 from ..bands import matching
-from ..base import Floats, Prediction, Source, Tile
+from ..base import Floats, Prediction, Source, Tile, sources
 from ..diffusion import sampler, schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import reflected, shown
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import PACKAGED, configuration, fingerprint
 from .inpaint import inpaint
 
@@ -83,6 +83,11 @@ class Inpainter:
         """Of the prior's file."""
         return self.prior.weights_sha256
 
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.prior.network)
+
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""
 
@@ -90,7 +95,6 @@ class Inpainter:
         """Fill red, green and blue where any of the three has a gap; other bands stay unfilled."""
         mean, std = (np.full(tile.image.shape, np.nan, np.float32) for _ in range(2))
         bands = matching(tile, RGB)
-        gap = tile.gaps.any(0)
         if bands is not None and tile.gaps[bands].any():
             image = tile.image[bands]
             known = np.asarray(np.isfinite(image).all(0) & ~tile.gaps[bands].any(0))
@@ -101,9 +105,8 @@ class Inpainter:
                 wanted = tile.gaps[band]
                 mean[band][wanted] = samples.mean(0)[place][wanted]
                 std[band][wanted] = spread[place][wanted]
-        filled = np.isfinite(mean).any(0)
-        source = np.where(gap, np.where(filled, Source.GENERATED, Source.UNFILLED), Source.VALID)
-        return Prediction(mean, std, source.astype(np.uint8), np.full(gap.shape, -1, np.int16))
+        source = sources(tile.gaps, mean, Source.GENERATED)
+        return Prediction(mean, std, source, np.full(source.shape, -1, np.int16))
 
     def _filled(self, tile: Tile, image: Floats, known: np.ndarray) -> Floats:
         """(samples, 3, H, W) in -1..1."""

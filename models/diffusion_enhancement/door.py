@@ -37,6 +37,11 @@ class Both:
         both = f"{self.fill.weights_sha256} {self.clear.weights_sha256}"
         return hashlib.sha256(both.encode()).hexdigest()
 
+    @property
+    def provider(self) -> str:
+        """What its networks run on."""
+        return self.fill.provider
+
     def observed(self, tell: Callable[[Glimpse], None]) -> Both:
         """The same, telling of every step."""
         return Both(self.fill.observed(tell), self.clear.observed(tell))
@@ -109,7 +114,8 @@ def create(
         networks = load(folder, device)
         if numbers[0] > networks.schedule.steps:
             raise ValueError(f"steps lie between 1 and {networks.schedule.steps}")
-        return Enhancer(networks, _reference(folder, networks, reference, quality, seed), *numbers, seed)
+        start = _reference(folder, networks, reference, quality, seed, device)
+        return Enhancer(networks, start, *numbers, seed)
 
     if weights:
         return enhancer(Path(weights))
@@ -119,10 +125,12 @@ def create(
     return made[0] if len(made) == 1 else Both(*made)
 
 
-def _reference(folder: Path, networks: Networks, name: str, quality: str, seed: int) -> Reconstructor:
+def _reference(
+    folder: Path, networks: Networks, name: str, quality: str, seed: int, device: str
+) -> Reconstructor:
     if not name and (folder / REFERENCE).exists():
-        return Remover(session(folder / REFERENCE), networks.wavelengths)
+        return Remover(session(folder / REFERENCE, device), networks.wavelengths)
     row = registry.find(name or ("guided" if networks.use == "fill" else "msda-cr"))
     if row is None or row.name == "de" or networks.use not in row.modes:
         raise ValueError(f"{name!r} is no method that could be its reference to {networks.use}")
-    return row.create(quality, seed)
+    return row.create(quality, seed, {"device": device} if "device" in row.options else {})

@@ -23,6 +23,7 @@ from ..bands import matching
 from ..base import Flags, Floats, Glimpse, Prediction, Reconstructor, Source, Tile
 from ..diffusion import sampler, scaling, schedules
 from ..diffusion.noise import noise
+from ..onnx import provider
 from ..rivals.model import altered
 from .fusion import LIMIT, Look, enhance
 
@@ -121,6 +122,11 @@ class Enhancer:
     def weights_sha256(self) -> str:
         """Of the networks' files."""
         return self.networks.weights_sha256
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.networks.predictor)
 
     @property
     def modes(self) -> tuple[str, ...]:

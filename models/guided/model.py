@@ -355,7 +355,7 @@ class Guided:
         return filled * scale + mean, surroundings.roughness(left, state.rough) * scale
 
 
-def plain(quality: str = "default") -> Guided:
+def of_quality(quality: str = "default") -> Guided:
     """What a quality is without anything learnt on other scenes."""
     if quality == "fast":
         return Guided(
@@ -382,7 +382,7 @@ def create(quality: str = "default", seed: int = 0, mend: str = "") -> Reconstru
     Raises:
         ValueError: another quality, or the folder is none of a trained and tested correction.
     """
-    made = plain(quality)
+    made = of_quality(quality)
     if not mend:
         return made
     if quality != "best":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..base import Floats, Tile
+from ..classical.membrane import solve
 from ..planes import blur, slopes
 
 
@@ -33,12 +34,11 @@ def _smooth(plane: Floats, sigma: float) -> Floats:
 
 
 def _filled(plane: Floats) -> Floats:
-    """NaN replaced by the mean of the rest (0 if there is none)."""
+    """NaN replaced by a membrane through the rest (0 if there is none): a step would be a cliff of ours."""
     known = np.isfinite(plane)
     if known.all():
         return plane
-    mean = np.float32(plane[known].mean(dtype=np.float64)) if known.any() else np.float32(0)
-    return np.where(known, plane, mean)
+    return solve(plane, cycles=3) if known.any() else np.zeros_like(plane)
 
 
 def terrain_features(terrain: Floats, pixel_size: tuple[float, float], step: int) -> list[Floats]:
@@ -70,7 +70,8 @@ def sar_features(sar: Floats, step: int) -> list[Floats]:
     """
     planes = []
     for band in sar:
-        sharp, fine, calm, wide = (_smooth(_filled(band), sigma / step) for sigma in (1.5, 3.0, 6.0, 12.0))
+        whole = _filled(band)
+        sharp, fine, calm, wide = (_smooth(whole, sigma / step) for sigma in (1.5, 3.0, 6.0, 12.0))
         rough = [_rms(sharp - fine, 6.0 / step), _rms(fine - calm, 12.0 / step)]
         planes += [sharp, calm, wide, *rough]
     return planes

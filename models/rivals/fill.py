@@ -11,7 +11,7 @@ import onnxruntime
 from ..aligndiff.model import AlignDiff, assemble
 from ..base import Floats
 from ..diffusion import schedules
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import configuration, fingerprint
 
 NETWORK = "filler.onnx"
@@ -33,6 +33,11 @@ class Pixels:
     diffusion: bool
     factor: int = 1
     weights_sha256: str | None = None
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.network)
 
     def encode(self, image: Floats) -> Floats:
         """Pixels are their own latents."""

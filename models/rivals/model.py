@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from ..bands import matching
-from ..base import Floats, Prediction, Source, Tile
+from ..base import Floats, Prediction, Source, Tile, sources
 from ..diffusion.scaling import reflected, shown
-from ..onnx import session
+from ..onnx import provider, session
 from ..weights import PACKAGED, configuration, fingerprint
 
 NETWORK = "remover.onnx"
@@ -28,6 +26,11 @@ class Remover:
     network: onnxruntime.InferenceSession
     wavelengths: tuple[float, ...]
     weights_sha256: str | None = None
+
+    @property
+    def provider(self) -> str:
+        """What its network runs on."""
+        return provider(self.network)
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""
@@ -66,7 +69,5 @@ def create(quality: str, seed: int, weights: str = str(PACKAGED / "msda-cr"), de
 
 def altered(tile: Tile, mean: Floats, std: Floats) -> Prediction:
     """A prediction whose filled pixels are changed observations."""
-    filled, wanted = np.isfinite(mean).any(0), tile.gaps.any(0)
-    source: NDArray[Any] = np.where(filled, Source.ALTERED, Source.UNFILLED)
-    source = np.where(wanted, source, Source.VALID).astype(np.uint8)
+    source = sources(tile.gaps, mean, Source.ALTERED)
     return Prediction(mean, std, source, np.full(source.shape, -1, np.int16))

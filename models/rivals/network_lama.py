@@ -198,7 +198,8 @@ class Lama(Filler):
         """Load published weights from safetensors, whose names may begin with `generator.`.
 
         Raises:
-            OSError, ValueError, RuntimeError: no such file, no safetensors, other names or shapes.
+            OSError, SafetensorError, ValueError, RuntimeError: no such file, no safetensors, other names,
+                other shapes.
         """
         found = {name.removeprefix("generator."): value for name, value in load_file(path).items()}
         kept = {k: v for k, v in found.items() if k.startswith("model.") and "num_batches" not in k}

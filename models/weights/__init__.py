@@ -1,11 +1,13 @@
 """Weights of networks: what the manifest pins, and where an installed one lies.
 
 A network is a folder `NAME` of files beside its card. `manifest.json` pins each file's
-SHA-256, so that where a file came from does not matter: a folder, a release, a mirror.
+SHA-256, so that where a file came from does not matter: a folder, a release, a mirror. A file
+that was changed later is as good as none.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -67,14 +69,29 @@ def read_manifest(path: Path = PACKAGED / "manifest.json") -> Mapping[str, Weigh
 
 
 def locate(weights: Weights, *folders: Path) -> Path | None:
-    """The first folder that holds all files at their size: the packaged one, then `folders`."""
-    for folder in (PACKAGED, *folders):
-        place = folder / weights.name
-        if all(
-            (place / f.name).is_file() and (place / f.name).stat().st_size == f.size for f in weights.files
-        ):
-            return place
-    return None
+    """The first folder that holds all files as they are pinned: the packaged one, then `folders`."""
+    places = (folder / weights.name for folder in (PACKAGED, *folders))
+    return next((place for place in places if not lacking(weights, place)), None)
+
+
+def lacking(weights: Weights, place: Path) -> list[File]:
+    """The files of a network that are not in a folder, or are not those that are pinned."""
+    return [file for file in weights.files if not _is_pinned(place / file.name, file)]
+
+
+def _is_pinned(path: Path, file: File) -> bool:
+    try:
+        state = path.stat()
+        return state.st_size == file.size and _sha256(path, state.st_ino, state.st_mtime_ns) == file.sha256
+    except OSError:
+        return False
+
+
+@functools.cache
+def _sha256(path: Path, inode: int, changed: int) -> str:
+    """Of a file as it was at its time of change: doors ask often, and a file is read once a process."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def configuration(folder: Path, *files: str) -> dict[str, Any]:

@@ -49,6 +49,13 @@ def blobs(height: int, width: int, fraction: float, seed: int = 1) -> np.ndarray
     return flags
 
 
+def table(folder: Path, text: str) -> Path:
+    """A batch's table in a folder."""
+    path = folder / "table.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
     """`write("name.tif", samples, nodata=..., decorate=...)`: a GeoTIFF in the test's folder."""

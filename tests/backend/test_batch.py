@@ -1,4 +1,4 @@
-"""Many fills: tables as people write them, resumable, and one failure stops nobody else."""
+"""Many fills: resumable, and one failure stops nobody else."""
 
 from __future__ import annotations
 
@@ -10,244 +10,12 @@ from pathlib import Path
 
 import pytest
 import rasterio
-from terramend.backend import batch, batch_table, cli
-from terramend.backend.batch_table import Row, from_folder, from_table
+from terramend.backend import batch, cli
+from terramend.backend.batch_table import from_folder, from_table
 from terramend.backend.errors import TerramendError
-from terramend.backend.request import Mask, Reference
 from terramend.backend.watch import Watch
 
-from .conftest import blobs, landscape
-
-
-def table(folder: Path, text: str) -> Path:
-    path = folder / "table.csv"
-    path.write_text(text, "utf-8")
-    return path
-
-
-def only(folder: Path, text: str, **common) -> Row:
-    (row,) = from_table(table(folder, text), common)
-    return row
-
-
-# --- tables ---
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_row_is_read_as_the_command_line_would(tmp_path, delimiter, mark):
-    cells = {
-        "Target": "b1.tif|b2.tif", "gaps": "a.tif|b.gpkg", "gaps_kind": "scl|polygons", "--grow": "30m",
-        "reference": "r1.tif|/abs/r2.tif", "reference-gaps": "m1.tif|", "reference-date": "2024-01-02|",
-        "reference-gaps-kind": "|none", "classes": '"cloud,snow"', "Fill swath edges": "yes", "std": "yes",
-        "provenance": "p.tif", "set": "a=1|b=2", "seed": "7", "overwrite": "no", "output": "out/o.tif",
-        "dem": "/vsizip/dem.zip/d.tif", "extent": '"-1,2,3,4"', "quality": "",
-    }  # fmt: skip
-    row = only(tmp_path, f"{mark}{delimiter.join(cells)}\n{delimiter.join(cells.values())}\n\n")
-    assert row.error is None, row.error
-    made, here = row.request, str(tmp_path)
-    assert made.target == (f"{here}/b1.tif", f"{here}/b2.tif")
-    assert made.gaps == (Mask(f"{here}/a.tif", "scl"), Mask(f"{here}/b.gpkg", "polygons"))
-    assert made.references == (
-        Reference(f"{here}/r1.tif", (Mask(f"{here}/m1.tif"),), "2024-01-02"),
-        Reference("/abs/r2.tif", (Mask("", "none"),)),
-    )
-    assert (made.grow, made.classes, made.extent) == ("30m", ("cloud", "snow"), "-1,2,3,4")
-    assert (made.fill_swath_edges, made.overwrite, made.seed) == (True, False, 7)
-    assert (made.std, made.provenance) == (f"{here}/out/o_std.tif", f"{here}/p.tif")
-    assert made.settings == (("a", "1"), ("b", "2"))
-    assert made.dem == "/vsizip/dem.zip/d.tif"
-
-
-def test_empty_lines_before_the_header_are_none(tmp_path):
-    assert only(tmp_path, "\n\ntarget;output\na.tif;o.tif\n").request.output == f"{tmp_path}/o.tif"
-
-
-def test_a_table_that_is_not_there_is_named_once(tmp_path):
-    with pytest.raises(TerramendError) as caught:
-        from_table(tmp_path / "none.csv", {})
-    assert caught.value.arguments["why"] == "No such file or directory"
-
-
-def test_empty_columns_behind_the_last_one_are_none(tmp_path):
-    assert only(tmp_path, "target,output,,\nt.tif,o.tif,,\n").request.target == (f"{tmp_path}/t.tif",)
-    assert only(tmp_path, "target,output,,\nt.tif,o.tif,,x\n").error.code == "batch.cells"
-
-
-def test_one_qualifier_serves_all(tmp_path):
-    row = only(tmp_path, "target,gaps,gaps-kind,output\nt.tif,a.tif|b.tif,nonzero,o.tif\n")
-    assert [mask.kind for mask in row.request.gaps] == ["nonzero", "nonzero"]
-
-
-def test_a_layer_of_a_file_is_one_value(tmp_path):
-    text = (
-        "target,gaps,gaps-kind,reference,reference-gaps,output\nt.tif,a.gpkg|layername=x|b.tif,polygons|scl,"
-    )
-    row = only(tmp_path, text + "r.tif|s.tif,|c.gpkg|layername=y z,o.tif\n")
-    here = str(tmp_path)
-    assert row.request.gaps == (Mask(f"{here}/a.gpkg|layername=x", "polygons"), Mask(f"{here}/b.tif", "scl"))
-    assert [r.masks for r in row.request.references] == [(), (Mask(f"{here}/c.gpkg|layername=y z"),)]
-
-
-def test_the_files_of_one_reference_are_relative_to_the_table(tmp_path):
-    row = only(tmp_path, "target,reference,output\nt.tif,r4.tif; /abs/r3.tif|s.tif,o.tif\n")
-    assert [r.path for r in row.request.references] == [f"{tmp_path}/r4.tif;/abs/r3.tif", f"{tmp_path}/s.tif"]
-
-
-def test_common_options_hold_where_a_row_says_nothing(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path.parent)
-    common = {
-        "model": "mean", "dem": "d.tif", "gaps": [{"path": "{folder}/{stem}_m.tif"}], "output": "out/{stem}_f.tif",
-        "std": True,
-    }  # fmt: skip
-    first, second = from_table(table(tmp_path, "target,model\nx.tif,\nsub/y.tif,idw\n"), common)
-    assert (first.request.model, second.request.model) == ("mean", "idw")
-    assert first.request.dem == str(tmp_path.parent / "d.tif")
-    assert second.request.gaps == (Mask(f"{tmp_path}/sub/y_m.tif"),)
-    assert second.request.output == f"{tmp_path.parent}/out/y_f.tif"
-    assert second.request.std == f"{tmp_path.parent}/out/y_f_std.tif"
-
-
-def test_a_rows_no_holds_over_the_options_of_the_command(tmp_path):
-    common = {
-        "overwrite": True,
-        "hash_inputs": True,
-        "fill_swath_edges": True,
-        "std": True,
-        "provenance": True,
-    }
-    text = "target,output,overwrite,hash-inputs,fill-swath-edges,std,provenance"
-    refusing, silent = from_table(
-        table(tmp_path, f"{text}\nt.tif,o.tif,no,0,off,no,No\nt.tif,p.tif,,,,,\n"), common
-    )
-    assert refusing.error is None
-    made = refusing.request
-    assert (made.overwrite, made.hash_inputs, made.fill_swath_edges) == (False, False, False)
-    assert (made.std, made.provenance) == (None, None)
-    assert silent.request.overwrite and silent.request.std == f"{tmp_path}/p_std.tif"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", ["no column target"]),
-        ("output\no.tif\n", ["no column target"]),
-        ("target,output\n", ["no rows"]),
-        ("target,colour\nt.tif,red\n", ["'colour'", "gaps-kind"]),
-        ("target,model,model\nt.tif,a,b\n", ["'model'"]),
-        (f'target,output\nt.tif,"{"x" * 200_000}\n', ["field larger"]),
-    ],
-)
-def test_a_table_that_cannot_be_used(tmp_path, text, words):
-    with pytest.raises(TerramendError) as caught:
-        from_table(table(tmp_path, text), {})
-    assert caught.value.code == "batch.table"
-    assert all(word in str(caught.value) for word in words)
-
-
-@pytest.mark.parametrize(
-    ("columns", "cells", "code"),
-    [
-        ("target", "t.tif", "batch.output"),
-        ("target,output", ",o.tif", "request.field"),
-        ("target,output,gaps,gaps-kind", "t.tif,o.tif,a|b|c,scl|scl", "batch.count"),
-        ("target,output,gaps-kind", "t.tif,o.tif,scl", "batch.count"),
-        ("target,output,overwrite", "t.tif,o.tif,perhaps", "command.option"),
-        ("target,output,seed", "t.tif,o.tif,x", "command.usage"),
-        ("target,output,quality", "t.tif,o.tif,high", "command.usage"),
-        ("target,output,date", "t.tif,o.tif,yesterday", "request.field"),
-        ("target,output,bands", "t.tif,o.tif,1,3", "batch.cells"),  # unquoted
-        ("output,target", "o.tif", "request.field"),  # cut short
-    ],
-)
-def test_a_row_that_cannot_be_used(tmp_path, columns, cells, code):
-    assert only(tmp_path, f"{columns}\n{cells}\n").error.code == code
-
-
-def test_two_rows_cannot_have_one_output(tmp_path):
-    first, second = from_table(table(tmp_path, "target,output\na.tif,o.tif\nb.tif,./o.tif\n"), {})
-    assert first.error is None
-    assert (second.error.code, second.error.arguments["row"]) == ("batch.twice", 1)
-
-
-def test_two_rows_cannot_have_one_output_by_a_link(tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    rows = from_table(table(tmp_path, "target,output\na.tif,real/o.tif\nb.tif,link/o.tif\n"), {})
-    assert [row.error and row.error.code for row in rows] == [None, "batch.twice"]
-
-
-def test_a_row_costs_little_to_read(tmp_path):
-    """In calls of functions: a table may have thousands of rows."""
-    lines = [f"a{number}.tif,b.tif,none,o{number}.tif" for number in range(100)]
-    path = table(tmp_path, "\n".join(["target,reference,reference-gaps-kind,output", *lines]))
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event == "call"
-
-    sys.setprofile(count)
-    try:
-        rows = from_table(path, {})
-    finally:
-        sys.setprofile(None)
-    assert all(row.error is None for row in rows)
-    assert calls < 1000 * len(rows)  # twice as many where each asks anew what types a request has
-
-
-def test_two_rows_cannot_share_an_extra_output(tmp_path):
-    text = "target,output,provenance\na.tif,a_f.tif,\nb.tif,b_f.tif,\nc.tif,c_f.tif,b_f.tif\n"
-    rows = from_table(table(tmp_path, text), {"std": str(tmp_path / "s.tif")})
-    assert [row.error and row.error.code for row in rows] == [None, "batch.twice", "batch.twice"]
-    assert "s.tif" in str(rows[1].error)
-    rows = from_table(table(tmp_path, text), {"std": str(tmp_path / "{stem}_s.tif")})
-    assert [row.error and row.error.code for row in rows] == [None, None, "batch.twice"]
-
-
-def test_a_folder_without_its_masks_and_outputs(tmp_path):
-    for name in ("a.tif", "a_mask.tif", "a_filled.tif", "b.tif", "b_mask.tif", "dem.tif", "notes.txt"):
-        (tmp_path / name).touch()
-    common = {
-        "gaps": [{"path": "{folder}/{stem}_mask.tif"}], "dem": str(tmp_path / "dem.tif"),
-        "output": "{folder}/{stem}_filled.tif",
-    }  # fmt: skip
-    rows = from_folder(tmp_path, "*.tif", common)
-    assert [(row.number, Path(row.target).name) for row in rows] == [(1, "a.tif"), (2, "b.tif")]
-    with pytest.raises(TerramendError, match=r"\*\.SAFE"):
-        from_folder(tmp_path, "*.SAFE", common)
-
-
-def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
-    archive, scenes = tmp_path / "archive", tmp_path / "scenes"
-    for folder in (archive, scenes):
-        folder.mkdir()
-    (archive / "long_name.tif").touch()
-    for name in ("b.tif", "dem.tif", "results.csv", "._b.tif", ".b_f.tif.terramend-host-1-0.tmp.tif"):
-        (scenes / name).touch()
-    (scenes / "a.tif").symlink_to(archive / "long_name.tif")
-    (tmp_path / "link").symlink_to(scenes)
-    common = {"output": "{folder}/{stem}_f.tif", "dem": str(tmp_path / "link/dem.tif")}
-    rows = from_folder(tmp_path / "link", "*", common)
-    assert [row.target for row in rows] == [f"{scenes}/a.tif", f"{scenes}/b.tif"]
-    assert rows[0].request.output == f"{scenes}/a_f.tif"
-
-
-@pytest.mark.parametrize("pattern", ["", "/etc/*", "*.SAFE"])
-def test_a_pattern_that_finds_nothing(tmp_path, pattern):
-    (tmp_path / "a.tif").touch()
-    with pytest.raises(TerramendError) as caught:
-        from_folder(tmp_path, pattern, {})
-    assert caught.value.code == "batch.folder"
-
-
-def test_every_option_of_fill_is_a_column():
-    known = {name for action in cli.parser_of("fill")._actions for name in action.option_strings}
-    columns = {name.removeprefix("--") for name in known if name.startswith("--")} - {"help", "json"}
-    assert columns | {"target"} == batch_table.KNOWN
-
-
-# --- runs ---
+from .conftest import blobs, landscape, table
 
 
 @pytest.fixture
@@ -446,6 +214,23 @@ def test_results_that_cannot_be_written_for_a_while_stop_no_row(work):
     assert [line["status"] for line in results(work)] == ["done", "failed", "done"]
 
 
+def test_what_terramend_wrote_is_no_target_of_a_folder(work):
+    words = ["--gaps", str(work / "m.tif"), "--model", "nearest", "--radiometry", "dn", "--std"]
+    words += ["-o", "{folder}/{stem}_f.tif", "--provenance", "{folder}/{stem}_from.tif"]
+    assert cli.main(["batch", "--folder", str(work), *words]) == 0
+    (work / "m.tif").unlink()
+    scenes = sorted(path.name for path in work.glob("?.tif"))
+    assert len(list(work.glob("*.tif"))) == 4 * len(scenes)
+    watch = Watch()
+    common = {"output": "{folder}/{stem}_again.tif"}
+    assert [Path(row.target).name for row in from_folder(work, "*.tif", common, watch)] == scenes
+    (notice,) = watch.notices
+    assert notice.code == "batch.written" and f"{3 * len(scenes)} rasters" in notice.sentence
+    with pytest.raises(TerramendError) as caught:
+        from_folder(work, "*_f.tif", common, Watch())
+    assert caught.value.code == "batch.written"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_name_that_is_no_text_stops_no_other_row(work):
     (work / os.fsdecode(b"b\xff.tif")).write_bytes((work / "b.tif").read_bytes())
@@ -454,7 +239,7 @@ def test_a_name_that_is_no_text_stops_no_other_row(work):
         "radiometry": "dn",
     }  # fmt: skip
     path = work / "results.csv"
-    summary = batch.run(from_folder(work, "b*.tif", common), path, None, Watch())
+    summary = batch.run(from_folder(work, "b*.tif", common, Watch()), path, None, Watch())
     assert (summary["done"], summary["failed"]) == (1, 1)
     assert r"b\udcff.tif" in path.read_text("utf-8")
 

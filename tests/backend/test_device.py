@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
+import rasterio
 from terramend.backend import device
+from terramend.backend.choose import create
 from terramend.backend.errors import TerramendError
+from terramend.backend.fill import fill
+from terramend.backend.request import FillRequest
+from terramend.backend.watch import Watch
+from terramend.models import onnx
+from terramend.models.registry import ROWS
+
+from .conftest import landscape
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +82,53 @@ def test_a_broken_runtime_is_a_finding_not_a_crash(monkeypatch):
     assert device.probe("cpu") == device.Probe(
         "cpu", False, None, "libcudnn.so.9: cannot open shared object file"
     )
+
+
+@pytest.fixture
+def second(monkeypatch):
+    """A provider that comes with the CPU's wheel in the place of CUDA's: a real session that is not the default's."""
+    name = "AzureExecutionProvider"
+    if name not in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has one provider only")
+    for module in (device, onnx):
+        monkeypatch.setitem(module.PROVIDERS, "cuda", name)
+    monkeypatch.setitem(onnx.OPTIONS, "cuda", {})
+    return name
+
+
+def test_networks_compute_where_they_were_asked_to(second):
+    assert [device.for_networks(asked, False) for asked in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+    for row in (row for row in ROWS if row.networks):
+        for mode in row.modes:
+            for asked in ("cuda", "cpu"):
+                request = FillRequest(("a.tif",), "o.tif", model=row.name, mode=mode, device=asked)
+                found = device.where(create(row, request))
+                assert found == (asked, device.PROVIDERS[asked]), (row.name, mode)
+
+
+def test_tags_say_what_ran_and_what_cannot_move_is_refused(second, write):
+    scene = landscape(3, 48, 48).astype("uint16")
+    scene[:, 10:20, 10:20] = 0
+    colours = lambda file: setattr(file, "descriptions", ("B04", "B03", "B02"))  # noqa: E731
+    path = write("scene.tif", scene, nodata=0, decorate=colours)
+    request = FillRequest(
+        (str(path),), str(path.with_name("o.tif")), radiometry="dn", device="cuda", overwrite=True
+    )
+    assert fill(replace(request, mode="clear"), Watch()).device == "cuda"
+    with rasterio.open(request.output) as file:
+        assert (file.tags()["TERRAMEND_DEVICE"], file.tags()["TERRAMEND_PROVIDER"]) == ("cuda", second)
+    assert fill(replace(request, mode="clear", device="cpu"), Watch()).device == "cpu"
+    for model in ("mean", "guided"):  # which looks at other dates there, and has none
+        with pytest.raises(TerramendError) as caught:
+            fill(replace(request, model=model), Watch())
+        assert caught.value.code == "model.device"
+
+
+def test_where_cuda_does_not_compute_networks_are_refused_or_stay(monkeypatch):
+    monkeypatch.setattr(device, "probe", lambda name: device.Probe(name, False, None, "no card"))
+    assert [device.for_networks(asked, False) for asked in ("auto", "cpu")] == ["cpu", "cpu"]
+    with pytest.raises(TerramendError, match="no card"):
+        device.for_networks("cuda", False)
 
 
 def test_without_torch_the_methods_that_could_use_it_stay_where_they_are(monkeypatch):

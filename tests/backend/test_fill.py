@@ -465,3 +465,17 @@ def test_a_cancel_leaves_nothing(write):
             fill(asked, cancelled_in(stage))
         assert caught.value.code == "run.cancelled", stage
         assert left(folder) == set(), stage
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize(("bands", "nodata", "seen"), [(3, None, False), (3, 65535, True), (2, None, True)])
+def test_zeros_of_another_date_are_a_hole_where_it_declares_none(write, dtype, bands, nodata, seen):
+    scene, mask, hole = image(dtype, bands, 48, 48), np.zeros((48, 48), "uint8"), np.s_[:, 24:28, 24:28]
+    mask[20:32, 20:32] = 1
+    other = scene.copy()
+    other[hole] = 0
+    reference = Reference(str(write("r.tif", other, nodata=nodata)), (Mask("", "none"),), "2024-01-02")
+    more = {"references": (reference,), "model": "copy", "date": "2024-01-01"}
+    result, filled = run(request(write("t.tif", scene), write("m.tif", mask), **more))
+    assert result.unfilled_samples == (0 if seen else bands * 16)
+    np.testing.assert_allclose(filled, other if seen else scene, rtol=1e-5)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,3 +107,40 @@ def test_a_cancel_does_not_wait_for_a_silent_server(tmp_path):
         server.shutdown()
         server.server_close()
     assert caught.value.code == "run.cancelled"
+
+
+def test_a_server_that_falls_silent_is_left(tmp_path):
+    """What GDAL waits for holds a cancel: some seconds of silence end it, also where a request may take an hour."""
+    ended = threading.Event()
+
+    class Silent(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(206)
+            self.send_header("Content-Range", "bytes 0-16383/1000000")
+            self.send_header("Content-Length", "16384")
+            self.end_headers()
+            self.wfile.write(b"II*\0")
+            ended.wait()
+
+        def do_HEAD(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    words = ["fill", f"http://127.0.0.1:{server.server_port}/a.tif", "-o", str(tmp_path / "o.tif")]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "terramend.backend", *words],
+            capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
+            env={**os.environ, "GDAL_HTTP_TIMEOUT": "3600", "GDAL_HTTP_MAX_RETRY": "0"},
+        )  # fmt: skip
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == 2 and "a.tif" in done.stderr.splitlines()[-1]

@@ -12,6 +12,7 @@ import pytest
 from terramend.backend import weights
 from terramend.backend.errors import TerramendError
 from terramend.backend.watch import Watch
+from terramend.models.registry import Row
 from terramend.models.weights import File, Weights, locate, read_manifest
 
 CONTENT = {"model.onnx": bytes(range(256)) * 4000, "card.md": b"# A card\n"}
@@ -131,6 +132,48 @@ def test_a_file_that_was_changed_is_brought_again(server, tmp_path):
     install(server[1], tmp_path)
     (tmp_path / "net" / "card.md").write_bytes(b"# B card\n")
     assert install(server[1], tmp_path)["installed"] == ["card.md"]
+
+
+def test_a_file_that_was_changed_is_not_read(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("TERRAMEND_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(weights, "read_manifest", lambda: {"net": NET})
+    row = Row("drawer", "", "", "network", "none:none", networks={"fill": "net"})
+    install(server[1], tmp_path)
+    place = tmp_path / "net"
+    assert weights.with_network(row, "fill", {}) == {"weights": str(place)}
+    (place / "model.onnx").write_bytes(CONTENT["model.onnx"][:-1] + b"\0")
+    with pytest.raises(TerramendError, match="run terramend models install net") as caught:
+        weights.with_network(row, "fill", {})
+    assert caught.value.code == "weights.changed" and str(place / "model.onnx") in str(caught.value)
+    assert [entry["folder"] for entry in weights.listing()] == [None]
+    install(server[1], tmp_path)
+    assert weights.with_network(row, "fill", {}) == {"weights": str(place)}
+    (place / "model.onnx").unlink()
+    with pytest.raises(TerramendError) as caught:
+        weights.with_network(row, "fill", {})
+    assert caught.value.code == "weights.absent"
+
+
+@pytest.mark.parametrize("size", [1, 300_000, FILES[0].size, FILES[0].size + 1])
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_part_of_another_file_does_no_harm(server, tmp_path, size, ranges):
+    handler, address = server
+    handler.ranges = ranges
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "model.onnx.part").write_bytes(b"\xff" * size)
+    assert install(address, tmp_path)["installed"] == list(CONTENT)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "net").iterdir()} == CONTENT
+
+
+def test_no_part_is_left_where_nothing_goes_on_from_it(server, tmp_path, monkeypatch):
+    _, address = server
+    install(address, tmp_path)
+    (tmp_path / "net" / "card.md.part").write_bytes(b"# A")
+    assert install(address, tmp_path)["installed"] == []
+    monkeypatch.setitem(CONTENT, "model.onnx", CONTENT["model.onnx"] + b"more")
+    (tmp_path / "net" / "model.onnx").unlink()
+    refused("weights.hash", address, tmp_path)
+    assert [p.name for p in (tmp_path / "net").iterdir()] == ["card.md"]
 
 
 def test_cancel_keeps_what_came(tmp_path):

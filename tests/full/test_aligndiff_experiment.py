@@ -13,8 +13,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 import rasterio  # noqa: E402
+from terramend.backend.datasets.gaps import Gap  # noqa: E402
 from terramend.backend.evaluation import cases  # noqa: E402
-from terramend.backend.evaluation.gaps import Gap  # noqa: E402
 from terramend.backend.evaluation.make_cases import make_cases  # noqa: E402
 from terramend.backend.experiments import (  # noqa: E402
     aligndiff,

@@ -103,6 +103,36 @@ def test_shipped_configurations_are_of_the_kind_of_the_small_one(path) -> None:
     assert recipe.load_config(name, str(path)) == json.loads(path.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("path", sorted(recipe.CONFIGS.glob("*.json")), ids=lambda path: path.stem)
+def test_samples_of_a_run_elsewhere_lie_beside_it(path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def folders(out: Path) -> list[str]:
+        config = json.loads(path.read_text("utf-8"))
+        recipe.bring_samples(config, out)
+        parts = config.get("samples", [])
+        return [
+            part["folder"] for part in ([parts] if isinstance(parts, dict) else parts) if "folder" in part
+        ]
+
+    here = folders(Path("out/group/run"))
+    assert folders(tmp_path / "out" / "run") == here
+    assert all(folder.startswith("out/") for folder in here)
+    assert folders(Path("disk/run")) == [folder.replace("out/", "disk/", 1) for folder in here]
+
+
+def test_of_data_with_its_splits_only_one_is_learnt_from(tmp_path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+    watch = Watch()
+    with pytest.raises(TerramendError) as caught:
+        command.main(options(data=tmp_path, out=tmp_path / "run"), watch)
+    assert caught.value.code == "training.empty" and f"{tmp_path / 'train'} holds" in str(caught.value)
+    assert [notice.code for notice in watch.notices] == ["training.split"]
+    with pytest.raises(TerramendError, match="holds no scene"):
+        command.main(options(data=tmp_path / "train", out=tmp_path / "run"), watch)
+
+
 def options(**changes: object) -> argparse.Namespace:
     given = {"name": "ddpm", "config": "small", "data": Path("nowhere"), "out": Path("nowhere"), "set": []}
     return argparse.Namespace(**{**given, "schedule": None, "device": "cpu", **changes})

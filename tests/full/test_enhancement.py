@@ -272,6 +272,9 @@ def test_wrong_configurations_and_folders_say_what_is_wrong(tmp_path) -> None:
         de.recipe(config, tmp_path)
     with pytest.raises(TerramendError, match="is no run of de to begin from"):
         de.start(tiny(), tmp_path)
+    (tmp_path / de.WEIGHTS).write_bytes(b"cut off")
+    with pytest.raises(TerramendError, match="is no run of de to begin from.*damaged"):
+        de.start(tiny(), tmp_path)
     with pytest.raises(TerramendError, match=r"network\.bands must be 1"):
         de.source({**load_config("de", "fill"), "network": {"bands": 3, "mask": True}}, tmp_path)
     with pytest.raises(TerramendError, match="training"):

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
-import rasterio  # noqa: E402
+from hills import hills  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import fillers  # noqa: E402
@@ -224,24 +224,7 @@ def test_levels_change_size_inside_residual_blocks() -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two clear scenes of three bands with a DEM and two dates."""
-    root = tmp_path_factory.mktemp("data")
-    random = np.random.default_rng(0)
-    y, x = np.mgrid[:56, :60]
-    for place in ("one", "two"):
-        folder = root / "hills" / place
-        folder.mkdir(parents=True)
-        relief = 300 + 200 * np.sin(x / 11 + len(place)) * np.cos(y / 9)
-        profile = {"driver": "GTiff", "height": 56, "width": 60, "crs": "EPSG:32633",
-                   "transform": rasterio.Affine(10, 0, 4e5, 0, -10, 5e6)}  # fmt: skip
-        with rasterio.open(folder / "dem.tif", "w", count=1, dtype="int16", **profile) as sink:
-            sink.write(relief.astype("int16"), 1)
-        for date, gain in (("2020-05-01", 1.0), ("2020-07-01", 1.2)):
-            bands = np.stack([1500 + 300 * k + gain * relief for k in range(3)])
-            noise = random.normal(0, 20, bands.shape)
-            with rasterio.open(folder / f"{date}.tif", "w", count=3, dtype="uint16", **profile) as sink:
-                sink.write((bands + noise).astype("uint16"))
-    return root
+    return hills(tmp_path_factory.mktemp("data"), 56, 60)
 
 
 def configured(kind, tmp_path, steps=3, **changes):

@@ -16,7 +16,7 @@ from terramend.models.base import Reference, Tile  # noqa: E402
 from terramend.models.classical import membrane  # noqa: E402
 from terramend.models.guided import regression as regressions  # noqa: E402
 from terramend.models.guided import torch_planes, torch_predict  # noqa: E402
-from terramend.models.guided.model import plain  # noqa: E402
+from terramend.models.guided.model import of_quality  # noqa: E402
 
 SHAPES = [(37, 50), (64, 64), (1, 9), (5, 3)]
 
@@ -99,20 +99,20 @@ def test_membranes_are_the_same_each_by_itself(shape, cycles):
 @pytest.mark.parametrize("dates", [1, 3])
 def test_a_tile_is_the_same(quality, dates):
     tile = scene(dates=dates, terrain=dates == 1)
-    model = plain(quality)
+    model = of_quality(quality)
     state = model.prepare(tile)
     same(model, tile, state)
 
 
 @pytest.mark.parametrize(("local", "plate"), [(0.6, 0.0), (1.0, 0.4)])
 def test_weights_of_the_trial_count_alike(local, plate):
-    tile, model = scene((90, 84)), plain("best")
+    tile, model = scene((90, 84)), of_quality("best")
     state = model.prepare(tile)
     same(model, tile, replace(state, regression=replace(state.regression, local=local, plate=plate)))
 
 
 def test_a_series_is_read_by_the_plain_regression_alike():
-    tile, model = scene((90, 84), bands=2, dates=10), plain("default")
+    tile, model = scene((90, 84), bands=2, dates=10), of_quality("default")
     state = model.prepare(tile)
     assert len(state.regression.whole.more) == 2
     same(model, tile, replace(state, regression=replace(state.regression, local=0.5)))
@@ -122,7 +122,7 @@ def test_a_series_is_read_by_the_plain_regression_alike():
 @pytest.mark.parametrize("quality", ["fast", "default"])
 def test_a_tile_of_a_scene_that_was_seen_coarser_is_the_same(quality, close):
     tile = scene((160, 144), seed=50)
-    model = plain(quality)
+    model = of_quality(quality)
     small = replace(
         tile,
         image=tile.image[:, ::4, ::4],
@@ -141,7 +141,7 @@ def test_a_tile_of_a_scene_that_was_seen_coarser_is_the_same(quality, close):
 
 def test_a_tile_without_anything_valid_is_the_same():
     tile = scene(seed=70)
-    model = plain("default")
+    model = of_quality("default")
     state = model.prepare(tile)
     empty = replace(tile, image=np.full_like(tile.image, np.nan), gaps=np.ones_like(tile.gaps))
     same(model, empty, state)

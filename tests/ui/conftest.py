@@ -121,6 +121,7 @@ class Interface:
     def __init__(self, iface: Any) -> None:
         self._iface = iface
         self.said: list[tuple[str, Any]] = []
+        self.offered: list[Any] = []
         self.active: Any = None
 
     def __getattr__(self, name: str) -> Any:
@@ -131,6 +132,13 @@ class Interface:
 
     def pushMessage(self, title: str, text: str, level: Any, duration: int) -> None:  # noqa: N802
         self.said.append((text, level))
+
+    def pushWidget(self, message: Any, level: Any) -> None:  # noqa: N802
+        self.said.append((message.text(), level))
+        self.offered.append(message)
+
+    def popWidget(self, message: Any) -> None:  # noqa: N802
+        self.offered.remove(message)
 
     def activeLayer(self) -> Any:  # noqa: N802
         return self.active

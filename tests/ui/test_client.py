@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import QgsApplication, QgsProcessingFeedback, QgsTask
-from qgis.PyQt.QtCore import QThread
+from qgis.core import QgsApplication, QgsProcessingFeedback, QgsProcessingMultiStepFeedback, QgsTask
+from qgis.PyQt.QtCore import QThread, QTimer
+from terramend.ui.messages import ClientError
 
 gdal.UseExceptions()
 
@@ -225,6 +226,21 @@ def test_worker_thread_with_a_cancelling_feedback(client: Any, until: Callable, 
     until(lambda: bool(failures))
     assert failures[0].cancelled
     assert not Path(big["output"]).exists()
+
+
+def test_the_batch_dialog_of_3_22_hears_cancel_though_we_wait_in_its_thread(client: Any, small: dict) -> None:
+    feedback = QgsProcessingFeedback()
+    QTimer.singleShot(0, feedback.cancel)
+    with pytest.raises(ClientError) as caught:
+        client.call_blocking("fill", {"request": small}, QgsProcessingMultiStepFeedback(1, feedback))
+    assert caught.value.cancelled and not Path(small["output"]).exists()
+
+
+def test_a_script_that_waits_is_not_interrupted(client: Any) -> None:
+    happened: list[int] = []
+    QTimer.singleShot(0, lambda: happened.append(1))
+    client.call_blocking("doctor", {}, QgsProcessingFeedback())
+    assert happened == []
 
 
 def test_blocking_call_reports_to_the_feedback(client: Any, small: dict) -> None:

@@ -12,9 +12,11 @@ import pytest
 from qgis.gui import QgsFileWidget
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QLockFile, Qt
+from qgis.PyQt.QtGui import QFont
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QComboBox,
     QLabel,
     QLineEdit,
@@ -82,6 +84,25 @@ def test_texts_have_room(dialog: Any, until: Callable) -> None:
     until(lambda: dialog.log.isVisible())
     for label in (dialog.purpose, dialog.status, dialog.consent, dialog.own_note, dialog.step):
         assert label.height() >= label.heightForWidth(label.width()), label.text()
+
+
+@pytest.fixture
+def large_font(qgis_app: Any) -> Iterator[None]:
+    usual = QApplication.font()
+    other = QFont(usual)
+    other.setPointSizeF(1.5 * usual.pointSizeF())
+    QApplication.setFont(other)
+    yield
+    QApplication.setFont(usual)
+
+
+def test_texts_have_room_in_a_large_font(large_font: None, dialog: Any, qgis_app: Any) -> None:
+    for extent in (0, 1):
+        dialog.extent.setCurrentIndex(extent)
+        for _ in range(20):
+            qgis_app.processEvents()
+        for label in (dialog.purpose, dialog.status, dialog.consent, dialog.own_note):
+            assert label.height() >= label.heightForWidth(label.width()), label.text()
 
 
 def test_failed_install_tells_why(dialog: Any, until: Callable, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -127,6 +127,22 @@ def test_the_tab_key_goes_as_the_eye_does(dock: Any) -> None:
     expected += [dock.bar.preview, dock.bar.fill, dock.bar.compare, dock.bar.batch]
     places = [order.index(widget) for widget in expected]
     assert places == sorted(places)
+
+
+def test_the_keyboard_goes_to_cancel_and_back(dock: Any, until: Callable) -> None:
+    bar = dock.bar
+    dock.activateWindow()
+    until(dock.isActiveWindow)
+    for button in (bar.preview, bar.fill):
+        button.setFocus()
+        bar.set_running(True)
+        assert bar.cancel.hasFocus()
+        bar.set_running(False)
+        assert button.hasFocus()
+    dock.form.output.path.lineEdit().setFocus()
+    for running in (True, False):  # whoever is elsewhere is left there
+        bar.set_running(running)
+        assert dock.form.output.path.lineEdit().hasFocus()
 
 
 def test_everything_has_a_name(dock: Any) -> None:

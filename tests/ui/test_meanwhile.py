@@ -19,7 +19,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QMessageBox
+from qgis.PyQt.QtWidgets import QMessageBox, QPushButton
 
 
 @pytest.fixture
@@ -47,10 +47,50 @@ def test_the_target_is_removed(dock: Any, iface: Any, layers: Any, fill: Callabl
     assert group_names() == ["target, filled"]
 
 
-def test_the_project_is_cleared(dock: Any, iface: Any, fill: Callable) -> None:
+def test_the_project_is_cleared(
+    dock: Any, iface: Any, fill: Callable, until: Callable, tmp_path: Path
+) -> None:
+    """No project gets the layers of another, unless they are asked for."""
+    until(lambda: "would be filled" in dock.bar.estimate.text())
     fill(QgsProject.instance().clear)
-    assert iface.said[-1][0].startswith("Filled 22.4 % in "), iface.said
-    assert group_names() == ["target, filled"]
+    text, level = iface.said[-1]
+    told = f"Its project is no longer open, so no layers were added: {tmp_path / 'result.tif'}. Filled 22.4 %"
+    assert level == Qgis.MessageLevel.Success and text.startswith(told)
+    until(lambda: dock.bar.estimate.text() == "")  # nothing is chosen now
+    assert group_names() == [] and QgsRasterLayer(str(tmp_path / "result.tif")).isValid()
+    (message,) = iface.offered
+    message.findChild(QPushButton).click()
+    assert group_names() == ["target, filled"] and iface.offered == []
+
+
+def test_the_project_is_closed_and_opened_again(
+    dock: Any, iface: Any, layers: Any, fill: Callable, tmp_path: Path
+) -> None:
+    project, name = QgsProject.instance(), str(tmp_path / "project.qgz")
+    assert project.write(name)
+
+    def leave_and_return() -> None:
+        project.clear()
+        assert project.read(name)
+
+    target = layers["target"].id()
+    fill(leave_and_return)
+    assert iface.offered == [] and group_names() == ["target, filled"]
+    assert dock.swipe._before == target in project.mapLayers()
+
+
+@pytest.mark.parametrize("what", ["preview", "gaps"])
+def test_what_is_only_looked_at_goes_with_its_project(
+    dock: Any, iface: Any, layers: Any, until: Callable, what: str
+) -> None:
+    iface.mapCanvas().setDestinationCrs(layers["target"].crs())
+    iface.mapCanvas().setExtent(layers["target"].extent())
+    button = dock.bar.preview if what == "preview" else dock.form.gaps.show_button
+    button.click()
+    assert dock.run is not None
+    QgsProject.instance().clear()
+    until(lambda: dock.run is None)
+    assert QgsProject.instance().mapLayers() == {} and iface.said == []
 
 
 def test_mask_and_other_date_are_removed(
@@ -155,6 +195,12 @@ def test_a_conversion_is_cancelled_at_once(
     assert iface.said[-1] == ("Cancelled; nothing was written.", Qgis.MessageLevel.Info)
 
 
+def test_a_notice_is_once_in_the_log(dock: Any, layers: Any, fill: Callable) -> None:
+    dock.form.references.tree.topLevelItem(0).setCheckState(0, Qt.CheckState.Unchecked)
+    fill(lambda: None)
+    assert dock.log.toPlainText().count("rest on their surroundings alone") == 1
+
+
 def test_gaps_are_not_shown_while_a_run_is_on(dock: Any, fill: Callable) -> None:
     seen: list[bool] = []
     fill(lambda: seen.append(dock.form.gaps.show_button.isEnabled()))
@@ -175,11 +221,12 @@ def test_every_file_that_would_be_replaced_is_asked_about(
     answer = QMessageBox.StandardButton.Yes
     fill(lambda: None)
     assert QgsRasterLayer(str(std)).isValid()
-    old = QgsProject.instance().mapLayersByName("filled")[0].id()
+    old = QgsProject.instance().mapLayersByName("filled")[0]
+    old.setName("mine")
     fill(lambda: None)
     assert asked[-1].count(str(tmp_path)) == 3
-    assert group_names() == ["target, filled"], "the layers of before would show the old pixels"
-    assert old not in QgsProject.instance().mapLayers()
+    assert group_names() == ["target, filled"]
+    assert dock.swipe._after == old.id() and not QgsProject.instance().mapLayersByName("filled")
 
 
 def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill: Callable) -> None:

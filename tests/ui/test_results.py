@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsDateTimeRange,
+    QgsLayerTreeModel,
     QgsPalettedRasterRenderer,
     QgsProject,
     QgsRasterLayer,
     QgsRasterMinMaxOrigin,
 )
+from qgis.gui import QgsLayerTreeView
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QDateTime
 from qgis.PyQt.QtGui import QColor
 from terramend.ui.results import (
     BEFORE,
     Subject,
     add_results,
+    earlier_results,
     provenance_legend,
+    remove_results,
     style_filled,
     style_provenance,
     style_std,
@@ -174,3 +182,104 @@ def test_a_result_stands_above_its_target_in_the_same_group(
     ]
     assert all(isinstance(layer.renderer(), QgsPalettedRasterRenderer) for layer in layers[4:])
     assert layers[0].customProperty(BEFORE) == target.id()
+
+
+def replace(path: str, by: str, times: int = 1) -> None:
+    """Put another file in a file's place, as a run does; its values may be multiplied."""
+    shutil.copy(by, f"{path}.new")
+    dataset = gdal.Open(f"{path}.new", gdal.GA_Update)
+    dataset.WriteArray(dataset.ReadAsArray() * times)
+    del dataset
+    Path(f"{path}.aux.xml").unlink(missing_ok=True)
+    Path(f"{path}.new").replace(path)
+
+
+@pytest.fixture
+def result(scene: dict[str, str], tmp_path: Path) -> dict[str, Any]:
+    """A run's answer, without a provenance; its files are the sample's."""
+    paths = {"outputs": [str(tmp_path / "filled.tif")], "stds": [str(tmp_path / "std.tif")]}
+    replace(paths["outputs"][0], scene["other"])
+    replace(paths["stds"][0], scene["truth"])
+    return paths
+
+
+def test_layers_of_a_target_that_is_filled_again_stay_as_they_were_made(
+    target: QgsRasterLayer, scene: dict[str, str], result: dict[str, Any]
+) -> None:
+    project, subject = QgsProject.instance(), Subject("target", target.id(), False)
+    root = project.layerTreeRoot()
+    filled, std = add_results(result, subject, "made", project)
+    filled.setName("my own")
+    filled.setOpacity(0.5)
+    filled.setCrs(QgsCoordinateReferenceSystem("EPSG:32631"))
+    filled.dataProvider().setUseSourceNoDataValue(1, False)
+    filled.renderer().setRedBand(4)
+    std.renderer().setClassificationMax(7)
+    root.findLayer(filled.id()).setItemVisibilityChecked(False)
+    std_node = root.findLayer(std.id())
+    std_node.parent().insertChildNode(-1, std_node.clone())  # below the filled layer
+    std_node.parent().removeChildNode(std_node)
+    for path, by in ((result["outputs"][0], scene["truth"]), (result["stds"][0], scene["other"])):
+        replace(path, by)
+    result["provenances"] = [scene["mask"]]
+    assert earlier_results(result, subject, project) == []
+    again = add_results(result, subject, "made anew", project)
+    assert again[:2] == [filled, std]
+    assert (filled.name(), filled.opacity(), filled.crs().authid()) == ("my own", 0.5, "EPSG:32631")
+    assert not filled.dataProvider().useSourceNoDataValue(1)
+    assert (filled.renderer().redBand(), std.renderer().classificationMax()) == (4, 7)
+    (group,) = [child for child in root.children() if child.name().startswith("made")]
+    assert [node.name() for node in group.children()] == ["provenance", "my own", "uncertainty"]
+    assert not root.findLayer(filled.id()).isVisible()
+    for layer in (filled, std):
+        values = gdal.Open(layer.source()).ReadAsArray()[0]
+        assert layer.dataProvider().bandStatistics(1).maximumValue == values.max()
+
+
+def test_the_ramp_of_an_uncertainty_follows_its_values_until_it_is_changed(
+    target: QgsRasterLayer, scene: dict[str, str], result: dict[str, Any]
+) -> None:
+    project, subject = QgsProject.instance(), Subject("target", target.id(), False)
+    _, std = add_results(result, subject, "made", project)
+    std.setOpacity(0.5)
+    before = std.renderer().classificationMax()
+    replace(result["stds"][0], scene["truth"], times=3)
+    add_results(result, subject, "made", project)
+    assert std.renderer().classificationMax() == pytest.approx(3 * before, rel=0.02)
+    assert std.opacity() == 0.5
+
+
+def test_layers_of_another_target_do_not_stay(
+    target: QgsRasterLayer, scene: dict[str, str], result: dict[str, Any]
+) -> None:
+    project = QgsProject.instance()
+    old = [layer.id() for layer in add_results(result, Subject("target", target.id(), False), "A", project)]
+    replace(result["stds"][0], scene["truth"], times=3)
+    other = QgsRasterLayer(scene["other"], "other")
+    project.addMapLayer(other)
+    subject = Subject("other", other.id(), False)
+    outdated = earlier_results(result, subject, project)
+    assert sorted(outdated) == sorted(old)
+    _, std = add_results(result, subject, "B", project)
+    remove_results(outdated, project)
+    assert not set(old) & set(project.mapLayers()) and std.id() in project.mapLayers()
+    assert [group.name() for group in project.layerTreeRoot().findGroups()] == ["B"]
+    assert not Path(f"{std.source()}.aux.xml").exists(), "they would be those of the old pixels"
+
+
+def test_the_group_of_a_second_result_is_open_in_the_tree(
+    target: QgsRasterLayer, scene: dict[str, str], result: dict[str, Any], qgis_app: Any
+) -> None:
+    project, subject = QgsProject.instance(), Subject("target", target.id(), False)
+    view = QgsLayerTreeView()
+    model = QgsLayerTreeModel(project.layerTreeRoot(), view)
+    view.setModel(model)
+    view.resize(300, 900)
+    view.show()
+    for title, outputs in (("A", [scene["truth"]]), ("B", result["outputs"])):
+        for _ in range(50):
+            qgis_app.processEvents()
+        add_results({"outputs": outputs}, subject, title, project)
+        group = project.layerTreeRoot().findGroup(title)
+        assert view.isExpanded(view.node2index(group)), title
+    sip.delete(view)  # while the tree that it shows is there

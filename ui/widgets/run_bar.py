@@ -56,6 +56,7 @@ class RunBar(QWidget):
             button.ensurePolished()
             button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + beside)
         self.cancel = QPushButton(tr("Cancel"))
+        self._pressed = self.fill  # what began the run
         self.compare = QToolButton()
         self.compare.setIcon(icon("swipe"))
         self.compare.setText(tr("Compare"))  # read out, not shown beside the icon
@@ -108,11 +109,17 @@ class RunBar(QWidget):
         self.notices.setVisible(bool(sentences))
 
     def set_running(self, running: bool) -> None:
-        """Offer what makes sense: a run is cancelled or started."""
+        """Offer what makes sense: a run is cancelled or started. The keyboard goes along, and comes back."""
+        pressed = next((button for button in (self.preview, self.fill) if button.hasFocus()), None)
         self.preview.setEnabled(not running)
         self.fill.setEnabled(not running)
+        if not running and self.cancel.hasFocus():
+            self._pressed.setFocus()
         self.cancel.setEnabled(running)
         self.cancel.setVisible(running)
+        if running and pressed is not None:
+            self._pressed = pressed
+            self.cancel.setFocus()
         self.progress.setVisible(running)
         self.stage.setVisible(running)
         if running:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import distributed
@@ -19,8 +20,9 @@ import pytest
 import rasterio
 from terramend.backend import batch
 from terramend.backend.batch_table import from_table
-from terramend.backend.distribution.cluster import _client
+from terramend.backend.distribution.cluster import _client, identity, run_requests
 from terramend.backend.errors import TerramendError
+from terramend.backend.request import to_json
 from terramend.backend.watch import Watch
 
 PROFILE = {
@@ -163,29 +165,27 @@ def test_what_ends_the_whole_group_stops_the_workers_and_leaves_nothing(work, na
     assert ends(process.pid)
 
 
+def worker(address: str, place: Path, **environment: str) -> subprocess.Popen:
+    """A worker as Dask's own command begins it."""
+    options = ["--local-directory", str(place), "--no-nanny", "--nthreads", "2", "--no-dashboard"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_worker", address, *options],
+        stderr=subprocess.DEVNULL, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
 @pytest.fixture
 def cluster(tmp_path):
     """A scheduler and one worker as Dask's own commands begin them: address and processes."""
     file = tmp_path / "scheduler.json"
-    begin = [sys.executable, "-m"]
+    begin = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
     options = ["--scheduler-file", str(file), "--no-dashboard"]
-    processes = [
-        subprocess.Popen(
-            [*begin, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *options],
-            stderr=subprocess.DEVNULL,
-        )
-    ]
+    processes = [subprocess.Popen([*begin, *options], stderr=subprocess.DEVNULL)]
     while not (file.exists() and file.read_text().endswith("}")):
         assert processes[0].poll() is None
         time.sleep(0.05)
     address = json.loads(file.read_text())["address"]
-    place = ["--local-directory", str(tmp_path / "worker"), "--no-nanny", "--nthreads", "2"]
-    processes.append(
-        subprocess.Popen(
-            [*begin, "distributed.cli.dask_worker", address, "--no-dashboard", *place],
-            stderr=subprocess.DEVNULL,
-        )
-    )
+    processes.append(worker(address, tmp_path / "worker"))
     with distributed.Client(address) as client:
         client.wait_for_workers(1, timeout=LONG)
     yield address, *processes
@@ -231,6 +231,45 @@ def test_a_cluster_that_is_lost_meanwhile(work, cluster, monkeypatch, lost, why)
         run(folder, "dask", cluster[0])
     thread.join()
     assert (caught.value.code, caught.value.exit_status) == ("batch.scheduler", 3)
+
+
+def test_a_worker_of_another_terramend_that_joins_later_does_no_row(work, cluster, tmp_path, root):
+    address, _, first = cluster
+    subprocess.run([sys.executable, str(root / "package.py"), "--out", str(tmp_path)], check=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.zip"))) as archive:
+        archive.extractall(tmp_path / "other")
+    asked = [sys.executable, "-c", "from terramend.backend.distribution.cluster import *; print(identity())"]
+    there = {**os.environ, "PYTHONPATH": str(tmp_path / "other")}
+    same = subprocess.run(asked, capture_output=True, text=True, env=there, check=True)
+    assert same.stdout.strip() == identity()  # of the plugin's zip and of a checkout
+    with (tmp_path / "other/terramend/models/planes.py").open("a") as file:
+        file.write("# changed\n")
+    late = []
+
+    class Rows(list):
+        """Read after the cluster's workers were looked at: another takes the place of the one that was."""
+
+        def __iter__(self):
+            late.append(worker(address, tmp_path / "late", PYTHONPATH=str(tmp_path / "other")))
+            with distributed.Client(address) as client:
+                client.wait_for_workers(2, timeout=LONG)
+                first.kill()
+                while len(client.scheduler_info()["workers"]) > 1:
+                    time.sleep(0.05)
+            return super().__iter__()
+
+    folder = work(2, 32)
+    rows = Rows(to_json(row.request) for row in from_table(folder / "dask.csv", COMMON))
+    try:
+        with pytest.raises(TerramendError) as caught:
+            list(run_requests(rows, address, Watch()))
+    finally:
+        for process in late:
+            process.kill()
+            process.wait()
+    assert caught.value.code == "batch.worker"
+    assert caught.value.arguments["need"] == identity() != caught.value.arguments["have"]
+    assert list((folder / "dask").iterdir()) == []
 
 
 @pytest.mark.parametrize("scheduler", ["local:0", "local:", "local:x", "http://x", "tcp://", "two"])

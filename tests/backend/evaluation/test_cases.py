@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from terramend.backend.datasets.gaps import GROW, Gap
 from terramend.backend.errors import TerramendError
 from terramend.backend.evaluation import cases as module
 from terramend.backend.evaluation.cases import Case, Recipe, View, key, load, sample, save, verify
-from terramend.backend.evaluation.gaps import GROW, Gap
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.watch import Watch
 

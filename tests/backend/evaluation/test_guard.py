@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from terramend.backend.datasets.gaps import Gap, make
 from terramend.backend.evaluation import measure
 from terramend.backend.evaluation.cases import Sample
-from terramend.backend.evaluation.gaps import Gap, make
 from terramend.backend.evaluation.methods import find
 from terramend.backend.evaluation.metrics import LEVELS
 from terramend.models.base import Reference, Tile

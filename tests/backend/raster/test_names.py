@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 from terramend.backend.datasets import folder
 from terramend.backend.raster.dates import date_in, date_of_tags, sun_of_tags
-from terramend.backend.raster.roles import (
-    mask_kind_of,
-    naming,
-    role_of,
-    role_of_file,
-    sensor_of,
-    wavelength_of,
-)
+from terramend.backend.raster.mask_names import mask_kind_of
+from terramend.backend.raster.roles import naming, role_of, role_of_file, wavelength_of
+from terramend.backend.raster.sensors import sensor_of
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,18 @@ def test_commit_renames_all_and_removes_stale_sidecars(tmp_path):
     assert main.read_text() == "new out.tif"
 
 
+def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path):
+    """As GDAL does; what it points to may be an archive's, which nobody named."""
+    archived, link = tmp_path / "archived.tif", tmp_path / "link.tif"
+    archived.write_text("old")
+    link.symlink_to(archived)
+    refused("output.exists", [link])
+    files = Outputs([str(link)], [], overwrite=True)
+    files.temporary(link).write_text("new")
+    files.commit()
+    assert (link.read_text(), archived.read_text(), link.is_symlink()) == ("new", "old", False)
+
+
 def test_discard_leaves_nothing(tmp_path):
     files = Outputs([str(tmp_path / "a[1]*.tif")], [], False)
     temporary = files.temporary(tmp_path / "a[1]*.tif")

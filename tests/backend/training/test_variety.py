@@ -88,8 +88,8 @@ def test_places_are_held_out_by_name_alone() -> None:
 
 @pytest.mark.parametrize("name", mend_samples.RESEARCH_ONLY)
 def test_what_may_not_be_given_away_is_not_learnt_from(name) -> None:
+    from terramend.backend.datasets.gaps import Gap
     from terramend.backend.evaluation.cases import Case, Other, View
-    from terramend.backend.evaluation.gaps import Gap
 
     blob = Gap("blob", 1, 0.3)
     cloud = Gap("cloud", source=(name, "p", "d"))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from terramend.models.guided import bands
-from terramend.models.guided.model import plain
+from terramend.models.guided.model import of_quality
 
 from .test_guided import linear_scene, rmse
 
@@ -24,7 +24,7 @@ def test_a_date_is_read_without_a_band_that_is_hardly_there(share):
     assert bands.seen(one) == ((0, 2), (0, 1, 2))
     without = bands.shown(one, bands.seen(one))
     assert [len(reference.image) for reference in without.references] == [2, 3]
-    model = plain()
+    model = of_quality()
     made, expected = (model.predict(look, model.prepare(look)) for look in (one, without))
     np.testing.assert_array_equal(made.mean, expected.mean)
     alone = replace(tile, references=tile.references[1:])

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from terramend.models.base import Reference, Tile, digest
 from terramend.models.guided import coarse, features, regression, solve, uncertainty
-from terramend.models.guided.model import Guided, plain
+from terramend.models.guided.model import Guided, of_quality
 from terramend.models.planes import beside
 
 SIDE, STEP = 384, 4
@@ -50,7 +50,7 @@ def error(made, truth, tile):
 @pytest.mark.parametrize(("quality", "share"), [("fast", 0.93), ("default", 0.97), ("best", 0.97)])
 def test_pixels_are_learnt_from_pixels_not_from_their_means(quality, share):
     tile, truth = scene()
-    model = plain(quality)
+    model = of_quality(quality)
     whole = error(model.predict(tile, model.prepare(tile)), truth, tile)
     overview = seen_coarse(tile)
     coarser = model.prepare(overview)

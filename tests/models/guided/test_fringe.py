@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from terramend.models.base import Source, Tile
 from terramend.models.guided import fringe
 from terramend.models.guided.half import halved
-from terramend.models.guided.model import plain
+from terramend.models.guided.model import of_quality
 
 from .scenes import blobs, texture
 
@@ -40,7 +40,7 @@ def test_a_clean_edge_is_left_alone(seed):
 @pytest.mark.parametrize("quality", ["fast", "default"])
 def test_haze_does_not_enter_the_fill(quality, monkeypatch):
     tile, truth = clouded(0.15)
-    model = plain(quality)
+    model = of_quality(quality)
     state = model.prepare(tile)
     assert state.fringe >= 2
     made = model.predict(tile, state)

@@ -9,7 +9,7 @@ from terramend.models.guided import estimate, regression, spatial, uncertainty
 from terramend.models.guided import plain as plain_regression
 from terramend.models.guided.features import make_basis, telling_axes
 from terramend.models.guided.impute import complete, complete_further, conditional, learn, learn_further
-from terramend.models.guided.model import Guided, plain
+from terramend.models.guided.model import Guided, of_quality
 from terramend.models.guided.select import select
 from terramend.models.registry import find
 
@@ -340,7 +340,7 @@ def test_a_shore_that_follows_height_comes_back():
     image, gaps = hide(truth, blobs(shape, 23, 0.3))
     flat = np.zeros_like(height)
     tile = Tile(image, gaps, terrain=np.stack([height, flat, flat]).astype(np.float32))
-    method = plain()
+    method = of_quality()
     state = method.prepare(tile)
     assert state.bend > 0.5  # as it is before hidden pixels prove it
     bent = rmse(method.predict(tile, state), truth, gaps)
@@ -425,7 +425,7 @@ def test_the_deviation_is_larger_where_the_picture_changes_from_pixel_to_pixel()
 
 def test_the_deviation_is_larger_where_regressions_differ():
     tile, _ = linear_scene(noise=0.01, seed=5)
-    method = plain()
+    method = of_quality()
     learnt = replace(method.prepare(tile).regression, local=0.5)
     target = np.where(tile.gaps, np.float32(np.nan), tile.image)
     fits = estimate.fit(tile, target, learnt, method.settings, whole=True)
@@ -461,7 +461,7 @@ def test_few_pixels_lean_on_the_plain_regression_and_a_trial_decides():
     gap = blobs((40, 40), 4, 0.35)
     image = np.where(gap, np.float32(np.nan), truth)
     tile = Tile(image, np.broadcast_to(gap, image.shape).copy(), (Reference(other, 5, "other"),))
-    method = plain()
+    method = of_quality()
     state = method.prepare(tile)
     assert 0 <= state.regression.local <= 1 and 0 <= state.regression.plate <= 1 and 0 <= state.stiff <= 1
     error = (method.predict(tile, state).mean - truth)[:, gap]

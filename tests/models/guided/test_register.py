@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from terramend.models.base import Reference, Tile
 from terramend.models.guided import register
-from terramend.models.guided.model import plain
+from terramend.models.guided.model import of_quality
 
 from .scenes import thinned
 
@@ -87,7 +87,7 @@ def test_clouds_of_a_date_move_with_it():
 def test_a_gap_is_filled_as_well_from_a_date_that_lies_off(quality):
     def wrong(offset):
         tile, truth = scene(offset)
-        model = plain(quality)
+        model = of_quality(quality)
         state = model.prepare(tile)
         assert state.offsets == (offset,)
         made = model.predict(tile, state)

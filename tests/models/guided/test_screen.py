@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from terramend.models.base import Reference, Tile, digest
 from terramend.models.guided import screen
-from terramend.models.guided.model import plain
+from terramend.models.guided.model import of_quality
 
 from .scenes import thinned
 
@@ -111,7 +111,7 @@ def test_windows_at_full_size_teach_and_are_cleared():
 def test_a_gap_is_filled_better_where_a_date_has_a_missed_cloud(quality):
     tile, truth = scene(3)
     tile = spoilt(tile, 0)
-    model = plain(quality)
+    model = of_quality(quality)
 
     def wrong(model):
         state = model.prepare(tile)
@@ -124,5 +124,5 @@ def test_a_gap_is_filled_better_where_a_date_has_a_missed_cloud(quality):
 
 def test_fast_does_not_look():
     tile, _ = scene(2)
-    assert plain("fast").prepare(tile).screen is None
-    assert digest(plain("default").prepare(tile)) == digest(plain("default").prepare(tile))
+    assert of_quality("fast").prepare(tile).screen is None
+    assert digest(of_quality("default").prepare(tile)) == digest(of_quality("default").prepare(tile))

@@ -9,7 +9,7 @@ from terramend.models.guided import ferns, surroundings
 from terramend.models.guided.half import halved
 from terramend.models.guided.model import Guided
 from terramend.models.guided.regression import Settings
-from terramend.models.guided.terrain import sar_features
+from terramend.models.guided.terrain import sar_features, terrain_features
 
 from .scenes import blobs, texture
 
@@ -28,6 +28,17 @@ def test_radar_tells_a_town_from_a_field_as_bright_and_an_overview_tells_it_too(
     small = sar.reshape(2, 64, 2, 64, 2).mean((2, 4))
     for whole, coarse in zip(planes, sar_features(small, 2), strict=True):
         np.testing.assert_allclose(whole[::2, ::2][8:56, 8:56].mean(), coarse[8:56, 8:56].mean(), rtol=0.15)
+
+
+def test_a_void_of_the_terrain_is_no_plateau():
+    """Its height continues what is around; the mean of the scene would be a cliff at its edge."""
+    rows, columns = np.indices((96, 96), dtype=np.float32)
+    terrain = np.stack([200 + 3 * rows + columns, np.full_like(rows, 0.3), 0.5 + rows / 200])
+    torn = terrain.copy()
+    torn[:, 20:44, 10:40] = np.nan
+    whole, filled = (terrain_features(planes, (10.0, 10.0), 1) for planes in (terrain, torn))
+    for right, made in zip(whole, filled, strict=True):
+        np.testing.assert_allclose(made, right, atol=0.02 * max(np.ptp(right), 1.0))
 
 
 def patchwork(seed=0, side=128):

@@ -182,6 +182,6 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path) -> None:
 
 
 def test_a_prior_on_another_device_is_said() -> None:
-    made = corrected(Network(0.0), trust.Trust({}, {}), guided_model.plain("best"))
+    made = corrected(Network(0.0), trust.Trust({}, {}), guided_model.of_quality("best"))
     assert made.device == "cpu" and made.on("cuda").device == "cuda"
     assert corrected(Network(0.0), trust.Trust({}, {})).on("cuda").device == "cpu"

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import TerramendError
 from .gdal import open_dataset
 from .raster import Raster
-from .roles import sensor_of
 
 TAG = "TERRAMEND_PRODUCT"
-
-_SENSOR_TAGS = ("SATELLITEID", "SENSOR", "SPACECRAFT_ID", "SATELLITE", "PLATFORM", "SPACECRAFT_NAME")
 
 
 def memory_of(raster: Raster) -> dict[str, str]:
@@ -66,25 +62,5 @@ def is_filled(path: str) -> bool:
     try:
         with open_dataset(path) as file:
             return "TERRAMEND_VERSION" in file.tags()
-    except TerramendError:
+    except (TerramendError, UnicodeError):  # the latter: a name that is no text
         return False
-
-
-def sensor_of_tags(tags: Mapping[str, str]) -> str:
-    """The sensor that a file's tags name, or empty."""
-    named = {key.upper(): str(value) for key, value in tags.items()}
-    return next((found for tag in _SENSOR_TAGS if (found := _sensor(named.get(tag, "")))), "")
-
-
-def _sensor(text: str) -> str:
-    landsat = re.search(r"LANDSAT[-_ ]?([1-9])", text.upper())
-    return f"landsat{landsat.group(1)}" if landsat else sensor_of(text)
-
-
-def credits_of(sensor: str, date: datetime.date | None) -> str:
-    """The attribution that the sensor's owner asks for, or empty."""
-    if sensor == "sentinel2":
-        return "contains modified Copernicus Sentinel data" + (f" {date.year}" if date else "")
-    if sensor.startswith("landsat"):
-        return "Landsat data courtesy of the U.S. Geological Survey"
-    return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from terramend.backend.evaluation.relief import channels
+from terramend.backend.evaluation.terrain import channels
 
 
 def test_a_slope_towards_the_sun() -> None:

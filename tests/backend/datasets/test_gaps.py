@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from terramend.backend.evaluation import gaps
-from terramend.backend.evaluation.gaps import Gap
+from terramend.backend.datasets import gaps
+from terramend.backend.datasets.gaps import Gap
 
 SHAPE = (96, 80)
 
