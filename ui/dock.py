@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import html
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional
@@ -23,7 +21,6 @@ from qgis.PyQt.QtWidgets import (
     QDockWidget,
     QMenu,
     QMessageBox,
-    QPlainTextEdit,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -33,13 +30,13 @@ from qgis.PyQt.QtWidgets import (
 from . import history, inspection, project_state, settings
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
-from .offers import push_offer
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
 from .results import add_results, earlier_results, remove_results, show_gap_mask
 from .runner import Run
 from .sources import SourceError
 from .swipe import SwipeTool
+from .teller import Teller
 from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.run_bar import RunBar
@@ -62,12 +59,7 @@ class TerramendDock(QDockWidget):
         self._iface = iface
         self.form = ChoicesForm(iface.mapCanvas())
         self.bar = RunBar()
-        self.log = QPlainTextEdit()
-        self.log.setAccessibleName(tr("Log"))
-        self.log.setReadOnly(True)
-        self.log.setMaximumBlockCount(500)
-        self.log.setFixedHeight(110)
-        self.log.hide()
+        self.teller = Teller(iface.messageBar())
         self.swipe = SwipeTool(iface.mapCanvas())
         self.run: Optional[Run] = None
         self.result: Optional[Dict[str, Any]] = None
@@ -75,7 +67,7 @@ class TerramendDock(QDockWidget):
         self._preview: List[str] = []  # layer ids
         self._visits = project_state.Visits()
         self._closed = False
-        self._outlook = Outlook(self.form, self.bar, self.note)
+        self._outlook = Outlook(self.form, self.bar, self.teller.note)
         self._lay_out()
         self._connect()
         self._restore()
@@ -94,7 +86,7 @@ class TerramendDock(QDockWidget):
         menu.addAction(tr("Load settings from the active layer"), self.load_from_active_layer)
         show_log = menu.addAction(tr("Show log"))
         show_log.setCheckable(True)
-        show_log.toggled.connect(self.log.setVisible)
+        show_log.toggled.connect(self.teller.setVisible)
         experimental = menu.addAction(tr("Offer experimental methods"))
         experimental.setCheckable(True)
         experimental.setChecked(settings.get("experimental"))
@@ -106,7 +98,7 @@ class TerramendDock(QDockWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(6, 4, 6, 6)
         column.addWidget(scroll, 1)
-        column.addWidget(self.log)
+        column.addWidget(self.teller)
         column.addWidget(self.bar)
         content.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setWidget(content)
@@ -115,7 +107,7 @@ class TerramendDock(QDockWidget):
         self.form.changed.connect(self._changed)
         self.form.lost.connect(self._lost)
         self.form.gaps.show_asked.connect(self.show_gaps)
-        self.form.method.network.said.connect(self.say)
+        self.form.method.network.said.connect(self.teller.say)
         self.form.method.network.installed.connect(self._ask_again)
         self.bar.preview_asked.connect(self.preview)
         self.bar.fill_asked.connect(self.fill)
@@ -176,7 +168,7 @@ class TerramendDock(QDockWidget):
 
     def _lost(self, names: List[str]) -> None:
         text = tr("Removed, and so no longer chosen: {names}")
-        self.warn(text.format(names=", ".join(names)))
+        self.teller.warn(text.format(names=", ".join(names)))
 
     def _choices(self, saved: bool = False) -> Optional[Choices]:
         """What is chosen; None, and the user is told, where it cannot be read, or not `saved` as it is."""
@@ -185,7 +177,7 @@ class TerramendDock(QDockWidget):
                 self.form.output.check_path()
             return self.form.choices()
         except ChoiceError as error:
-            self.warn(str(error))
+            self.teller.warn(str(error))
             return None
 
     def _restore(self, *_: Any) -> None:
@@ -214,19 +206,21 @@ class TerramendDock(QDockWidget):
         """Take over the settings that made the active layer."""
         layer = self._iface.activeLayer()
         if not isinstance(layer, QgsRasterLayer):
-            self.warn(tr("Choose a raster that Terramend filled in the layer list first."))
+            self.teller.warn(tr("Choose a raster that Terramend filled in the layer list first."))
             return
         try:
             choices, gone = project_state.from_layer(layer, QgsProject.instance())
         except SourceError as error:
-            self.warn(str(error))
+            self.teller.warn(str(error))
             return
         extras = self.form.output.values()
         self.form.show_choices(replace(choices, std=extras["std"], provenance=extras["provenance"]))
-        self.say(tr("Settings of {name} are loaded.").format(name=layer.name()), Qgis.MessageLevel.Success)
+        self.teller.say(
+            tr("Settings of {name} are loaded.").format(name=layer.name()), Qgis.MessageLevel.Success
+        )
         if gone:
             files = ", ".join(gone)
-            self.warn(tr("Files that are gone were left out: {files}").format(files=files))
+            self.teller.warn(tr("Files that are gone were left out: {files}").format(files=files))
 
     # --- runs ---
 
@@ -241,7 +235,7 @@ class TerramendDock(QDockWidget):
 
         def done(result: Mapping[str, Any]) -> None:
             self._replace_preview([show_gap_mask(path, subject.name, QgsProject.instance())])
-            self.say(inspection.mask_made(result), Qgis.MessageLevel.Success)
+            self.teller.say(inspection.mask_made(result), Qgis.MessageLevel.Success)
 
         self._start("mask", choices, done)
 
@@ -275,12 +269,12 @@ class TerramendDock(QDockWidget):
             load(result)
             self._forget_preview()
             self._outlook.settle(choices, inspection.outcome(result))
-            self.say(told(result), Qgis.MessageLevel.Success)
+            self.teller.say(told(result), Qgis.MessageLevel.Success)
 
         def elsewhere(result: Dict[str, Any]) -> None:
             text = tr("Its project is no longer open, so no layers were added: {path}. {outcome}")
             text = text.format(outcome=told(result), path=result["outputs"][0])
-            self.offer(text, tr("Add layers here"), lambda: load(result))
+            self.teller.offer(text, tr("Add layers here"), lambda: None if self._closed else load(result))
 
         self._start("fill", choices, done, elsewhere=elsewhere, overwrite=bool(there))
 
@@ -298,7 +292,7 @@ class TerramendDock(QDockWidget):
             title = tr("{name}, preview (not saved)").format(name=subject.name)
             self._replace_preview(add_results(result, subject, title, QgsProject.instance()))
             text = tr("Preview: {outcome}").format(outcome=inspection.outcome(result))
-            self.say(text, Qgis.MessageLevel.Success)
+            self.teller.say(text, Qgis.MessageLevel.Success)
 
         def beside() -> None:
             """What is no layer cannot be zoomed to; of the masks, what is chosen by now counts."""
@@ -321,14 +315,16 @@ class TerramendDock(QDockWidget):
         canvas = self._iface.mapCanvas()
         if on and not self.swipe.has_pair():
             self._compared()
-            self.say(tr("There is nothing to compare yet: fill a raster first."), Qgis.MessageLevel.Info)
+            self.teller.say(
+                tr("There is nothing to compare yet: fill a raster first."), Qgis.MessageLevel.Info
+            )
         elif on:
             canvas.setMapTool(self.swipe)
             if self.swipe.is_hidden():
                 text = tr(
                     "The map does not show the filled layer: switch it on, above the one it was made from."
                 )
-                self.say(text, Qgis.MessageLevel.Info)
+                self.teller.say(text, Qgis.MessageLevel.Info)
         elif canvas.mapTool() is self.swipe:
             canvas.unsetMapTool(self.swipe)
 
@@ -363,15 +359,15 @@ class TerramendDock(QDockWidget):
         if self.run is not None:
             return
         if not choices.target:
-            self.warn(tr("Choose the raster to fill first."))
+            self.teller.warn(tr("Choose the raster to fill first."))
             return
         try:
             built: Built = build(choices, overwrite=overwrite)
         except REFUSALS as error:
-            self.warn(str(error))
+            self.teller.warn(str(error))
             return
         name = self.form.target.subject().name
-        self.note(tr("{method} started").format(method=method))
+        self.teller.note(tr("{method} started").format(method=method))
         here = self._visits.same(QgsProject.instance())
 
         def finish(result: Dict[str, Any]) -> None:
@@ -392,9 +388,9 @@ class TerramendDock(QDockWidget):
                     return
                 text = tr("The map shows no part of {name}: move the map there, or fill the whole scene.")
                 text = text.format(name=name)
-            self.say(text, Qgis.MessageLevel.Info if cancelled else Qgis.MessageLevel.Critical)
+            self.teller.say(text, Qgis.MessageLevel.Info if cancelled else Qgis.MessageLevel.Critical)
             if isinstance(error, ClientError) and error.log:
-                self.note(error.log)
+                self.teller.note(error.log)
 
         self._outlook.rest()
         self._set_running(True)
@@ -404,7 +400,7 @@ class TerramendDock(QDockWidget):
             on_result=finish,
             on_error=fail,
             on_progress=self.bar.show_progress,
-            on_log=self.note,
+            on_log=self.teller.note,
             more=more,
         )
 
@@ -417,27 +413,7 @@ class TerramendDock(QDockWidget):
         self.bar.set_running(running)
         self.form.gaps.show_button.setEnabled(not running)
 
-    # --- words and layers ---
-
-    def say(self, text: str, level: Qgis.MessageLevel) -> None:
-        """Tell the user in the message bar, and in the log."""
-        self.note(text)
-        critical = level == Qgis.MessageLevel.Critical
-        plain = html.escape(text, quote=False)  # the bar reads HTML: of a file a<b>.tif it would show a.tif
-        self._iface.messageBar().pushMessage("Terramend", plain, level, 0 if critical else 8)
-
-    def offer(self, text: str, label: str, action: Callable[[], None]) -> None:
-        """Tell the user something, with a button for what can be done about it."""
-        self.note(text)
-        push_offer(self._iface.messageBar(), text, label, lambda: None if self._closed else action())
-
-    def warn(self, text: str) -> None:
-        """Tell the user that something of theirs must be mended."""
-        self.say(text, Qgis.MessageLevel.Warning)
-
-    def note(self, text: str) -> None:
-        """Add a line to the log."""
-        self.log.appendPlainText(f"{datetime.datetime.now():%H:%M:%S}  {text}")
+    # --- files and layers ---
 
     def _may_replace(self, paths: List[str]) -> bool:
         question = tr("{path} exists. Replace it?").format(path=paths[0])

@@ -205,17 +205,6 @@ def test_errors_are_said_and_the_next_run_works(
     assert iface.said[-1][1] == Qgis.MessageLevel.Success
 
 
-def test_names_are_shown_as_they_are(dock: Any, iface: Any) -> None:
-    from qgis.gui import QgsMessageBar
-    from qgis.PyQt.QtWidgets import QTextBrowser
-
-    bar = QgsMessageBar()
-    iface.messageBar = lambda: bar
-    dock.warn("Removed, and so no longer chosen: R&D <b>, 1 &lt; 2")
-    shown = bar.currentItem().findChild(QTextBrowser).toPlainText()
-    assert shown == "Terramend: Removed, and so no longer chosen: R&D <b>, 1 &lt; 2"
-
-
 def test_the_backend_is_killed_in_the_middle(
     experimental: None, dock: Any, iface: Any, until: Callable, client: Any
 ) -> None:

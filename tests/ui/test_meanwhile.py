@@ -198,7 +198,7 @@ def test_a_conversion_is_cancelled_at_once(
 def test_a_notice_is_once_in_the_log(dock: Any, layers: Any, fill: Callable) -> None:
     dock.form.references.tree.topLevelItem(0).setCheckState(0, Qt.CheckState.Unchecked)
     fill(lambda: None)
-    assert dock.log.toPlainText().count("rest on their surroundings alone") == 1
+    assert dock.teller.toPlainText().count("rest on their surroundings alone") == 1
 
 
 def test_gaps_are_not_shown_while_a_run_is_on(dock: Any, fill: Callable) -> None:
