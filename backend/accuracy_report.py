@@ -112,7 +112,7 @@ def _pictures(sample: Sample) -> str:
     )
 
 
-def _png(image: Floats) -> str:
+def _png(image: NDArray[np.floating[Any]]) -> str:
     """(1 or 3, h, w) in 0..1 as base64 PNG; NaN is magenta."""
     shown = np.repeat(image, 3, axis=0) if len(image) == 1 else image
     pixels = (np.clip(np.nan_to_num(shown), 0, 1) * 255).astype(np.uint8)

@@ -104,9 +104,12 @@ def _main(argv: list[str]) -> int:
             terminal.close()
             traceback.print_exception(failure, file=sys.stderr)
         terminal.say(f"terramend: {error}")
-        if "--json" in argv:
-            with contextlib.suppress(OSError):  # where the output itself is what failed
+        try:
+            if "--json" in argv:
                 print_json({"error": error.to_json()})
+            sys.stdout.flush()
+        except OSError:  # the output itself is what failed: Python would try again at its end, and say so
+            _output_left()
         return error.exit_status
     finally:
         terminal.close()
@@ -129,7 +132,7 @@ def print_text(text: str) -> None:
 
 
 def _output_left() -> None:
-    """The reader of our output left: no fault, and nothing more is written to it."""
+    """The output takes no more, such as when its reader left: nothing more is written to it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

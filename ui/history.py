@@ -23,11 +23,14 @@ def remember(parameters: Mapping[str, Any]) -> None:
     context.setProject(QgsProject.instance())
     command = algorithm.asPythonCommand(given, context)
     if hasattr(QgsGui, "historyProviderRegistry"):  # QGIS 3.24 and later
+        shell, expressible = algorithm.asQgisProcessCommand(given, context)
         details: Dict[str, Any] = {
             "python_command": command,
             "algorithm_id": algorithm.id(),
             "parameters": algorithm.asMap(given, context),
         }
+        if expressible:
+            details["process_command"] = shell
         QgsGui.historyProviderRegistry().addEntry("processing", details)
         return
     from processing.core.ProcessingLog import ProcessingLog

@@ -149,7 +149,8 @@ class Installation:
         """Progress from one line of pip."""
         found = re.match(r"\s*(Collecting|Downloading|Using cached|Processing) (.+)", line)
         if found:
-            what = found.group(2) if found.group(1) == "Processing" else found.group(2).split()[0]
+            what = found.group(2).partition(" (from ")[0]  # newer versions say who asks also of files
+            what = what if found.group(1) == "Processing" else what.split()[0]
             name = package_name(re.split(r"-\d", Path(what).name, maxsplit=1)[0])
             if name in self._names:
                 self._on_progress(0.05 + 0.65 * (self._names.index(name) + 1) / len(self._names), name)

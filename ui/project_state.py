@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from osgeo import gdal
 from qgis.core import QgsMapLayer, QgsProject
@@ -18,6 +18,11 @@ from .tr import tr
 
 TAG = "TERRAMEND_REQUEST"
 SCOPE, KEY, FOLLOWS_MAP = "terramend", "/choices", "/follows_map"
+LAYERS_OR_FILES = (
+    "PRODUCT", "MORE_BANDS", "GAPS", "REFERENCES", "REFERENCE_GAPS", "REFERENCES_FROM", "DEM", "SAR", "AREA",
+    "OUTPUT", "STD", "PROVENANCE",
+)  # fmt: skip
+"""Parameters whose files are kept as the project keeps those of its layers, mostly relative to itself."""
 
 
 class Visits:
@@ -38,7 +43,8 @@ class Visits:
 
 def save(choices: Choices, project: QgsProject, follows_map: bool = False) -> None:
     """Remember choices in the project, and whether their extent is just what the map shows."""
-    project.writeEntry(SCOPE, KEY, json.dumps(to_parameters(choices), sort_keys=True))
+    parameters = _each_file(to_parameters(choices), project.writePath)
+    project.writeEntry(SCOPE, KEY, json.dumps(parameters, sort_keys=True))
     project.writeEntryBool(SCOPE, FOLLOWS_MAP, follows_map)
 
 
@@ -53,7 +59,7 @@ def load(project: QgsProject) -> Optional[Choices]:
     if not known or not text:
         return None
     try:
-        return from_parameters(json.loads(text), project)
+        return from_parameters(_each_file(json.loads(text), project.readPath), project)
     except (ValueError, ChoiceError, TypeError):  # written by another version
         return None
 
@@ -97,3 +103,14 @@ def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[
         output="",
     )
     return kept, tuple(gone)
+
+
+def _each_file(parameters: Mapping[str, Any], change: Callable[[str], str]) -> Dict[str, Any]:
+    """Parameters with their files as the project writes or reads them; a layer's id is no path and stays."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [changed(item) for item in value]
+        return change(value) if value else value
+
+    return {key: changed(value) if key in LAYERS_OR_FILES else value for key, value in parameters.items()}

@@ -23,6 +23,7 @@ from qgis.core import (
     QgsRasterMinMaxOrigin,
     QgsRasterShader,
     QgsRasterTransparency,
+    QgsReadWriteContext,
     QgsRectangle,
     QgsSingleBandPseudoColorRenderer,
 )
@@ -40,6 +41,13 @@ ROLE = "terramend/role"
 
 SUBJECT = "terramend/subject"
 """Custom property of a result: what was filled, as `Subject.key`."""
+
+CARRIED = (
+    QgsMapLayer.StyleCategory.Symbology
+    | QgsMapLayer.StyleCategory.Rendering
+    | QgsMapLayer.StyleCategory.Temporal
+)
+"""What a filled layer takes of the style of its target; notes and custom properties are its own."""
 
 SAMPLE = 250_000
 """Pixels from which stretches are estimated."""
@@ -191,7 +199,7 @@ def style_filled(layer: QgsRasterLayer, like: Optional[QgsMapLayer], share: bool
     if not isinstance(like, QgsRasterLayer) or like.bandCount() != layer.bandCount():
         return
     document = QDomDocument("qgis")
-    like.exportNamedStyle(document)
+    like.exportNamedStyle(document, QgsReadWriteContext(), CARRIED)
     layer.importNamedStyle(document)
     renderer = layer.renderer()
     if renderer is None:

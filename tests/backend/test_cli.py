@@ -234,8 +234,9 @@ def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(quick, tmp_path
         assert file.read().any()
 
 
-def test_an_output_without_room_is_one_sentence():
-    line = f"{sys.executable} -m terramend.backend models --json > /dev/full"
+@pytest.mark.parametrize("json", ["", "--json"])
+def test_an_output_without_room_is_one_sentence(json):
+    line = f"{sys.executable} -m terramend.backend models {json} > /dev/full"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=BARE)
     assert done.returncode == 3
     assert done.stderr.startswith("terramend: There is no space left") and done.stderr.count("\n") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import inspect
 import os
 import shutil
 import sys
@@ -141,6 +142,39 @@ class Interface:
 
     def activeLayer(self) -> Any:  # noqa: N802
         return self.active
+
+
+@pytest.fixture
+def history_command(qgis_processing: None) -> Callable[[], str]:
+    """`history_command()`: the Python of the latest entry of Processing's history."""
+
+    def latest() -> str:
+        from qgis.gui import QgsGui
+
+        if hasattr(QgsGui, "historyProviderRegistry"):  # QGIS 3.24 and later
+            entries = QgsGui.historyProviderRegistry().queryEntries(providerId="processing")
+            return str(entries[-1].entry["python_command"])
+        from processing.core.ProcessingLog import ProcessingLog
+
+        return str(ProcessingLog.getLogEntries()[-1].text)
+
+    return latest
+
+
+@pytest.fixture
+def batch_row(qgis_processing: None) -> Callable[[Any, int], tuple[dict[str, Any], bool]]:
+    """`batch_row(panel, row)`: the parameters of a row of the batch dialog, and whether they are valid."""
+
+    def read(panel: Any, row: int) -> tuple[dict[str, Any], bool]:
+        from qgis.core import QgsProcessingContext, QgsProject
+
+        context = QgsProcessingContext()
+        context.setProject(QgsProject.instance())
+        asked = inspect.signature(panel.parametersForRow).parameters
+        given = {"context": context} if "context" in asked else {}  # newer versions want one
+        return panel.parametersForRow(row, **given)
+
+    return read
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -293,9 +294,10 @@ def test_in_a_model(client: Any, provider: Any, scene: dict[str, str], qgis_new_
     model.addChildAlgorithm(fill)
     assert registry.algorithmById("terramend:fillgaps") is not None
     context = QgsProcessingContext()
-    results, ok = model.run({"fill:filled": "TEMPORARY_OUTPUT"}, context, QgsProcessingFeedback())
+    (filled,) = [made.name() for made in model.destinationParameterDefinitions()]  # as this QGIS calls it
+    results, ok = model.run({filled: "TEMPORARY_OUTPUT"}, context, QgsProcessingFeedback())
     assert ok
-    assert (read(results["fill:filled"])[:, read(scene["mask"]) > 0] > 0).all()
+    assert (read(results[filled])[:, read(scene["mask"]) > 0] > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -331,7 +333,8 @@ def test_a_model_says_which_input_is_missing(
     model.addChildAlgorithm(fill)
     context, feedback = QgsProcessingContext(), Feedback()
     context.setProject(QgsProject.instance())
-    _, ok = model.run({"fill:filled": "TEMPORARY_OUTPUT"}, context, feedback)
+    (filled,) = [made.name() for made in model.destinationParameterDefinitions()]
+    _, ok = model.run({filled: "TEMPORARY_OUTPUT"}, context, feedback)
     label = provider.algorithm("fillgaps").parameterDefinition(name).description()
     assert not ok
     assert "/nowhere/" in " ".join(feedback.errors) and f"({label}) does not exist" in " ".join(
@@ -340,7 +343,13 @@ def test_a_model_says_which_input_is_missing(
 
 
 def test_a_batch_of_three(
-    client: Any, provider: Any, scene: dict[str, str], qgis_new_project: None, tmp_path: Path, qgis_iface: Any
+    client: Any,
+    provider: Any,
+    scene: dict[str, str],
+    qgis_new_project: None,
+    tmp_path: Path,
+    qgis_iface: Any,
+    batch_row: Callable,
 ) -> None:
     """Three rows in the batch dialog, the second of them wrong: it is reported, the others are done."""
     from terramend.ui import history
@@ -367,7 +376,7 @@ def test_a_batch_of_three(
                 panel.wrappers[number][column].setParameterValue(value, context)
     done = []  # as the dialog's Run does it, without the task that it leaves to the garbage collector
     for row in range(panel.batchRowCount()):
-        chosen, ok = panel.parametersForRow(row)
+        chosen, ok = batch_row(panel, row)
         assert ok
         done.append(dialog.algorithm().run(chosen, context, QgsProcessingFeedback())[1])
     assert done == [True, False, True]

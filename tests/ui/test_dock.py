@@ -270,23 +270,23 @@ def test_settings_come_back_from_a_result(
     assert "gone were left out" in iface.said[-1][0] and scene["mask"] in iface.said[-1][0]
 
 
-def test_a_run_stands_in_the_history(dock: Any, until: Callable) -> None:
-    from processing.core.ProcessingLog import ProcessingLog
-
+def test_a_run_stands_in_the_history(dock: Any, until: Callable, history_command: Callable) -> None:
     click(dock.bar.fill)
     until(lambda: dock.run is None)
-    command = ProcessingLog.getLogEntries()[-1].text
+    command = history_command()
     assert (
         command.startswith('processing.run("terramend:fillgaps"')
         and "boadella_2020-01-13_cloudmask.tif'" in command
     )
 
 
-def test_the_batch_dialog_takes_the_choices(dock: Any, layers: Any, qgis_app: QgsApplication) -> None:
+def test_the_batch_dialog_takes_the_choices(
+    dock: Any, layers: Any, qgis_app: QgsApplication, batch_row: Callable
+) -> None:
     dock.form.gaps.grow.setValue(1)
     click(dock.bar.batch)
     panel = dock.batch.mainWidget()
-    parameters, ok = panel.parametersForRow(0)
+    parameters, ok = batch_row(panel, 0)
     assert ok
     assert parameters["TARGET"] == layers["target"].id()
     assert parameters["GAPS"] == [layers["mask"].source()]
@@ -377,7 +377,13 @@ def test_experimental_methods_are_offered_on_request(dock: Any, until: Callable)
 
 
 def test_prompts_are_shown_and_what_is_typed_fills(
-    experimental: None, dock: Any, iface: Any, scene: dict[str, str], until: Callable, tmp_path: Path
+    experimental: None,
+    dock: Any,
+    iface: Any,
+    scene: dict[str, str],
+    until: Callable,
+    tmp_path: Path,
+    batch_row: Callable,
 ) -> None:
     method = dock.form.method
     until(lambda: method.model.findData("aligndiff") > 0 and "would be filled" in dock.bar.estimate.text())
@@ -402,7 +408,7 @@ def test_prompts_are_shown_and_what_is_typed_fills(
     before, after, hole = read(scene["target"]), read(dock.result["outputs"][0]), read(scene["mask"]) > 0
     assert np.array_equal(before[:, ~hole], after[:, ~hole]) and (after[:, hole] > 0).all()
     click(dock.bar.batch)
-    parameters, ok = dock.batch.mainWidget().parametersForRow(0)
+    parameters, ok = batch_row(dock.batch.mainWidget(), 0)
     assert ok and parameters["MODEL"] == "aligndiff"
     assert set(parameters["SETTINGS"].split(";")) == {"region=Catalonia", "samples=1", "steps=1"}
     dock.batch.close()

@@ -141,6 +141,22 @@ def test_offline_install_then_a_failed_repair_keeps_it(
     assert leftovers(folder) == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Collecting tiny-two==1.0",
+        "Collecting tiny-two==1.0 (from -r /a b/requirements.txt (line 2))",
+        "  Downloading tiny_two-1.0-py3-none-any.whl (10 kB)",
+        "  Using cached tiny_two-1.0-py3-none-any.whl.metadata (3.2 kB)",
+        "Processing /a b/tiny_two-1.0-py3-none-any.whl",
+        "Processing ./tiny_two-1.0-py3-none-any.whl (from -r /a b/requirements.txt (line 2))",
+    ],
+)
+def test_what_pip_is_at_is_told_whichever_pip(folder: Path, follower: Follower, line: str) -> None:
+    follower.installation(folder, Variant())._count(line)
+    assert follower.progress == [(pytest.approx(0.7), "tiny-two")]
+
+
 def test_a_place_that_cannot_be_taken_is_the_reason(
     folder: Path, wheels: Path, follower: Follower, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

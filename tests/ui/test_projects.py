@@ -37,6 +37,22 @@ def test_a_temporary_output_is_not_remembered(dock: Any, tmp_path: Path) -> None
     assert project_state.load(QgsProject.instance()).output == ""
 
 
+def test_files_move_with_their_project(dock: Any, layers: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    """As QGIS keeps its layers: relative to the project, so that the folder may be moved or sent."""
+    project, old, new = QgsProject.instance(), Path(scene["target"]).parent, tmp_path / "moved"
+    project.removeMapLayer(layers["mask"].id())
+    dock.form.gaps.rows[0].chooser.set_item(scene["mask"])  # a file, no layer
+    dock.form.output.path.setFilePath(str(old / "filled.tif"))
+    assert project.write(str(old / "project.qgz"))
+    project.clear()
+    old.rename(new)
+    assert project.read(str(new / "project.qgz"))
+    choices = dock.form.choices()
+    assert [layer.source() for layer in choices.target] == [str(new / Path(scene["target"]).name)]
+    assert [mask.source for mask in choices.gaps] == [str(new / Path(scene["mask"]).name)]
+    assert choices.output == str(new / "filled.tif")
+
+
 def test_what_the_map_shows_is_still_that_when_the_project_comes_back(dock: Any, tmp_path: Path) -> None:
     project, extent = QgsProject.instance(), dock.form.output.extent
     for kind in ("visible", "whole"):

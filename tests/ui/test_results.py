@@ -12,6 +12,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsDateTimeRange,
     QgsLayerTreeModel,
     QgsPalettedRasterRenderer,
     QgsProject,
@@ -20,6 +21,7 @@ from qgis.core import (
 )
 from qgis.gui import QgsLayerTreeView
 from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QDateTime
 from qgis.PyQt.QtGui import QColor
 from terramend.ui.results import (
     BEFORE,
@@ -90,6 +92,25 @@ def test_a_stretch_set_by_hand_is_kept(target: QgsRasterLayer, scene: dict[str, 
     assert filled.renderer().redBand() == 4
 
 
+def test_what_is_said_of_the_target_is_not_said_of_its_fill(
+    target: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    """Its date holds for both; a note, and what other plugins keep with a layer, for the one alone."""
+    day = QgsDateTimeRange(QDateTime(2020, 1, 13, 0, 0, 0), QDateTime(2020, 1, 14, 0, 0, 0))
+    target.temporalProperties().setFixedTemporalRange(day)
+    target.temporalProperties().setIsActive(True)
+    target.setOpacity(0.5)
+    target.setCustomProperty("userNotes", "<p>half of it is cloud</p>")
+    target.setCustomProperty("another plugin/id", 7)
+    filled = QgsRasterLayer(scene["other"], "filled")
+    own = filled.customPropertyKeys()
+    style_filled(filled, target)
+    assert filled.temporalProperties().isActive()
+    assert filled.temporalProperties().fixedTemporalRange() == day
+    assert filled.opacity() == 0.5
+    assert filled.customPropertyKeys() == own
+
+
 def test_other_band_counts_keep_their_own_style(target: QgsRasterLayer, scene: dict[str, str]) -> None:
     mask = QgsRasterLayer(scene["mask"], "mask")
     kind = mask.renderer().type()
@@ -123,9 +144,9 @@ def test_std_is_that_of_the_band_the_target_shows_first(
     target.renderer().setRedBand(3)
     layer = QgsRasterLayer(scene["truth"], "std")  # as many bands, zero outside the hole
     style_std(layer, target)
-    assert layer.renderer().band() == 3
+    assert layer.renderer().usesBands() == [3]
     style_std(layer, QgsRasterLayer(scene["mask"], "of one band"))
-    assert layer.renderer().band() == 1
+    assert layer.renderer().usesBands() == [1]
 
 
 def test_provenance_is_named(scene: dict[str, str], qgis_app: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    QgsLayerTreeModel,
     QgsPalettedRasterRenderer,
     QgsProcessingContext,
     QgsProcessingModelAlgorithm,
@@ -20,6 +22,7 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
 )
+from qgis.gui import QgsGui, QgsLayerTreeView
 from terramend.backend.request import DEFAULT_CLASSES
 from terramend.ui import history
 from terramend.ui.choices import Choices, MaskChoice, to_parameters
@@ -40,7 +43,10 @@ def dialog(
     """`dialog(name, parameters)`: run in the toolbox's dialog; the layers that it loaded, by name."""
     import processing
 
+    tree = QgsLayerTreeView()
+    tree.setModel(QgsLayerTreeModel(QgsProject.instance().layerTreeRoot(), tree))
     monkeypatch.setattr(qgis_iface, "browserModel", lambda: None)
+    monkeypatch.setattr(qgis_iface, "layerTreeView", lambda: tree)  # Processing puts the layers there
 
     def run(name: str, **parameters: Any) -> dict[str, QgsRasterLayer]:
         before = set(QgsProject.instance().mapLayers())
@@ -77,14 +83,17 @@ def test_the_dialog_loads_masks_and_cleared_rasters_too(dialog: Any, target: Qgs
     assert set(dialog("removethincloud", TARGET=target.id())) == {"Cleared raster"}
 
 
-def repeat(number: int) -> dict[str, Any]:
-    """Run an entry of Processing's history again, as its window does; its results."""
+@pytest.fixture
+def repeat(history_command: Callable[[], str]) -> Callable[[], dict[str, Any]]:
+    """`repeat()`: run the latest entry of Processing's history again, as its window does; its results."""
     import processing
-    from processing.core.ProcessingLog import ProcessingLog
 
-    found: dict[str, Any] = {}
-    exec("results = " + ProcessingLog.getLogEntries()[number].text, {"processing": processing}, found)
-    return dict(found["results"])
+    def run() -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        exec("results = " + history_command(), {"processing": processing}, found)
+        return dict(found["results"])
+
+    return run
 
 
 def classes_of(results: dict[str, Any]) -> list[str]:
@@ -93,23 +102,41 @@ def classes_of(results: dict[str, Any]) -> list[str]:
 
 
 def test_what_the_dialog_ran_can_be_repeated(
-    dialog: Any, target: QgsRasterLayer, scene: dict[str, str]
+    dialog: Any, target: QgsRasterLayer, scene: dict[str, str], repeat: Callable[[], dict[str, Any]]
 ) -> None:
     given = {"TARGET": target.id(), "GAPS": [scene["mask"]], "MODEL": "nearest"}
     for classes in (["cloud", "snow"], ["cloud"], ["cloud", "shadow", "cirrus"]):
         dialog("fillgaps", **given, CLASSES=classes)
-        assert classes_of(repeat(-1)) == classes
+        assert classes_of(repeat()) == classes
 
 
 def test_what_the_dock_ran_can_be_repeated(
-    client: Any, provider: Any, target: QgsRasterLayer, scene: dict[str, str], tmp_path: Path
+    client: Any,
+    provider: Any,
+    target: QgsRasterLayer,
+    scene: dict[str, str],
+    tmp_path: Path,
+    repeat: Callable,
 ) -> None:
     for classes in (("cloud", "snow"), DEFAULT_CLASSES):
         choices = Choices(
             (target,), str(tmp_path / "filled.tif"), (MaskChoice(scene["mask"]),), classes, model="nearest"
         )
         history.remember(to_parameters(choices))
-        assert classes_of(repeat(-1)) == list(classes)
+        assert classes_of(repeat()) == list(classes)
+
+
+def test_the_history_offers_a_run_of_the_dock_for_the_shell(
+    client: Any, provider: Any, target: QgsRasterLayer, scene: dict[str, str], tmp_path: Path
+) -> None:
+    if not hasattr(QgsGui, "historyProviderRegistry"):
+        pytest.skip("before QGIS 3.24 the history holds Python alone")
+    choices = Choices((target,), str(tmp_path / "filled.tif"), (MaskChoice(scene["mask"]),), model="nearest")
+    history.remember(to_parameters(choices))
+    told = QgsGui.historyProviderRegistry().queryEntries(providerId="processing")[-1].entry
+    words = shlex.split(told["process_command"])
+    assert words[:3] == ["qgis_process", "run", "terramend:fillgaps"]
+    assert f"--GAPS={scene['mask']}" in words and "--MODEL=nearest" in words
 
 
 def test_in_the_designer_texts_take_inputs_of_the_model(
