@@ -119,7 +119,7 @@ def add_results(
     kinds = (
         ("outputs", tr("filled"), lambda layer: style_filled(layer, target, share=True)),
         ("stds", tr("uncertainty"), lambda layer: style_std(layer, target)),
-        ("provenances", tr("provenance"), style_provenance),
+        ("provenances", tr("provenance"), lambda layer: style_provenance(layer, target)),
     )
     for kind, label, style in kinds:
         for number, path in enumerate(result.get(kind, ())):
@@ -252,15 +252,26 @@ def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None
     renderer.setRasterTransparency(transparency)
     renderer.setOpacity(layer.opacity())
     layer.setRenderer(renderer)
+    _date_like(layer, like)
 
 
-def style_provenance(layer: QgsRasterLayer) -> None:
-    """A colour and a name for every source."""
+def style_provenance(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None:
+    """A colour and a name for every source; it is of the time of `like`."""
     classes = [
         QgsPalettedRasterRenderer.Class(code, QColor(color), name)
         for code, name, color in provenance_legend()
     ]
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
+    _date_like(layer, like)
+
+
+def _date_like(layer: QgsRasterLayer, like: Optional[QgsMapLayer]) -> None:
+    """Show a layer when the temporal controller shows the raster `like`; where that has no time, always."""
+    if isinstance(like, QgsRasterLayer):
+        document, context = QDomDocument(), QgsReadWriteContext()
+        element = document.createElement("time")
+        like.temporalProperties().writeXml(element, document, context)
+        layer.temporalProperties().readXml(element, context)
 
 
 class Styler(QgsProcessingLayerPostProcessorInterface):
@@ -290,7 +301,7 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
         if self._role == "std":
             style_std(layer, like)
         elif self._role == "provenance":
-            style_provenance(layer)
+            style_provenance(layer, like)
         else:
             style_filled(layer, like)
             if like is not None:

@@ -111,6 +111,23 @@ def test_what_is_said_of_the_target_is_not_said_of_its_fill(
     assert filled.customPropertyKeys() == own
 
 
+@pytest.mark.parametrize(
+    ("style", "kind"), [(style_std, "singlebandpseudocolor"), (style_provenance, "paletted")]
+)
+def test_what_lies_over_a_fill_is_of_its_time(
+    style: Any, kind: str, target: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    """Else the temporal controller would show it on all dates."""
+    day = QgsDateTimeRange(QDateTime(2020, 1, 13, 0, 0, 0), QDateTime(2020, 1, 14, 0, 0, 0))
+    target.temporalProperties().setFixedTemporalRange(day)
+    target.temporalProperties().setIsActive(True)
+    layer = QgsRasterLayer(scene["mask"], "layer")
+    style(layer, target)
+    assert layer.temporalProperties().isActive()
+    assert layer.temporalProperties().fixedTemporalRange() == day
+    assert layer.renderer().type() == kind
+
+
 def test_other_band_counts_keep_their_own_style(target: QgsRasterLayer, scene: dict[str, str]) -> None:
     mask = QgsRasterLayer(scene["mask"], "mask")
     kind = mask.renderer().type()
