@@ -127,13 +127,13 @@ def _excess(ring: tuple[Floats, Floats], far: tuple[Floats, Floats]) -> tuple[fl
     """By how much a ring exceeds what is far, the standard error from block to block, and of how many."""
     weight = np.minimum(ring[0], far[0])
     used = weight >= _LEAST
-    count = np.count_nonzero(used)
+    count = int(np.count_nonzero(used))
     if count < _BLOCKS:
-        return 0.0, 0.0, int(count)
+        return 0.0, 0.0, count
     weight, more = weight[used].astype(np.float64), (ring[1] - far[1])[used].astype(np.float64)
     mean = float((weight * more).sum() / weight.sum())
     error = float(np.sqrt((weight**2 * (more - mean) ** 2).sum()) / weight.sum())
-    return mean, error, int(count)
+    return mean, error, count
 
 
 def _bound(blocks: int) -> float:
