@@ -91,6 +91,8 @@ class Sample:
         scored: (H, W) bool, the hidden pixels whose truth is known.
         original: (B, H, W) the target with its clouds, for the do-nothing row of track P.
         bands: names of the bands.
+        change: (B,) how far apart truth and target are where both are clear (root mean square); None
+            where they are one date, or nothing is clear in both.
     """
 
     tile: Tile
@@ -98,6 +100,7 @@ class Sample:
     scored: Flags
     original: Floats
     bands: tuple[str, ...]
+    change: Floats | None = None
 
 
 # --- JSON -------------------------------------------------------------------------------
@@ -258,7 +261,14 @@ def sample(case: Case, track: str, root: Path) -> Sample:
         wavelengths=place.wavelengths,
         about=About(place.centre, target.day, place.bands),
     )
-    return Sample(tile, known, scored, original, place.bands)
+    change = None if case.truth == case.target else _change(known - image)
+    return Sample(tile, known, scored, original, place.bands, change)
+
+
+def _change(difference: Floats) -> Floats | None:
+    """(B,) root mean square of a (B, H, W) where all bands are known."""
+    known = np.isfinite(difference).all(0)
+    return np.sqrt(np.mean(np.square(difference[:, known]), axis=1)) if known.any() else None
 
 
 def _radar(date: Date, cut: tuple[slice, slice]) -> Floats | None:

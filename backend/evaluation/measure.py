@@ -90,7 +90,7 @@ def row(
     if unfilled > MOSTLY_UNFILLED:
         return {"note": "does not fill this gap", "seconds": seconds, "unfilled": unfilled}
     closed = membrane(picture, left)
-    numbers = metrics.score(closed, sample.truth, sample.scored, sample.tile.wavelengths, std)
+    numbers = metrics.score(closed, sample.truth, sample.scored, sample.tile.wavelengths, std, sample.change)
     bands = named_bands(sample.bands, sample.tile.wavelengths, len(mean))
     if lpips is not None:
         numbers["lpips"] = lpips(closed)

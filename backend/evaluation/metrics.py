@@ -135,12 +135,15 @@ def score(
     scored: Flags,
     wavelengths: tuple[float, ...],
     std: Array | None = None,
+    change: Array | None = None,
 ) -> dict[str, float | list[float]]:
     """All numbers of one prediction.
 
     Args:
         mean, truth, std: (B, H, W). `mean` is finite at scored pixels.
         scored: (H, W), the pixels that count.
+        change: (B,) standard deviation of what the truth, another date, differs by from the target's date:
+            no `std` knows of it, so hits are counted a second time with it added.
     """
     error = mean[:, scored] - truth[:, scored]
     picture = np.where(scored, mean, truth)
@@ -163,6 +166,9 @@ def score(
         numbers["ndvi"] = rmse(known) if known.size else math.nan
     if std is not None:
         numbers.update(uncertainty(error, std[:, scored]))
+        if change is not None and "hits" in numbers:
+            widened = np.hypot(std[:, scored], change[:, None])
+            numbers["hits_with_change"] = uncertainty(error, widened)["hits"]
     return numbers
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,8 @@ KIND_TITLES = {
 }  # fmt: skip
 
 REMARKS = {
-    "P": "The truth is another date: what changed in between counts as error, and no interval knows of it."
+    "P": "The truth is another date: what changed in between counts as error, and no interval knows of it. "
+    "With change: of intervals widened by how far the dates are apart where both are clear."
 }
 """What the numbers of a track do not say by themselves."""
 
@@ -136,7 +137,7 @@ def _table(track: str, kind: str, rows: Sequence[dict[str, Any]], results: Resul
                 places=len({row["place"] for row in done.values()}),
                 numbers={name: _mean(done, name) for name in MEANS},
                 bands=_bands(done),
-                coverage=_coverage(done),
+                coverage=_coverage(done.values()),
                 ranked=_ranked(done),
                 seconds=cost.seconds,
                 megabytes=cost.megabytes,
@@ -193,6 +194,8 @@ class Pooled:
     Attributes:
         method, title: its names. won, cases: of clouds with other dates or a DEM.
         within90: track -> share of errors inside 90 % intervals, over all kinds of gap.
+        with_change: the same where the truth is another date, of intervals that are widened by what the
+            dates differ by where both are clear.
     """
 
     method: str
@@ -200,6 +203,7 @@ class Pooled:
     won: int
     cases: int
     within90: dict[str, float]
+    with_change: dict[str, float]
 
 
 def pooled(made: Sequence[Table], results: Results) -> list[Pooled]:
@@ -213,15 +217,17 @@ def pooled(made: Sequence[Table], results: Results) -> list[Pooled]:
             if table.kind == "cloud" and table.track in (*WITH_DATES, "S-DEM") and line.gain
         ]
         rows = [row for row in results.rows if row["method"] == method.name]
-        held = {
-            track: _coverage({row["case"]: row for row in rows if row["track"] == track})
-            for track in dict.fromkeys(table.track for table, _ in lines)
-        }
         won, cases = round(sum(share * count for share, count in clouds)), sum(count for _, count in clouds)
-        within = {track: cover[0.9] for track, cover in held.items() if cover}
+        tracks = dict.fromkeys(table.track for table, _ in lines)
+        within, changed = (_within90(rows, tracks, hits) for hits in ("hits", "hits_with_change"))
         if cases or within:
-            told.append(Pooled(method.name, method.title, won, cases, within))
+            told.append(Pooled(method.name, method.title, won, cases, within, changed))
     return told
+
+
+def _within90(rows: Sequence[dict[str, Any]], tracks: Iterable[str], hits: str) -> dict[str, float]:
+    held = {track: _coverage([row for row in rows if row["track"] == track], hits) for track in tracks}
+    return {track: cover[0.9] for track, cover in held.items() if cover}
 
 
 def sentences(told: Sequence[Pooled]) -> list[str]:
@@ -233,7 +239,8 @@ def sentences(told: Sequence[Pooled]) -> list[str]:
             share = f"{one.won / one.cases:.1%}"
             parts.append(f"{one.won} of {one.cases} cloud cases with other dates or a DEM won ({share})")
         if one.within90:
-            covered = ", ".join(f"{track} {share:.0%}" for track, share in one.within90.items())
+            changed = {track: f" (with change {share:.0%})" for track, share in one.with_change.items()}
+            covered = ", ".join(f"{t} {share:.0%}{changed.get(t, '')}" for t, share in one.within90.items())
             parts.append(f"90 % intervals hold, over all kinds of gap of a track: {covered}")
         made.append(f"{one.title}: {'; '.join(parts)}.")
     tracks = dict.fromkeys(track for one in told for track in one.within90)
@@ -284,13 +291,13 @@ def _gain(done: dict[str, dict[str, Any]], peer: dict[str, dict[str, Any]], name
     return Gain(name, by_place(differences, places), low, high, float(np.mean(np.array(differences) > 0)))
 
 
-def _coverage(done: dict[str, dict[str, Any]]) -> dict[float, float]:
+def _coverage(done: Iterable[dict[str, Any]], hits: str = "hits") -> dict[float, float]:
     """Share of all scored samples inside each nominal interval, pooled over cases."""
-    rows = [row for row in done.values() if "hits" in row]
+    rows = [row for row in done if hits in row]
     if not rows:
         return {}
     weights = [row["samples"] * row["std_share"] for row in rows]
-    pooled = np.average([row["hits"] for row in rows], axis=0, weights=weights)
+    pooled = np.average([row[hits] for row in rows], axis=0, weights=weights)
     return dict(zip(LEVELS, pooled.tolist(), strict=True))
 
 

@@ -118,6 +118,9 @@ def test_real_pairs_have_another_date_as_truth(scenes: Path) -> None:
     own = module.grown(module.mask_at(scenes, "fields", "east", "2020-05-11"))
     np.testing.assert_array_equal(made.scored, own)
     assert np.isfinite(made.original).all() and np.isnan(made.tile.image[:, own]).all()
+    both = ~own & np.isfinite(made.truth).all(0)
+    apart = (made.truth - made.original)[:, both].astype(np.float64)
+    np.testing.assert_allclose(made.change, np.sqrt((apart**2).mean(1)), rtol=1e-5)
 
 
 def test_what_is_no_recipe_is_an_error(tmp_path: Path) -> None:

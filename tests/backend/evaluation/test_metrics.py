@@ -125,3 +125,17 @@ def test_score_looks_at_scored_pixels_alone() -> None:
     assert numbers["std_share"] == pytest.approx(0.75)
     assert len(numbers["band_rmse"]) == 3 and "ndvi" in numbers  # type: ignore[arg-type]
     assert numbers["hits"][metrics.LEVELS.index(0.9)] == pytest.approx(0.9, abs=0.05)  # type: ignore[index]
+    assert "hits_with_change" not in numbers
+
+
+def test_what_another_date_differs_by_widens_the_intervals() -> None:
+    random = np.random.default_rng(7)
+    shape, change = (2, 100, 100), np.array([0.03, 0.2])
+    std = random.uniform(0.01, 0.05, shape)
+    truth = random.random(shape)
+    later = truth + random.normal(0, 1, shape) * change[:, None, None]
+    mean = truth + random.normal(0, std)
+    numbers = metrics.score(mean, later, np.ones(shape[1:], bool), (485.0, 660.0), std, change)
+    assert numbers["hits_with_change"] == pytest.approx(metrics.LEVELS, abs=0.012)
+    assert numbers["hits"] == metrics.uncertainty(mean - later, std)["hits"]
+    assert numbers["hits"][metrics.LEVELS.index(0.9)] < 0.5  # type: ignore[index]

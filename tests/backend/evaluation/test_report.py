@@ -122,17 +122,23 @@ def test_names_of_any_script_are_written_under_any_locale(
 def test_where_the_truth_is_another_date_it_is_said_beside_the_coverage(
     results: Results, tmp_path: Path
 ) -> None:
-    rows = tuple({**r, "track": "P", "kind": "whole"} for r in results.rows if r["track"] == "T1")
+    rows = tuple(
+        {**r, "track": "P", "kind": "whole", **({"hits_with_change": [0.875] * 10} if "hits" in r else {})}
+        for r in results.rows
+        if r["track"] == "T1"
+    )
     real = replace(results, rows=rows)
     made = tables.tables(real)
     told = tables.text(made, real)
     above, below = told.split(
         "Guided regression, fast: 90 % intervals hold, over all kinds of gap of a track: P "
     )
+    assert "(with change 88%)" in below.splitlines()[0]
     assert tables.REMARKS["P"] in above and below.splitlines()[1] == f"P: {tables.REMARKS['P']}"
     assert report.write(real, made, tmp_path, Watch()).read_text().count(tables.REMARKS["P"]) == 2
     (one,) = json.loads((tmp_path / "summary.json").read_text())["pooled"]
     assert one["method"] == "guided@fast" and one["cases"] == 0 and 0 < one["within90"]["P"] < 1
+    assert one["with_change"] == {"P": 0.875}
     assert tables.REMARKS["P"] not in tables.text(tables.tables(results), results)
 
 

@@ -184,7 +184,7 @@ def test_coverage_is_pooled_over_samples() -> None:
         "a": {"hits": [1.0] * 10, "samples": 300, "std_share": 1.0},
         "b": {"hits": hits, "samples": 200, "std_share": 0.5},
     }
-    assert tables._coverage(done)[0.9] == pytest.approx(0.75)
+    assert tables._coverage(done.values())[0.9] == pytest.approx(0.75)
 
 
 def test_interval_is_over_places() -> None:
