@@ -15,9 +15,7 @@ from qgis.core import (
     QgsReferencedRectangle,
 )
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
-    QDialog,
     QDockWidget,
     QMenu,
     QMessageBox,
@@ -63,7 +61,7 @@ class TerramendDock(QDockWidget):
         self.swipe = SwipeTool(iface.mapCanvas())
         self.run: Optional[Run] = None
         self.result: Optional[Dict[str, Any]] = None
-        self.batch: Optional[QDialog] = None
+        self.batch: Optional[QWidget] = None
         self._preview: List[str] = []  # layer ids
         self._visits = project_state.Visits()
         self._closed = False
@@ -337,9 +335,12 @@ class TerramendDock(QDockWidget):
         choices = self._choices(saved=True)
         if choices is None:
             return
-        self.batch = history.batch_dialog(to_parameters(choices), self._iface.mainWindow())
-        self.batch.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.batch.show()
+        try:
+            self.batch = history.batch_dialog(to_parameters(choices), self._iface.mainWindow())
+        except history.NoBatchDialogError as error:
+            self.teller.warn(str(error))
+            return
+        history.show_batch(self.batch)
 
     def _start(
         self,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+from typing import Any, Callable, Dict, Mapping
 
 from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingContext, QgsProject
 from qgis.gui import QgsGui
-from qgis.PyQt.QtWidgets import QDialog, QWidget
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QWidget
+
+from .tr import tr
 
 ALGORITHM = "terramend:fillgaps"
+
+
+class NoBatchDialogError(Exception):
+    """Processing's batch dialog is another one in this QGIS; the text says where to open it."""
 
 
 def remember(parameters: Mapping[str, Any]) -> None:
@@ -38,8 +45,27 @@ def remember(parameters: Mapping[str, Any]) -> None:
     ProcessingLog.addToLog(command)
 
 
-def batch_dialog(parameters: Mapping[str, Any], parent: QWidget) -> QDialog:
-    """Processing's batch dialog with one row, filled with these parameters."""
+def batch_dialog(parameters: Mapping[str, Any], parent: QWidget) -> QWidget:
+    """Processing's batch dialog with one row, filled with these parameters.
+
+    Raises:
+        NoBatchDialogError: what it is made of has changed; it belongs to no stable interface.
+    """
+    try:
+        return _batch_dialog(parameters, parent)
+    except (ImportError, AttributeError):
+        sentence = tr("This QGIS has another batch dialog: open it in the Processing toolbox, at {name}.")
+        raise NoBatchDialogError(sentence.format(name=tr("Fill gaps"))) from None
+
+
+def show_batch(dialog: QWidget) -> None:
+    """Show a batch dialog; since QGIS 4.2 it lies in a window or dock of its own, which it shows itself."""
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    show: Callable[[], None] = getattr(dialog, "showWidget", dialog.show)
+    show()
+
+
+def _batch_dialog(parameters: Mapping[str, Any], parent: QWidget) -> QWidget:
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
 
     algorithm = _algorithm().create()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Any, List
 
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt import sip
@@ -61,8 +61,17 @@ class TerramendProvider(QgsProcessingProvider):
 
     def unload(self) -> None:
         """Called on removal. Dialogs of its algorithms go too: the next press of Run would crash QGIS."""
-        dialogs = [window for window in QApplication.topLevelWidgets() if hasattr(window, "algorithm")]
-        for dialog in dialogs:
-            if dialog.algorithm() is not None and dialog.algorithm().provider() is self:
-                sip.delete(dialog)
+        for dialog in _algorithm_dialogs():
+            algorithm = None if sip.isdeleted(dialog) else dialog.algorithm()
+            if algorithm is not None and algorithm.provider() is self:
+                if hasattr(dialog, "forceClose"):
+                    dialog.forceClose()
+                if not sip.isdeleted(dialog):
+                    sip.delete(dialog)
         super().unload()
+
+
+def _algorithm_dialogs() -> List[Any]:
+    """Windows of algorithms; since QGIS 4.2 they are widgets that lie in a window or dock of their own."""
+    found = [widget for widget in QApplication.allWidgets() if hasattr(widget, "algorithm")]
+    return [widget for widget in found if widget.isWindow() or hasattr(widget, "forceClose")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from qgis.gui import QgsMapTool
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, Qt
 from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QDialog, QWidget
 
 gdal.UseExceptions()
 
@@ -294,6 +296,34 @@ def test_the_batch_dialog_takes_the_choices(
     assert (parameters["GROW"], parameters["MODEL"]) == ("1px", "auto")
     dock.batch.close()
     qgis_app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def test_where_qgis_has_another_batch_dialog_the_toolbox_is_named(
+    dock: Any, iface: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no stable interface of QGIS."""
+    monkeypatch.setitem(sys.modules, "processing.gui.BatchAlgorithmDialog", None)
+    click(dock.bar.batch)
+    sentence = "This QGIS has another batch dialog: open it in the Processing toolbox, at Fill gaps."
+    assert iface.said == [(sentence, Qgis.MessageLevel.Warning)] and dock.batch is None
+
+
+def test_a_batch_dialog_that_lies_in_a_window_of_its_own_shows_that(
+    dock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As since QGIS 4.2."""
+    from terramend.ui import history
+
+    class Hosted(QWidget):
+        def showWidget(self) -> None:  # noqa: N802
+            self.window().show()
+
+    window = QDialog()
+    hosted = Hosted(window)
+    monkeypatch.setattr(history, "batch_dialog", lambda *_: hosted)
+    click(dock.bar.batch)
+    assert window.isVisible() and hosted.isVisible()
+    sip.delete(window)
 
 
 def test_methods_are_those_of_the_backend(client: Any, qgis_app: QgsApplication) -> None:

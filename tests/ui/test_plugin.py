@@ -12,7 +12,7 @@ import pytest
 from qgis.core import QgsApplication
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent
-from qgis.PyQt.QtWidgets import QAction, QDockWidget
+from qgis.PyQt.QtWidgets import QAction, QDockWidget, QWidget
 
 
 def terramend_widgets(window: Any) -> list[Any]:
@@ -136,6 +136,27 @@ def test_dialogs_of_its_algorithms_go_with_the_plugin(
         dialog.show()
     plugin.unload()
     assert all(sip.isdeleted(dialog) for dialog in dialogs) and not sip.isdeleted(other)
+    sip.delete(other)
+
+
+def test_so_do_those_that_lie_in_a_window_of_their_own(iface: Interface, qgis_processing: None) -> None:
+    """As since QGIS 4.2: what knows the algorithm is no window, and the window may be QGIS's own."""
+    plugin = load(iface)
+    closed: list[str] = []
+
+    class Hosted(QWidget):
+        def __init__(self, algorithm: Any, window: QWidget) -> None:
+            super().__init__(window)
+            self.algorithm = lambda: algorithm
+
+        def forceClose(self) -> None:  # noqa: N802
+            closed.append(self.algorithm().name())
+
+    ours = Hosted(provider().algorithm("fillgaps"), iface.mainWindow())
+    other = Hosted(QgsApplication.processingRegistry().algorithmById("native:buffer"), iface.mainWindow())
+    plugin.unload()
+    assert closed == ["fillgaps"] and sip.isdeleted(ours)
+    assert not sip.isdeleted(other) and not sip.isdeleted(iface.mainWindow())
     sip.delete(other)
 
 

@@ -14,7 +14,6 @@ from osgeo import gdal
 from qgis.core import (
     QgsLayerTreeModel,
     QgsPalettedRasterRenderer,
-    QgsProcessingContext,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelParameter,
@@ -23,6 +22,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 from qgis.gui import QgsGui, QgsLayerTreeView
+from qgis.PyQt.QtWidgets import QComboBox
 from terramend.backend.request import DEFAULT_CLASSES
 from terramend.ui import history
 from terramend.ui.choices import Choices, MaskChoice, to_parameters
@@ -159,11 +159,23 @@ def test_in_the_designer_texts_take_inputs_of_the_model(
     designer.deleteLater()
 
 
-def test_elsewhere_they_are_suggested_and_may_be_typed(provider: Any) -> None:
-    from processing.gui.wrappers import WidgetWrapperFactory
+def test_elsewhere_they_are_suggested_and_may_be_typed(
+    provider: Any, qgis_iface: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import processing
 
-    kind = provider.algorithm("fillgaps").parameterDefinition("GAPS_KIND")
-    wrapper = WidgetWrapperFactory.create_wrapper(kind, None)
-    assert {"auto", "scl", "qa_pixel"} <= {wrapper.widget.itemText(i) for i in range(wrapper.widget.count())}
-    wrapper.setWidgetValue("value=3", QgsProcessingContext())
-    assert wrapper.parameterValue() == "value=3"
+    monkeypatch.setattr(qgis_iface, "browserModel", lambda: None)
+    window = processing.createAlgorithmDialog("terramend:fillgaps", {"GAPS_KIND": "value=3"})
+    gc.collect()
+    wrappers = window.mainWidget().wrappers
+    box = wrappers["GAPS_KIND"].wrappedWidget()
+    assert isinstance(box, QComboBox)
+    assert {"auto", "scl", "qa_pixel"} <= {box.itemText(i) for i in range(box.count())}
+    assert wrappers["GAPS_KIND"].parameterValue() == box.currentText() == "value=3"
+    assert wrappers["MODEL"].parameterValue() == "auto"
+    changed: list[Any] = []
+    wrappers["GAPS_KIND"].widgetValueHasChanged.connect(changed.append)
+    box.setEditText("scl;value=4")
+    assert wrappers["GAPS_KIND"].parameterValue() == "scl;value=4" and changed
+    window.close()
+    window.deleteLater()
