@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence
 
 from qgis.core import QgsMapLayer, QgsMapRendererParallelJob, QgsMapSettings, QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent, QgsMapTool
-from qgis.PyQt.QtCore import QRectF, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QPoint, QPointF, QRectF, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QImage, QKeyEvent, QPainter, QPen
 from qgis.PyQt.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
@@ -49,11 +49,12 @@ class SwipeItem(QgsMapCanvasItem):
         ratio = self.image.devicePixelRatio()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.drawImage(QRectF(0, 0, x, y), self.image, QRectF(0, 0, x * ratio, y * ratio))
-        start, end = ((x, 0), (x, height)) if self.upright else ((0, y), (width, y))
+        start, end = (QPoint(x, 0), QPoint(x, height)) if self.upright else (QPoint(0, y), QPoint(width, y))
         for color, thickness in ((QColor(0, 0, 0, 160), 4), (QColor(255, 255, 255), 2)):
             painter.setPen(QPen(color, thickness))
-            painter.drawLine(*start, *end)
-        middle = QRectF((start[0] + end[0] - HANDLE) / 2, (start[1] + end[1] - HANDLE) / 2, HANDLE, HANDLE)
+            painter.drawLine(start, end)
+        middle = QRectF(0, 0, HANDLE, HANDLE)
+        middle.moveCenter(QPointF(start + end) / 2)
         painter.setBrush(QColor(255, 255, 255))
         painter.setPen(QPen(QColor(0, 0, 0, 160), 1))
         painter.drawEllipse(middle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsMapCanvas
@@ -127,7 +127,7 @@ class ChoicesForm(QWidget):
         self.references.leave_out(targets + _layers(masks) + _layers(guides), single_band)
 
 
-def _section(title: str, boxes: List[QWidget], collapsed: bool) -> QWidget:
+def _section(title: str, boxes: Sequence[QWidget], collapsed: bool) -> QWidget:
     group = QgsCollapsibleGroupBox(title)
     group.setSaveCollapsedState(False)
     column = QVBoxLayout(group)

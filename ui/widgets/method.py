@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, cast
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtGui import QStandardItemModel
 from qgis.PyQt.QtWidgets import QWidget
 
 from ...backend.request import DEVICES
@@ -91,7 +92,7 @@ class MethodBox(QWidget):
             if not row["available"]:
                 missing = ", ".join(row.get("missing", ()))
                 tip = tr("Needs {packages}; see the backend environment.").format(packages=missing)
-                self.model.model().item(index).setEnabled(False)
+                cast(QStandardItemModel, self.model.model()).item(index).setEnabled(False)
             self.model.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
         self.model.setCurrentIndex(max(self.model.findData(chosen), 0))
         self.model.blockSignals(False)
