@@ -267,7 +267,11 @@ class SourceMaker:
     def _wrap(self, layer: QgsRasterLayer, crs: Optional[str], nodata: Union[float, str, None]) -> str:
         path = self._path(layer, ".vrt")
         options = gdal.TranslateOptions(format="VRT", outputSRS=crs, noData=nodata)
-        if gdal.Translate(path, self._file(layer), options=options) is None:
+        try:
+            made = gdal.Translate(path, self._file(layer), options=options)
+        except RuntimeError:  # as of `_backend_reads`; QGIS itself does since 3.38
+            made = None
+        if made is None:
             raise SourceError(
                 tr("The layer {name} cannot be read: {path}").format(name=layer.name(), path=layer.source())
             )

@@ -70,6 +70,20 @@ def test_overrides_of_other_rasters_are_wrapped(maker: SourceMaker, layer: QgsRa
     assert wrapped.ReadRaster() == gdal.Open(layer.source()).ReadRaster()
 
 
+@pytest.mark.parametrize("exceptions", [False, True])  # newer QGIS asks GDAL for them
+def test_overrides_that_gdal_cannot_wrap_are_told(
+    maker: SourceMaker, layer: QgsRasterLayer, monkeypatch: pytest.MonkeyPatch, exceptions: bool
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        if exceptions:
+            raise RuntimeError("no room")
+
+    monkeypatch.setattr(gdal, "Translate", fail)
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:25831"))
+    with pytest.raises(SourceError, match="The layer a scene cannot be read"):
+        maker.raster(layer)
+
+
 def test_a_nodata_value_that_was_switched_off_is_gone(maker: SourceMaker, layer: QgsRasterLayer) -> None:
     for band in range(1, 5):
         layer.dataProvider().setUseSourceNoDataValue(band, False)
