@@ -49,9 +49,11 @@ env-qgis: .venv-qgis/.ready
 lock:
 	.venv/bin/pip install -q uv
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-emit-index-url \
-		--custom-compile-command "make lock" pyproject.toml -o requirements/light.lock
+		-c requirements/wheels.txt --custom-compile-command "make lock" pyproject.toml -o requirements/light.lock
 	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-emit-index-url \
-		--custom-compile-command "make lock" --extra dask --extra bench --extra dev pyproject.toml -o requirements/dev.lock
+		-c requirements/wheels.txt --custom-compile-command "make lock" \
+		--extra dask --extra bench --extra dev pyproject.toml -o requirements/dev.lock
+	.venv/bin/python requirements/wheels.py .venv/bin/uv
 
 # --- checks -----------------------------------------------------------------------------
 

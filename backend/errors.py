@@ -406,8 +406,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "backend.base": (
             ENVIRONMENT,
-            "No Python 3.11 or newer was found to build on (found: {found}): install one from python.org, "
-            "or with uv python install, for yourself alone; then try again.",
+            "No Python of 3.11 to 3.14 was found to build on (found: {found}): install one of these from "
+            "python.org, or with uv python install 3.13, for yourself alone; then try again.",
         ),
         "backend.crashed": (
             ENVIRONMENT,

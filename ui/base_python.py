@@ -23,8 +23,10 @@ OLDEST = (3, 11)
 """The backend's least Python version."""
 
 _QUESTION = """
-import importlib.util, json, os, sys
+import importlib.util, json, os, platform, sys
 print(json.dumps({
+    "system": sys.platform,
+    "machine": platform.machine(),
     "path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
     "version": list(sys.version_info[:3]),
     "bits": 64 if sys.maxsize > 2**32 else 32,
@@ -51,7 +53,9 @@ def candidates(platform: str, environ: Mapping[str, str], home: str, prefix: str
     """
     if platform == "win32":
         yield from _newest(environ.get("APPDATA", ""), "uv/python/cpython-3*/python.exe")
-        yield from _newest(environ.get("LOCALAPPDATA", ""), "Programs/Python/Python3*/python.exe")
+        local = environ.get("LOCALAPPDATA", "")
+        yield from _newest(local, "Python/pythoncore-3*/python.exe")  # python.org's install manager
+        yield from _newest(local, "Programs/Python/Python3*/python.exe")
         yield from _newest(environ.get("PROGRAMFILES", ""), "Python3*/python.exe")
         yield str(Path(prefix) / "python.exe")
         return
@@ -84,20 +88,40 @@ def ask(path: str, timeout: float = 20.0) -> Optional[BasePython]:
         return None
     try:
         answer = json.loads(process.communicate(timeout=timeout)[0])
-        return judge(answer["path"], tuple(answer["version"]), answer["bits"], answer["venv"])
+        newest = newest_for(answer["system"], answer["machine"])
+        return judge(answer["path"], tuple(answer["version"]), answer["bits"], answer["venv"], newest)
     except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
         kill_group(process)
         process.communicate()
         return None
 
 
-def judge(path: str, version: Tuple[int, ...], bits: int, venv: bool) -> BasePython:
+def newest_for(system: str, machine: str) -> Optional[Tuple[int, int]]:
+    """The newest Python for which all pinned packages are built, None where they are for none.
+
+    `requirements/wheels.py` holds it against the package index.
+
+    Args:
+        system: as `sys.platform`. machine: as `platform.machine`, of the Python that is asked.
+    """
+    if system == "win32" and machine.lower() == "arm64":
+        return None
+    return (3, 13) if (system, machine) == ("darwin", "x86_64") else (3, 14)
+
+
+def judge(
+    path: str, version: Tuple[int, ...], bits: int, venv: bool, newest: Optional[Tuple[int, int]]
+) -> BasePython:
     """Whether an environment can be built on this Python, with the reason if not."""
     why_not = ""
     if version < OLDEST:
         why_not = "it is older than {}.{}".format(*OLDEST)
     elif bits != 64:
         why_not = "it is a 32-bit program"
+    elif newest is None:
+        why_not = "it is made for Windows on ARM, for which not all packages are built (one for x64 works)"
+    elif version[:2] > newest:
+        why_not = "it is newer than {}.{}, the last that all packages are built for".format(*newest)
     elif ".app/" in path.replace("\\", "/"):
         why_not = "it belongs to an application"
     elif not venv:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
+from packaging.requirements import Requirement
 from terramend.backend.errors import TerramendError
 from terramend.ui import base_python, environment
 from terramend.ui.base_python import BasePython
@@ -25,6 +26,7 @@ def test_exactly_one_onnx_runtime_and_only_pins(variant: Variant) -> None:
     assert ("torch" in names) == variant.full
     assert {"numpy", "scipy", "rasterio", "opencv-python-headless"} <= set(names)
     assert all("==" in line for line in lines)
+    assert not [line for line in lines if "+" in line]  # a build (+cpu) is not on every index
 
 
 def test_the_lock_file_has_every_dependency() -> None:
@@ -103,10 +105,11 @@ def test_candidates_on_windows_put_standalone_pythons_first(tmp_path: Path) -> N
     uv = tmp_path / "Roaming" / "uv" / "python" / "cpython-3.12.4-windows-x86_64-none" / "python.exe"
     old = tmp_path / "Lokal [x]" / "Programs" / "Python" / "Python39" / "python.exe"
     new = tmp_path / "Lokal [x]" / "Programs" / "Python" / "Python313" / "python.exe"
-    touch(uv, old, new)
+    managed = tmp_path / "Lokal [x]" / "Python" / "pythoncore-3.14-64" / "python.exe"
+    touch(uv, old, new, managed, managed.parents[1] / "bin" / "python.exe")
     environ = {"APPDATA": str(tmp_path / "Roaming"), "LOCALAPPDATA": str(tmp_path / "Lokal [x]")}
     found = list(base_python.candidates("win32", environ, "", str(tmp_path / "OSGeo4W")))
-    assert found == [str(uv), str(new), str(old), str(tmp_path / "OSGeo4W" / "python.exe")]
+    assert found == [str(uv), str(managed), str(new), str(old), str(tmp_path / "OSGeo4W" / "python.exe")]
 
 
 def test_candidates_on_linux_and_macos(tmp_path: Path) -> None:
@@ -130,11 +133,41 @@ def test_candidates_on_linux_and_macos(tmp_path: Path) -> None:
         ("C:\\Python312\\python.exe", (3, 12, 0), 32, True, "32-bit"),
         ("/Applications/QGIS.app/Contents/MacOS/bin/python3", (3, 12, 0), 64, True, "application"),
         ("/usr/bin/python3.12", (3, 12, 0), 64, False, "python3-venv"),
+        ("/usr/bin/python3.14", (3, 14, 9), 64, True, ""),
+        ("/usr/bin/python3.15", (3, 15, 0), 64, True, "it is newer than 3.14, the last that all packages"),
     ],
 )
 def test_judgement(path: str, version: tuple, bits: int, venv: bool, why: str) -> None:
-    found = base_python.judge(path, version, bits, venv)
+    found = base_python.judge(path, version, bits, venv, (3, 14))
     assert why in found.why_not and bool(found.why_not) == bool(why)
+
+
+def test_packages_are_not_built_for_every_machine() -> None:
+    newest = base_python.newest_for
+    assert newest("linux", "aarch64") == newest("win32", "AMD64") == newest("darwin", "arm64") == (3, 14)
+    assert newest("darwin", "x86_64") == (3, 13)
+    found = base_python.judge("C:\\Python314-arm64\\python.exe", (3, 14), 64, True, newest("win32", "ARM64"))
+    assert "Windows on ARM" in found.why_not
+    sentence = str(TerramendError("backend.base", found="none"))
+    assert "Python of {}.{} to {}.{} was".format(*base_python.OLDEST, *newest("linux", "x86_64")) in sentence
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"),
+    [("linux", "x86_64"), ("win32", "AMD64"), ("darwin", "arm64"), ("darwin", "x86_64")],
+)
+@pytest.mark.parametrize("variant", [Variant(), Variant(gpu=True), Variant(full=True)])
+def test_of_every_package_one_version_is_for_a_machine(system: str, machine: str, variant: Variant) -> None:
+    newest = base_python.newest_for(system, machine)
+    for minor in range(base_python.OLDEST[1], newest[1] + 1):
+        where = {
+            "python_full_version": f"3.{minor}.1", "python_version": f"3.{minor}", "sys_platform": system,
+            "platform_machine": machine, "platform_python_implementation": "CPython",
+        }  # fmt: skip
+        lines = [Requirement(line) for line in environment.requirements(variant)]
+        names = [line.name for line in lines if line.marker is None or line.marker.evaluate(where)]
+        assert len(set(names)) == len(names)
+        assert {"numpy", "rasterio", "onnxruntime-gpu" if variant.gpu else "onnxruntime"} <= set(names)
 
 
 def test_find_takes_the_first_that_will_do(tmp_path: Path) -> None:
