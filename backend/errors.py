@@ -176,6 +176,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "run terramend models install {name}.",
         ),
         "weights.address": (INPUT, "{address} is neither a folder nor an http address: mend --from."),
+        "weights.cancelled": (
+            CANCELLED,
+            "Cancelled; what has come is kept in {folder}, and installing {name} again goes on from there.",
+        ),
         "weights.changed": (
             ENVIRONMENT,
             "{model} needs the network {name}, and {path} is not the file that this version expects of it: "

@@ -7,7 +7,10 @@ and what nobody foresaw is ours.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
+from typing import Any
 
 from .errors import TerramendError
 
@@ -32,6 +35,17 @@ def as_error(failure: BaseException) -> TerramendError:
             return TerramendError("file.read", why=reason(failure.__cause__ or failure))
     detail = " ".join(f"{type(failure).__name__}: {failure}".split())
     return TerramendError("run.internal", detail=detail)
+
+
+@contextlib.contextmanager
+def cancelled_as(code: str, **arguments: Any) -> Iterator[None]:
+    """A cancel inside, also one that was asked for twice, is an error that says what of the work stays."""
+    try:
+        yield
+    except (TerramendError, KeyboardInterrupt) as error:
+        if isinstance(error, TerramendError) and error.code != "run.cancelled":
+            raise
+        raise TerramendError(code, **arguments) from error
 
 
 def reason(failure: BaseException) -> str:

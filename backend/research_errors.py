@@ -20,11 +20,12 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{path} needs the sun's elevation to become reflectance: write it into the file's tag sun, as "
             "AZIMUTH,ELEVATION in degrees.",
         ),
-        # evaluation
-        "evaluate.cancelled": (
+        # any command that takes long
+        "research.cancelled": (
             CANCELLED,
-            "Cancelled; what is done is kept in {out}, and the same command goes on with the rest.",
+            "Cancelled; what was finished is kept in {out}, and the same command goes on from there.",
         ),
+        # evaluation
         "evaluate.data": (
             INPUT,
             "The data of {name} under {root} are missing or are not those that the cases were made from: "

@@ -15,7 +15,7 @@ from typing import Any
 from ..models.registry import Row
 from ..models.weights import PACKAGED, File, Weights, lacking, locate, read_manifest
 from .errors import TerramendError
-from .failure import reason
+from .failure import cancelled_as, reason
 from .flow import patiently
 from .settings import weights_folder
 from .version import VERSION
@@ -47,7 +47,7 @@ def install(
         `{name, folder, installed, bytes}`: names of the files that were brought, and their size.
 
     Raises:
-        TerramendError: `weights.*`, or `run.cancelled`.
+        TerramendError: `weights.*`; a cancel is `weights.cancelled` once files are on their way.
     """
     known = read_manifest() if manifest is None else manifest
     if name not in known:
@@ -62,8 +62,9 @@ def install(
     watch.advance(weights.size - sum(file.size for file in brought))
     if brought:
         place.mkdir(parents=True, exist_ok=True)
-    for file in brought:
-        patiently(partial(_bring, file, name, source or weights.url, place, watch), watch.check)
+    with cancelled_as("weights.cancelled", name=name, folder=str(place)):
+        for file in brought:
+            patiently(partial(_bring, file, name, source or weights.url, place, watch), watch.check)
     for file in weights.files:  # left by another call that was broken off while this one went on
         with contextlib.suppress(OSError):
             (place / (file.name + ".part")).unlink()

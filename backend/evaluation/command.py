@@ -11,6 +11,7 @@ from typing import Any
 from .. import settings
 from ..device import cores
 from ..errors import TerramendError
+from ..failure import cancelled_as
 from ..watch import Watch
 from . import cost, report, scene, tables, tuning
 from .cases import TRACKS, Recipe, load, save
@@ -75,12 +76,8 @@ def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
         return _scene(namespace, watch)
     if namespace.make_cases:
         return _make(namespace, watch)
-    try:
+    with cancelled_as("research.cancelled", out=namespace.out):
         return _compare(namespace, watch)
-    except TerramendError as error:
-        if error.code != "run.cancelled":
-            raise
-        raise TerramendError("evaluate.cancelled", out=namespace.out) from error
 
 
 def _compare(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:

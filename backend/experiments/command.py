@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from ..errors import TerramendError
+from ..failure import cancelled_as
 from ..watch import Watch
 
 EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -53,7 +54,8 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         raise TerramendError("command.option", option="--seeds", why="it must be 1 or more")
     if not 0 < getattr(options, "budget", 1.0) < math.inf:
         raise TerramendError("command.option", option="--budget", why="it must be a number above 0")
-    experiment(options.experiment).main(options, watch)
+    with cancelled_as("research.cancelled", out=str(options.out)):
+        experiment(options.experiment).main(options, watch)
 
 
 def experiment(name: str) -> Experiment:

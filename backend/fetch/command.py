@@ -15,6 +15,7 @@ from typing import Any
 
 from ..datasets import folder, hidden, tiling
 from ..errors import TerramendError
+from ..failure import cancelled_as
 from ..watch import Watch
 from . import earth_engine, scenes
 from .regions import chosen, paper, sides
@@ -52,8 +53,9 @@ def main(options: argparse.Namespace, watch: Watch) -> dict[str, Any] | None:
     if options.out is None:
         raise TerramendError("command.usage", why="Fetching needs --out", command="terramend fetch")
     prepare = _regions if options.source is None else _scenes
-    places = prepare(options, watch)
-    tiles = finish(options.out, watch)
+    with cancelled_as("research.cancelled", out=str(options.out)):
+        places = prepare(options, watch)
+        tiles = finish(options.out, watch)
     watch.finish()
     if not options.json:
         held = sum(side == "val" for side in places.values())

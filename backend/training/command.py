@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..device import on_torch
+from ..failure import cancelled_as
 from ..watch import Watch
 from . import recipe
 from .loop import train
@@ -28,6 +29,11 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     if options.schedule:
         changes["diffusion.noise"] = options.schedule
     recipe.maker(options.name)  # an unknown network is said before its configuration is looked for
+    with cancelled_as("research.cancelled", out=str(options.out)):
+        _run(options, changes, watch)
+
+
+def _run(options: argparse.Namespace, changes: dict[str, str], watch: Watch) -> None:
     device = on_torch(options.device) or "cpu"
     config = recipe.load_config(options.name, options.config, changes)
     if "." not in options.config and not {"samples", "samples.folder"} & changes.keys():

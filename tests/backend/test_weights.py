@@ -176,10 +176,10 @@ def test_no_part_is_left_where_nothing_goes_on_from_it(server, tmp_path, monkeyp
     assert [p.name for p in (tmp_path / "net").iterdir()] == ["card.md"]
 
 
-def test_cancel_keeps_what_came(tmp_path):
+def test_cancel_before_anything_came(tmp_path):
     watch = Watch()
     watch.cancel()
-    with pytest.raises(TerramendError, match="Cancelled"):
+    with pytest.raises(TerramendError, match="Cancelled; nothing was written"):
         weights.install("net", str(tmp_path), watch, folder=tmp_path, manifest={"net": NET})
 
 
@@ -188,8 +188,9 @@ def test_cancel_does_not_wait_for_a_silent_server(server, tmp_path):
     handler.silent = threading.Event()
     watch = Watch(on_progress=lambda progress: watch.cancel() if progress.done else None)
     try:
-        with pytest.raises(TerramendError, match="Cancelled"):
+        with pytest.raises(TerramendError, match=r"Cancelled; what has come is kept in .*net, and") as error:
             weights.install("net", address, watch, folder=tmp_path, manifest={"net": NET})
+        assert error.value.exit_status == 4 and list((tmp_path / "net").iterdir())
     finally:
         handler.silent.set()
 

@@ -128,6 +128,16 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, mon
     assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
 
 
+def test_a_cancelled_run_says_what_is_kept(data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps(REMOVER))
+    watch = Watch(on_progress=lambda progress: watch.cancel() if progress.done == 6 else None)
+    with pytest.raises(TerramendError, match=r"kept in .*run, and the same command goes on") as caught:
+        training.main(options("spa-gan", config, data, tmp_path / "run"), watch)
+    assert caught.value.exit_status == 4
+    assert checkpoint.latest(tmp_path / "run").name == "step-4"
+
+
 def test_a_run_without_a_step_is_written_all_the_same(data, tmp_path) -> None:
     config = tmp_path / "tiny.json"
     config.write_text(json.dumps({**REMOVER, "training": {**REMOVER["training"], "steps": 0}}))

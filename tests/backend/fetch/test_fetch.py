@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from terramend.backend.cli import main
+from terramend.backend.cli import main, parser_of
 from terramend.backend.datasets import catalog, hidden
 from terramend.backend.datasets.folder import read
-from terramend.backend.fetch import earth_engine, regions
+from terramend.backend.errors import TerramendError
+from terramend.backend.fetch import command, earth_engine, regions
 from terramend.backend.watch import Watch
 
 BOX = "36.5,-1.1,36.65,-0.95"
@@ -237,8 +238,18 @@ def test_a_folder_without_scenes(tmp_path, capsys):
         assert "no scene that can be prepared" in _one(capsys)
 
 
+def test_a_cancel_says_that_what_is_prepared_stays(scenes, tmp_path):
+    out = tmp_path / "out"
+    options = parser_of("fetch").parse_args(["landsat", "--from", str(scenes), "--out", str(out)])
+    watch = Watch(on_progress=lambda progress: watch.cancel() if any(out.rglob("*.tif")) else None)
+    with pytest.raises(
+        TerramendError, match="what was finished is kept in .*out, and the same command goes on"
+    ):
+        command.main(options, watch)
+    assert any(out.rglob("*.tif"))
+
+
 def test_cancel(scenes, tmp_path):
-    from terramend.backend.errors import TerramendError
     from terramend.backend.fetch import scenes as module
 
     watch = Watch()
