@@ -110,6 +110,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{path} holds more than {count} files: name the folder of the product itself.",
         ),
         "product.scenes": (INPUT, "{path} holds {count} scenes: put each in a folder of its own."),
+        "product.sun": (
+            INPUT,
+            "{name} needs the sun's elevation to become reflectance: give it with its metadata file (MTL), "
+            "or write the sun into its tags SUN_AZIMUTH and SUN_ELEVATION, in degrees.",
+        ),
         "radiometry.sun": (
             INPUT,
             "{name} needs the sun's elevation to become reflectance: give it with --sun AZIMUTH,ELEVATION.",
@@ -149,7 +154,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The reference {path} has no mask of its clouds: name one with --reference-gaps "
             "or in a JSON list, or say with --reference-gaps-kind none that it is clear.",
         ),
-        "references.json": (INPUT, "{path} is no list of references ({why}): see terramend fill --help."),
+        "references.json": (
+            INPUT,
+            "{path} is no list of references ({why}): it holds paths, or objects such as "
+            '{{"path": "b.tif", "date": "2024-05-12", "masks": [{{"path": "b_scl.tif", "kind": "scl"}}]}}.',
+        ),
         "references.missing": (
             INPUT,
             "{path} is neither a folder nor a JSON file of references: check the path.",
@@ -200,10 +209,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "weights.unknown": (INPUT, "There is no network {name} to install; there are: {known}."),
         # settings
-        "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend or remove it."),
+        "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend that."),
         "setting.unknown": (
             INPUT,
-            "The settings file {path} sets {name}, which is no setting; see terramend doctor.",
+            "The settings file {path} sets {name}, which is no setting; there are {known}.",
         ),
         "setting.value": (INPUT, "The setting {name} is {value!r} in {origin}, but {why}: mend it there."),
         # files
@@ -231,7 +240,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "mask.ambiguous": (
             INPUT,
             "What the mask {path} means cannot be told from its name, and {why}: "
-            "say its kind with --gaps-kind, for instance scl, fmask, qa_pixel or value=1.",
+            "say its kind with {option}, for instance scl, fmask, qa_pixel or value=1.",
         ),
         "mask.apart": (
             INPUT,
@@ -299,10 +308,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "The folder {folder} of the output {path} does not exist: make it first.",
         ),
-        "output.option": (
-            INPUT,
-            "The creation option {option} is not used by Terramend: it takes {known}.",
-        ),
+        "output.option": (INPUT, "The creation option {option} is not used by Terramend: it takes {known}."),
         "output.picture": (INPUT, "{path} is to hold a picture: give it a name that ends in .png."),
         "output.read-only": (INPUT, "The folder {path} cannot be written to: choose another one."),
         "output.report": (INPUT, "{path} is to hold a report: give it a name that ends in .html."),
@@ -361,10 +367,13 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "model.unknown": (INPUT, "There is no method {model}; there are {known}."),
         "model.untrained": (
             INPUT,
-            "{model} comes without weights: run terramend train {model} --data PAIRS --out FOLDER "
+            "{model} comes without weights: run terramend train {model} --data DATA --out FOLDER "
             "(see docs/networks.md), then add --set weights=FOLDER.",
         ),
-        "model.value": (INPUT, "The method {model} cannot use {settings} ({why}): see terramend models."),
+        "model.value": (
+            INPUT,
+            "The method {model} cannot use {settings} ({why}): terramend models {model} says what it takes.",
+        ),
         "model.views": (
             INPUT,
             "The method {model} has no steps to look at: --save-weights-map and --save-trajectory go with "

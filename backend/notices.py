@@ -96,6 +96,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "The sun's position is not known: terrain guides by elevation and slope only. "
             "Give it with --sun AZIMUTH,ELEVATION."
         ),
+        "product.guess": (
+            "{name} does not say how its values become reflectance; {rule} is taken. "
+            "Write scale and offset into the file if that is wrong."
+        ),
         "product.compressed": "{path} is compressed as a whole, so reading is slow: unpack it for speed.",
         "raster.alpha": (
             "Band {band} of {name} is declared as alpha, but shows something else: it is not taken as that."

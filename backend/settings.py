@@ -108,14 +108,15 @@ def resolve(
         environment: variables; default the process's own.
 
     Raises:
-        TerramendError: `setting.value` or `setting.file`, naming where the fault is.
+        TerramendError: `setting.value`, `setting.unknown` or `setting.file`, naming where the fault is.
     """
     environment = os.environ if environment is None else environment
     path = config_path(environment)
     table = _table(path, must_exist=bool(environment.get("TERRAMEND_CONFIG")))
-    unknown = sorted(set(table) - {setting.name for setting in SETTINGS})
+    known = [setting.name for setting in SETTINGS]
+    unknown = sorted(set(table) - set(known))
     if unknown:
-        raise TerramendError("setting.unknown", name=unknown[0], path=str(path))
+        raise TerramendError("setting.unknown", name=unknown[0], path=str(path), known=", ".join(known))
     found = {}
     for setting in SETTINGS:
         variable = "TERRAMEND_" + setting.name.upper()
@@ -173,7 +174,8 @@ def _table(path: Path, must_exist: bool) -> Mapping[str, Any]:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         if must_exist:
-            raise TerramendError("setting.file", path=str(path), why="there is no such file") from None
+            why = "there is no such file, though TERRAMEND_CONFIG names it"
+            raise TerramendError("setting.file", path=str(path), why=why) from None
         return {}
     except (OSError, ValueError) as error:
         raise TerramendError("setting.file", path=str(path), why=str(error)) from None

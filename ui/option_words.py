@@ -21,6 +21,7 @@ def _words() -> Dict[str, str]:
         "--gaps": tr("the gap masks"),
         "--gaps-kind": tr("the list beside the mask"),
         "--reference-gaps-kind none": tr("“clear everywhere” (kind none)"),
+        "--reference-gaps-kind": tr("“Kind of the other dates' masks” in the toolbox"),
         "--reference-gaps": tr("“Its gaps”"),
         "--reference": tr("another date"),
         "--dem": tr("an elevation model"),
@@ -35,11 +36,11 @@ def _words() -> Dict[str, str]:
         "--set weights=FOLDER": tr("weights=FOLDER to the settings of the method"),
         "--jobs or --memory-limit": tr("jobs or memory_limit in the settings file"),
         "--memory-limit": tr("memory_limit in the settings file"),
+        "terramend models {model} says": tr("“Advanced” in Terramend's dock says"),
         "run terramend models install {name}": tr(
             "choose it in Terramend's dock (experimental ones by “More”) and press “Install its network”"
         ),
         "choose a folder by --from": tr("choose “From a folder…”"),
         "mend --from": tr("choose another by “From a folder…”"),
         "--tmp": tr("tmp in the settings file"),
-        "terramend fill --help": tr("the user guide"),
     }

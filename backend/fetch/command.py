@@ -113,6 +113,8 @@ def finish(out: Path, watch: Watch, size: int = tiling.SIZE, overlap: float = ti
         watch.check()
         masks: dict[hidden.Hidden, Any] = {}
         place = folder.read(path, path.name)
+        for notice in folder.layout(path, path.name).left:
+            watch.notice(notice.code, **notice.arguments)
         for date in place.dates:
             valid = ~date.gaps
             windows = [

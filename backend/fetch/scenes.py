@@ -1,34 +1,41 @@
 """Any folder of scenes and a DEM, brought into the layout that training reads.
 
 A scene is a raster or a product (Landsat, Sentinel-2; folder or archive); a subfolder of rasters is a place
-with several dates. Clouds that the scene's own masks mark, and what lies outside, become nodata; the DEM is
-brought onto the scene's grid.
+with several dates. Clouds that the scene's own masks mark, and what lies outside, become nodata; the DEM and
+the later dates of a place are brought onto the grid of its first one.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 import rasterio.warp
+from rasterio.io import DatasetWriter
 
 from ..datasets import tiling
 from ..datasets.catalog import READERS
 from ..datasets.folder import key, kind, mask_of, owners
 from ..errors import TerramendError
-from ..opening import open_grid, open_inputs
 from ..process import computing
 from ..raster.grid import Grid, Window
+from ..raster.guides import open_guide, paired
 from ..raster.landsat import open_landsat
 from ..raster.mask_names import mask_kind_of
-from ..raster.products import open_product
-from ..raster.scene import Scene
+from ..raster.products import open_by_itself
+from ..raster.raster import Raster
+from ..raster.reader import RasterReader
+from ..raster.reference_gaps import ReferenceGaps
+from ..raster.scene import fill_bands
 from ..raster.sentinel2 import open_sentinel2
-from ..request import FillRequest, Mask
+from ..raster.terrain import TerrainReader
+from ..raster.warp import overlaps
+from ..request import DEFAULT_CLASSES, Mask
 from ..watch import Watch
 from .earth_engine import SCALE, VOID
 
@@ -123,7 +130,7 @@ def sides(found: list[Found], watch: Watch) -> dict[str, str]:
     """`train` or `val` of each place; places that share ground are on one side."""
     where: dict[str, tiling.Bounds | None] = {}
     for scene in found:
-        grid = open_product(scene.names, watch=watch)[0].grid
+        grid = open_by_itself(scene.names, watch=watch)[0].grid
         before, here = where.get(scene.place), _bounds(grid)
         if before and here:
             here = (*map(min, before[:2], here[:2]), *map(max, before[2:], here[2:]))  # type: ignore[assignment]
@@ -143,39 +150,49 @@ def _bounds(grid: Grid) -> tiling.Bounds | None:
     return rasterio.warp.transform_bounds(grid.crs, "EPSG:4326", *box)
 
 
-def prepare(found: Found, folder: Path, watch: Watch) -> Path:
+def prepare(found: Found, folder: Path, watch: Watch) -> Path | None:
     """Write a scene, and its place's `dem.tif` where there is a DEM, into `folder`; what is there stays.
 
+    The date that comes first gives the grid of the place.
+
     Returns:
-        The scene's file.
+        The scene's file; None, with a notice, where it does not overlap the first date.
 
     Raises:
-        TerramendError: as filling the scene would; `fetch.scenes` where it has no optical band.
+        TerramendError: as opening the scene, its masks and DEM; `fetch.scenes` where it has no optical band.
     """
-    dem, dem_path = folder / "dem.tif", str(found.dem) if found.dem else None
-    request = FillRequest(found.names, str(folder / "scene.tif"), gaps=found.masks, dem=dem_path)
-    with computing(), tempfile.TemporaryDirectory() as temporary:
-        inputs = open_inputs(request, watch)
-        path = folder / f"{inputs.targets[0].date or _stem(found.paths[0])}.tif"
-        if path.exists() and (dem_path is None or dem.exists()):
-            return path
-        with open_grid(request, inputs, 0, Path(temporary), watch) as (scene, _):
-            if not scene.fill_bands:
-                raise TerramendError("fetch.scenes", path=found.names[0])
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(scene, path, dem if scene.has_terrain and not dem.exists() else None, watch)
+    scene = open_by_itself(found.names, watch=watch)[0]
+    path, dem = folder / f"{scene.date or _stem(found.paths[0])}.tif", folder / "dem.tif"
+    if path.exists() and (found.dem is None or dem.exists()):
+        return path
+    if not fill_bands(scene, (), 0, watch):
+        raise TerramendError("fetch.scenes", path=found.names[0])
+    first = next(iter(_optical(folder)), None) if folder.is_dir() else None
+    grid = scene.grid if first is None else open_by_itself((str(first),), watch=Watch())[0].grid
+    scene = paired(scene, grid, watch)
+    if not overlaps(scene.grid, grid):
+        watch.notice("fetch.skipped", name=scene.name, why="it lies beside the first date of its place.")
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    with computing():
+        _write(scene, found.masks or scene.masks, grid, path, watch)
+        if found.dem is not None and not dem.exists():
+            _write_elevation(found.dem, grid, dem, watch)
     return path
 
 
-def _write(scene: Scene, path: Path, dem: Path | None, watch: Watch) -> None:
-    bands = [scene.bands[i] for i in scene.fill_bands]
-    parts = {target: target.with_name(f".{target.name}.part") for target in (path, dem) if target}
-    common = {
-        "driver": "GTiff", "width": scene.grid.width, "height": scene.grid.height, "crs": scene.grid.crs,
-        "transform": scene.grid.affine, "compress": "deflate", "predictor": 2, "tiled": True,
-    }  # fmt: skip
-    optical = {**common, "count": len(bands), "dtype": "uint16", "nodata": 0}
-    with rasterio.open(parts[path], "w", **optical) as target:
+def _write(scene: Raster, masks: tuple[Mask, ...], grid: Grid, path: Path, watch: Watch) -> None:
+    chosen = fill_bands(scene, (), 0, watch)
+    bands = [scene.bands[i] for i in chosen]
+    with ExitStack() as stack:
+        reader = stack.enter_context(RasterReader(scene, grid))
+        gaps = stack.enter_context(
+            ReferenceGaps(
+                masks, scene.grid, grid, grow=None, classes=DEFAULT_CLASSES, cloud_threshold=None,
+                watch=watch, bands=len(scene.bands),
+            )
+        )  # fmt: skip
+        target = stack.enter_context(_made(path, grid, count=len(bands), dtype="uint16", nodata=0))
         target.descriptions = [band.description for band in bands]
         target.scales = (1 / SCALE,) * len(bands)
         for number, band in enumerate(bands, 1):
@@ -184,24 +201,36 @@ def _write(scene: Scene, path: Path, dem: Path | None, watch: Watch) -> None:
         tags = {"date": str(scene.date)} if scene.date else {}
         if scene.sun:
             tags["sun"] = "{:.2f},{:.2f}".format(*scene.sun)
-        target.update_tags(SOURCE=scene.target.name, **tags)
-        heights = None
-        if dem:
-            heights = rasterio.open(parts[dem], "w", **common, count=1, dtype="float32", nodata=float(VOID))
-        watch.stage("prepare", -(-scene.grid.height // ROWS))
-        for window in _strips(scene.grid):
-            watch.check()
-            tile = scene.tile(window)
-            stored = np.clip(np.round(tile.image * SCALE), 1, 65535)
-            stored = np.where(np.isfinite(tile.image), stored, 0).astype(np.uint16)
-            target.write(stored, window=window.ranges)
-            if heights is not None and tile.terrain is not None:
-                heights.write(np.nan_to_num(tile.terrain[:1], nan=VOID), window=window.ranges)
+        target.update_tags(SOURCE=scene.name, **tags)
+        watch.stage("prepare", -(-grid.height // ROWS))
+        for window in _strips(grid):
+            image = reader.reflectance(window, chosen)
+            image[:, gaps(window)] = np.nan
+            stored = np.clip(np.round(image * SCALE), 1, 65535)
+            target.write(np.where(np.isfinite(image), stored, 0).astype(np.uint16), window=window.ranges)
             watch.advance()
-        if heights is not None:
-            heights.close()
-    for target_path, part in parts.items():
-        part.replace(target_path)
+
+
+def _write_elevation(source: Path, grid: Grid, path: Path, watch: Watch) -> None:
+    guide = open_guide(str(source), grid, "--dem", watch)
+    made = _made(path, grid, count=1, dtype="float32", nodata=float(VOID))
+    with TerrainReader(guide, grid, None) as reader, made as target:
+        for window in _strips(grid):
+            watch.check()
+            heights = np.nan_to_num(reader.read(window)[:1], nan=VOID)
+            target.write(heights, window=window.ranges)
+
+
+@contextmanager
+def _made(path: Path, grid: Grid, **profile: Any) -> Iterator[DatasetWriter]:
+    """A GeoTIFF on a grid, which gets its name when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    with rasterio.open(
+        part, "w", driver="GTiff", width=grid.width, height=grid.height, crs=grid.crs,
+        transform=grid.affine, compress="deflate", predictor=2, tiled=True, **profile,
+    ) as target:  # fmt: skip
+        yield target
+    part.replace(path)
 
 
 def _strips(grid: Grid) -> Iterator[Window]:

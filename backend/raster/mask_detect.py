@@ -112,7 +112,7 @@ def _by_values(dataset: DatasetReader, path: str, bands: int, watch: Watch) -> s
     """`nonzero` where only 0 and 1, or only 0 and 255, stand in the file."""
     count = _count(dataset, bands, watch)
     if count not in (1, bands):
-        raise TerramendError("mask.ambiguous", path=path, why=f"it has {count} bands")
+        raise _ambiguous(path, f"it has {count} bands")
     nodata = dataset.nodatavals[0]
     seen: set[float] = set()
     for values in _strips(dataset, dataset.indexes[:count], watch):
@@ -120,8 +120,12 @@ def _by_values(dataset: DatasetReader, path: str, bands: int, watch: Watch) -> s
         seen.update(float(v) for v in found[np.isfinite(found)] if v != nodata)
         if not (seen <= {0, 1} or seen <= {0, 255}):
             some = ", ".join(f"{v:g}" for v in sorted(seen)[:4])
-            raise TerramendError("mask.ambiguous", path=path, why=f"it holds values such as {some}")
+            raise _ambiguous(path, f"it holds values such as {some}")
     return "nonzero"
+
+
+def _ambiguous(path: str, why: str) -> TerramendError:
+    return TerramendError("mask.ambiguous", path=path, why=why, option="--gaps-kind")
 
 
 def _count(dataset: DatasetReader, bands: int, watch: Watch) -> int:

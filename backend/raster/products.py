@@ -77,6 +77,25 @@ def open_product(
     return tuple(sorted(made, key=lambda r: r.grid.pixel_size[0] * r.grid.pixel_size[1]))
 
 
+def open_by_itself(paths: Sequence[str], *, date: str | None = None, watch: Watch) -> tuple[Raster, ...]:
+    """`open_product` of what is no target: no option tells its sun or radiometry, only the files do.
+
+    Raises:
+        TerramendError: as `open_product`, but `product.sun` where the sun's elevation is needed and unknown.
+    """
+    heard = Watch()
+    try:
+        rasters = open_product(paths, date=date, watch=heard)
+    except TerramendError as error:
+        if error.code != "radiometry.sun":
+            raise
+        raise TerramendError("product.sun", **error.arguments) from error
+    for notice in heard.notices:
+        code = "product.guess" if notice.code == "radiometry.guess" else notice.code
+        watch.notice(code, **notice.arguments)
+    return rasters
+
+
 def _read(paths: tuple[str, ...], watch: Watch) -> tuple[Raster, ...]:
     if len(paths) > 1:
         return group([raster for path in paths for raster in open_raster(path, watch)], paths[0], watch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
 from .closing import Closing
@@ -32,12 +33,21 @@ class ReferenceGaps(Closing):
             reference: its grid: a mask without a CRS pairs with it. target: the grid to read on.
             grow, classes, cloud_threshold: as for the target's masks.
             bands: of the reference; of a plain mask with as many bands, any band's gap counts.
+
+        Raises:
+            TerramendError: as `open_masks`.
         """
         self._target = target
-        self._stack = open_masks(
-            masks, reference, target, bands=bands, grow=grow, classes=classes,
-            cloud_threshold=cloud_threshold, watch=watch,
-        )  # fmt: skip
+        try:
+            self._stack = open_masks(
+                masks, reference, target, bands=bands, grow=grow, classes=classes,
+                cloud_threshold=cloud_threshold, watch=watch,
+            )  # fmt: skip
+        except TerramendError as error:
+            if error.code != "mask.ambiguous":
+                raise
+            option = "--reference-gaps-kind"
+            raise TerramendError(error.code, **{**error.arguments, "option": option}) from error
 
     def __call__(self, window: Window) -> NDArray[np.bool_]:
         """(h, w) bool: masked, or not observed according to a mask."""

@@ -11,7 +11,7 @@ from ..request import Reference as AskedReference
 from ..watch import Together, Watch
 from .gdal import has_stored_mask, open_dataset
 from .guides import paired
-from .products import open_product
+from .products import open_by_itself
 from .raster import Band, Raster
 from .siblings import masks_beside, split_paths
 from .warp import overlaps
@@ -81,7 +81,7 @@ def open_reference(asked: AskedReference, target: Raster, watch: Watch) -> Refer
     """One reference, or None where it does not overlap the target."""
     paths = split_paths(asked.path)
     heard = Watch()
-    rasters = open_product(paths, date=asked.date, watch=heard)
+    rasters = open_by_itself(paths, date=asked.date, watch=heard)
     _pass_on(heard, rasters, target, watch)
     rasters = tuple(paired(_without_zeros(raster), target.grid, watch) for raster in rasters)
     used = [(r, tuple(i for i, b in enumerate(r.bands) if b.role in GUIDING)) for r in rasters]
@@ -120,7 +120,7 @@ def _pass_on(heard: Watch, rasters: tuple[Raster, ...], target: Raster, watch: W
     """Notices of a reference, less those that its target has had: many dates are of one kind."""
     same = {_scaling(raster) for raster in rasters} == {_scaling(target)}
     for notice in heard.notices:
-        if notice.code != "raster.zero-fill" and not (same and notice.code == "radiometry.guess"):
+        if notice.code != "raster.zero-fill" and not (same and notice.code == "product.guess"):
             watch.notice(notice.code, **notice.arguments)
 
 

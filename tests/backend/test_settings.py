@@ -70,6 +70,16 @@ def test_wrong_files(text, code, tmp_path):
     assert str(path) in str(caught.value)
 
 
+def test_a_setting_that_is_none_is_told_those_that_are(tmp_path):
+    """`terramend doctor` cannot show them while the file stands."""
+    path = tmp_path / "config.toml"
+    path.write_text("jobz = 3\n")
+    with pytest.raises(
+        TerramendError, match=r"sets jobz, which .*there are model, quality, .*, jobs, tmp, weights\."
+    ):
+        settings.resolve(environment={"TERRAMEND_CONFIG": str(path)})
+
+
 def test_a_file_may_begin_with_the_mark_of_windows_editors(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("jobs = 3\n", "utf-8-sig")
@@ -77,7 +87,7 @@ def test_a_file_may_begin_with_the_mark_of_windows_editors(tmp_path):
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path):
-    with pytest.raises(TerramendError, match="no such file"):
+    with pytest.raises(TerramendError, match="no such file, though TERRAMEND_CONFIG names it"):
         settings.resolve(environment={"TERRAMEND_CONFIG": str(tmp_path / "none.toml")})
     assert settings.resolve(environment={"XDG_CONFIG_HOME": str(tmp_path)})["jobs"].origin == "default"
 

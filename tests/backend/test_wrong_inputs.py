@@ -26,6 +26,9 @@ WMS = """<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}/${x}/$
 <LowerRightY>-20037508</LowerRightY><TileLevel>5</TileLevel><TileCountX>1</TileCountX><TileCountY>1</TileCountY>
 <YOrigin>top</YOrigin></DataWindow><Projection>EPSG:3857</Projection><BandsCount>3</BandsCount></GDAL_WMS>"""
 
+SUNLESS = "LC08_L1TP_192030_20180726_20180731_01_T1.tif"
+"""Of a product whose values want the sun, which is the target's that --sun tells."""
+
 POLYGON = {"type": "Polygon", "coordinates": [[[0, 0], [0, 1], [1, 1], [0, 0]]]}
 
 
@@ -57,6 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         save("there.tif", image)
         save("m.tif", mask)
         save("ref.tif", image)
+        save(SUNLESS, image)
         save("far.tif", image, transform=FAR)
         save("far_mask.tif", mask, transform=FAR)
         save("codes.tif", (mask * 4 + 3).astype("uint8"))
@@ -152,13 +156,19 @@ WRONG = [
     # what helps
     (MASKED + "--reference none.tif --reference-gaps-kind none", "raster.missing", ["none.tif"]),
     (MASKED + "--reference ref.tif", "reference.mask", ["ref.tif", "--reference-gaps"]),
+    (
+        MASKED + "--reference ref.tif --reference-gaps codes.tif",
+        "mask.ambiguous",
+        ["codes.tif", "--reference-gaps-kind"],
+    ),
+    (MASKED + f"--reference {SUNLESS} --reference-gaps-kind none", "product.sun", [SUNLESS, "SUN_ELEVATION"]),
     (MASKED + "--reference far.tif --reference-gaps-kind none", "reference.apart", ["far.tif"]),
     (MASKED + "--reference ref.tif --reference-date 2024-13-01", "command.option", ["--reference", "2024-13-01"]),
     (MASKED + "--reference bare_image.tif --reference-gaps-kind none", "pair.crs", ["bare_image.tif"]),
     (MASKED + "--references nowhere", "references.missing", ["nowhere"]),
     (MASKED + "--references empty", "references.none", ["empty"]),
     (MASKED + "--references list.json", "references.json", ["list.json"]),
-    (MASKED + "--references nojson.json", "references.json", ["nojson.json"]),
+    (MASKED + "--references nojson.json", "references.json", ["nojson.json", '[{"path": "b_scl.tif"']),
     (MASKED + "--references nameless.json", "references.json", ["nameless.json", "path"]),
     (MASKED + "--grow " + "9" * 400 + "px", "command.option", ["--grow", "3px"]),
     (MASKED + "--reference ;", "command.option", ["--reference", "path"]),
@@ -189,7 +199,7 @@ WRONG = [
     (MASKED + "--tmp nowhere", "tmp.folder", ["nowhere", "--tmp"]),
     ("clear t.tif -o o.tif --model guided", "model.mode", ["guided", "msda-cr"]),
     ("clear t.tif -o o.tif --model cvae", "model.untrained", ["terramend train cvae", "weights="]),
-    ("clear t.tif -o o.tif --model cvae --set weights=nowhere", "model.value", ["nowhere", "config.json"]),
+    ("clear t.tif -o o.tif --model cvae --set weights=nowhere", "model.value", ["nowhere", "models cvae says"]),
     ("fill t.tif -o o.tif --model de --set weights=nowhere", "model.value", ["nowhere", "config.json"]),
     # what to write
     ("fill t.tif -o t.tif", "output.is-input", ["t.tif"]),

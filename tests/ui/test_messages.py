@@ -79,8 +79,12 @@ def test_options_are_called_as_in_the_windows() -> None:
     assert absent.endswith("press “Install its network”.")
     broken = ClientError("weights.download", {"address": "https://a/b", "why": "gone"}).sentence
     assert broken.endswith("run it again to go on, or choose “From a folder…”.")
-    known = {"path": "a.tif", "why": "it has many"}
-    assert "--gaps" not in ClientError("mask.ambiguous", known).sentence
+    value = ClientError("model.value", {"model": "de", "settings": "steps=0", "why": "few"}).sentence
+    assert value.endswith("(few): “Advanced” in Terramend's dock says what it takes.")
+    known = {"path": "a.tif", "why": "it has many", "option": "--gaps-kind"}
+    assert "say its kind with the list beside the mask," in ClientError("mask.ambiguous", known).sentence
+    other = {**known, "option": "--reference-gaps-kind"}
+    assert "with “Kind of the other dates' masks” in" in ClientError("mask.ambiguous", other).sentence
 
 
 SHELL = ("batch.", "command.", "evaluate.", "fetch.", "training.")
@@ -94,7 +98,7 @@ def test_every_option_has_its_words_in_the_windows(code: str) -> None:
     if code.startswith(SHELL) or code in UNASKED:
         return
     template = ERRORS[code][1] if code in ERRORS else NOTICES[code]
-    said = in_windows(template).replace("terramend train {model} --data PAIRS --out FOLDER", "")
+    said = in_windows(template).replace("terramend train {model} --data DATA --out FOLDER", "")
     assert "--" not in said
 
 

@@ -198,6 +198,45 @@ def test_scenes_at_hand_are_prepared(scenes, tmp_path, capsys):
     assert sorted(path.stem for path in (out / "masks").iterdir()) == sorted(held)
 
 
+def test_dates_on_other_grids_are_brought_onto_the_first_ones(tmp_path, capsys):
+    """What `terramend evaluate` says of such dates: that this brings them onto one grid."""
+    rng = np.random.default_rng(1)
+    names = ("B02", "B03", "B04", "B08")
+    coarse = rng.integers(300, 4000, (4, 45, 40)).astype(np.uint16)
+    image = coarse.repeat(2, axis=1).repeat(2, axis=2)
+    place = tmp_path / "in" / "zion"
+    write(place / "2020-01-01.tif", image, names=names)
+    write(place / "2020-02-11.tif", coarse + 7, pixel=60.0, names=names)
+    write(place / "2020-03-02.tif", image[:, :80, :70], left=600300.0, names=names)
+    mask = np.zeros((1, 80, 70), np.uint8)
+    mask[:, 20:40, 20:40] = 1
+    write(place / "2020-03-02_mask.tif", mask, left=600300.0)
+    write(place / "2020-04-01.tif", image, left=800000.0, names=names)
+    write(place / "2020-05-01.tif", image[:3], names=names[:3])
+    out = tmp_path / "out"
+    assert fetch("--from", tmp_path / "in", "--out", out) == 0
+    said = capsys.readouterr().err
+    assert "2020-04-01.tif is left out: it lies beside the first date" in said
+    assert "2020-05-01.tif is left out: it has 3 bands" in said and "--sun" not in said
+    made = read(out / "train" / "zion", "zion")
+    assert [date.name for date in made.dates] == ["2020-01-01", "2020-02-11", "2020-03-02"]
+    first, second, third = made.dates
+    assert np.abs(second.image - first.image).mean() < 0.05  # smoothed, but in its place
+    np.testing.assert_allclose(third.image[:, :15, 10:], image[:, :15, :70] * 1e-4, atol=1e-6)
+    assert third.gaps[:, :10].all() and third.gaps[20:40, 30:50].all() and not third.gaps[:15, 20:75].any()
+
+
+def test_a_scene_that_needs_the_sun_says_where_to_write_it(tmp_path, capsys):
+    """Fetching has no option for it."""
+    path = tmp_path / "in" / "LC08_L1TP_192030_20180710_20180717_01_T1.tif"
+    image = np.random.default_rng(2).integers(7000, 30000, (4, 60, 60)).astype(np.uint16)
+    write(path, image, names=("B2", "B3", "B4", "B5"))
+    assert fetch("--from", tmp_path / "in", "--out", tmp_path / "out") == 2
+    assert "SUN_AZIMUTH and SUN_ELEVATION" in _one(capsys)
+    write(path, image, names=("B2", "B3", "B4", "B5"), SUN_AZIMUTH="140", SUN_ELEVATION="30")
+    assert fetch("--from", tmp_path / "in", "--out", tmp_path / "out") == 0
+
+
 def test_what_is_there_already_stays(scenes, tmp_path, capsys):
     out = tmp_path / "out"
     assert fetch("--from", scenes, "--out", out) == 0

@@ -243,7 +243,8 @@ def test_what_the_target_has_said_is_not_repeated_for_each_date(tmp_path):
     assert len(watch.notices) == 1
     floats = makers.write(tmp_path / "f_20200301.tif", np.full((2, 64, 64), 40, np.float32))
     open_references(FillRequest(("t",), "o", references=(Reference(floats, clear),)), target, watch)
-    assert "times 0.01" in watch.notices[-1].sentence
+    said = watch.notices[-1].sentence  # --radiometry is the target's
+    assert "times 0.01" in said and "Write scale and offset into the file" in said
 
 
 def test_levels_and_dates_are_noticed(tmp_path):
