@@ -29,7 +29,7 @@ FIGURES = ("model", "gap_fraction", "unfilled_samples", "expected_error", "secon
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the table or folder, and the options that hold for all rows."""
     parser.add_argument("table", nargs="?", metavar="TABLE.csv", help="a row a fill; columns as the options")
-    parser.add_argument("--folder", metavar="DIR", help="instead of a table: each raster of a folder")
+    parser.add_argument("--folder", metavar="DIR", help="instead of a table: the rasters of a folder")
     parser.add_argument("--pattern", default="*.tif", metavar="GLOB", help="which of the folder; *.tif")
     parser.add_argument("--results", metavar="CSV", help="default: TABLE_results.csv, DIR/results.csv")
     parser.add_argument(

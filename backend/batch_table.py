@@ -93,13 +93,15 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
 def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Watch) -> list[Row]:
     """One row for each entry of a folder that matches, except those that other rows use or write.
 
-    Hidden ones are left out, too (a run in the making writes beside its target), and tables; so is, with
-    a notice, what Terramend wrote before: its other outputs are no scenes, and a fill needs none.
+    Hidden ones are left out, too (a run in the making writes beside its target), tables, and quality bands by
+    their names, which rows find beside their targets; so is, with a notice, what Terramend wrote before: its
+    other outputs are no scenes, and a fill needs none.
 
     Raises:
         TerramendError: `batch.folder` when nothing matches, `batch.written` when nothing else does.
     """
     from .raster.files import ENDINGS
+    from .raster.mask_names import kind_of_file
     from .raster.recall import is_filled
 
     place = folder.resolve()  # an entry that is a link keeps its name: {folder} is where it was found
@@ -112,6 +114,7 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
     drafts = [_row(1, cell, folder, common) for cell in cells]
     used = {_found(name) for draft in drafts if draft.request for name in _files(draft.request)}
     kept = [cell["target"] for cell in cells if os.path.normcase(cell["target"]) not in used]
+    kept = [name for name in kept if kind_of_file(Path(name).stem) is None] or kept
     ours = {name for name in kept if Path(name).suffix.lower() in ENDINGS and is_filled(name)}
     if ours and len(ours) == len(kept):
         raise TerramendError("batch.written", folder=str(folder), pattern=pattern)

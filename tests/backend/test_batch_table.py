@@ -205,6 +205,18 @@ def test_a_folder_without_its_masks_and_outputs(tmp_path):
         from_folder(tmp_path, "*.SAFE", common, Watch())
 
 
+def test_a_folder_without_the_quality_bands_beside_its_scenes(tmp_path):
+    for name in ("a.tif", "a_SCL.tif", "clouds_2020.tif", "landsat8_BQA.tif"):
+        (tmp_path / name).touch()
+    common = {"output": "{folder}/out/{stem}.tif"}
+    rows = from_folder(tmp_path, "*.tif", common, Watch())
+    assert [Path(row.target).name for row in rows] == ["a.tif", "clouds_2020.tif"]
+    rows = from_folder(
+        tmp_path, "*_SCL.tif", common, Watch()
+    )  # who asks for it is told what is wrong with it
+    assert [Path(row.target).name for row in rows] == ["a_SCL.tif"]
+
+
 def test_entries_of_a_folder_that_are_hidden_or_links(tmp_path):
     archive, scenes = tmp_path / "archive", tmp_path / "scenes"
     for folder in (archive, scenes):
