@@ -27,6 +27,7 @@ from .mask_tables import (
     HLS_FMASK,
     LAYOUTS,
     MAJA_CLM,
+    MAJA_CLM_VENUS,
     MAJA_MG2,
     MSK_CLASSI,
     PIXEL_QA_C1,
@@ -154,16 +155,23 @@ def _layout(kind: str, dataset: DatasetReader, band: int, path: str, watch: Watc
     if kind in ("fmask", "clm"):  # Fmask's codes end at 4 or 5, s2cloudless' at 1; else they are bits
         highest = _highest(dataset, band, watch, below=255)
         if kind == "clm":
-            return MAJA_CLM if highest > 1 else CLM
+            return _maja(name) if highest > 1 else CLM
         if highest > 5:
             return HLS_FMASK
         return PYTHON_FMASK if nodata == 0 or highest == 5 else FMASK
     if kind == "maja":
-        return MAJA_MG2 if "mg2" in name else MAJA_CLM
+        return _maja(name)
     if kind == "qa60":
         three = dataset.count >= 3 and dataset.dtypes[0] == "uint8"
         return MSK_CLASSI if three or "classi" in name else QA60
     return LAYOUTS[kind][0]
+
+
+def _maja(name: str) -> Layout:
+    """MAJA's table of a file: the geophysical mask, and VENµS's clouds, go by its name."""
+    if "mg2" in name:
+        return MAJA_MG2
+    return MAJA_CLM_VENUS if re.search(r"(^|[^a-z])(venus|clm_xs)", name) else MAJA_CLM
 
 
 def _percent_scale(dataset: DatasetReader, band: int, path: str, watch: Watch) -> float:

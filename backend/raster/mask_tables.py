@@ -149,6 +149,12 @@ MAJA_CLM = Layout(
     growth=0,  # MAJA has dilated its clouds
     source="CNES/CESBIO MAJA, Sentinel-2 format, CLM",
 )
+MAJA_CLM_VENUS = Layout(
+    "maja",
+    {"cloud": (bit(1),), "shadow": (bit(2), bit(3)), "cirrus": (bit(6), bit(7))},
+    growth=0,
+    source="CNES/CESBIO, MUSCATE Venµs L2A format, CLM_XS: in another order than of Sentinel-2",
+)
 MAJA_MG2 = Layout(
     "maja",
     {"cloud": (bit(1),), "shadow": (bit(3),), "snow": (bit(2),), "water": (bit(0),)},
@@ -221,7 +227,7 @@ LAYOUTS: Mapping[str, tuple[Layout, ...]] = {
     "clm": (CLM,),
     "qa60": (QA60, MSK_CLASSI),
     "udm2": (UDM2,),
-    "maja": (MAJA_CLM, MAJA_MG2),
+    "maja": (MAJA_CLM, MAJA_CLM_VENUS, MAJA_MG2),
     "modis_state": (MODIS_STATE,),
 }
 """Layouts of the kinds that have classes; which of several holds, `mask_detect` finds."""

@@ -154,6 +154,9 @@ def test_own_masks_are_known(write):
         ("clm", "a.tif", [0, 3, 33], "uint8", tables.MAJA_CLM),
         ("maja", "A_CLM_R1.tif", [0, 3], "uint8", tables.MAJA_CLM),
         ("maja", "A_MG2_R1.tif", [0, 3], "uint8", tables.MAJA_MG2),
+        ("maja", "VENUS-XS_20190428-173944-000_L2A_ARM_D_CLM_XS.tif", [0, 5], "uint8", tables.MAJA_CLM_VENUS),
+        ("clm", "A_CLM_XS.tif", [0, 3, 5], "uint8", tables.MAJA_CLM_VENUS),
+        ("maja", "VENUS-XS_20190428-173944-000_L2A_ARM_D_MG2_XS.tif", [0, 3], "uint8", tables.MAJA_MG2),
         ("qa60", "a.tif", [0, 1024], "uint16", tables.QA60),
     ],
 )

@@ -95,6 +95,10 @@ def test_landsat_collection_2(value, expected):
         (tables.MAJA_CLM, 0b00010000, {"cirrus"}),
         (tables.MAJA_CLM, 0b00100001, {"shadow"}),
         (tables.MAJA_CLM, 0b01000001, {"shadow"}),
+        (tables.MAJA_CLM_VENUS, 0b00110011, {"cloud"}),  # found by both kinds of thresholds
+        (tables.MAJA_CLM_VENUS, 0b00000101, {"shadow"}),
+        (tables.MAJA_CLM_VENUS, 0b00001001, {"shadow"}),
+        (tables.MAJA_CLM_VENUS, 0b01000000, {"cirrus"}),
         (tables.MAJA_MG2, 0b00001000, {"shadow"}),
         (tables.MAJA_MG2, 0b00000101, {"water", "snow"}),
         (tables.MAJA_MG2, 0b00010000, set()),  # topographic shadow
