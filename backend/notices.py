@@ -67,6 +67,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "notice.alike": "The same holds for {count} more of the other dates.",
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
+        "reference.bands-few": (
+            "{name} has fewer bands ({count}) than are to be filled ({wanted}): {model} does not use it. "
+            "Choose with --bands those that it has."
+        ),
         "reference.bands-unlike": (
             "{name} has not all the bands to fill, or does not say so: {model} takes its bands as they come, "
             "which may be others."

@@ -314,7 +314,7 @@ def open_scene(
             alike = likes(target.bands, chosen, reference.bands)
             orders.append(order(alike, len(reference.bands)))
             if alike is None and row is not None and row.copies:
-                told.notice("reference.bands-unlike", name=reference.name, model=request.model)
+                _say_unlike(reference, len(chosen), request.model, told)
         gaps = tuple(
             opened.enter_context(
                 ReferenceGaps(
@@ -337,6 +337,15 @@ def open_scene(
             target, chosen, references, tuple(orders), gaps, dem, sar, gap_map, request.mode, watch,
             opened.pop_all(), repeated=repeated,
         )  # fmt: skip
+
+
+def _say_unlike(reference: Reference, wanted: int, model: str, watch: Watch) -> None:
+    """What a method that copies makes of a date whose bands are not those to fill."""
+    count = len(reference.bands)
+    if count < wanted:
+        watch.notice("reference.bands-few", name=reference.name, count=count, wanted=wanted, model=model)
+    else:
+        watch.notice("reference.bands-unlike", name=reference.name, model=model)
 
 
 def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: Watch) -> tuple[int, ...]:

@@ -126,6 +126,13 @@ def test_copies_are_of_the_same_band_whatever_the_order_of_the_files(write):
     date = Reference(str(strange), (Mask("", "none"),))
     result = fill(replace(asked, references=(date,), overwrite=True), Watch())
     assert "reference.bands-unlike" in [notice["code"] for notice in result.notices]
+    few = write("few.tif", truth[:2], decorate=named(names[:2]))
+    asked = replace(asked, references=(Reference(str(few), (Mask("", "none"),)),), overwrite=True)
+    result = fill(asked, Watch())
+    assert result.unfilled_samples == result.gap_samples > 0
+    (said,) = [n["message"] for n in result.notices if n["code"].startswith("reference.bands")]
+    assert "fewer bands (2) than are to be filled (3): copy does not use it" in said
+    assert fill(replace(asked, bands=(1, 2)), Watch()).unfilled_samples == 0  # as the notice advises
 
 
 def test_names_of_equal_looking_resolutions_differ(write):
