@@ -83,7 +83,7 @@ class FillRequest:
         unfilled: what becomes of gaps that could not be filled.
         model: a registry name, or `auto`. settings: its options, key and value.
         seed: of everything random.
-        device: where networks compute.
+        device: where networks, and `guided` with references, compute.
         std, provenance: paths of the extra outputs, or None.
         weights_map, trajectory: paths of PNG pictures of a diffusion model's steps, or None.
         hash_inputs: full SHA-256 of the inputs in the tags.

@@ -90,7 +90,7 @@ def choice(*allowed: str) -> Callable[[Any], str]:
 SETTINGS = (
     Setting("model", text, "auto", "NAME", "method that fills; see terramend models"),
     Setting("quality", choice(*QUALITIES), "default", "Q", ", ".join(QUALITIES)),
-    Setting("device", choice(*DEVICES), "auto", "D", "where networks compute: " + ", ".join(DEVICES)),
+    Setting("device", choice(*DEVICES), "auto", "D", "of networks, and guided: " + ", ".join(DEVICES)),
     Setting("memory_limit", gigabytes, None, "GB", "memory to stay under"),
     Setting("jobs", whole, 0, "N", "tiles at once; 0: as many as cores"),
     Setting("tmp", folder, None, "DIR", "folder of temporary files; default: the system's"),

@@ -27,7 +27,7 @@ def _words() -> Dict[str, str]:
         "--dem": tr("an elevation model"),
         "--sar": tr("a radar scene"),
         "--grow": tr("“Widen by”"),
-        "--fill-swath-edges": tr("“Fill outside the footprint too”"),
+        "--fill-swath-edges": tr("“Fill stripes open to the edge too”"),
         "--unfilled nodata": tr("“becomes nodata”"),
         "--unfilled keep": tr("“keeps its value”"),
         "--bands": tr("the list of bands"),

@@ -211,9 +211,9 @@ def test_thin_cloud_is_told_of_without_gaps(run: Any, scene: dict[str, str], tmp
     feedback = Feedback()
     result = run("removethincloud", feedback, TARGET=striped, OUTPUT=str(tmp_path / "cleared.tif"))
     assert f"{result['GAP_PERCENT']:.2f} % of the samples were changed. Device: " in " ".join(feedback.told)
-    assert not any("outside the footprint" in text for text in feedback.told)
+    assert not any("open to the edge" in text for text in feedback.told)
     run("fillgaps", feedback, TARGET=striped, MODEL="nearest", OUTPUT=str(tmp_path / "filled.tif"))
-    assert any("outside the footprint" in text for text in feedback.told)
+    assert any("open to the edge" in text for text in feedback.told)
 
 
 def test_thin_cloud_is_removed(run: Any, scene: dict[str, str], tmp_path: Path) -> None:

@@ -188,8 +188,8 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             advanced=True,
         )
         self.add(
-            QgsProcessingParameterBoolean("FILL_SWATH_EDGES", tr("Fill outside the footprint too"), False),
-            tr("Counts pixels outside the scene's footprint as gaps."),
+            QgsProcessingParameterBoolean("FILL_SWATH_EDGES", tr("Fill stripes open to the edge too"), False),
+            tr("Nodata inside the convex hull of the valid pixels is a gap, such as Landsat 7's stripes."),
             advanced=True,
         )
 
@@ -270,7 +270,8 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             tr("The same seed gives the same pixels."),
             advanced=True,
         )
-        self.add_choice("DEVICE", tr("Device"), DEVICES, tr("Where networks compute."), advanced=True)
+        help = tr("Where networks, and guided with other dates, compute.")
+        self.add_choice("DEVICE", tr("Device"), DEVICES, help, advanced=True)
 
     # --- running ---
 

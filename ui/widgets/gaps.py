@@ -175,7 +175,10 @@ class GapsBox(QWidget):
         self.unit.setAccessibleName(tr("Unit of the widening"))
         self.unit.addItem(tr("pixels"), "px")
         self.unit.addItem(tr("metres"), "m")
-        self.swath = QCheckBox(tr("Fill outside the footprint too"))
+        self.swath = QCheckBox(tr("Fill stripes open to the edge too"))
+        self.swath.setToolTip(
+            tr("Nodata inside the convex hull of the valid pixels is a gap, such as Landsat 7's stripes")
+        )
         growth = QHBoxLayout()
         growth.addWidget(QLabel(tr("Widen by")))
         growth.addWidget(self.grow, 2)
