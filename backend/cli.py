@@ -52,7 +52,7 @@ COMMANDS = {
     "fetch": Command("prepare training data with terrain", "fetch.command"),
     "train": Command("train a network", "training.command"),
     "sample": Command("draw samples from a generative network", "training.sample_command"),
-    "export": Command("export a trained network to ONNX", "training.export_command"),
+    "export": Command("round and pin a trained network, to give it away", "training.export_command"),
     "experiment": Command("repeat an experiment of a paper", "experiments.command"),
     "doctor": Command("what is installed, what computes, which settings hold", "doctor"),
     "serve": Command("serve a client: JSON lines on standard input and output", "server"),

@@ -6,8 +6,8 @@ bytes; what is longer, or no message at all, costs an error and nothing else.
 
 A client sends calls (`call`), `initialize {protocol}` first, and reads replies (`result`
 or `error`, exactly one a call) and notifications: `progress {id, stage, done, total, eta}`
-and `log {id, level, code, arguments, message}`. Calls that work on a scene take
-`{"request": request.to_json(...)}`; `cancel` takes `{id}`.
+and `log {id, level, code, arguments, message}`, of what a library warns `{id: null, level, message}`.
+Calls that work on a scene take `{"request": request.to_json(...)}`; `cancel` takes `{id}`.
 """
 
 from __future__ import annotations

@@ -107,7 +107,8 @@ def read_polygons(path: str, grid: Grid, watch: Watch) -> Polygons:
         path: file, or `file.gpkg|layername=NAME` where it has several layers.
 
     Raises:
-        TerramendError: `polygons.format`, `polygons.layer`, `polygons.unreadable`, `polygons.none`.
+        TerramendError: `raster.missing`, `polygons.format`, `polygons.layer`, `polygons.unreadable`,
+            `polygons.none`, `polygons.place`.
     """
     file, _, layer = path.partition(LAYER)
     layer = layer.split("|")[0]

@@ -33,7 +33,7 @@ def source(part: dict[str, Any], data: Path, smallest: int) -> Draw:
     of made pairs, 0 to 1.
 
     Raises:
-        TerramendError: `training.pairs` or `training.empty`, where nothing fits.
+        TerramendError: `training.pairs` or `training.empty`, where nothing fits; `training.config`.
     """
     bands, without, share = part["wavelengths"], part.get("without", ()), float(part.get("haze", 0))
     if not 0 <= share <= 1:
