@@ -46,7 +46,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "mask.fringe": (
             "Within {pixels} pixels of the gaps lies haze that the mask does not mark: nothing is learnt "
-            "from it. --grow {pixels}px would fill it too."
+            "from it. --grow {grow}px would fill it too."
         ),
         "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
         "mask.open-nodata": (

@@ -237,7 +237,8 @@ def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
     if isinstance(state, Moving) and state.offsets:
         say_moved([reference.name for reference in scene.references], state.offsets, watch)
     if isinstance(state, Wary) and state.fringe:
-        watch.notice("mask.fringe", pixels=state.fringe)
+        grown = max((mask.growth for mask in scene.gap_map.masks), default=0.0)  # which --grow replaces
+        watch.notice("mask.fringe", pixels=state.fringe, grow=math.ceil(grown + state.fringe))
 
 
 def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import rasterio
+from scipy import ndimage
 from terramend.backend import opening
 from terramend.backend.errors import TerramendError
+from terramend.backend.fill import fill
 from terramend.backend.opening import open_inputs, stoppable
 from terramend.backend.process import computing
 from terramend.backend.request import FillRequest, Mask, Reference
@@ -23,6 +25,35 @@ from terramend.backend.watch import Watch
 from terramend.models.base import digest
 
 from .conftest import blobs, landscape
+
+
+def test_the_growth_that_haze_asks_for_counts_from_the_mask(tmp_path):
+    """--grow replaces the growth that a kind of mask has by itself."""
+    rng = np.random.default_rng(3)
+    mask = blobs(200, 200, 0.2)
+    gap = ndimage.distance_transform_edt(~mask) <= 2  # as `clm` grows
+    away = ndimage.distance_transform_edt(~gap)
+    ground, green = landscape(2, 200, 200, seed=4) / 1e4
+    image = np.stack([0.6 * ground, 0.8 * ground, ground, green]) + rng.normal(0, 0.003, (4, 200, 200))
+    image += np.multiply.outer([1.0, 0.9, 0.8, 0.6], 0.12 * (away <= 2))
+    profile = {
+        "driver": "GTiff", "height": 200, "width": 200,
+        "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
+    }  # fmt: skip
+    with rasterio.open(tmp_path / "a.tif", "w", count=4, dtype="float32", **profile) as file:
+        file.write(image.astype("float32"))
+        file.descriptions = ("B02", "B03", "B04", "B08")
+    with rasterio.open(tmp_path / "a_CLM.tif", "w", count=1, dtype="uint8", **profile) as file:
+        file.write(mask.astype("uint8"), 1)
+    request = FillRequest(
+        (str(tmp_path / "a.tif"),), str(tmp_path / "o.tif"), model="guided", quality="fast",
+        gaps=(Mask(str(tmp_path / "a_CLM.tif")),), overwrite=True,
+    )  # fmt: skip
+    (said,) = [notice for notice in fill(request, Watch()).notices if notice["code"] == "mask.fringe"]
+    pixels, grow = said["arguments"]["pixels"], said["arguments"]["grow"]
+    assert grow == 2 + pixels and f"--grow {grow}px would fill it too" in said["message"]
+    again = fill(replace(request, grow=f"{grow}px"), Watch())
+    assert "mask.fringe" not in [notice["code"] for notice in again.notices]
 
 
 def test_a_mask_beside_the_target_that_needs_a_word_is_pointed_out(tmp_path):
