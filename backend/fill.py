@@ -129,7 +129,10 @@ class _Run:
         recipe = self._recipe(kept)
         gaps, footprint = _gaps_of(self.gap_map, [*scene.fill_bands, *recipe.class_bands])
         if not gaps:
-            watch.notice("fill.nothing")
+            if self.request.mode == "clear":
+                watch.notice("clear.nothing", name=self.target.name)
+            else:
+                watch.notice("fill.nothing")
         predicted, _ = _gaps_of(self.gap_map, scene.fill_bands)
         overview = scene.overview if predicted else None
         tell = self.views.add if self.views is not None and self.number == 0 else None
@@ -145,7 +148,7 @@ class _Run:
         finally:
             for writer in writers.each():
                 writer.abandon()
-        if self.request.mode == "clear" and not tally.gaps:
+        if self.request.mode == "clear" and gaps and not tally.gaps:
             raise TerramendError("model.bands", model=method.row.name, name=self.target.name)
         used = tuple(
             {"name": r.name, "date": _day(r.date), "days": r.days, "bands": len(r.bands)}

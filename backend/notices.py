@@ -21,6 +21,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is."
         ),
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
+        "clear.nothing": (
+            "Nothing of {name} was observed inside what the masks mark and the extent holds: the output is a "
+            "copy of the target."
+        ),
         "clear.order": (
             "{name} does not say which bands it has: they are taken in the order {order}, as the network "
             "reads them. Choose them with --bands, or name them in the file, if that is wrong."

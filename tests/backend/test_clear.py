@@ -92,6 +92,18 @@ def test_a_mask_and_an_extent_say_where(hazy, tmp_path):
     assert changed[:40, :40].mean() > 0.9 and not changed[40:].any() and not changed[:, 40:].any()
 
 
+def test_a_mask_on_what_was_never_observed_leaves_a_copy(hazy, tmp_path):
+    path, _, image = hazy
+    with rasterio.open(path) as file:
+        profile = file.profile | {"count": 1, "dtype": "uint8", "nodata": None}
+    with rasterio.open(tmp_path / "m.tif", "w", **profile) as file:
+        file.write((image[0] == 0).astype(np.uint8), 1)
+    result, made = cleared(path, gaps=(Mask(str(tmp_path / "m.tif"), "nonzero"),), grow="0px")
+    assert np.array_equal(made, image) and result.gap_samples == 0
+    (said,) = (notice["message"] for notice in result.notices if notice["code"] == "clear.nothing")
+    assert "hazy.tif" in said and "copy" in said
+
+
 def test_a_raster_without_colours_is_refused(hazy):
     path, *_ = hazy
     with rasterio.open(path, "r+") as file:
