@@ -119,6 +119,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{name} needs the sun's elevation to become reflectance: give it with --sun AZIMUTH,ELEVATION.",
         ),
+        "raster.block": (
+            INPUT,
+            "{path} is stored in blocks of {width} x {height} pixels, too large for the memory: check that "
+            "it is whole, or convert it to a tiled GeoTIFF.",
+        ),
         "raster.choose": (INPUT, "{path} holds several rasters: name one of them ({names})."),
         "raster.complex": (
             INPUT,
@@ -130,6 +135,15 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "(QGIS: Raster > Projections > Warp).",
         ),
         "raster.missing": (INPUT, "{path} does not exist: check the path."),
+        "raster.name": (
+            INPUT,
+            "{path} has, or holds, a name of a file or of a CRS that is not in UTF-8: give it another name.",
+        ),
+        "raster.placed": (
+            INPUT,
+            "{path} gives its pixels no place or no size (its transform is not finite or has no inverse): "
+            "mend its georeference, for instance with gdal_edit -a_ullr.",
+        ),
         "raster.service": (
             INPUT,
             "{path} is a map service (WMS, WMTS, WCS or XYZ tiles), which sends pictures and no measured "

@@ -23,6 +23,7 @@ from .mask_names import kind_of_file, mask_kind_of
 from .raster import Band, Raster
 from .recall import remembered
 from .sensors import sensor_of, sensor_of_tags
+from .texts import descriptions
 from .warp import overlaps
 
 ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
@@ -113,11 +114,15 @@ def grid_of(file: DatasetReader, path: str) -> Grid:
     """The grid of an open file that is placed on one.
 
     Raises:
-        TerramendError: `raster.gcps` where only control points or RPCs tell where it lies.
+        TerramendError: `raster.gcps` where only control points or RPCs tell where it lies, `raster.placed`
+            where the file's transform gives its pixels no place.
     """
     if file.transform == Affine.identity() and (file.gcps[0] or file.rpcs is not None):
         raise TerramendError("raster.gcps", path=path)
-    return Grid.of(file)
+    grid = Grid.of(file)
+    if not grid.is_place:
+        raise TerramendError("raster.placed", path=path)
+    return grid
 
 
 def short(path: str) -> str:
@@ -131,13 +136,12 @@ def short(path: str) -> str:
 
 def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     """What a file says of itself; its scale and offset become gain and bias, guesses come later."""
-    if any(dtype.startswith("complex") for dtype in file.dtypes):
-        raise TerramendError("raster.complex", path=path)
     tags = {**file.tags(), **file.tags(ns="IMAGERY")}
     name = short(path)
     sensor = sensor_of(name) or sensor_of_tags(tags)
-    naming = roles.naming(file.descriptions, sensor)
-    bands = tuple(_band(file, i, path, naming, name if file.count == 1 else "") for i in file.indexes)
+    said = descriptions(file)
+    naming, lone = roles.naming(said, sensor), name if file.count == 1 else ""
+    bands = tuple(_band(file, i, path, naming, text or "", lone) for i, text in enumerate(said, 1))
     if set(file.dtypes) == {"uint8"} and kind_of_file(_stem(name)) in ("udm2", "qa60"):  # a flag a band
         bands = tuple(replace(band, role="class", wavelength=math.nan) for band in bands)
     for band in bands:
@@ -161,17 +165,16 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     return replace(known, date=known.date or dates.date_in(name))
 
 
-def _band(file: DatasetReader, index: int, path: str, sensor: str, lone: str) -> Band:
+def _band(file: DatasetReader, index: int, path: str, sensor: str, said: str, lone: str) -> Band:
     """One band; a file's only band without description goes by the file's name."""
-    place = index - 1
+    place, description = index - 1, said
     kind = file.colorinterp[place]
-    description = file.descriptions[place] or ""
     if not description and lone:
         word = _BAND_WORD.search(_stem(lone))
         description = word.group(1) if word else _stem(lone)
     alpha = kind == ColorInterp.alpha and _is_alpha(path, index, description, sensor)
     role = roles.role_of(description, alpha=alpha, palette=kind == ColorInterp.palette)
-    if lone and not file.descriptions[place] and role != "alpha":
+    if lone and not said and role != "alpha":
         role = "class" if kind == ColorInterp.palette else roles.role_of_file(_stem(lone))
     wavelength = math.nan
     if role in ("optical", "thermal"):

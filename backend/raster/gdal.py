@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import warnings
@@ -20,6 +21,8 @@ from ..failure import reason
 
 SERVICES = frozenset({"WMS", "WMTS", "WCS", "TMS", "PLMosaic", "STACTA", "HTTP"})
 """GDAL drivers whose pixels come from a server that draws them."""
+LARGEST_BLOCK = 2 << 30
+"""Bytes that a block of a band may take: GDAL holds whole blocks, and a damaged header may claim any size."""
 
 # Bounded and quiet, unless the user says otherwise: GDAL reads these on first use.
 os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB
@@ -64,20 +67,31 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
         overview: index of the overview to open in place of the full raster.
 
     Raises:
-        TerramendError: `raster.service`, `raster.missing` or `raster.unreadable`.
+        TerramendError: `raster.missing`, `raster.unreadable`, `raster.name`, `raster.service`,
+            `raster.complex`, `raster.block`.
     """
     if looks_like_service(path):
         raise TerramendError("raster.service", path=path)
     options: dict[str, int] = {} if overview is None else {"overview_level": overview}
     try:
         dataset = rasterio.open(gdal_name(path), sharing=False, **options)
+        _ = dataset.driver == "VRT" and dataset.files  # rasterio drops what GDAL says of names beyond UTF-8
     except RasterioError as error:
         if not is_gdal_name(path) and not is_local(path):
             raise TerramendError("raster.missing", path=path) from error
         raise TerramendError("raster.unreadable", path=path, why=reason(error)) from error
+    except UnicodeError as error:  # of a file in a folder, of a CRS, of a VRT's source
+        raise TerramendError("raster.name", path=path) from error
     if dataset.driver in SERVICES:
         dataset.close()
         raise TerramendError("raster.service", path=path)
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        dataset.close()
+        raise TerramendError("raster.complex", path=path)
+    for shape, dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True):
+        if math.prod(shape) * np.dtype(dtype).itemsize > LARGEST_BLOCK:
+            dataset.close()
+            raise TerramendError("raster.block", path=path, width=shape[1], height=shape[0])
     return dataset
 
 

@@ -81,6 +81,13 @@ class Grid:
         return Affine(*self.transform)
 
     @property
+    def is_place(self) -> bool:
+        """Whether the transform gives every pixel a place and a size."""
+        corners = self.affine @ (0, 0), self.affine @ (self.width, self.height)
+        finite = all(math.isfinite(number) for corner in corners for number in corner)
+        return finite and 0 < abs(self.affine.determinant) < math.inf
+
+    @property
     def whole(self) -> Window:
         """The window of all pixels."""
         return Window(0, 0, self.height, self.width)

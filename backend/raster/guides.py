@@ -10,6 +10,7 @@ from .files import open_raster
 from .gdal import open_dataset, sparse_sample
 from .grid import Grid
 from .raster import Band, Raster
+from .texts import units
 from .warp import overlaps
 
 FEET = ("ft", "foot", "feet", "ftus", "us-ft", "foot_us", "us survey foot", "us survey feet")
@@ -78,7 +79,7 @@ def _elevation(band: Band, name: str, watch: Watch) -> Band:
         usual = {"int16": -32768.0, "float32": -9999.0, "float64": -9999.0, "int32": -9999.0}.get(band.dtype)
         nodata = next((float(void) for void in VOIDS if (values == void).any()), usual)
     with open_dataset(band.path) as file:
-        unit = file.units[band.index - 1] or ""
+        unit = units(file)[band.index - 1] or ""
     if unit.strip().lower() in FEET:
         watch.notice("guide.feet", name=name)
         band = replace(band, gain=band.gain * METRES, bias=band.bias * METRES)

@@ -37,6 +37,7 @@ from .mask_tables import (
     QA_PIXEL,
     Layout,
 )
+from .texts import descriptions
 
 OWN_TAG = "TERRAMEND_MASK"
 """Tag of the masks that `terramend mask` writes: band 1 is 1 at gaps."""
@@ -81,7 +82,7 @@ def _by_text(dataset: DatasetReader, path: str) -> tuple[str, int] | None:
     name = PurePath(path).name
     if dataset.tags().get(OWN_TAG):
         return "nonzero", 1
-    for band, description in enumerate(dataset.descriptions, start=1):
+    for band, description in enumerate(descriptions(dataset), start=1):
         if kind := _kind_of(description):
             # An HLS layer is described as Fmask only; its file's name says HLS.
             return ("hls_fmask" if _kind_of(f"{name} {description}") == "hls_fmask" else kind), band
@@ -102,7 +103,7 @@ def _kind_of(text: str | None) -> str | None:
 
 def _band_of(dataset: DatasetReader, kind: str) -> int:
     """The band whose description names the kind, else the first."""
-    for band, description in enumerate(dataset.descriptions, start=1):
+    for band, description in enumerate(descriptions(dataset), start=1):
         named = _kind_of(description)
         if named == kind or (named == "fmask" and kind == "hls_fmask"):
             return band
@@ -183,7 +184,7 @@ def _percent_scale(dataset: DatasetReader, band: int, path: str, watch: Watch) -
 
 
 def _names(dataset: DatasetReader, band: int, path: str) -> str:
-    return f"{PurePath(path).name} {dataset.descriptions[band - 1] or ''}".lower()
+    return f"{PurePath(path).name} {descriptions(dataset)[band - 1] or ''}".lower()
 
 
 def _highest(

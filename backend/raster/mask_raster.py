@@ -94,6 +94,8 @@ def open_raster_mask(
         source = Grid.of(dataset)
         if source.crs is None or partner.crs is None:
             source = _paired(mask.path, source, partner, watch)
+        elif not source.is_place:
+            raise TerramendError("raster.placed", path=mask.path)
         layer = RasterMask(mask, dataset, decoder, source, grid, grow)
     except BaseException:
         dataset.close()

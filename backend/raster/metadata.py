@@ -13,6 +13,7 @@ from rasterio.io import DatasetReader, DatasetWriter
 
 from .gdal import open_dataset
 from .raster import Band, Raster
+from .texts import descriptions, units
 
 OURS = "TERRAMEND_"
 """Prefix of the tags that Terramend writes itself."""
@@ -139,14 +140,14 @@ def _band(source: DatasetReader, band: Band, alone: bool) -> BandMetadata:
     i = band.index - 1
     colour = source.colorinterp[i]
     colormap = source.colormap(band.index) if colour == ColorInterp.palette else None
-    description = source.descriptions[i]
+    description = descriptions(source)[i]
     if not alone:  # single-band files of a product: the product's name for the band says more
         description = band.description or description
         if colour in (ColorInterp.gray, ColorInterp.palette):
             colour, colormap = ColorInterp.undefined, None  # GeoTIFF has one palette for a file
     tags = _tags(source, band.index)
     return BandMetadata(
-        description, source.units[i], source.scales[i], source.offsets[i], colour, colormap, tags
+        description, units(source)[i], source.scales[i], source.offsets[i], colour, colormap, tags
     )
 
 

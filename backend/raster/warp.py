@@ -54,8 +54,9 @@ class Warp:
 
     @property
     def factor(self) -> tuple[int, int]:
-        """The scale rounded down, at least 1."""
-        down, across = (max(1, int(s + 0.05)) for s in self.scale)
+        """The scale rounded down, at least 1 and at most the whole source."""
+        sizes = self.source.height, self.source.width
+        down, across = (max(1, min(int(s + 0.05), n)) for s, n in zip(self.scale, sizes, strict=True))
         return down, across
 
     @property

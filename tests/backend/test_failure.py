@@ -6,6 +6,7 @@ import errno
 
 import pytest
 import rasterio
+from rasterio._err import CPLE_AppDefinedError
 from terramend.backend.errors import ERRORS, TerramendError
 from terramend.backend.failure import as_error
 
@@ -22,6 +23,7 @@ from terramend.backend.failure import as_error
         (FileNotFoundError(errno.ENOENT, "No such file", "b.csv"), "file.access", ["b.csv", "No such file"]),
         (ModuleNotFoundError("No module named 'dask'", name="dask"), "environment.package", ["dask"]),
         (rasterio.errors.RasterioIOError("Read failed."), "file.read", ["Read failed", "damaged"]),
+        (CPLE_AppDefinedError(3, 1, "x.tif: a directory is damaged"), "file.read", ["x.tif", "damaged"]),
         (ZeroDivisionError("one\n  two"), "run.internal", ["ZeroDivisionError: one two", "report"]),
         (ModuleNotFoundError("x", name="terramend.backend.x"), "run.internal", ["report"]),
     ],

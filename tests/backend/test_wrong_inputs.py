@@ -43,6 +43,21 @@ def save(path: str, samples: np.ndarray, **more) -> None:
         file.write(samples)
 
 
+TILE_WIDTH, TILE_HEIGHT = 322, 323
+
+
+def in_the_header(path: str, tag: int, before: int, after: int) -> None:
+    """Let a little-endian TIFF claim another value of a tag, as a damaged one may."""
+    content = bytearray(Path(path).read_bytes())
+    first = int.from_bytes(content[4:8], "little")
+    for entry in range(first + 2, first + 2 + 12 * int.from_bytes(content[first : first + 2], "little"), 12):
+        if int.from_bytes(content[entry : entry + 2], "little") == tag:
+            assert int.from_bytes(content[entry + 8 : entry + 10], "little") == before
+            content[entry + 2 : entry + 4] = (4).to_bytes(2, "little")  # of 32 bits
+            content[entry + 8 : entry + 12] = after.to_bytes(4, "little")
+    Path(path).write_bytes(content)
+
+
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 
@@ -66,6 +81,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         save("codes.tif", (mask * 4 + 3).astype("uint8"))
         save("bare.tif", np.zeros((7, 9), "uint8"), crs=None, transform=rasterio.Affine.identity())
         save("bare_image.tif", image[:, :30], crs=None, transform=rasterio.Affine.identity())
+        save("slc.tif", image.astype("complex64"), dtype="complex_int16")
+        for name, pixel in (("flat.tif", 0.0), ("endless.tif", np.inf)):
+            save(name, mask, transform=rasterio.Affine(pixel, 0, 300000, 0, -pixel, 5000000))
+        save("wide_block.tif", image, tiled=True, blockxsize=16, blockysize=16)
+        in_the_header("wide_block.tif", TILE_WIDTH, 16, 1 << 24)
+        in_the_header("wide_block.tif", TILE_HEIGHT, 16, 1 << 8)
         save("twelve.tif", np.ones((12, 40, 50), "uint8"))
         corners = [
             GroundControlPoint(0, 0, 15, 45),
@@ -123,6 +144,9 @@ WRONG = [
     ("fill text.tif -o o.tif", "raster.unreadable", ["text.tif"]),
     ("fill wms.xml -o o.tif", "raster.service", ["wms.xml"]),
     ("fill gcps.tif -o o.tif", "raster.gcps", ["gcps.tif", "Warp"]),
+    ("fill flat.tif -o o.tif", "raster.placed", ["flat.tif"]),
+    ("fill endless.tif -o o.tif", "raster.placed", ["endless.tif"]),
+    ("fill wide_block.tif -o o.tif", "raster.block", ["wide_block.tif", "16777216 x 256"]),
     ("fill broken.zip -o o.tif", None, ["broken.zip"]),
     ("fill empty -o o.tif", "product.empty", ["empty"]),
     ("fill S2A_MSIL2A_20240101T000000_N0510_R001_T33UUP_20240101T000000.SAFE -o o.tif", None, [".SAFE"]),
@@ -137,6 +161,8 @@ WRONG = [
     (FILL + "--gaps text.tif", None, ["text.tif"]),
     (FILL + "--gaps codes.tif", "mask.ambiguous", ["codes.tif", "--gaps-kind"]),
     (FILL + "--gaps far_mask.tif --gaps-kind nonzero", "mask.apart", ["far_mask.tif"]),
+    (FILL + "--gaps flat.tif --gaps-kind nonzero", "raster.placed", ["flat.tif"]),
+    (FILL + "--gaps slc.tif --gaps-kind scl", "raster.complex", ["slc.tif"]),
     (FILL + "--gaps bare.tif --gaps-kind nonzero", "mask.size", ["bare.tif", "9 x 7"]),
     (FILL + "--gaps m.tif --gaps-kind fog", "command.option", ["--gaps", "fog", "qa_pixel"]),
     (FILL + "--gaps m.tif --gaps-kind value=", "mask.value", ["value="]),
@@ -174,6 +200,7 @@ WRONG = [
     (MASKED + "--reference ;", "command.option", ["--reference", "path"]),
     (MASKED + "--dem caf\udce9.tif", "command.option", ["--dem", "UTF-8"]),
     (MASKED + "--dem none.tif", "raster.missing", ["none.tif"]),
+    (MASKED + "--dem endless.tif", "raster.placed", ["endless.tif"]),
     (MASKED + "--dem far.tif", "guide.apart", ["far.tif", "--dem"]),
     (MASKED + "--sar far.tif", "guide.apart", ["far.tif", "--sar"]),
     (MASKED + "--sun 400,10", "command.option", ["--sun", "360"]),

@@ -1,6 +1,7 @@
 """Rasters that are no named product: any GDAL raster, groups, services, what files say of themselves."""
 
 import datetime
+import os
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from rasterio.enums import ColorInterp
 from scipy.io import netcdf_file
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.grid import Window
+from terramend.backend.raster.metadata import read_metadata
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.reader import RasterReader
 from terramend.backend.request import Mask
@@ -317,6 +319,34 @@ def test_control_points_only(tmp_path):
         file.update_tags(ns="RPC", **rpc)
     with pytest.raises(TerramendError, match="RPCs only"):
         one(path)
+
+
+@pytest.mark.parametrize("kind", ["descriptions", "units"])
+def test_texts_in_latin_1(tmp_path, kind):
+    """As ENVI's headers often are; rasterio takes UTF-8 only."""
+    path = Path(makers.write(tmp_path / "a.tif", image(3)))
+    with rasterio.open(path, "r+") as file:
+        setattr(file, kind, ["EEEE", "blau", "grün"])
+    path.write_bytes(path.read_bytes().replace(b"EEEE", b"\xb5m\xe9t"))
+    kept = read_metadata(one(path)).bands
+    said = [band.description if kind == "descriptions" else band.unit for band in kept]
+    assert said == ["µmét", "blau", "grün"]
+
+
+def test_names_beyond_utf_8(tmp_path):
+    """Of a file in a folder, and of a VRT's source: what GDAL says of it rasterio would not pass on."""
+    (tmp_path / "date").mkdir()
+    source = Path(makers.write(tmp_path / "a.tif", image(3)))
+    rasterio.shutil.copy(source, tmp_path / "v.vrt", driver="VRT")
+    (tmp_path / "v.vrt").write_bytes((tmp_path / "v.vrt").read_bytes().replace(b"a.tif", b"caf\xe9.tif"))
+    with pytest.raises(TerramendError, match=r"v\.vrt .* not in UTF-8"):
+        one(tmp_path / "v.vrt")
+    try:
+        source.rename(os.fsdecode(os.fsencode(tmp_path / "date") + b"/caf\xe9.tif"))
+    except OSError:
+        pytest.skip("this file system holds names in UTF-8 only")
+    with pytest.raises(TerramendError, match="not in UTF-8"):
+        one(tmp_path / "date")
 
 
 def test_complex_numbers_are_refused(tmp_path):

@@ -105,6 +105,12 @@ def test_longitudes_of_one_crs_meet_whatever_turn_they_count():
     assert not overlaps(grid(WGS84, 20.0, 10.0, 0.01, 90, 70), target)
 
 
+def test_no_more_than_the_source_is_averaged():
+    """A raster of the finest pixels, in a corner of the target: its blocks would be larger than any array."""
+    warp = plan(grid(UTM32, 600000, 5200000, 1e-12, 40, 30), TARGET)
+    assert warp.factor == (30, 40)
+
+
 def test_finer_pixels_are_averaged():
     warp = plan(grid(UTM32, 600000, 5200000, 10, 90, 70), grid(UTM32, 600000, 5200000, 30, 30, 23))
     assert warp.factor == (3, 3)
