@@ -149,6 +149,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{path} is a map service (WMS, WMTS, WCS or XYZ tiles), which sends pictures and no measured "
             "values: use the raster product itself.",
         ),
+        "raster.special": (
+            INPUT,
+            "{path} is a pipe or a device: save what it gives as a file, and name that.",
+        ),
         "raster.unreadable": (
             INPUT,
             "{path} cannot be read as a raster ({why}): check that it is whole, or convert it to a GeoTIFF.",

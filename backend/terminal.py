@@ -47,10 +47,11 @@ class Terminal:
         self.say(f"Note: {notice.sentence}")
 
     def say(self, text: str) -> None:
-        """Write a line, where the bar was."""
+        """Write a line, where the bar was; signs of a path that break it or steer a terminal are spelt."""
+        line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
         with self._lock:
             self._clear()
-            self._write(text + "\n")
+            self._write(line + "\n")
 
     def close(self) -> None:
         """Take the bar away."""

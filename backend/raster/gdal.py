@@ -49,8 +49,16 @@ def gdal_name(path: str) -> str:
 def is_local(path: str) -> bool:
     """Whether a path is an ordinary file or folder of this machine."""
     try:
-        return not is_gdal_name(path) and Path(path).exists()
+        return not is_gdal_name(path) and (Path(path).is_file() or Path(path).is_dir())
     except OSError:  # a name that the file system cannot hold
+        return False
+
+
+def _is_special(path: str) -> bool:
+    """Whether a path is a pipe, which would be waited for, or a device."""
+    try:
+        return not is_gdal_name(path) and Path(path).exists() and not is_local(path)
+    except OSError:
         return False
 
 
@@ -67,11 +75,13 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
         overview: index of the overview to open in place of the full raster.
 
     Raises:
-        TerramendError: `raster.missing`, `raster.unreadable`, `raster.name`, `raster.service`,
-            `raster.complex`, `raster.block`.
+        TerramendError: `raster.missing`, `raster.special`, `raster.unreadable`, `raster.name`,
+            `raster.service`, `raster.complex`, `raster.block`.
     """
     if looks_like_service(path):
         raise TerramendError("raster.service", path=path)
+    if _is_special(path):
+        raise TerramendError("raster.special", path=path)
     options: dict[str, int] = {} if overview is None else {"overview_level": overview}
     try:
         dataset = rasterio.open(gdal_name(path), sharing=False, **options)
@@ -102,18 +112,30 @@ def has_stored_mask(file: DatasetReader) -> bool:
 
 
 def sources_of(path: str) -> tuple[str, ...]:
-    """The files that a VRT draws on, through VRTs of VRTs; none for other rasters."""
-    found: dict[str, None] = {}
+    """The files that a VRT or a GDAL name draws on, through VRTs of VRTs; none for other rasters."""
+    found: dict[str, str] = {}  # by their place: a VRT that refers to itself names it in ever new ways
     waiting = [path]
     while waiting:
         name = waiting.pop()
-        if not name.lower().endswith(".vrt"):
+        if not _draws(name):
             continue
         with open_dataset(name) as file:
-            inner = [part for part in file.files if part != name and part not in found]
-        found.update(dict.fromkeys(inner))
-        waiting += inner
-    return tuple(found)
+            inner = {os.path.realpath(part): part for part in file.files if part != name}
+        waiting += [part for place, part in inner.items() if place not in found]
+        found |= inner
+    return tuple(found.values())
+
+
+def _draws(name: str) -> bool:
+    """Whether a raster may draw on files that its name does not tell."""
+    if is_gdal_name(name):
+        remote = name.startswith(("/vsi", "http"))
+        return name.lower().endswith(".vrt") if remote else True
+    path = Path(name)
+    if not (is_local(name) and path.is_file() and os.access(path, os.R_OK)):
+        return False
+    with path.open("rb") as file:
+        return b"<VRTDataset" in file.read(1024)  # as GDAL tells one, whatever its ending
 
 
 class FilePool:

@@ -194,10 +194,19 @@ def local_files(name: str) -> list[Path]:
     Those behind a VRT too, and parts of names such as `GPKG:/a.gpkg:table`, `NETCDF:"a.nc":v`, `vrt:///a.tif?bands=1`,
     `a.gpkg|layername=clouds` or, for one reference, `b4.tif;b3.tif`.
     """
+    found = _named_files(name)
+    with contextlib.suppress(TerramendError):  # a VRT that cannot be read is said where it is opened
+        found += [file for source in sources_of(name) for file in _named_files(source)]
+    return found
+
+
+def _named_files(name: str) -> list[Path]:
     candidates = [name, *re.split(r'[:"?|;]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
+    if name.startswith("/vsi"):  # `/vsisubfile/0_9,a.tif`, `/vsicached?file=a.tif`, `/vsizip/{a.zip}/b.tif`
+        candidates += re.split(r"[?&=,{}]", name)
     found = []
     for candidate in candidates:
-        bare = re.sub(r"^(/vsi(zip|tar|gzip|7z|rar|subfile)/)+", "", candidate.strip("{}"))
+        bare = re.sub(r"^(/vsi(zip|tar|gzip|7z|rar|subfile)/)+", "", candidate)
         path = Path(bare)
         if not bare or bare.startswith("/vsi"):
             continue
@@ -205,8 +214,6 @@ def local_files(name: str) -> list[Path]:
             if part.is_file():
                 found.append(part)
                 break
-    with contextlib.suppress(TerramendError):  # a VRT that cannot be read is said where it is opened
-        found += [file for source in sources_of(name) for file in local_files(source)]
     return found
 
 

@@ -95,7 +95,7 @@ def is_vector(path: str) -> bool:
     if not file.lower().endswith(".gpkg"):
         return True
     try:
-        return LAYER in path or bool(_gpkg_layers(file))
+        return LAYER in path or (Path(file).is_file() and bool(_gpkg_layers(file)))
     except (sqlite3.Error, OSError):
         return False
 

@@ -46,6 +46,12 @@ def test_plain_lines_are_few(monkeypatch):
     assert "\r" not in stream.getvalue()
 
 
+def test_a_sentence_is_one_line_whatever_a_file_is_called():
+    stream = io.StringIO()
+    Terminal(stream).say("a\nb\x1b[2J.tif is no café.")
+    assert stream.getvalue() == "a\\nb\\x1b[2J.tif is no café.\n"
+
+
 def test_the_bar_gives_way_to_notices_and_leaves_nothing():
     stream = Tty()
     bar = Terminal(stream)

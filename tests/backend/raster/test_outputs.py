@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio.shutil
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster import outputs
 from terramend.backend.raster.outputs import (
@@ -161,6 +163,36 @@ def test_an_output_that_is_an_input_is_refused_even_with_overwrite(tmp_path, how
     elif how == "vrt":
         named = f"vrt://{source}?bands=3"
     refused("output.is-input", [output], [named], overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "vrt://in.tif?bands=1",
+        "/vsisubfile/0_9,in.tif",
+        "/vsicached?file=in.tif",
+        "/vsizip/{in.tif}/a.tif",
+        "mosaic.txt",
+        Path("mosaic.txt"),
+    ],
+)
+def test_an_input_that_gdal_names_or_a_vrt_of_any_ending_draws_on(write, tmp_path, monkeypatch, named):
+    monkeypatch.chdir(tmp_path)
+    rasterio.shutil.copy(write("in.tif", np.ones((1, 8, 8), np.uint8)), "mosaic.txt", driver="VRT")
+    name = named if isinstance(named, str) else named.read_text()  # the VRT itself in place of its name
+    refused("output.is-input", ["in.tif"], [name], overwrite=True)
+
+
+def test_vrts_that_draw_on_each_other_end(write, tmp_path):
+    for name, other in (("a.vrt", "b"), ("b.vrt", "a")):
+        rasterio.shutil.copy(
+            write(f"{other}.tif", np.ones((1, 8, 8), np.uint8)), tmp_path / name, driver="VRT"
+        )
+    (tmp_path / "a" / "deep").mkdir(parents=True)
+    for name, other in (("a.vrt", "b"), ("b.vrt", "a")):
+        text = (tmp_path / name).read_text().replace(f"{other}.tif", f"a/deep/../../{other}.vrt")
+        (tmp_path / name).write_text(text)
+    assert {path.name for path in local_files(str(tmp_path / "a.vrt"))} == {"a.vrt", "b.vrt"}
 
 
 def test_a_dangling_link_to_a_new_file_is_no_input(tmp_path):

@@ -18,6 +18,7 @@ from scipy.io import netcdf_file
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.grid import Window
 from terramend.backend.raster.metadata import read_metadata
+from terramend.backend.raster.polygons import is_vector
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.reader import RasterReader
 from terramend.backend.request import Mask
@@ -319,6 +320,15 @@ def test_control_points_only(tmp_path):
         file.update_tags(ns="RPC", **rpc)
     with pytest.raises(TerramendError, match="RPCs only"):
         one(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    for name in ("a.tif", "a.gpkg", "a.zip"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(TerramendError, match=f"{name} is a pipe"):
+            one(tmp_path / name)
+    assert not is_vector(str(tmp_path / "a.gpkg"))
 
 
 @pytest.mark.parametrize("kind", ["descriptions", "units"])
