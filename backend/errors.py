@@ -137,7 +137,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "raster.missing": (INPUT, "{path} does not exist: check the path."),
         "raster.name": (
             INPUT,
-            "{path} has, or holds, a name of a file or of a CRS that is not in UTF-8: give it another name.",
+            "{path}, or a name in it (of a file, of a CRS), is not in UTF-8: check that it is whole, "
+            "or give it another name.",
         ),
         "raster.placed": (
             INPUT,

@@ -47,7 +47,7 @@ def open_raster(path: str, watch: Watch) -> tuple[Raster, ...]:
     Raises:
         TerramendError: `raster.*`, `product.*`.
     """
-    with open_dataset(path) as file:
+    with open_dataset(path, container=True) as file:
         if file.count:
             return (_describe(file, path, watch),)
         inner = list(file.subdatasets)
@@ -61,7 +61,7 @@ def open_raster(path: str, watch: Watch) -> tuple[Raster, ...]:
 
 def _subdataset(name: str, watch: Watch) -> Raster | None:
     """A subdataset with rows and columns; coordinates and the like are none."""
-    with open_dataset(name) as file:
+    with open_dataset(name, container=True) as file:
         return _describe(file, name, watch) if file.count and min(file.shape) > 1 else None
 
 

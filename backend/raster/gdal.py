@@ -67,16 +67,17 @@ def is_gdal_name(path: str) -> bool:
     return re.match(r"^(/vsi|<|vrt:|https?:|[A-Za-z][A-Za-z0-9_]+:)", path.lstrip()) is not None
 
 
-def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
+def open_dataset(path: str, overview: int | None = None, *, container: bool = False) -> DatasetReader:
     """Open a raster for reading; the caller closes it and stays in one thread with it.
 
     Args:
         path: file, web address or GDAL name (`/vsizip/...`, `NETCDF:"a.nc":b`).
         overview: index of the overview to open in place of the full raster.
+        container: whether a file without bands of its own, only with subdatasets, will do.
 
     Raises:
         TerramendError: `raster.missing`, `raster.special`, `raster.unreadable`, `raster.name`,
-            `raster.service`, `raster.complex`, `raster.block`.
+            `raster.service`, `raster.choose`, `raster.complex`, `raster.block`.
     """
     if looks_like_service(path):
         raise TerramendError("raster.service", path=path)
@@ -95,6 +96,12 @@ def open_dataset(path: str, overview: int | None = None) -> DatasetReader:
     if dataset.driver in SERVICES:
         dataset.close()
         raise TerramendError("raster.service", path=path)
+    if not dataset.count and not container:
+        with dataset:
+            names = ", ".join(dataset.subdatasets)
+        if names:
+            raise TerramendError("raster.choose", path=path, names=names)
+        raise TerramendError("raster.unreadable", path=path, why="it holds no bands")
     if any(dtype.startswith("complex") for dtype in dataset.dtypes):
         dataset.close()
         raise TerramendError("raster.complex", path=path)
@@ -119,7 +126,7 @@ def sources_of(path: str) -> tuple[str, ...]:
         name = waiting.pop()
         if not _draws(name):
             continue
-        with open_dataset(name) as file:
+        with open_dataset(name, container=True) as file:
             inner = {os.path.realpath(part): part for part in file.files if part != name}
         waiting += [part for place, part in inner.items() if place not in found]
         found |= inner

@@ -157,7 +157,10 @@ def _tags(source: DatasetReader, band: int) -> Tags:
     for space in ["", *source.tag_namespaces(band)]:
         if space in _NOT_KEPT:
             continue
-        tags = source.tags(band, ns=space or None)
+        try:
+            tags = source.tags(band, ns=space or None)
+        except UnicodeDecodeError:  # XML that is not in UTF-8; of other tags rasterio leaves such out itself
+            continue
         kept[space] = {key: text for key, text in tags.items() if not key.startswith(_STALE)}
     return {space: tags for space, tags in kept.items() if tags}
 

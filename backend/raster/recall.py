@@ -62,5 +62,5 @@ def is_filled(path: str) -> bool:
     try:
         with open_dataset(path) as file:
             return "TERRAMEND_VERSION" in file.tags()
-    except (TerramendError, UnicodeError):  # the latter: a name that is no text
+    except TerramendError:
         return False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,11 +14,19 @@ from typing import Any
 from xml.etree import ElementTree  # nosec B405 - see parse_xml
 
 from ..errors import TerramendError
+from ..failure import reason
 
 LARGEST = 64 << 20
 """Bytes of a metadata file that are read at most."""
 MOST = 50_000
 """Files that a folder of one product has at most."""
+
+
+_DAMAGED = (
+    OSError, EOFError, KeyError, UnicodeError, RuntimeError, zipfile.BadZipFile, tarfile.TarError,
+    zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What reading an archive raises where it is damaged (`RuntimeError`: encrypted, or packed in a new way)."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,8 @@ class Shelf:
         """A metadata file's text."""
         try:
             return self._read(name).decode("utf-8", "replace")
-        except (OSError, KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-            raise TerramendError("product.file", path=self.path, file=name, why=str(error)) from error
+        except _DAMAGED as error:
+            raise TerramendError("product.file", path=self.path, file=name, why=reason(error)) from error
 
     def xml(self, name: str) -> ElementTree.Element:
         """A metadata file's root element, tags without their namespaces."""
@@ -80,8 +90,8 @@ def open_shelf(path: str) -> Shelf | None:
                 inside = {m.name.removeprefix("./"): m.name for m in tar.getmembers() if m.isfile()}
             prefix = f"/vsitar/{place.resolve()}"  # GDAL too leaves "./" out
             return Shelf(path, tuple(inside), prefix, lambda name: _from_tar(place, inside[name]))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise TerramendError("product.archive", path=path, why=str(error)) from error
+    except _DAMAGED as error:
+        raise TerramendError("product.archive", path=path, why=reason(error)) from error
     return None
 
 

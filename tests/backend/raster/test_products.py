@@ -17,6 +17,7 @@ from rasterio.enums import ColorInterp
 from scipy.io import netcdf_file
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.grid import Window
+from terramend.backend.raster.mask_layers import open_masks
 from terramend.backend.raster.metadata import read_metadata
 from terramend.backend.raster.polygons import is_vector
 from terramend.backend.raster.products import open_product
@@ -241,6 +242,16 @@ def make_netcdf(path, **variables):
     return str(path)
 
 
+def test_a_mask_that_holds_several_is_asked_which(tmp_path):
+    path = make_netcdf(tmp_path / "a.nc", clouds=image(1)[0], shadows=image(1)[0])
+    grid = one(makers.write(tmp_path / "a.tif", image())).grid
+    for kind in ("auto", "scl"):
+        with pytest.raises(TerramendError, match=r"a\.nc holds several rasters.*shadows"):
+            open_masks(
+                (Mask(path, kind),), grid, grid, grow=None, classes=(), cloud_threshold=None, watch=Watch()
+            )
+
+
 def test_a_zarr_is_a_raster_though_a_folder(tmp_path):
     path = makers.write(tmp_path / "a.tif", image(3))
     rasterio.shutil.copy(path, tmp_path / "a.zarr", driver="Zarr")
@@ -343,13 +354,22 @@ def test_texts_in_latin_1(tmp_path, kind):
     assert said == ["µmét", "blau", "grün"]
 
 
+def test_xml_in_latin_1_is_left_out(tmp_path):
+    path = Path(makers.write(tmp_path / "a.tif", image(3), tags={"kept": "yes"}))
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(ns="xml:XMP", **{"<?xpacket begin": "'' id=''?><x>EEEE</x><?xpacket end='w'?>"})
+    path.write_bytes(path.read_bytes().replace(b"EEEE", b"caf\xe9"))
+    tags = read_metadata(one(path)).tags
+    assert tags[""]["kept"] == "yes" and "xml:XMP" not in tags
+
+
 def test_names_beyond_utf_8(tmp_path):
     """Of a file in a folder, and of a VRT's source: what GDAL says of it rasterio would not pass on."""
     (tmp_path / "date").mkdir()
     source = Path(makers.write(tmp_path / "a.tif", image(3)))
     rasterio.shutil.copy(source, tmp_path / "v.vrt", driver="VRT")
     (tmp_path / "v.vrt").write_bytes((tmp_path / "v.vrt").read_bytes().replace(b"a.tif", b"caf\xe9.tif"))
-    with pytest.raises(TerramendError, match=r"v\.vrt .* not in UTF-8"):
+    with pytest.raises(TerramendError, match=r"v\.vrt, .* not in UTF-8"):
         one(tmp_path / "v.vrt")
     try:
         source.rename(os.fsdecode(os.fsencode(tmp_path / "date") + b"/caf\xe9.tif"))
