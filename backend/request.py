@@ -232,7 +232,7 @@ def validate(request: FillRequest) -> None:
     unknown = [name for name in request.classes if name not in CLASSES]
     if unknown:
         raise _wrong("classes", f"{unknown[0]!r} is none of {', '.join(CLASSES)}")
-    if not all(reference.path.strip("; ") for reference in request.references):
+    if not all(reference.path.replace(";", "").strip() for reference in request.references):
         raise _wrong("references", "a reference needs a path")
     for mask in request.gaps + tuple(m for r in request.references for m in r.masks):
         _check_mask(mask)
@@ -321,12 +321,12 @@ def _coerce(hint: Any, value: Any, path: str) -> Any:
         return number
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise _wrong(path, f"it must be of type {hint.__name__}")
-    if hint is str and not _is_text(value):
+    if hint is str and not is_text(value):
         raise _wrong(path, f"{value!r} holds a sign that is none in UTF-8; give the file another name")
     return value
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
     """Whether GDAL, JSON and the file system can all hold a text: not half a sign of UTF-16, no null."""
     try:
         return b"\0" not in value.encode("utf-8")

@@ -177,7 +177,7 @@ def _table(path: Path, must_exist: bool) -> Mapping[str, Any]:
             why = "there is no such file, though TERRAMEND_CONFIG names it"
             raise TerramendError("setting.file", path=str(path), why=why) from None
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TerramendError("setting.file", path=str(path), why=str(error)) from None
 
 

@@ -207,7 +207,7 @@ def _read_mtl(shelf: Shelf, names: list[str]) -> Groups:
     if ending == "json":
         try:
             tree = json.loads(shelf.text(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TerramendError("product.file", path=shelf.path, file=name, why=str(error)) from error
         return _flatten(tree)
     if ending == "xml":

@@ -45,7 +45,7 @@ LAYER = "|layername="
 Geometries = NDArray[np.object_]
 
 _UNREADABLE = (
-    OSError, LookupError, TypeError, AttributeError, ValueError, struct.error, sqlite3.Error,
+    OSError, LookupError, TypeError, AttributeError, ValueError, RecursionError, struct.error, sqlite3.Error,
     shapefile.ShapefileException, shapely.errors.ShapelyError, rasterio.errors.CRSError,
 )  # fmt: skip
 """What the readers raise on files that are damaged or not what they seem."""
@@ -96,7 +96,7 @@ def is_vector(path: str) -> bool:
         return True
     try:
         return LAYER in path or (Path(file).is_file() and bool(_gpkg_layers(file)))
-    except (sqlite3.Error, OSError):
+    except _UNREADABLE:
         return False
 
 
@@ -154,8 +154,13 @@ def _to_pixels(geometries: Geometries, crs: str | None, grid: Grid, file: str) -
             except CPLE_BaseError:
                 raise TerramendError("polygons.place", path=file, crs=source.to_string()[:40]) from None
             points = np.column_stack([x, y])
+    observed = np.isfinite(points).all(axis=1)  # where the target's CRS reaches, and the file holds numbers
+    if not observed.all():
+        counts = shapely.get_num_coordinates(geometries)
+        whole = np.logical_and.reduceat(observed, np.cumsum(counts) - counts)
+        geometries, points = geometries[whole], points[np.repeat(whole, counts)]
     x, y = points[:, 0], points[:, 1]
-    if grid.crs is None and grid.affine.e > 0 and y.min() + y.max() < 0:
+    if grid.crs is None and grid.affine.e > 0 and y.size and y.min() + y.max() < 0:
         y = -y  # QGIS shows a raster that lies nowhere with its rows counted downwards from 0
     columns, rows = ~grid.affine @ (x, y)
     moved = shapely.set_coordinates(geometries.copy(), np.column_stack([columns, rows]))

@@ -43,7 +43,7 @@ def remembered(raster: Raster, tags: Mapping[str, str]) -> Raster:
         sun = (float(known["sun"][0]), float(known["sun"][1])) if known["sun"] else None
         scaling = [(float(gain), float(bias)) for gain, bias in known["scaling"]]
         sensor, surface, dtypes = str(known["sensor"]), known["surface"], known["dtypes"]
-    except (KeyError, IndexError, TypeError, ValueError):  # none, or not ours
+    except (LookupError, TypeError, ValueError, RecursionError):  # none, or not ours
         return raster
     raster = replace(raster, date=raster.date or date, sun=raster.sun or sun, sensor=raster.sensor or sensor)
     plain = all((band.gain, band.bias) == (1, 0) for band in raster.bands)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import TerramendError
-from ..request import MASK_KINDS, Mask, Reference
+from ..request import MASK_KINDS, Mask, Reference, is_text
 from ..watch import Watch
 from . import dates
 from .files import ENDINGS
@@ -110,7 +110,7 @@ def listed(place: Path) -> tuple[Reference, ...]:
     """The references of a JSON list. Raises `references.json`."""
     try:
         items = json.loads(place.read_text("utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise TerramendError("references.json", path=str(place), why=str(error)) from None
     if isinstance(items, dict):
         items = items.get("references")
@@ -135,6 +135,8 @@ def _item(item: Any, place: Path) -> Reference:
         path = SEPARATOR.join(_beside(part, place) for part in split_paths(item["path"]))
         if not path:
             raise ValueError(f"{item!r} has no path")
+        if not all(map(is_text, [path, *(mask.path for mask in masks)])):
+            raise ValueError(f"{item!r} holds a sign that is none in UTF-8")
         date = item.get("date")
         if date is not None:
             datetime.date.fromisoformat(date)

@@ -59,6 +59,7 @@ def test_wrong_values_name_their_origin(environment, words, tmp_path):
         ("memory_limit = true", "setting.value"),
         ("memory_limit = 1" + "0" * 400, "setting.value"),
         ("\ufffe", "setting.file"),
+        ("jobs = " + "[" * 100_000, "setting.file"),
     ],
 )
 def test_wrong_files(text, code, tmp_path):

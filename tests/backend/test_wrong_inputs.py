@@ -198,6 +198,7 @@ WRONG = [
     (MASKED + "--references nameless.json", "references.json", ["nameless.json", "path"]),
     (MASKED + "--grow " + "9" * 400 + "px", "command.option", ["--grow", "3px"]),
     (MASKED + "--reference ;", "command.option", ["--reference", "path"]),
+    (MASKED + "--reference ' ;\t\n'", "command.option", ["--reference", "path"]),
     (MASKED + "--dem caf\udce9.tif", "command.option", ["--dem", "UTF-8"]),
     (MASKED + "--dem none.tif", "raster.missing", ["none.tif"]),
     (MASKED + "--dem endless.tif", "raster.placed", ["endless.tif"]),

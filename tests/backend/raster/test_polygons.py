@@ -187,6 +187,7 @@ def test_layers_are_named(tmp_path):
         ("a.kml", b"<kml/>", "polygons.format"),
         ("a.geojson", b"{", "polygons.unreadable"),
         ("a.geojson", b"[1]", "polygons.unreadable"),
+        ("a.geojson", b"[" * 100_000, "polygons.unreadable"),
         ("a.geojson", b'{"type": "FeatureCollection"}', "polygons.unreadable"),
         ("a.geojson", b'{"type": "FeatureCollection", "features": []}', "polygons.none"),
         ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "polygons.none"),
@@ -202,6 +203,25 @@ def test_files_that_cannot_be_read(tmp_path, name, content, code):
         inside(str(path))
     assert raised.value.code == code
     assert str(path) in str(raised.value)
+
+
+def test_a_geopackage_whose_tables_are_damaged_is_no_vector(tmp_path):
+    path = geopackage(tmp_path / "a.gpkg", {"a": [SQUARE]})
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE gpkg_geometry_columns SET srs_id = NULL")
+    database.close()
+    assert not is_vector(path)
+
+
+def test_a_polygon_with_an_infinite_number_is_left_out(tmp_path):
+    rings = (
+        "1e999 4999960 500150 4999960 500150 4999910 500050 4999910 500050 4999960",
+        "500050 4999960 500150 4999960 500150 4999910 500050 4999910",
+    )
+    polygons = (f"<Polygon><exterior><posList>{ring}</posList></exterior></Polygon>" for ring in rings)
+    (tmp_path / "a.gml").write_text(f'<a srsName="EPSG:32633">{"".join(polygons)}</a>')
+    found = inside(str(tmp_path / "a.gml"))
+    assert found[4:9, 5:15].all() and found.sum() == 50
 
 
 def test_polygons_of_other_formats_are_taken_for_no_raster():

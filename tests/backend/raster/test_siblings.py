@@ -181,7 +181,8 @@ def test_json_list(tmp_path):
     ["{", "{}", "3", "[3]", '[{"date": "2020-01-01"}]', '[{"path": "a", "date": "yesterday"}]',
      '[{"path": "a", "masks": [{"path": "m", "kind": "fog"}]}]', '[{"path": "a", "masks": ["m"]}]',
      '[{"path": "a", "mask": "m.tif"}]', '[{"path": "a", "masks": [{"path": "m", "sort": "scl"}]}]', '[{"path": ""}]',
-     '[{"path": "a", "masks": [{"kind": "scl"}]}]', '[{"path": "a", "masks": "m.tif"}]'],
+     '[{"path": "a", "masks": [{"kind": "scl"}]}]', '[{"path": "a", "masks": "m.tif"}]', '["a\\u0000.tif"]',
+     '[{"path": "a", "masks": [{"path": "\\ud800"}]}]', "[" * 100_000],
 )  # fmt: skip
 def test_wrong_json_gets_a_sentence(tmp_path, text):
     (tmp_path / "list.json").write_text(text)
