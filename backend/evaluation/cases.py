@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...models.base import About, Reference, Tile
 from ..datasets.catalog import read_place, source_files
-from ..datasets.gaps import Gap, grown, make
+from ..datasets.gaps import KINDS, Gap, grown, make
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from .terrain import channels
@@ -138,9 +138,35 @@ def load(path: Path) -> Recipe:
     try:
         stored = json.loads(path.read_text())
         cases = tuple(_case(row) for row in stored["cases"])
-        return Recipe(stored["split"], int(stored["seed"]), stored["sources"], cases)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        recipe = Recipe(stored["split"], int(stored["seed"]), stored["sources"], cases)
+        for case in cases:
+            if not _is_sound(case, recipe):
+                raise ValueError(f"an entry of {case.name!r} is not what it should be")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TerramendError("evaluate.recipe", path=str(path), why=str(error)) from error
+    return recipe
+
+
+def _is_sound(case: Case, recipe: Recipe) -> bool:
+    """Whether every entry is of its kind and in its range, and the data that it names are listed."""
+    views = tuple(case.tracks.values())
+    others = [other for view in views for other in view.references]
+    gaps = [case.gap, *(other.extra for other in others if other.extra)]
+    texts = [recipe.split, case.name, case.dataset, case.place, case.target, case.truth, case.sha256]
+    texts += [other.date for other in others] + [text for gap in gaps for text in gap.source or ()]
+    counts = [*case.window, *(n for gap in gaps for n in (gap.seed, gap.row, gap.column, gap.turn, gap.zoom))]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(type(count) is int and count >= 0 for count in counts)
+        and all(isinstance(switch, bool) for view in views for switch in (view.terrain, view.sar))
+        and len(case.window) == 4
+        and min(case.window[2:]) > 0
+        and all(gap.kind in (*KINDS, "own", "whole") and gap.zoom > 0 for gap in gaps)
+        and all(len(gap.source or ()) == 3 * (gap.kind == "cloud") for gap in gaps)
+        and all(type(gap.fraction) in (int, float) and 0 <= gap.fraction <= 1 for gap in gaps)
+        and set(case.tracks) <= set(TRACKS)
+        and all(isinstance(recipe.sources[name], str) for view in views for name in used(case, view))
+    )
 
 
 def _gap(stored: Mapping[str, Any]) -> Gap:
@@ -166,10 +192,15 @@ def _case(row: Mapping[str, Any]) -> Case:
 
 def key(case: Case, view: View, sources: Mapping[str, str]) -> str:
     """SHA-256 of everything that a row's numbers depend on beside the method."""
-    used = sorted({f"{g.source[0]}/{g.source[1]}" for g in _gaps(case, view) if g.source})
-    hashes = [sources[name] for name in (f"{case.dataset}/{case.place}", *used)]
+    hashes = [sources[name] for name in used(case, view)]
     what = [_row(replace(case, name="", tracks={})), _lean(asdict(view)), hashes]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def used(case: Case, view: View) -> tuple[str, ...]:
+    """`dataset/place` of the case itself, then of the places whose clouds are laid over it."""
+    clouds = {f"{gap.source[0]}/{gap.source[1]}" for gap in _gaps(case, view) if gap.source}
+    return f"{case.dataset}/{case.place}", *sorted(clouds)
 
 
 def _gaps(case: Case, view: View) -> list[Gap]:
@@ -232,13 +263,23 @@ def sample(case: Case, track: str, root: Path) -> Sample:
     """The case as one track gives it.
 
     Raises:
-        TerramendError: `evaluate.gap`, the gap's bits are not those of the recipe.
+        TerramendError: `evaluate.data` where the data have not what the case names, `evaluate.gap` where the
+            gap's bits are not those of the recipe.
     """
-    place, view = place_at(root, case.dataset, case.place), case.tracks[track]
+    try:
+        return _sampled(case, case.tracks[track], root)
+    except KeyError as error:  # a date
+        raise TerramendError("evaluate.data", name=case.name, root=str(root)) from error
+
+
+def _sampled(case: Case, view: View, root: Path) -> Sample:
+    place = place_at(root, case.dataset, case.place)
     row, column, height, width = case.window
     cut = (slice(row, row + height), slice(column, column + width))
     target, truth = place.date(case.target), place.date(case.truth)
     own = target.gaps[cut]
+    if own.shape != (height, width):
+        raise TerramendError("evaluate.data", name=case.name, root=str(root))
     hidden = bits(case.gap, (height, width), root, own)
     if case.sha256 and digest(hidden) != case.sha256:
         raise TerramendError("evaluate.gap", case=case.name)

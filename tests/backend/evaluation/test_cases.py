@@ -144,3 +144,37 @@ def test_the_stored_recipes_fit_the_pack(split: str, data_pack: Path) -> None:
 def test_val_shapes_are_apart_from_train(data_pack: Path) -> None:
     hashes = [set(load(RECIPES / f"{split}.json").sources.values()) for split in ("val", "train")]
     assert not hashes[0] & hashes[1]
+
+
+WRONG = [
+    {"name": 5},
+    {"window": [0, 0, 64]},
+    {"window": [0, -1, 64, 64]},
+    {"place": "nowhere"},
+    {"gap": {"kind": "fog"}},
+    {"gap": {"kind": "cloud", "source": ["fields", "east"]}},
+    {"gap": {"kind": "blob", "seed": 1, "fraction": "half"}},
+    {"tracks": {"S": {"terrain": 1}}},
+    {"tracks": {"T9": {}}},
+    {"tracks": {"T1": {"references": ["2020-05-01"]}}},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_a_case_with_an_entry_that_cannot_be_is_an_error(recipe: Recipe, tmp_path: Path, wrong) -> None:
+    path = tmp_path / "r.json"
+    save(recipe, path)
+    stored = json.loads(path.read_text())
+    stored["cases"][0] |= wrong
+    path.write_text(json.dumps(stored))
+    with pytest.raises(TerramendError, match=r"r\.json is no file of cases"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"target": "2019-01-01"}, {"truth": "never"}, {"window": (60, 60, 64, 64)}], ids=str
+)
+def test_a_case_of_what_the_data_have_not_is_an_error(recipe: Recipe, scenes: Path, wrong) -> None:
+    with pytest.raises(TerramendError) as error:
+        sample(dataclasses.replace(recipe.cases[0], **wrong), "S", scenes)
+    assert error.value.code == "evaluate.data"
