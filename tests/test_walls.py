@@ -29,7 +29,17 @@ TORCH = re.compile(r"backend/(training|experiments)/|models/\w+/(network|unet|to
 """Modules that only the full environment can import."""
 STOREYS = ("raster", "datasets", "fetch", "evaluation", "training", "experiments")
 """Folders of `backend`: each may stand on those before it alone. What serves a fill stands beside the first."""
-QGIS_LOADS = ("__init__", "protocol", "request", "errors", "research_errors", "notices", "launch", "version")
+QGIS_LOADS = (
+    "__init__",
+    "protocol",
+    "request",
+    "errors",
+    "raster_errors",
+    "research_errors",
+    "notices",
+    "launch",
+    "version",
+)
 
 
 def imports(path: Path) -> list[tuple[int, str]]:
