@@ -25,7 +25,7 @@ from terramend.backend.request import (
 
 PLAIN = FillRequest(target=("a.tif",), output="b.tif")
 signs = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
-names = st.text(signs, min_size=1, max_size=12).filter(lambda name: name.strip("; "))
+names = st.text(signs, min_size=1, max_size=12).filter(lambda name: name.replace(";", "").strip())
 kinds = st.sampled_from([k for k in MASK_KINDS if k != "value"] + ["value=3", "value=3,8"])
 masks = st.builds(Mask, path=names, kind=kinds)
 dates = st.none() | st.dates().map(lambda d: d.isoformat())
