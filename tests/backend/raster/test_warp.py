@@ -18,7 +18,7 @@ WGS84 = rasterio.crs.CRS.from_epsg(4326).to_wkt()
 
 
 def grid(crs, left, top, size, width, height, angle=0.0):
-    affine = Affine.translation(left, top) * Affine.rotation(angle) * Affine.scale(size, -size)
+    affine = Affine.translation(left, top) @ Affine.rotation(angle) @ Affine.scale(size, -size)
     return Grid(crs, tuple(affine)[:6], width, height)
 
 
