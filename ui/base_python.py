@@ -14,7 +14,7 @@ import subprocess  # nosec B404: candidates are asked by running them
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..backend.errors import TerramendError
 from .backend_process import kill_group, spawn
@@ -23,13 +23,14 @@ OLDEST = (3, 11)
 """The backend's least Python version."""
 
 _QUESTION = """
-import importlib.util, json, os, platform, sys
+import importlib.util, json, os, platform, sys, sysconfig
 print(json.dumps({
     "system": sys.platform,
     "machine": platform.machine(),
     "path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
     "version": list(sys.version_info[:3]),
     "bits": 64 if sys.maxsize > 2**32 else 32,
+    "free": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
     "venv": all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")),
 }))
 """
@@ -89,7 +90,8 @@ def ask(path: str, timeout: float = 20.0) -> Optional[BasePython]:
     try:
         answer = json.loads(process.communicate(timeout=timeout)[0])
         newest = newest_for(answer["system"], answer["machine"])
-        return judge(answer["path"], tuple(answer["version"]), answer["bits"], answer["venv"], newest)
+        version, bits, free = tuple(answer["version"]), answer["bits"], answer["free"]
+        return judge(answer["path"], version, bits, free, answer["venv"], newest)
     except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
         kill_group(process)
         process.communicate()
@@ -110,14 +112,16 @@ def newest_for(system: str, machine: str) -> Optional[Tuple[int, int]]:
 
 
 def judge(
-    path: str, version: Tuple[int, ...], bits: int, venv: bool, newest: Optional[Tuple[int, int]]
+    path: str, version: Tuple[int, ...], bits: int, free: bool, venv: bool, newest: Optional[Tuple[int, int]]
 ) -> BasePython:
-    """Whether an environment can be built on this Python, with the reason if not."""
+    """Whether an environment can be built on this Python, with the reason if not (`free`: free-threaded)."""
     why_not = ""
     if version < OLDEST:
         why_not = "it is older than {}.{}".format(*OLDEST)
     elif bits != 64:
         why_not = "it is a 32-bit program"
+    elif free:
+        why_not = "it is a free-threaded build, for which not all packages are built (the usual one works)"
     elif newest is None:
         why_not = "it is made for Windows on ARM, for which not all packages are built (one for x64 works)"
     elif version[:2] > newest:
@@ -139,7 +143,7 @@ def find(
     """
     if paths is None:
         paths = candidates(sys.platform, os.environ, str(Path.home()), sys.prefix)
-    refused: List[str] = []
+    refused: Dict[str, str] = {}
     seen = set()
     for path in paths:
         if path in seen or not Path(path).is_file():
@@ -148,10 +152,11 @@ def find(
         found = question(path)
         if found is not None and not found.why_not:
             return found
-        if found is not None and found.path not in seen:
+        if found is not None:
             seen.add(found.path)
-            refused.append(f"{found.path}: {found.why_not}")
-    raise TerramendError("backend.base", found="; ".join(refused) or "none")
+            refused[found.path] = found.why_not
+    said = "; ".join(f"{path}: {why_not}" for path, why_not in refused.items())
+    raise TerramendError("backend.base", found=said or "none")
 
 
 def _newest(folder: str, pattern: str) -> List[str]:

@@ -126,19 +126,20 @@ def test_candidates_on_linux_and_macos(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "version", "bits", "venv", "why"),
+    ("path", "version", "bits", "free", "venv", "why"),
     [
-        ("/usr/bin/python3.11", (3, 11, 2), 64, True, ""),
-        ("/usr/bin/python3.10", (3, 10, 9), 64, True, "older"),
-        ("C:\\Python312\\python.exe", (3, 12, 0), 32, True, "32-bit"),
-        ("/Applications/QGIS.app/Contents/MacOS/bin/python3", (3, 12, 0), 64, True, "application"),
-        ("/usr/bin/python3.12", (3, 12, 0), 64, False, "python3-venv"),
-        ("/usr/bin/python3.14", (3, 14, 9), 64, True, ""),
-        ("/usr/bin/python3.15", (3, 15, 0), 64, True, "it is newer than 3.14, the last that all packages"),
+        ("/usr/bin/python3.11", (3, 11, 2), 64, False, True, ""),
+        ("/usr/bin/python3.10", (3, 10, 9), 64, False, True, "older"),
+        ("C:\\Python312\\python.exe", (3, 12, 0), 32, False, True, "32-bit"),
+        ("C:\\pythoncore-3.14t-64\\python.exe", (3, 14, 2), 64, True, True, "free-threaded"),
+        ("/Applications/QGIS.app/Contents/MacOS/bin/python3", (3, 12, 0), 64, False, True, "application"),
+        ("/usr/bin/python3.12", (3, 12, 0), 64, False, False, "python3-venv"),
+        ("/usr/bin/python3.14", (3, 14, 9), 64, False, True, ""),
+        ("/usr/bin/python3.15", (3, 15, 0), 64, False, True, "it is newer than 3.14, the last that all"),
     ],
 )
-def test_judgement(path: str, version: tuple, bits: int, venv: bool, why: str) -> None:
-    found = base_python.judge(path, version, bits, venv, (3, 14))
+def test_judgement(path: str, version: tuple, bits: int, free: bool, venv: bool, why: str) -> None:
+    found = base_python.judge(path, version, bits, free, venv, (3, 14))
     assert why in found.why_not and bool(found.why_not) == bool(why)
 
 
@@ -146,7 +147,8 @@ def test_packages_are_not_built_for_every_machine() -> None:
     newest = base_python.newest_for
     assert newest("linux", "aarch64") == newest("win32", "AMD64") == newest("darwin", "arm64") == (3, 14)
     assert newest("darwin", "x86_64") == (3, 13)
-    found = base_python.judge("C:\\Python314-arm64\\python.exe", (3, 14), 64, True, newest("win32", "ARM64"))
+    path, arm = "C:\\Python314-arm64\\python.exe", newest("win32", "ARM64")
+    found = base_python.judge(path, (3, 14), 64, False, True, arm)
     assert "Windows on ARM" in found.why_not
     sentence = str(TerramendError("backend.base", found="none"))
     assert "Python of {}.{} to {}.{} was".format(*base_python.OLDEST, *newest("linux", "x86_64")) in sentence
@@ -188,6 +190,9 @@ def test_find_takes_the_first_that_will_do(tmp_path: Path) -> None:
     assert asked == ["mute", "old", "good"]
     with pytest.raises(TerramendError, match="/real/old: it is older than 3.11"):
         base_python.find(map(str, paths[:3]), question)
+    answers["old"] = BasePython(str(paths[2]), (3, 9), "it is older than 3.11")  # no link, as on Windows
+    with pytest.raises(TerramendError, match="old: it is older than 3.11"):
+        base_python.find(map(str, paths[:3]), question)
 
 
 def test_this_machine_has_a_base() -> None:
@@ -204,6 +209,15 @@ def test_what_is_no_python_does_not_answer(tmp_path: Path) -> None:
     assert base_python.ask(str(tmp_path)) is None
     script.write_text("#!/bin/sh\nexec sleep 30\n")
     assert base_python.ask(str(script), timeout=0.3) is None
+
+
+def test_a_free_threaded_python_says_so(tmp_path: Path) -> None:
+    script = tmp_path / "python3"  # this Python with the one value that tells such a build
+    told = "import sysconfig; sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -c "{told}\n$3"\n')
+    script.chmod(0o755)
+    found = base_python.ask(str(script))
+    assert found is not None and "free-threaded" in found.why_not
 
 
 def test_a_venv_answers_with_what_it_is_built_on() -> None:
