@@ -197,6 +197,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
         "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
+        "model.network": (
+            ENVIRONMENT,
+            "A network could not compute ({why}): lower --jobs if memory is short, or mend --set weights.",
+        ),
         "model.no-band": (INPUT, "Band {band} was asked for, but {name} has {count}: mend --bands."),
         "model.no-bands": (
             INPUT,

@@ -33,6 +33,8 @@ def as_error(failure: BaseException) -> TerramendError:
         if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing
             # its own words refer to the exception before, whose words name the file
             return TerramendError("file.read", why=reason(failure.__cause__ or failure))
+    if type(failure).__name__ == "NetworkError":
+        return TerramendError("model.network", why=reason(failure))
     if any(kind.__name__ == "CPLE_BaseError" for kind in type(failure).__mro__):  # GDAL's own, not wrapped
         return TerramendError("file.read", why=reason(failure))
     detail = " ".join(f"{type(failure).__name__}: {failure}".split())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 OPTIONS = {"cuda": {"cudnn_conv_algo_search": "DEFAULT", "use_tf32": "0"}}
@@ -12,11 +15,41 @@ OPTIONS = {"cuda": {"cudnn_conv_algo_search": "DEFAULT", "use_tf32": "0"}}
 and rounds to TF32."""
 
 
-def session(path: Path, device: str = "cpu") -> onnxruntime.InferenceSession:
+_ERRORS = (
+    states.Fail, states.InvalidArgument, states.InvalidGraph, states.InvalidProtobuf, states.NoModel,
+    states.NoSuchFile, states.NotImplemented, states.RuntimeException, ValueError,
+)  # fmt: skip
+"""What ONNX Runtime raises of a network or of its inputs."""
+
+
+class NetworkError(Exception):
+    """A network could not compute what it was given; `backend.failure` knows this by name."""
+
+
+class Session(onnxruntime.InferenceSession):
+    """A network that is open; its faults name its file."""
+
+    def __init__(self, path: Path, *arguments: Any) -> None:
+        self._name = path.name
+        super().__init__(str(path), *arguments, enable_fallback=False)
+
+    def run(self, names: Any, inputs: Mapping[str, Any], options: Any = None) -> Any:
+        """As ONNX Runtime's.
+
+        Raises:
+            NetworkError: the network takes other inputs than these, or its computation failed.
+        """
+        try:
+            return super().run(names, inputs, options)
+        except _ERRORS as error:
+            raise NetworkError(f"{self._name}: {' '.join(str(error).split())}") from error
+
+
+def session(path: Path, device: str = "cpu") -> Session:
     """Open a network. Tiles run side by side, so a session uses one thread: bytes do not depend on jobs.
 
     Raises:
-        ValueError: an unknown device.
+        ValueError: an unknown device, or a file that is no network that ONNX Runtime can read.
         RuntimeError: the device does not take the network (ONNX Runtime would fall back silently).
     """
     if device not in PROVIDERS:
@@ -26,7 +59,11 @@ def session(path: Path, device: str = "cpu") -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.use_deterministic_compute = device != "cpu"
-    made = onnxruntime.InferenceSession(str(path), options, [(PROVIDERS[device], OPTIONS.get(device, {}))])
+    try:
+        made = Session(path, options, [(PROVIDERS[device], OPTIONS.get(device, {}))])
+    except _ERRORS as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path} is no network that ONNX Runtime can open: {why}") from error
     if made.get_providers()[0] != PROVIDERS[device]:
         raise RuntimeError(f"ONNX Runtime does not run {path.name} on {device}")
     return made

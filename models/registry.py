@@ -51,6 +51,7 @@ class Row:
 
         Raises:
             KeyError: a setting that `options` does not name.
+            ValueError: a value, or a folder of weights, that the method cannot use.
         """
         settings = settings or {}
         for key in settings:
@@ -58,7 +59,13 @@ class Row:
                 raise KeyError(key)
         module, _, attribute = self.factory.partition(":")
         made = getattr(importlib.import_module("." + module, __package__), attribute)
-        return made(quality=quality, seed=seed, **settings)
+        try:
+            return made(quality=quality, seed=seed, **settings)
+        except (LookupError, AttributeError, TypeError) as error:
+            if "weights" not in settings:
+                raise
+            why = f"its config.json is of another network ({type(error).__name__}: {error})"
+            raise ValueError(f"{settings['weights']} is no run of {self.name}: {why}") from error
 
 
 WEIGHTS = {"weights": "folder of a run of terramend train"}

@@ -246,7 +246,7 @@ def load(folder: Path, device: str = "cpu") -> tuple[Graphs, tuple[float, ...]]:
         part["predicts"],
         fingerprint(folder, *FILES),
     )
-    return graphs, tuple(config["data"]["wavelengths"])
+    return graphs, tuple(map(float, config["data"]["wavelengths"]))
 
 
 def assemble(

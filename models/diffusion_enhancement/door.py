@@ -76,7 +76,7 @@ def load(folder: Path, device: str = "cpu") -> Networks:
         session(folder / NETWORKS[1], device),
         schedules.make(part["noise"], part["steps"], zero_snr=part.get("zero_snr", False)),
         config["use"],
-        tuple(config.get("data", {}).get("wavelengths", ())),
+        tuple(map(float, config.get("data", {}).get("wavelengths", ()))),
         part["clip"],
         nets["mask"],
         part["predicts"],

@@ -78,7 +78,7 @@ def load(folder: Path, device: str = "cpu") -> tuple[Pixels, tuple[float, ...]]:
         facts["diffusion"],
         weights_sha256=fingerprint(folder, NETWORK),
     )
-    return made, tuple(config["data"]["wavelengths"])
+    return made, tuple(map(float, config["data"]["wavelengths"]))
 
 
 def create(

@@ -63,7 +63,7 @@ def create(quality: str, seed: int, weights: str = str(PACKAGED / "msda-cr"), de
     """
     folder = Path(weights)
     config = configuration(folder, NETWORK)
-    bands = tuple(config["data"]["wavelengths"])
+    bands = tuple(map(float, config["data"]["wavelengths"]))
     return Remover(session(folder / NETWORK, device), bands, fingerprint(folder, NETWORK))
 
 

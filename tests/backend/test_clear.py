@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_origin
 from terramend.backend.cli import main
 from terramend.backend.errors import TerramendError
+from terramend.backend.failure import as_error
 from terramend.backend.fill import fill
 from terramend.backend.request import FillRequest, Mask
 from terramend.backend.watch import Watch
 from terramend.models.base import Source
+from terramend.models.onnx import NetworkError
+from terramend.models.weights import PACKAGED
 
 NAMES = ("B02", "B03", "B04", "B11")
 
@@ -130,3 +136,27 @@ def test_from_the_shell(hazy, capsys):
     path, *_ = hazy
     assert main(["clear", str(path), "-o", str(path.with_name("c.tif")), "--radiometry", "sentinel2"]) == 0
     assert "Changed 75" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "code", "said"),
+    [
+        ("remover.onnx", b"", "model.value", "remover.onnx is no network that ONNX Runtime can open"),
+        ("remover.onnx", b"\x08\x08\x12\xffbeyond UTF-8", "model.value", "remover.onnx is no network"),
+        ("remover.onnx", PACKAGED / "align-cr" / "network.onnx", "model.network", "remover.onnx: "),
+        ("config.json", b"{}", "model.value", "its config.json is of another network .*data"),
+        ("config.json", b"[]", "model.value", "its config.json is of another network"),
+        ("config.json", b'{"data": {"wavelengths": [665, "green"]}}', "model.value", "green"),
+    ],
+)
+def test_a_run_that_is_damaged_or_of_another_network(hazy, tmp_path, capfd, file, content, code, said):
+    run = tmp_path / "run"
+    shutil.copytree(PACKAGED / "msda-cr", run)
+    (run / file).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    before = sorted(path.name for path in hazy[0].parent.iterdir())
+    with pytest.raises((TerramendError, NetworkError)) as caught:
+        cleared(hazy[0], settings=(("weights", str(run)),))
+    error = as_error(caught.value)
+    assert error.code == code and re.search(said, str(error)), error
+    assert sorted(path.name for path in hazy[0].parent.iterdir()) == before
+    assert not capfd.readouterr().out  # ONNX Runtime prints where it would fall back
