@@ -34,6 +34,8 @@ def _words() -> Dict[str, str]:
         "--model auto": tr("“Choose by itself” (auto)"),
         "--device auto": tr("“Fastest that works” (auto)"),
         "--set weights=FOLDER": tr("weights=FOLDER to the settings of the method"),
+        "mend --set weights": tr("mend weights among the settings of the method"),
+        "--jobs": tr("jobs in the settings file"),
         "--jobs or --memory-limit": tr("jobs or memory_limit in the settings file"),
         "--memory-limit": tr("memory_limit in the settings file"),
         "terramend models {model} says": tr("“Advanced” in Terramend's dock says"),
