@@ -9,7 +9,6 @@ from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
@@ -24,30 +23,9 @@ from ...backend.request import CLASSES
 from ..choices import Choices, MaskChoice
 from ..tr import tr
 from .layer_chooser import POLYGONS, RASTERS, LayerChooser, file_name
+from .mask_kind import MaskKindBox
 from .narrow import before_in_tab_order, in_tab_order, narrow_combo
 from .quiet import quiet_label
-
-
-def kind_titles() -> Dict[str, str]:
-    """Mask kinds as people know them."""
-    return {
-        "auto": tr("Auto"),
-        "nonzero": tr("not 0"),
-        "zero": tr("0"),
-        "nodata": tr("nodata"),
-        "value=1": tr("1 (or type value=2,3)"),
-        "scl": tr("Sentinel-2 SCL"),
-        "qa_pixel": tr("Landsat Collection 2 QA_PIXEL"),
-        "bqa": tr("Landsat Collection 1 BQA"),
-        "fmask": tr("Fmask"),
-        "hls_fmask": tr("HLS Fmask"),
-        "clm": tr("Cloud mask CLM"),
-        "cloudprob": tr("Cloud probability"),
-        "qa60": tr("Sentinel-2 QA60"),
-        "udm2": tr("Planet UDM2"),
-        "maja": tr("MAJA"),
-        "modis_state": tr("MODIS state"),
-    }
 
 
 def class_titles() -> Dict[str, str]:
@@ -68,13 +46,7 @@ class MaskRow(QWidget):
     def __init__(self, empty: str, further: bool, parent: Optional[QWidget] = None) -> None:
         super().__init__(parent)
         self.chooser = LayerChooser(RASTERS | POLYGONS, tr("Gap mask"), empty)
-        self.kind = narrow_combo()
-        self.kind.setAccessibleName(tr("What the mask's values mean"))
-        self.kind.setToolTip(tr("Which values of the mask are gaps, or whose classes they are"))
-        for name, title in kind_titles().items():
-            self.kind.addItem(title, name)
-        self.kind.setEditable(True)
-        self.kind.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.kind = MaskKindBox()
         self.remove = remove = QToolButton()
         remove.setText("✕")
         remove.setAccessibleName(tr("Remove this mask"))
@@ -96,25 +68,12 @@ class MaskRow(QWidget):
         item = self.chooser.item()
         if item is None:
             return None
-        return MaskChoice(item, "auto" if self._polygons() else self._kind())
+        return MaskChoice(item, "auto" if self._polygons() else self.kind.kind())
 
     def show_choice(self, choice: Optional[MaskChoice]) -> None:
         """Show a mask."""
         self.chooser.set_item(choice.source if choice else None)
-        index = self.kind.findData(choice.kind if choice else "auto")
-        if index >= 0:
-            self.kind.setCurrentIndex(index)
-        elif choice is not None:
-            self.kind.setEditText(choice.kind)
-
-    def show_recognised(self, kind: str) -> None:
-        """Say what `auto` turned out to be."""
-        title = kind_titles().get(kind, kind)
-        self.kind.setItemText(0, tr("Auto: {kind}").format(kind=title))
-
-    def _kind(self) -> str:
-        index = self.kind.findText(self.kind.currentText())
-        return str(self.kind.itemData(index)) if index >= 0 else self.kind.currentText().strip()
+        self.kind.show_kind(choice.kind if choice else "auto")
 
     def _polygons(self) -> bool:
         item = self.chooser.item()
@@ -122,7 +81,7 @@ class MaskRow(QWidget):
 
     def _adapt(self) -> None:
         """Polygons have no values to read; another layer is not recognised yet."""
-        self.kind.setItemText(0, kind_titles()["auto"])
+        self.kind.show_recognised(None)
         self.kind.setVisible(self.chooser.item() is not None and not self._polygons())
         self.changed.emit()
 
@@ -251,7 +210,7 @@ class GapsBox(QWidget):
         """
         chosen = [row for row in self.rows if row.choice() is not None]
         for row, mask in zip(chosen, found):
-            row.show_recognised(mask["kind"])
+            row.kind.show_recognised(mask["kind"])
         names = [f"{file_name(mask['path'])} ({mask['kind']})" for mask in found]
         self.found.setText(tr("Found: {masks}").format(masks=", ".join(names)))
         self.found.setVisible(bool(names) and not chosen)

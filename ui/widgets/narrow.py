@@ -11,9 +11,14 @@ from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QWidget
 def narrow_combo(letters: int = 6) -> QComboBox:
     """A combo box at least as wide as so many letters, not as its longest text."""
     box = QComboBox()
+    make_narrow(box, letters)
+    return box
+
+
+def make_narrow(box: QComboBox, letters: int = 6) -> None:
+    """Let a combo box be as narrow as so many letters."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)
-    return box
 
 
 def narrow_form(parent: QWidget) -> QFormLayout:
