@@ -96,6 +96,7 @@ def found(result: Mapping[str, Any]) -> str:
         date = f"{reference['date'] or 'unknown date'}{days}"
         bands = f"{len(reference['bands'])} bands, observed on {reference['cover']:.1%}"
         lines.append(f"Reference {reference['name']}: {date}, {bands}")
+        lines += [f"  {mask['path']}: read as {mask['kind']}" for mask in reference["masks"]]
     for name in ("dem", "sar"):
         if result[name]:
             lines.append(f"{name.upper()} {result[name]['path']}: covers {result[name]['cover']:.1%}")

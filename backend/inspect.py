@@ -24,7 +24,7 @@ from .raster.radiometry import in_words
 from .raster.raster import Raster
 from .raster.references import Reference
 from .raster.rim import say_missed
-from .raster.scene import Scene
+from .raster.scene import ReferenceInfo, Scene
 from .request import FillRequest, validate
 from .watch import Watch
 
@@ -39,9 +39,9 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         JSON: `product`, `sensor`, `grid`, `date`, `sun` (azimuth, elevation), `surface`, `radiometry` in
         words, `place` (latitude, longitude, region) or None, `bands` (number, description, role,
         wavelength, pixel size, whether filled, gap fraction), `masks` (path, kind, growth in pixels, share
-        marked), `gap_fraction`, `gap_samples`, `references` (name, date, days, bands, masks, cover), `dem`
-        and `sar` (path, cover) or None, `model`, `model_reason`, `prompts` (of each band that is filled,
-        where the model reads them), `notices`. Covers and fractions are 0 to 1.
+        marked), `gap_fraction`, `gap_samples`, `references` (name, date, days, bands, masks with path and
+        kind, cover), `dem` and `sar` (path, cover) or None, `model`, `model_reason`, `prompts` (of each band
+        that is filled, where the model reads them), `notices`. Covers and fractions are 0 to 1.
 
     Raises:
         TerramendError: as a fill of the request would.
@@ -67,7 +67,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
             "gap_fraction": gap_map.fraction,
             "gap_samples": gap_map.gap_samples,
             "references": [
-                _reference(reference, info.days, cover)
+                _reference(reference, info, cover)
                 for reference, info, cover in zip(
                     inputs.references, scene.references, covers["references"], strict=True
                 )
@@ -167,12 +167,12 @@ def _observed(image: np.ndarray) -> float:
     return round(float(np.isfinite(image).any(axis=0).mean()), 4)
 
 
-def _reference(reference: Reference, days: int | None, cover: float) -> dict[str, Any]:
+def _reference(reference: Reference, info: ReferenceInfo, cover: float) -> dict[str, Any]:
     return {
         "name": reference.name,
         "date": reference.date.isoformat() if reference.date else None,
-        "days": days,
+        "days": info.days,
         "bands": [band.description for band in reference.bands],
-        "masks": [asdict(mask) for mask in reference.masks],
+        "masks": [asdict(mask) for mask in info.masks],
         "cover": cover,
     }

@@ -207,7 +207,7 @@ class TerramendDock(QDockWidget):
             self.teller.warn(tr("Choose a raster that Terramend filled in the layer list first."))
             return
         try:
-            choices, gone = project_state.from_layer(layer, QgsProject.instance())
+            choices, losses = project_state.from_layer(layer, QgsProject.instance())
         except SourceError as error:
             self.teller.warn(str(error))
             return
@@ -216,9 +216,8 @@ class TerramendDock(QDockWidget):
         self.teller.say(
             tr("Settings of {name} are loaded.").format(name=layer.name()), Qgis.MessageLevel.Success
         )
-        if gone:
-            files = ", ".join(gone)
-            self.teller.warn(tr("Files that are gone were left out: {files}").format(files=files))
+        for sentence in losses:
+            self.teller.warn(sentence)
 
     # --- runs ---
 

@@ -21,7 +21,7 @@ def _words() -> Dict[str, str]:
         "--gaps": tr("the gap masks"),
         "--gaps-kind": tr("the list beside the mask"),
         "--reference-gaps-kind none": tr("“clear everywhere” (kind none)"),
-        "--reference-gaps-kind": tr("“Kind of the other dates' masks” in the toolbox"),
+        "--reference-gaps-kind": tr("“Kind of the other dates' masks”"),
         "--reference-gaps": tr("“Its gaps”"),
         "--reference": tr("another date"),
         "--dem": tr("an elevation model"),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from osgeo import gdal
 from qgis.core import QgsMapLayer, QgsProject
 
 from ..backend.errors import TerramendError
 from ..backend.request import from_json
-from .choices import ChoiceError, Choices, from_parameters, from_request, to_parameters
+from .choices import ChoiceError, Choices, ReferenceChoice, from_parameters, from_request, to_parameters
 from .sources import SourceError
 from .tr import tr
 
@@ -65,7 +65,7 @@ def load(project: QgsProject) -> Optional[Choices]:
 
 
 def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[str, ...]]:
-    """The choices that made a layer, without its outputs, and the files among them that are gone.
+    """The choices that made a layer, without its outputs, and sentences on what could not be taken over.
 
     Raises:
         SourceError: the layer is no output of Terramend, or of another version.
@@ -84,7 +84,7 @@ def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[
             tr("The settings of {name} cannot be read: {why}").format(name=layer.name(), why=error)
         ) from None
     choices = from_request(request, project)
-    gone = []
+    gone: List[str] = []
 
     def there(item: object) -> bool:
         if not isinstance(item, str) or item.startswith("/vsi") or ":" in item[2:] or Path(item).exists():
@@ -92,17 +92,32 @@ def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[
         gone.append(item)
         return False
 
+    def with_mask(reference: ReferenceChoice) -> ReferenceChoice:
+        if reference.mask is None or not reference.mask.source or there(reference.mask.source):
+            return reference
+        return replace(reference, mask=None)
+
     kept = replace(
         choices,
         target=tuple(item for item in choices.target if there(item)),
         gaps=tuple(mask for mask in choices.gaps if there(mask.source)),
-        references=tuple(reference for reference in choices.references if there(reference.source)),
+        references=tuple(with_mask(other) for other in choices.references if there(other.source)),
         dem=choices.dem if there(choices.dem) else None,
         sar=choices.sar if there(choices.sar) else None,
         extent=choices.extent if there(choices.extent) else None,
         output="",
     )
-    return kept, tuple(gone)
+    losses = []
+    if gone:
+        losses.append(tr("Files that are gone were left out: {files}").format(files=", ".join(gone)))
+    further = [mask.path for reference in request.references for mask in reference.masks[1:]]
+    if further:
+        losses.append(
+            tr("Here another date has one mask; its further masks were left out: {files}").format(
+                files=", ".join(further)
+            )
+        )
+    return kept, tuple(losses)
 
 
 def _each_file(parameters: Mapping[str, Any], change: Callable[[str], str]) -> Dict[str, Any]:

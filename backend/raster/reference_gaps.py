@@ -49,6 +49,11 @@ class ReferenceGaps(Closing):
             option = "--reference-gaps-kind"
             raise TerramendError(error.code, **{**error.arguments, "option": option}) from error
 
+    @property
+    def masks(self) -> tuple[Mask, ...]:
+        """The masks with the kinds as which they are read."""
+        return tuple(Mask(layer.path, layer.kind) for layer in self._stack.layers)
+
     def __call__(self, window: Window) -> NDArray[np.bool_]:
         """(h, w) bool: masked, or not observed according to a mask."""
         gaps = np.zeros((window.height, window.width), bool)

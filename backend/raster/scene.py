@@ -17,7 +17,7 @@ from ...models.base import About, Flags, Floats, Tile
 from ...models.base import Reference as TileReference
 from ...models.registry import find
 from ..errors import TerramendError
-from ..request import FillRequest
+from ..request import FillRequest, Mask
 from ..watch import Together, Watch
 from .closing import Closing
 from .correspond import likes, order
@@ -50,12 +50,14 @@ class ReferenceInfo:
     Attributes:
         days: its date minus the target's, None if one of them is unknown.
         bands: what its image holds, in order.
+        masks: of its gaps, with the kinds as which they are read.
     """
 
     name: str
     date: datetime.date | None
     days: int | None
     bands: tuple[Band, ...]
+    masks: tuple[Mask, ...]
 
 
 class Scene(Closing):
@@ -92,8 +94,14 @@ class Scene(Closing):
         self.about = About(self.grid.centre, self.date, names)
         self.has_terrain, self.has_sar = dem is not None, sar is not None
         self.references = tuple(
-            ReferenceInfo(r.name, r.date, days_between(r.date, target.date), tuple(r.bands[i] for i in bands))
-            for r, bands in zip(references, orders, strict=True)
+            ReferenceInfo(
+                r.name,
+                r.date,
+                days_between(r.date, target.date),
+                tuple(r.bands[i] for i in bands),
+                gaps.masks if gaps is not None else (),
+            )
+            for r, bands, gaps in zip(references, orders, reference_gaps, strict=True)
         )
         self._sources, self._orders, self._reference_gaps = references, orders, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from terramend.backend.cli_fill import found as in_words
 from terramend.backend.errors import TerramendError
 from terramend.backend.inspect import inspect
 from terramend.backend.request import FillRequest, Mask, Reference
@@ -95,6 +96,15 @@ def test_the_targets_own_classes_serve_as_mask(request_of):
     found = inspect(request_of(gaps=(), references=(), dem=None), Watch())
     assert [mask["kind"] for mask in found["masks"]] == ["scl"]
     assert found["references"] == [] and found["dem"] is None
+
+
+def test_masks_of_other_dates_are_said_as_they_are_read(request_of, tmp_path):
+    mask = Mask(str(tmp_path / "S2_20200111_mask.tif"))
+    other = Reference(str(tmp_path / "S2_20200111.tif"), (mask,))
+    assert mask.kind == "auto"
+    found = inspect(request_of(references=(other,)), Watch())
+    assert found["references"][0]["masks"] == [{"path": mask.path, "kind": "nonzero"}]
+    assert f"  {mask.path}: read as nonzero\n" in in_words(found)
 
 
 def test_errors_are_those_of_a_fill(request_of, tmp_path):

@@ -49,6 +49,14 @@ def choose_what_takes_minutes(dock: Any) -> None:
     dock.form.show_choices(replace(dock.form.choices(), model="aligndiff", settings=settings))
 
 
+def test_what_a_mask_of_another_date_was_taken_for_is_shown(dock: Any, layers: Any, until: Callable) -> None:
+    box = dock.form.references
+    (row,) = [row for row in box._rows if row.source is layers["other"]]
+    row.mask.setCurrentIndex(row.mask.findData(layers["other_mask"].id()))
+    until(lambda: box.kind.currentText() == "Auto: not 0")
+    assert box.kind.kind() == "auto"
+
+
 def test_from_choices_to_layers(
     dock: Any, iface: Any, layers: Any, scene: dict[str, str], until: Callable, tmp_path: Path
 ) -> None:

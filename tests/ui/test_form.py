@@ -18,6 +18,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt import sip
+from qgis.PyQt.QtCore import Qt
 
 
 @pytest.fixture
@@ -167,6 +168,33 @@ def test_a_mask_that_is_a_file_stays(form: Any, layers: Any, scene: dict[str, st
     form.show_choices(replace(form.choices(), references=(ReferenceChoice(layers["other"], mask),)))
     QgsProject.instance().removeMapLayer(layers["other_mask"].id())
     assert form.choices().references[0].mask == mask
+
+
+def test_how_masks_of_other_dates_are_read_is_chosen_below_them(
+    form: Any, layers: Any, scene: dict[str, str]
+) -> None:
+    box = form.references
+    assert box.kind_line.isHidden(), "no mask is chosen here"
+    first = next(row for row in box._rows if row.source is layers["other"])
+    first.mask.setCurrentIndex(first.mask.findData(layers["other_mask"].id()))
+    assert not box.kind_line.isHidden() and box.kind.kind() == "auto"
+    box.kind.setCurrentIndex(box.kind.findData("scl"))
+    assert [reference.mask.kind for reference in form.choices().references] == ["scl"]
+    box.add_paths([scene["truth"]])
+    assert box.kind.kind() == "scl", "the mask of the second is looked for beside it"
+    second = box._rows[-1]
+    second.mask.setCurrentIndex(second.mask.findData(layers["mask"].id()))
+    assert {reference.mask.kind for reference in form.choices().references} == {"scl"}, "read as the first"
+    box.kind.setEditText("fmask; value=2,3")
+    kinds = [reference.mask.kind for reference in form.choices().references]
+    assert kinds == ["fmask", "value=2,3"]
+    form.show_choices(form.choices())
+    assert box.kind.currentText() == "fmask;value=2,3"
+    assert [reference.mask.kind for reference in form.choices().references] == kinds
+    box._rows[-1].item.setCheckState(0, Qt.CheckState.Unchecked)
+    assert box.kind.kind() == "fmask", "of the one that is left"
+    form.show_choices(replace(form.choices(), references=()))
+    assert box.kind_line.isHidden()
 
 
 @pytest.fixture

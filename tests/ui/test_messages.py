@@ -84,7 +84,7 @@ def test_options_are_called_as_in_the_windows() -> None:
     known = {"path": "a.tif", "why": "it has many", "option": "--gaps-kind"}
     assert "say its kind with the list beside the mask," in ClientError("mask.ambiguous", known).sentence
     other = {**known, "option": "--reference-gaps-kind"}
-    assert "with “Kind of the other dates' masks” in" in ClientError("mask.ambiguous", other).sentence
+    assert "with “Kind of the other dates' masks”, for" in ClientError("mask.ambiguous", other).sentence
 
 
 SHELL = ("batch.", "command.", "evaluate.", "fetch.", "training.")

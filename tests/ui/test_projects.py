@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,26 @@ def test_settings_that_are_loaded_keep_their_extent(
     dock.form.output.path.setFilePath("")
     dock.bar.fill.click()
     assert dock.run is None and "choose their layer" in iface.said[-1][0]
+
+
+def test_what_a_result_cannot_give_back_is_said(layers: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    """Made by the command line with two masks of one date and a mask that is gone."""
+    from terramend.ui.project_state import TAG, from_layer
+
+    gone = str(tmp_path / "gone.tif")
+    request = {
+        "target": [scene["target"]],
+        "references": [
+            {"path": scene["other"], "masks": [{"path": scene["other_mask"]}, {"path": scene["mask"]}]},
+            {"path": scene["truth"], "masks": [{"path": gone}]},
+        ],
+    }
+    path = str(tmp_path / "filled.tif")
+    gdal.Translate(path, scene["target"], metadataOptions=[f"{TAG}={json.dumps(request)}"])
+    choices, losses = from_layer(QgsRasterLayer(path, "filled"), QgsProject.instance())
+    assert [other.mask and other.mask.source for other in choices.references] == [layers["other_mask"], None]
+    assert losses[0] == f"Files that are gone were left out: {gone}"
+    assert losses[1].endswith(f"its further masks were left out: {scene['mask']}") and len(losses) == 2
 
 
 def test_a_layer_without_settings_is_said_also_where_gdal_raises(dock: Any, iface: Any, layers: Any) -> None:

@@ -21,12 +21,13 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..choices import Choices, MaskChoice, ReferenceChoice
+from ..choices import Choices, MaskChoice, ReferenceChoice, join_kinds
 from ..results import ROLE
 from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import file_name
-from .narrow import in_tab_order, narrow_combo
+from .mask_kind import MaskKindBox
+from .narrow import in_tab_order, narrow_combo, narrow_form
 
 NAME, DATE, MASK = range(3)
 FOUND, CLEAR = "found", "clear"
@@ -42,7 +43,7 @@ class Row:
     item: QTreeWidgetItem
     mask: QComboBox
     key: str  # layer id or path, also when the layer is gone
-    kind: str = "auto"  # of an explicit mask; the dock lets it be recognised
+    kind: str = "auto"  # of a mask that is chosen here
 
 
 class ReferencesBox(QWidget):
@@ -73,6 +74,10 @@ class ReferencesBox(QWidget):
         self.tree.setColumnWidth(DATE, text("2020-01-28") + 12)
         self.tree.setColumnWidth(MASK, text(tr("find beside")) + 34)
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # dates stand at the end of names
+        self.kind = MaskKindBox()
+        self.kind.currentTextChanged.connect(self._choose_kind)
+        self.kind_line = QWidget()
+        narrow_form(self.kind_line).addRow(tr("Kind of the other dates' masks"), self.kind)
         add = QPushButton(tr("Add files…"))
         add.clicked.connect(self._browse_files)
         self.folder_button = QPushButton(tr("All of a folder…"))
@@ -86,6 +91,7 @@ class ReferencesBox(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.tree)
+        column.addWidget(self.kind_line)
         column.addWidget(self.folder)
         column.addLayout(buttons)
         self._rows: List[Row] = []
@@ -170,6 +176,9 @@ class ReferencesBox(QWidget):
         for row in rows:
             self._show_facts(row)
         self.tree.blockSignals(False)
+        facts = [self._found[row.key] for row in self._masked() if row.key in self._found]
+        recognised = {mask["kind"] for each in facts for mask in each["masks"]}
+        self.kind.show_recognised(recognised.pop() if len(recognised) == 1 else None)
 
     def _show_facts(self, row: Row) -> None:
         """Show what was found for a row, if anything was."""
@@ -198,7 +207,8 @@ class ReferencesBox(QWidget):
             self._add(source, chosen.get(source if isinstance(source, str) else source.id()))
         self.tree.blockSignals(False)
         self._make_room()
-        in_tab_order([self.tree, *(row.mask for row in self._rows)])
+        self._show_kinds()
+        in_tab_order([self.tree, *(row.mask for row in self._rows), self.kind])
         self.changed.emit()
 
     def _make_room(self) -> None:
@@ -241,7 +251,7 @@ class ReferencesBox(QWidget):
             self._show_mask(row, reference.mask)
             self._show_facts(row)
         self._rows.append(row)
-        mask.currentIndexChanged.connect(lambda _: self.changed.emit())
+        mask.currentIndexChanged.connect(lambda _: self._choose_mask(row))
 
     def _show_mask(self, row: Row, choice: Optional[MaskChoice]) -> None:
         if choice is None:
@@ -257,6 +267,34 @@ class ReferencesBox(QWidget):
         if row.mask.findData(key) < 0:
             row.mask.addItem(file_name(key), key)
         row.mask.setCurrentIndex(row.mask.findData(key))
+
+    def _masked(self) -> List[Row]:
+        """Rows in use whose mask is chosen here."""
+        used = [row for row in self._rows if self._ticked(row)]
+        return [row for row in used if row.mask.currentData() not in (FOUND, CLEAR)]
+
+    def _show_kinds(self) -> None:
+        """Show how the masks that are chosen here are read: one kind for all, or `a;b` in the rows' order."""
+        masked = self._masked()
+        self.kind.blockSignals(True)
+        self.kind.show_kind(join_kinds([row.kind for row in masked]))
+        self.kind.blockSignals(False)
+        self.kind_line.setVisible(bool(masked))
+
+    def _choose_mask(self, row: Row) -> None:
+        """A mask that has no kind yet is read as the others are."""
+        kinds = {other.kind for other in self._masked() if other is not row}
+        if row.kind == "auto" and len(kinds) == 1:
+            row.kind = kinds.pop()
+        self._show_kinds()
+        self.changed.emit()
+
+    def _choose_kind(self, _: str) -> None:
+        text, masked = self.kind.kind(), self._masked()
+        each = [kind.strip() for kind in text.split(";")]
+        for row, kind in zip(masked, each if len(each) == len(masked) else [text] * len(masked)):
+            row.kind = kind  # a list of another length is no kind, as the backend will say
+        self.changed.emit()
 
     def _reference(self, row: Row) -> ReferenceChoice:
         key = row.mask.currentData()
@@ -285,6 +323,7 @@ class ReferencesBox(QWidget):
             self.tree.blockSignals(True)
             item.setData(DATE, Qt.ItemDataRole.UserRole, item.text(DATE).strip().strip("?"))
             self.tree.blockSignals(False)
+        self._show_kinds()
         self.changed.emit()
 
     def _browse_files(self) -> None:
