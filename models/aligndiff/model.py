@@ -24,6 +24,7 @@ from ..diffusion import schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import moments, restored, standardised
 from ..onnx import provider, session
+from ..values import share, whole
 from ..weights import PACKAGED, configuration, fingerprint
 from . import tokens
 from .hint import CLIP, Last, hint, last_clear
@@ -272,15 +273,10 @@ def assemble(
     if prompt:
         check(prompt)
     preset = PRESETS[quality]
-    if steps:
-        preset = replace(preset, steps=int(steps))
-    if not 1 <= preset.steps <= networks.schedule.steps:
-        raise ValueError(f"steps must lie between 1 and {networks.schedule.steps}")
-    count, share = int(samples or SAMPLES[quality]), float(guidance)
-    if count < 1 or not 0 <= share <= 1:
-        raise ValueError("samples must be at least 1, and guidance lie between 0 and 1")
+    preset = replace(preset, steps=whole("steps", steps or str(preset.steps), networks.schedule.steps))
+    count, strength = whole("samples", samples or str(SAMPLES[quality])), share("guidance", guidance)
     return AlignDiff(
-        networks, row.create(quality, seed), preset, wavelengths, count, seed, prompt, region, share
+        networks, row.create(quality, seed), preset, wavelengths, count, seed, prompt, region, strength
     )
 
 

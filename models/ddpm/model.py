@@ -14,6 +14,7 @@ from ..diffusion import sampler, schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import reflected, shown
 from ..onnx import provider, session
+from ..values import whole
 from ..weights import PACKAGED, configuration, fingerprint
 from .inpaint import inpaint
 
@@ -164,8 +165,10 @@ def create(
         ValueError: a number that is none or out of range, or no such folder.
     """
     prior = load(Path(weights), device)
-    numbers = int(steps or STEPS[quality]), int(again), int(samples or SAMPLES[quality])
-    most = prior.schedule.steps
-    if not (1 <= numbers[0] <= most and min(numbers) >= 1):
-        raise ValueError(f"steps lie between 1 and {most}, again and samples from 1 on")
-    return Inpainter(prior, *numbers, seed)
+    return Inpainter(
+        prior,
+        whole("steps", steps or str(STEPS[quality]), prior.schedule.steps),
+        whole("again", again),
+        whole("samples", samples or str(SAMPLES[quality])),
+        seed,
+    )

@@ -14,6 +14,7 @@ from ..base import Glimpse, Prediction, Reconstructor, Tile
 from ..diffusion import schedules
 from ..onnx import session
 from ..rivals.model import Remover
+from ..values import share, whole
 from ..weights import PACKAGED, configuration, fingerprint
 from .fusion import LIMIT
 from .model import Enhancer, Networks, State
@@ -106,16 +107,14 @@ def create(
     Raises:
         ValueError: an unknown reference, no such folder, or a number that is none or out of range.
     """
-    numbers = int(steps or STEPS[quality]), float(limit or LIMIT), int(samples or SAMPLES[quality])
-    if not (1 <= numbers[0] <= 1000 and 0 <= numbers[1] <= 1 and numbers[2] >= 1):
-        raise ValueError("steps lie between 1 and 1000, limit between 0 and 1, samples from 1 on")
+    strength = share("limit", limit or str(LIMIT))
+    count = whole("samples", samples or str(SAMPLES[quality]))
 
     def enhancer(folder: Path) -> Enhancer:
         networks = load(folder, device)
-        if numbers[0] > networks.schedule.steps:
-            raise ValueError(f"steps lie between 1 and {networks.schedule.steps}")
+        walk = whole("steps", steps or str(STEPS[quality]), networks.schedule.steps)
         start = _reference(folder, networks, reference, quality, seed, device)
-        return Enhancer(networks, start, *numbers, seed)
+        return Enhancer(networks, start, walk, strength, count, seed)
 
     if weights:
         return enhancer(Path(weights))

@@ -206,7 +206,7 @@ def test_light_loop_is_the_torch_loop(runs, name) -> None:
 
 
 def test_more_steps_than_a_run_has_are_refused(runs) -> None:
-    with pytest.raises(ValueError, match="steps lie between 1 and 100"):
+    with pytest.raises(ValueError, match="steps is a whole number from 1 to 100, not 101"):
         door.create("fast", 0, str(runs / "fill"), steps="101")
 
 
