@@ -200,7 +200,9 @@ def _bound(cells: Mapping[str, str], owner: str, *qualifiers: str) -> list[str]:
     columns = {}
     for name in qualifiers:
         values = [value.strip() for value in SEPARATOR.split(cells.get(name, ""))]
-        if len(values) not in (1, len(owners)) or (any(values) and not owners):
+        if any(values) and not owners:
+            raise TerramendError("batch.owner", column=name, owner=owner)
+        if len(values) not in (1, len(owners)):
             raise TerramendError(
                 "batch.count", column=name, count=len(values), owner=owner, owners=len(owners)
             )

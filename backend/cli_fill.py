@@ -58,7 +58,7 @@ def done(result: Mapping[str, Any], mode: str = "fill") -> str:
     if left:
         lines.append(f"{left} samples could not be filled.")
     if not samples:
-        lines = ["There was nothing to fill."]
+        lines = ["There was nothing to change." if mode == "clear" else "There was nothing to fill."]
     elif left == samples:
         lines = [f"None of {samples} samples could be filled with {result['model']}."]
     if result["expected_error"] is not None:

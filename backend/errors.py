@@ -48,6 +48,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "There is no output: add a column output, "
             "or an option such as -o {{folder}}/{{stem}}_filled.tif.",
         ),
+        "batch.owner": (
+            INPUT,
+            "The column {column} says how to take what {owner} names, but the row names none: "
+            "fill in {owner}, or leave {column} empty.",
+        ),
         "batch.place": (
             INPUT,
             "The table of results {path} cannot be written ({why}): choose another place by --results.",

@@ -138,7 +138,7 @@ def test_a_table_that_cannot_be_used(tmp_path, text, words):
         ("target", "t.tif", "batch.output"),
         ("target,output", ",o.tif", "request.field"),
         ("target,output,gaps,gaps-kind", "t.tif,o.tif,a|b|c,scl|scl", "batch.count"),
-        ("target,output,gaps-kind", "t.tif,o.tif,scl", "batch.count"),
+        ("target,output,gaps-kind", "t.tif,o.tif,scl", "batch.owner"),
         ("target,output,overwrite", "t.tif,o.tif,perhaps", "command.option"),
         ("target,output,seed", "t.tif,o.tif,x", "command.usage"),
         ("target,output,quality", "t.tif,o.tif,high", "command.usage"),

@@ -98,7 +98,7 @@ def test_a_mask_and_an_extent_say_where(hazy, tmp_path):
     assert changed[:40, :40].mean() > 0.9 and not changed[40:].any() and not changed[:, 40:].any()
 
 
-def test_a_mask_on_what_was_never_observed_leaves_a_copy(hazy, tmp_path):
+def test_a_mask_on_what_was_never_observed_leaves_a_copy(hazy, tmp_path, capsys):
     path, _, image = hazy
     with rasterio.open(path) as file:
         profile = file.profile | {"count": 1, "dtype": "uint8", "nodata": None}
@@ -108,6 +108,18 @@ def test_a_mask_on_what_was_never_observed_leaves_a_copy(hazy, tmp_path):
     assert np.array_equal(made, image) and result.gap_samples == 0
     (said,) = (notice["message"] for notice in result.notices if notice["code"] == "clear.nothing")
     assert "hazy.tif" in said and "copy" in said
+    words = [
+        "clear",
+        str(path),
+        "--gaps",
+        str(tmp_path / "m.tif"),
+        "--grow",
+        "0px",
+        "-o",
+        str(tmp_path / "c.tif"),
+    ]
+    assert main([*words, "--radiometry", "sentinel2"]) == 0
+    assert capsys.readouterr().out.startswith("There was nothing to change.\n")
 
 
 def test_a_raster_without_colours_is_refused(hazy):
