@@ -28,12 +28,9 @@ from terramend.ui.results import (
     Subject,
     add_results,
     earlier_results,
-    provenance_legend,
     remove_results,
-    style_filled,
-    style_provenance,
-    style_std,
 )
+from terramend.ui.styles import provenance_legend, style_filled, style_provenance, style_std
 
 gdal.UseExceptions()
 Limits = QgsRasterMinMaxOrigin.Limits
