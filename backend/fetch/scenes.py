@@ -23,6 +23,7 @@ from ..datasets.catalog import READERS
 from ..datasets.folder import key, kind, mask_of, owners
 from ..errors import TerramendError
 from ..process import computing
+from ..raster.fill_bands import fill_bands
 from ..raster.grid import Grid, Window
 from ..raster.guides import open_guide, paired
 from ..raster.landsat import open_landsat
@@ -31,7 +32,6 @@ from ..raster.products import open_by_itself
 from ..raster.raster import Raster
 from ..raster.reader import RasterReader
 from ..raster.reference_gaps import ReferenceGaps
-from ..raster.scene import fill_bands
 from ..raster.sentinel2 import open_sentinel2
 from ..raster.terrain import TerrainReader
 from ..raster.warp import overlaps

@@ -16,11 +16,11 @@ from ...models import threads
 from ...models.base import About, Flags, Floats, Tile
 from ...models.base import Reference as TileReference
 from ...models.registry import find
-from ..errors import TerramendError
 from ..request import FillRequest, Mask
 from ..watch import Together, Watch
 from .closing import Closing
 from .correspond import likes, order
+from .fill_bands import fill_bands, known_bands
 from .gapmap import GAP, OUTSIDE, VALID, Codes, GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
@@ -35,9 +35,6 @@ from .terrain import TerrainReader
 
 OPEN = 200
 """Files of one scene that are open at once, shared among its dates."""
-
-FEW = 100
-"""Valid pixels up to which a band beside clearer ones is as good as empty."""
 
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
@@ -314,7 +311,7 @@ def open_scene(
     sar = open_guide(request.sar, target.grid, "--sar", watch) if request.sar else None
     chosen = fill_bands(target, request.bands, first_band, watch)
     if request.mode == "fill":
-        chosen = _known(target, chosen, first_band, gap_map, watch)
+        chosen = known_bands(target, chosen, first_band, gap_map, watch)
     with ExitStack() as opened, Together(watch) as told:
         row = find(request.model)
         orders = []
@@ -354,47 +351,6 @@ def _say_unlike(reference: Reference, wanted: int, model: str, watch: Watch) -> 
         watch.notice("reference.bands-few", name=reference.name, count=count, wanted=wanted, model=model)
     else:
         watch.notice("reference.bands-unlike", name=reference.name, model=model)
-
-
-def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: Watch) -> tuple[int, ...]:
-    """0-based bands of `target` that are predicted; class bands are not, `compose` fills them by majority.
-
-    Args:
-        asked: 1-based bands as the request counts them, over all rasters of the product; empty: optical.
-        first_band: number of the product's bands before this raster's.
-
-    Raises:
-        TerramendError: `model.band` for a QA or alpha band.
-    """
-    if not asked:
-        return tuple(i for i, band in enumerate(target.bands) if band.role == "optical")
-    chosen = tuple(n - 1 - first_band for n in sorted(asked) if 0 <= n - 1 - first_band < len(target.bands))
-    for i in chosen:
-        band = target.bands[i]
-        if band.role in ("qa", "alpha"):
-            raise TerramendError(
-                "model.band", band=i + 1 + first_band, description=band.description, role=band.role
-            )
-        if band.role == "thermal":
-            watch.notice("bands.thermal", band=band.description)
-    return tuple(i for i in chosen if target.bands[i].role != "class")
-
-
-def _known(
-    target: Raster, bands: tuple[int, ...], first_band: int, gap_map: GapMap, watch: Watch
-) -> tuple[int, ...]:
-    """Those of `bands` with more valid pixels than `FEW`, or a hundredth of the clearest one's; else all.
-
-    An empty one would leave no pixels that are valid in all bands, of which the others are learnt.
-    """
-    valid = {i: gap_map.footprint_counts[i] - gap_map.gap_counts[i] for i in bands}
-    least = min(FEW, max(valid.values(), default=0) // 100)
-    known = tuple(i for i in bands if valid[i] > least)
-    if not known:
-        return bands
-    for i in sorted(set(bands) - set(known)):
-        watch.notice("bands.empty", band=i + 1 + first_band, name=target.name)
-    return known
 
 
 def days_between(date: datetime.date | None, target: datetime.date | None) -> int | None:

@@ -9,11 +9,12 @@ import pytest
 import rasterio.crs
 import rasterio.warp
 from terramend.backend.errors import TerramendError
+from terramend.backend.raster.fill_bands import fill_bands
 from terramend.backend.raster.gapmap import build_gap_map
 from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.references import open_references
-from terramend.backend.raster.scene import fill_bands, open_scene
+from terramend.backend.raster.scene import open_scene
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.watch import Watch
 from terramend.models import threads

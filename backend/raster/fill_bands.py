@@ -1,0 +1,52 @@
+"""Which bands of a target are predicted."""
+
+from __future__ import annotations
+
+from ..errors import TerramendError
+from ..watch import Watch
+from .gapmap import GapMap
+from .raster import Raster
+
+FEW = 100
+"""Valid pixels up to which a band beside clearer ones is as good as empty."""
+
+
+def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: Watch) -> tuple[int, ...]:
+    """0-based bands of `target` that are predicted; class bands are not, `compose` fills them by majority.
+
+    Args:
+        asked: 1-based bands as the request counts them, over all rasters of the product; empty: optical.
+        first_band: number of the product's bands before this raster's.
+
+    Raises:
+        TerramendError: `model.band` for a QA or alpha band.
+    """
+    if not asked:
+        return tuple(i for i, band in enumerate(target.bands) if band.role == "optical")
+    chosen = tuple(n - 1 - first_band for n in sorted(asked) if 0 <= n - 1 - first_band < len(target.bands))
+    for i in chosen:
+        band = target.bands[i]
+        if band.role in ("qa", "alpha"):
+            raise TerramendError(
+                "model.band", band=i + 1 + first_band, description=band.description, role=band.role
+            )
+        if band.role == "thermal":
+            watch.notice("bands.thermal", band=band.description)
+    return tuple(i for i in chosen if target.bands[i].role != "class")
+
+
+def known_bands(
+    target: Raster, bands: tuple[int, ...], first_band: int, gap_map: GapMap, watch: Watch
+) -> tuple[int, ...]:
+    """Those of `bands` with more valid pixels than `FEW`, or a hundredth of the clearest one's; else all.
+
+    An empty one would leave no pixels that are valid in all bands, of which the others are learnt.
+    """
+    valid = {i: gap_map.footprint_counts[i] - gap_map.gap_counts[i] for i in bands}
+    least = min(FEW, max(valid.values(), default=0) // 100)
+    known = tuple(i for i in bands if valid[i] > least)
+    if not known:
+        return bands
+    for i in sorted(set(bands) - set(known)):
+        watch.notice("bands.empty", band=i + 1 + first_band, name=target.name)
+    return known
