@@ -201,7 +201,8 @@ def local_files(name: str) -> list[Path]:
 
 
 def _named_files(name: str) -> list[Path]:
-    candidates = [name, *re.split(r'[:"?|;]', name), *re.findall(r'[A-Za-z]:[\\/][^:"]*', name)]
+    drives = re.findall(r'(?<![A-Za-z])[A-Za-z]:[\\/][^:"?|;]*', name)
+    candidates = [name, *re.split(r'[:"?|;]', name), *drives]
     if name.startswith("/vsi"):  # `/vsisubfile/0_9,a.tif`, `/vsicached?file=a.tif`, `/vsizip/{a.zip}/b.tif`
         candidates += re.split(r"[?&=,{}]", name)
     found = []
@@ -273,11 +274,13 @@ def _alive(pid: int) -> bool:
     if sys.platform == "win32":
         import ctypes
 
-        kernel = ctypes.windll.kernel32
-        handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
-        if handle:
-            kernel.CloseHandle(handle)
-        return bool(handle)
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        handle = kernel.OpenProcess(0x100000, False, pid)  # SYNCHRONIZE
+        if not handle:
+            return ctypes.get_last_error() == 5  # ERROR_ACCESS_DENIED: it is another user's
+        ended = kernel.WaitForSingleObject(handle, 0) == 0  # somebody may still hold one that ended
+        kernel.CloseHandle(handle)
+        return not ended
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

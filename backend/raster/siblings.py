@@ -16,6 +16,7 @@ from . import dates
 from .files import ENDINGS
 from .gdal import is_local
 from .mask_names import mask_kind_of
+from .outputs import local_files
 from .raster import Raster
 from .recall import is_filled
 from .roles import role_of_file
@@ -93,17 +94,17 @@ def find_references(source: str, target: Raster, watch: Watch) -> tuple[Referenc
         found = listed(place)
     else:
         raise TerramendError("references.missing", path=source)
-    kept = tuple(r for r in found if not _is_target(r, target))
+    own = {file.resolve() for path in {band.path for band in target.bands} for file in local_files(path)}
+    kept = tuple(reference for reference in found if not _holds(reference, own))
     if not kept:
         raise TerramendError("references.none", path=source)
     return kept
 
 
-def _is_target(reference: Reference, target: Raster) -> bool:
-    """Whether a reference's path is a file of the target, or the folder or archive that holds them."""
-    own = [str(Path(b.path).resolve()) if is_local(b.path) else b.path for b in target.bands]
-    places = [str(Path(part).resolve()) for part in split_paths(reference.path)]
-    return any(path == place or place + "/" in path for place in places for path in own)
+def _holds(reference: Reference, files: set[Path]) -> bool:
+    """Whether a reference is one of these files, or a folder around one."""
+    places = {Path(part).resolve() for part in split_paths(reference.path)}
+    return any(not places.isdisjoint((file, *file.parents)) for file in files)
 
 
 def listed(place: Path) -> tuple[Reference, ...]:

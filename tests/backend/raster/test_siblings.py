@@ -7,6 +7,7 @@ from pathlib import Path
 import makers
 import numpy as np
 import pytest
+import rasterio.shutil
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.references import open_references
@@ -156,6 +157,15 @@ def test_the_targets_own_product_is_no_reference(tmp_path):
     target = open_product([str(tmp_path / f"{early.name}.zip")], watch=Watch())[0]
     (reference,) = find_references(str(tmp_path), target, Watch())
     assert "N0400" in reference.path
+
+
+def test_what_the_target_draws_on_is_no_reference(tmp_path):
+    for day in ("20200601", "20200611"):
+        tif(tmp_path / f"S2_{day}.tif")
+    target = tmp_path / "aligned.vrt"
+    rasterio.shutil.copy(tmp_path / "S2_20200601.tif", target, driver="VRT")
+    found = find_references(str(tmp_path), opened(str(target)), Watch())
+    assert [Path(reference.path).name for reference in found] == ["S2_20200611.tif"]
 
 
 def test_json_list(tmp_path):
