@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from .. import models  # noqa: F401 (keeps ONNX Runtime from reporting, which is imported below)
 from .errors import TerramendError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}

@@ -10,6 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Some tests import ONNX Runtime before Terramend (`models/__init__.py`), and it would report them.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # The same examples on every machine and no clock on them: what a commit's tests say must not hang on luck or load.
 # `pytest --hypothesis-profile=new` draws other examples. QGIS's environment has no hypothesis and needs none.
 if find_spec("hypothesis"):

@@ -276,6 +276,43 @@ def test_no_pickle_no_shell() -> None:
         assert not re.search(r"(?<![\w.])(eval|exec)\(", text), path
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        "import terramend.models.onnx",
+        "import terramend.backend.training.quantize",
+        "from terramend.backend import device; device.probe('cpu')",
+    ],
+)
+def test_onnx_runtime_is_told_to_report_nothing_before_it_is_imported(way: str) -> None:
+    """It reports from its import on; `test_onnx_runtime_stays_where_it_is_told` says that these are all ways."""
+    code = f"""
+        import os, sys
+        class Watch:
+            def find_spec(self, name, path=None, target=None):
+                if name == "onnxruntime":
+                    print(os.environ.get("ORT_DISABLE_TELEMETRY"), flush=True)
+                    os._exit(0)
+        sys.meta_path.insert(0, Watch())
+        {way}
+    """
+    for users, told in ((None, "1"), ("0", "0")):  # who wants it to report has said so
+        environ = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+        environ.update({"ORT_DISABLE_TELEMETRY": users} if users else {})
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
+        assert done.stdout.strip() == told
+
+
+def test_onnx_runtime_stays_where_it_is_told() -> None:
+    for path in MODULES:
+        if any(level == 0 and module.split(".")[0] == "onnxruntime" for level, module in imports(path)):
+            assert path.parts[0] == "models" or path.as_posix() in (
+                "backend/device.py",
+                "backend/training/quantize.py",
+            ), f"{path} imports onnxruntime"
+
+
 def test_torch_stays_where_networks_are_defined_and_trained() -> None:
     for path in MODULES:
         if any(level == 0 and module.split(".")[0] == "torch" for level, module in imports(path)):
