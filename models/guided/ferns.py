@@ -116,7 +116,7 @@ def learn(pixels: Pixels, target: Floats, weight: Floats, count: int) -> Ferns |
     weights, band, rate = weight.astype(np.float64), np.arange(bands), _RATE / np.sqrt(count)
     for fern in range(count):
         leaf = _answers(levels, which[fern], bars[fern])
-        cell = leaf[:, None] * np.intp(bands) + band
+        cell = np.multiply(leaf[:, None], bands, dtype=np.intp) + band
         total = np.bincount(cell.ravel(), (rest * weights[:, None]).ravel(), _LEAVES * bands)
         share = np.bincount(leaf, weights, _LEAVES)[:, None] + _DOUBT
         leaves[fern, :, :bands] = rate * total.reshape(_LEAVES, bands) / share
