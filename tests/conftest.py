@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,18 @@ if find_spec("hypothesis"):
     settings.register_profile("suite", derandomize=True, **unhurried)
     settings.register_profile("new", **unhurried)
     settings.load_profile("suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The mark for what Windows has not."""
+    config.addinivalue_line("markers", "posix(what): needs what Windows has not")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip such tests there."""
+    mark = item.get_closest_marker("posix")
+    if mark is not None and sys.platform == "win32":
+        pytest.skip(f"Windows has no {mark.args[0]}")
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ def _folders(root: Path) -> Iterator[Found]:
                 truth: tuple[Path, ...] = (clear,)
                 if more[0] is not None and more[1] is not None:
                     cloudy, truth = (path, more[0]), (clear, more[1])
-                yield Found(str(path.relative_to(root).with_suffix("")), cloudy, truth)
+                yield Found(path.relative_to(root).with_suffix("").as_posix(), cloudy, truth)
 
 
 def _sentinel(root: Path) -> Iterator[Found]:
@@ -110,7 +110,7 @@ def _sentinel(root: Path) -> Iterator[Found]:
         clear = scene.with_name(scene.name.replace("_s2_cloudy", "_s2"))
         clear = clear / path.parent.name.replace("s2_cloudy", "s2") / path.name.replace("_s2_cloudy_", "_s2_")
         if clear.exists():
-            yield Found(str(path.relative_to(root).with_suffix("")), (path,), (clear,))
+            yield Found(path.relative_to(root).with_suffix("").as_posix(), (path,), (clear,))
 
 
 def _suffixes(root: Path) -> Iterator[Found]:
@@ -118,4 +118,4 @@ def _suffixes(root: Path) -> Iterator[Found]:
     for path in sorted(p for suffix in SUFFIXES for p in root.rglob(f"*_cloudy{suffix}")):
         clear = _twin(path.parent, path.stem.removesuffix("_cloudy") + "_clear")
         if clear is not None:
-            yield Found(str(path.relative_to(root).with_suffix("")), (path,), (clear,))
+            yield Found(path.relative_to(root).with_suffix("").as_posix(), (path,), (clear,))

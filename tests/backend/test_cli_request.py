@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from terramend.backend import cli, cli_request
@@ -67,7 +68,7 @@ EVERY = {
     "overwrite": ("--overwrite", True),
     "memory_limit": ("--memory-limit 1.5", 1.5),
     "jobs": ("--jobs 2", 2),
-    "tmp": ("--tmp /t", "/t"),
+    "tmp": ("--tmp /t", str(Path("/t"))),
 }
 
 
@@ -84,7 +85,7 @@ def test_every_field_is_reachable():
 
 def test_extra_outputs_are_named_after_the_main_one():
     made = request("--std", "--provenance")
-    assert (made.std, made.provenance) == ("out/x_std.tif", "out/x_provenance.tif")
+    assert (made.std, made.provenance) == (str(Path("out/x_std.tif")), str(Path("out/x_provenance.tif")))
 
 
 def test_a_target_of_several_files():

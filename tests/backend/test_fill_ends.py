@@ -52,7 +52,7 @@ def asked_for(target: Path, gaps: Path, **more) -> FillRequest:
     return FillRequest(**{**base, **more})
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not on Windows")
+@pytest.mark.posix("SIGKILL")
 def test_killed_in_the_middle_leaves_no_output_and_the_next_run_sweeps(write, monkeypatch):
     truth = landscape(2, 300, 530).astype("uint16")
     target = write("in.tif", truth)

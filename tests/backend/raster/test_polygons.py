@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -85,7 +86,8 @@ def inside(path, grid=GRID, watch=None):
 
 @pytest.mark.parametrize("envelope", [0, 1, 2, 3, 4])
 def test_geopackage(tmp_path, envelope):
-    path = geopackage(tmp_path / "Wälder 50% #1?.gpkg", {'we"ird': [SQUARE, None]}, envelope=envelope)
+    name = "Wälder 50% #1.gpkg" if sys.platform == "win32" else "Wälder 50% #1?.gpkg"
+    path = geopackage(tmp_path / name, {'we"ird': [SQUARE, None]}, envelope=envelope)
     assert np.array_equal(inside(path), EXPECTED)
     assert is_vector(path)
 

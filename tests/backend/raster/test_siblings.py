@@ -101,7 +101,7 @@ def test_folder_of_references(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     makers.make_landsat_c2(tmp_path)
     found = find_references(str(tmp_path), opened(target), Watch())
-    names = [[p.rsplit("/", 1)[-1] for p in split_paths(r.path)] for r in found]
+    names = [[Path(p).name for p in split_paths(r.path)] for r in found]
     assert names == [
         ["S2_20191222.tif"],
         ["S2_20200111.tif"],
@@ -181,7 +181,7 @@ def test_json_list(tmp_path):
     first, second, third = find_references(str(place), opened(target), Watch())
     assert first == Reference(str(tmp_path / "a.tif"))
     assert second == Reference(
-        f"{tmp_path}/a.tif;{tmp_path}/b.tif", (Mask(str(tmp_path / "m.tif"), "scl"),), "2020-01-01"
+        f"{tmp_path / 'a.tif'};{tmp_path / 'b.tif'}", (Mask(str(tmp_path / "m.tif"), "scl"),), "2020-01-01"
     )
     assert third.masks == (Mask("", "none"),)
 
