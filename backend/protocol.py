@@ -22,6 +22,9 @@ PROTOCOL = 1
 LIMIT = 1 << 20
 """Most bytes of a line, its newline included."""
 
+DEPTH = 50
+"""Most lists and objects in each other: what is nested deeper could not be written into an error."""
+
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = (
     -32700,
     -32600,
@@ -113,6 +116,10 @@ def decode(line: Optional[bytes]) -> Dict[str, Any]:
         raise ProtocolError(INVALID_REQUEST, "A message is a JSON object.")
     id = message.get("id")
     known = id if is_id(id) else None
+    if not _is_flat(message):
+        raise ProtocolError(
+            INVALID_REQUEST, f"Lists and objects in each other are at most {DEPTH} deep.", known
+        )
     if message.get("jsonrpc") != "2.0":
         raise ProtocolError(INVALID_REQUEST, 'A message says "jsonrpc": "2.0".', known)
     if "method" not in message and ("result" in message or "error" in message):
@@ -175,6 +182,15 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return value
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether lists and objects lie at most `DEPTH` deep in each other."""
+    level = [value]
+    for _ in range(DEPTH):
+        level = [item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [item for item in level if isinstance(item, (dict, list))]
+    return not level
 
 
 def _no_constant(name: str) -> NoReturn:

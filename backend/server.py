@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import queue
+import select
 import signal
 import sys
 import threading
@@ -43,6 +44,15 @@ PROGRESS_INTERVAL = 0.1
 PATIENCE = 4.0
 """Seconds that runs get to stop and clean up when the process ends."""
 
+READING = 2.0
+"""Seconds that a client which has ended its calls may let pass without reading anything."""
+
+PIECE = 4096
+"""Bytes that are written at once: a pipe that takes any takes these without waiting."""
+
+POLL = 100
+"""Milliseconds between two looks at whether a client that reads nothing is still there."""
+
 
 @dataclass
 class Call:
@@ -66,6 +76,8 @@ class Server:
         self._lanes: dict[str, queue.SimpleQueue[Call]] = {}
         self._greeted = False
         self._ended = False
+        self._stopping = False
+        self._unread = False
         for name in dict.fromkeys(LANES.values()):
             self._lanes[name] = queue.SimpleQueue()
             threading.Thread(target=self._work, args=(self._lanes[name],), name=name, daemon=True).start()
@@ -222,12 +234,35 @@ class Server:
 
     def _write(self, line: bytes) -> None:
         view = memoryview(line)
-        with contextlib.suppress(OSError):  # the client is gone: the input will end, too
-            while view:
-                view = view[os.write(self._sink, view) :]
+        try:
+            while view and not self._unread and self._takes():
+                view = view[os.write(self._sink, view[:PIECE]) :]
+        except OSError:
+            pass  # the client is gone: the input will end, too
+        finally:
+            self._unread = self._unread or len(view) > 0  # no line can follow a part of one
+
+    def _takes(self) -> bool:
+        """Wait until the client takes more; False where it has ended its calls and reads no more.
+
+        A thread that is held up by such a client could neither see the end nor clean up.
+        """
+        if not hasattr(select, "poll"):  # Windows has no way to ask a pipe
+            return True
+        sink, source = select.poll(), select.poll()
+        sink.register(self._sink, select.POLLOUT)
+        source.register(self._source, 0)  # asks only whether the other side has left
+        deadline = None
+        while not sink.poll(POLL):
+            if deadline is None and (self._stopping or source.poll(0)):
+                deadline = time.monotonic() + READING
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+        return True
 
     def _stop(self, last: Call | None = None) -> None:
         """Cancel what runs and wait for it; what does not stop in time is answered all the same."""
+        self._stopping = True
         with self._changing:
             calls = [call for call in self._open.values() if call is not last]
         for call in calls:
@@ -302,7 +337,14 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end)
+    status = 0
     try:
+        watch.check()  # a signal that came before has told the command only
         server.serve()
+    except TerramendError:
+        pass
+    except Exception:
+        status = INTERNAL
+        traceback.print_exc()
     finally:  # threads in C code cannot be joined: leave without the interpreter's tidying up
-        os._exit(0)
+        os._exit(status)

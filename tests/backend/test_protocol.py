@@ -83,6 +83,11 @@ def test_a_message_longer_than_a_line_is_refused():
         (b'[{"jsonrpc":"2.0","id":1,"method":"doctor"}]', protocol.INVALID_REQUEST, None),
         (b"3", protocol.INVALID_REQUEST, None),
         (b"null", protocol.INVALID_REQUEST, None),
+        (
+            b'{"jsonrpc":"2.0","id":7,"method":"doctor","params":' + b"[" * 60 + b"]" * 60 + b"}",
+            protocol.INVALID_REQUEST,
+            7,
+        ),
         (b'{"id":7,"method":"doctor"}', protocol.INVALID_REQUEST, 7),
         (b'{"jsonrpc":"1.0","id":7,"method":"doctor"}', protocol.INVALID_REQUEST, 7),
         (b'{"jsonrpc":"2.0","id":"x"}', protocol.INVALID_REQUEST, "x"),

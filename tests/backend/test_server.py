@@ -35,7 +35,7 @@ import runpy
 runpy.run_path({launch.__file__!r})["register"]()
 from terramend.backend import server
 server.PATIENCE = {LONG}
-server.main(None, None)
+server.main(None, server.Watch())
 """
 """A server that is not killed, as the real one is after some seconds, while a busy machine tidies up."""
 
@@ -244,6 +244,58 @@ def test_the_end_cancels_cleans_up_and_exits(client, long, tmp_path, how):
     assert [reply["error"]["code"] for reply in replies] == [CANCELLED]
 
 
+def test_a_client_that_reads_nothing_any_more_cannot_keep_the_server(long, tmp_path):
+    """Its pipe is full, so that whoever writes a reply waits, while a fill is under way."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-X", "utf8", "-c", PATIENT],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=launch.environment(),
+    )  # fmt: skip
+    calls = [
+        protocol.call(1, "initialize", {"protocol": protocol.PROTOCOL}),
+        protocol.call(2, "fill", {"request": long}),
+    ]
+    process.stdin.write(b"".join(map(protocol.encode, calls)))
+    process.stdin.flush()
+    while b'"prepare"' not in process.stdout.readline():
+        pass
+    process.stdin.write(b"?\n" * 3000)  # each is answered with more than a hundred bytes
+    process.stdin.close()
+    try:
+        assert process.wait(LONG) == 0
+    finally:
+        process.kill()
+    assert list(tmp_path.iterdir()) == []
+    process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("watch = server.Watch(); watch.cancel(); server.main(None, watch)", 0),
+        ("server.Server.serve = lambda self: 1 / 0; server.main(None, server.Watch())", 1),
+    ],
+)
+def test_a_signal_before_there_is_a_server_ends_it_and_a_fault_of_its_own_is_said(script, status):
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", PATIENT.replace("server.main(None, server.Watch())", script)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=launch.environment(),
+    )  # fmt: skip
+    try:
+        assert process.wait(LONG) == status  # with its input still open
+    finally:
+        process.kill()
+    said = process.communicate()[1]
+    assert (b"ZeroDivisionError" in said) == (status == 1)
+
+
+@pytest.mark.parametrize("depth", [40, 60, 900, *range(950, 1000, 5), 100_000])
+def test_what_is_nested_deeply_harms_nothing(client, depth):
+    nested = b"[" * depth + b"]" * depth
+    client.write(b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":' + nested + b"}}\n")
+    assert client.ask(2, "models")["result"]["models"]
+    assert sum("error" in message for message in client.seen) == 1
+
+
 def test_prints_and_a_silent_standard_error_do_no_harm(scene):
     """Who closes our standard error (a crashed client) does not stop a run from being answered."""
     process = subprocess.Popen(
@@ -279,8 +331,8 @@ def noisy(params, watch):
     subprocess.run([sys.executable, "-c", "import sys; print(len(sys.stdin.read()))"])
     return {}
 calls.CALLS["doctor"] = noisy
-from terramend.backend.server import main
-main(None, None)
+from terramend.backend.server import Watch, main
+main(None, Watch())
 """
     calls = [
         protocol.call(1, "initialize", {"protocol": 1}),
