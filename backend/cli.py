@@ -8,6 +8,7 @@ errors go to standard error.
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import importlib
 import importlib.util
@@ -59,6 +60,9 @@ COMMANDS = {
 }
 """Offered where their module is there: a zip for QGIS has no research commands."""
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""What asks a run to stop, where the system has it."""
+
 
 class Parser(argparse.ArgumentParser):
     """Argparse whose faults are errors with one sentence."""
@@ -73,23 +77,24 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status; what it cannot do is said in one sentence."""
     if argv is not None:
         return _main(argv)
+    atexit.register(_ignore_signals)  # the first one is called last
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # who started us closed it: no other file may get its number
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no sign for a character of a path
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    status = _main(sys.argv[1:])
+    status = _main(sys.argv[1:], alone=True)
     if any(thread.name.startswith("terramend-work") for thread in threading.enumerate()):
         sys.stderr.flush()  # a cancelled tile is deep in C code, which the interpreter's end would crash
         os._exit(status)
     return status
 
 
-def _main(argv: list[str]) -> int:
+def _main(argv: list[str], alone: bool = False) -> int:
     terminal = Terminal(sys.stderr)
     watch = Watch(on_progress=terminal.progress, on_notice=terminal.notice)
     try:
-        with _cancelling(watch, terminal):
+        with _cancelling(watch, alone):
             status = _run(argv, watch)
             sys.stdout.flush()
             return status
@@ -199,8 +204,12 @@ def _sentence(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _cancelling(watch: Watch, terminal: Terminal) -> Iterator[None]:
-    """The first signal asks the run to stop and clean up, the second one stops it."""
+def _cancelling(watch: Watch, alone: bool) -> Iterator[None]:
+    """The first signal asks the run to stop and clean up, the second one stops it.
+
+    Of a process of its own (`alone`) this stays so: what is done by then is not called killed
+    because of a signal that comes while the interpreter tidies up.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -213,12 +222,19 @@ def _cancelling(watch: Watch, terminal: Terminal) -> Iterator[None]:
         asked = True
         watch.cancel()
 
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    names = [name for name in SIGNALS if hasattr(signal, name)]
     if "SIGHUP" in names and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         names.remove("SIGHUP")  # begun by nohup, to outlive the terminal
     before = {name: signal.signal(getattr(signal, name), handle) for name in names}
     try:
         yield
     finally:
-        for name, handler in before.items():
+        for name, handler in before.items() if not alone else ():
             signal.signal(getattr(signal, name), handler)
+
+
+def _ignore_signals() -> None:
+    """The last of our own code: from here on Python would let every signal kill it."""
+    for name in SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -270,6 +270,25 @@ def test_signals_cancel_cleanly(write, tmp_path, number):
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("when", ["atexit.register(end); status = main()", "status = main(); end()"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_after_the_work_is_done_does_not_change_the_status(name, when):
+    """Such as while the interpreter tidies up: the outputs are there, and their status is 0."""
+    code = f"""
+import atexit, os, signal, sys
+from terramend.backend.cli import main
+end = lambda: os.kill(os.getpid(), signal.{name})
+sys.argv = ["terramend", "models"]
+{when}
+sys.exit(status)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=BARE,
+        preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_nohup_begins_outlives_the_terminal(quick, tmp_path):
     process = subprocess.Popen(
         ["nohup", sys.executable, "-m", "terramend.backend", *quick],
