@@ -35,10 +35,15 @@ def as_error(failure: BaseException) -> TerramendError:
             return TerramendError("file.read", why=reason(failure.__cause__ or failure))
     if type(failure).__name__ == "NetworkError":
         return TerramendError("model.network", why=reason(failure))
-    if any(kind.__name__ == "CPLE_BaseError" for kind in type(failure).__mro__):  # GDAL's own, not wrapped
+    if of_gdal(failure):
         return TerramendError("file.read", why=reason(failure))
     detail = " ".join(f"{type(failure).__name__}: {failure}".split())
     return TerramendError("run.internal", detail=detail)
+
+
+def of_gdal(failure: BaseException) -> bool:
+    """Whether it is an error of GDAL's own, which rasterio wrapped in none of its exceptions."""
+    return any(kind.__name__ == "CPLE_BaseError" for kind in type(failure).__mro__)
 
 
 @contextlib.contextmanager

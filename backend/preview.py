@@ -19,6 +19,7 @@ from .raster.grid import Grid, Window
 from .raster.metadata import read_metadata, write_metadata
 from .raster.outputs import working_folder
 from .raster.raster import Raster
+from .raster.whole import close_whole
 from .request import FillRequest, FillResult, validate
 from .watch import Watch
 
@@ -84,6 +85,7 @@ def _cut(raster: Raster, window: Window, step: int, path: Path) -> Raster:
                 output.write(samples.astype(kept.dtype, copy=False), number)
                 if kept.has_mask and number == 1:
                     output.write_mask(source.read_masks(band.index, resampling=Resampling.nearest, **shape))
+        close_whole(output)
     bands = tuple(
         replace(band, path=str(path), index=number, dtype=kept.dtype)
         for number, band in enumerate(raster.bands, 1)

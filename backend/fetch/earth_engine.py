@@ -19,6 +19,7 @@ from rasterio.io import MemoryFile
 from ..errors import TerramendError
 from ..failure import reason
 from ..raster.grid import Grid, Window
+from ..raster.whole import close_whole
 from ..watch import Watch
 from .regions import Region
 
@@ -111,6 +112,7 @@ def _write(
             watch.check()
             target.write(pixels.astype(dtype), window=window.ranges)
             watch.advance()
+        close_whole(target)
     part.replace(path)
 
 

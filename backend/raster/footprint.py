@@ -26,6 +26,7 @@ from .enclosure import Enclosure, hull_columns
 from .gdal import has_stored_mask, open_dataset
 from .grid import Grid, Window
 from .raster import Raster, measured
+from .whole import close_whole
 
 Flags = NDArray[np.bool_]
 Border = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -217,6 +218,7 @@ class _Finder:
                     packed = np.packbits(missing, axis=0)
                     file.write(packed, list(range(1, self.planes + 1)), window=strip.ranges)
                 self.watch.advance()
+            close_whole(file, sparse=True)
         return some, per_band, enclosure, hull_columns(first, last)
 
     def _mark_outside(self, enclosure: Enclosure, border: Border, hull: bool) -> float:
@@ -235,6 +237,7 @@ class _Finder:
                 if outside.any():
                     file.write(outside.view(np.uint8), self.planes + 1, window=strip.ranges)
                 self.watch.advance()
+            close_whole(file, sparse=True)
         return opened / max(inside, 1)
 
     def _missing(self, strip: Window) -> Flags:

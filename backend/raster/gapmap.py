@@ -29,6 +29,7 @@ from .mask_kinds import FILL
 from .mask_layers import MaskStack, open_masks
 from .polygons import Polygons
 from .raster import Raster
+from .whole import close_whole
 
 VALID, GAP, OUTSIDE = 0, 1, 2
 """Codes: observed and kept; to be filled; neither observed nor asked for."""
@@ -231,6 +232,7 @@ class _Builder:
                     first = strip.row // CELL
                     cells[first : first + rows.size] = np.add.reduceat(across, rows, axis=0)
                 self.watch.advance()
+            close_whole(file, sparse=True)
         repeat = bands if self.planes == 1 else 1
         optical = tuple(i for i, band in enumerate(self.target.bands) if band.role == "optical")
         return GapMap(

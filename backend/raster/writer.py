@@ -13,15 +13,16 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterioError, RasterioIOError
 
 from ..errors import TerramendError
-from ..failure import reason
+from ..failure import of_gdal, reason
 from . import gdal  # noqa: F401 - its settings of GDAL hold from here on
 from .grid import Grid, Window
 from .metadata import Metadata, write_metadata
 from .outputs import destination, is_full
 from .tiles import BLOCK
+from .whole import check_whole, close_whole
 
 LOSSLESS = ("DEFLATE", "ZSTD", "LZW", "LZMA", "PACKBITS", "NONE")
 LOSSY = ("JPEG", "WEBP", "JXL", "LERC", "LERC_DEFLATE", "LERC_ZSTD")
@@ -168,9 +169,14 @@ class GeoTiffWriter:
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(self._path):
             if self._overviews and not self._cog:
                 self._output.build_overviews(list(self._overviews), Resampling[smooth])
-            self._output.close()
+            close_whole(self._output)
+            if self._overviews and is_full(
+                self._path.parent
+            ):  # GDAL leaves blanks of what it could not write
+                raise RasterioIOError("there is no room for overviews")
             if self._cog:
                 self._to_cog(smooth)
+                check_whole(self._path)
 
     def _to_cog(self, smooth: str) -> None:
         names = {"ZLEVEL": "LEVEL", "ZSTD_LEVEL": "LEVEL", "LZMA_PRESET": "LEVEL"}
@@ -204,7 +210,9 @@ def _said(path: Path) -> Iterator[None]:
     """Turns what GDAL says about a failed write into our sentence."""
     try:
         yield
-    except (RasterioError, OSError) as error:
+    except Exception as error:
+        if not (isinstance(error, RasterioError | OSError) or of_gdal(error)):
+            raise
         shown = destination(path)
         if is_full(path.parent):
             raise TerramendError("output.full", path=str(shown)) from error
