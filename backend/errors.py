@@ -60,7 +60,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "batch.results": (INPUT, "{path} exists and is no table of results: choose another by --results."),
         "batch.scheduler": (
             ENVIRONMENT,
-            "The Dask scheduler {scheduler} cannot be used ({why}): check it, or use --scheduler local:N.",
+            "The Dask scheduler {scheduler} cannot be used ({why}): check it, or do without --scheduler.",
         ),
         "batch.table": (INPUT, "The table {path} cannot be used: {why}; mend it and run again."),
         "batch.twice": (INPUT, "{path} is already the output of row {row}: give each row its own."),

@@ -180,11 +180,15 @@ def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distribut
             yield client, None
         return
     workers = min(int(local[1]), max(rows, 1))
-    with _deaf_children():
-        cluster = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
-        )  # fmt: skip
+    try:
+        with _deaf_children():
+            cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+                dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
+            )  # fmt: skip
+    except (OSError, RuntimeError) as error:  # as where there is no shared memory, or too few processes
+        why = f"no worker of it starts: {reason(error)}"
+        raise TerramendError("batch.scheduler", scheduler=scheduler, why=why) from error
     with cluster, distributed.Client(cluster) as client:
         if not hasattr(signal, "pthread_sigmask"):
             client.register_plugin(_Deaf())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import dask
 import distributed
 import numpy as np
 import psutil
@@ -290,6 +292,15 @@ def test_a_server_that_is_no_scheduler(work, monkeypatch, scheme):
     server.shutdown()
     server.server_close()
     assert caught.value.code == "batch.scheduler"
+
+
+def test_workers_that_cannot_start(work):
+    """As where there is no shared memory: the environment's fault, and nothing is left of them."""
+    folder, broken = work(1, 16), {"distributed.worker.preload": ["/nowhere/preload.py"]}
+    with dask.config.set(broken), pytest.raises(TerramendError) as caught:
+        run(folder, "dask", "local:2")
+    assert (caught.value.code, caught.value.exit_status) == ("batch.scheduler", 3)
+    assert multiprocessing.active_children() == []
 
 
 def test_without_dask_the_sentence_says_so(work):
