@@ -1,12 +1,14 @@
-"""What the process is set to while something is computed: threads of the libraries, and memory."""
+"""What a process is set to while it computes: threads of libraries, memory, and what its children hear."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 import cv2
 from threadpoolctl import threadpool_limits
@@ -49,3 +51,23 @@ def give_memory_back() -> None:
     """Let glibc return freed pages to the system; it would keep what a large array once took."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # other systems have other ways
         ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are begun here do not hear what ends a whole group of processes.
+
+    A terminal, a service manager or a batch system sends it to our workers too; they leave it to
+    us to stop them cleanly. Their threads, and those that replace dead ones, inherit this.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    group = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, group)
+    try:
+        resource_tracker.ensure_running()  # which the first worker would begin, and lift the mask
+        signal.pthread_sigmask(signal.SIG_BLOCK, group)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

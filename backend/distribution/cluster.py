@@ -16,7 +16,6 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ..batch_row import Outcome, do, failed, named, written
 from ..errors import TerramendError
 from ..failure import as_error, reason
 from ..flow import patiently
+from ..process import deaf_children
 from ..request import from_json
 from ..version import VERSION
 from ..watch import Watch
@@ -131,31 +131,11 @@ def cancel(batch: str) -> None:
 
 
 class _Deaf(distributed.WorkerPlugin):
-    """What `_deaf_children` does, where masks of signals are not inherited (Windows)."""
+    """What `deaf_children` does, where masks of signals are not inherited (Windows)."""
 
     def setup(self, worker: distributed.Worker) -> None:
         """Called in the main thread of every worker, also of one that replaces a dead one."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that are begun here do not hear what ends a whole group of processes.
-
-    A terminal, a service manager or a batch system sends it to our workers too; they leave it to
-    us to stop them cleanly. Their threads, and those that replace dead ones, inherit this.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    group = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, group)
-    try:
-        resource_tracker.ensure_running()  # which the first worker would begin, and lift the mask
-        signal.pthread_sigmask(signal.SIG_BLOCK, group)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @functools.cache
@@ -181,7 +161,7 @@ def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distribut
         return
     workers = min(int(local[1]), max(rows, 1))
     try:
-        with _deaf_children():
+        with deaf_children():
             cluster = distributed.LocalCluster(
                 n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
                 dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..process import deaf_children
 from ..watch import Watch
 from .cases import Case, Recipe, Sample, key, sample
 from .measure import watched
@@ -134,7 +135,8 @@ def _alone(
     child = context.Process(
         target=_fill, args=(there, case, track, root, name, dates, side, LIMIT), daemon=True
     )
-    child.start()
+    with deaf_children():
+        child.start()
     there.close()
     try:
         for _ in range(2 * LIMIT * PATIENCE):  # looks twice a second

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..datasets.catalog import ground
 from ..errors import TerramendError
+from ..process import deaf_children
 from ..watch import Watch
 from .cases import TRACKS, Case, Recipe, View, fingerprint, key, sample, verify
 from .methods import HERE, Method, find, standard
@@ -199,9 +200,12 @@ def _run(tasks: list[Task], root: Path, jobs: int) -> Generator[list[dict[str, A
             yield _do(task, root)
         return
     with single_threaded():
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=calm)
+        with deaf_children():  # its locks begin a process, too
+            pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=calm)
         try:
-            for future in as_completed([pool.submit(_do, task, root) for task in tasks]):
+            with deaf_children():
+                futures = [pool.submit(_do, task, root) for task in tasks]
+            for future in as_completed(futures):
                 yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,6 +96,24 @@ def test_cancel_keeps_the_rows_that_are_done(recipe: Recipe, scenes: Path, tmp_p
         run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], tracks=["S"], jobs=1, watch=watch)
     assert error.value.code == "run.cancelled"
     assert len((tmp_path / ROWS).read_text().splitlines()) >= 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_the_whole_group_is_a_cancel(
+    scenes: Path, recipe: Recipe, tmp_path: Path, number: signal.Signals
+) -> None:
+    """As when a terminal is closed: its workers get the signal, too."""
+    save(recipe, tmp_path / "cases.json")
+    words = ["--data", scenes, "--cases", tmp_path / "cases.json", "--out", tmp_path / "out", "--jobs", 2]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "terramend.backend", "evaluate", *map(str, words)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # whatever runs the tests ignores
+    )  # fmt: skip
+    _until(lambda: len(_workers(run.pid)) >= 2)
+    os.killpg(run.pid, number)
+    said = run.communicate()[1]
+    assert run.returncode == 4 and "Traceback" not in said, said
 
 
 def test_workers_go_when_the_run_is_killed(scenes: Path, recipe: Recipe, tmp_path: Path) -> None:
