@@ -62,10 +62,8 @@ def _is_whole(file: BinaryIO, size: int, sparse: bool) -> bool:
         if last == first or last + length > size:
             return False
         entries = np.frombuffer(_read(file, first, last - first), entry)
-        blocks = [
-            _values(file, entries[np.isin(entries["tag"], tags)], order, size) for tags in (OFFSETS, COUNTS)
-        ]
-        offsets, counts = blocks
+        offsets = _values(file, entries[np.isin(entries["tag"], OFFSETS)], order, size)
+        counts = _values(file, entries[np.isin(entries["tag"], COUNTS)], order, size)
         if offsets is None or counts is None or offsets.shape != counts.shape:
             return False
         if (offsets + counts > size).any() or not (sparse or offsets.all()):
@@ -78,12 +76,8 @@ def _values(file: BinaryIO, found: NDArray[np.void], order: str, size: int) -> N
     """The numbers of one entry; None where they are not there."""
     if len(found) != 1 or int(found[0]["type"]) not in TYPES:
         return None
-    kind, count, value = (
-        np.dtype(order + TYPES[int(found[0]["type"])]),
-        int(found[0]["count"]),
-        found[0]["value"],
-    )
-    stored = value.tobytes()
+    kind, count = np.dtype(order + TYPES[int(found[0]["type"])]), int(found[0]["count"])
+    stored = found[0]["value"].tobytes()
     if count * kind.itemsize > len(stored):
         at = _number(stored, order)
         if at + count * kind.itemsize > size:

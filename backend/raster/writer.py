@@ -170,9 +170,8 @@ class GeoTiffWriter:
             if self._overviews and not self._cog:
                 self._output.build_overviews(list(self._overviews), Resampling[smooth])
             close_whole(self._output)
-            if self._overviews and is_full(
-                self._path.parent
-            ):  # GDAL leaves blanks of what it could not write
+            if self._overviews and is_full(self._path.parent):
+                # Of overviews GDAL leaves blank what it could not write.
                 raise RasterioIOError("there is no room for overviews")
             if self._cog:
                 self._to_cog(smooth)
