@@ -126,7 +126,7 @@ def test_doctor_looks_at_the_folder_of_temporary_files_that_is_used(tmp_path):
     found = json.loads(terramend("doctor", "--json", TERRAMEND_TMP=str(tmp_path)).stdout)
     assert found["temporary"]["folder"] == str(tmp_path) and found["temporary"]["free_gb"] > 0
     done = terramend("doctor", "--tmp", str(tmp_path / "none"))
-    assert done.returncode == 0 and f"no folder {tmp_path}/none" in done.stdout
+    assert done.returncode == 0 and f"no folder {tmp_path / 'none'}" in done.stdout
 
 
 def test_doctor_answers_where_nothing_else_can_be_imported():
@@ -210,12 +210,14 @@ def test_a_terminal_with_few_characters(tmp_path):
     assert done.returncode == 2 and "gr\\xf6\\xdfe" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.posix("such a shell")
 def test_a_reader_that_leaves_is_no_fault():
     line = f"{PYTHON} -m terramend.backend models | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=BARE)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.posix("such a shell")
 @pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}])
 @pytest.mark.parametrize("json", ["", "--json"])
 def test_a_reader_that_leaves_does_not_change_the_status(tmp_path, json, variables):
@@ -226,6 +228,7 @@ def test_a_reader_that_leaves_does_not_change_the_status(tmp_path, json, variabl
     assert done.returncode == 5 and "Traceback" not in done.stderr and "Exception" not in done.stderr
 
 
+@pytest.mark.posix("such a shell")
 @pytest.mark.parametrize("errors", ["2>&1 | true", "2> /dev/full", "2>&-", "2>&- <&- >&-"])
 def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(quick, tmp_path, errors):
     line = f"{PYTHON} -m terramend.backend {shlex.join(quick)} {errors}"
@@ -235,6 +238,7 @@ def test_work_is_done_also_where_nobody_reads_what_is_said_of_it(quick, tmp_path
         assert file.read().any()
 
 
+@pytest.mark.posix("such a shell")
 @pytest.mark.parametrize("json", ["", "--json"])
 def test_an_output_without_room_is_one_sentence(json):
     line = f"{sys.executable} -m terramend.backend models {json} > /dev/full"
@@ -243,33 +247,30 @@ def test_an_output_without_room_is_one_sentence(json):
     assert done.stderr.startswith("terramend: There is no space left") and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_cancel_cleanly(write, tmp_path, number):
+@pytest.mark.posix("such signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_cancel_cleanly(write, tmp_path, name):
     target = write("many.tif", landscape(12, 150, 150).astype("uint16"))
     mask = write("many_mask.tif", blobs(150, 150, 0.2).astype("uint8"))
     before = sorted(tmp_path.iterdir())
     words = ["fill", target, "--gaps", mask, "--radiometry", "dn", "--tmp", tmp_path, "--model", "aligndiff"]
-    words += [
-        "--set",
-        "prior=harmonic",
-        "--set",
-        "steps=1000",
-    ]  # of which each is quick, and all take minutes
+    words += ["--set", "prior=harmonic", "--set", "steps=1000"]  # each is quick, all take minutes
     process = subprocess.Popen(
         [sys.executable, "-m", "terramend.backend", *map(str, words), "-o", str(tmp_path / "o.tif")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BARE,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # whatever runs the tests ignores
+        preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),  # whatever runs the tests ignores
     )  # fmt: skip
     for line in process.stderr:
         if line.startswith("prepare"):
             break
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     out, errors = process.communicate(timeout=120)
     assert (process.returncode, out) == (4, "")
     assert errors.splitlines()[-1] == "terramend: Cancelled; nothing was written."
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.posix("such signals")
 @pytest.mark.parametrize("when", ["atexit.register(end); status = main()", "status = main(); end()"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_after_the_work_is_done_does_not_change_the_status(name, when):
@@ -289,6 +290,7 @@ sys.exit(status)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.posix("such signals")
 def test_what_nohup_begins_outlives_the_terminal(quick, tmp_path):
     process = subprocess.Popen(
         ["nohup", sys.executable, "-m", "terramend.backend", *quick],

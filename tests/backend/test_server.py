@@ -230,7 +230,9 @@ def test_an_id_in_use_is_refused_without_a_second_reply(client, long):
     assert sum(message.get("id") == "a" and "method" not in message for message in client.seen) == 1
 
 
-@pytest.mark.parametrize("how", ["eof", "terminate", "shutdown"])
+@pytest.mark.parametrize(
+    "how", ["eof", pytest.param("terminate", marks=pytest.mark.posix("such signals")), "shutdown"]
+)
 def test_the_end_cancels_cleans_up_and_exits(client, long, tmp_path, how):
     client.call(1, "fill", {"request": long})
     client.progress(1, "fill" if how == "eof" else "prepare")

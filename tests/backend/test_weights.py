@@ -195,6 +195,7 @@ def test_cancel_does_not_wait_for_a_silent_server(server, tmp_path):
         handler.silent.set()
 
 
+@pytest.mark.posix("way to rename a file that another call has open")
 def test_two_at_once_do_each_other_no_harm(server, tmp_path, monkeypatch):
     _, address = server
     alone, began = weights._download, []

@@ -141,6 +141,7 @@ def test_a_killed_workers_row_is_done_again(work):
         assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
 
 
+@pytest.mark.posix("such signals")
 @pytest.mark.parametrize(
     ("name", "early"), [("SIGINT", False), ("SIGINT", True), ("SIGTERM", False), ("SIGHUP", False)]
 )

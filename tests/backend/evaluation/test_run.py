@@ -98,11 +98,13 @@ def test_cancel_keeps_the_rows_that_are_done(recipe: Recipe, scenes: Path, tmp_p
     assert len((tmp_path / ROWS).read_text().splitlines()) >= 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.posix("such signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_what_ends_the_whole_group_is_a_cancel(
-    scenes: Path, recipe: Recipe, tmp_path: Path, number: signal.Signals
+    scenes: Path, recipe: Recipe, tmp_path: Path, name: str
 ) -> None:
     """As when a terminal is closed: its workers get the signal, too."""
+    number = getattr(signal, name)
     save(recipe, tmp_path / "cases.json")
     words = ["--data", scenes, "--cases", tmp_path / "cases.json", "--out", tmp_path / "out", "--jobs", 2]
     run = subprocess.Popen(
@@ -116,6 +118,7 @@ def test_what_ends_the_whole_group_is_a_cancel(
     assert run.returncode == 4 and "Traceback" not in said, said
 
 
+@pytest.mark.posix("list of processes under /proc")
 def test_workers_go_when_the_run_is_killed(scenes: Path, recipe: Recipe, tmp_path: Path) -> None:
     save(recipe, tmp_path / "cases.json")
     line = [
