@@ -2,7 +2,8 @@
 
 import os
 
-# ONNX Runtime gives this machine an identifier and reports to its maker what it runs, unless this is set
-# before it is imported. It stands here because QGIS, whose other plugins decide for themselves, never
-# imports models.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Unless these are set before they are imported, ONNX Runtime gives this machine an identifier and reports to
+# its maker what it runs, and what asks Hugging Face's hub for networks tells it what else is installed. They
+# stand here because QGIS, whose other plugins decide for themselves, never imports models.
+for _name in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY"):
+    os.environ.setdefault(_name, "1")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -138,3 +142,13 @@ def test_a_hubs_vocabulary_is_that_of_its_files(tmp_path, monkeypatch) -> None:
     assert found.ids[tokens.TOKEN] == len(found.ids) - 1
     with pytest.raises(OSError, match=r"tokenizer/vocab\.json"):
         network_store._vocabulary(str(tmp_path), 12)
+
+
+@pytest.mark.parametrize("way", ["rivals.network_sd", "aligndiff.network_store"])
+def test_the_hub_is_told_no_more_than_what_is_wanted(way):
+    code = f"import terramend.models.{way}, huggingface_hub.constants as c; print(c.HF_HUB_DISABLE_TELEMETRY)"
+    environ = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ
+    )
+    assert done.stdout.strip() == "True"
