@@ -108,8 +108,8 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "training.empty": (
             INPUT,
-            "{path} holds no scene that this network can learn from: give a folder of scenes, or the "
-            "folder of one split of the data pack.",
+            "{path} is no folder with scenes that this network can learn from: give a folder of scenes, "
+            "or the folder of one split of the data pack.",
         ),
         "training.features": (
             INPUT,
@@ -118,8 +118,8 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "training.pairs": (
             INPUT,
-            "{path} holds no pair of a cloudy and a clear image with the bands that are asked for: give a "
-            "split of the data pack, or a folder laid out like RICE, CUHK-CR or SEN12MS-CR.",
+            "{path} is no folder with pairs of a cloudy and a clear image in the bands that are asked for: "
+            "give a split of the data pack, or a folder laid out like RICE, CUHK-CR or SEN12MS-CR.",
         ),
         "training.precision": (
             INPUT,

@@ -127,9 +127,9 @@ def test_of_data_with_its_splits_only_one_is_learnt_from(tmp_path) -> None:
     watch = Watch()
     with pytest.raises(TerramendError) as caught:
         command.main(options(data=tmp_path, out=tmp_path / "run"), watch)
-    assert caught.value.code == "training.empty" and f"{tmp_path / 'train'} holds" in str(caught.value)
+    assert caught.value.code == "training.empty" and f"{tmp_path / 'train'} is no folder" in str(caught.value)
     assert [notice.code for notice in watch.notices] == ["training.split"]
-    with pytest.raises(TerramendError, match="holds no scene"):
+    with pytest.raises(TerramendError, match="no folder with scenes"):
         command.main(options(data=tmp_path / "train", out=tmp_path / "run"), watch)
 
 
@@ -155,7 +155,9 @@ def test_the_schedule_of_ddpm_is_an_option(monkeypatch) -> None:
 def test_unknown_networks_folders_and_devices() -> None:
     with pytest.raises(TerramendError, match="no network called foo to train; there are: align-cr"):
         command.main(options(name="foo"), Watch())
-    with pytest.raises(TerramendError, match="nowhere holds no scene that this network can learn from"):
+    with pytest.raises(
+        TerramendError, match="nowhere is no folder with scenes that this network can learn from"
+    ):
         command.main(options(), Watch())
 
 
@@ -167,7 +169,7 @@ def test_the_device_is_one_on_which_torch_computes(monkeypatch) -> None:
     )
     with pytest.raises(TerramendError, match=r"cuda was asked for but does not compute here \(no driver\)"):
         command.main(options(device="cuda"), Watch())
-    with pytest.raises(TerramendError, match="holds no scene"):
+    with pytest.raises(TerramendError, match="no folder with scenes"):
         command.main(options(device="auto"), Watch())
 
 

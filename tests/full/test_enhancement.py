@@ -269,7 +269,7 @@ def test_wrong_configurations_and_folders_say_what_is_wrong(tmp_path) -> None:
     with pytest.raises(TerramendError, match="heds means nothing"):
         wrong = {**config["network"], "predictor": {**config["network"]["predictor"], "heds": 2}}
         de.layout({**config, "network": wrong})
-    with pytest.raises(TerramendError, match="holds no pair"):
+    with pytest.raises(TerramendError, match="no folder with pairs"):
         de.recipe(config, tmp_path, Watch())
     with pytest.raises(TerramendError, match="is no run of de to begin from"):
         de.start(tiny(), tmp_path)

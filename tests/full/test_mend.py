@@ -77,7 +77,7 @@ def test_few_samples_are_drawn_again_and_none_are_said(config, tmp_path) -> None
     path = tmp_path / "samples.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps({**facts, "drawn": [[*facts["drawn"][-1][:4], CROPS]]}))  # all held out
-    with pytest.raises(TerramendError, match="holds no scene that this network can learn from"):
+    with pytest.raises(TerramendError, match="is no folder with scenes that this network can learn from"):
         mend.recipe(config, tmp_path, Watch())
 
 

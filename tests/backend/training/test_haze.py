@@ -61,9 +61,9 @@ def test_draws_mix_real_and_made_pairs_and_depend_on_the_step_alone():
 
 def test_only_made_pairs_need_no_real_ones(tmp_path):
     part = {"wavelengths": RGB, "haze": 1.0}
-    with pytest.raises(TerramendError, match="holds no scene"):
+    with pytest.raises(TerramendError, match="no folder with scenes"):
         haze.source(part, tmp_path, 16)
-    with pytest.raises(TerramendError, match="holds no pair"):
+    with pytest.raises(TerramendError, match="no folder with pairs"):
         haze.source({**part, "haze": 0.0}, tmp_path, 16)
 
 

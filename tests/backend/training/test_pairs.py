@@ -93,12 +93,12 @@ def test_data_sets_can_be_left_out(tmp_path):
         for side in ("cloud", "label"):
             picture(tmp_path / name / side / "1.png", 90)
     assert pair_bank(tmp_path, RGB, without=("RICE1",)).names == ("CUHK-CR1/cloud/1",)
-    with pytest.raises(TerramendError, match="holds no pair"):
+    with pytest.raises(TerramendError, match="no folder with pairs"):
         pair_bank(tmp_path, RGB, without=("RICE1", "CUHK-CR1"))
 
 
 def test_what_is_no_pair_is_said(tmp_path):
-    with pytest.raises(TerramendError, match="holds no pair of a cloudy and a clear image"):
+    with pytest.raises(TerramendError, match="no folder with pairs of a cloudy and a clear image"):
         pair_bank(tmp_path, RGB)
     with pytest.raises(TerramendError, match="nowhere"):
         pair_bank(tmp_path / "nowhere", RGB)
