@@ -246,6 +246,7 @@ def test_the_end_cancels_cleans_up_and_exits(client, long, tmp_path, how):
     assert [reply["error"]["code"] for reply in replies] == [CANCELLED]
 
 
+@pytest.mark.posix("way to ask whether a pipe is read")
 def test_a_client_that_reads_nothing_any_more_cannot_keep_the_server(long, tmp_path):
     """Its pipe is full, so that whoever writes a reply waits, while a fill is under way."""
     process = subprocess.Popen(
