@@ -7,7 +7,7 @@ use the cores that would wait for it. Without `allowed` everything runs in the c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -33,6 +33,15 @@ def allowed(count: int) -> Iterator[None]:
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`work(item)` of all items, in their order; the parts must not write to the same place."""
+    """`work(item)` of all items, in their order; the parts must not write to the same place.
+
+    Where one of them fails, none runs any more when this raises: files that they read can be closed.
+    """
     pool = _pool.get()
-    return list(map(work, items)) if pool is None else list(pool.map(work, items))
+    if pool is None:
+        return list(map(work, items))
+    parts = [pool.submit(work, item) for item in items]
+    try:
+        return [part.result() for part in parts]
+    finally:
+        wait([part for part in parts if not part.cancel()])

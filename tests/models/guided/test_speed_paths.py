@@ -1,5 +1,7 @@
 """What was made quick must not depend on how: threads, blocks, shared masks, half size."""
 
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +45,24 @@ def test_each_keeps_the_order_and_hands_on_errors():
         with pytest.raises(ZeroDivisionError):
             threads.each(lambda i: 1 // i, range(3))
     assert threads.each(str, range(3)) == ["0", "1", "2"]
+
+
+def test_no_part_still_reads_when_another_has_failed():
+    begun, ended = threading.Event(), threading.Event()
+
+    def work(part):
+        if part == "damaged":
+            begun.wait()
+            raise OSError("cut off")
+        begun.set()
+        time.sleep(0.3)
+        ended.set()
+
+    with threads.allowed(2), pytest.raises(OSError, match="cut off"):
+        try:
+            threads.each(work, ["damaged", "whole"])
+        finally:
+            assert ended.is_set()
 
 
 def test_blocks_of_pixels_do_not_show(monkeypatch):
