@@ -26,6 +26,7 @@ from .raster.outputs import Outputs, working_folder
 from .raster.raster import Band
 from .raster.scene import Scene
 from .raster.tiles import TilePlace
+from .raster.unchanged import unchanged
 from .request import FillRequest, validate
 from .watch import Watch
 
@@ -68,14 +69,15 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
             stack.callback(report.discard)
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
         checks = []
-        for number, target in enumerate(inputs.targets):
-            if request.bands and not _asked(request, inputs, number):
-                continue
-            if not request.bands and not any(band.role == "optical" for band in target.bands):
-                continue
-            watch.stage("gaps")
-            with open_grid(request, inputs, number, folder, watch) as (scene, _):
-                checks.append(_check(request, scene, watch))
+        with unchanged(inputs.files):
+            for number, target in enumerate(inputs.targets):
+                if request.bands and not _asked(request, inputs, number):
+                    continue
+                if not request.bands and not any(band.role == "optical" for band in target.bands):
+                    continue
+                watch.stage("gaps")
+                with open_grid(request, inputs, number, folder, watch) as (scene, _):
+                    checks.append(_check(request, scene, watch))
         result = {"target": inputs.targets[0].name, **_result(request, checks, watch)}
         if report and html:
             write_report(report.temporary(html), result, [c.sample for c in checks if c.sample])

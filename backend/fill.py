@@ -26,6 +26,7 @@ from .raster.provenance import Origin, describe_inputs
 from .raster.raster import Raster
 from .raster.recall import memory_of
 from .raster.scene import Scene
+from .raster.unchanged import unchanged
 from .raster.writer import GeoTiffWriter, is_cog, parse_options
 from .request import FillRequest, FillResult, request_hash, validate
 from .version import VERSION
@@ -88,11 +89,12 @@ def fill(
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
         files = describe_inputs(inputs.names, request.hash_inputs)
         filled = []
-        for number, part in enumerate(paths):
-            watch.stage("gaps")
-            with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
-                run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch, views)
-                filled.append(run.fill())
+        with unchanged(inputs.files):
+            for number, part in enumerate(paths):
+                watch.stage("gaps")
+                with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
+                    run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch, views)
+                    filled.append(run.fill())
         _say_smooth(filled, watch)
         if views is not None:
             _save_views(request, views, outputs)

@@ -21,6 +21,7 @@ from .raster.metadata import BandMetadata, Metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.products import open_product
 from .raster.raster import Raster
+from .raster.unchanged import states, unchanged
 from .raster.writer import GeoTiffWriter
 from .request import FillRequest, request_hash, validate
 from .version import VERSION
@@ -50,17 +51,21 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
     """
     validate(request)
     watch.stage("open")
+    before = states([*request.target, *(mask.path for mask in request.gaps)])
     target = open_product(
         request.target, radiometry="dn", crs=request.target_crs,
         nodata=request.target_nodata, watch=watch,
     )[0]  # fmt: skip
     with ExitStack() as stack:
-        outputs = Outputs([request.output], _inputs(request, target), request.overwrite)
+        names = _inputs(request, target)
+        before = {**states(names), **before}
+        outputs = Outputs([request.output], names, request.overwrite)
         stack.callback(outputs.discard)
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
-        gap_map = stack.enter_context(_gap_map(request, target, folder, watch))
-        classes = stack.enter_context(_all_masks(request, target)) if class_band else None
-        gap_pixels = _write(outputs.temporary(request.output), request, gap_map, classes, watch)
+        with unchanged(before):
+            gap_map = stack.enter_context(_gap_map(request, target, folder, watch))
+            classes = stack.enter_context(_all_masks(request, target)) if class_band else None
+            gap_pixels = _write(outputs.temporary(request.output), request, gap_map, classes, watch)
         outputs.commit()
         watch.finish()
     return {

@@ -34,6 +34,7 @@ from .raster.sar import say_partly
 from .raster.scene import Scene, open_scene
 from .raster.siblings import find_references, masks_beside
 from .raster.tiles import TilePlan, plan_tiles
+from .raster.unchanged import States, states
 from .request import FillRequest
 from .trial import WINDOWS, Candidate, Tried, candidates, compare
 from .watch import Watch
@@ -46,12 +47,14 @@ class Inputs:
     Attributes:
         targets: one raster per resolution, the finest first. references: opened, in order.
         names: every file that is read, once, in a fixed order.
+        files: what they were before anything was read of them.
         partners: grids that masks without a CRS pair with, where these are not the targets' own.
     """
 
     targets: tuple[Raster, ...]
     references: tuple[Reference, ...]
     names: tuple[str, ...]
+    files: States
     partners: tuple[Grid, ...] = ()
 
     def first_band(self, number: int) -> int:
@@ -93,6 +96,7 @@ def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
 
 
 def _opened(request: FillRequest, watch: Watch) -> Inputs:
+    asked = states(_asked(request))
     targets = open_product(
         request.target,
         radiometry=request.radiometry,
@@ -108,7 +112,8 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
             watch.notice("mask.beside", path=mask.path, name=targets[0].name)
     found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
     references = open_references(request, targets[0], watch, found)
-    return Inputs(targets, references, _names(request, targets, references))
+    names = _names(request, targets, references)
+    return Inputs(targets, references, names, {**states(names), **asked})
 
 
 @contextmanager
@@ -279,11 +284,15 @@ def _names(
     for raster in [*targets, *(part for r in references for part, _ in r.parts)]:
         names += [band.path for band in raster.bands]
         names += [mask.path for mask in raster.masks]
-    masks = [*request.gaps, *(m for r in request.references for m in r.masks)]
-    masks += [mask for r in references for mask in r.masks]
-    names += [r.path for r in request.references] + [mask.path for mask in masks]
-    names += [name for name in (request.references_from, request.dem, request.sar, request.extent) if name]
-    return tuple(dict.fromkeys(name for name in names if name))
+    names += [mask.path for r in references for mask in r.masks]
+    return tuple(dict.fromkeys(name for name in [*names, *_asked(request)] if name))
+
+
+def _asked(request: FillRequest) -> list[str]:
+    """The inputs as the request names them."""
+    masks = [*request.gaps, *(mask for r in request.references for mask in r.masks)]
+    names = [*request.target, *(mask.path for mask in masks), *(r.path for r in request.references)]
+    return names + [n for n in (request.references_from, request.dem, request.sar, request.extent) if n]
 
 
 def _channels(scene: Scene) -> int:

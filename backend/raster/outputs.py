@@ -212,7 +212,7 @@ def _named_files(name: str) -> list[Path]:
         if not bare or bare.startswith("/vsi"):
             continue
         for part in (path, *path.parents):
-            if part.is_file():
+            if os.path.isfile(part):  # noqa: PTH113 - no error for what a file system cannot hold
                 found.append(part)
                 break
     return found

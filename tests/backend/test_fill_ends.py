@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import numpy as np
 import pytest
 import rasterio
 from terramend.backend import opening
+from terramend.backend.accuracy import accuracy
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill, output_paths
+from terramend.backend.mask import make_mask
 from terramend.backend.raster.products import open_product
 from terramend.backend.request import FillRequest, Mask, Reference, to_json
 from terramend.backend.watch import Watch
@@ -190,3 +193,45 @@ def test_progress_reaches_its_total(write):
     filled = [p for p in seen if p.stage == "fill"]
     assert filled[-1].done == filled[-1].total > 0
     assert [p.done for p in filled] == sorted(p.done for p in filled)
+
+
+@pytest.mark.parametrize("door", [fill, accuracy, make_mask])
+@pytest.mark.parametrize("name", ["in.tif", "g.tif"])
+def test_an_input_that_is_rewritten_meanwhile_is_said_and_nothing_is_kept(write, door, name):
+    truth = landscape(1, 150, 150).astype("uint16")
+    target, mask = write("in.tif", truth), write("g.tif", blobs(150, 150, 0.1).astype(np.uint8))
+    (target.parent / "out").mkdir()
+    changed = target.parent / name
+    os.utime(changed, (1e9, 1e9))
+
+    def rewrite(progress):
+        if progress.stage in ("check", "fill", "write"):
+            changed.write_bytes(changed.read_bytes())
+
+    with pytest.raises(TerramendError) as caught:
+        door(asked_for(target, mask, tmp=str(target.parent / "out")), Watch(on_progress=rewrite))
+    assert caught.value.code == "input.changed" and str(changed) in str(caught.value)
+    assert list((target.parent / "out").iterdir()) == []
+
+
+def test_what_goes_wrong_because_an_input_was_replaced_is_said_as_that(write):
+    truth = landscape(1, 150, 150).astype("uint16")
+    target, mask = write("in.tif", truth), write("g.tif", blobs(150, 150, 0.1).astype(np.uint8))
+    other = write("other.tif", truth[:, :90, :90])
+
+    def replaced(progress):
+        if progress.stage == "gaps" and other.exists():
+            other.replace(target)
+
+    with pytest.raises(TerramendError) as caught:
+        fill(asked_for(target, mask, output=str(target.parent / "out.tif")), Watch(on_progress=replaced))
+    assert caught.value.code == "input.changed"
+
+
+def test_an_input_that_is_gone_at_the_end_was_read_whole(write):
+    truth = landscape(1, 150, 150).astype("uint16")
+    target, mask = write("in.tif", truth), write("g.tif", blobs(150, 150, 0.1).astype(np.uint8))
+    asked = asked_for(target, mask, output=str(target.parent / "out.tif"))
+    fill(asked, Watch(on_progress=lambda p: mask.unlink(missing_ok=True) if p.stage == "fill" else None))
+    with rasterio.open(asked.output) as file:
+        assert file.shape == (150, 150)
