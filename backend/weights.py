@@ -180,7 +180,11 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
             if offset < file.size:  # some breaks look like an end
                 why = f"it ended after {offset} of {file.size} bytes"
                 raise TerramendError("weights.download", address=address, why=why)
-    except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: no name of a host
+    except (
+        OSError,
+        http.client.HTTPException,
+        ValueError,
+    ) as error:  # the last: no address, maybe of a redirect
         raise TerramendError("weights.download", address=address, why=reason(error)) from None
 
 

@@ -28,6 +28,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     broken: int | None = None
     ranges = True
     asked: list[str | None]
+    elsewhere: str | None = None
+    """Sends on to this address."""
     silent: threading.Event | None = None
     """Sends the first byte, and the others when this is set."""
 
@@ -35,6 +37,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = CONTENT.get(self.path.rpartition("/")[2])
         if data is None:
             self.send_error(404)
+            return
+        if self.elsewhere:
+            self.send_response(302)
+            self.send_header("Location", self.elsewhere)
+            self.end_headers()
             return
         wanted = self.headers["Range"]
         self.asked.append(wanted)
@@ -224,6 +231,15 @@ def test_wrong_sources(tmp_path):
     refused("weights.software", str(tmp_path), tmp_path, newer)
     with pytest.raises(TerramendError, match="no network other"):
         weights.install("other", None, Watch(), folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[bad/", "http://127.0.0.1:port/", "file:///etc/hosts", "/model.onnx"]
+)
+def test_a_server_that_sends_on_to_nowhere(server, tmp_path, address):
+    handler, release = server
+    handler.elsewhere = address
+    refused("weights.download", release, tmp_path)
 
 
 def test_the_manifest_is_read_with_all_its_fields(tmp_path):
