@@ -106,6 +106,8 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
 
     place = folder.resolve()  # an entry that is a link keeps its name: {folder} is where it was found
     entries = []
+    if place.is_dir():
+        os.scandir(place).close()  # says what a pattern does not: that it may not be read
     with contextlib.suppress(ValueError, NotImplementedError):  # no pattern, or one from the root on
         entries = [entry for entry in sorted(place.glob(pattern)) if not _is_other(entry.name)]
     if not entries:

@@ -158,6 +158,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The folder {folder} of the output {path} does not exist: make it first.",
         ),
         "output.option": (INPUT, "The creation option {option} is not used by Terramend: it takes {known}."),
+        "output.owner": (
+            INPUT,
+            "{path} belongs to another user, and its folder lets nobody else replace it: "
+            "choose another name.",
+        ),
         "output.picture": (INPUT, "{path} is to hold a picture: give it a name that ends in .png."),
         "output.read-only": (INPUT, "The folder {path} cannot be written to: choose another one."),
         "output.report": (INPUT, "{path} is to hold a report: give it a name that ends in .html."),
@@ -263,6 +268,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "The Python package {package} cannot be used ({why}): install it in the backend's environment, "
             "or repair that from the plugin.",
+        ),
+        "environment.threads": (
+            ENVIRONMENT,
+            "The system allows no further thread: end other programs, or raise the limit of processes "
+            "(ulimit -u).",
         ),
         # the backend process and its Python, as the plugin sees them
         "backend.absent": (

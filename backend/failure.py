@@ -28,11 +28,16 @@ def as_error(failure: BaseException) -> TerramendError:
     if isinstance(failure, OSError):
         if failure.errno in (errno.ENOSPC, errno.EDQUOT):
             return TerramendError("environment.disk", path=failure.filename or "what is written")
+        if "temporary directory" in str(failure.strerror):  # Python's words where it finds none
+            why = "none of the usual ones can be written to"
+            return TerramendError("tmp.folder", path="the system's folders for such files", why=why)
         if failure.filename is not None and failure.strerror:
             return TerramendError("file.access", path=str(failure.filename), why=failure.strerror)
         if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing
             # its own words refer to the exception before, whose words name the file
             return TerramendError("file.read", why=reason(failure.__cause__ or failure))
+    if isinstance(failure, RuntimeError) and "can't start new thread" in str(failure):
+        return TerramendError("environment.threads")
     if type(failure).__name__ == "NetworkError":
         return TerramendError("model.network", why=reason(failure))
     if of_gdal(failure):

@@ -96,9 +96,9 @@ def in_order(
 
     reader = threading.Thread(target=read, name="terramend-read", daemon=True)
     crew = [threading.Thread(target=run, name=f"terramend-work-{i}", daemon=True) for i in range(workers)]
-    for thread in (reader, *crew):
-        thread.start()
     try:
+        for thread in (reader, *crew):
+            thread.start()  # an error where the system allows no more of them
         while (slot := _next(ordered, check)) is not None:
             while not slot.ready.wait(POLL):
                 check()
@@ -112,10 +112,12 @@ def in_order(
             room.release()
     finally:
         stop.set()
-        reader.join()  # its files are closed next
+        if reader.ident is not None:
+            reader.join()  # its files are closed next
         deadline = time.monotonic() + PATIENCE
         for thread in crew:
-            thread.join(max(deadline - time.monotonic(), 0))
+            if thread.ident is not None:
+                thread.join(max(deadline - time.monotonic(), 0))
 
 
 def patiently(task: Callable[[], Result], check: Callable[[], None]) -> Result:

@@ -7,7 +7,7 @@ use the cores that would wait for it. Without `allowed` everything runs in the c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -40,8 +40,9 @@ def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     pool = _pool.get()
     if pool is None:
         return list(map(work, items))
-    parts = [pool.submit(work, item) for item in items]
+    parts: list[Future[Result]] = []
     try:
+        parts.extend(pool.submit(work, item) for item in items)
         return [part.result() for part in parts]
     finally:
         wait([part for part in parts if not part.cancel()])

@@ -77,7 +77,7 @@ def open_dataset(path: str, overview: int | None = None, *, container: bool = Fa
 
     Raises:
         TerramendError: `raster.missing`, `raster.special`, `raster.unreadable`, `raster.name`,
-            `raster.service`, `raster.choose`, `raster.complex`, `raster.block`.
+            `raster.service`, `raster.choose`, `raster.complex`, `raster.block`, `file.access`.
     """
     if looks_like_service(path):
         raise TerramendError("raster.service", path=path)
@@ -88,6 +88,7 @@ def open_dataset(path: str, overview: int | None = None, *, container: bool = Fa
         dataset = rasterio.open(gdal_name(path), sharing=False, **options)
         _ = dataset.driver == "VRT" and dataset.files  # rasterio drops what GDAL says of names beyond UTF-8
     except RasterioError as error:
+        _check_access(path)
         if not is_gdal_name(path) and not is_local(path):
             raise TerramendError("raster.missing", path=path) from error
         raise TerramendError("raster.unreadable", path=path, why=reason(error)) from error
@@ -110,6 +111,18 @@ def open_dataset(path: str, overview: int | None = None, *, container: bool = Fa
             dataset.close()
             raise TerramendError("raster.block", path=path, width=shape[1], height=shape[0])
     return dataset
+
+
+def _check_access(path: str) -> None:
+    """Say of a file that we may not look at what the system says: GDAL takes it for absent or damaged."""
+    if is_gdal_name(path) or os.path.isdir(path):  # noqa: PTH112 - no error where it may not be seen
+        return
+    try:
+        Path(path).open("rb").close()
+    except PermissionError as error:
+        raise TerramendError("file.access", path=path, why=error.strerror) from error
+    except (OSError, ValueError):  # the latter for names that no file can have
+        pass
 
 
 def has_stored_mask(file: DatasetReader) -> bool:

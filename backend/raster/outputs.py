@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -229,12 +230,23 @@ def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
         raise TerramendError("output.read-only", path=str(path.parent))
     if any(_same(path, source) for source in inputs):
         raise TerramendError("output.is-input", path=str(path))
+    for replaced in (path, *(Path(f"{path}{suffix}") for suffix in SIDECARS)):
+        if _is_kept_by_owner(replaced):
+            raise TerramendError("output.owner", path=str(replaced))
     for suffix in SIDECARS:  # they go when the file is replaced
         sidecar = Path(f"{path}{suffix}")
         if sidecar.exists() and any(_same(sidecar, source) for source in inputs):
             raise TerramendError("output.sidecar", path=str(path), sidecar=str(sidecar))
     if not overwrite:
         _spare(path)
+
+
+def _is_kept_by_owner(path: Path) -> bool:
+    """Whether a file is another user's, in a folder where only owners replace their own, as in /tmp."""
+    if sys.platform == "win32" or not os.path.lexists(path):
+        return False
+    folder, user = path.parent.stat(), os.geteuid()
+    return bool(folder.st_mode & stat.S_ISVTX) and user not in (0, folder.st_uid, path.lstat().st_uid)
 
 
 def _spare(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -254,3 +256,12 @@ def test_every_option_of_fill_is_a_column():
     known = {name for action in cli.parser_of("fill")._actions for name in action.option_strings}
     columns = {name.removeprefix("--") for name in known if name.startswith("--")} - {"help", "json"}
     assert columns | {"target"} == batch_table.KNOWN
+
+
+def test_a_folder_that_may_not_be_read_is_not_called_empty(tmp_path, monkeypatch):
+    def closed(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(PermissionError):
+        from_folder(tmp_path, "*.tif", {}, Watch())

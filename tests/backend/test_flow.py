@@ -137,3 +137,29 @@ def test_patiently_returns_raises_and_gives_up():
     assert not finished.is_set()
     release.set()
     no_threads_stay()
+
+
+def test_nothing_is_read_any_more_where_a_thread_cannot_start(monkeypatch):
+    class Files:
+        closed = False
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return 1
+
+        def close(self):
+            self.closed = True
+
+    def start(thread):
+        if thread.name == "terramend-work-1":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    begin, files = threading.Thread.start, Files()
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="new thread"):
+        list(in_order(files, lambda n: n, 2, 2, nothing))
+    assert files.closed
+    no_threads_stay()

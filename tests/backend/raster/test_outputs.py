@@ -281,3 +281,16 @@ def test_a_report_ends_in_html(tmp_path):
         Outputs([], [], True, reports=[str(tmp_path / "victim.tif")])
     assert caught.value.code == "output.report"
     assert Outputs([], [], False, reports=[str(tmp_path / "a.HTML")]).paths == [tmp_path / "a.HTML"]
+
+
+@pytest.mark.posix("owners of files")
+def test_what_only_another_user_may_replace_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "theirs.tif").touch()
+    tmp_path.chmod(0o1777)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(TerramendError) as caught:
+        Outputs([str(tmp_path / "theirs.tif")], [], True)
+    assert caught.value.code == "output.owner"
+    Outputs([str(tmp_path / "new.tif")], [], True)
+    tmp_path.chmod(0o777)
+    Outputs([str(tmp_path / "theirs.tif")], [], True)

@@ -1,5 +1,7 @@
 """Reading by windows: exact samples, exact at tile edges, right against rasterio, bounded in memory."""
 
+import contextlib
+import os
 from dataclasses import replace
 
 import makers
@@ -10,6 +12,7 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
+from terramend.backend.errors import TerramendError
 from terramend.backend.raster import gdal
 from terramend.backend.raster.files import open_raster
 from terramend.backend.raster.gdal import FilePool
@@ -238,3 +241,27 @@ def test_a_coarser_grid_gets_means_from_overviews_too(tmp_path, overviews):
     np.testing.assert_allclose(coarse[:, 13:], means, rtol=1e-4)
     assert np.isnan(coarse[:, :12]).all()
     assert np.isfinite(coarse[:, 12]).all()  # half of it was observed
+
+
+@pytest.mark.posix("rights of files")
+@pytest.mark.parametrize("hidden", ["file", "folder"])
+def test_what_may_not_be_read_is_neither_absent_nor_damaged(tmp_path, hidden):
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    path = folder / "a.tif"
+    makers.write(path, np.ones((1, 8, 8), np.uint8))
+    raster_of(path)
+    root = os.geteuid() == 0
+    with contextlib.ExitStack() as stack:
+        place = folder if hidden == "folder" else path
+        stack.callback(place.chmod, 0o700)
+        place.chmod(0)
+        if root:  # who may read all
+            for above in (tmp_path, *tmp_path.parents[:2]):
+                stack.callback(above.chmod, above.stat().st_mode)
+                above.chmod(0o755)
+            stack.callback(os.seteuid, 0)
+            os.seteuid(65534)
+        with pytest.raises(TerramendError) as caught:
+            open_raster(str(path), Watch())
+    assert caught.value.code == "file.access" and str(path) in str(caught.value)
