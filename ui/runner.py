@@ -84,6 +84,8 @@ class Run:
         """Stop, and tell nobody: whoever asked is going."""
         self._abandoned = True
         self.cancel()
+        if self._task is None:  # a client that is closed next tells of no end
+            self.built.remove()
 
     def _converted(self, error: Optional[Exception]) -> None:
         self._task = None

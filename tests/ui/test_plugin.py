@@ -118,6 +118,28 @@ def test_load_use_unload_and_again_without_leftovers(
     plugin.unload()  # a second time does no harm
 
 
+def test_unloaded_in_the_middle_of_a_run_it_leaves_no_temporary_files(
+    iface: Interface, qgis_app: Any, scene: dict[str, str], until: Callable
+) -> None:
+    from qgis.core import QgsProcessingUtils
+
+    def folders() -> set[Path]:
+        return set(Path(QgsProcessingUtils.tempFolder()).glob("terramend_*"))
+
+    before = folders()
+    for asked in ("fill", "look"):
+        plugin = load(iface)
+        iface.icons[0].trigger()
+        plugin.dock.form.target.chooser.set_item(scene["target"])
+        plugin.dock.fill() if asked == "fill" else plugin.dock._outlook.ask()
+        run = plugin.dock.run or plugin.dock._outlook._run
+        until(lambda run=run: run._call.sent)
+        assert len(folders() - before) == 1
+        plugin.unload()
+        settle(qgis_app)
+        assert folders() == before
+
+
 def test_dialogs_of_its_algorithms_go_with_the_plugin(
     iface: Interface, qgis_iface: Any, qgis_processing: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
