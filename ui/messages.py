@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from ..backend.errors import CANCELLED, ERRORS, INTERNAL, NOTICES
-from .option_words import in_windows
+from .option_words import field_sentence, in_windows
 from .tr import tr
 
 
@@ -45,6 +45,10 @@ class ClientError(Exception):
 
 def error_sentence(code: str, arguments: Mapping[str, Any], message: str = "") -> str:
     """The sentence of an error; `message` (the backend's English) where the code is not known."""
+    if code == "request.field":
+        said = field_sentence(arguments)
+        if said:
+            return said
     return _fill(ERRORS[code][1] if code in ERRORS else "", arguments, message or code)
 
 

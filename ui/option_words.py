@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict
+from typing import Any, Dict, Mapping
 
 from .tr import tr
 
@@ -13,6 +13,28 @@ def in_windows(sentence: str) -> str:
     words = _words()
     pattern = "|".join(re.escape(option) + r"(?![\w-])" for option in sorted(words, key=len, reverse=True))
     return re.sub(pattern, lambda found: words[found.group()], sentence)
+
+
+def field_sentence(arguments: Mapping[str, Any]) -> str:
+    """A fault in a field of the request, said of what the analyst sees; else empty."""
+    label = _fields().get(str(arguments.get("field")), "")
+    return tr("{label}: {why}.").format(label=label, why=arguments.get("why")) if label else ""
+
+
+def _fields() -> Dict[str, str]:
+    return {
+        "target": tr("Raster to fill"),
+        "output": tr("Save to"),
+        "gaps": tr("Gap masks"),
+        "gaps.kind": tr("Kind of mask"),
+        "grow": tr("Widen by"),
+        "references": tr("Other dates"),
+        "sun": tr("Sun"),
+        "date": tr("Date"),
+        "bands": tr("Bands to fill"),
+        "seed": tr("Random seed"),
+        "creation_options": tr("GeoTIFF options"),
+    }
 
 
 def _words() -> Dict[str, str]:
@@ -30,7 +52,7 @@ def _words() -> Dict[str, str]:
         "--fill-swath-edges": tr("“Fill stripes open to the edge too”"),
         "--unfilled nodata": tr("“becomes nodata”"),
         "--unfilled keep": tr("“keeps its value”"),
-        "--bands": tr("the list of bands"),
+        "--bands": tr("“Bands to fill” (in the toolbox)"),
         "--model auto": tr("“Choose by itself” (auto)"),
         "--device auto": tr("“Fastest that works” (auto)"),
         "--set weights=FOLDER": tr("weights=FOLDER to the settings of the method"),

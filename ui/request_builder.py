@@ -21,10 +21,11 @@ from qgis.core import (
 from ..backend.errors import TerramendError
 from ..backend.request import FillRequest, Mask, Reference, to_json, validate
 from .choices import SAME, ChoiceError, Choices, MaskChoice
+from .messages import error_sentence
 from .sources import Conversion, LayerOrPath, SourceError, SourceMaker
 from .tr import tr
 
-REFUSALS = (ChoiceError, SourceError, TerramendError)
+REFUSALS = (ChoiceError, SourceError)
 """What keeps a request from being built; the text is a sentence for the user."""
 
 
@@ -61,15 +62,17 @@ def build(choices: Choices, **extra: Any) -> Built:
 
     Raises:
         SourceError: a layer cannot be used.
-        TerramendError: `request.field`, a choice is not valid.
+        ChoiceError: a choice is not valid.
     """
     folder = tempfile.mkdtemp(prefix="terramend_", dir=QgsProcessingUtils.tempFolder())
     try:
         maker = SourceMaker(folder)
         request = _request(choices, maker, extra)
         validate(request)
-    except Exception:
+    except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, TerramendError):
+            raise ChoiceError(error_sentence(error.code, error.arguments, str(error))) from None
         raise
     return Built(_sparse(request), tuple(maker.conversions), folder)
 

@@ -15,7 +15,6 @@ from qgis.core import (
     QgsRectangle,
     QgsReferencedRectangle,
 )
-from terramend.backend.errors import TerramendError
 from terramend.backend.request import from_json
 from terramend.ui.choices import (
     ChoiceError,
@@ -137,7 +136,7 @@ def test_bad_choices_leave_no_folder(layers: dict[str, QgsRasterLayer], tmp_path
     from qgis.core import QgsProcessingUtils
 
     before = set(Path(QgsProcessingUtils.tempFolder()).iterdir())
-    with pytest.raises(TerramendError, match="'far' is no distance"):
+    with pytest.raises(ChoiceError, match="^Widen by: 'far' is no distance such as 3px or 30m\\.$"):
         build(Choices(target=(layers["target"],), output="/out.tif", grow="far"))
     assert set(Path(QgsProcessingUtils.tempFolder()).iterdir()) == before
 

@@ -64,6 +64,13 @@ def test_every_template_survives_translation(shouting: None, code: str) -> None:
     assert sentence != "fallback"
 
 
+def test_fields_of_the_request_are_called_as_in_the_windows(shouting: None) -> None:
+    wrong = {"field": "gaps.kind", "why": "'x' is no mask kind"}
+    assert ClientError("request.field", wrong).sentence == "KIND OF MASK: 'x' is no mask kind."
+    unseen = {"field": "jobs", "why": "it is 0 (choose) or a number of workers"}
+    assert "FIELD jobs IS NOT VALID" in ClientError("request.field", unseen).sentence
+
+
 def test_options_are_called_as_in_the_windows() -> None:
     sentence = ClientError("reference.mask", {"path": "--grow.tif"}).sentence
     assert sentence == (
@@ -73,6 +80,9 @@ def test_options_are_called_as_in_the_windows() -> None:
     needs = {"model": "copy", "needs": "references", "option": "--reference"}
     assert (
         "add another date, or choose “Choose by itself” (auto)." in ClientError("model.needs", needs).sentence
+    )
+    assert ClientError("model.no-bands", {"name": "a.tif"}).sentence.endswith(
+        "name the bands with “Bands to fill” (in the toolbox)."
     )
     absent = in_windows("{model} lacks its network {name}: run terramend models install {name}.")
     assert absent.startswith("{model} lacks its network {name}: choose it in Terramend's dock")
