@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
@@ -24,6 +25,8 @@ SAME = (
     "creation_options",
 )  # fmt: skip
 """Fields that are the same in `Choices` and in the request."""
+SEPARATOR = r";[;\s]*(?=[^\s=;]+\s*=|$)"
+"""Between settings of a method: a semicolon before the next KEY=, since a prompt may hold others."""
 FOUND = "found"
 """In lists of a reference's mask: look beside the reference."""
 
@@ -94,15 +97,17 @@ def to_parameters(choices: Choices) -> Dict[str, Any]:
         "PRODUCT": first if isinstance(first, str) else "",
         "MORE_BANDS": [_name(item) for item in choices.target[1:]],
         "GAPS": [_name(mask.source) for mask in choices.gaps],
-        "GAPS_KIND": join_kinds([mask.kind for mask in choices.gaps]),
+        "GAPS_KIND": join_kinds([_part(mask.kind) for mask in choices.gaps]),
         "CLASSES": list(choices.classes),
         "GROW": choices.grow or "",
         "CLOUD_THRESHOLD": choices.cloud_threshold,
         "FILL_SWATH_EDGES": choices.fill_swath_edges,
         "REFERENCES": [_name(r.source) for r in references],
         "REFERENCE_GAPS": [_mask_name(r) for r in references] if any(masks) else [],
-        "REFERENCE_GAPS_KIND": join_kinds([m.kind if m else FOUND for m in masks]) if any(masks) else "auto",
-        "REFERENCE_DATES": ";".join(r.date or "" for r in references)
+        "REFERENCE_GAPS_KIND": join_kinds([_part(m.kind) if m else FOUND for m in masks])
+        if any(masks)
+        else "auto",
+        "REFERENCE_DATES": ";".join(_part(r.date or "") for r in references)
         if any(r.date for r in references)
         else "",
         "REFERENCES_FROM": choices.references_from or "",
@@ -245,6 +250,11 @@ def join_kinds(kinds: List[str]) -> str:
     return kinds[0] if len(set(kinds)) == 1 else (";".join(kinds) or "auto")
 
 
+def _part(text: str) -> str:
+    """A kind or date in a list: what is typed there and is none may hold the list's own separator."""
+    return text.replace(";", " ")
+
+
 def _kinds(text: Optional[str], count: int, label: str) -> List[str]:
     kinds = [part.strip() or "auto" for part in (text or "auto").split(";")]
     if len(kinds) == 1:
@@ -315,7 +325,7 @@ def _bands(text: str) -> Tuple[int, ...]:
 
 def _settings(text: str) -> Tuple[Tuple[str, str], ...]:
     pairs = []
-    for part in filter(str.strip, text.split(";")):
+    for part in filter(str.strip, re.split(SEPARATOR, text)):
         key, equals, value = part.partition("=")
         if not equals:
             raise ChoiceError(tr("Settings of the method: {part} is not KEY=VALUE.").format(part=part))

@@ -78,6 +78,25 @@ def test_parameters_and_back(rich: Choices) -> None:
     assert from_parameters(to_parameters(empty), QgsProject.instance()) == empty
 
 
+def test_semicolons_in_what_is_typed_part_no_list(layers: dict[str, QgsRasterLayer]) -> None:
+    """A prompt may hold them; in a kind or a date they are wrong, but cost a project no other choice."""
+    wordy = (("prompt", "a river; reeds on both banks"), ("steps", "3"))
+    choices = Choices(
+        target=(layers["target"],),
+        gaps=(MaskChoice(layers["mask"], "scl;qa60"),),
+        references=(
+            ReferenceChoice(layers["other"], MaskChoice(layers["other_mask"], "1;2;3"), "May;June"),
+            ReferenceChoice("/some/2020-02-03.tif"),
+        ),
+        settings=wordy,
+        quality="best",
+    )
+    again = from_parameters(to_parameters(choices), QgsProject.instance())
+    assert (again.settings, again.quality) == (wordy, "best")
+    assert [reference.date for reference in again.references] == ["May June", None]
+    assert from_values({"SETTINGS": "a=1;; b = x=y ;"}).settings == (("a", "1"), ("b", "x=y"))
+
+
 def test_a_request_and_back(rich: Choices) -> None:
     built = build(rich)
     request = from_json(built.request)
