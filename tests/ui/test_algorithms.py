@@ -387,6 +387,11 @@ def test_a_batch_of_three(
     dialog.deleteLater()
 
 
+def test_a_command_is_told_of_words_that_are_none(provider: Any) -> None:
+    command = provider.algorithm("fillgaps").asPythonCommand({"CLASSES": [0, None]}, QgsProcessingContext())
+    assert "'CLASSES':" in command
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -397,6 +402,8 @@ def test_a_batch_of_three(
             "Give an extent or polygons inside which is filled, not both.",
         ),
         ({"CLOUD_THRESHOLD": "40,5"}, "40,5 is no number."),
+        ({"SEED": "nan"}, "Random seed: nan is no number."),
+        ({"SAR": "points"}, "Sentinel-1 radar: the layer points is not of the right kind."),
         ({"BANDS": "1-3"}, "Bands: give numbers counted from 1, such as 1,2,3."),
         ({"GROW": "far"}, "'far' is no distance such as 3px or 30m."),
         (
@@ -416,7 +423,8 @@ def test_what_does_not_go_together_is_said_before_anything_runs(
     area = tmp_path / "area.geojson"
     ring = "[[2.8,42.33],[2.81,42.33],[2.81,42.34],[2.8,42.33]]"
     area.write_text('{"type":"Polygon","coordinates":[' + ring + "]}")
-    files = {**scene, "area": str(area)}
+    points = QgsVectorLayer("Point", "points", "memory")
+    files = {**scene, "area": str(area), "points": points}
     parameters = {"TARGET": scene["target"], "GAPS": [scene["mask"]], "OUTPUT": str(tmp_path / "o.tif")}
     parameters.update({name: files.get(value, value) for name, value in given.items()})
     with pytest.raises(QgsProcessingException, match="Unable to execute algorithm") as error:

@@ -35,7 +35,7 @@ from ..request_builder import REFUSALS, Built, build
 from ..sources import SourceError
 from ..tr import tr
 from .suggestions import suggest
-from .values import items, number
+from .values import items, not_found, number
 
 FAILURES = (*REFUSALS, ClientError)
 """Errors whose text is a sentence for the user."""
@@ -84,7 +84,8 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         for definition in self.parameterDefinitions():
             words = given.get(definition.name())
             if definition.type() == "enum" and isinstance(words, (list, tuple)):
-                given[definition.name()] = ",".join(words) or None  # none: the default, as for an empty list
+                # None: the default, as for an empty list.
+                given[definition.name()] = ",".join(map(str, words)) or None
         return str(super().asPythonCommand(given, context))
 
     # --- parameters ---
@@ -348,10 +349,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             else:
                 found = [self.parameterAsVectorLayer({name: item}, name, context)]
             if not found or found[0] is None:
-                known = context.project().mapLayer(item) if context.project() else None
-                sentence = tr("{path} ({label}) does not exist or cannot be opened: check the path.")
-                path = known.source() if known is not None else item
-                raise SourceError(sentence.format(path=path, label=definition.description()))
+                raise SourceError(not_found(item, definition.description(), context))
             layers += found
         return layers
 

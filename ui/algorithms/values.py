@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, List, Optional
 
 from qgis.core import (
     NULL,
+    QgsMapLayer,
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingOutputLayerDefinition,
@@ -40,8 +42,20 @@ def number(
     """
     for item in items(value, context):
         try:
-            return float(item)
+            value = float(item)
         except (TypeError, ValueError):
+            value = math.nan
+        if not math.isfinite(value):
             sentence = tr("{label}: {value} is no number.")
-            raise ChoiceError(sentence.format(label=definition.description(), value=item)) from None
+            raise ChoiceError(sentence.format(label=definition.description(), value=item))
+        return value
     return None
+
+
+def not_found(item: Any, label: str, context: QgsProcessingContext) -> str:
+    """What is said of a value, of whatever type, that is no layer of the wanted kind."""
+    if isinstance(item, QgsMapLayer):
+        return tr("{label}: the layer {name} is not of the right kind.").format(label=label, name=item.name())
+    known = context.project().mapLayer(str(item)) if context.project() else None
+    sentence = tr("{path} ({label}) does not exist or cannot be opened: check the path.")
+    return sentence.format(path=known.source() if known is not None else item, label=label)
