@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any, List, Mapping, Optional
 
@@ -10,7 +11,7 @@ from .tr import tr
 
 
 def estimate(found: Mapping[str, Any], error: Optional[float] = None) -> str:
-    """The line above the buttons: how much would be filled, and how well.
+    """The line above the buttons, as HTML: how much would be filled, and how well.
 
     Args:
         found: result of the backend's `inspect`.
@@ -21,7 +22,12 @@ def estimate(found: Mapping[str, Any], error: Optional[float] = None) -> str:
     text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(found["gap_fraction"]))
     if error is not None:
         text += tr(", expected error about ± {error:.3f} reflectance").format(error=error)
-    return f"{text}. {found['model_reason']} ({found['model']})"
+    return f"{text}. {plain(found['model_reason'])} ({found['model']})"
+
+
+def plain(sentence: str) -> str:
+    """A sentence as HTML: of a file a<b>.tif that would show a.tif."""
+    return html.escape(sentence, quote=False)
 
 
 def facts(found: Mapping[str, Any]) -> str:

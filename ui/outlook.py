@@ -77,7 +77,7 @@ class Outlook:
 
     def settle(self, choices: Choices, sentence: str) -> None:
         """The line says this until one of these choices is changed, as may have happened meanwhile."""
-        self._bar.estimate.setText(sentence)
+        self._bar.estimate.setText(inspection.plain(sentence))
         if _essence(choices) == self._essence():
             self._timer.stop()
             self._asked = _essence(choices)
@@ -158,7 +158,7 @@ class Outlook:
 
     def _refuse(self, sentence: str) -> None:
         """Nothing is known, for this reason."""
-        self._bar.estimate.setText(sentence)
+        self._bar.estimate.setText(inspection.plain(sentence))
         self._bar.show_notices([])
         self._form.target.show_facts("")
 

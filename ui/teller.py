@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import html
 from typing import Any, Callable
 
 from qgis.core import Qgis
 from qgis.gui import QgsMessageBar
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QPushButton
 
+from .inspection import plain
 from .tr import tr
 
 LINES = 500
@@ -42,7 +42,7 @@ class Teller(QPlainTextEdit):
         """Tell the user, and the log. An error stays until it is closed."""
         self.note(text)
         stays = level == Qgis.MessageLevel.Critical
-        self._messages.pushMessage("Terramend", _plain(text), level, 0 if stays else SECONDS)
+        self._messages.pushMessage("Terramend", plain(text), level, 0 if stays else SECONDS)
 
     def warn(self, text: str) -> None:
         """Tell the user that something of theirs must be mended."""
@@ -51,7 +51,7 @@ class Teller(QPlainTextEdit):
     def offer(self, text: str, label: str, action: Callable[[], None]) -> None:
         """Tell the user something, with a button for what can be done about it; it stays until then."""
         self.note(text)
-        message = QgsMessageBar.createMessage("Terramend", _plain(text))
+        message = QgsMessageBar.createMessage("Terramend", plain(text))
         button = QPushButton(label, message)
 
         def do() -> None:
@@ -61,8 +61,3 @@ class Teller(QPlainTextEdit):
         button.clicked.connect(do)
         message.layout().addWidget(button)
         self._messages.pushWidget(message, Qgis.MessageLevel.Success)
-
-
-def _plain(text: str) -> str:
-    """Of a file a<b>.tif the bar would show a.tif."""
-    return html.escape(text, quote=False)

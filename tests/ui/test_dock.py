@@ -18,6 +18,7 @@ from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterDataProvider, Q
 from qgis.gui import QgsMapTool
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, Qt
+from qgis.PyQt.QtGui import QTextDocument
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QDialog, QWidget
 
@@ -171,6 +172,18 @@ def test_choices_that_cannot_be_read_are_said(dock: Any, iface: Any, until: Call
     sun.setText("150,30")
     sun.editingFinished.emit()
     until(lambda: "would be filled" in dock.bar.estimate.text())
+
+
+def test_lines_show_names_as_they_are(dock: Any, until: Callable, tmp_path: Path) -> None:
+    gone = str(tmp_path / "R&D <b>.tif")
+    dock.form.target.chooser.set_item(gone)
+    until(lambda: "R&amp;D &lt;b&gt;.tif" in dock.bar.estimate.text())
+    shown = QTextDocument()
+    shown.setHtml(dock.bar.estimate.text())
+    assert gone in shown.toPlainText()
+    assert dock.bar.estimate.textFormat() == Qt.TextFormat.RichText
+    for line in (dock.bar.notices, dock.form.gaps.found, dock.form.target.facts):
+        assert line.textFormat() == Qt.TextFormat.PlainText
 
 
 def test_cancel_in_the_middle_leaves_nothing(
