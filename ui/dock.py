@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from qgis.core import (
@@ -242,7 +242,7 @@ class TerramendDock(QDockWidget):
         if choices is None:
             return
         there = [path for path in (choices.output, choices.std, choices.provenance) if path]
-        there = [path for path in there if Path(path).exists()]
+        there = [path for path in there if os.path.exists(path)]  # noqa: PTH110 - as in `check_path`
         if there and not self._may_replace(there):
             return
         subject = self.form.target.subject()

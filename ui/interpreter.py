@@ -29,7 +29,7 @@ def chosen_interpreter() -> str:
     """
     own = os.environ.get(VARIABLE) or settings.get("backend/python")
     if own:
-        if not Path(own).is_file():
+        if not os.path.isfile(own):  # noqa: PTH113 - Path's raises where a folder is closed to us
             raise ClientError("backend.interpreter", {"path": own, "why": tr("there is no such file")})
         return str(own)
     found = state(managed_folder())

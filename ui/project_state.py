@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from osgeo import gdal
@@ -87,7 +87,9 @@ def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[
     gone: List[str] = []
 
     def there(item: object) -> bool:
-        if not isinstance(item, str) or item.startswith("/vsi") or ":" in item[2:] or Path(item).exists():
+        if not isinstance(item, str) or item.startswith("/vsi") or ":" in item[2:]:
+            return True
+        if os.path.exists(item):  # noqa: PTH110 - Path's raises where a folder is closed to us
             return True
         gone.append(item)
         return False

@@ -222,6 +222,10 @@ def test_errors_are_said_and_the_next_run_works(
     until(lambda: dock.run is None)
     text, level = iface.said[-1]
     assert level == Qgis.MessageLevel.Critical and "no such folder" in text
+    dock.form.output.path.setFilePath(str(tmp_path / ("n" * 300)))
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    assert "too long" in iface.said[-1][0]
     dock.form.output.path.setFilePath("")
     click(dock.bar.fill)
     until(lambda: dock.run is None)

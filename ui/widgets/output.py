@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -87,7 +88,8 @@ class OutputBox(QWidget):
     def check_path(self) -> None:
         """Raises `ChoiceError` where the results would lie somewhere unexpected."""
         path = self.path.filePath().strip()
-        if path and (path.endswith(("/", "\\")) or Path(path).is_dir()):
+        # Path's own question raises where a name is too long or a folder closed to us: the backend says that.
+        if path and (path.endswith(("/", "\\")) or os.path.isdir(path)):  # noqa: PTH112
             raise ChoiceError(tr("Save to: {path} is a folder; add the name of a file.").format(path=path))
         if path and not Path(path).is_absolute():
             raise ChoiceError(tr("Save to: {path} names no folder; give the whole path.").format(path=path))
