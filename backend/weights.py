@@ -180,11 +180,7 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
             if offset < file.size:  # some breaks look like an end
                 why = f"it ended after {offset} of {file.size} bytes"
                 raise TerramendError("weights.download", address=address, why=why)
-    except (
-        OSError,
-        http.client.HTTPException,
-        ValueError,
-    ) as error:  # the last: no address, maybe of a redirect
+    except (OSError, http.client.HTTPException, ValueError) as error:  # the last: of a redirect to no address
         raise TerramendError("weights.download", address=address, why=reason(error)) from None
 
 
