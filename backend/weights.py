@@ -181,7 +181,9 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
                 why = f"it ended after {offset} of {file.size} bytes"
                 raise TerramendError("weights.download", address=address, why=why)
     except (OSError, http.client.HTTPException, ValueError) as error:  # the last: of a redirect to no address
-        raise TerramendError("weights.download", address=address, why=reason(error)) from None
+        cause = getattr(error, "reason", None)  # what urllib wraps, such as a connection that is refused
+        why = reason(cause if isinstance(cause, OSError) else error)
+        raise TerramendError("weights.download", address=address, why=why) from None
 
 
 def _address(source: str, name: str) -> str:
