@@ -148,6 +148,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "{path} could not be put in place ({why}): close the programs that use it and run again.",
         ),
+        "output.long": (INPUT, "The name of {path} is too long: give it one of at most {most} bytes."),
         "output.lossy": (
             INPUT,
             "The compression {compression} changes values, and valid pixels stay as they are: "

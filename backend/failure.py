@@ -31,6 +31,8 @@ def as_error(failure: BaseException) -> TerramendError:
         if "temporary directory" in str(failure.strerror):  # Python's words where it finds none
             why = "none of the usual ones can be written to"
             return TerramendError("tmp.folder", path="the system's folders for such files", why=why)
+        if isinstance(failure, FileNotFoundError) and failure.filename is None and failure.errno:
+            return TerramendError("file.access", path="The current folder", why=str(failure.strerror))
         if failure.filename is not None and failure.strerror:
             return TerramendError("file.access", path=str(failure.filename), why=failure.strerror)
         if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing

@@ -31,6 +31,9 @@ _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
 _LEFT_OVER = re.compile(rf"\..*\.{_MARK}-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-\d+\.tmp(\..*)?")
 _numbers = itertools.count()
 
+LONGEST = 255 - len(f"..{_MARK}-{_HOST}-4194304-9999.tmp.tif.flat.tif")
+"""Bytes of an output's name, that its temporary ones stay within what file systems hold."""
+
 _OTHERS = frozenset(
     {".png", ".jpg", ".jpeg", ".jp2", ".gif", ".bmp", ".img", ".vrt", ".nc", ".h5", ".hdf", ".he5", ".zarr"}
     | {".gpkg", ".asc", ".bil", ".bsq", ".dat", ".shp", ".geojson", ".json", ".csv", ".pdf", ".zip", ".tar"}
@@ -220,6 +223,8 @@ def _named_files(name: str) -> list[Path]:
 
 
 def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
+    if len(os.fsencode(path.name)) > LONGEST:
+        raise TerramendError("output.long", path=str(path), most=LONGEST)
     if path.is_dir():
         raise TerramendError("output.folder", path=str(path))
     if path.exists() and not path.is_file():  # a device, a pipe

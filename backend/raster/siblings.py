@@ -51,9 +51,10 @@ def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
         for file in _entries(folder):
             if file.suffix.lower() not in ENDINGS or str(file) in paths or file == path:
                 continue
-            kind, stem = mask_kind_of(file.name), _stem(file.name)
+            kind = mask_kind_of(file.name)
             if kind is None:
                 continue
+            stem = _stem(file.name)
             if stem in stems:
                 exact.setdefault(str(file), kind)
             elif dates.date_in(stem) and any(set(stem.split("_")) <= set(s.split("_")) for s in stems):
@@ -73,7 +74,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _mask_folders(place: Path) -> list[Path]:
     """Where masks lie apart: in `masks`, or in the 20 m folder of a Sentinel-2 product."""
-    named = [f for f in _entries(place) if f.is_dir() and f.name.lower() == "masks"]
+    named = [f for f in _entries(place) if f.name.lower() == "masks" and f.is_dir()]
     beside = place.parent / "R20m"
     return named + ([beside] if beside.is_dir() and beside != place else [])
 

@@ -265,3 +265,11 @@ def test_a_folder_that_may_not_be_read_is_not_called_empty(tmp_path, monkeypatch
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(PermissionError):
         from_folder(tmp_path, "*.tif", {}, Watch())
+
+
+@pytest.mark.posix("links")
+def test_a_folder_that_is_a_link_to_itself_holds_nothing(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(TerramendError) as caught:
+        from_folder(tmp_path / "loop", "*.tif", {}, Watch())
+    assert caught.value.code == "batch.folder"

@@ -22,6 +22,7 @@ from terramend.backend.failure import as_error
         (OSError(errno.ENOSPC, "No space left on device", "r.csv"), "environment.disk", ["for r.csv: free"]),
         (PermissionError(errno.EACCES, "Permission denied", "a.tif"), "file.access", ["a.tif", "Permission"]),
         (FileNotFoundError(errno.ENOENT, "No such file", "b.csv"), "file.access", ["b.csv", "No such file"]),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "file.access", ["The current folder"]),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/']"),
             "tmp.folder",

@@ -294,3 +294,12 @@ def test_what_only_another_user_may_replace_is_refused_before_the_work(tmp_path,
     Outputs([str(tmp_path / "new.tif")], [], True)
     tmp_path.chmod(0o777)
     Outputs([str(tmp_path / "theirs.tif")], [], True)
+
+
+def test_a_name_without_room_for_its_temporary_one_is_refused_before_the_work(tmp_path):
+    fits = "ä" * ((outputs.LONGEST - 4) // 2)
+    with pytest.raises(TerramendError) as caught:
+        Outputs([str(tmp_path / f"{fits}ä.tif")], [], False)
+    assert caught.value.code == "output.long"
+    longest = Outputs([str(tmp_path / f"{fits}.tif")], [], False)
+    Path(f"{longest.temporary(longest.paths[0])}.flat.tif").touch()
