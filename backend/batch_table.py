@@ -104,9 +104,8 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
     from .raster.mask_names import kind_of_file
     from .raster.recall import is_filled
 
-    place = Path(
-        os.path.realpath(folder)
-    )  # an entry that is a link keeps its name: {folder} is where it was found
+    place = Path(os.path.realpath(folder))
+    # An entry that is a link keeps its name: {folder} is where it was found.
     entries = []
     if place.is_dir():
         os.scandir(place).close()  # says what a pattern does not: that it may not be read

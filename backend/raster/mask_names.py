@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 WORDS = r"(mask|clouds?(?![_-](free|removed))|gaps?(?![_-]filled))"
 """A word that says mask but not which kind; what was freed of clouds or gaps is none."""
@@ -36,6 +37,7 @@ def words_of(stem: str) -> list[str]:
     return [w for w in words if w and not re.fullmatch(r"\d{2,4}m|\dkm|B00", w)]
 
 
+@lru_cache(maxsize=8192)  # every date of a folder asks about all names in it
 def mask_kind_of(name: str) -> str | None:
     """The mask kind (`request.MASK_KINDS`) that a band's or file's name tells, or None."""
     text = re.sub(r"[ .-]+", "_", name.lower())

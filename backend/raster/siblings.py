@@ -6,6 +6,7 @@ import datetime
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -218,6 +219,7 @@ def _is_product(entry: Path) -> bool:
     )
 
 
+@lru_cache(maxsize=8192)
 def _stem(name: str) -> str:
     """A file name without ending, band and mask words: the same for all files of one date."""
     stem = name
