@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,7 +13,6 @@ import time
 import zipfile
 from pathlib import Path
 
-import dask
 import distributed
 import numpy as np
 import psutil
@@ -295,13 +293,19 @@ def test_a_server_that_is_no_scheduler(work, monkeypatch, scheme):
     assert caught.value.code == "batch.scheduler"
 
 
+@pytest.mark.posix("process groups")
 def test_workers_that_cannot_start(work):
     """As where there is no shared memory: the environment's fault, and nothing is left of them."""
-    folder, broken = work(1, 16), {"distributed.worker.preload": ["/nowhere/preload.py"]}
-    with dask.config.set(broken), pytest.raises(TerramendError) as caught:
-        run(folder, "dask", "local:2")
-    assert (caught.value.code, caught.value.exit_status) == ("batch.scheduler", 3)
-    assert multiprocessing.active_children() == []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "terramend.backend", "batch", "dask.csv", "--scheduler", "local:2"],
+        cwd=work(1, 16), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "DASK_DISTRIBUTED__WORKER__PRELOAD": "['/nowhere/preload.py']"},
+    )  # fmt: skip
+    said = process.communicate(timeout=LONG)[1].splitlines()[-1]
+    assert process.returncode == 3 and said.startswith(
+        "terramend: The Dask scheduler local:2 cannot be used ("
+    )
+    assert ends(process.pid)
 
 
 def test_without_dask_the_sentence_says_so(work):
