@@ -48,8 +48,9 @@ def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
     stems = {_stem(path.name), _stem(Path(raster.bands[0].path).name)}
     exact: dict[str, str] = {}
     dated: dict[str, str] = {}
-    for folder in (path.parent, *_mask_folders(path.parent)):
-        for file in _entries(folder):
+    beside = _entries(path.parent)
+    for files in (beside, *map(_entries, _mask_folders(path.parent, beside))):
+        for file in files:
             if file.suffix.lower() not in ENDINGS or str(file) in paths or file == path:
                 continue
             kind = mask_kind_of(file.name)
@@ -73,9 +74,9 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _mask_folders(place: Path) -> list[Path]:
-    """Where masks lie apart: in `masks`, or in the 20 m folder of a Sentinel-2 product."""
-    named = [f for f in _entries(place) if f.name.lower() == "masks" and f.is_dir()]
+def _mask_folders(place: Path, entries: list[Path]) -> list[Path]:
+    """Where masks of a folder with these entries lie apart: in `masks`, or in Sentinel-2's 20 m folder."""
+    named = [f for f in entries if f.name.lower() == "masks" and f.is_dir()]
     beside = place.parent / "R20m"
     return named + ([beside] if beside.is_dir() and beside != place else [])
 
