@@ -25,6 +25,7 @@ from typing import Any
 
 from . import protocol
 from .calls import CALLS
+from .cli import SIGNALS
 from .errors import INTERNAL, Notice, TerramendError
 from .failure import as_error
 from .request import SCHEMA_VERSION
@@ -334,7 +335,7 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
     def end(*_: Any) -> None:
         raise SystemExit(0)
 
-    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
+    for name in SIGNALS:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end)
     status = 0
