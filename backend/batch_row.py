@@ -14,6 +14,7 @@ from typing import Any
 from .calls import run
 from .errors import INTERNAL, TerramendError
 from .failure import as_error
+from .raster import polarisations
 from .request import FillRequest, from_json, request_hash
 from .watch import Watch
 
@@ -84,9 +85,8 @@ def named(request: FillRequest) -> list[str]:
             references += listed(Path(request.references_from))
     masks = [*request.gaps, *(mask for reference in references for mask in reference.masks)]
     names = [*request.target, *(mask.path for mask in masks), *(r.path for r in references)]
-    return names + [
-        name for name in (request.references_from, request.dem, request.sar, request.extent) if name
-    ]
+    names += polarisations.files_of(request.sar)
+    return names + [name for name in (request.references_from, request.dem, request.extent) if name]
 
 
 def _changed_since(name: str, made: float, inputs: Set[str]) -> bool:

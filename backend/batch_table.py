@@ -24,6 +24,7 @@ from typing import Any
 from . import cli_request
 from .batch_row import written
 from .errors import TerramendError
+from .raster import polarisations
 from .request import PICTURES, FillRequest, from_json
 from .watch import Watch
 
@@ -246,7 +247,7 @@ def _files(request: FillRequest) -> set[str]:
     """Files that a row reads beside its target, or writes."""
     masks = [*request.gaps, *(mask for reference in request.references for mask in reference.masks)]
     names = [mask.path for mask in masks] + [reference.path for reference in request.references]
-    names += [name for name in (request.dem, request.sar) if name]
+    names += [*polarisations.files_of(request.sar), *([request.dem] if request.dem else [])]
     return {*names, *written(request)} - set(request.target)
 
 

@@ -93,6 +93,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
         "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
+        "sar.beside": "{name} holds one polarisation; the other is read from {path}, which lies beside it.",
         "sar.one": "{name} has one band that is not named VV or VH; it is taken as VV.",
         "sar.order": "{name} has no bands named VV and VH: band {vv} is taken as VV and band {vh} as VH.",
         "sar.linear": "{name} holds linear power; it is turned into dB.",

@@ -21,6 +21,7 @@ from .device import cores, on_torch, where
 from .errors import TerramendError
 from .flow import patiently
 from .process import give_memory_back
+from .raster import polarisations
 from .raster.blank import say_blank
 from .raster.detail import windows
 from .raster.gapmap import GapMap, build_gap_map
@@ -292,7 +293,8 @@ def _asked(request: FillRequest) -> list[str]:
     """The inputs as the request names them."""
     masks = [*request.gaps, *(mask for r in request.references for mask in r.masks)]
     names = [*request.target, *(mask.path for mask in masks), *(r.path for r in request.references)]
-    return names + [n for n in (request.references_from, request.dem, request.sar, request.extent) if n]
+    names += polarisations.files_of(request.sar)
+    return names + [name for name in (request.references_from, request.dem, request.extent) if name]
 
 
 def _channels(scene: Scene) -> int:

@@ -9,6 +9,7 @@ from ..watch import Watch
 from .files import open_raster
 from .gdal import open_dataset, sparse_sample
 from .grid import Grid
+from .polarisations import files_of
 from .raster import Band, Raster
 from .texts import units
 from .warp import overlaps
@@ -58,8 +59,10 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
     Raises:
         TerramendError: `guide.apart` without overlap; those of `paired` and `open_raster`.
     """
-    rasters = open_raster(path, watch)
-    raster = paired(rasters[0], target, watch)
+    raster = open_raster(path, watch)[0]
+    if option == "--sar":
+        raster = _with_other(raster, path, watch)
+    raster = paired(raster, target, watch)
     bands = raster.bands
     if option == "--dem":
         if len(bands) != 1:
@@ -68,6 +71,16 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
     raster = replace(raster, bands=bands)
     if not overlaps(raster.grid, target):
         raise TerramendError("guide.apart", path=path, option=option)
+    return raster
+
+
+def _with_other(raster: Raster, path: str, watch: Watch) -> Raster:
+    """One band of radar with that of the other polarisation, where its file lies on the same grid."""
+    for name in files_of(path)[1:] if len(raster.bands) == 1 else ():
+        other = open_raster(name, watch)[0]
+        if len(other.bands) == 1 and other.grid.same_as(raster.grid):
+            watch.notice("sar.beside", name=raster.name, path=name)
+            return replace(raster, bands=raster.bands + other.bands)
     return raster
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..watch import Watch
 from .closing import Closing
 from .gdal import sparse_sample
 from .grid import Grid, Window
+from .polarisations import is_named
 from .raster import Band, Raster
 from .reader import RasterReader
 from .warp import Floats
@@ -80,11 +80,12 @@ def _to_db(values: Floats, form: str) -> Floats:
 
 def _order(sar: Raster, watch: Watch) -> tuple[int | None, int | None]:
     """0-based bands of VV and VH: by name, else the brighter one of the first two is VV."""
+    paths = [band.path for band in sar.bands]  # a file of one band may tell by its name
     names = [
-        f"{band.description} {band.path.rsplit('/', 1)[-1] if len(sar.bands) == 1 else ''}"
+        f"{band.description} {band.path.rsplit('/', 1)[-1] if paths.count(band.path) == 1 else ''}"
         for band in sar.bands
     ]
-    found = {p: next((i for i, name in enumerate(names) if _names(name, p)), None) for p in ("VV", "VH")}
+    found = {p: next((i for i, name in enumerate(names) if is_named(name, p)), None) for p in ("VV", "VH")}
     vv, vh = found["VV"], found["VH"]
     if vv is not None or vh is not None:
         if vv is not None and vh is not None and _darker(sar.bands[vv], sar.bands[vh]):
@@ -105,10 +106,6 @@ def _darker(one: Band, other: Band) -> bool:
     """Whether a band is darker than another at most places."""
     first, second = _sample(one), _sample(other)
     return bool(first.size and second.size and np.median(first) < np.median(second))
-
-
-def _names(text: str, polarisation: str) -> bool:
-    return re.search(rf"(^|[^A-Z]){polarisation}([^A-Z]|$)", text.upper()) is not None
 
 
 def _form(sar: Raster, order: tuple[int | None, int | None], watch: Watch) -> str:

@@ -3,10 +3,13 @@
 import makers
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.files import open_raster
 from terramend.backend.raster.grid import Grid
+from terramend.backend.raster.guides import open_guide
+from terramend.backend.raster.polarisations import files_of
 from terramend.backend.raster.sar import SarReader, say_partly
 from terramend.backend.watch import Watch
 from terramend.models.base import Tile
@@ -110,3 +113,31 @@ def test_radar_that_covers_a_part_of_the_gaps_is_said(columns, said):
     watch = Watch()
     say_partly(Tile(np.full((2, 64, 64), np.nan, np.float32), gaps, sar=sar), watch)
     assert [notice.arguments["percent"] for notice in watch.notices] == said
+
+
+def test_the_other_polarisation_is_read_from_the_file_beside(tmp_path):
+    vv = makers.write(tmp_path / "S1A_20200105_RTC10_VV.tif", 10 ** (VV[None] / 10))
+    vh = makers.write(tmp_path / "S1A_20200105_RTC10_VH.tif", 10 ** (VH[None] / 10))
+    for first, second in ((vv, vh), (vh, vv)):
+        watch = Watch()
+        raster = open_guide(first, Grid.of(rasterio.open(first)), "--sar", watch)
+        with SarReader(raster, raster.grid, watch) as reader:
+            assert np.abs(reader.read(raster.grid.whole) - np.stack([VV, VH])).max() < 0.001
+        assert [notice.code for notice in watch.notices] == ["sar.beside", "sar.linear"]
+        assert files_of(first) == (first, second)
+
+
+def test_another_polarisation_elsewhere_is_not_taken(tmp_path):
+    vv = makers.write(tmp_path / "iw-vv.rtc.tif", VV[None])
+    makers.write(tmp_path / "iw-vh.rtc.tif", VH[None, :32])
+    watch = Watch()
+    raster = open_guide(vv, Grid.of(rasterio.open(vv)), "--sar", watch)
+    assert len(raster.bands) == 1 and not watch.notices
+
+
+@pytest.mark.parametrize("name", ["S1_VV_VH.tif", "servvice.tif", "gone_VV.tif", "/vsizip/a.zip/VV.tif"])
+def test_names_without_another_polarisation(tmp_path, name):
+    (tmp_path / "gone_VH.tif").touch()
+    (tmp_path / "serhhice.tif").touch()
+    path = str(tmp_path / name)
+    assert files_of(path) == (path,) and files_of(None) == ()
