@@ -235,7 +235,7 @@ def _absolute(name: str, folder: Path) -> str:
     """A path seen from `folder`; GDAL's names (`/vsizip/...`, `NETCDF:...`, URLs) and bounds stay."""
     if name.startswith("/vsi") or re.match(r"[A-Za-z0-9_+]{2,}:|-?[\d.]+,", name):
         return name
-    return os.path.normpath(folder.resolve() / Path(name).expanduser())
+    return os.path.normpath(folder.resolve() / os.path.expanduser(name))  # noqa: PTH111
 
 
 def _each_absolute(names: str, folder: Path) -> str:

@@ -79,8 +79,8 @@ def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
         "devices": [asdict(found) for found in probes],
         "device": device.line(),
         "settings": {name: asdict(value) for name, value in held.items()},
-        "settings_file": str(settings.config_path()),
-        "weights_folder": str(settings.weights_folder()),
+        "settings_file": _name(settings.config_path()),
+        "weights_folder": _name(settings.weights_folder()),
         "unknown_variables": [name for name in variables if name not in known],
         "temporary": {"folder": temporary, "free_gb": _free(temporary)},
         "healthy": not missing and device.probe("cpu").computes,
@@ -109,11 +109,29 @@ def text(found: Mapping[str, Any]) -> str:
     for name, setting in found["settings"].items():
         value = "none" if setting["value"] is None else setting["value"]
         lines.append(f"  {name:24} {value!s:12} from {setting['origin']}")
-    lines += [f"  {'file':24} {found['settings_file']}", f"  {'weights':24} {found['weights_folder']}"]
+    for name, path in {"file": found["settings_file"], "weights": found["weights_folder"]}.items():
+        lines.append(f"  {name:24} {_reached(path)}")
     lines += [f"Unknown variable {name}: no setting of that name." for name in found["unknown_variables"]]
     if found["missing"]:
         lines += ["", f"Missing: {', '.join(found['missing'])}. Install with pip, or repair from the plugin."]
     return "\n".join(lines)
+
+
+def _name(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _reached(path: str | None) -> str:
+    """A path for people, with why nobody can look whether it is there."""
+    if path is None:
+        return "none: this user has no home folder"
+    try:
+        Path(path).stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"{path} cannot be reached: {error.strerror}"
+    return path
 
 
 def _version(distribution: str) -> str | None:

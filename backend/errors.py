@@ -112,6 +112,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "{address} could not be downloaded ({why}): run it again to go on, or choose a folder by --from.",
         ),
+        "weights.folder": (
+            ENVIRONMENT,
+            "{path} cannot hold networks ({why}): name another folder by the setting weights, such as "
+            "TERRAMEND_WEIGHTS=FOLDER.",
+        ),
         "weights.hash": (
             ENVIRONMENT,
             "{file} from {source} is not the file that this version expects: get it from the release.",

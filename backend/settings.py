@@ -72,8 +72,8 @@ def text(value: Any) -> str:
 
 
 def folder(value: Any) -> str:
-    """A path; `~` is the home folder."""
-    return str(Path(text(value)).expanduser())
+    """A path; `~` is the home folder, where there is one."""
+    return str(Path(os.path.expanduser(text(value))))  # noqa: PTH111 - ~NAME stays where nobody is called so
 
 
 def choice(*allowed: str) -> Callable[[Any], str]:
@@ -112,7 +112,7 @@ def resolve(
     """
     environment = os.environ if environment is None else environment
     path = config_path(environment)
-    table = _table(path, must_exist=bool(environment.get("TERRAMEND_CONFIG")))
+    table = _table(path, named=bool(environment.get("TERRAMEND_CONFIG")))
     known = [setting.name for setting in SETTINGS]
     unknown = sorted(set(table) - set(known))
     if unknown:
@@ -141,42 +141,53 @@ def for_request(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     }
 
 
-def config_path(environment: Mapping[str, str] | None = None) -> Path:
-    """Where the settings file is looked for."""
+def config_path(environment: Mapping[str, str] | None = None) -> Path | None:
+    """Where the settings file is looked for; None for a user without a home folder."""
     environment = os.environ if environment is None else environment
     if environment.get("TERRAMEND_CONFIG"):
-        return Path(environment["TERRAMEND_CONFIG"]).expanduser()
-    if sys.platform == "win32":
-        base = Path(environment.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "terramend" / "config.toml"
+        return Path(folder(environment["TERRAMEND_CONFIG"]))
+    own = _own_folder("settings", environment)
+    return own and own / "config.toml"
 
 
-def weights_folder() -> Path:
-    """Where installed networks lie: outside the plugin, which an upgrade replaces."""
+def weights_folder() -> Path | None:
+    """Where installed networks lie: outside the plugin, which an upgrade replaces; None without a home."""
     chosen = resolve()["weights"].value
     if chosen:
         return Path(chosen)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "terramend" / "weights"
+    own = _own_folder("data", os.environ)
+    return own and own / "weights"
 
 
-def _table(path: Path, must_exist: bool) -> Mapping[str, Any]:
+_PLACES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "win32": {"settings": ("APPDATA", "AppData", "Roaming"), "data": ("LOCALAPPDATA", "AppData", "Local")},
+    "darwin": dict.fromkeys(("settings", "data"), ("", "Library", "Application Support")),
+    "linux": {"settings": ("XDG_CONFIG_HOME", ".config"), "data": ("XDG_DATA_HOME", ".local", "share")},
+}
+"""Of systems: the variable that names the folder of a user's files of a kind, and where it is without it."""
+
+
+def _own_folder(kind: str, environment: Mapping[str, str]) -> Path | None:
+    """Our folder of the user's files of a kind.
+
+    None: the system knows no home of this user, such as one of a container who is but a number.
+    """
+    variable, *below = _PLACES.get(sys.platform, _PLACES["linux"])[kind]
+    if environment.get(variable):
+        return Path(environment[variable]) / "terramend"
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is none
+    return None if home == "~" else Path(home, *below) / "terramend"
+
+
+def _table(path: Path | None, named: bool) -> Mapping[str, Any]:
+    """What the settings file sets: nothing where none is named, and a closed home does not let us look."""
+    if path is None or not (named or os.path.exists(path)):  # noqa: PTH110 - no error for such a home
+        return {}
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
-        if must_exist:
-            why = "there is no such file, though TERRAMEND_CONFIG names it"
-            raise TerramendError("setting.file", path=str(path), why=why) from None
-        return {}
+        why = "there is no such file, though TERRAMEND_CONFIG names it"
+        raise TerramendError("setting.file", path=str(path), why=why) from None
     except (OSError, ValueError, RecursionError) as error:
         raise TerramendError("setting.file", path=str(path), why=str(error)) from None
 

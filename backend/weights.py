@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import os
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -55,13 +56,12 @@ def install(
     weights = known[name]
     if _numbers(weights.least_software) > _numbers(VERSION):
         raise TerramendError("weights.software", name=name, least=weights.least_software, have=VERSION)
-    own = (folder or weights_folder()) / name
-    place = next((place for place in (PACKAGED / name, own) if not lacking(weights, place)), own)
+    own = folder or weights_folder()
+    places = (base / name for base in (PACKAGED, own) if base)
+    place = next((place for place in places if not lacking(weights, place)), None) or _new(own, name)
     brought = lacking(weights, place)
     watch.stage("install", weights.size)
     watch.advance(weights.size - sum(file.size for file in brought))
-    if brought:
-        place.mkdir(parents=True, exist_ok=True)
     with cancelled_as("weights.cancelled", name=name, folder=str(place)):
         for file in brought:
             patiently(partial(_bring, file, name, source or weights.url, place, watch), watch.check)
@@ -108,13 +108,25 @@ def with_network(row: Row, mode: str, settings: Mapping[str, str]) -> dict[str, 
     weights = read_manifest()[name]
     place = locate(weights, weights_folder())
     if place is None:
-        for folder in (PACKAGED / name, weights_folder() / name):
-            for file in lacking(weights, folder):
-                if (folder / file.name).exists():
-                    path = str(folder / file.name)
-                    raise TerramendError("weights.changed", model=row.name, name=name, path=path)
+        for folder in filter(None, (PACKAGED, weights_folder())):
+            for path in (folder / name / file.name for file in lacking(weights, folder / name)):
+                if os.path.exists(path):  # noqa: PTH110 - no error for a folder that is closed
+                    raise TerramendError("weights.changed", model=row.name, name=name, path=str(path))
         raise TerramendError("weights.absent", model=row.name, name=name)
     return dict(settings) if place.parent == PACKAGED else {**settings, "weights": str(place)}
+
+
+def _new(own: Path | None, name: str) -> Path:
+    """The folder of a network below the user's, made where it is not there."""
+    if own is None:
+        why = "the system knows none of this user"
+        raise TerramendError("weights.folder", path="Your home folder", why=why)
+    place = own / name
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TerramendError("weights.folder", path=str(place), why=str(error.strerror)) from None
+    return place
 
 
 def _bring(file: File, name: str, source: str, place: Path, watch: Watch) -> None:
@@ -153,8 +165,8 @@ def _filled(part: Path, done: int, file: File, name: str, source: str, watch: Wa
 
 def _read(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of a file in a local folder, which may be the network's own."""
-    candidates = [Path(source).expanduser() / name / file.name, Path(source).expanduser() / file.name]
-    path = next((path for path in candidates if path.is_file()), None)
+    folder = Path(os.path.expanduser(source))  # noqa: PTH111 - ~NAME stays where nobody is called so
+    path = next((path for path in (folder / name / file.name, folder / file.name) if path.is_file()), None)
     if path is None:
         raise TerramendError("weights.missing", file=file.name, folder=source)
     with path.open("rb") as stream:

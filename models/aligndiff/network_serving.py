@@ -5,6 +5,7 @@ The light environment runs graphs instead (`model`); the sampler is the same.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +109,6 @@ def create(
     """
     if not weights:
         raise ValueError("it ships no weights: set weights to a folder or a hub's id")
-    name = str(Path(weights).expanduser()) if Path(weights).expanduser().is_dir() else weights
-    networks = load(name, device, precision)
+    folder = Path(os.path.expanduser(weights))  # noqa: PTH111 - ~NAME stays where nobody is called so
+    networks = load(str(folder) if folder.is_dir() else weights, device, precision)
     return assemble(networks, (), quality, seed, prior, samples, steps, prompt, region, guidance)

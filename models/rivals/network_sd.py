@@ -8,6 +8,7 @@ other date: of the hint only gap and observation are read. Weights are safetenso
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,6 @@ def create(
     """
     if not weights:
         raise ValueError("it ships no weights: set weights to a folder or a hub's id")
-    folder = Path(weights).expanduser()
+    folder = Path(os.path.expanduser(weights))  # noqa: PTH111 - ~NAME stays where nobody is called so
     networks = load(str(folder) if folder.is_dir() else weights, device, precision)
     return assemble(networks, (), quality, seed, prior, samples, steps, prompt, region, "0")

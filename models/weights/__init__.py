@@ -68,9 +68,9 @@ def read_manifest(path: Path = PACKAGED / "manifest.json") -> Mapping[str, Weigh
     return found
 
 
-def locate(weights: Weights, *folders: Path) -> Path | None:
-    """The first folder that holds all files as they are pinned: the packaged one, then `folders`."""
-    places = (folder / weights.name for folder in (PACKAGED, *folders))
+def locate(weights: Weights, own: Path | None) -> Path | None:
+    """The folder that holds all files as they are pinned: the packaged one, or that in the user's `own`."""
+    places = (folder / weights.name for folder in (PACKAGED, own) if folder)
     return next((place for place in places if not lacking(weights, place)), None)
 
 

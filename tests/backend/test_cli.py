@@ -129,6 +129,14 @@ def test_doctor_looks_at_the_folder_of_temporary_files_that_is_used(tmp_path):
     assert done.returncode == 0 and f"no folder {tmp_path / 'none'}" in done.stdout
 
 
+@pytest.mark.posix("HOME")
+def test_doctor_says_that_a_home_cannot_be_entered(tmp_path):
+    (tmp_path / "file").touch()
+    done = terramend("doctor", HOME=str(tmp_path / "file"), XDG_CONFIG_HOME="", XDG_DATA_HOME="")
+    assert done.returncode == 0
+    assert done.stdout.count("cannot be reached: Not a directory") == 2
+
+
 def test_doctor_answers_where_nothing_else_can_be_imported():
     code = """
 import sys

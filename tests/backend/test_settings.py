@@ -99,3 +99,48 @@ def test_networks_lie_outside_the_plugin(monkeypatch, tmp_path):
     assert Path(settings.__file__).parents[1] not in settings.weights_folder().parents
     monkeypatch.setenv("TERRAMEND_WEIGHTS", str(tmp_path / "w"))
     assert settings.weights_folder() == tmp_path / "w"
+
+
+@pytest.fixture
+def home(monkeypatch):
+    """Sets HOME and none of the variables that name folders below it."""
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "TERRAMEND_CONFIG", "TERRAMEND_WEIGHTS"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda path: monkeypatch.setenv("HOME", str(path))
+
+
+@pytest.mark.posix("HOME")
+def test_a_home_that_cannot_be_entered_has_no_settings(home, tmp_path):
+    """A file in its place is as closed as one without rights, which do not bind every tester."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "none", tmp_path / ("x" * 5000)):
+        home(path)
+        assert {value.origin for value in settings.resolve().values()} == {"default"}
+        assert path in settings.weights_folder().parents
+
+
+@pytest.mark.posix("HOME")
+def test_settings_that_are_there_and_cannot_be_read_are_said(home, tmp_path):
+    home(tmp_path)
+    (tmp_path / ".config" / "terramend" / "config.toml").mkdir(parents=True)
+    with pytest.raises(TerramendError) as caught:
+        settings.resolve()
+    assert caught.value.code == "setting.file"
+
+
+@pytest.mark.posix("users")
+def test_a_user_whom_the_system_does_not_know_needs_no_home(home, monkeypatch):
+    """A container may run as a number that stands in no table of users."""
+
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert settings.resolve()["jobs"].origin == "default"
+    assert (settings.config_path(), settings.weights_folder()) == (None, None)
+
+
+@pytest.mark.posix("users")
+def test_a_home_of_nobody_is_a_folder_like_others():
+    assert settings.resolve(environment={"TERRAMEND_TMP": "~nobody-here/x"})["tmp"].value == "~nobody-here/x"

@@ -124,6 +124,20 @@ def test_what_came_along_is_not_brought(tmp_path, monkeypatch):
     assert not (tmp_path / "own").exists()
 
 
+@pytest.mark.parametrize("place", [None, "file"])
+def test_without_a_folder_to_install_to(tmp_path, monkeypatch, place):
+    """What came along is there all the same, and the others are said to be not installed."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(weights, "weights_folder", lambda: place and tmp_path / place)
+    monkeypatch.setattr(weights, "read_manifest", lambda: {"net": NET})
+    assert [entry["folder"] for entry in weights.listing()] == [None]
+    row = Row("drawer", "", "", "network", "none:none", networks={"fill": "net"})
+    with pytest.raises(TerramendError) as caught:
+        weights.with_network(row, "fill", {})
+    assert caught.value.code == "weights.absent"
+    assert "TERRAMEND_WEIGHTS=FOLDER" in refused("weights.folder", None, None)
+
+
 def test_what_is_not_the_pinned_file_is_not_installed(tmp_path):
     (tmp_path / "usb").mkdir()
     (tmp_path / "usb" / "model.onnx").write_bytes(b"\0" * FILES[0].size)
@@ -221,6 +235,7 @@ def test_two_at_once_do_each_other_no_harm(server, tmp_path, monkeypatch):
 
 
 def test_wrong_sources(tmp_path):
+    refused("weights.missing", "~nobody-here/x", tmp_path)
     refused("weights.missing", str(tmp_path / "empty"), tmp_path)
     for address in ("ftp://example.org/x", "http://[::1", "http://", "file:///etc"):
         refused("weights.address", address, tmp_path)
