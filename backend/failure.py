@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,9 +26,11 @@ def as_error(failure: BaseException) -> TerramendError:
         return TerramendError("environment.memory")
     if isinstance(failure, ImportError) and failure.name and not failure.name.startswith("terramend"):
         return TerramendError("environment.package", package=failure.name, why=str(failure))
+    if _of_full_disk(failure):
+        return TerramendError(
+            "environment.disk", path=getattr(failure, "filename", None) or "what is written"
+        )
     if isinstance(failure, OSError):
-        if failure.errno in (errno.ENOSPC, errno.EDQUOT):
-            return TerramendError("environment.disk", path=failure.filename or "what is written")
         if "temporary directory" in str(failure.strerror):  # Python's words where it finds none
             why = "none of the usual ones can be written to"
             return TerramendError("tmp.folder", path="the system's folders for such files", why=why)
@@ -46,6 +49,15 @@ def as_error(failure: BaseException) -> TerramendError:
         return TerramendError("file.read", why=reason(failure))
     detail = " ".join(f"{type(failure).__name__}: {failure}".split())
     return TerramendError("run.internal", detail=detail)
+
+
+def _of_full_disk(failure: BaseException) -> bool:
+    """Whether a disk has no room left; NumPy tells it by counts, safetensors in the words of Rust."""
+    if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if isinstance(failure, OSError) and failure.errno is None:
+        return re.fullmatch(r"\d+ requested and \d+ written", str(failure)) is not None
+    return re.search(r"\(os error (28|112|122)\)", str(failure)) is not None
 
 
 def of_gdal(failure: BaseException) -> bool:

@@ -95,6 +95,18 @@ def working_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Where to write a file that gets its name when it is whole; left-overs in its folder are swept."""
+    sweep(path.parent)
+    part = path.with_name(temporary_name(path.name) + path.suffix)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        _remove(part)
+
+
 class Outputs:
     """The files of one run: checked first, written under temporary names, renamed together.
 

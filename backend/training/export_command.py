@@ -1,7 +1,8 @@
 """`terramend export NAME --from RUN`: a trained network as it is given away, with its manifest entry.
 
 Weights are rounded to half precision, in ONNX and safetensors alike, so both say the same; ONNX
-Runtime casts them back once, when a network is opened.
+Runtime casts them back once, when a network is opened. All files are made beside the network's folder
+and put in place together, the manifest last: until then what it pins is as it was.
 """
 
 from __future__ import annotations
@@ -10,17 +11,23 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ...models.registry import ROWS
 from ...models.weights import PACKAGED
 from ..errors import TerramendError
+from ..failure import reason
+from ..raster.outputs import sweep, temporary_name, written
 from ..version import VERSION
 from ..watch import Watch
 
@@ -31,6 +38,8 @@ BESIDE = ("vocab.json", "merges.txt")
 """Files without numbers that a network reads: what prompts are made of."""
 PRIVATE = ("start", "reference")
 """Entries of a configuration that name folders of the machine that trained."""
+DAMAGED = (ValueError, TypeError, AttributeError, DecodeError, SafetensorError, onnx.checker.ValidationError)
+"""What readers raise for files of a run that are cut off, or hold something else."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +55,8 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     """Write the network's folder and its entry in `manifest.json`.
 
     Raises:
-        TerramendError: `training.start` where the run is not finished; `command.option` for a name with
-            folders in it.
+        TerramendError: `training.start` where the run is not finished, or damaged; `command.option` for a
+            name with folders in it, and for a manifest that is none; `run.cancelled`.
     """
     if Path(options.name).name != options.name or options.name in ("", ".."):
         raise TerramendError("command.option", option="NAME", why="it must be the plain name of a folder")
@@ -56,26 +65,81 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         why = "it has no config.json and ONNX files"
         raise TerramendError("training.start", path=str(options.run), name=options.name, why=why)
     folder: Path = options.to / options.name
-    folder.mkdir(parents=True, exist_ok=True)
-    config = json.loads((options.run / "config.json").read_text("utf-8"))
-    config = {key: value for key, value in config.items() if key not in PRIVATE}
+    if folder.exists() and folder.samefile(options.run):
+        raise TerramendError(
+            "command.option", option="--to", why="the run itself lies there, and stays as it is"
+        )
+    held = _manifest(options.to / "manifest.json")
+    with _beside(folder) as made:
+        _write(options, networks, made, watch)
+        with _of_run(options):
+            held["weights"][options.name] = describe(made, options.title, options.licence)
+        watch.check()
+        folder.mkdir(exist_ok=True)
+        for path in sorted(made.iterdir(), key=lambda path: path.name == "config.json"):
+            path.replace(folder / path.name)
+    held["weights"] = dict(sorted(held["weights"].items()))
+    with written(options.to / "manifest.json") as part:
+        part.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
+    watch.finish()
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {"schema_version": 1, "weights": {}}
+    try:
+        held: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        dict(held["weights"])
+    except (ValueError, LookupError, TypeError) as error:
+        why = f"{path} is no manifest of networks ({reason(error)})"
+        raise TerramendError("command.option", option="--to", why=why) from None
+    return held
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """An empty folder of the same name in a temporary one beside it, which is gone at the end."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder.parent)
+    made = folder.with_name(temporary_name(folder.name)) / folder.name
+    try:
+        made.mkdir(parents=True)
+        yield made
+    finally:
+        shutil.rmtree(made.parent, ignore_errors=True)
+
+
+@contextmanager
+def _of_run(options: argparse.Namespace) -> Iterator[None]:
+    """What cannot be read inside is the run's fault."""
+    try:
+        yield
+    except DAMAGED as error:
+        why = reason(error)[:200]
+        raise TerramendError("training.start", path=str(options.run), name=options.name, why=why) from None
+
+
+def _write(options: argparse.Namespace, networks: list[Path], folder: Path, watch: Watch) -> None:
+    """A run's configuration, networks and weights as they are given away."""
+    with _of_run(options):
+        config = json.loads((options.run / "config.json").read_text("utf-8"))
+        config = {key: value for key, value in config.items() if key not in PRIVATE}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+    weights = sorted(options.run.glob("*.safetensors"))
+    watch.stage("export", len(networks) + len(weights))
     for path in networks:
-        onnx.save(halved(onnx.load(path)), folder / path.name)
-    for path in sorted(options.run.glob("*.safetensors")):
-        tensors = {name: _half(value) for name, value in load_file(path).items()}
+        with _of_run(options):
+            model = halved(onnx.load(path))
+        onnx.save(model, folder / path.name)
+        watch.advance()
+    for path in weights:
+        with _of_run(options):
+            tensors = {name: _half(value) for name, value in load_file(path).items()}
         save_file(tensors, folder / path.name)
+        watch.advance()
     for name in BESIDE:
         if (options.run / name).is_file():
             shutil.copyfile(options.run / name, folder / name)
-    manifest = options.to / "manifest.json"
-    held: dict[str, Any] = {"schema_version": 1, "weights": {}}
-    if manifest.exists():
-        held = json.loads(manifest.read_text("utf-8"))
-    held["weights"][options.name] = describe(folder, options.title, options.licence)
-    held["weights"] = dict(sorted(held["weights"].items()))
-    manifest.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
-    watch.finish()
 
 
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -20,6 +20,12 @@ from terramend.backend.failure import as_error
         (RuntimeError("can't start new thread"), "environment.threads", ["ulimit -u"]),
         (OSError(errno.ENOSPC, "No space left on device"), "environment.disk", ["no space"]),
         (OSError(errno.ENOSPC, "No space left on device", "r.csv"), "environment.disk", ["for r.csv: free"]),
+        (OSError("1000000 requested and 76768 written"), "environment.disk", ["no space"]),  # numpy.save
+        (
+            ValueError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            "environment.disk",
+            ["no space"],
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "a.tif"), "file.access", ["a.tif", "Permission"]),
         (FileNotFoundError(errno.ENOENT, "No such file", "b.csv"), "file.access", ["b.csv", "No such file"]),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), "file.access", ["The current folder"]),
