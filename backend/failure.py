@@ -41,6 +41,10 @@ def as_error(failure: BaseException) -> TerramendError:
         if type(failure).__name__ == "RasterioIOError":  # known by name: rasterio may be missing
             # its own words refer to the exception before, whose words name the file
             return TerramendError("file.read", why=reason(failure.__cause__ or failure))
+    if (
+        isinstance(failure, UnicodeEncodeError) and "surrogates" in failure.reason
+    ):  # how Python shows such names
+        return TerramendError("file.access", path=failure.object, why="a sign of its name is none in UTF-8")
     if isinstance(failure, RuntimeError) and "can't start new thread" in str(failure):
         return TerramendError("environment.threads")
     if type(failure).__name__ == "NetworkError":

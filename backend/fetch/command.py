@@ -16,6 +16,7 @@ from typing import Any
 from ..datasets import folder, hidden, tiling
 from ..errors import TerramendError
 from ..failure import cancelled_as
+from ..raster.outputs import written
 from ..watch import Watch
 from . import earth_engine, scenes
 from .regions import chosen, paper, sides
@@ -79,7 +80,7 @@ def _list(options: argparse.Namespace) -> dict[str, Any]:
 
 def _regions(options: argparse.Namespace, watch: Watch) -> dict[str, str]:
     regions = chosen(options.region)
-    ee = earth_engine.connect(options.project)
+    ee = earth_engine.connect(options.project, watch)
     done: dict[str, str] = {}
     for region in regions:
         if region.note:
@@ -107,7 +108,8 @@ def _scenes(options: argparse.Namespace, watch: Watch) -> dict[str, str]:
 def finish(out: Path, watch: Watch, size: int = tiling.SIZE, overlap: float = tiling.OVERLAP) -> int:
     """Write `tiles.csv` and the masks of val's tiles; returns how many tiles there are."""
     rows: list[list[Any]] = []
-    places = sorted(path for side in ("train", "val") for path in (out / side).glob("*") if path.is_dir())
+    folders = (path for side in ("train", "val") for path in (out / side).glob("*") if path.is_dir())
+    places = sorted(path for path in folders if folder.names(path))  # others a broken run left empty
     watch.stage("tiles", len(places))
     for path in places:
         watch.check()
@@ -132,7 +134,7 @@ def finish(out: Path, watch: Watch, size: int = tiling.SIZE, overlap: float = ti
             hidden.save(out / "masks" / f"{path.name}.npz", masks)
         watch.advance()
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "tiles.csv").open("w", newline="", encoding="utf-8") as sink:
+    with written(out / "tiles.csv") as part, part.open("w", newline="", encoding="utf-8") as sink:
         writer = csv.writer(sink, lineterminator="\n")
         writer.writerow(["side", "place", "date", "row", "column", "height", "width"])
         writer.writerows(rows)

@@ -8,7 +8,8 @@ gives at most 32 MB at a time) and are written as they come.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from rasterio.io import MemoryFile
 
 from ..errors import TerramendError
 from ..failure import reason
+from ..flow import patiently
 from ..raster.grid import Grid, Window
-from ..raster.whole import close_whole
 from ..watch import Watch
+from .place_raster import place_raster
 from .regions import Region
 
 LANDSAT, DEM = "LANDSAT/LC08/C02/T1_TOA", "USGS/SRTMGL1_003"
@@ -37,23 +39,20 @@ OFFLINE = ("ServerNotFoundError", "TransportError", "ConnectionError", "ConnectT
 """Names of errors of the API's own packages (httplib2, google-auth, requests) that mean: no network."""
 
 
-def connect(project: str | None) -> Any:
+def connect(project: str | None, watch: Watch) -> Any:
     """The initialised API (the module `ee`).
 
     Args:
         project: of Google Cloud that is asked with; None: the account's default.
 
     Raises:
-        TerramendError: `fetch.package`, `fetch.account` or `fetch.network`.
+        TerramendError: `fetch.package`, `fetch.account`, `fetch.network` or `run.cancelled`.
     """
     try:
         ee = importlib.import_module("ee")
     except ImportError:
         raise TerramendError("fetch.package") from None
-    try:
-        ee.Initialize(project=project)
-    except Exception as error:
-        raise _told(error, "fetch.account") from error
+    _asked(partial(ee.Initialize, project=project), watch, "fetch.account")
     return ee
 
 
@@ -72,7 +71,7 @@ def fetch(ee: Any, region: Region, folder: Path, watch: Watch) -> None:
     )  # fmt: skip
     landsat, srtm = folder / "landsat8.tif", folder / "srtm.tif"
     if not landsat.exists():
-        count = _asked(images.size().getInfo)
+        count = _asked(images.size().getInfo, watch)
         if not count:
             raise TerramendError("fetch.empty", region=region.name, clouds=CLOUDS)
         image = images.median().select(list(BANDS)).multiply(SCALE).clamp(0, 65535).unmask(0).toUint16()
@@ -94,30 +93,20 @@ def _write(
     tags: dict[str, str],
     watch: Watch,
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    profile = {
-        "driver": "GTiff", "width": grid.width, "height": grid.height, "count": len(bands), "dtype": dtype,
-        "crs": grid.crs, "transform": grid.affine, "nodata": nodata, "compress": "deflate", "predictor": 2,
-        "tiled": True,
-    }  # fmt: skip
     windows = list(grid.blocks(BLOCK))
     watch.stage(path.stem, len(windows))
-    with rasterio.open(part, "w", **profile) as target:
+    with place_raster(path, grid, count=len(bands), dtype=dtype, nodata=nodata) as target:
         target.descriptions = bands
         target.update_tags(**tags)
         if dtype == "uint16":
             target.scales = (1 / SCALE,) * len(bands)
-        for window, pixels in _blocks(ee, image, bands, grid, windows):
-            watch.check()
+        for window, pixels in _blocks(ee, image, bands, grid, windows, watch):
             target.write(pixels.astype(dtype), window=window.ranges)
             watch.advance()
-        close_whole(target)
-    part.replace(path)
 
 
 def _blocks(
-    ee: Any, image: Any, bands: tuple[str, ...], grid: Grid, windows: list[Window]
+    ee: Any, image: Any, bands: tuple[str, ...], grid: Grid, windows: list[Window], watch: Watch
 ) -> Iterator[tuple[Window, np.ndarray]]:
     crs = f"EPSG:{rasterio.crs.CRS.from_wkt(grid.crs).to_epsg()}"
     for window in windows:
@@ -134,7 +123,7 @@ def _blocks(
                 "crsCode": crs,
             },
         }  # fmt: skip
-        answer = _asked(lambda asked=asked: ee.data.computePixels(asked))
+        answer = _asked(partial(ee.data.computePixels, asked), watch)
         try:
             with MemoryFile(answer) as memory, memory.open() as found:
                 pixels = found.read()
@@ -145,11 +134,16 @@ def _blocks(
         yield window, pixels
 
 
-def _asked(call: Any) -> Any:
-    try:
-        return call()
-    except Exception as error:
-        raise _told(error, "fetch.failed") from error
+def _asked(call: Callable[[], Any], watch: Watch, otherwise: str = "fetch.failed") -> Any:
+    """What the API answers; a cancel does not wait for it."""
+
+    def answer() -> Any:
+        try:
+            return call()
+        except Exception as error:
+            raise _told(error, otherwise) from error
+
+    return patiently(answer, watch.check)
 
 
 def _told(error: Exception, otherwise: str) -> TerramendError:

@@ -8,15 +8,12 @@ the later dates of a place are brought onto the grid of its first one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import rasterio
 import rasterio.warp
-from rasterio.io import DatasetWriter
 
 from ..datasets import tiling
 from ..datasets.catalog import READERS
@@ -38,6 +35,7 @@ from ..raster.warp import overlaps
 from ..request import DEFAULT_CLASSES, Mask
 from ..watch import Watch
 from .earth_engine import SCALE, VOID
+from .place_raster import place_raster
 
 RASTERS, ARCHIVES = (".tif", ".tiff", ".jp2", ".vrt"), (".zip", ".tar", ".gz", ".tgz")
 ROWS = 512
@@ -173,7 +171,6 @@ def prepare(found: Found, folder: Path, watch: Watch) -> Path | None:
     if not overlaps(scene.grid, grid):
         watch.notice("fetch.skipped", name=scene.name, why="it lies beside the first date of its place.")
         return None
-    folder.mkdir(parents=True, exist_ok=True)
     with computing():
         _write(scene, found.masks or scene.masks, grid, path, watch)
         if found.dem is not None and not dem.exists():
@@ -192,7 +189,7 @@ def _write(scene: Raster, masks: tuple[Mask, ...], grid: Grid, path: Path, watch
                 watch=watch, bands=len(scene.bands),
             )
         )  # fmt: skip
-        target = stack.enter_context(_made(path, grid, count=len(bands), dtype="uint16", nodata=0))
+        target = stack.enter_context(place_raster(path, grid, count=len(bands), dtype="uint16", nodata=0))
         target.descriptions = [band.description for band in bands]
         target.scales = (1 / SCALE,) * len(bands)
         for number, band in enumerate(bands, 1):
@@ -213,24 +210,12 @@ def _write(scene: Raster, masks: tuple[Mask, ...], grid: Grid, path: Path, watch
 
 def _write_elevation(source: Path, grid: Grid, path: Path, watch: Watch) -> None:
     guide = open_guide(str(source), grid, "--dem", watch)
-    made = _made(path, grid, count=1, dtype="float32", nodata=float(VOID))
+    made = place_raster(path, grid, count=1, dtype="float32", nodata=float(VOID))
     with TerrainReader(guide, grid, None) as reader, made as target:
         for window in _strips(grid):
             watch.check()
             heights = np.nan_to_num(reader.read(window)[:1], nan=VOID)
             target.write(heights, window=window.ranges)
-
-
-@contextmanager
-def _made(path: Path, grid: Grid, **profile: Any) -> Iterator[DatasetWriter]:
-    """A GeoTIFF on a grid, which gets its name when it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    with rasterio.open(
-        part, "w", driver="GTiff", width=grid.width, height=grid.height, crs=grid.crs,
-        transform=grid.affine, compress="deflate", predictor=2, tiled=True, **profile,
-    ) as target:  # fmt: skip
-        yield target
-    part.replace(path)
 
 
 def _strips(grid: Grid) -> Iterator[Window]:

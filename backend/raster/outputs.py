@@ -97,12 +97,19 @@ def working_folder(parent: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """Where to write a file that gets its name when it is whole; left-overs in its folder are swept."""
+    """Where to write a file that gets its name when it is whole; left-overs in its folder are swept.
+
+    Raises:
+        TerramendError: `output.locked`.
+    """
     sweep(path.parent)
-    part = path.with_name(temporary_name(path.name) + path.suffix)
+    part = path.with_name(temporary_name(path.name))
     try:
         yield part
-        part.replace(path)
+        try:
+            part.replace(path)
+        except OSError as error:
+            raise TerramendError("output.locked", path=str(path), why=_why(error)) from None
     finally:
         _remove(part)
 

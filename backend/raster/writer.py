@@ -147,7 +147,7 @@ class GeoTiffWriter:
             del profile["zlevel"]
         if len(kept.bands) == 1:
             del profile["interleave"]
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(path):
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), writing(path):
             self._output = rasterio.open(self._flat, "w", crs=grid.crs, transform=grid.affine, **profile)
             write_metadata(self._output, kept)
             self._output.update_tags(**tags)
@@ -158,7 +158,7 @@ class GeoTiffWriter:
         Raises:
             TerramendError: `output.write`, for example when the disk is full.
         """
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(self._path):
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), writing(self._path):
             self._output.write(np.ascontiguousarray(samples), window=window.ranges)
             if mask is not None:
                 self._output.write_mask(mask.astype(np.uint8) * 255, window=window.ranges)
@@ -166,7 +166,7 @@ class GeoTiffWriter:
     def close(self) -> None:
         """Build overviews where asked or the target had them, write the directory, make a COG if asked."""
         smooth = self._resampling or ("nearest" if _has_classes(self._kept) else "average")
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), _said(self._path):
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), writing(self._path):
             if self._overviews and not self._cog:
                 self._output.build_overviews(list(self._overviews), Resampling[smooth])
             close_whole(self._output)
@@ -205,7 +205,7 @@ def _has_classes(kept: Metadata) -> bool:
 
 
 @contextlib.contextmanager
-def _said(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turns what GDAL says about a failed write into our sentence."""
     try:
         yield

@@ -26,6 +26,11 @@ from terramend.backend.failure import as_error
             "environment.disk",
             ["no space"],
         ),
+        (
+            UnicodeEncodeError("utf-8", "a\udcff.tif", 1, 2, "surrogates not allowed"),
+            "file.access",
+            ["a\udcff.tif", "none in UTF-8"],
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "a.tif"), "file.access", ["a.tif", "Permission"]),
         (FileNotFoundError(errno.ENOENT, "No such file", "b.csv"), "file.access", ["b.csv", "No such file"]),
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), "file.access", ["The current folder"]),

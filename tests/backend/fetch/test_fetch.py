@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -297,3 +298,78 @@ def test_cancel(scenes, tmp_path):
     with pytest.raises(TerramendError, match="Cancelled"):
         module.prepare(found[0], tmp_path / "out", watch)
     assert not list((tmp_path / "out").rglob("*.tif"))
+
+
+@pytest.mark.posix("limits of a process")
+def test_a_raster_that_could_not_be_written_to_its_end_gets_no_name(scenes, tmp_path):
+    """A second run takes what is there for whole."""
+    import resource
+
+    from terramend.backend.fetch import scenes as module
+
+    found = module.find(scenes, None, Watch())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
+    try:
+        with pytest.raises(TerramendError) as caught:
+            module.prepare(found[0], tmp_path / "out", Watch())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.code == "output.write"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_said(scenes, tmp_path, monkeypatch):
+    from terramend.backend.fetch import place_raster
+    from terramend.backend.fetch import scenes as module
+
+    monkeypatch.setattr(place_raster, "is_full", lambda folder: True)
+    monkeypatch.setattr(module.RasterReader, "reflectance", _broken)
+    with pytest.raises(TerramendError) as caught:
+        module.prepare(module.find(scenes, None, Watch())[0], tmp_path / "out", Watch())
+    assert caught.value.code == "output.full"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def _broken(*_):
+    raise rasterio.errors.RasterioIOError("Write failed")
+
+
+def test_a_place_that_a_broken_run_left_empty_is_no_hindrance(scenes, tmp_path):
+    (tmp_path / "out" / "train" / "empty").mkdir(parents=True)
+    assert fetch("--from", scenes, "--out", tmp_path / "out") == 0
+    assert "empty" not in {row["place"] for row in tiles_of(tmp_path / "out")}
+
+
+def test_a_table_of_tiles_is_whole_or_as_it_was(scenes, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert fetch("--from", scenes, "--out", out) == 0
+    before = (out / "tiles.csv").read_bytes()
+
+    def full(self, rows):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command.csv, "writer", lambda *_, **__: type("Full", (), {"writerow": full})())
+    assert fetch("--from", scenes, "--out", out) == 3
+    assert (out / "tiles.csv").read_bytes() == before
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("call", ["Initialize", "pixels"])
+def test_a_cancel_does_not_wait_for_an_engine_that_is_silent(engine, tmp_path, call):
+    asked, done = threading.Event(), threading.Event()
+
+    def silent(*_, **__):
+        asked.set()
+        done.wait()
+
+    setattr(engine if call == "Initialize" else engine.data, call.replace("pixels", "computePixels"), silent)
+    watch = Watch()
+    threading.Thread(target=lambda: (asked.wait(), watch.cancel())).start()
+    options = parser_of("fetch").parse_args(["landsat", "--region", BOX, "--out", str(tmp_path / "out")])
+    try:
+        with pytest.raises(TerramendError) as caught:
+            command.main(options, watch)
+    finally:
+        done.set()
+    assert caught.value.code == "research.cancelled"
