@@ -131,6 +131,10 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{path} was begun with another configuration ({why}): name a new folder with --out, or train "
             "with the configuration that it was begun with.",
         ),
+        "training.samples": (
+            INPUT,
+            "The samples in {path} cannot be read ({why}): remove that folder, and they are drawn anew.",
+        ),
         "training.start": (
             INPUT,
             "{path} is no run of {name} to begin from ({why}): train it first, and name its folder.",

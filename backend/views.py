@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from ..models.base import Floats, Glimpse
+from .raster.outputs import written
 
 SIDE = 256
 """Longest side of a scene in the pictures."""
@@ -90,6 +91,5 @@ def png(image: Floats) -> bytes:
 
 def write(picture: bytes, path: Path) -> None:
     """A file that is whole or absent."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(picture)
-    part.replace(path)
+    with written(path) as part:
+        part.write_bytes(picture)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..datasets import landcover
 from ..evaluation.bootstrap import by_place, interval
+from ..raster.outputs import write_whole
 from ..training import pictures
 from .align_cr_speed import REPORTED, STAND_IN, Speed
 from .cost import SIDE as COST_SIDE
@@ -70,7 +71,7 @@ def write(rows: Rows, truth: Numbers, speeds: Sequence[Speed], samples: int, out
         add(f"Cost of one {COST_SIDE} x {COST_SIDE} image", *_costs(speeds))
     page("Align-CR, its parts and its rivals", parts, out / "report.html")
     told["speed"] = [asdict(found) for found in speeds]
-    (out / "report.json").write_text(json.dumps(told, indent=1), "utf-8")
+    write_whole(out / "report.json", json.dumps(told, indent=1))
 
 
 def _caption(rows: Rows, samples: int) -> str:

@@ -15,6 +15,7 @@ from ..evaluation.bootstrap import by_place, interval
 from ..evaluation.cases import Sample
 from ..evaluation.membrane import membrane
 from ..evaluation.pictures import Colour
+from ..raster.outputs import write_whole, written
 from ..training import pictures
 from .aligndiff_rows import HOLE, Numbers
 from .report import image, page, table
@@ -61,7 +62,7 @@ def write(task: str, rows: Rows, apart: Rows, losses: Mapping[str, float], out: 
         parts.append(image(out / "pictures.png", words))
     page(f"AlignDiff on the pack, task {task}", parts, out / "report.html")
     stored = {title: {"head": head, "rows": body} for title, (head, body) in tables.items()}
-    (out / "report.json").write_text(json.dumps({**stored, "findings": told}, indent=1), "utf-8")
+    write_whole(out / "report.json", json.dumps({**stored, "findings": told}, indent=1))
     _csv(task, rows, out / "rows.csv")
     for title, (head, body) in tables.items():
         for line in [[title], head, *body]:
@@ -271,7 +272,7 @@ def pictures_of(
 
 def _csv(task: str, rows: Rows, path: Path) -> None:
     """Every number of every gap, one a line."""
-    with path.open("w", newline="", encoding="utf-8") as sink:
+    with written(path) as part, part.open("w", newline="", encoding="utf-8") as sink:
         writer = csv.writer(sink)
         writer.writerow(["task", "method", "seed", "case", "place", "kind", "share", "number", "value"])
         for name, seeds in rows.items():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..evaluation.bootstrap import by_place, interval
+from ..raster.outputs import write_whole
 from ..training import pictures
 from ..training.pairs import Pair
 from .cost import SIDE, THREADS, Cost
@@ -71,7 +72,7 @@ def write(
         parts += [f"<h2>Cost of one {SIDE} x {SIDE} image</h2>", _MEASURED, table(head, body)]
         told["speed_table"] = {"head": head, "rows": body}
     page("Diffusion Enhancement and its reference", parts, out / "report.html")
-    (out / "report.json").write_text(json.dumps(told, indent=1), "utf-8")
+    write_whole(out / "report.json", json.dumps(told, indent=1))
     for part in told.values():
         if "head" in part:
             for line in [part["head"], *part["rows"], *([text] for text in part.get("findings", ()))]:

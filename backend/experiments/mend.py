@@ -29,6 +29,7 @@ from ...models.onnx import session
 from ..datasets.catalog import ground
 from ..evaluation.cases import TRACKS, Case, Sample, fingerprint, load, sample
 from ..evaluation.command import RECIPES, data_root
+from ..raster.outputs import write_whole, written
 from ..training import mend_samples
 from ..watch import Watch
 from . import mend_gate
@@ -60,7 +61,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     cases = {one.case for one in tested}
     learnt = [one for store in stores for one in held_out(store, correction, cases)]
     tables = mend_gate.decide(learnt, tested)
-    settings.write_text(json.dumps({**config, **tables}, indent=1) + "\n", "utf-8")
+    write_whole(settings, json.dumps({**config, **tables}, indent=1) + "\n")
     told = "\n\n".join(
         [
             f"places of train that were left out\n{text(learnt, tables)}",
@@ -68,7 +69,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
             f"{path}: {milliseconds(correction):.0f} ms for a band of {SIDE} x {SIDE} pixels on one thread",
         ]
     )
-    (options.run / f"{path.stem}.txt").write_text(told + "\n", "utf-8")
+    write_whole(options.run / f"{path.stem}.txt", told + "\n")
     sys.stdout.write(told + "\n")
     watch.finish()
 
@@ -157,7 +158,8 @@ def _prior(correction: Mend, given: Sample, path: Path) -> Prediction:
         with np.load(path) as stored:
             return Prediction(**stored)
     made = correction.prior.predict(given.tile, correction.prior.prepare(given.tile))
-    np.savez(path, mean=made.mean, std=made.std, source=made.source, reference=made.reference)
+    with written(path) as part, part.open("wb") as sink:
+        np.savez(sink, mean=made.mean, std=made.std, source=made.source, reference=made.reference)
     return made
 
 

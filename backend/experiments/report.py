@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..raster.outputs import write_whole
+
 STYLE = """
 body { font: 16px sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 td, th { padding: .2rem .8rem; text-align: right }
@@ -21,7 +23,7 @@ def page(title: str, parts: Sequence[str], path: Path) -> None:
     body = "\n".join(parts)
     name = html.escape(title)
     head = f"<!doctype html><meta charset=utf-8><title>{name}</title><style>{STYLE}</style>"
-    path.write_text(f"{head}<h1>{name}</h1>{body}", "utf-8")
+    write_whole(path, f"{head}<h1>{name}</h1>{body}")
 
 
 def image(path: Path, caption: str) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TerramendError
+from ..raster.outputs import write_whole
 from ..request import canonical_json
 from ..training.loop import train
-from ..training.recipe import made
+from ..training.recipe import finish, made
 from ..watch import Watch
 
 Numbers = dict[str, list[Any]]
@@ -35,7 +36,7 @@ def trained(
     if not (folder / "config.json").exists():
         run = made(name, config, data, watch)
         average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
-        run.finish(average, folder)
+        finish(run, average, folder)
     return folder
 
 
@@ -48,9 +49,7 @@ def cached(path: Path, key: Any, make: Callable[[], Numbers]) -> Numbers:
         return found
     numbers = make()
     path.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps({"key": key, "numbers": numbers}, indent=1), "utf-8")
-    part.replace(file)
+    write_whole(file, json.dumps({"key": key, "numbers": numbers}, indent=1))
     return numbers
 
 

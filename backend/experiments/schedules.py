@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from ...models.diffusion import sampler, schedules
+from ..raster.outputs import write_whole
 from ..request import canonical_json
 from ..training import ddpm, noising, pictures
 from ..training.loop import train
 from ..training.patches import RGB, clear_bank
-from ..training.recipe import load_config
+from ..training.recipe import finish, load_config
 from ..watch import Watch
 from . import inception, schedules_report, statistics
 
@@ -61,8 +62,9 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
     if not measured.exists():
         made = ddpm.recipe(config, options.data / "train", watch)
         average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
-        made.finish(average, folder)
-        measured.write_text(json.dumps(measure(average, config, options.data / "val", folder)), "utf-8")
+        finish(made, average, folder)
+        numbers = measure(average, config, options.data / "val", folder)
+        write_whole(measured, json.dumps(numbers))
     return {"schedule": name, "seed": seed, "folder": str(folder), **json.loads(measured.read_text("utf-8"))}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...models.diffusion import schedules
+from ..raster.outputs import write_whole, written
 from ..training import pictures
 from .report import image, page, table
 
@@ -23,11 +24,11 @@ LOSS_CAPTION = "training loss; not comparable between schedules, which weigh noi
 def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     """Tables, curves and the finding of the noise-schedule experiment, printed and written."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "rows.json").write_text(json.dumps(rows, indent=1), "utf-8")
+    write_whole(out / "rows.json", json.dumps(rows, indent=1))
     metrics = [key for key in rows[0] if key not in ("schedule", "seed", "folder", "error")]
     levels = list(rows[0]["error"])
     flat = [{**{k: r[k] for k in ("schedule", "seed", *metrics)}, **r["error"]} for r in rows]
-    with (out / "rows.csv").open("w", newline="", encoding="utf-8") as sink:
+    with written(out / "rows.csv") as part, part.open("w", newline="", encoding="utf-8") as sink:
         writer = csv.DictWriter(sink, list(flat[0]))
         writer.writeheader()
         writer.writerows(flat)

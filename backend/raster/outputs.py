@@ -114,6 +114,16 @@ def written(path: Path) -> Iterator[Path]:
         _remove(part)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text that is whole or absent.
+
+    Raises:
+        TerramendError: `output.locked`.
+    """
+    with written(path) as part:
+        part.write_text(text, "utf-8")
+
+
 class Outputs:
     """The files of one run: checked first, written under temporary names, renamed together.
 

@@ -29,7 +29,9 @@ from ..datasets.gaps import Gap, make
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from ..evaluation.terrain import channels as terrain_of
+from ..raster.outputs import write_whole
 from ..watch import Watch
+from .crop_store import new_array, read
 from .patches import pick
 
 CLOUDS, SHARE = 0.02, (0.1, 0.5)
@@ -204,10 +206,7 @@ class Store:
 
 def open_store(folder: Path) -> Store:
     """The crops that `build` wrote."""
-    facts = json.loads((folder / "samples.json").read_text("utf-8"))
-    hints, clean, numbers = (
-        np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("hint", "clean", "numbers")
-    )
+    facts, (hints, clean, numbers) = read(folder, ("hint", "clean", "numbers"))
     return Store(hints, clean, np.asarray(numbers), tuple(facts["texts"]))
 
 
@@ -245,8 +244,8 @@ def build(
     """
     folder.mkdir(parents=True, exist_ok=True)
     bands = max(len(drawn.wavelengths), 1)
-    hints = _array(folder / "hint.npy", (count, channels(bands), size, size))
-    clean = _array(folder / "clean.npy", (count, bands, size, size))
+    hints = new_array(folder / "hint.npy", (count, channels(bands), size, size))
+    clean = new_array(folder / "clean.npy", (count, bands, size, size))
     numbers = np.zeros((count, prompt.NUMBERS), np.float32)
     texts = []
     watch.stage("samples", count)
@@ -274,7 +273,7 @@ def build(
         array.flush()
     np.save(folder / "numbers.npy", numbers)
     facts: dict[str, Any] = {"count": count, "size": size, "seed": seed, "texts": texts}
-    (folder / "samples.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
+    write_whole(folder / "samples.json", json.dumps(facts, ensure_ascii=False))
 
 
 def sample(
@@ -313,7 +312,3 @@ def _guided(seen: Floats, gap: Flags, references: Sequence[Reference], terrain: 
     tile = Tile(seen, np.broadcast_to(gap, seen.shape).copy(), tuple(references), relief)
     method = of_quality()
     return method.predict(tile, method.prepare(tile)).mean
-
-
-def _array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.float16]]:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)

@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace, changes: dict[str, str], watch: Watch) -> 
     made = recipe.made(options.name, config, _split(options.data, watch), watch)
     recipe.begin(config, options.out)
     average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
-    made.finish(average, options.out)
+    recipe.finish(made, average, options.out)
     watch.finish()
 
 

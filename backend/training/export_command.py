@@ -27,7 +27,7 @@ from ...models.registry import ROWS
 from ...models.weights import PACKAGED
 from ..errors import TerramendError
 from ..failure import reason
-from ..raster.outputs import sweep, temporary_name, written
+from ..raster.outputs import sweep, temporary_name, write_whole
 from ..version import VERSION
 from ..watch import Watch
 
@@ -79,8 +79,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         for path in sorted(made.iterdir(), key=lambda path: path.name == "config.json"):
             path.replace(folder / path.name)
     held["weights"] = dict(sorted(held["weights"].items()))
-    with written(options.to / "manifest.json") as part:
-        part.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
+    write_whole(options.to / "manifest.json", json.dumps(held, indent=1) + "\n")
     watch.finish()
 
 

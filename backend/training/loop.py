@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from ..errors import TerramendError
+from ..raster.outputs import written
 from ..watch import Watch
 from . import checkpoint
 
@@ -175,16 +176,25 @@ def _average(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> 
 
 
 def _open_log(path: Path, start: int) -> Path:
-    """Cut the log back to the step that training resumes from."""
+    """Cut the log back to the step that training resumes from; what is no row of a step goes, too."""
+    head: list[str] = []
     rows: list[list[str]] = []
     if path.exists():
-        with path.open(newline="", encoding="utf-8") as source:
-            rows = [
-                row for row in csv.reader(source) if row and (not row[0].isdigit() or int(row[0]) < start)
-            ]
-    with path.open("w", newline="", encoding="utf-8") as sink:
-        csv.writer(sink).writerows(rows)
+        with path.open(newline="", encoding="utf-8", errors="replace") as source:
+            head, *rows = [*csv.reader(source), []]
+    kept = [head, *(row for row in rows if _is_before(start, row, len(head)))] if head[:1] == ["step"] else []
+    with written(path) as part, part.open("w", newline="", encoding="utf-8") as sink:
+        csv.writer(sink).writerows(kept)
     return path
+
+
+def _is_before(start: int, row: list[str], columns: int) -> bool:
+    """Whether it is a whole row of a step before `start`."""
+    try:
+        step, *_ = [float(value) for value in row]
+    except ValueError:
+        return False
+    return len(row) == columns and step < start
 
 
 def _log(path: Path, step: int, rate: float, seconds: float, totals: dict[str, Any]) -> None:

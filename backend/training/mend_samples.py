@@ -21,7 +21,9 @@ from ...models.guided.model import of_quality
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame, stack
 from ..evaluation.cases import Case, Sample, sample
 from ..evaluation.make_cases import make_cases
+from ..raster.outputs import write_whole
 from ..watch import Watch
+from .crop_store import new_array, read
 from .variety import varied
 
 SIZE = 96
@@ -81,8 +83,7 @@ def is_held_out(dataset: str, place: str) -> bool:
 
 def open_store(folder: Path) -> Store:
     """The crops that `build` wrote."""
-    base, references, target = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
-    facts = json.loads((folder / "samples.json").read_text("utf-8"))
+    facts, (base, references, target) = read(folder, ARRAYS)
     drawn = facts.get("drawn", [["", "", "", "", facts["crops"]]])
     origin = np.repeat([row[:4] for row in drawn], [row[4] for row in drawn], axis=0)
     return Store(base, references, target, origin)
@@ -120,9 +121,7 @@ def build(
     capacity = len(drawn) * crops
     shapes = ((BASE, SIZE, SIZE), (SLOTS, REFERENCE, SIZE, SIZE), (2, SIZE, SIZE))
     arrays = [
-        np.lib.format.open_memmap(
-            folder / f".{name}.npy", mode="w+", dtype=np.float16, shape=(capacity, *shape)
-        )
+        new_array(folder / f".{name}.npy", (capacity, *shape))
         for name, shape in zip(ARRAYS, shapes, strict=True)
     ]
     guided = of_quality(quality)
@@ -154,7 +153,7 @@ def build(
             np.save(folder / f"{name}.npy", array[:count])
             part.unlink()
     facts = {"crops": count, "quality": quality, "seeds": [seeds.start, seeds.stop], "variety": variety}
-    (folder / "samples.json").write_text(json.dumps({**facts, "drawn": origin}), "utf-8")
+    write_whole(folder / "samples.json", json.dumps({**facts, "drawn": origin}))
 
 
 def _drawn(

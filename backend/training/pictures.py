@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..views import png, sheet
+from ..raster.outputs import written
+from ..views import png, sheet, write
 
 
 def grid(images: NDArray[np.float32], path: Path, columns: int = 4, scale: int = 2) -> None:
     """Write (N, 3, H, W) RGB images in 0..1 as one PNG, each pixel `scale` pixels wide."""
-    path.write_bytes(png(np.kron(sheet(list(images), columns), np.ones((1, scale, scale), np.float32))))
+    write(png(np.kron(sheet(list(images), columns), np.ones((1, scale, scale), np.float32))), path)
 
 
 def losses(logs: Mapping[str, Path], path: Path, column: str = "loss", window: int = 50) -> None:
@@ -36,5 +37,6 @@ def losses(logs: Mapping[str, Path], path: Path, column: str = "loss", window: i
     axes.set(xlabel="step", ylabel=f"{column} (mean of {window} steps)", yscale="log")
     if axes.lines:
         axes.legend()
-    figure.savefig(path, dpi=120)
+    with written(path) as part:
+        figure.savefig(part, dpi=120, format="png")
     pyplot.close(figure)

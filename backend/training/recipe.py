@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import torch
 
 from ..errors import TerramendError
+from ..failure import reason
+from ..raster.outputs import write_whole
 from ..watch import Watch
 from .checkpoint import latest
 from .loop import Batch, Schedule
@@ -199,9 +201,13 @@ def begin(config: Mapping[str, Any], out: Path) -> None:
     asked, path, found = dict(_entries(config)), out / "begun.json", latest(out)
     if found is None:
         out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asked, indent=1), "utf-8")
+        write_whole(path, json.dumps(asked, indent=1))
     elif path.exists():  # runs of earlier versions have none
-        before = json.loads(path.read_text("utf-8"))
+        try:
+            before = dict(json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
+            why = f"{path.name} does not say with which: {reason(error)}"
+            raise TerramendError("training.resume", path=str(found), why=why) from None
         for key in {**before, **asked}:
             if before.get(key) != asked.get(key):
                 why = f"{key} was {json.dumps(before.get(key))}, and is {json.dumps(asked.get(key))}"
@@ -221,9 +227,13 @@ def _entries(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, A
 
 def conclude(config: Mapping[str, Any], out: Path) -> None:
     """Write `config.json`, the last file that a run needs: where it stands, the run is whole."""
-    unfinished = out / ".config.json.part"
-    unfinished.write_text(json.dumps(config, indent=1), "utf-8")
-    unfinished.replace(out / "config.json")
+    write_whole(out / "config.json", json.dumps(config, indent=1))
+
+
+def finish(run: Recipe, average: torch.nn.Module, out: Path) -> None:
+    """Write what a run leaves behind; one that stood there is none until this one is whole."""
+    (out / "config.json").unlink(missing_ok=True)
+    run.finish(average, out)
 
 
 def build(cls: Any, values: Mapping[str, Any], name: str) -> Any:

@@ -303,3 +303,22 @@ def test_a_name_without_room_for_its_temporary_one_is_refused_before_the_work(tm
     assert caught.value.code == "output.long"
     longest = Outputs([str(tmp_path / f"{fits}.tif")], [], False)
     Path(f"{longest.temporary(longest.paths[0])}.flat.tif").touch()
+
+
+def test_a_text_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "report.json"
+    outputs.write_whole(path, "first")
+    with pytest.raises(ZeroDivisionError), outputs.written(path) as part:
+        part.write_text("sec")
+        raise ZeroDivisionError
+    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]
+    outputs.write_whole(path, "second")
+    assert path.read_text() == "second" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_text_that_a_folder_stands_in_the_way_of(tmp_path):
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(TerramendError) as caught:
+        outputs.write_whole(tmp_path / "report.json", "x")
+    assert caught.value.code == "output.locked" and str(tmp_path / "report.json") in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
