@@ -122,6 +122,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{file} from {source} is not the file that this version expects: get it from the release.",
         ),
         "weights.missing": (INPUT, "There is no {file} in {folder}: mend --from."),
+        "weights.refused": (
+            ENVIRONMENT,
+            "The server does not give out {address} ({why}): choose a folder or another address by --from.",
+        ),
         "weights.software": (
             ENVIRONMENT,
             "The network {name} needs Terramend {least} or newer and this is {have}: upgrade first.",

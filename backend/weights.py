@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import os
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ from .watch import Watch
 CHUNK = 1 << 18
 TIMEOUT = 30.0
 """Seconds without an answer after which a download gives up."""
+REFUSALS = (401, 403, 404, 410)
+"""Answers of a server that has no such file, or not for us: asking again does not help."""
 
 
 def install(
@@ -193,6 +196,8 @@ def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[i
                 why = f"it ended after {offset} of {file.size} bytes"
                 raise TerramendError("weights.download", address=address, why=why)
     except (OSError, http.client.HTTPException, ValueError) as error:  # the last: of a redirect to no address
+        if isinstance(error, urllib.error.HTTPError) and error.code in REFUSALS:
+            raise TerramendError("weights.refused", address=address, why=reason(error)) from None
         cause = getattr(error, "reason", None)  # what urllib wraps, such as a connection that is refused
         why = reason(cause if isinstance(cause, OSError) else error)
         raise TerramendError("weights.download", address=address, why=why) from None

@@ -30,13 +30,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     asked: list[str | None]
     elsewhere: str | None = None
     """Sends on to this address."""
+    status: int | None = None
+    """Answers with this error."""
     silent: threading.Event | None = None
     """Sends the first byte, and the others when this is set."""
 
     def do_GET(self):
         data = CONTENT.get(self.path.rpartition("/")[2])
-        if data is None:
-            self.send_error(404)
+        if data is None or self.status:
+            self.send_error(self.status or 404)
             return
         if self.elsewhere:
             self.send_response(302)
@@ -232,6 +234,15 @@ def test_two_at_once_do_each_other_no_harm(server, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "_download", meanwhile)
     install(address, tmp_path)
     assert {p.name: p.read_bytes() for p in (tmp_path / "net").iterdir()} == CONTENT
+
+
+def test_what_a_server_does_not_have_is_not_asked_for_again(server, tmp_path):
+    handler, address = server
+    handler.status = 404
+    sentence = refused("weights.refused", address, tmp_path)
+    assert "404" in sentence and "again" not in sentence and "--from" in sentence
+    handler.status = 503
+    assert "run it again" in refused("weights.download", address, tmp_path)
 
 
 def test_wrong_sources(tmp_path):

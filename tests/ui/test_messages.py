@@ -89,6 +89,8 @@ def test_options_are_called_as_in_the_windows() -> None:
     assert absent.endswith("press “Install its network”.")
     broken = ClientError("weights.download", {"address": "https://a/b", "why": "gone"}).sentence
     assert broken.endswith("run it again to go on, or choose “From a folder…”.")
+    gone = ClientError("weights.refused", {"address": "https://a/b", "why": "404"}).sentence
+    assert gone.endswith("(404): choose “From a folder…”.")
     value = ClientError("model.value", {"model": "de", "settings": "steps=0", "why": "few"}).sentence
     assert value.endswith("(few): “Advanced” in Terramend's dock says what it takes.")
     known = {"path": "a.tif", "why": "it has many", "option": "--gaps-kind"}
