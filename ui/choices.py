@@ -57,7 +57,8 @@ class Choices:
     """All that can be chosen; names and defaults as in `backend.request.FillRequest`.
 
     `extent` is None (whole scene), a rectangle with its CRS, or a polygon layer.
-    `std` and `provenance` are paths or None.
+    `output` is empty for a temporary file, `std` and `provenance` are paths or None: what is not None is
+    wanted, and without an `output` its path is not known yet.
     """
 
     target: Tuple[LayerOrPath, ...] = ()

@@ -37,6 +37,7 @@ from .swipe import SwipeTool
 from .teller import Teller
 from .tr import tr
 from .widgets.form import ChoicesForm
+from .widgets.output import in_temporary_file
 from .widgets.run_bar import RunBar
 from .widgets.scroll import FormScrollArea
 
@@ -223,10 +224,10 @@ class TerramendDock(QDockWidget):
 
     def show_gaps(self) -> None:
         """Show the gaps as a red layer."""
-        path = QgsProcessingUtils.generateTempFilename("gaps.tif")
         choices = self._choices()
         if choices is None:
             return
+        path = QgsProcessingUtils.generateTempFilename("gaps.tif")
         choices = replace(choices, output=path, std=None, provenance=None)
         subject = self.form.target.subject()
 
@@ -241,6 +242,7 @@ class TerramendDock(QDockWidget):
         choices = self._choices(saved=True)
         if choices is None:
             return
+        choices = in_temporary_file(choices)
         there = [path for path in (choices.output, choices.std, choices.provenance) if path]
         there = [path for path in there if os.path.exists(path)]  # noqa: PTH110 - as in `check_path`
         if there and not self._may_replace(there):
@@ -277,11 +279,11 @@ class TerramendDock(QDockWidget):
 
     def preview(self) -> None:
         """Fill what the map shows into a temporary layer."""
-        path = QgsProcessingUtils.generateTempFilename("preview.tif")
         choices = self._choices()
         if choices is None:
             return
-        extent = self.form.output.visible_extent()
+        path = QgsProcessingUtils.generateTempFilename("preview.tif")
+        extent = self.form.output.visible_extent()  # none: the whole scene
         visible = replace(choices, output=path, std=None, provenance=None, extent=extent)
         subject = self.form.target.subject()
 
@@ -335,7 +337,8 @@ class TerramendDock(QDockWidget):
         if choices is None:
             return
         try:
-            self.batch = history.batch_dialog(to_parameters(choices), self._iface.mainWindow())
+            parameters = to_parameters(in_temporary_file(choices))
+            self.batch = history.batch_dialog(parameters, self._iface.mainWindow())
         except history.NoBatchDialogError as error:
             self.teller.warn(str(error))
             return

@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QTimer
 from . import inspection
 from .choices import ChoiceError, Choices
 from .client import ClientError
-from .request_builder import REFUSALS, build
+from .request_builder import REFUSALS, UNWRITTEN, build
 from .runner import Run
 from .tr import tr
 from .widgets.form import ChoicesForm
@@ -102,7 +102,7 @@ class Outlook:
             if not choices.target:
                 self._refuse("")
                 return
-            built = build(choices)
+            built = build(_essence(choices))
         except REFUSALS as error:
             self._refuse(str(error))
             return
@@ -178,7 +178,7 @@ class Outlook:
     def _expect(self, found: Mapping[str, Any], choices: Choices) -> None:
         """Try the fill in a few places of the scene, to say how well it would do."""
         try:
-            built = build(choices)
+            built = build(_essence(choices))
         except REFUSALS:  # told by the inspection
             return
 
@@ -209,5 +209,5 @@ def _layers(choices: Choices) -> List[QgsMapLayer]:
 
 
 def _essence(choices: Choices) -> Choices:
-    """The choices without the outputs, whose temporary names are new each time."""
-    return replace(choices, output="", std=None, provenance=None)
+    """The choices without the outputs: a look writes none, and where they lie changes nothing."""
+    return replace(choices, output=UNWRITTEN, std=None, provenance=None)

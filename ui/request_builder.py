@@ -27,6 +27,8 @@ from .tr import tr
 
 REFUSALS = (ChoiceError, SourceError)
 """What keeps a request from being built; the text is a sentence for the user."""
+UNWRITTEN = "not yet known"
+"""The output of a request of which nothing is written."""
 
 
 @dataclass(frozen=True)

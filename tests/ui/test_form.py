@@ -11,12 +11,14 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsMapLayer,
+    QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
     QgsReferencedRectangle,
     QgsVectorLayer,
 )
+from qgis.gui import QgsMapCanvas
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 
@@ -333,6 +335,33 @@ def test_where_results_would_lie_is_plain(form: Any, path: str, sentence: str) -
     form.output.path.setFilePath("/tmp/with.dots.v1")
     form.output.check_path()
     assert form.choices().output == "/tmp/with.dots.v1.tif"
+
+
+def test_reading_the_form_makes_no_folders(form: Any) -> None:
+    from terramend.ui.widgets.output import in_temporary_file
+
+    folder = Path(QgsProcessingUtils.tempFolder())
+    before = sorted(folder.iterdir())
+    choices = form.choices()
+    form.remembered()
+    assert sorted(folder.iterdir()) == before
+    first, second = in_temporary_file(choices), in_temporary_file(choices)
+    assert first.output != second.output and first.output.endswith("filled.tif")
+    assert first.std == first.output[:-4] + "_std.tif"
+    form.output.provenance.setChecked(False)
+    form.output.path.setFilePath("/tmp/a.tif")
+    typed = in_temporary_file(form.choices())
+    assert (typed.output, typed.std, typed.provenance) == ("/tmp/a.tif", "/tmp/a_std.tif", None)
+
+
+def test_what_an_empty_map_shows_is_nothing_to_fill(form: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from terramend.ui.choices import ChoiceError
+
+    monkeypatch.setattr(form.output, "_canvas", QgsMapCanvas())
+    form.output.follow_map()
+    with pytest.raises(ChoiceError, match="The map is empty: zoom to the raster"):
+        form.choices()
+    assert form.remembered().extent is None
 
 
 def test_what_cannot_be_read_is_not_remembered_but_the_rest_is(form: Any) -> None:

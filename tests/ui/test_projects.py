@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsProcessingUtils, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
 
 
@@ -34,8 +34,12 @@ def test_choices_stay_in_their_project(dock: Any, tmp_path: Path) -> None:
 def test_a_temporary_output_is_not_remembered(dock: Any, tmp_path: Path) -> None:
     from terramend.ui import project_state
 
-    assert QgsProject.instance().write(str(tmp_path / "project.qgz"))
-    assert project_state.load(QgsProject.instance()).output == ""
+    project = QgsProject.instance()
+    assert project.write(str(tmp_path / "project.qgz"))
+    kept, _ = project.readEntry(project_state.SCOPE, project_state.KEY)
+    assert QgsProcessingUtils.tempFolder() not in kept
+    choices = project_state.load(project)
+    assert choices.output == "" and choices.std and choices.provenance, "the extras stay ticked"
 
 
 def test_files_move_with_their_project(dock: Any, layers: Any, scene: dict[str, str], tmp_path: Path) -> None:

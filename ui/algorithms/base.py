@@ -31,7 +31,7 @@ from ..choices import ChoiceError, Choices, from_values
 from ..client import ClientError, client
 from ..icon import icon
 from ..methods import METHODS
-from ..request_builder import REFUSALS, Built, build
+from ..request_builder import REFUSALS, UNWRITTEN, Built, build
 from ..sources import SourceError
 from ..tr import tr
 from .suggestions import suggest
@@ -283,7 +283,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         fine, why = super().checkParameterValues(parameters, context)
         if fine:
             try:
-                build(replace(self.choices(parameters, context), output="not yet known")).remove()
+                build(replace(self.choices(parameters, context), output=UNWRITTEN)).remove()
             except REFUSALS as error:
                 return False, str(error)
         return fine, why

@@ -12,10 +12,9 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterFileDestination,
-    QgsProcessingUtils,
 )
 
-from ..request_builder import Built, build
+from ..request_builder import UNWRITTEN, Built, build
 from ..tr import tr
 from .base import TerramendAlgorithm
 
@@ -73,8 +72,7 @@ class CheckAccuracy(TerramendAlgorithm):
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request of the fill that is checked; its own output is never written."""
         self._report = self.parameterAsFileOutput(parameters, "OUTPUT", context)
-        output = QgsProcessingUtils.generateTempFilename("accuracy.tif")
-        return build(replace(self.choices(parameters, context), output=output), overwrite=True)
+        return build(replace(self.choices(parameters, context), output=UNWRITTEN), overwrite=True)
 
     def processAlgorithm(
         self, parameters: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback

@@ -15,7 +15,7 @@ from ..tr import tr
 from .gaps import GapsBox
 from .guides import GuidesBox
 from .method import MethodBox
-from .output import OutputBox
+from .output import PROVENANCE, STD, OutputBox
 from .references import ReferencesBox
 from .target import TargetBox
 
@@ -69,19 +69,16 @@ class ChoicesForm(QWidget):
         """
         self.target.check()
         self.output.check()
-        return self._read()
+        return self.remembered()
 
     def remembered(self) -> Choices:
-        """What is worth keeping of it: all that can be read, but no temporary files."""
-        return replace(self._read(), output=self.output.typed())
+        """What is worth keeping of it: all that can be read."""
+        shown = {name: value for box in self._boxes for name, value in box.values().items()}
+        return replace(self._kept, **shown)
 
     def start_over(self) -> None:
         """Show an untouched form."""
-        self.show_choices(Choices(std="_std", provenance="_provenance"))
-
-    def _read(self) -> Choices:
-        shown = {name: value for box in self._boxes for name, value in box.values().items()}
-        return replace(self._kept, **shown)
+        self.show_choices(Choices(std=STD, provenance=PROVENANCE))
 
     def show_choices(self, choices: Choices) -> None:
         """Show these choices in all sections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -18,6 +19,22 @@ from .layer_chooser import POLYGONS, LayerChooser
 from .narrow import narrow_combo, narrow_form
 
 WHOLE, VISIBLE, INSIDE, BOX = "whole", "visible", "inside", "box"
+STD, PROVENANCE = "_std.tif", "_provenance.tif"
+"""How the names of the extras end, after that of the result."""
+
+
+def in_temporary_file(choices: Choices) -> Choices:
+    """The choices with a new temporary file as their result, where they name none."""
+    if choices.output:
+        return choices
+    path = QgsProcessingUtils.generateTempFilename("filled.tif")
+    stem = path[: -len(".tif")]
+    return replace(
+        choices,
+        output=path,
+        std=choices.std and stem + STD,
+        provenance=choices.provenance and stem + PROVENANCE,
+    )
 
 
 class OutputBox(QWidget):
@@ -62,28 +79,30 @@ class OutputBox(QWidget):
         form.addRow(tr("Save to"), self.path)
         form.addRow(tr("With it"), extras)
         form.addRow(tr("What can't be filled"), self.unfilled)
-        self.show_choices(Choices(std="_std", provenance="_provenance"))
+        self.show_choices(Choices(std=STD, provenance=PROVENANCE))
         self.extent.currentIndexChanged.connect(self._adapt)
         self.area.changed.connect(self.changed)
         self.area.lost.connect(self.lost)
         canvas.extentsChanged.connect(self._moved)
 
     def values(self) -> Dict[str, Any]:
-        """Fields of `Choices`; an empty path gets a temporary file."""
-        path = self.typed() or QgsProcessingUtils.generateTempFilename("filled.tif")
+        """Fields of `Choices`; without a path it is empty, and the extras are the ends of their names."""
+        path = self.typed()
         stem = path.rsplit(".", 1)[0]
         return {
             "output": path,
-            "std": stem + "_std.tif" if self.std.isChecked() else None,
-            "provenance": stem + "_provenance.tif" if self.provenance.isChecked() else None,
+            "std": stem + STD if self.std.isChecked() else None,
+            "provenance": stem + PROVENANCE if self.provenance.isChecked() else None,
             "unfilled": self.unfilled.currentData(),
             "extent": self._extent(),
         }
 
     def check(self) -> None:
-        """Raises `ChoiceError` where polygons are meant and none are chosen."""
+        """Raises `ChoiceError` where polygons are meant and none are chosen, or a map that shows no place."""
         if self.extent.currentData() == INSIDE and self.area.item() is None:
             raise ChoiceError(tr("Inside polygons: choose their layer, or fill the whole scene."))
+        if self.follows_map() and self.visible_extent() is None:
+            raise ChoiceError(tr("The map is empty: zoom to the raster, or fill the whole scene."))
 
     def check_path(self) -> None:
         """Raises `ChoiceError` where the results would lie somewhere unexpected."""
@@ -100,9 +119,8 @@ class OutputBox(QWidget):
         return path + ".tif" if path and not path.lower().endswith((".tif", ".tiff")) else path
 
     def show_choices(self, choices: Choices) -> None:
-        """Show what was chosen before; a temporary path is not kept."""
-        temporary = choices.output.startswith(QgsProcessingUtils.tempFolder())
-        self.path.setFilePath("" if temporary else choices.output)
+        """Show what was chosen before."""
+        self.path.setFilePath(choices.output)
         self.std.setChecked(choices.std is not None)
         self.provenance.setChecked(choices.provenance is not None)
         self.unfilled.setCurrentIndex(max(self.unfilled.findData(choices.unfilled), 0))
@@ -126,10 +144,13 @@ class OutputBox(QWidget):
         self.extent.setCurrentIndex(self.extent.findData(VISIBLE))
         self._show_box(None)
 
-    def visible_extent(self) -> QgsReferencedRectangle:
-        """What the map shows."""
+    def visible_extent(self) -> Optional[QgsReferencedRectangle]:
+        """What the map shows, None where it has not been to any place yet."""
         settings = self._canvas.mapSettings()
-        return QgsReferencedRectangle(settings.visibleExtent(), settings.destinationCrs())
+        box = settings.visibleExtent()
+        if box.isEmpty() or not box.isFinite():
+            return None
+        return QgsReferencedRectangle(box, settings.destinationCrs())
 
     def _extent(self) -> Any:
         kind = self.extent.currentData()
