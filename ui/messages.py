@@ -6,7 +6,7 @@ nowhere else. Here they go through `tr()` before the arguments are put in.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from ..backend.errors import CANCELLED, ERRORS, INTERNAL, NOTICES
 from .option_words import field_sentence, in_windows
@@ -57,6 +57,12 @@ def notice_sentence(notice: Mapping[str, Any]) -> str:
     code = str(notice.get("code", ""))
     message = str(notice.get("message", "") or code)
     return _fill(NOTICES.get(code, ""), notice.get("arguments") or {}, message)
+
+
+def told_in_windows(result: Mapping[str, Any]) -> Dict[str, Any]:
+    """A result of the backend whose notices say what analysts see in the windows, in their language."""
+    notices = [{**notice, "message": notice_sentence(notice)} for notice in result.get("notices", ())]
+    return {**result, "notices": notices} if notices else dict(result)
 
 
 _SPANS = {

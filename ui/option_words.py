@@ -54,6 +54,7 @@ def _words() -> Dict[str, str]:
         "--unfilled keep": tr("“keeps its value”"),
         "--bands": tr("“Bands to fill” (in the toolbox)"),
         "--model auto": tr("“Choose by itself” (auto)"),
+        "what --device says": tr("what “Runs on” says"),
         "--device auto": tr("“Fastest that works” (auto)"),
         "--set weights=FOLDER": tr("weights=FOLDER to the settings of the method"),
         "mend --set weights": tr("mend weights among the settings of the method"),

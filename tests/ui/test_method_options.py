@@ -14,6 +14,8 @@ ROWS = [
     {"name": "guided", "title": "Guided", "group": "guided", "available": True, "options": {}},
     {"name": "told", "title": "Told", "group": "network", "available": True,
      "options": {"prompt": "its text", "region": "its place"}},
+    {"name": "net", "title": "Net", "group": "network", "available": True,
+     "options": {"device": "default: what --device says"}},
 ]  # fmt: skip
 
 
@@ -30,6 +32,8 @@ def test_only_methods_with_options_show_them(box: MethodBox) -> None:
     assert not box.options.isHidden() and box.options.box.isCollapsed()
     assert list(box.options.fields) == ["prompt", "region"]
     assert box.options.fields["region"].placeholderText() == "its place"
+    box.model.setCurrentIndex(box.model.findData("net"))
+    assert box.options.fields["device"].placeholderText() == "default: what “Runs on” says"
     box.model.setCurrentIndex(box.model.findData("guided"))
     assert box.options.isHidden()
 

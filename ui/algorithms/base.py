@@ -30,6 +30,7 @@ from ...backend.request import CLASSES, DEFAULT_CLASSES, DEVICES, QUALITIES, RAD
 from ..choices import ChoiceError, Choices, from_values
 from ..client import ClientError, client
 from ..icon import icon
+from ..messages import told_in_windows
 from ..methods import METHODS
 from ..request_builder import REFUSALS, UNWRITTEN, Built, build
 from ..sources import SourceError
@@ -388,8 +389,9 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(tr("The algorithm was not prepared."))
         try:
             built.convert(feedback)
-            return client().call_blocking(method, {"request": built.request, **more}, feedback)
+            result = client().call_blocking(method, {"request": built.request, **more}, feedback)
         except FAILURES as error:
             raise QgsProcessingException(str(error)) from None
         finally:
             built.remove()
+        return told_in_windows(result)

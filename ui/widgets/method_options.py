@@ -8,6 +8,7 @@ from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QWidget
 
+from ..option_words import in_windows
 from ..tr import tr
 
 Settings = Tuple[Tuple[str, str], ...]
@@ -43,8 +44,9 @@ class MethodOptions(QWidget):
         self.fields, self._known = {}, options is not None
         for name, help in (options or {}).items():
             field = QLineEdit(self._kept.get(name, ""))
-            field.setPlaceholderText(tr(help))
-            field.setToolTip(tr(help))
+            said = in_windows(tr(help))
+            field.setPlaceholderText(said)
+            field.setToolTip(said)
             field.editingFinished.connect(self.changed)
             self._form.addRow(name, field)
             self.fields[name] = field
