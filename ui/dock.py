@@ -422,6 +422,7 @@ class TerramendDock(QDockWidget):
         question = tr("{path} exists. Replace it?").format(path=paths[0])
         if len(paths) > 1:
             question = tr("These files exist. Replace them?") + "\n\n" + "\n".join(paths)
+        question = inspection.literal(question)
         return QMessageBox.question(self, "Terramend", question) == QMessageBox.StandardButton.Yes
 
     def _replace_preview(self, layers: List[QgsMapLayer]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Mapping, Optional
 
 from qgis.gui import QgsFileWidget
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
@@ -328,5 +329,6 @@ class EnvironmentDialog(QDialog):
 
 def _text(sentence: str) -> QLabel:
     label = QLabel(sentence)
+    label.setTextFormat(Qt.TextFormat.PlainText)  # it may name files
     label.setWordWrap(True)
     return label

@@ -30,6 +30,11 @@ def plain(sentence: str) -> str:
     return html.escape(sentence, quote=False)
 
 
+def literal(text: str) -> str:
+    """A text for a tip or a question box: they read as HTML what looks like it, as a<b>.tif does."""
+    return f"<qt>{plain(text)}</qt>".replace("\n", "<br>") if "<" in text else text
+
+
 def facts(found: Mapping[str, Any]) -> str:
     """The line under the target: what it is."""
     grid, count = found["grid"], len(found["bands"])

@@ -20,7 +20,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, Qt
 from qgis.PyQt.QtGui import QTextDocument
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QDialog, QWidget
+from qgis.PyQt.QtWidgets import QDialog, QMessageBox, QWidget
 
 gdal.UseExceptions()
 
@@ -196,6 +196,35 @@ def test_lines_show_names_as_they_are(dock: Any, until: Callable, tmp_path: Path
     assert dock.bar.estimate.textFormat() == Qt.TextFormat.RichText
     for line in (dock.bar.notices, dock.form.gaps.found, dock.form.target.facts):
         assert line.textFormat() == Qt.TextFormat.PlainText
+
+
+def as_shown(text: str) -> str:
+    """What a tip or a question box makes of a text: they look for HTML in it."""
+    document = QTextDocument()
+    (document.setHtml if Qt.mightBeRichText(text) else document.setPlainText)(text)
+    return document.toPlainText()
+
+
+def test_tips_and_questions_show_names_as_they_are(
+    dock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other, path = "/dates/<b>R&D &lt;</b>.tif", tmp_path / "<i>out.tif"
+    dock.form.references.add_paths([other])
+    dock.bar.show_notices([f"{other} is one.", "Another."])
+    tips = [row.item.toolTip(0) for row in dock.form.references._rows]
+    assert other in [as_shown(tip) for tip in tips]
+    assert as_shown(dock.bar.notices.toolTip()) == f"{other} is one.\nAnother."
+    dock.form.references._set_folder("/dates/<b>R&D")
+    assert dock.form.references.folder.textFormat() == Qt.TextFormat.PlainText
+    asked: list[str] = []
+    monkeypatch.setattr(QMessageBox, "question", lambda _parent, _title, text: asked.append(as_shown(text)))
+    path.touch()
+    dock.form.output.path.setFilePath(str(path))
+    click(dock.bar.fill)
+    path.with_name("<i>out_std.tif").touch()
+    click(dock.bar.fill)
+    assert asked[0] == f"{path} exists. Replace it?" and dock.run is None
+    assert asked[1].splitlines()[-2:] == [str(path), str(path.with_name("<i>out_std.tif"))]
 
 
 def test_cancel_in_the_middle_leaves_nothing(

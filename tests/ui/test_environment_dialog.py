@@ -228,3 +228,14 @@ def test_closing_without_one_declines_the_offer(dialog: Any) -> None:
     assert settings.get("environment/declined") is False
     dialog.close()
     assert settings.get("environment/declined") is True
+
+
+def test_labels_show_names_as_they_are(qgis_app: Any, tmp_path: Path) -> None:
+    from terramend.ui.environment_dialog import EnvironmentDialog
+
+    folder = tmp_path / "<b>R&D</b>"
+    dialog = EnvironmentDialog(folder=folder)
+    naming = [label for label in dialog.findChildren(QLabel) if str(folder) in label.text()]
+    assert naming and dialog.step.textFormat() == Qt.TextFormat.PlainText
+    assert all(label.textFormat() == Qt.TextFormat.PlainText for label in naming)
+    sip.delete(dialog)

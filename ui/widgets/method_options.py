@@ -8,6 +8,7 @@ from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QWidget
 
+from ..inspection import literal
 from ..option_words import in_windows
 from ..tr import tr
 
@@ -57,7 +58,7 @@ class MethodOptions(QWidget):
         field = self.fields.get("prompt")
         if field is not None and prompts:
             field.setPlaceholderText(prompts[0])
-            field.setToolTip("\n".join(prompts))
+            field.setToolTip(literal("\n".join(prompts)))
 
     def values(self) -> Settings:
         """What is set of the options that are offered."""

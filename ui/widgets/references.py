@@ -13,7 +13,6 @@ from qgis.PyQt.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -22,12 +21,14 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..choices import Choices, MaskChoice, ReferenceChoice, join_kinds
+from ..inspection import literal
 from ..results import ROLE
 from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import file_name
 from .mask_kind import MaskKindBox
 from .narrow import in_tab_order, narrow_combo, narrow_form
+from .quiet import quiet_label
 
 NAME, DATE, MASK = range(3)
 FOUND, CLEAR = "found", "clear"
@@ -82,7 +83,7 @@ class ReferencesBox(QWidget):
         add.clicked.connect(self._browse_files)
         self.folder_button = QPushButton(tr("All of a folder…"))
         self.folder_button.clicked.connect(self._browse_folder)
-        self.folder = QLabel()
+        self.folder = quiet_label()
         self.folder.hide()
         buttons = QHBoxLayout()
         buttons.addWidget(add)
@@ -190,7 +191,7 @@ class ReferencesBox(QWidget):
         masks = facts["masks"]
         row.mask.setItemText(0, tr("found") if masks else tr("find beside"))
         files = ", ".join(file_name(mask["path"]) for mask in masks)
-        row.mask.setItemData(0, files, Qt.ItemDataRole.ToolTipRole)
+        row.mask.setItemData(0, literal(files), Qt.ItemDataRole.ToolTipRole)
 
     def _fill(self, chosen: Mapping[str, ReferenceChoice]) -> None:
         rasters = [
@@ -230,7 +231,7 @@ class ReferencesBox(QWidget):
     def _add(self, source: LayerOrPath, reference: Optional[ReferenceChoice]) -> None:
         name = file_name(source) if isinstance(source, str) else source.name()
         item = QTreeWidgetItem([name, ""])
-        item.setToolTip(NAME, source if isinstance(source, str) else f"{name}\n{source.source()}")
+        item.setToolTip(NAME, literal(source if isinstance(source, str) else f"{name}\n{source.source()}"))
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(NAME, Qt.CheckState.Checked if reference else Qt.CheckState.Unchecked)
         self.tree.addTopLevelItem(item)

@@ -17,6 +17,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..icon import icon
+from ..inspection import literal
 from ..messages import overall_percent, progress_sentence
 from ..tr import tr
 from .quiet import quiet_label
@@ -106,7 +107,7 @@ class RunBar(QWidget):
         short = first if len(first) <= NOTICE else first[:NOTICE].rsplit(" ", 1)[0] + " …"
         more = tr(" (and {count} more)").format(count=len(sentences) - 1) if len(sentences) > 1 else ""
         self.notices.setText(f"⚠ {short}{more}")
-        self.notices.setToolTip("\n".join(sentences))
+        self.notices.setToolTip(literal("\n".join(sentences)))
         self.notices.setVisible(bool(sentences))
 
     def set_running(self, running: bool) -> None:
