@@ -191,7 +191,7 @@ class SourceMaker:
             )
         if not item.isValid():
             sentence = tr("The layer {name} is broken: QGIS cannot open {path}.")
-            raise SourceError(sentence.format(name=item.name(), path=item.source()[:200]))
+            raise SourceError(sentence.format(name=item.name(), path=item.publicSource()[:200]))
         nodata = _nodata_override(item)
         if not self._backend_reads(item) or len(nodata) > 1 or any(low != high for low, high in nodata):
             return Source(self._convert(item))
@@ -218,7 +218,7 @@ class SourceMaker:
                 "The layer {name} cannot be read: {path} is gone or damaged; put it back, or choose "
                 "another layer."
             )
-            raise SourceError(text.format(name=layer.name(), path=source[:200]))
+            raise SourceError(text.format(name=layer.name(), path=layer.publicSource()[:200]))
         if options or source.startswith("/vsimem/"):
             return False
         return dataset.GetDriver().ShortName in BACKEND_DRIVERS
@@ -273,7 +273,9 @@ class SourceMaker:
             made = None
         if made is None:
             raise SourceError(
-                tr("The layer {name} cannot be read: {path}").format(name=layer.name(), path=layer.source())
+                tr("The layer {name} cannot be read: {path}").format(
+                    name=layer.name(), path=layer.publicSource()
+                )
             )
         return path
 

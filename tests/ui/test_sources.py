@@ -142,6 +142,13 @@ def test_a_broken_layer_is_named(maker: SourceMaker, tmp_path: Path) -> None:
         maker.raster(gone)
 
 
+def test_what_is_said_of_a_layer_holds_no_password(maker: SourceMaker) -> None:
+    database = "PG: dbname='x' host=127.0.0.1 port=9 user='me' password='secret' table='r'"
+    with pytest.raises(SourceError, match="user='me'") as refused:
+        maker.raster(QgsRasterLayer(database, "of a database"))
+    assert "secret" not in str(refused.value)
+
+
 def test_subdatasets_and_archives_keep_their_names(
     maker: SourceMaker, scene: dict[str, str], tmp_path: Path
 ) -> None:

@@ -58,4 +58,4 @@ def not_found(item: Any, label: str, context: QgsProcessingContext) -> str:
         return tr("{label}: the layer {name} is not of the right kind.").format(label=label, name=item.name())
     known = context.project().mapLayer(str(item)) if context.project() else None
     sentence = tr("{path} ({label}) does not exist or cannot be opened: check the path.")
-    return sentence.format(path=known.source() if known is not None else item, label=label)
+    return sentence.format(path=known.publicSource() if known is not None else item, label=label)

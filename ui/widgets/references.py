@@ -231,7 +231,9 @@ class ReferencesBox(QWidget):
     def _add(self, source: LayerOrPath, reference: Optional[ReferenceChoice]) -> None:
         name = file_name(source) if isinstance(source, str) else source.name()
         item = QTreeWidgetItem([name, ""])
-        item.setToolTip(NAME, literal(source if isinstance(source, str) else f"{name}\n{source.source()}"))
+        item.setToolTip(
+            NAME, literal(source if isinstance(source, str) else f"{name}\n{source.publicSource()}")
+        )
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(NAME, Qt.CheckState.Checked if reference else Qt.CheckState.Unchecked)
         self.tree.addTopLevelItem(item)
