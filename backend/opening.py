@@ -33,7 +33,7 @@ from .raster.references import Reference, open_references
 from .raster.rim import say_missed
 from .raster.sar import say_partly
 from .raster.scene import Scene, open_scene
-from .raster.siblings import find_references, masks_beside
+from .raster.siblings import Folders, find_references, masks_beside
 from .raster.tiles import TilePlan, plan_tiles
 from .raster.unchanged import States, states
 from .request import FillRequest
@@ -97,7 +97,7 @@ def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
 
 
 def _opened(request: FillRequest, watch: Watch) -> Inputs:
-    asked = states(_asked(request))
+    asked, folders = states(_asked(request)), Folders()
     targets = open_product(
         request.target,
         radiometry=request.radiometry,
@@ -106,13 +106,14 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
         date=request.date,
         sun=request.sun,
         watch=watch,
+        folders=folders,
     )
     _check_bands(request, targets)
     if not request.gaps and not any(target.masks for target in targets):
-        for mask in masks_beside(request.target, targets[0])[:1]:
+        for mask in masks_beside(request.target, targets[0], folders)[:1]:
             watch.notice("mask.beside", path=mask.path, name=targets[0].name)
     found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
-    references = open_references(request, targets[0], watch, found)
+    references = open_references(request, targets[0], watch, found, folders)
     names = _names(request, targets, references)
     return Inputs(targets, references, names, {**states(names), **asked})
 

@@ -23,7 +23,7 @@ from .recall import is_filled
 from .sensors import credits_of
 from .sentinel2 import open_sentinel2
 from .shelf import open_shelf
-from .siblings import accompanies, masks_beside
+from .siblings import Folders, accompanies, masks_beside
 
 _SUBDATASET = re.compile(
     r"^SENTINEL2_L(?:1C|2A)(?:_TILE)?:(.+\.(?:xml|zip|SAFE)):(\d\d)m(?::EPSG_\d+)?$", re.IGNORECASE
@@ -40,6 +40,7 @@ def open_product(
     date: str | None = None,
     sun: tuple[float, float] | None = None,
     watch: Watch,
+    folders: Folders | None = None,
 ) -> tuple[Raster, ...]:
     """All bands of one date, one raster per resolution, the finest first.
 
@@ -51,6 +52,7 @@ def open_product(
         radiometry: of `request.RADIOMETRIES`.
         crs, nodata: override what the files say.
         date, sun: override what names and tags say.
+        folders: as for `siblings.masks_beside`.
 
     Raises:
         TerramendError: `raster.*`, `product.*`, `radiometry.sun`, `request.field` for a CRS that is none.
@@ -65,7 +67,7 @@ def open_product(
         if not raster.masks:
             folder = is_local(paths[0]) and Path(paths[0]).is_dir()
             named = (raster.bands[0].path,) if folder else tuple(paths)
-            beside = masks_beside(named, raster)
+            beside = masks_beside(named, raster, folders)
             raster = replace(raster, masks=tuple(m for m in beside if m.kind != "auto"))
         if date is not None:
             raster = replace(raster, date=datetime.date.fromisoformat(date))
@@ -77,7 +79,9 @@ def open_product(
     return tuple(sorted(made, key=lambda r: r.grid.pixel_size[0] * r.grid.pixel_size[1]))
 
 
-def open_by_itself(paths: Sequence[str], *, date: str | None = None, watch: Watch) -> tuple[Raster, ...]:
+def open_by_itself(
+    paths: Sequence[str], *, date: str | None = None, watch: Watch, folders: Folders | None = None
+) -> tuple[Raster, ...]:
     """`open_product` of what is no target: no option tells its sun or radiometry, only the files do.
 
     Raises:
@@ -85,7 +89,7 @@ def open_by_itself(paths: Sequence[str], *, date: str | None = None, watch: Watc
     """
     heard = Watch()
     try:
-        rasters = open_product(paths, date=date, watch=heard)
+        rasters = open_product(paths, date=date, watch=heard, folders=folders)
     except TerramendError as error:
         if error.code != "radiometry.sun":
             raise

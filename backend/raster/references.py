@@ -13,7 +13,7 @@ from .gdal import has_stored_mask, open_dataset
 from .guides import paired
 from .products import open_by_itself
 from .raster import Band, Raster
-from .siblings import masks_beside, split_paths
+from .siblings import Folders, masks_beside, split_paths
 from .warp import overlaps
 
 GUIDING = ("optical",)
@@ -49,22 +49,27 @@ class Reference:
 
 
 def open_references(
-    request: FillRequest, target: Raster, watch: Watch, found: tuple[AskedReference, ...] = ()
+    request: FillRequest,
+    target: Raster,
+    watch: Watch,
+    found: tuple[AskedReference, ...] = (),
+    folders: Folders | None = None,
 ) -> tuple[Reference, ...]:
     """All references of a request, opened, with masks and in the given order.
 
     Args:
         found: further ones, as `siblings.find_references` gives them; those that lie elsewhere are left
             out, where one that was named by itself is an error.
+        folders: what is known of the folders already, as for `siblings.masks_beside`.
 
     Raises:
         TerramendError: `reference.apart`, `reference.mask`, `pair.crs`, and what opening raises.
     """
-    opened = []
+    opened, folders = [], folders or Folders()
     with Together(watch) as told:
         for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
             told.check()
-            reference = open_reference(asked, target, told)
+            reference = open_reference(asked, target, told, folders)
             if reference is not None:
                 opened.append(reference)
             elif named:
@@ -77,11 +82,11 @@ def open_references(
     return tuple(opened)
 
 
-def open_reference(asked: AskedReference, target: Raster, watch: Watch) -> Reference | None:
+def open_reference(asked: AskedReference, target: Raster, watch: Watch, folders: Folders) -> Reference | None:
     """One reference, or None where it does not overlap the target."""
     paths = split_paths(asked.path)
     heard = Watch()
-    rasters = open_by_itself(paths, date=asked.date, watch=heard)
+    rasters = open_by_itself(paths, date=asked.date, watch=heard, folders=folders)
     _pass_on(heard, rasters, target, watch)
     rasters = tuple(paired(_without_zeros(raster), target.grid, watch) for raster in rasters)
     used = [(r, tuple(i for i, b in enumerate(r.bands) if b.role in GUIDING)) for r in rasters]
@@ -90,7 +95,7 @@ def open_reference(asked: AskedReference, target: Raster, watch: Watch) -> Refer
         raise TerramendError("reference.bands", path=asked.path)
     if not any(overlaps(raster.grid, target.grid) for raster, _ in parts):
         return None
-    masks = asked.masks or rasters[0].masks or masks_beside(paths, rasters[0])
+    masks = asked.masks or rasters[0].masks or masks_beside(paths, rasters[0], folders)
     if not masks:
         raise TerramendError("reference.mask", path=asked.path)
     first = parts[0][0]

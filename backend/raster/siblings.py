@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -33,37 +34,98 @@ def split_paths(path: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in path.split(SEPARATOR) if part.strip())
 
 
-def masks_beside(paths: tuple[str, ...], raster: Raster) -> tuple[Mask, ...]:
+@dataclass(frozen=True, order=True)
+class _MaskFile:
+    """A file whose name says mask; `number` is its place among those of its folder."""
+
+    number: int
+    path: str
+    kind: str
+    words: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """The masks of a folder by their stems, and those that have one by the word that holds their date."""
+
+    by_stem: Mapping[str, list[_MaskFile]]
+    by_date: Mapping[str, list[_MaskFile]]
+
+
+class Folders:
+    """Masks that lie in folders, each folder listed once: for as long as one run opens its inputs."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, _Masks] = {}
+
+    def masks(self, folder: Path) -> _Masks:
+        """Those in a folder and in its mask folders."""
+        if folder not in self._known:
+            self._known[folder] = _masks_in(folder)
+        return self._known[folder]
+
+
+def masks_beside(paths: tuple[str, ...], raster: Raster, folders: Folders | None = None) -> tuple[Mask, ...]:
     """Masks in the folder of a raster (or in its `masks` folder) whose names belong to it.
 
     A mask belongs to a raster if its name is the raster's with another ending or a word put before
     or after (`a.tif`: `a_scl.tif`, `mask_a.tif`; `LC08_..._T1_SR_B4.TIF`: `LC08_..._T1_QA_PIXEL.TIF`),
     else if all words of its name, with a date among them, are in the raster's (`2020-01-31_s2.tif`:
-    `2020-01-31_cloudprob.tif`). Of several masks, those of a known kind are taken.
+    `2020-01-31_cloudprob.tif`; a date is one word, however it is written). Of several masks, those of a
+    known kind are taken.
+
+    Args:
+        folders: of the run; default: the folder is listed anew.
     """
     first = paths[0]
     if not is_local(first) or Path(first).is_dir():
         return ()
     path = Path(first)
     stems = {_stem(path.name), _stem(Path(raster.bands[0].path).name)}
-    exact: dict[str, str] = {}
-    dated: dict[str, str] = {}
-    beside = _entries(path.parent)
-    for files in (beside, *map(_entries, _mask_folders(path.parent, beside))):
-        for file in files:
-            if file.suffix.lower() not in ENDINGS or str(file) in paths or file == path:
-                continue
-            kind = mask_kind_of(file.name)
-            if kind is None:
-                continue
-            stem = _stem(file.name)
-            if stem in stems:
-                exact.setdefault(str(file), kind)
-            elif dates.date_in(stem) and any(set(stem.split("_")) <= set(s.split("_")) for s in stems):
-                dated.setdefault(str(file), kind)
-    found = exact or dated
-    known = {p: kind for p, kind in found.items() if kind != "auto"}
-    return tuple(Mask(p, kind) for p, kind in (known or found).items())
+    masks = (folders or Folders()).masks(path.parent)
+    found = _other([mask for stem in stems for mask in masks.by_stem.get(stem, ())], paths)
+    if not found:
+        dated = [
+            mask
+            for words in map(_words, stems)
+            for word in words
+            for mask in masks.by_date.get(word, ())
+            if mask.words <= words
+        ]
+        found = _other(dated, paths)
+    known = [mask for mask in found if mask.kind != "auto"]
+    return tuple(Mask(mask.path, mask.kind) for mask in known or found)
+
+
+def _other(masks: list[_MaskFile], paths: tuple[str, ...]) -> list[_MaskFile]:
+    """The masks once each and in their order, but for the files of the raster itself."""
+    return [m for m in sorted(set(masks)) if m.path not in paths and Path(m.path) != Path(paths[0])]
+
+
+def _masks_in(folder: Path) -> _Masks:
+    beside = _entries(folder)
+    files = [file for place in (beside, *map(_entries, _mask_folders(folder, beside))) for file in place]
+    by_stem: dict[str, list[_MaskFile]] = {}
+    by_date: dict[str, list[_MaskFile]] = {}
+    for number, file in enumerate(files):
+        kind = mask_kind_of(file.name) if file.suffix.lower() in ENDINGS else None
+        if kind is None:
+            continue
+        stem = _stem(file.name)
+        mask = _MaskFile(number, str(file), kind, _words(stem))
+        by_stem.setdefault(stem, []).append(mask)
+        day = next((word for word in sorted(mask.words) if dates.date_in(word)), None)
+        if day is not None:
+            by_date.setdefault(day, []).append(mask)
+    return _Masks(by_stem, by_date)
+
+
+def _words(stem: str) -> frozenset[str]:
+    """The words of a stem; the parts of a date are one: `2020_01_31` is not made of `2020_01_01`'s words."""
+    return frozenset(_DATE_IN_PARTS.sub(r"\1\2\3", stem).split("_"))
+
+
+_DATE_IN_PARTS = re.compile(r"(?<!\d)((?:19|20)\d\d)_?(0[1-9]|1[0-2])_?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 def _entries(folder: Path) -> list[Path]:

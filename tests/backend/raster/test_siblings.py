@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio.shutil
 from terramend.backend.errors import TerramendError
+from terramend.backend.opening import open_inputs
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.references import open_references
 from terramend.backend.raster.siblings import find_references, masks_beside, split_paths
@@ -68,6 +69,34 @@ def test_a_mask_of_another_image_of_the_day_is_not_taken(tmp_path):
     tif(tmp_path / "a_20200101_north_scl.tif")
     tif(tmp_path / "20200102_scl.tif")
     assert masks_beside((path,), opened(path)) == ()
+
+
+def test_masks_of_dates_made_of_the_same_numbers_are_not_taken(tmp_path):
+    path = tif(tmp_path / "2020-01-05_s2.tif")
+    for day in ("2020-01-01", "2020-05-01", "2020-05-05", "2020-01-05"):
+        tif(tmp_path / f"{day}_cloudprob.tif")
+    assert [m.path for m in masks_beside((path,), opened(path))] == [
+        str(tmp_path / "2020-01-05_cloudprob.tif")
+    ]
+    other = tif(tmp_path / "2020-05-11_s2.tif")
+    assert masks_beside((other,), opened(other)) == ()
+    compact = tif(tmp_path / "20200511_cloudprob.tif")  # one word, as the raster's date is
+    assert [m.path for m in masks_beside((other,), opened(other))] == [compact]
+
+
+def test_a_folder_is_listed_once_for_all_its_dates(tmp_path, monkeypatch):
+    target = tif(tmp_path / "t_20200101.tif", 3)
+    place = tmp_path / "dates"
+    for day in range(1, 9):
+        tif(place / f"2020-02-0{day}_s2.tif", 3)
+        tif(place / ("masks" if day % 2 else "") / f"2020-02-0{day}_scl.tif")
+    listings, listed = [], Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: listings.append(folder) or listed(folder))
+    inputs = open_inputs(FillRequest((target,), "o.tif", references_from=str(place)), Watch())
+    masks = [Path(mask.path).stem for reference in inputs.references for mask in reference.masks]
+    assert masks == [f"2020-02-0{day}_scl" for day in range(1, 9)]
+    # For its dates and for its masks; a folder inside also to tell whether it is a product.
+    assert [listings.count(folder) for folder in (tmp_path, place, place / "masks")] == [1, 2, 2]
 
 
 def test_folders_that_may_not_be_listed_hold_nothing(tmp_path, monkeypatch):
