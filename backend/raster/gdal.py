@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from ..failure import reason
 
 SERVICES = frozenset({"WMS", "WMTS", "WCS", "TMS", "PLMosaic", "STACTA", "HTTP"})
 """GDAL drivers whose pixels come from a server that draws them."""
+OPEN = 150
+"""Files that a scene keeps open: a process may have 256 or more, and outputs and libraries want some."""
 LARGEST_BLOCK = 2 << 30
 """Bytes that a block of a band may take: GDAL holds whole blocks, and a damaged header may claim any size."""
 
@@ -159,31 +164,45 @@ def _draws(name: str) -> bool:
 
 
 class FilePool:
-    """Open rasters by name, at most `most` at once: those unused for longest are closed.
+    """Open rasters by name; of those that are not in use at most `most` stay open, the latest.
 
-    Many dates of many single-band files are more than a process may hold open. One thread at a time.
+    Many dates of many single-band files are more than a process may hold open. Safe to use from threads:
+    a file that is lent is nobody else's meanwhile.
     """
 
-    def __init__(self, most: int = 200) -> None:
+    def __init__(self, most: int = OPEN) -> None:
         self._most = most
-        self._open: dict[tuple[str, int | None], DatasetReader] = {}
+        self._idle: dict[tuple[str, int | None], DatasetReader] = {}
+        self._lock = threading.Lock()
 
-    def get(self, path: str, overview: int | None = None) -> DatasetReader:
-        """The open raster; to be used before the next call only."""
+    @contextlib.contextmanager
+    def lent(self, path: str, overview: int | None = None) -> Iterator[DatasetReader]:
+        """The raster, opened if it is not; the arguments are those of `open_dataset`."""
         key = (path, overview)
-        file = self._open.pop(key, None)
+        with self._lock:
+            file = self._idle.pop(key, None)
         if file is None:
-            while len(self._open) >= self._most:
-                self._open.pop(next(iter(self._open))).close()
             file = open_dataset(path, overview)
-        self._open[key] = file  # last in the order: the newest
-        return file
+        try:
+            yield file
+        finally:
+            self._take_back(key, file)
 
     def close(self) -> None:
-        """Close all."""
-        for file in self._open.values():
+        """Close all that are not in use."""
+        with self._lock:
+            files, self._idle = list(self._idle.values()), {}
+        for file in files:
             file.close()
-        self._open = {}
+
+    def _take_back(self, key: tuple[str, int | None], file: DatasetReader) -> None:
+        with self._lock:
+            surplus = [self._idle.pop(key)] if key in self._idle else []  # two threads read the same one
+            self._idle[key] = file  # last in the order: the newest
+            while len(self._idle) > self._most:
+                surplus.append(self._idle.pop(next(iter(self._idle))))
+        for one in surplus:
+            one.close()
 
 
 def sparse_sample(path: str, index: int) -> NDArray[Any]:

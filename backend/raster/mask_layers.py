@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..request import Mask
 from ..watch import Watch
 from .closing import Closing
+from .gdal import FilePool
 from .grid import Grid, Window
 from .growth import Growth, parse_growth
 from .mask_kinds import ANY_CLASS, Bits, selection
@@ -39,9 +40,6 @@ class MaskLayer(Protocol):
     def bits(self, window: Window) -> Bits:
         """(planes, h, w) class bits, see `mask_kinds`."""
 
-    def close(self) -> None:
-        """Close the file."""
-
 
 class PolygonMask:
     """Polygons on a grid: a pixel is marked where its centre lies inside."""
@@ -60,15 +58,12 @@ class PolygonMask:
         """(1, h, w) bits: all classes where a pixel's centre lies inside."""
         return (self._polygons.inside(window) * np.uint8(ANY_CLASS))[np.newaxis]
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 class MaskStack(Closing):
     """The masks of one raster, read together; a context manager."""
 
-    def __init__(self, layers: tuple[MaskLayer, ...], classes: tuple[str, ...]) -> None:
-        self.layers = layers
+    def __init__(self, layers: tuple[MaskLayer, ...], classes: tuple[str, ...], own: FilePool | None) -> None:
+        self.layers, self._own = layers, own
         self._selection = selection(classes)
 
     @property
@@ -87,14 +82,14 @@ class MaskStack(Closing):
         return bits & np.uint8(wanted) != 0
 
     def close(self) -> None:
-        """Close all files."""
-        for layer in self.layers:
-            layer.close()
+        """Close the files, where they are this stack's own."""
+        if self._own is not None:
+            self._own.close()
 
 
 def open_masks(
     masks: tuple[Mask, ...], partner: Grid, grid: Grid, *, bands: int = 1, grow: str | None,
-    classes: tuple[str, ...], cloud_threshold: float | None, watch: Watch,
+    classes: tuple[str, ...], cloud_threshold: float | None, watch: Watch, files: FilePool | None = None,
 ) -> MaskStack:  # fmt: skip
     """Open masks on a grid.
 
@@ -105,12 +100,16 @@ def open_masks(
         bands: bands of that raster; a plain mask with as many bands holds one mask a band.
         grow: `3px`, `30m`, or None for each kind's default.
         classes: that count as gap. cloud_threshold: percent, None for the default.
+        files: open ones to share with other readers; None: its own.
 
     Raises:
         TerramendError: the `mask.*`, `polygons.*`, `grow.*` and `raster.*` codes.
     """
     layers: list[MaskLayer] = []
+    pool = files or FilePool()
     with ExitStack() as opened:
+        if files is None:
+            opened.callback(pool.close)
         for mask in masks:
             if mask.kind == "none":
                 continue
@@ -118,12 +117,11 @@ def open_masks(
             if mask.kind == "polygons" or (mask.kind == "auto" and is_vector(mask.path)):
                 layer = PolygonMask(mask.path, read_polygons(mask.path, grid, watch), grow, grid)
             else:
-                layer = open_raster_mask(mask, partner, grid, bands, grow, cloud_threshold, watch)
-            opened.callback(layer.close)
+                layer = open_raster_mask(mask, partner, grid, bands, grow, cloud_threshold, watch, pool)
             layers.append(layer)
         _say_shadows(layers, classes, watch)
         opened.pop_all()
-    return MaskStack(tuple(layers), classes)
+    return MaskStack(tuple(layers), classes, pool if files is None else None)
 
 
 def _say_shadows(layers: list[MaskLayer], classes: tuple[str, ...], watch: Watch) -> None:

@@ -11,12 +11,11 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.io import DatasetReader
 
 from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
-from .gdal import open_dataset
+from .gdal import FilePool
 from .grid import Grid, Window
 from .growth import Growth, parse_growth
 from .mask_detect import find_decoder
@@ -30,16 +29,15 @@ ALIKE = 1.15
 
 
 class RasterMask:
-    """A mask raster on a grid; reads in one thread. `cover` is the share of the grid that it covers."""
+    """A mask raster on a grid. `cover` is the share of the grid that it covers."""
 
     def __init__(
-        self, mask: Mask, dataset: DatasetReader, decoder: Decoder, source: Grid, grid: Grid, grow: str | None
+        self, mask: Mask, files: FilePool, decoder: Decoder, source: Grid, grid: Grid, grow: str | None
     ) -> None:
         self.path, self.kind = mask.path, decoder.kind
         self.classes, self.has_fill = decoder.classes, decoder.has_fill
         self.planes = len(decoder.bands) if decoder.per_band else 1
-        self._dataset = dataset
-        self._decoder = decoder.tabulated(dataset.dtypes[decoder.bands[0] - 1])
+        self._files, self._decoder = files, decoder
         self._source, self._warp = source, _plan(mask.path, source, grid)
         self.cover = 1.0 if self._warp is None else self._check_overlap(self._warp, grid)
         self.growth = _growth(grow, decoder.growth, source, grid)
@@ -65,7 +63,9 @@ class RasterMask:
         return found
 
     def _native(self, window: Window) -> Bits:
-        return self._decoder.decode(self._dataset.read(list(self._decoder.bands), window=window.ranges))
+        with self._files.lent(self.path) as dataset:
+            values = dataset.read(list(self._decoder.bands), window=window.ranges)
+        return self._decoder.decode(values)
 
     def _check_overlap(self, warp: Warp, grid: Grid) -> float:
         """Share of the grid that the mask covers, by samples; an error where that is none."""
@@ -79,27 +79,21 @@ class RasterMask:
             raise TerramendError("mask.apart", path=self.path)
         return float(inside.mean())
 
-    def close(self) -> None:
-        """Close the file."""
-        self._dataset.close()
-
 
 def open_raster_mask(
-    mask: Mask, partner: Grid, grid: Grid, bands: int, grow: str | None, threshold: float | None, watch: Watch
-) -> RasterMask:
+    mask: Mask, partner: Grid, grid: Grid, bands: int, grow: str | None, threshold: float | None,
+    watch: Watch, files: FilePool,
+) -> RasterMask:  # fmt: skip
     """Open a mask; the arguments are those of `mask_layers.open_masks`."""
-    dataset = open_dataset(mask.path)
-    try:
+    with files.lent(mask.path) as dataset:
         decoder = find_decoder(mask, dataset, bands=bands, threshold=threshold, watch=watch)
+        decoder = decoder.tabulated(dataset.dtypes[decoder.bands[0] - 1])
         source = Grid.of(dataset)
-        if source.crs is None or partner.crs is None:
-            source = _paired(mask.path, source, partner, watch)
-        elif not source.is_place:
-            raise TerramendError("raster.placed", path=mask.path)
-        layer = RasterMask(mask, dataset, decoder, source, grid, grow)
-    except BaseException:
-        dataset.close()
-        raise
+    if source.crs is None or partner.crs is None:
+        source = _paired(mask.path, source, partner, watch)
+    elif not source.is_place:
+        raise TerramendError("raster.placed", path=mask.path)
+    layer = RasterMask(mask, files, decoder, source, grid, grow)
     if layer.cover < 0.995:
         watch.notice("mask.partial", path=mask.path, percent=round(100 * layer.cover))
     return layer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import numpy as np
@@ -28,7 +29,7 @@ class RasterReader(Closing):
         grid: the grid that windows refer to; None: the raster's own. Optical values come
             there by averaging (where pixels are finer) and bilinear interpolation, class
             values by the nearest pixel. A pixel's value does not depend on the window.
-        pool: open files to share with other readers of the thread; None: its own.
+        pool: open files to share with other readers; None: its own.
 
     Raises:
         ValueError: the raster or the grid has no CRS, the other has one.
@@ -180,9 +181,9 @@ class RasterReader(Closing):
             hidden |= outside
         if inner is not None and place is not None:
             for path in dict.fromkeys(band.path for band in self.raster.bands):
-                file = self._file(path)
-                if has_stored_mask(file):
-                    hidden[place] |= file.read_masks(1, window=inner.ranges) == 0
+                with self._file(path) as file:
+                    if has_stored_mask(file):
+                        hidden[place] |= file.read_masks(1, window=inner.ranges) == 0
         return hidden
 
     def _native(self, window: Window, chosen: list[int]) -> list[NDArray[Any]]:
@@ -196,7 +197,8 @@ class RasterReader(Closing):
             block = None
             if inner is not None:
                 indexes = [self.raster.bands[i].index for i in members]
-                block = self._file(path).read(indexes, window=inner.ranges)
+                with self._file(path) as file:
+                    block = file.read(indexes, window=inner.ranges)
             for place, i in enumerate(members):
                 if block is not None and inner == window:
                     found[i] = block[place]
@@ -207,8 +209,12 @@ class RasterReader(Closing):
                     found[i][inner.within(window)] = block[place]
         return [found[i] for i in chosen]
 
-    def _file(self, path: str) -> DatasetReader:
-        return self._pool.get(path, self._overview)
+    def _file(self, path: str) -> AbstractContextManager[DatasetReader]:
+        return self._pool.lent(path, self._overview)
+
+    def _levels(self, path: str) -> list[int]:
+        with self._file(path) as file:
+            return list(file.overviews(1))
 
     def _use_overview(self) -> None:
         """Read from the files' overviews where at least 4 x 4 of their pixels make one of ours."""
@@ -216,19 +222,20 @@ class RasterReader(Closing):
         if any(band.role in ("class", "qa", "alpha") for band in self.raster.bands):
             return
         most = min(warp.factor) // 4
-        levels = [self._file(path).overviews(1) for path in dict.fromkeys(b.path for b in self.raster.bands)]
+        levels = [self._levels(path) for path in dict.fromkeys(b.path for b in self.raster.bands)]
         fitting = [g for g in levels[0] if g <= most and all(other == levels[0] for other in levels)]
         if not fitting:
             return
         self._overview = levels[0].index(max(fitting))
-        file = self._file(self.raster.bands[0].path)
-        scale = (self._source.width / file.width, self._source.height / file.height)
+        with self._file(self.raster.bands[0].path) as file:
+            width, height, driver = file.width, file.height, file.driver
+        scale = (self._source.width / width, self._source.height / height)
         a, b, c, d, e, f = self._source.transform
         # The samples of a JPEG 2000 level lie on the first of the pixels that they stand for, not amid them.
-        across, down = ((1 - s) / 2 if file.driver.startswith("JP2") else 0.0 for s in scale)
+        across, down = ((1 - s) / 2 if driver.startswith("JP2") else 0.0 for s in scale)
         c, f = c + a * across + b * down, f + d * across + e * down
         transform = (a * scale[0], b * scale[1], c, d * scale[0], e * scale[1], f)
-        self._source = Grid(self._source.crs, transform, file.width, file.height)
+        self._source = Grid(self._source.crs, transform, width, height)
         self._warp = plan(self._source, self.grid)
 
     def _chosen(self, bands: Sequence[int] | None) -> list[int]:

@@ -9,6 +9,7 @@ from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
 from .closing import Closing
+from .gdal import FilePool
 from .grid import Grid, Window
 from .growth import grow as grown
 from .mask_kinds import FILL
@@ -16,7 +17,7 @@ from .mask_layers import open_masks
 
 
 class ReferenceGaps(Closing):
-    """Where a reference is not to be used, read by window of the target; one thread.
+    """Where a reference is not to be used, read by window of the target.
 
     A context manager. Only what the window needs is read, with the growth's margin, so that
     the answer for a pixel does not depend on the window.
@@ -25,6 +26,7 @@ class ReferenceGaps(Closing):
     def __init__(
         self, masks: tuple[Mask, ...], reference: Grid, target: Grid, *, grow: str | None,
         classes: tuple[str, ...], cloud_threshold: float | None, watch: Watch, bands: int = 1,
+        files: FilePool | None = None,
     ) -> None:  # fmt: skip
         """Open the masks.
 
@@ -33,6 +35,7 @@ class ReferenceGaps(Closing):
             reference: its grid: a mask without a CRS pairs with it. target: the grid to read on.
             grow, classes, cloud_threshold: as for the target's masks.
             bands: of the reference; of a plain mask with as many bands, any band's gap counts.
+            files: open ones to share with other readers; None: its own.
 
         Raises:
             TerramendError: as `open_masks`.
@@ -41,7 +44,7 @@ class ReferenceGaps(Closing):
         try:
             self._stack = open_masks(
                 masks, reference, target, bands=bands, grow=grow, classes=classes,
-                cloud_threshold=cloud_threshold, watch=watch,
+                cloud_threshold=cloud_threshold, watch=watch, files=files,
             )  # fmt: skip
         except TerramendError as error:
             if error.code != "mask.ambiguous":

@@ -33,9 +33,6 @@ from .resample import block_any, block_mean
 from .sar import SarReader
 from .terrain import TerrainReader
 
-OPEN = 200
-"""Files of one scene that are open at once, shared among its dates."""
-
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
 
@@ -82,6 +79,7 @@ class Scene(Closing):
         mode: str,
         watch: Watch,
         opened: ExitStack,
+        files: FilePool,
         repeated: bool,
     ) -> None:
         self.target, self.grid, self.bands = target, target.grid, target.bands
@@ -103,11 +101,7 @@ class Scene(Closing):
         self._sources, self._orders, self._reference_gaps = references, orders, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
         self._repeated = repeated
-        self._stack = opened
-        # One pool a source: sources may be read side by side.
-        self._files = tuple(FilePool(max(OPEN // (1 + len(references)), 1)) for _ in (target, *references))
-        for files in self._files:
-            opened.callback(files.close)
+        self._stack, self._files = opened, files
         self._full = self._readers(self.grid)
         self._whole: Tile | None = None
 
@@ -243,10 +237,10 @@ class Scene(Closing):
         """Readers of everything on a grid of this scene's ground, closed with the stack."""
         enter = (stack or self._stack).enter_context
         return _Readers(
-            target=enter(RasterReader(self.target, grid, self._files[0])),
+            target=enter(RasterReader(self.target, grid, self._files)),
             references=tuple(
-                tuple((enter(RasterReader(raster, grid, files)), wanted) for raster, wanted in r.parts)
-                for r, files in zip(self._sources, self._files[1:], strict=True)
+                tuple((enter(RasterReader(raster, grid, self._files)), wanted) for raster, wanted in r.parts)
+                for r in self._sources
             ),
             orders=self._orders,
             terrain=enter(TerrainReader(self._dem, grid, self.sun)) if self._dem else None,
@@ -313,6 +307,8 @@ def open_scene(
     if request.mode == "fill":
         chosen = known_bands(target, chosen, first_band, gap_map, watch)
     with ExitStack() as opened, Together(watch) as told:
+        files = FilePool()
+        opened.callback(files.close)
         row = find(request.model)
         orders = []
         for reference in references:
@@ -331,6 +327,7 @@ def open_scene(
                     cloud_threshold=request.cloud_threshold,
                     watch=told,
                     bands=len(reference.partner.bands),
+                    files=files,
                 )
             )
             if reference.masks
@@ -340,7 +337,7 @@ def open_scene(
         repeated = ("upsampling", "nearest") in request.settings
         return Scene(
             target, chosen, references, tuple(orders), gaps, dem, sar, gap_map, request.mode, watch,
-            opened.pop_all(), repeated=repeated,
+            opened.pop_all(), files, repeated=repeated,
         )  # fmt: skip
 
 

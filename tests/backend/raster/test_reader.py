@@ -205,6 +205,18 @@ def test_many_files_are_never_open_at_once(tmp_path, monkeypatch):
     assert all(file.closed for file in opened)
 
 
+def test_a_file_that_is_lent_is_nobody_elses(tmp_path):
+    path = makers.write(tmp_path / "a.tif", np.ones((1, 40, 40), np.uint16))
+    pool = FilePool()
+    with pool.lent(path) as first, pool.lent(path) as second:
+        assert first is not second
+    assert first.closed + second.closed == 1
+    with pool.lent(path) as again:
+        assert again is first and not again.closed
+    pool.close()
+    assert again.closed
+
+
 def test_levels_of_jpeg2000_lie_where_they_belong(tmp_path):
     rows, columns = np.mgrid[:1600, :1600]
     image = (3000 + 1000 * np.sin(rows / 40) * np.cos(columns / 50)).astype(np.uint16)

@@ -263,3 +263,33 @@ def test_tiles_know_where_when_and_which_bands(tmp_path):
 )
 def test_a_centre_that_cannot_be_told_is_none(crs, left):
     assert Grid(crs, (10, 0, left, 0, -10, 5e6), 8, 8).centre is None
+
+
+@pytest.mark.posix("such limits")
+def test_more_dates_with_masks_than_files_may_be_open(tmp_path):
+    import resource
+
+    rng = np.random.default_rng(1)
+    shape = (20, 24)
+    made = [
+        (rng.integers(1, 9000, (3, *shape)).astype(np.uint16), rng.random(shape) < 0.2) for _ in range(140)
+    ]
+    dates = tuple(
+        Reference(
+            makers.write(tmp_path / f"r{i}.tif", pixels),
+            (Mask(makers.write(tmp_path / f"m{i}.tif", gaps.astype(np.uint8)), "nonzero"),),
+        )
+        for i, (pixels, gaps) in enumerate(made)
+    )
+    target = makers.write(tmp_path / "t.tif", made[0][0])
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        with scene_of(tmp_path, target, references=dates) as scene, threads.allowed(4):
+            tile = scene.tile(scene.grid.whole)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(tile.references) == len(made)
+    for reference, (pixels, gaps) in zip(tile.references, made, strict=True):
+        assert np.array_equal(np.isnan(reference.image[0]), gaps)
+        assert np.allclose(reference.image[:, ~gaps], pixels[:, ~gaps] / 1e4)
