@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ Rule = Callable[[Values], Bits]
 CLASS_BITS = {name: 1 << position for position, name in enumerate(CLASSES)}
 ANY_CLASS = (1 << len(CLASSES)) - 1
 FILL = 128
+ALIKE = 32
+"""Rules and tables that are kept: the masks of many dates are of one kind, and a table may take 64 KiB."""
 
 
 def selection(classes: Iterable[str]) -> int:
@@ -99,6 +102,7 @@ def layout_decoder(layout: Layout, band: int = 1, nodata: float | None = None) -
     return Decoder(layout.kind, bands, rules, classes, layout.growth, has_fill)
 
 
+@lru_cache(ALIKE)
 def probability_decoder(band: int, scale: float, threshold: float, nodata: float | None) -> Decoder:
     """Cloud where value * scale reaches `threshold` percent; NaN and nodata are not observed."""
 
@@ -112,6 +116,7 @@ def probability_decoder(band: int, scale: float, threshold: float, nodata: float
     )
 
 
+@lru_cache(ALIKE)
 def plain_decoder(kind: str, bands: tuple[int, ...], nodata: float | None) -> Decoder:
     """A decoder of `nonzero`, `zero`, `nodata` or `value=V[,V...]`, each band for itself.
 
@@ -169,6 +174,7 @@ def _is_nodata(values: Values, nodata: float | None) -> NDArray[np.bool_]:
     return missing
 
 
+@lru_cache(ALIKE)
 def _by_fields(tests: tuple[tuple[int, Field], ...], nodata: float | None) -> Rule:
     numbers = np.arange(1 << 16)
     table = np.zeros(numbers.size, np.uint8)
@@ -187,6 +193,7 @@ def _by_fields(tests: tuple[tuple[int, Field], ...], nodata: float | None) -> Ru
     return rule
 
 
+@lru_cache(ALIKE)
 def _tabulate(rule: Rule, dtype: np.dtype[Any]) -> Rule:
     unsigned = np.dtype(f"u{dtype.itemsize}")
     table = rule(np.arange(1 << 8 * dtype.itemsize, dtype=unsigned).view(dtype))

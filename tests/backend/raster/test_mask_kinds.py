@@ -251,6 +251,20 @@ def test_probability_threshold_is_reached_from_below():
     assert bits.tolist() == [[[0, CLASS_BITS["cloud"], CLASS_BITS["cloud"], FILL]]]
 
 
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (layout_decoder, (tables.QA_PIXEL, 1, 1.0)),
+        (probability_decoder, (1, 1.0, 40.0, 255)),
+        (plain_decoder, ("nonzero", (1,), None)),
+    ],
+)
+def test_masks_of_one_kind_share_their_tables(make, arguments):
+    first, second = (make(*arguments).tabulated("uint16") for _ in range(2))
+    assert first.rules == second.rules
+    assert make(*arguments).tabulated("uint8").rules != first.rules
+
+
 def test_one_mask_a_band():
     values = np.array([[[0, 1]], [[1, 0]]], np.uint8)
     bits = plain_decoder("nonzero", (1, 2), None).decode(values)
