@@ -13,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Flags, Floats
+from .planes import combine
 
 CLASS_EDGES = (1.5, 4.5, 16.5)
 """Distances to valid data (pixels) between the classes 1, 2-4, 5-16 and beyond."""
 
 CLASSES = len(CLASS_EDGES) + 1
+
+_MIDDLES = np.log([1.0, 2.6, 8.6, 28.0])
+"""Logarithms of the distances that stand for the classes."""
 
 SHARE = 0.35
 """Of the observed pixels, at most so many are hidden."""
@@ -39,6 +43,22 @@ def distance_to_valid(gaps: Flags) -> Floats:
 def distance_class(distance: Floats) -> NDArray[np.intp]:
     """Class index (0 to 3) of distances in pixels."""
     return np.digitize(distance, CLASS_EDGES)
+
+
+def over_distance(table: Floats, distance: Floats) -> Floats:
+    """(n, ...) what a table (n, 4) of the classes says at distances (...) in pixels.
+
+    A line over the distance's logarithm from one class's middle to the next: steps at the edges of classes
+    would show as rings.
+    """
+    place = np.log(np.maximum(distance, np.float32(1)))
+    ramps = np.empty((CLASSES - 1, *distance.shape), np.float32)
+    for ramp, first, last in zip(ramps, _MIDDLES, _MIDDLES[1:], strict=False):
+        np.clip((place - np.float32(first)) / np.float32(last - first), 0, 1, out=ramp)
+    out = np.empty((len(table), *distance.shape), np.float32)
+    combine(np.diff(table, axis=1), ramps, out)
+    out += table[:, :1].reshape(-1, *[1] * distance.ndim)
+    return out
 
 
 def _candidates(gap: Flags) -> list[Flags]:
@@ -102,13 +122,13 @@ class ErrorTable:
     def std(self, gaps: Flags, step: int = 1) -> Floats:
         """(B, H, W) standard deviation at the gaps (NaN elsewhere), by distance to valid data."""
         out = np.full(gaps.shape, np.nan, np.float32)
-        last: tuple[Flags, NDArray[np.intp]] | None = None
+        last: tuple[Flags, Floats] | None = None
         for band, gap in enumerate(gaps):
             if not gap.any():
                 continue
             if last is None or not np.array_equal(last[0], gap):
-                last = gap, distance_class(distance_to_valid(gap) * step)[gap]
-            out[band][gap] = self.rms[band][last[1]]
+                last = gap, distance_to_valid(gap)[gap] * np.float32(step)
+            out[band][gap] = over_distance(self.rms[band : band + 1], last[1])[0]
         return out
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..base import Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
-from ..holdout import CLASS_EDGES, CLASSES, distance_to_valid
+from ..holdout import CLASSES, distance_to_valid, over_distance
 from ..planes import beside, moments, put
 from . import bands, coarse, estimate, fringe, register, regression, screen, surroundings, uncertainty
 from .half import halved
@@ -70,17 +70,11 @@ class State:
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
-    """(B, H, W) entries of a (B, 4) table by each pixel's class of distance, times the growth with it."""
+    """(B, H, W) what a (B, 4) table says at each pixel's distance to valid data, times the growth with it."""
     out = np.empty(tile.gaps.shape, np.float32)
     for group in coarse.groups(tile.gaps):
         distance = distance_to_valid(tile.gaps[group[0]]) * np.float32(tile.step)
-        beyond = [distance >= edge for edge in CLASS_EDGES]
-        grown = uncertainty.growth(distance)
-        for band in group:
-            out[band] = table[band, 0]
-            for there, value in zip(beyond, table[band, 1:], strict=True):
-                np.copyto(out[band], value, where=there)
-            out[band] *= grown
+        out[group] = over_distance(table[group], distance) * uncertainty.growth(distance)
     return out
 
 

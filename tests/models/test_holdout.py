@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terramend.models.holdout import distance_to_valid, pseudo_gap
+from terramend.models.holdout import ErrorTable, distance_to_valid, pseudo_gap
 
 
 @settings(max_examples=60)
@@ -40,3 +40,17 @@ def test_a_large_gap_is_tried_on_a_large_one():
 def test_without_a_gap_blocks_are_hidden():
     hidden = pseudo_gap(np.ones((64, 64), bool), np.zeros((64, 64), bool))
     assert hidden is not None and hidden.mean() == 0.25
+
+
+def test_errors_change_with_distance_without_steps():
+    """Steps at the edges of the classes of distance would draw rings into the uncertainty layer."""
+    rows, columns = np.indices((101, 101))
+    gap = np.hypot(rows - 50, columns - 50) < 45
+    rms = np.array([[0.01, 0.02, 0.04, 0.03], [0.3, 0.2, 0.1, 0.4]], np.float32)
+    std = ErrorTable(rms).std(np.stack([gap, gap]))
+    line = std[:, 50, 6:51]
+    np.testing.assert_allclose(line[:, 0], rms[:, 0], rtol=0.02)
+    np.testing.assert_allclose(line[:, -1], rms[:, 3], rtol=1e-5)
+    far = np.abs(np.diff(line[:, 8:], axis=1)).max(1)
+    assert (far < 0.15 * np.abs(np.diff(rms[:, 2:]))[:, 0]).all()
+    assert np.isnan(std[:, ~gap]).all()
