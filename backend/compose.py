@@ -63,12 +63,13 @@ class Composed:
     Attributes:
         samples: (B, h, w) in the output's dtype. filled: (F, h, w), of the predicted bands.
         gaps: (F, h, w) of the predicted bands.
-        classed: (C, h, w) gaps of the class bands, which took their neighbours' classes.
+        class_gaps: (C, h, w) of the class bands. classed: those of them that took their neighbours' classes.
     """
 
     samples: Samples
     filled: Flags
     gaps: Flags
+    class_gaps: Flags
     classed: Flags
 
     @property
@@ -89,11 +90,14 @@ def changed(codes: Codes, recipe: Recipe, block: Block | None) -> Codes:
     return kept
 
 
-def compose(recipe: Recipe, stored: Sequence[Samples], codes: Codes, block: Block | None) -> Composed:
+def compose(
+    recipe: Recipe, stored: Sequence[Samples], codes: Codes, classed: Flags, block: Block | None
+) -> Composed:
     """The output's samples of one core.
 
     Args:
-        stored: the file's samples, one (h, w) array per band. codes: (B, h, w) of the gap map.
+        stored: the file's samples, one (h, w) array per band; those of class bands by `classes`.
+        codes: (B, h, w) of the gap map. classed: (C, h, w) gaps of class bands that have a class.
         block: blended predictions of `fill_bands`, or None.
     """
     samples = np.stack(stored).astype(recipe.dtype, copy=False)
@@ -107,26 +111,26 @@ def compose(recipe: Recipe, stored: Sequence[Samples], codes: Codes, block: Bloc
             samples[index][put] = avoid(values, recipe.forbidden(index))
         if recipe.to_nodata:
             samples[index][gaps[place] & ~put] = recipe.nodata
-    classed = codes[list(recipe.class_bands)] == GAP
-    done = Composed(samples, filled, gaps, classed)
+    class_gaps = codes[list(recipe.class_bands)] == GAP
+    if recipe.to_nodata:
+        for place, index in enumerate(recipe.class_bands):
+            samples[index][class_gaps[place] & ~classed[place]] = recipe.nodata
+    done = Composed(samples, filled, gaps, class_gaps, classed)
     for index in recipe.alpha_bands:
         kind = np.dtype(recipe.target.bands[index].dtype)
         samples[index][done.restored] = np.iinfo(kind).max if kind.kind in "iu" else 1
     return done
 
 
-def classes(stored: Samples, codes: Codes, inner: tuple[slice, slice]) -> Samples:
-    """A class band of one core, its gaps from their neighbours.
+def classes(stored: Samples, codes: Codes, inner: tuple[slice, slice]) -> tuple[Samples, Flags]:
+    """A class band of one core, its gaps from their neighbours; and which gaps, those that have some.
 
     Args:
         stored, codes: (h, w) of the core and a margin around it. inner: the core in them.
     """
-    known = stored[codes == VALID]
     gaps = codes == GAP
-    if not known.size or not gaps[inner].any():
-        return stored[inner]
-    hidden = codes != VALID
-    return np.where(gaps, frequent_class(stored, hidden), stored)[inner]
+    frequent, found = frequent_class(stored, codes != VALID)
+    return np.where(gaps, frequent, stored)[inner], (gaps & found)[inner]
 
 
 def deviation(recipe: Recipe, codes: Codes, done: Composed, block: Block | None) -> NDArray[np.float32]:
@@ -153,6 +157,7 @@ def sources(recipe: Recipe, codes: Codes, done: Composed, block: Block | None) -
     outside = (judged == OUTSIDE).all(axis=0)
     source = np.where(outside, np.uint8(Source.OUTSIDE), np.uint8(Source.VALID))
     age = np.full(source.shape, NO_AGE, np.uint8)
+    source[done.class_gaps.any(axis=0)] = Source.UNFILLED
     source[done.classed.any(axis=0)] = Source.SURROUNDINGS
     source[done.gaps.any(axis=0)] = Source.UNFILLED
     if block is not None:

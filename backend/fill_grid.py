@@ -61,8 +61,8 @@ class Tally:
 
     def add(self, done: compose.Composed, block: Block | None) -> None:
         """Count one core."""
-        self.gaps += int(done.gaps.sum()) + int(done.classed.sum())
-        self.unfilled += int((done.gaps & ~done.filled).sum())
+        self.gaps += int(done.gaps.sum()) + int(done.class_gaps.sum())
+        self.unfilled += int((done.gaps & ~done.filled).sum()) + int((done.class_gaps & ~done.classed).sum())
         if block is not None:
             said = block.std[done.filled]
             said = said[np.isfinite(said)]
@@ -80,6 +80,7 @@ class _Read:
     place: TilePlace
     stored: list[NDArray[Any]]
     codes: NDArray[np.uint8] | None
+    classed: NDArray[np.bool_]  # (C, h, w) gaps of class bands that `stored` has classes for
     mask: NDArray[np.bool_] | None
     tile: Tile | None
     around: Window | None  # what the tile covers
@@ -157,9 +158,10 @@ def _read(
             if always or scene.gap_map.any_gap(place.core):
                 codes = scene.gap_map.read(place.core)
             stored = scene.stored(place.core)
-            if codes is not None:
-                _fill_classes(scene, recipe, place.core, codes, stored)
-            yield _Read(place, stored, codes, _mask(source, place.core), tile, around, used)
+            classed = np.zeros((len(recipe.class_bands), *stored[0].shape), bool)
+            if codes is not None and not recipe.clear:  # else classes are no gaps, but observed
+                _fill_classes(scene, recipe, place.core, codes, stored, classed)
+            yield _Read(place, stored, codes, classed, _mask(source, place.core), tile, around, used)
 
 
 def _where(gap_map: GapMap, cover: Window, bands: tuple[int, ...]) -> Window | None:
@@ -191,15 +193,16 @@ def _fill_classes(
     core: Window,
     codes: NDArray[np.uint8],
     stored: list[NDArray[Any]],
+    classed: NDArray[np.bool_],
 ) -> None:
-    """Class bands that were asked for: gaps take the most frequent class around them."""
-    wanted = [band for band in recipe.class_bands if (codes[band] == GAP).any()]
+    """Class bands that were asked for: gaps take the most frequent class around them, if there is any."""
+    wanted = [(place, band) for place, band in enumerate(recipe.class_bands) if (codes[band] == GAP).any()]
     if not wanted:
         return
     around = core.grown(compose.CLASS_REACH, scene.grid)
     wide_codes, wide = scene.gap_map.read(around), scene.stored(around)
-    for band in wanted:
-        stored[band] = compose.classes(wide[band], wide_codes[band], core.within(around))
+    for place, band in wanted:
+        stored[band], classed[place] = compose.classes(wide[band], wide_codes[band], core.within(around))
 
 
 def _cut(said: Prediction, around: Window, used: Window, tile: Tile) -> Piece:
@@ -223,7 +226,7 @@ def _write(recipe: compose.Recipe, writers: Writers, read: _Read, block: Block |
         return
     if recipe.clear:
         codes = compose.changed(codes, recipe, block)
-    done = compose.compose(recipe, read.stored, codes, block)
+    done = compose.compose(recipe, read.stored, codes, read.classed, block)
     tally.add(done, block)
     mask = None if read.mask is None else read.mask | done.restored
     writers.main.write(core, done.samples, mask)

@@ -80,15 +80,15 @@ def _beside(stop: Any, taken: list[Any], dtype: np.dtype[Any]) -> Any:
     return value
 
 
-def frequent_class(classes: Samples, gaps: NDArray[np.bool_]) -> Samples:
-    """Class band with each gap sample replaced by the most frequent class around it.
+def frequent_class(classes: Samples, gaps: NDArray[np.bool_]) -> tuple[Samples, NDArray[np.bool_]]:
+    """Class band with each gap sample replaced by the most frequent class around it, and which ones were.
 
     Args:
         classes: (h, w) integer classes. gaps: (h, w) samples to replace.
 
     Returns:
-        A copy; gaps with no valid sample within the largest window keep their value.
-        Ties go to the smaller class number.
+        A copy, and (h, w) flags of the samples that were replaced: gaps with no valid sample within the
+        largest window keep their value. Ties go to the smaller class number.
     """
     result, open_ = classes.copy(), gaps.copy()
     valid = ~gaps
@@ -105,4 +105,4 @@ def frequent_class(classes: Samples, gaps: NDArray[np.bool_]) -> Samples:
         found = open_ & (best_count > 0.5)
         result[found] = best[found]
         open_ &= ~found
-    return result
+    return result, gaps & ~open_

@@ -49,6 +49,22 @@ def cleared(path, **options):
         return found, file.read()
 
 
+def test_classes_stay_where_thin_cloud_is_removed(hazy):
+    path, _, image = hazy
+    image[3] = np.arange(96) // 8
+    image[3][30:50, 20:60] = 99
+    with rasterio.open(path, "r+") as file:
+        file.write(image[3], 4)
+        file.set_band_description(4, "SCL")
+    mask = path.with_name("mask.tif")
+    with rasterio.open(path) as file:
+        profile = {**file.profile, "count": 1, "nodata": None}
+    with rasterio.open(mask, "w", **profile) as file:
+        file.write((image[3] == 99).astype(np.uint16), 1)
+    _, made = cleared(path, bands=(1, 2, 3, 4), gaps=(Mask(str(mask), "nonzero"),))
+    assert np.array_equal(made[3], image[3])
+
+
 def test_haze_goes_and_what_the_network_does_not_know_stays(hazy):
     path, fields, image = hazy
     result, made = cleared(path, provenance=str(path.with_name("p.tif")), std=str(path.with_name("s.tif")))

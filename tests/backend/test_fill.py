@@ -301,6 +301,29 @@ def test_a_class_band_asked_for_takes_the_most_frequent_neighbour(write):
         np.testing.assert_array_equal(file.read(1) == 2, gaps)
 
 
+@pytest.mark.parametrize("unfilled", ["keep", "nodata"])
+def test_a_class_band_s_gaps_that_know_no_class_around_are_unfilled(write, unfilled):
+    samples = np.full((2, 200, 200), 4, np.uint8)
+    samples[0] = image("uint8", 1, 200, 200)[0]
+    gaps = np.zeros((200, 200), np.uint8)
+    gaps[10:190, 10:190] = 1
+    samples[1][gaps > 0] = 9
+
+    def decorate(file):
+        file.descriptions = ("red", "SCL")
+
+    target, mask = write("in.tif", samples, decorate, nodata=255), write("gaps.tif", gaps)
+    sources = str(target.parent / "sources.tif")
+    result, out = run(request(target, mask, bands=(2,), unfilled=unfilled, provenance=sources))
+    far = np.zeros((200, 200), bool)
+    far[74:126, 74:126] = True  # 64 pixels and more within the gap
+    assert (out[1][~far] == 4).all() and (out[1][far] == (9 if unfilled == "keep" else 255)).all()
+    assert result.gap_samples == 180 * 180 and result.unfilled_samples == far.sum()
+    with rasterio.open(sources) as file:
+        source = file.read(1)
+    assert (source[far] == Source.UNFILLED).all() and (source[~far & (gaps > 0)] == Source.SURROUNDINGS).all()
+
+
 def test_a_mask_of_the_target_becomes_valid_where_filled(write):
     truth, gaps = image("uint8", 1, 50, 60), blobs(50, 60, 0.2)
     target = write("in.tif", truth, lambda file: file.write_mask(~gaps))

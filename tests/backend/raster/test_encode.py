@@ -60,9 +60,13 @@ def test_classes_come_from_the_neighbourhood():
     truth, gaps = classes.copy(), np.zeros((40, 40), bool)
     gaps[10:14, 3:8] = gaps[20:30, 30:38] = True
     classes[gaps] = 9
-    np.testing.assert_array_equal(frequent_class(classes, gaps), truth)
+    made, found = frequent_class(classes, gaps)
+    np.testing.assert_array_equal(made, truth)
+    np.testing.assert_array_equal(found, gaps)
 
 
 def test_without_any_valid_class_nothing_changes():
     classes = np.arange(9, dtype=np.uint8).reshape(3, 3)
-    np.testing.assert_array_equal(frequent_class(classes, np.ones((3, 3), bool)), classes)
+    made, found = frequent_class(classes, np.ones((3, 3), bool))
+    np.testing.assert_array_equal(made, classes)
+    assert not found.any()
