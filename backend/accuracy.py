@@ -57,7 +57,8 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
         measured), `quality`, `notices`.
 
     Raises:
-        TerramendError: as a fill; `accuracy.nothing` where nothing can be hidden.
+        TerramendError: as a fill; `accuracy.nothing` where nothing can be hidden, `model.band` where only
+            class bands were asked for.
     """
     validate(request)
     named(request)
@@ -78,6 +79,8 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
                 watch.stage("gaps")
                 with open_grid(request, inputs, number, folder, watch) as (scene, _):
                     checks.append(_check(request, scene, watch))
+        if not checks:
+            raise _only_classes(request, inputs)
         result = {"target": inputs.targets[0].name, **_result(request, checks, watch)}
         if report and html:
             write_report(report.temporary(html), result, [c.sample for c in checks if c.sample])
@@ -280,3 +283,10 @@ def _asked(request: FillRequest, inputs: Inputs, number: int) -> bool:
     first, bands = inputs.first_band(number), inputs.targets[number].bands
     asked = [b - 1 - first for b in request.bands if 0 <= b - 1 - first < len(bands)]
     return any(bands[i].role != "class" for i in asked)
+
+
+def _only_classes(request: FillRequest, inputs: Inputs) -> TerramendError:
+    """Classes are filled by majority: no method states how sure it is of them."""
+    band = request.bands[0]
+    known = [known for target in inputs.targets for known in target.bands][band - 1]
+    return TerramendError("model.band", band=band, description=known.description, role=known.role)

@@ -152,6 +152,16 @@ def test_nothing_to_hide_is_an_error(write):
     assert caught.value.code == "accuracy.nothing"
 
 
+def test_classes_alone_are_refused(write):
+    def decorate(file):
+        file.descriptions = ("red", "SCL")
+
+    target = write("a.tif", landscape(2, 64, 64).astype("uint16"), decorate)
+    with pytest.raises(TerramendError, match="Band 2 .SCL. is a class band") as caught:
+        accuracy(request(target, bands=(2,)), Watch())
+    assert caught.value.code == "model.band"
+
+
 def test_the_doors_give_the_same_figures(write, capsys):
     from terramend.backend.cli import main
 
