@@ -19,6 +19,7 @@ from .errors import TerramendError
 from .fill_grid import Tally, Writers, fill_grid
 from .opening import Inputs, Method, make_method, open_grid, open_inputs
 from .process import computing
+from .raster.fill_bands import class_bands
 from .raster.gapmap import GapMap
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
 from .raster.outputs import Outputs, working_folder
@@ -129,13 +130,13 @@ class _Run:
         scene, watch = self.scene, self.watch
         kept = read_metadata(self.target)
         recipe = self._recipe(kept)
-        gaps, footprint = _gaps_of(self.gap_map, [*scene.fill_bands, *recipe.class_bands])
+        gaps, footprint = self.gap_map.count([*scene.fill_bands, *recipe.class_bands])
         if not gaps:
             if self.request.mode == "clear":
                 watch.notice("clear.nothing", name=self.target.name)
             else:
                 watch.notice("fill.nothing")
-        predicted, _ = _gaps_of(self.gap_map, scene.fill_bands)
+        predicted, _ = self.gap_map.count(scene.fill_bands)
         overview = scene.overview if predicted else None
         tell = self.views.add if self.views is not None and self.number == 0 else None
         method = make_method(self.request, scene, overview, watch, tell=tell)
@@ -177,9 +178,7 @@ class _Run:
         )
 
     def _recipe(self, kept: Metadata) -> compose.Recipe:
-        asked = {number - 1 - self.inputs.first_band(self.number) for number in self.request.bands}
-        bands = self.target.bands
-        wanted = tuple(i for i, band in enumerate(bands) if band.role == "class" and i in asked)
+        classes = class_bands(self.target, self.request.bands, self.inputs.first_band(self.number))
         nodata, to_nodata = kept.nodata, self.request.unfilled == "nodata"
         if to_nodata and nodata is None:
             if np.dtype(kept.dtype).kind != "f":
@@ -188,7 +187,7 @@ class _Run:
         return compose.Recipe(
             self.target,
             self.scene.fill_bands,
-            wanted,
+            classes,
             kept.dtype,
             nodata,
             to_nodata,
@@ -249,11 +248,6 @@ def _bytes(target: Raster, paths: Paths, cog: bool) -> int:
     provenance = 0.2 if paths.provenance else 0
     twice = 2 if cog else 1  # a COG is copied from a plain file
     return int(pixels * (main + std + provenance) * twice)
-
-
-def _gaps_of(gap_map: GapMap, bands: Sequence[int]) -> tuple[int, int]:
-    """Gap and footprint samples of some bands."""
-    return sum(gap_map.gap_counts[i] for i in bands), sum(gap_map.footprint_counts[i] for i in bands)
 
 
 def _say_smooth(filled: Sequence[Filled], watch: Watch) -> None:

@@ -19,6 +19,7 @@ from .errors import TerramendError
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
 from .raster.blank import say_blank
+from .raster.fill_bands import class_bands
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
 from .raster.raster import Raster
@@ -58,14 +59,16 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         row, why = choose(request, facts)
         watch.stage("prepare")
         covers = _covers(scene, watch)
+        wanted = [*scene.fill_bands, *class_bands(inputs.targets[0], request.bands, 0)]
+        gaps, footprint = gap_map.count(wanted)
         watch.finish()
         return {
             **_about(inputs.targets[0]),
             "place": _place(scene),
             "bands": _bands(inputs, scene, gap_map.fractions),
             "masks": [asdict(mask) for mask in gap_map.masks],
-            "gap_fraction": gap_map.fraction,
-            "gap_samples": gap_map.gap_samples,
+            "gap_fraction": gaps / max(footprint, 1),
+            "gap_samples": gaps,
             "references": [
                 _reference(reference, info, cover)
                 for reference, info, cover in zip(

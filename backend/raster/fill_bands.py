@@ -35,6 +35,13 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
     return tuple(i for i in chosen if target.bands[i].role != "class")
 
 
+def class_bands(target: Raster, asked: tuple[int, ...], first_band: int) -> tuple[int, ...]:
+    """0-based class bands of `target` that were asked for by name; the arguments are those of `fill_bands`."""
+    return tuple(
+        i for i, band in enumerate(target.bands) if band.role == "class" and i + 1 + first_band in asked
+    )
+
+
 def known_bands(
     target: Raster, bands: tuple[int, ...], first_band: int, gap_map: GapMap, watch: Watch
 ) -> tuple[int, ...]:

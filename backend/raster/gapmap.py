@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,8 @@ class GapMap(Closing):
     Attributes:
         grid: of the target. bands: number of bands of the target.
         gap_counts, footprint_counts: samples per band that are gaps; that are gaps or valid.
-        fractions: share of gaps in the footprint, per band.
+        gap_samples, footprint_samples: the same of all bands that can be filled.
+        fraction, fractions: share of gaps in the footprint, of these bands; per band.
         cells: (rows, columns) int: gap pixels (in any band) of each `CELL` squared cell.
         masks: the masks that were read, those of the target's own product too.
     """
@@ -75,25 +76,16 @@ class GapMap(Closing):
         self.gap_counts = gaps
         self.footprint_counts = tuple(g + v for g, v in zip(gaps, valid, strict=True))
         self.fractions = tuple(g / max(f, 1) for g, f in zip(gaps, self.footprint_counts, strict=True))
-        self._counted = counted
+        self.gap_samples, self.footprint_samples = self.count(counted)
+        self.fraction = self.gap_samples / max(self.footprint_samples, 1)
         self._cumulated = np.pad(cells.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
         self._lock = threading.Lock()
         self._file = rasterio.open(path)
 
-    @property
-    def gap_samples(self) -> int:
-        """Gap samples of the bands that can be filled."""
-        return sum(self.gap_counts[i] for i in self._counted)
-
-    @property
-    def footprint_samples(self) -> int:
-        """Valid and gap samples of the bands that can be filled."""
-        return sum(self.footprint_counts[i] for i in self._counted)
-
-    @property
-    def fraction(self) -> float:
-        """Share of gap samples in the footprint, over the bands that can be filled."""
-        return self.gap_samples / max(self.footprint_samples, 1)
+    def count(self, bands: Iterable[int]) -> tuple[int, int]:
+        """Gap samples, and gap or valid samples, of some bands (0-based)."""
+        chosen = list(bands)
+        return sum(self.gap_counts[i] for i in chosen), sum(self.footprint_counts[i] for i in chosen)
 
     def read(self, window: Window) -> Codes:
         """(B, h, w) uint8 codes; read-only where all bands share them."""

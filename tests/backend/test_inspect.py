@@ -1,6 +1,7 @@
 """What the dock is told before filling."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import rasterio
 from affine import Affine
 from terramend.backend.cli_fill import found as in_words
 from terramend.backend.errors import TerramendError
+from terramend.backend.fill import fill
 from terramend.backend.inspect import inspect
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.watch import Watch
@@ -48,6 +50,15 @@ def request_of(tmp_path):
         return FillRequest((target,), "out.tif", **options)
 
     return made
+
+
+@pytest.mark.parametrize("bands", [(), (2,), (3,), (1, 3)])
+def test_gaps_are_counted_as_a_fill_counts_them(request_of, tmp_path, bands):
+    asked = request_of(bands=bands, model="harmonic")
+    found = inspect(asked, Watch())
+    filled = fill(replace(asked, output=str(tmp_path / "out.tif")), Watch())
+    assert (found["gap_samples"], found["gap_fraction"]) == (filled.gap_samples, filled.gap_fraction)
+    assert found["gap_samples"] == 800 * (len(bands) or 2)
 
 
 def test_what_is_said(request_of, tmp_path):
