@@ -26,7 +26,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ...backend.request import CLASSES, DEFAULT_CLASSES, DEVICES, QUALITIES, RADIOMETRIES
+from ...backend.request import CLASSES, DEFAULT_CLASSES, DEVICES, MASK_KINDS, QUALITIES, RADIOMETRIES
 from ..choices import ChoiceError, Choices, from_values
 from ..client import ClientError, client
 from ..icon import icon
@@ -41,10 +41,8 @@ from .values import items, not_found, number
 FAILURES = (*REFUSALS, ClientError)
 """Errors whose text is a sentence for the user."""
 
-KINDS = [
-    "auto", "nonzero", "zero", "nodata", "value=1", "qa_pixel", "bqa", "scl", "fmask", "hls_fmask", "clm",
-    "cloudprob", "qa60", "udm2", "maja", "modis_state",
-]  # fmt: skip
+KINDS = ["value=1" if kind == "value" else kind for kind in MASK_KINDS if kind not in ("none", "polygons")]
+"""Of masks that are rasters, as they are suggested."""
 
 
 class TerramendAlgorithm(QgsProcessingAlgorithm):

@@ -140,7 +140,7 @@ class FillGaps(TerramendAlgorithm):
         choices = replace(
             self.choices(parameters, context), output=output, std=std or None, provenance=provenance or None
         )
-        target = choices.target[0] if choices.target else None
+        target = choices.target[0]
         self._style_of = target.id() if isinstance(target, QgsRasterLayer) else ""
         self._roles = {output: "filled", std: "std", provenance: "provenance"}
         return build(choices, overwrite=True, mode=self.CALL)

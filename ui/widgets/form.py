@@ -38,14 +38,14 @@ class ChoicesForm(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(4)
-        for title, boxes, collapsed in (
-            (tr("1  Raster to fill"), [self.target], False),
-            (tr("2  Gaps: where is it clouded?"), [self.gaps], False),
-            (tr("3  Other dates, terrain, radar"), [self.references, self.guides], False),
-            (tr("4  Method"), [self.method], False),
-            (tr("5  Result"), [self.output], False),
+        for title, boxes in (
+            (tr("1  Raster to fill"), [self.target]),
+            (tr("2  Gaps: where is it clouded?"), [self.gaps]),
+            (tr("3  Other dates, terrain, radar"), [self.references, self.guides]),
+            (tr("4  Method"), [self.method]),
+            (tr("5  Result"), [self.output]),
         ):
-            column.addWidget(_section(title, boxes, collapsed))
+            column.addWidget(_section(title, boxes))
         column.addStretch(1)  # all that is left over: else a section grows, and its parts drift apart
         self._boxes = (self.target, self.gaps, self.references, self.guides, self.method, self.output)
         self._kept = Choices()  # what the form does not show travels through unchanged
@@ -124,14 +124,13 @@ class ChoicesForm(QWidget):
         self.references.leave_out(targets + _layers(masks) + _layers(guides), single_band)
 
 
-def _section(title: str, boxes: Sequence[QWidget], collapsed: bool) -> QWidget:
+def _section(title: str, boxes: Sequence[QWidget]) -> QWidget:
     group = QgsCollapsibleGroupBox(title)
     group.setSaveCollapsedState(False)
     column = QVBoxLayout(group)
     column.setContentsMargins(8, 4, 8, 6)
     for box in boxes:
         column.addWidget(box)
-    group.setCollapsed(collapsed)
     return group
 
 
