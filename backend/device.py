@@ -43,22 +43,17 @@ def probe(device: str) -> Probe:
         return Probe(device, False, None, _first_line(error))
 
 
-def resolve(asked: str) -> tuple[str, str]:
-    """The device that will compute, and a sentence if it is not the one hoped for.
-
-    Args:
-        asked: `auto`, `cpu` or `cuda`. Only `auto` may fall back.
+def check(asked: str) -> None:
+    """Whether `auto`, `cpu` or `cuda` may be asked for: only `auto` falls back.
 
     Raises:
-        TerramendError: `environment.device`.
+        TerramendError: `environment.device` where nothing computes there.
     """
     if asked == "auto":
-        found = probe("cuda")
-        return ("cuda", "") if found.computes else ("cpu", f"no CUDA: {found.why}")
+        return
     found = probe(asked)
     if not found.computes and not (asked == "cuda" and torch_probe().computes):
         raise TerramendError("environment.device", device=asked, why=found.why)
-    return asked, ""
 
 
 @functools.cache
@@ -130,7 +125,7 @@ def line() -> str:
     if probe("cuda").computes:
         return "CUDA computes (ONNX Runtime)"
     if probe("cpu").computes:
-        return f"CPU, {cores()} cores ({resolve('auto')[1]})"
+        return f"CPU, {cores()} cores (no CUDA: {probe('cuda').why})"
     return f"Networks cannot run here: {probe('cpu').why}"
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -40,16 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, watch: Watch) -> int:
     """Print the findings; status 3 where nothing can be filled or `--device` does not compute."""
-    from .cli import print_text
+    from .cli import print_json, print_text
 
     found, status = examine(vars(arguments)), 0
     try:
-        device.resolve(found["settings"]["device"]["value"])
+        device.check(found["settings"]["device"]["value"])
     except TerramendError as error:  # said beside the findings: they are one object, and tell why
         print(f"terramend: {error}", file=sys.stderr)
         status = error.exit_status
         found["error"] = error.to_json()
-    print_text(json.dumps(found, indent=2) if arguments.json else text(found))
+    if arguments.json:
+        print_json(found)
+    else:
+        print_text(text(found))
     return status if found["healthy"] else ENVIRONMENT
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from . import compose
+from . import compose, device
 from .choose import named
-from .device import resolve
 from .errors import TerramendError
 from .fill_grid import Tally, Writers, fill_grid
 from .opening import Inputs, Method, make_method, open_grid, open_inputs
@@ -75,7 +74,7 @@ def fill(
     options = parse_options(request.creation_options)
     named(request)
     if request.device == "cuda":
-        resolve(request.device)
+        device.check(request.device)
     with computing(), ExitStack() as stack:
         watch.stage("open")
         inputs = opening(request, watch)

@@ -40,7 +40,7 @@ def test_the_kernel_is_a_model_that_multiplies():
 def test_the_cpu_computes():
     found = device.probe("cpu")
     assert found.computes and found.milliseconds >= 0
-    assert device.resolve("cpu") == ("cpu", "")
+    device.check("cpu")
 
 
 class Session:
@@ -58,10 +58,10 @@ def test_a_listed_provider_that_falls_back_does_not_compute(monkeypatch):
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     assert not device.probe("cuda").computes
     assert "CPUExecutionProvider instead" in device.probe("cuda").why
-    assert device.resolve("auto")[0] == "cpu"
+    device.check("auto")
     assert "CPUExecutionProvider instead" in device.line() or "cannot run" in device.line()
     with pytest.raises(TerramendError) as caught:
-        device.resolve("cuda")
+        device.check("cuda")
     assert (caught.value.code, caught.value.exit_status) == ("environment.device", 3)
 
 
@@ -153,4 +153,4 @@ def test_torch_on_cuda_is_taken_where_it_computes(monkeypatch):
     assert device.on_torch("cpu") is None
     none = device.Probe("cuda", False, None, "no provider")
     monkeypatch.setattr(device, "probe", lambda name: none)
-    assert device.resolve("cuda") == ("cuda", "")
+    device.check("cuda")
