@@ -52,7 +52,7 @@ class RasterReader(Closing):
         if self._own:
             self._pool.close()
 
-    def stored(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[Any]:
+    def samples(self, window: Window, bands: Sequence[int] | None = None) -> list[NDArray[Any]]:
         """Samples as they are in the file; on another grid those of the nearest pixel.
 
         Args:
@@ -60,12 +60,8 @@ class RasterReader(Closing):
             bands: 0-based; None: all.
 
         Returns:
-            (B, h, w); bands of different dtypes come in a dtype that holds them all.
+            One (h, w) array per band, each in its own dtype.
         """
-        return np.stack(self.samples(window, bands))
-
-    def samples(self, window: Window, bands: Sequence[int] | None = None) -> list[NDArray[Any]]:
-        """Like `stored`, one (h, w) array per band, each in its own dtype."""
         chosen = self._chosen(bands)
         if self._warp is None:
             return self._native(window, chosen)

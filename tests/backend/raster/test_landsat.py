@@ -60,7 +60,7 @@ def test_tar(tmp_path, kind, inside):
     check_c2(raster)
     (folder,) = open_product([str(product)], watch=Watch())
     with RasterReader(raster) as ours, RasterReader(folder) as theirs:
-        assert np.array_equal(ours.stored(raster.grid.whole), theirs.stored(raster.grid.whole))
+        assert np.array_equal(ours.samples(raster.grid.whole), theirs.samples(raster.grid.whole))
     assert [n.code for n in watch.notices] == (["product.compressed"] if kind == "tar.gz" else [])
 
 

@@ -120,7 +120,7 @@ def test_vrt_zip_and_missing(tmp_path):
     expected = image()
     for way in (path, f"vrt://{path}", f"/vsizip/{tmp_path}/a.zip/inner/a.tif", str(tmp_path / "a.zip")):
         with RasterReader(one(way)) as reader:
-            assert np.array_equal(reader.stored(Window(0, 0, 64, 64)), expected), way
+            assert np.array_equal(reader.samples(Window(0, 0, 64, 64)), expected), way
     with pytest.raises(TerramendError, match="no rasters"):
         one(tmp_path / "text.zip")
     for absent in (
@@ -193,7 +193,7 @@ def test_web_addresses(tmp_path, web):
         raster = one(way)
         assert raster.name == "a.tif"
         with RasterReader(raster) as reader:
-            assert np.array_equal(reader.stored(Window(0, 0, 64, 64)), image())
+            assert np.array_equal(reader.samples(Window(0, 0, 64, 64)), image())
     with pytest.raises(TerramendError, match="cannot be read"):
         one(f"{web}/b.tif")
 
@@ -206,7 +206,7 @@ def test_geopackage(tmp_path):
     raster = one(path)
     assert raster.grid.width == 64
     with rasterio.open(path) as file, RasterReader(raster) as reader:
-        assert np.array_equal(reader.stored(raster.grid.whole), file.read())
+        assert np.array_equal(reader.samples(raster.grid.whole), file.read())
     makers.write(
         path,
         image(3, dtype=np.uint8, side=32, high=255),
@@ -277,7 +277,7 @@ def test_netcdf_variables_are_bands(tmp_path):
     assert raster.date == datetime.date(2019, 3, 4)
     assert raster.grid.transform == (10, 0, makers.LEFT, 0, -10, makers.TOP)
     with RasterReader(raster) as reader:
-        assert np.array_equal(reader.stored(raster.grid.whole), [blue, red])
+        assert np.array_equal(reader.samples(raster.grid.whole), [blue, red])
     single = one(f'NETCDF:"{path}":red')
     assert [(band.description, band.wavelength) for band in single.bands] == [("red", 660)]
 
@@ -393,7 +393,7 @@ def test_every_number_type_is_read_as_it_is(tmp_path, dtype):
     pixels = np.arange(100).reshape(1, 10, 10).astype(dtype)
     raster = one(makers.write(tmp_path / "a.tif", pixels), radiometry="reflectance")
     with RasterReader(raster) as reader:
-        stored, values = reader.stored(raster.grid.whole), reader.reflectance(raster.grid.whole)
+        stored, values = np.stack(reader.samples(raster.grid.whole)), reader.reflectance(raster.grid.whole)
     assert stored.dtype == dtype and np.array_equal(stored, pixels)
     assert values.dtype == np.float32 and np.array_equal(values, pixels.astype(np.float32))
 
@@ -409,7 +409,7 @@ def test_group_of_files(tmp_path):
     assert {raster.date for raster in rasters} == {datetime.date(2020, 1, 1)}
     with RasterReader(rasters[0]) as reader:
         assert np.array_equal(
-            reader.stored(Window(0, 0, 64, 64)), np.concatenate([image(1, seed=1), image(1, seed=2)])
+            reader.samples(Window(0, 0, 64, 64)), np.concatenate([image(1, seed=1), image(1, seed=2)])
         )
 
 

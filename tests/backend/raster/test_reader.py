@@ -115,15 +115,15 @@ def test_stored_samples_keep_dtype_and_nodata_outside(tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (2, 40, 50)).astype(np.uint8)
     raster = raster_of(makers.write(tmp_path / "a.tif", image, nodata=7))
     with RasterReader(raster) as reader:
-        inside = reader.stored(Window(3, 4, 10, 11))
-        assert inside.dtype == np.uint8 and np.array_equal(inside, image[:, 3:13, 4:15])
-        over = reader.stored(Window(-2, -3, 50, 60), bands=[1])
-        assert over.shape == (1, 50, 60)
-        assert np.array_equal(over[0, 2:42, 3:53], image[1])
-        assert (over[0, :2] == 7).all()
+        inside = reader.samples(Window(3, 4, 10, 11))
+        assert inside[0].dtype == np.uint8 and np.array_equal(inside, image[:, 3:13, 4:15])
+        (over,) = reader.samples(Window(-2, -3, 50, 60), bands=[1])
+        assert over.shape == (50, 60)
+        assert np.array_equal(over[2:42, 3:53], image[1])
+        assert (over[:2] == 7).all()
     half = Grid(raster.grid.crs, (20.0, 0, makers.LEFT, 0, -20.0, makers.TOP), 25, 20)
     with RasterReader(raster, half) as reader:
-        assert np.array_equal(reader.stored(half.whole), image[:, 1::2, 1::2])
+        assert np.array_equal(reader.samples(half.whole), image[:, 1::2, 1::2])
 
 
 def test_what_is_not_observed_is_nan(tmp_path):
@@ -198,7 +198,7 @@ def test_many_files_are_never_open_at_once(tmp_path, monkeypatch):
     (raster,) = open_product(paths, **CLEAR)
     with RasterReader(raster, pool=pool) as reader:
         for _ in range(2):
-            assert reader.stored(raster.grid.whole)[:, 5, 5].tolist() == list(range(8))
+            assert [band[5, 5] for band in reader.samples(raster.grid.whole)] == list(range(8))
             assert sum(not file.closed for file in opened) <= 3
     assert sum(not file.closed for file in opened) <= 3  # a shared pool outlives its readers
     pool.close()

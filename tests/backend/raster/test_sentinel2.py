@@ -51,7 +51,7 @@ def test_l2a_comes_at_its_own_resolutions(l2a):
 def test_values_are_those_of_the_files_with_the_offset(l2a):
     raster = open_product([str(l2a)], watch=Watch())[0]
     with RasterReader(raster) as reader:
-        stored, values = reader.stored(ALL), reader.reflectance(ALL)
+        stored, values = np.stack(reader.samples(ALL)), reader.reflectance(ALL)
     expected = np.stack([makers.numbers(b, 10) for b in ("B02", "B03", "B04", "B08")])
     assert np.array_equal(stored, expected)
     np.testing.assert_allclose(values, (expected - 1000.0) / 10000, atol=1e-6)
@@ -125,7 +125,7 @@ def test_every_way_in_gives_the_same(l2a, tmp_path):
         assert rasters[0].name == folder[0].name
         assert (rasters[0].date, rasters[0].sun) == (folder[0].date, folder[0].sun)
         with RasterReader(rasters[0]) as ours, RasterReader(folder[0]) as theirs:
-            assert np.array_equal(ours.stored(ALL), theirs.stored(ALL))
+            assert np.array_equal(ours.samples(ALL), theirs.samples(ALL))
 
 
 def test_gdal_subdataset_names_mean_that_resolution(l2a):
