@@ -180,8 +180,7 @@ class _Report:
             "code": error.get("code"),
             "message": error.get("message"),
             "notices": " ".join(notice["message"] for notice in result.get("notices", ())),
-            **{name: result.get(name) for name in ("model", "gap_fraction", "unfilled_samples")},
-            "expected_error": result.get("expected_error"),
+            **{name: result.get(name) for name in FIGURES},
             "seconds": round(sum(result["seconds"].values()), 3) if result else None,
         }
         if row.request is not None:

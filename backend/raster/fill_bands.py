@@ -36,7 +36,7 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
 
 
 def class_bands(target: Raster, asked: tuple[int, ...], first_band: int) -> tuple[int, ...]:
-    """0-based class bands of `target` that were asked for by name; the arguments are those of `fill_bands`."""
+    """0-based class bands of `target` that were asked for; the arguments are those of `fill_bands`."""
     return tuple(
         i for i, band in enumerate(target.bands) if band.role == "class" and i + 1 + first_band in asked
     )
