@@ -52,20 +52,17 @@ class RasterReader(Closing):
         if self._own:
             self._pool.close()
 
-    def samples(self, window: Window, bands: Sequence[int] | None = None) -> list[NDArray[Any]]:
+    def samples(self, window: Window) -> list[NDArray[Any]]:
         """Samples as they are in the file; on another grid those of the nearest pixel.
 
         Args:
             window: may reach over the raster's edge; nodata (else 0) stands there.
-            bands: 0-based; None: all.
 
         Returns:
             One (h, w) array per band, each in its own dtype.
         """
-        chosen = self._chosen(bands)
-        if self._warp is None:
-            return self._native(window, chosen)
-        return self._nearest(window, chosen)
+        chosen = list(range(len(self.raster.bands)))
+        return self._native(window, chosen) if self._warp is None else self._nearest(window, chosen)
 
     def reflectance(self, window: Window, bands: Sequence[int] | None = None) -> Floats:
         """Reflectance (B, h, w) float32; NaN where not observed or outside.
@@ -74,7 +71,7 @@ class RasterReader(Closing):
             window: may reach over the edge.
             bands: 0-based; None: all.
         """
-        chosen = self._chosen(bands)
+        chosen = list(range(len(self.raster.bands))) if bands is None else list(bands)
         if self._warp is None:
             return self._observed(window, chosen)
         if not chosen:
@@ -233,9 +230,6 @@ class RasterReader(Closing):
         transform = (a * scale[0], b * scale[1], c, d * scale[0], e * scale[1], f)
         self._source = Grid(self._source.crs, transform, width, height)
         self._warp = plan(self._source, self.grid)
-
-    def _chosen(self, bands: Sequence[int] | None) -> list[int]:
-        return list(range(len(self.raster.bands))) if bands is None else list(bands)
 
 
 def to_reflectance(samples: NDArray[Any], band: Band, values: Floats) -> None:
