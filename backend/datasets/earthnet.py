@@ -26,8 +26,6 @@ from .files import SENTINEL2
 from .place import Date, Place
 
 BANDS = ("B02", "B03", "B04", "B8A")
-INVALID = 0.05
-"""AlignDiff's quality rule: a frame with a larger share of bad pixels is left out."""
 FIRST, EVERY = 4, 5
 """Days from a cube's first day to its first frame, and from frame to frame."""
 CUBE = re.compile(
@@ -62,7 +60,7 @@ def files(folder: Path, name: str) -> list[Path]:
 
 
 def read(folder: Path, name: str) -> Place:
-    """One cube. Frames without any observation are left out; see `clear` for the quality rule.
+    """One cube. Frames without any observation are left out.
 
     Raises:
         TerramendError: `dataset.file`, a cube that is damaged or laid out differently.
@@ -94,11 +92,6 @@ def read(folder: Path, name: str) -> Place:
     height = (2000 * (2 * static[..., 0].astype(np.float32) - 1)).astype(np.float32)
     centres = tuple(SENTINEL2[band] for band in BANDS)
     return Place(folder.name, name, BANDS, centres, tuple(dates), (20.0, 20.0), height, centre=centre(name))
-
-
-def clear(place: Place) -> tuple[Date, ...]:
-    """The frames that pass the quality rule: at most `INVALID` of the pixels are bad."""
-    return tuple(date for date in place.dates if date.gaps.mean() <= INVALID)
 
 
 def centre(name: str) -> tuple[float, float] | None:

@@ -201,8 +201,8 @@ UNITS = {
     "psnr": ("PSNR", "dB", 2, 1),
     "rmse": ("RMSE", "in reflectance", 4, -1),
     "sam": ("SAM", "degrees", 2, -1),
+    "off": ("brightness off by", "in reflectance", 4, -1),
 }
-UNITS |= {"off": ("brightness off by", "in reflectance", 4, -1)}
 """Word, unit and digits of what `gain` compares, and the sign of what is better."""
 
 

@@ -32,10 +32,10 @@ from ..evaluation.terrain import channels as terrain_of
 from ..raster.outputs import write_whole
 from ..watch import Watch
 from .crop_store import new_array, read
-from .patches import pick
+from .patches import CLEAR, pick
 
-CLOUDS, SHARE = 0.02, (0.1, 0.5)
-"""A clear date hides at most this much; a gap hides this much of a crop."""
+SHARE = (0.1, 0.5)
+"""A gap hides this much of a crop."""
 DATES = 3
 """Other dates that a crop has at most."""
 STEEP = 6
@@ -161,7 +161,7 @@ def bank(data: Path, wavelengths: Sequence[float], size: int, without: Sequence[
         relief = terrain_of(place.elevation, place.pixel_size, place.sun)
         hazy = {cloudy for cloudy, _ in place.pairs}
         for date in place.dates:
-            if date.gaps.mean() <= CLOUDS and date.name not in hazy and len(date.image):
+            if date.gaps.mean() <= CLEAR and date.name not in hazy and len(date.image):
                 scenes.append(_scene(place, date, chosen, relief))
     if not scenes:
         raise TerramendError("training.empty", path=str(data))

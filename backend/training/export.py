@@ -30,7 +30,7 @@ def export(
     image: bool = True,
     opset: int = 17,
 ) -> None:
-    """Write `function` of `module`; the batch and an image's height and width stay free.
+    """Write `function` of `module`; the batch and images' heights and widths stay free.
 
     Args:
         inputs: name and shape of each, or an example; a shape of one number is a vector of times.
@@ -59,4 +59,4 @@ def export(
 
 
 def _free(axes: int) -> dict[int, str]:
-    return {0: "n", 2: "h", 3: "w"} if axes == 4 else {0: "n"}
+    return {0: "n", axes - 2: "h", axes - 1: "w"} if axes >= 4 else {0: "n"}

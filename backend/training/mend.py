@@ -17,6 +17,7 @@ from ...models.mend.network import Mend
 from ..errors import TerramendError
 from ..watch import Watch
 from . import checkpoint, mend_samples, pictures
+from .export import export
 from .loop import Batch, Schedule
 from .mend_samples import ARRAYS
 from .quantize import Inputs, int8
@@ -25,6 +26,8 @@ from .recipe import Recipe, build, conclude
 TURNS = 8
 FULL = "full/mend.onnx"
 """The network in float32, below a run's folder; what is given away beside it is of 8 bits."""
+INPUTS = (("base", (1, BASE, 32, 32)), ("references", (1, SLOTS, REFERENCE, 32, 32)))
+"""Names and shapes that the network is exported with; the number of references stays as it is."""
 CALIBRATION = 200
 """Crops that the scales of 8 bits come from."""
 GAIN, LEVEL, TRUST = 0.25, 0.3, 0.2
@@ -53,7 +56,7 @@ def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file(checkpoint.tensors(average), out / "mend.safetensors")
-        export(average, out / FULL)
+        export(average, average, INPUTS, out / FULL)
         random = np.random.default_rng(schedule.seed)
         some = [learnt[index] for index in random.choice(len(learnt), CALIBRATION)]
         int8(out / FULL, (_inputs(stores[k], index) for k, index in some), out / NETWORK)
@@ -85,23 +88,6 @@ def loss(
     gain = 10 * torch.log10((before + 1e-2) / (mse + 1e-2)).mean()
     total = mean * accuracy + deviation * nll.mean()
     return {"loss": total, "accuracy": accuracy, "nll": nll.mean(), "gain_db": gain}
-
-
-def export(model: torch.nn.Module, path: Path) -> None:
-    """Write ONNX with free batch, height and width (multiples of 16) and `SLOTS` references."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    example = (torch.zeros(1, BASE, 32, 32), torch.zeros(1, SLOTS, REFERENCE, 32, 32))
-    free = {"base": {0: "n", 2: "h", 3: "w"}, "references": {0: "n", 3: "h", 4: "w"}}
-    torch.onnx.export(
-        model.eval(),
-        example,
-        str(path),
-        input_names=["base", "references"],
-        output_names=["said"],
-        dynamic_axes={**free, "said": {0: "n", 2: "h", 3: "w"}},
-        opset_version=17,
-        dynamo=False,
-    )
 
 
 def _inputs(store: mend_samples.Store, index: int) -> Inputs:

@@ -84,8 +84,7 @@ def is_held_out(dataset: str, place: str) -> bool:
 def open_store(folder: Path) -> Store:
     """The crops that `build` wrote."""
     facts, (base, references, target) = read(folder, ARRAYS)
-    drawn = facts.get("drawn", [["", "", "", "", facts["crops"]]])
-    origin = np.repeat([row[:4] for row in drawn], [row[4] for row in drawn], axis=0)
+    origin = np.repeat([row[:4] for row in facts["drawn"]], [row[4] for row in facts["drawn"]], axis=0)
     return Store(base, references, target, origin)
 
 

@@ -19,6 +19,8 @@ RGB = (665.0, 560.0, 490.0)
 """Wavelengths (nm) of red, green, blue."""
 KEPT = 512
 """Patches of large sets that are kept in memory."""
+CLEAR = 0.02
+"""A clear date misses or hides at most this share of itself."""
 
 
 def nearest(known: Sequence[float], wanted: Sequence[float], tolerance: float = 40.0) -> list[int] | None:
@@ -74,7 +76,6 @@ def clear_bank(
     data: Path,
     wavelengths: Sequence[float] = RGB,
     smallest: int = 64,
-    clouds: float = 0.02,
     without: Sequence[str] = (),
 ) -> Bank:
     """Every nearly clear date under `data` (a split of the pack, or any folder of scenes).
@@ -85,7 +86,6 @@ def clear_bank(
     Args:
         data: folder of data set folders.
         smallest: images with a shorter side are left out.
-        clouds: greatest share of missing or clouded pixels.
         without: folders of data sets that are left out.
 
     Raises:
@@ -107,7 +107,7 @@ def clear_bank(
             continue
         hazy = {cloudy for cloudy, _ in place.pairs}
         for date in place.dates:
-            if date.gaps.mean() > clouds or date.name in hazy:
+            if date.gaps.mean() > CLEAR or date.name in hazy:
                 continue
             image = closed(date.image[bands])
             found = f"{dataset}/{name}/{date.name}", image[0].size, functools.partial(_kept, image)

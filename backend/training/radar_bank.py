@@ -21,7 +21,7 @@ from ..datasets import catalog, radar_layouts
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from . import haze
-from .patches import averaged, nearest
+from .patches import CLEAR, averaged, nearest
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -29,8 +29,6 @@ KEPT = 512
 """Scenes kept in memory; more are read again when they are drawn."""
 DATES = 3
 """Clear dates of a place that are used, spread over its time."""
-CLEAR = 0.02
-"""A clear image hides at most this share of itself."""
 SMALLEST = 96
 """Pixels that a scene of the pack is high and wide at least."""
 CHANGED = 0.05

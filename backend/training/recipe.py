@@ -46,7 +46,7 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "stcnn": ".fillers",
     }
 )
-"""Name of each trainable network and the module that holds its `recipe(config, data)`."""
+"""Name of each trainable network and the module that makes its recipe (see `Maker`)."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import mend, mend_samples  # noqa: E402
+from terramend.backend.training.export import export  # noqa: E402
 from terramend.backend.training.quantize import int8  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
@@ -83,7 +84,7 @@ def test_few_samples_are_drawn_again_and_none_are_said(config, tmp_path) -> None
 
 def test_the_export_says_what_torch_says(tmp_path) -> None:
     network = lively()
-    mend.export(network, tmp_path / "mend.onnx")
+    export(network, network, mend.INPUTS, tmp_path / "mend.onnx")
     run = session(tmp_path / "mend.onnx")
     for count, seed in ((1, 1), (3, 2)):
         base, references = inputs(count, seed=seed)
@@ -99,7 +100,7 @@ def test_the_export_says_what_torch_says(tmp_path) -> None:
 
 def test_eight_bits_say_nearly_the_same(tmp_path) -> None:
     network = lively()
-    mend.export(network, tmp_path / "mend.onnx")
+    export(network, network, mend.INPUTS, tmp_path / "mend.onnx")
     drawn = [inputs(seed=seed) for seed in range(6)]
     fed = [{"base": base.numpy(), "references": references.numpy()} for base, references in drawn]
     int8(tmp_path / "mend.onnx", fed, tmp_path / "int8.onnx")

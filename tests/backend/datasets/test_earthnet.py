@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from terramend.backend.datasets import catalog, earthnet
 from terramend.backend.errors import TerramendError
-from terramend.backend.training.patches import clear_bank
 
 NAME = "29SND_2017-06-10_2017-11-06_2105_2233_2873_3001_32_112_44_124"
 
@@ -54,18 +53,6 @@ def test_a_test_cube_is_context_and_target_in_one(tmp_path):
     np.testing.assert_array_equal(place.dates[10].image[0], second[:, :, 0, 0].astype(np.float32))
     (split / "target" / "29SND" / f"target_{NAME}.npz").unlink()
     assert len(catalog.read_place(tmp_path, "ood_test_split", NAME).dates) == 10
-
-
-def test_the_quality_rule_keeps_frames_with_five_percent_at_most(tmp_path):
-    path = tmp_path / "train" / "29SND" / f"{NAME}.npz"
-    dynamic = cube(path, 3)
-    for frame, rows in enumerate((6, 7, 0)):  # 4.7 %, 5.5 % and none of 128 rows
-        dynamic[:rows, :, -1, frame] = 1
-    cube(path, 3, highresdynamic=dynamic)
-    place = catalog.read_place(tmp_path, "train", NAME)
-    assert [date.name for date in earthnet.clear(place)] == ["2017-06-14", "2017-06-24"]
-    bank = clear_bank(tmp_path, (490.0, 560.0, 665.0, 865.0), clouds=earthnet.INVALID)
-    assert len(bank.names) == 2
 
 
 def test_where_a_cube_lies():
