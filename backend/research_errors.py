@@ -20,6 +20,7 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{path} needs the sun's elevation to become reflectance: write it into the file's tag sun, as "
             "AZIMUTH,ELEVATION in degrees.",
         ),
+        "dataset.tag": (INPUT, "The tag {tag} of {path} is {told}: write {wanted}."),
         # any command that takes long
         "research.cancelled": (
             CANCELLED,

@@ -140,15 +140,30 @@ def _count(path: Path) -> int:
 
 def _sun(path: Path) -> tuple[float, float] | None:
     """Azimuth and elevation in degrees of the tag `sun`; None leaves it to the product's own."""
-    azimuth, comma, height = tag(path, "sun").partition(",")
-    return (float(azimuth), float(height)) if comma else None
+    told = tag(path, "sun")
+    if not told:
+        return None
+    azimuth, _, height = (_number(part) for part in told.partition(","))
+    if not (0 <= azimuth <= 360 and 0 < height <= 90):
+        wanted = "AZIMUTH,ELEVATION in degrees, such as 150.2,35"
+        raise TerramendError("dataset.tag", path=str(path), tag="sun", told=told, wanted=wanted)
+    return azimuth, height
+
+
+def _number(text: str) -> float:
+    """NaN where a text is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _optical(path: Path) -> Raster:
     """The optical bands of a file with their radiometry, all bands where none is optical.
 
     Raises:
-        TerramendError: `dataset.sun` where the sun is needed and not told; as opening it for a fill.
+        TerramendError: `dataset.sun` where the sun is needed and not told; `dataset.tag`; as opening it for
+            a fill.
     """
     try:
         raster = open_product((str(path),), sun=_sun(path), watch=Watch())[0]
@@ -220,8 +235,13 @@ def _centre(band: Band) -> float:
     """Nanometres by the band's tag `wavelength`, as a fill knows them, or else by its name."""
     with opened(Path(band.path)) as source:
         told = source.tags(band.index).get("wavelength")
-    if told or math.isfinite(band.wavelength):
-        return float(told or band.wavelength)
+    if told:
+        if not 0 < _number(told) < math.inf:
+            wanted = "a number of nanometres, such as 665"
+            raise TerramendError("dataset.tag", path=band.path, tag="wavelength", told=told, wanted=wanted)
+        return float(told)
+    if math.isfinite(band.wavelength):
+        return band.wavelength
     return {**COLOURS, **LANDSAT8, **SENTINEL2}.get(band.description.split("_")[0], math.nan)
 
 

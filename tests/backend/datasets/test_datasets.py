@@ -181,6 +181,26 @@ def test_a_sun_that_is_needed_comes_from_the_tag(tmp_path: Path) -> None:
     assert place.sun == (150, 30) and place.dates[0].image.mean() == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("told", ["south,30", "150", "150,-5", "nan,30"])
+def test_a_sun_that_is_none_is_said(tmp_path: Path, told: str) -> None:
+    path = tmp_path / "2020-03-01.tif"
+    _write(path, np.full((2, 8, 9), 1000, np.uint16))
+    with rasterio.open(path, "r+") as target:
+        target.update_tags(sun=told)
+    with pytest.raises(TerramendError, match=f"tag sun of .*{path.name} is {told}: write AZIMUTH,ELEVATION"):
+        folder.read(tmp_path, tmp_path.name)
+
+
+@pytest.mark.parametrize("told", ["665 nm", "-1", "nan"])
+def test_a_wavelength_that_is_none_is_said(tmp_path: Path, told: str) -> None:
+    path = tmp_path / "2020-03-01.tif"
+    _write(path, np.full((2, 8, 9), 1000, np.uint16))
+    with rasterio.open(path, "r+") as target:
+        target.update_tags(2, wavelength=told)
+    with pytest.raises(TerramendError, match=f"tag wavelength of .*{path.name} is {told}: write a number"):
+        folder.read(tmp_path, tmp_path.name)
+
+
 def test_files_that_make_no_date_are_named_with_the_reason(tmp_path: Path) -> None:
     _write(tmp_path / "2020-03-01_a.tif", np.full((2, 8, 9), 900, np.uint16))
     _write(tmp_path / "2020-03-01_b.tif", np.full((2, 8, 9), 100, np.uint16))
