@@ -284,6 +284,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The system allows no further thread: end other programs, or raise the limit of processes "
             "(ulimit -u).",
         ),
+        "environment.worker": (
+            ENVIRONMENT,
+            "A worker process was ended from outside, as a system does that is short of memory: "
+            "lower --jobs, or close other programs, and run again.",
+        ),
         # the backend process and its Python, as the plugin sees them
         "backend.absent": (
             ENVIRONMENT,

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import re
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from typing import Any
 
 from .errors import TerramendError
@@ -47,6 +48,8 @@ def as_error(failure: BaseException) -> TerramendError:
         return TerramendError("file.access", path=failure.object, why="a sign of its name is none in UTF-8")
     if isinstance(failure, RuntimeError) and "can't start new thread" in str(failure):
         return TerramendError("environment.threads")
+    if isinstance(failure, BrokenExecutor):
+        return TerramendError("environment.worker")
     if type(failure).__name__ == "NetworkError":
         return TerramendError("model.network", why=reason(failure))
     if of_gdal(failure):

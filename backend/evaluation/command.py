@@ -12,6 +12,7 @@ from .. import settings
 from ..device import cores
 from ..errors import TerramendError
 from ..failure import cancelled_as
+from ..raster.outputs import written
 from ..watch import Watch
 from . import cost, report, scene, tables, tuning
 from .cases import TRACKS, Recipe, load, save
@@ -147,7 +148,8 @@ def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     watch.stage("cases")
     recipe: Recipe = make_cases(root, name, namespace.seed, watch)
     watch.finish()
-    save(recipe, path)
+    with written(path) as part:
+        save(recipe, part)
     if not namespace.json:
         sys.stdout.write(f"{path}: {len(recipe.cases)} cases\n")
     return {"cases": str(path), "count": len(recipe.cases)}

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..process import deaf_children
+from ..raster.outputs import write_whole
 from ..watch import Watch
 from .cases import Case, Recipe, Sample, key, sample
 from .measure import watched
@@ -97,10 +98,12 @@ def measure(
                 cost = future.result()
                 if cost is not None:
                     known[wanted[asked[future]]] = cost
+                    write_whole(
+                        out / FILE, json.dumps({name: asdict(c) for name, c in known.items()}, indent=1)
+                    )
                 watch.advance()
         finally:
             stop.set()
-    (out / FILE).write_text(json.dumps({name: asdict(cost) for name, cost in known.items()}, indent=1))
     watch.finish()
     return {pair: known[name] for pair, name in wanted.items() if name in known}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol import finite
+from ..raster.outputs import write_whole, written
 from ..version import VERSION
 from ..watch import Watch
 from .metrics import LEVELS
@@ -50,19 +51,20 @@ SHOWN = ("T1", "T4", "series", "S-DEM", "S", "R", "P")
 def write(results: Results, made: Sequence[Table], out: Path, watch: Watch) -> Path:
     """Write all three files; figures are left out, with a notice, where matplotlib is missing."""
     _csv(results, out / "rows.csv")
-    (out / "summary.json").write_text(json.dumps(summary(results, made), indent=1, default=_plain) + "\n")
+    told = json.dumps(summary(results, made), indent=1, default=_plain)
+    write_whole(out / "summary.json", told + "\n")
     drawn = importlib.util.find_spec("matplotlib") is not None
     if not drawn:
         watch.notice("evaluate.skipped", name="the report's figures", package="matplotlib")
     path = out / "report.html"
     watch.stage("report", len(made))
-    path.write_text(_html(results, made, drawn, watch), "utf-8")
+    write_whole(path, _html(results, made, drawn, watch))
     watch.finish()
     return path
 
 
 def _csv(results: Results, path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, *(f"hit{round(100 * level)}" for level in LEVELS), "bands", "band_rmse"])
         for row in results.rows:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from ..raster.outputs import write_whole
 from ..watch import Watch
 from .cases import Case, Recipe
 from .methods import PEERS, spelled
@@ -66,4 +67,4 @@ def _level(made: list[Table], name: str) -> float:
 
 def save(chosen: dict[str, dict[str, object]], path: Path) -> None:
     """Write `tuned.json`."""
-    path.write_text(json.dumps(chosen, indent=1) + "\n")
+    write_whole(path, json.dumps(chosen, indent=1) + "\n")

@@ -63,18 +63,23 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
         made = ddpm.recipe(config, options.data / "train", watch)
         average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
         finish(made, average, folder)
-        numbers = measure(average, config, options.data / "val", folder)
+        numbers = measure(average, config, options.data / "val", folder, watch)
         write_whole(measured, json.dumps(numbers))
     return {"schedule": name, "seed": seed, "folder": str(folder), **json.loads(measured.read_text("utf-8"))}
 
 
-def measure(model: torch.nn.Module, config: dict[str, Any], data: Path, folder: Path) -> dict[str, Any]:
+def measure(
+    model: torch.nn.Module, config: dict[str, Any], data: Path, folder: Path, watch: Watch
+) -> dict[str, Any]:
     """Denoising error per log-SNR, and distances of samples to real patches the model never saw."""
     bank = clear_bank(data, RGB, config["size"])
     real = ddpm.display(bank.draw(99, 0, SAMPLES, config["size"]))
-    made = np.concatenate(
-        [ddpm.draw(model, config, 16, config["size"], 50, seed) for seed in range(100, 100 + SAMPLES // 16)]
-    )
+    parts = []
+    watch.stage("measure", SAMPLES // 16)
+    for seed in range(100, 100 + SAMPLES // 16):
+        parts.append(ddpm.draw(model, config, 16, config["size"], 50, seed))
+        watch.advance()
+    made = np.concatenate(parts)
     pictures.grid(np.clip((made[:16] + 1) / 2, 0, 1), folder / "samples.png")
     distances = {
         "histogram": statistics.histogram_distance(real, made),

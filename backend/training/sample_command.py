@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...models.diffusion_enhancement.model import Enhancer
 from .. import views
 from ..datasets.files import opened, reflectance
 from ..errors import TerramendError
+from ..flow import patiently
 from ..watch import Watch
 from . import pictures
 
@@ -44,10 +46,11 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     """Draw and write the pictures.
 
     Raises:
-        TerramendError: `training.start` where the folder holds no finished run; `command.option`.
+        TerramendError: `training.start` where the folder holds no finished run; `command.option`;
+            `run.cancelled`.
     """
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    (_ddpm if options.network == "ddpm" else _de)(options)
+    (_ddpm if options.network == "ddpm" else _de)(options, watch)
     watch.finish()
 
 
@@ -59,7 +62,7 @@ def _missing(options: argparse.Namespace, *files: str) -> None:
             )
 
 
-def _ddpm(options: argparse.Namespace) -> None:
+def _ddpm(options: argparse.Namespace, watch: Watch) -> None:
     _missing(options, "ddpm.onnx")
     prior = ddpm.load(options.weights)
     if options.size < 1 or options.size % prior.multiple:
@@ -67,11 +70,12 @@ def _ddpm(options: argparse.Namespace) -> None:
         raise TerramendError("command.option", option="--size", why=why)
     _within("--steps", options.steps, 1, prior.schedule.steps)
     _within("--count", options.count, 1)
-    made = prior.draw(options.count, options.size, options.steps, options.seed)
+    draw = partial(prior.draw, options.count, options.size, options.steps, options.seed)
+    made = patiently(draw, watch.check)
     pictures.grid(np.clip((made + 1) / 2, 0, 1), options.out)
 
 
-def _de(options: argparse.Namespace) -> None:
+def _de(options: argparse.Namespace, watch: Watch) -> None:
     _missing(options, "predictor.onnx", "allocator.onnx")
     _within("--limit", options.limit, 0, 1)
     _within("--samples", options.samples, 1)
@@ -85,7 +89,7 @@ def _de(options: argparse.Namespace) -> None:
     seen = views.Views((image.shape[1], image.shape[2]))
     made = replace(made, steps=options.steps, limit=options.limit, samples=options.samples, tell=seen.add)
     tile = Tile(image, np.ones(image.shape, bool), wavelengths=made.networks.wavelengths)
-    mean = made.predict(tile, made.prepare(tile)).mean
+    mean = patiently(lambda: made.predict(tile, made.prepare(tile)), watch.check).mean
     pictures.grid(np.clip(mean, 0, 1)[None] ** np.float32(1 / 2.2), options.out, columns=1, scale=1)
     if options.save_weights_map:
         views.write(seen.weights(), options.save_weights_map)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 import rasterio
@@ -17,6 +18,7 @@ from terramend.backend.failure import as_error
         (TerramendError("run.cancelled"), "run.cancelled", ["Cancelled"]),
         (KeyboardInterrupt(), "run.cancelled", ["Cancelled"]),
         (MemoryError(), "environment.memory", ["--memory-limit"]),
+        (BrokenProcessPool("a child process terminated abruptly"), "environment.worker", ["lower --jobs"]),
         (RuntimeError("can't start new thread"), "environment.threads", ["ulimit -u"]),
         (OSError(errno.ENOSPC, "No space left on device"), "environment.disk", ["no space"]),
         (OSError(errno.ENOSPC, "No space left on device", "r.csv"), "environment.disk", ["for r.csv: free"]),

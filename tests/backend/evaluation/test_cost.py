@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from terramend.backend.errors import TerramendError
 from terramend.backend.evaluation import cost, tables
 from terramend.backend.evaluation.cases import Recipe, sample
 from terramend.backend.evaluation.cost import Cost
@@ -43,6 +44,17 @@ def test_each_method_is_measured_once_with_dates_and_without(
         assert math.isnan(one.megabytes) or one.megabytes >= 0
     monkeypatch.setattr(cost, "_alone", None)  # nothing is measured again
     assert cost.measure(recipe, scenes, methods, tmp_path, 2, Watch(), side=160) == found
+
+
+def test_costs_that_were_measured_before_a_cancel_are_kept(
+    recipe: Recipe, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = [find(name) for name in ("gdal", "lsq-all")]
+    watch = Watch(on_progress=lambda progress: watch.cancel() if progress.done == 1 else None)
+    monkeypatch.setattr(cost, "_alone", lambda *_: Cost(1.0, 2.0))
+    with pytest.raises(TerramendError):
+        cost.measure(recipe, scenes, methods, tmp_path, 1, watch, side=160)
+    assert Cost(1.0, 2.0) in cost._read(tmp_path / cost.FILE).values()
 
 
 def test_a_method_that_takes_too_long_is_stopped_and_told(

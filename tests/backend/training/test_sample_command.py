@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 
 import cv2
 import numpy as np
@@ -13,10 +14,10 @@ from terramend.backend.watch import Watch
 from terramend.models.weights import PACKAGED
 
 
-def asked(tmp_path, *words: str) -> None:
+def asked(tmp_path, *words: str, watch: Watch | None = None) -> None:
     parser = argparse.ArgumentParser()
     sample_command.add_arguments(parser)
-    sample_command.main(parser.parse_args([*words, "-o", str(tmp_path / "s.png")]), Watch())
+    sample_command.main(parser.parse_args([*words, "-o", str(tmp_path / "s.png")]), watch or Watch())
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,24 @@ def test_an_image_that_cannot_be_cleared(weights, words, said, tmp_path) -> None
             *words,
         )
     assert not (tmp_path / "s.png").exists()
+
+
+@pytest.mark.parametrize("network", ["ddpm", "de"])
+def test_a_cancel_does_not_wait_for_the_last_step(network, tmp_path, monkeypatch) -> None:
+    watch, done = Watch(), threading.Event()
+
+    def slow(*_: object) -> None:
+        watch.cancel()
+        done.wait()
+
+    monkeypatch.setattr(sample_command.ddpm.Prior, "draw", slow)
+    monkeypatch.setattr(sample_command.Enhancer, "predict", slow)
+    cv2.imwrite(str(tmp_path / "image.png"), np.full((16, 16, 3), 90, np.uint8))
+    words = ["--image", str(tmp_path / "image.png")] if network == "de" else []
+    weights = PACKAGED / ("de-clear" if network == "de" else network)
+    try:
+        with pytest.raises(TerramendError) as caught:
+            asked(tmp_path, network, "--weights", str(weights), *words, watch=watch)
+    finally:
+        done.set()
+    assert caught.value.code == "run.cancelled" and not (tmp_path / "s.png").exists()
