@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from ...models.diffusion_enhancement.model import Enhancer
 from .. import views
 from ..datasets.files import opened, reflectance
 from ..errors import TerramendError
+from ..failure import reason
 from ..flow import patiently
 from ..watch import Watch
 from . import pictures
@@ -49,6 +52,10 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         TerramendError: `training.start` where the folder holds no finished run; `command.option`;
             `run.cancelled`.
     """
+    if options.out.is_dir():
+        raise TerramendError(
+            "command.option", option="--out", why="it is a folder; give the name of a PNG file"
+        )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     (_ddpm if options.network == "ddpm" else _de)(options, watch)
     watch.finish()
@@ -62,9 +69,22 @@ def _missing(options: argparse.Namespace, *files: str) -> None:
             )
 
 
+@contextmanager
+def _of_run(options: argparse.Namespace) -> Iterator[None]:
+    """What cannot be opened inside is the run's fault."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        why = reason(error) if isinstance(error, ValueError) else "its config.json is not that of a run"
+        raise TerramendError(
+            "training.start", path=str(options.weights), name=options.network, why=why
+        ) from None
+
+
 def _ddpm(options: argparse.Namespace, watch: Watch) -> None:
     _missing(options, "ddpm.onnx")
-    prior = ddpm.load(options.weights)
+    with _of_run(options):
+        prior = ddpm.load(options.weights)
     if options.size < 1 or options.size % prior.multiple:
         why = f"it must be a multiple of {prior.multiple}"
         raise TerramendError("command.option", option="--size", why=why)
@@ -79,13 +99,19 @@ def _de(options: argparse.Namespace, watch: Watch) -> None:
     _missing(options, "predictor.onnx", "allocator.onnx")
     _within("--limit", options.limit, 0, 1)
     _within("--samples", options.samples, 1)
-    made = door.create("default", options.seed, str(options.weights), samples=str(options.samples), steps="1")
+    with _of_run(options):
+        made = door.create(
+            "default", options.seed, str(options.weights), samples=str(options.samples), steps="1"
+        )
     assert isinstance(made, Enhancer)  # noqa: S101 (a folder was named)
     _within("--steps", options.steps, 1, made.networks.schedule.steps)
     if made.networks.use != "clear":
         why = "it fills gaps, and an image that is cleared has none"
         raise TerramendError("training.start", path=str(options.weights), name="de", why=why)
     image = _image(options.image)
+    for written in filter(None, (options.out, options.save_weights_map, options.save_trajectory)):
+        if written.exists() and written.samefile(options.image):
+            raise TerramendError("output.is-input", path=str(written))
     seen = views.Views((image.shape[1], image.shape[2]))
     made = replace(made, steps=options.steps, limit=options.limit, samples=options.samples, tell=seen.add)
     tile = Tile(image, np.ones(image.shape, bool), wavelengths=made.networks.wavelengths)

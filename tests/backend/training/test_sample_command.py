@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import threading
 
 import cv2
@@ -76,3 +77,38 @@ def test_a_cancel_does_not_wait_for_the_last_step(network, tmp_path, monkeypatch
     finally:
         done.set()
     assert caught.value.code == "run.cancelled" and not (tmp_path / "s.png").exists()
+
+
+@pytest.mark.parametrize(("network", "graph"), [("ddpm", "ddpm.onnx"), ("de-clear", "predictor.onnx")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config", b""),
+        ("config", b"[]"),
+        ("config", b"{}"),
+        ("config", b"\xff"),
+        ("graph", b""),
+        ("graph", b"<html>"),
+    ],
+)
+def test_weights_that_are_damaged(network, graph, name, text, tmp_path) -> None:
+    run = shutil.copytree(PACKAGED / network, tmp_path / "run")
+    (run / (graph if name == "graph" else "config.json")).write_bytes(text)
+    cv2.imwrite(str(tmp_path / "image.png"), np.full((16, 16, 3), 90, np.uint8))
+    words = ["--image", str(tmp_path / "image.png")] if network == "de-clear" else []
+    with pytest.raises(TerramendError, match="is no run of") as caught:
+        asked(tmp_path, "de" if words else "ddpm", "--weights", str(run), *words)
+    assert caught.value.code == "training.start" and not (tmp_path / "s.png").exists()
+
+
+def test_neither_a_folder_nor_the_image_itself_is_written(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "s.png"), np.full((16, 16, 3), 90, np.uint8))
+    before = (tmp_path / "s.png").read_bytes()
+    words = ["de", "--weights", str(PACKAGED / "de-clear"), "--image", str(tmp_path / "s.png")]
+    with pytest.raises(TerramendError, match="inputs are never changed"):
+        asked(tmp_path, *words)
+    assert (tmp_path / "s.png").read_bytes() == before
+    (tmp_path / "s.png").unlink()
+    (tmp_path / "s.png").mkdir()
+    with pytest.raises(TerramendError, match="--out is not valid: it is a folder"):
+        asked(tmp_path, *words)
