@@ -110,6 +110,10 @@ def written(path: Path) -> Iterator[Path]:
             part.replace(path)
         except OSError as error:
             raise TerramendError("output.locked", path=str(path), why=_why(error)) from None
+    except OSError as error:
+        if str(error.filename) == str(part):
+            error.filename = str(path)  # which who reads of it knows
+        raise
     finally:
         _remove(part)
 

@@ -316,6 +316,12 @@ def test_a_text_is_whole_or_as_it_was(tmp_path):
     assert path.read_text() == "second" and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_text_without_a_folder_is_said_by_its_own_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        outputs.write_whole(tmp_path / "none" / "report.json", "x")
+    assert caught.value.filename == str(tmp_path / "none" / "report.json")
+
+
 def test_a_text_that_a_folder_stands_in_the_way_of(tmp_path):
     (tmp_path / "report.json").mkdir()
     with pytest.raises(TerramendError) as caught:
