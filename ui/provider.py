@@ -67,8 +67,19 @@ class TerramendProvider(QgsProcessingProvider):
                 if hasattr(dialog, "forceClose"):
                     dialog.forceClose()
                 if not sip.isdeleted(dialog):
-                    sip.delete(dialog)
+                    _end(dialog)
         super().unload()
+
+
+def _end(dialog: Any) -> None:
+    """Delete a dialog; one whose run is on is cancelled, and deleted where it would show what came of it."""
+    cancel = dialog.cancelButton() if hasattr(dialog, "cancelButton") else None
+    if cancel is None or not cancel.isEnabled():
+        sip.delete(dialog)
+        return
+    dialog.finish = lambda *_, **__: dialog.deleteLater()  # its own asks the algorithm for its provider
+    dialog.hide()
+    cancel.click()
 
 
 def _algorithm_dialogs() -> List[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,6 +160,38 @@ def test_dialogs_of_its_algorithms_go_with_the_plugin(
     plugin.unload()
     assert all(sip.isdeleted(dialog) for dialog in dialogs) and not sip.isdeleted(other)
     sip.delete(other)
+
+
+def test_a_dialog_that_runs_ends_its_run_first(
+    iface: Interface,
+    qgis_iface: Any,
+    qgis_app: Any,
+    qgis_processing: None,
+    monkeypatch: pytest.MonkeyPatch,
+    scene: dict[str, str],
+    tmp_path: Path,
+    until: Callable,
+) -> None:
+    """QGIS's own code goes on in the dialog when the run is over."""
+    import processing
+    from qgis.core import QgsProject, QgsRasterLayer
+    from terramend.ui import client as module
+
+    monkeypatch.setattr(qgis_iface, "browserModel", lambda: None)
+    faults: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *fault: faults.append(fault))
+    plugin = load(iface)
+    layer = QgsRasterLayer(scene["target"], "target")
+    QgsProject.instance().addMapLayer(layer)
+    asked = {"TARGET": layer.id(), "GAPS": [scene["mask"]], "OUTPUT": str(tmp_path / "filled.tif")}
+    asked |= {"MODEL": "aligndiff", "SETTINGS": "prior=harmonic;steps=1000"}  # minutes, quick to cancel
+    dialog = processing.createAlgorithmDialog("terramend:fillgaps", asked)
+    dialog.show()
+    dialog.runButton().click()
+    until(lambda: any(tmp_path.glob(".*")))
+    plugin.unload()
+    until(lambda: sip.isdeleted(dialog) and QgsApplication.taskManager().countActiveTasks() == 0)
+    assert not faults and module._client is None and list(tmp_path.glob("*.tif")) == []
 
 
 def test_so_do_those_that_lie_in_a_window_of_their_own(iface: Interface, qgis_processing: None) -> None:
