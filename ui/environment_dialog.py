@@ -28,10 +28,11 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..backend.errors import TerramendError
 from . import environment, network, settings
 from .client import ClientError, client
 from .environment import State, Variant
-from .installation_run import InstallationRun
+from .installation_run import InstallationRun, alone
 from .installer import Plan
 from .interpreter import VARIABLE, managed_folder
 from .tr import tr
@@ -257,7 +258,10 @@ class EnvironmentDialog(QDialog):
         """Remove the managed environment."""
         client().stop()
         try:
-            environment.remove(self.folder)
+            with alone(self.folder):
+                environment.remove(self.folder)
+        except TerramendError as error:
+            self.step.setText(ClientError(error.code, error.arguments).sentence)
         except OSError as error:
             path, why = str(error.filename or self.folder), error.strerror or str(error)
             self.step.setText(ClientError("backend.folder", {"path": path, "why": why}).sentence)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import Optional
+from pathlib import Path
+from typing import Iterator, Optional
 
 from qgis.PyQt.QtCore import QLockFile, QObject, pyqtSignal
 
@@ -12,6 +13,23 @@ from ..backend.errors import TerramendError
 from .installer import Installation, Plan
 from .messages import ClientError
 from .tr import tr
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other windows of QGIS off an environment's place.
+
+    Raises:
+        TerramendError: `backend.folder` where one of them is at it.
+    """
+    lock = QLockFile(f"{folder}.lock")
+    lock.setStaleLockTime(0)  # that of a dead process is none; one that runs may take an hour
+    if not lock.tryLock(0) and lock.error() == QLockFile.LockError.LockFailedError:
+        raise TerramendError("backend.folder", path=str(folder), why=tr("another QGIS is installing it"))
+    try:
+        yield
+    finally:
+        lock.unlock()
 
 
 class InstallationRun(QObject):
@@ -40,19 +58,13 @@ class InstallationRun(QObject):
 
     def _run(self) -> None:
         error: Optional[ClientError] = None
-        lock = QLockFile(f"{self._plan.folder}.lock")
-        lock.setStaleLockTime(0)  # that of a dead process is none; one that runs may take an hour
         try:
             with contextlib.suppress(OSError):  # the installation will say what is wrong
                 self._plan.folder.parent.mkdir(parents=True, exist_ok=True)
-            if not lock.tryLock(0) and lock.error() == QLockFile.LockError.LockFailedError:
-                why = tr("another QGIS is installing it")
-                raise TerramendError("backend.folder", path=str(self._plan.folder), why=why)
-            self._installation.run()
+            with alone(self._plan.folder):
+                self._installation.run()
         except TerramendError as failure:
             error = ClientError(failure.code, failure.arguments)
         except Exception as failure:  # a thread's exception would otherwise be lost
             error = ClientError("run.internal", {"detail": f"{type(failure).__name__}: {failure}"})
-        finally:
-            lock.unlock()
         self.ended.emit(error)

@@ -133,6 +133,22 @@ def test_one_installation_at_a_time(dialog: Any, until: Callable, tmp_path: Path
     assert "holds no wheels" in dialog.step.text() and list(dialog.folder.parent.iterdir()) == []
 
 
+def test_nothing_is_removed_under_the_hands_of_another_window(dialog: Any) -> None:
+    """It may be repairing what is there."""
+    begun = environment.building_place(dialog.folder)
+    for place in (dialog.folder, begun):
+        place.mkdir(parents=True)
+        (place / "pyvenv.cfg").touch()
+    dialog.refresh()
+    other = QLockFile(f"{dialog.folder}.lock")
+    assert other.tryLock(0)
+    press(dialog.remove)
+    assert "another QGIS is installing it" in dialog.step.text() and begun.exists() and dialog.folder.exists()
+    other.unlock()
+    press(dialog.remove)
+    assert list(dialog.folder.parent.iterdir()) == [] and "was removed" in dialog.step.text()
+
+
 def test_cancel_while_it_installs(
     dialog: Any, until: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
