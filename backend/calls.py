@@ -103,13 +103,19 @@ def models(params: Mapping[str, Any], watch: Watch) -> Json:
 
 
 def install(params: Mapping[str, Any], watch: Watch) -> Json:
-    """`{name, source?}` -> the network's weights brought, checked by hash (see `weights`)."""
+    """`{name, source?, proxies?, certificates?}` -> the network's weights brought (`weights`, `route`)."""
+    from .route import Route
     from .weights import install
 
     name, source = params.get("name"), params.get("source")
     if not isinstance(name, str) or not (source is None or isinstance(source, str)):
         raise TerramendError("protocol.params", method="install", why="name and source are text")
-    return install(name, source or None, watch)
+    proxies, certificates = params.get("proxies", {}), params.get("certificates", "")
+    if not isinstance(proxies, Mapping) or not all(isinstance(text, str) for text in proxies.values()):
+        raise TerramendError("protocol.params", method="install", why="proxies are addresses by scheme")
+    if not isinstance(certificates, str):
+        raise TerramendError("protocol.params", method="install", why="certificates are text")
+    return install(name, source or None, watch, route=Route(proxies, certificates))
 
 
 def doctor(params: Mapping[str, Any], watch: Watch) -> Json:

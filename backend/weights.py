@@ -19,6 +19,7 @@ from ..models.weights import PACKAGED, File, Weights, lacking, locate, read_mani
 from .errors import TerramendError
 from .failure import cancelled_as, reason
 from .flow import patiently
+from .route import Route
 from .settings import weights_folder
 from .version import VERSION
 from .watch import Watch
@@ -37,6 +38,7 @@ def install(
     *,
     folder: Path | None = None,
     manifest: Mapping[str, Weights] | None = None,
+    route: Route | None = None,
 ) -> dict[str, Any]:
     """Bring the files of a network into the user's folder; what is there, or came along, stays.
 
@@ -46,6 +48,7 @@ def install(
     Args:
         name: of the manifest. source: a folder, or an http(s) address; None: the manifest's.
         folder: where the network's folder goes; default: the setting `weights`.
+        route: the way to its server.
 
     Returns:
         `{name, folder, installed, bytes}`: names of the files that were brought, and their size.
@@ -67,7 +70,8 @@ def install(
     watch.advance(weights.size - sum(file.size for file in brought))
     with cancelled_as("weights.cancelled", name=name, folder=str(place)):
         for file in brought:
-            patiently(partial(_bring, file, name, source or weights.url, place, watch), watch.check)
+            bring = partial(_bring, file, name, source or weights.url, place, watch, route or Route())
+            patiently(bring, watch.check)
     for file in weights.files:  # left by another call that was broken off while this one went on
         with contextlib.suppress(OSError):
             (place / (file.name + ".part")).unlink()
@@ -132,13 +136,13 @@ def _new(own: Path | None, name: str) -> Path:
     return place
 
 
-def _bring(file: File, name: str, source: str, place: Path, watch: Watch) -> None:
+def _bring(file: File, name: str, source: str, place: Path, watch: Watch, route: Route) -> None:
     part = place / (file.name + ".part")
     begun = part.stat().st_size if part.exists() else 0
-    whole = begun <= file.size and _filled(part, begun, file, name, source, watch)
+    whole = begun <= file.size and _filled(part, begun, file, name, source, watch, route)
     if not whole and begun:  # what lay there was of another file, such as an earlier version's
         part.unlink(missing_ok=True)
-        whole = _filled(part, 0, file, name, source, watch)
+        whole = _filled(part, 0, file, name, source, watch, route)
     if not whole:
         part.unlink(missing_ok=True)
         raise TerramendError("weights.hash", file=file.name, source=source)
@@ -146,14 +150,14 @@ def _bring(file: File, name: str, source: str, place: Path, watch: Watch) -> Non
         part.replace(place / file.name)
 
 
-def _filled(part: Path, done: int, file: File, name: str, source: str, watch: Watch) -> bool:
+def _filled(part: Path, done: int, file: File, name: str, source: str, watch: Watch, route: Route) -> bool:
     """Bring a file into its `.part`, from byte `done` on; whether that is now the file that is pinned."""
     came = done
     watch.advance(done)
     chunks = _read if "://" not in source else _download
     part.touch()
     with part.open("r+b") as sink:  # another process may write it too: the same bytes at the same places
-        for offset, chunk in chunks(source, name, file, done) if done < file.size else ():
+        for offset, chunk in chunks(source, name, file, done, route) if done < file.size else ():
             watch.check()
             sink.seek(offset)
             sink.write(chunk)
@@ -166,7 +170,7 @@ def _filled(part: Path, done: int, file: File, name: str, source: str, watch: Wa
     return right
 
 
-def _read(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, bytes]]:
+def _read(source: str, name: str, file: File, done: int, _: Route) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of a file in a local folder, which may be the network's own."""
     folder = Path(os.path.expanduser(source))  # noqa: PTH111 - ~NAME stays where nobody is called so
     path = next((path for path in (folder / name / file.name, folder / file.name) if path.is_file()), None)
@@ -179,13 +183,13 @@ def _read(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, 
             done += len(chunk)
 
 
-def _download(source: str, name: str, file: File, done: int) -> Iterator[tuple[int, bytes]]:
+def _download(source: str, name: str, file: File, done: int, route: Route) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of a file on a server, from byte `done` on where it can do that."""
     address = _address(source, file.name)
     headers = {"User-Agent": f"terramend/{VERSION}", **({"Range": f"bytes={done}-"} if done else {})}
     request = urllib.request.Request(address, headers=headers)  # noqa: S310 (scheme checked)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310  # nosec B310
+        with route.open(request, TIMEOUT) as answer:
             offset = done if answer.status == 206 else 0
             while chunk := answer.read1(CHUNK):  # what is there: a slow server can be left
                 yield offset, chunk

@@ -1,4 +1,4 @@
-"""QGIS's network settings in the words that pip understands."""
+"""QGIS's network settings, for pip and for the backend."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from qgis.core import QgsApplication, QgsNetworkAccessManager
 from qgis.PyQt.QtNetwork import QNetworkProxy
 
 
-def proxy_variables() -> Dict[str, str]:
-    """Variables for the proxy of QGIS's options; empty where QGIS uses the system's or none.
+def proxies() -> Dict[str, str]:
+    """Proxies of QGIS's options for `http` and `https`, and as `no` the hosts that need none.
+
+    Empty where QGIS uses the system's or none.
 
     Call it in the GUI thread: network access managers belong to threads.
     """
@@ -28,11 +30,15 @@ def proxy_variables() -> Dict[str, str]:
         who = quote(proxy.user(), safe="") + ":" + quote(proxy.password(), safe="") + "@"
     host = f"[{proxy.hostName()}]" if ":" in proxy.hostName() else proxy.hostName()
     url = f"{schemes[proxy.type()]}://{who}{host}:{proxy.port() or 8080}"
-    variables = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "http_proxy": url, "https_proxy": url}
+    found = {"http": url, "https": url}
     excluded = ",".join(entry.split("://")[-1].strip("/") for entry in manager.excludeList() if entry)
-    if excluded:
-        variables.update(NO_PROXY=excluded, no_proxy=excluded)
-    return variables
+    return {**found, "no": excluded} if excluded else found
+
+
+def proxy_variables() -> Dict[str, str]:
+    """The same as variables, which pip reads in either case."""
+    variables = {f"{name}_proxy": value for name, value in proxies().items()}
+    return {**variables, **{name.upper(): value for name, value in variables.items()}}
 
 
 def trusted_certificates() -> bytes:

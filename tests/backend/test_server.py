@@ -192,6 +192,9 @@ def test_errors_carry_code_arguments_and_sentence(client, scene):
     )
     assert client.ask(4, "nothing")["error"]["code"] == protocol.METHOD_NOT_FOUND
     assert client.ask(5, "install", {"name": "x"})["error"]["data"]["code"] == "weights.unknown"
+    for number, wrong in enumerate(({"proxies": "http://a"}, {"proxies": {"no": 1}}, {"certificates": 1}), 6):
+        refused = client.ask(number, "install", {"name": "x", **wrong})
+        assert refused["error"]["data"]["code"] == "protocol.params"
 
 
 @pytest.mark.parametrize("stage", ["prepare", "fill"])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import ssl
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 from terramend.backend import weights
 from terramend.backend.errors import TerramendError
+from terramend.backend.route import Route
 from terramend.backend.watch import Watch
 from terramend.models.registry import Row
 from terramend.models.weights import File, Weights, locate, read_manifest
@@ -204,6 +207,55 @@ def test_cancel_before_anything_came(tmp_path):
     watch.cancel()
     with pytest.raises(TerramendError, match="Cancelled; nothing was written"):
         weights.install("net", str(tmp_path), watch, folder=tmp_path, manifest={"net": NET})
+
+
+def test_a_proxy_is_asked_for_all_but_what_it_is_not_for(server, tmp_path):
+    handler, proxy = server
+    beyond = "http://release.invalid/release"  # only a proxy can know it
+    by = {"http": proxy.rpartition("/")[0], "https": "http://127.0.0.1:9"}
+
+    def through(**more):
+        route = Route({**by, **more})
+        return weights.install("net", beyond, Watch(), folder=tmp_path, manifest={"net": NET}, route=route)
+
+    for more in ({"no": "release.invalid"}, {"http": "socks5h://127.0.0.1:9"}):
+        with pytest.raises(TerramendError, match="could not be downloaded") as caught:
+            through(**more)
+    assert "SOCKS" in str(caught.value) and not handler.asked
+    assert through(no="elsewhere.invalid")["installed"] == list(CONTENT)
+
+
+@pytest.mark.posix("program openssl")
+def test_further_authorities_are_trusted(tmp_path):
+    key, own = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(own)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own, key)
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Ours", (Handler,), {"asked": []}))
+    made.socket = context.wrap_socket(made.socket, server_side=True)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    address = f"https://localhost:{made.server_port}/release"
+    try:
+        assert "certificate" in refused("weights.download", address, tmp_path)
+        route = Route(certificates=own.read_text())
+        done = weights.install("net", address, Watch(), folder=tmp_path, manifest={"net": NET}, route=route)
+    finally:
+        made.shutdown()
+        made.server_close()
+    assert done["installed"] == list(CONTENT)
 
 
 def test_cancel_does_not_wait_for_a_silent_server(server, tmp_path):

@@ -221,6 +221,38 @@ def test_after_a_cancel_that_came_too_late_no_other_begins(
     assert not line.button.isHidden() and line.button.toolTip().startswith("B (MIT)")
 
 
+def test_the_release_is_asked_by_the_way_that_qgis_takes(
+    qgis_app: QgsApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qgis.core import QgsNetworkAccessManager
+    from qgis.PyQt.QtNetwork import QNetworkProxy
+    from terramend.ui.widgets import network_line
+
+    asked: list[Any] = []
+
+    class Client:
+        def call(self, method: str, parameters: Any, **listeners: Any) -> Client:
+            asked.append(parameters)
+            return self
+
+    monkeypatch.setattr(network_line, "client", Client)
+    manager = QgsNetworkAccessManager.instance()
+    before, excluded = manager.fallbackProxy(), manager.excludeList()
+    proxy = QNetworkProxy(QNetworkProxy.ProxyType.HttpProxy, "proxy.example", 3128)
+    manager.setFallbackProxyAndExcludes(proxy, ["intranet.example"], [])
+    try:
+        for source in ({}, {"source": "/a/folder"}):
+            line = NetworkLine()
+            line.show_lacking(LISTED[:1])
+            line._install(source)
+    finally:
+        manager.setFallbackProxyAndExcludes(before, excluded, [])
+    by = "http://proxy.example:3128"
+    assert asked[0]["proxies"] == {"http": by, "https": by, "no": "intranet.example"}
+    assert asked[0]["certificates"].startswith("-----BEGIN CERTIFICATE-----")
+    assert asked[1] == {"name": "a", "source": "/a/folder"}
+
+
 def test_a_dock_that_goes_takes_its_download_along(
     line: NetworkLine, dock: Any, bare: Path, iface: Any, until: Callable
 ) -> None:

@@ -19,7 +19,11 @@ from qgis.PyQt.QtWidgets import (
 
 from ..client import Call, ClientError, client
 from ..messages import stage_title
+from ..network import proxies, trusted_certificates
 from ..tr import tr
+
+MOST = 1 << 19
+"""Bytes of certificates that a line to the backend has room for; else it trusts what the system does."""
 
 
 class NetworkLine(QWidget):
@@ -119,6 +123,10 @@ class NetworkLine(QWidget):
                 self.said.emit(str(error), level)
 
         parameters = {"name": self._queue[0]["name"], **self._source}
+        if not self._source:  # the release: by the way that QGIS itself takes
+            certificates = trusted_certificates()
+            parameters["certificates"] = certificates.decode() if len(certificates) < MOST else ""
+            parameters["proxies"] = proxies()
         call = self._call = client().call(
             "install", parameters, on_progress=told, on_result=done, on_error=failed
         )
