@@ -53,7 +53,7 @@ def choose_what_takes_minutes(dock: Any) -> None:
 def test_what_a_mask_of_another_date_was_taken_for_is_shown(dock: Any, layers: Any, until: Callable) -> None:
     box = dock.form.references
     (row,) = [row for row in box._rows if row.source is layers["other"]]
-    row.mask.setCurrentIndex(row.mask.findData(layers["other_mask"].id()))
+    row.mask.choose(layers["other_mask"])
     until(lambda: box.kind.currentText() == "Auto: not 0")
     assert box.kind.kind() == "auto"
 

@@ -20,7 +20,8 @@ from qgis.core import (
 )
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QEvent, QPointF, Qt
+from qgis.PyQt.QtGui import QEnterEvent, QFocusEvent
 
 
 @pytest.fixture
@@ -137,9 +138,47 @@ def test_a_layer_that_is_renamed_is_listed_by_its_new_name(form: Any, layers: An
     layers["other"].setName("another date")
     layers["other_mask"].setName("its clouds")
     row = next(row for row in form.references._rows if row.source is layers["other"])
+    row.mask.showPopup()
     assert row.item.text(0) == "another date" and row.mask.findText("its clouds") >= 0
     assert row.item.toolTip(0).startswith("another date\n"), "the column may be narrow"
     assert chosen(form)["references"] == ["another date"]
+
+
+def test_layers_that_come_one_by_one_are_listed_at_once(
+    form: Any, qgis_app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of a project that is read: to list hundreds anew with each would take minutes."""
+    lists, fill = [], form.references._fill
+    monkeypatch.setattr(form.references, "_fill", lambda chosen: lists.append(1) or fill(chosen))
+    for _ in range(3):
+        QgsProject.instance().layersAdded.emit([])
+    assert lists == []
+    qgis_app.processEvents()
+    assert lists == [1]
+
+
+@pytest.mark.parametrize("come", ["keyboard", "mouse", "popup"])
+def test_masks_are_listed_where_somebody_comes_to_choose(
+    form: Any, layers: Any, come: str, qgis_app: Any
+) -> None:
+    """In all rows at once, of a series of three hundred dates, they would take seconds whenever one comes."""
+    row = next(row for row in form.references._rows if row.source is layers["other"])
+    row.mask.choose(layers["other_mask"])
+    assert [row.mask.itemText(i) for i in range(row.mask.count())] == [
+        "find beside",
+        "clear everywhere",
+        "other_mask",
+    ]
+    if come == "keyboard":
+        qgis_app.sendEvent(row.mask, QFocusEvent(QEvent.Type.FocusIn))
+    elif come == "mouse":
+        qgis_app.sendEvent(row.mask, QEnterEvent(QPointF(), QPointF(), QPointF()))
+    else:
+        row.mask.showPopup()
+    listed = {row.mask.itemText(i) for i in range(row.mask.count())}
+    assert listed == {"find beside", "clear everywhere", "other_mask", "mask", "target"}
+    assert row.mask.count() == len(listed) and row.mask.currentText() == "other_mask"
+    row.mask.hidePopup()
 
 
 def test_a_mask_of_another_date_that_is_removed_is_looked_for_again(
@@ -151,7 +190,7 @@ def test_a_mask_of_another_date_that_is_removed_is_looked_for_again(
     def row() -> Any:
         return next(row for row in form.references._rows if row.source is layers["other"])
 
-    row().mask.setCurrentIndex(row().mask.findData(layers["other_mask"].id()))
+    row().mask.choose(layers["other_mask"])
     (reference,) = form.choices().references
     assert reference.mask.source is layers["other_mask"]
     QgsProject.instance().removeMapLayer(layers["other_mask"].id())
@@ -178,14 +217,14 @@ def test_how_masks_of_other_dates_are_read_is_chosen_below_them(
     box = form.references
     assert box.kind_line.isHidden(), "no mask is chosen here"
     first = next(row for row in box._rows if row.source is layers["other"])
-    first.mask.setCurrentIndex(first.mask.findData(layers["other_mask"].id()))
+    first.mask.choose(layers["other_mask"])
     assert not box.kind_line.isHidden() and box.kind.kind() == "auto"
     box.kind.setCurrentIndex(box.kind.findData("scl"))
     assert [reference.mask.kind for reference in form.choices().references] == ["scl"]
     box.add_paths([scene["truth"]])
     assert box.kind.kind() == "scl", "the mask of the second is looked for beside it"
     second = box._rows[-1]
-    second.mask.setCurrentIndex(second.mask.findData(layers["mask"].id()))
+    second.mask.choose(layers["mask"])
     assert {reference.mask.kind for reference in form.choices().references} == {"scl"}, "read as the first"
     box.kind.setEditText("fmask; value=2,3")
     kinds = [reference.mask.kind for reference in form.choices().references]

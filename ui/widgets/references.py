@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Set
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -26,12 +25,12 @@ from ..results import ROLE
 from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import file_name
+from .mask_chooser import CLEAR, FOUND, MaskChooser
 from .mask_kind import MaskKindBox
-from .narrow import in_tab_order, narrow_combo, narrow_form
+from .narrow import in_tab_order, narrow_form
 from .quiet import quiet_label
 
 NAME, DATE, MASK = range(3)
-FOUND, CLEAR = "found", "clear"
 MOST = 6
 """Rows that are seen without scrolling the list."""
 
@@ -42,7 +41,7 @@ class Row:
 
     source: LayerOrPath
     item: QTreeWidgetItem
-    mask: QComboBox
+    mask: MaskChooser
     key: str  # layer id or path, also when the layer is gone
     kind: str = "auto"  # of a mask that is chosen here
 
@@ -104,8 +103,11 @@ class ReferencesBox(QWidget):
         self._from: Optional[str] = None
         self.tree.itemChanged.connect(self._edited)
         self.tree.itemDoubleClicked.connect(self._edit_date)
+        self._soon = QTimer(self)  # a project that is read brings its layers one by one
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.refresh)
         project = QgsProject.instance()
-        project.layersAdded.connect(self.refresh)
+        project.layersAdded.connect(self._refresh_soon)
         project.layersRemoved.connect(self._let_go)
         project.layerTreeRoot().nameChanged.connect(self.refresh)
         self.refresh()
@@ -114,6 +116,9 @@ class ReferencesBox(QWidget):
         """List the project's rasters again, keeping what was ticked."""
         chosen = {row.key: self._reference(row) for row in self._rows if self._ticked(row)}
         self._fill(chosen)
+
+    def _refresh_soon(self, _layers: Any) -> None:
+        self._soon.start(0)
 
     def _let_go(self, _ids: List[str]) -> None:
         """Layers are gone; say which of them were used."""
@@ -131,6 +136,8 @@ class ReferencesBox(QWidget):
 
     def tick(self, layer: QgsMapLayer) -> None:
         """Use a layer as another date."""
+        if self._soon.isActive():
+            self.refresh()
         for row in self._rows:
             if row.source is layer:
                 row.item.setCheckState(NAME, Qt.CheckState.Checked)
@@ -194,6 +201,7 @@ class ReferencesBox(QWidget):
         row.mask.setItemData(0, literal(files), Qt.ItemDataRole.ToolTipRole)
 
     def _fill(self, chosen: Mapping[str, ReferenceChoice]) -> None:
+        self._soon.stop()
         rasters = [
             layer
             for layer in QgsProject.instance().mapLayers().values()
@@ -204,8 +212,10 @@ class ReferencesBox(QWidget):
         self.tree.clear()
         self._rows = []
         sources: List[LayerOrPath] = [*rasters, *self._paths]
-        for source in sources:
-            self._add(source, chosen.get(source if isinstance(source, str) else source.id()))
+        items = [QTreeWidgetItem() for _ in sources]
+        self.tree.addTopLevelItems(items)  # at once: with every single one the tree lays out all anew
+        for source, item in zip(sources, items):
+            self._show(source, item, chosen.get(source if isinstance(source, str) else source.id()))
         self.tree.blockSignals(False)
         self._make_room()
         self._show_kinds()
@@ -228,23 +238,16 @@ class ReferencesBox(QWidget):
             and (layer.bandCount() > 1 or self._single_band)
         )
 
-    def _add(self, source: LayerOrPath, reference: Optional[ReferenceChoice]) -> None:
+    def _show(self, source: LayerOrPath, item: QTreeWidgetItem, reference: Optional[ReferenceChoice]) -> None:
         name = file_name(source) if isinstance(source, str) else source.name()
-        item = QTreeWidgetItem([name, ""])
+        item.setText(NAME, name)
         item.setToolTip(
             NAME, literal(source if isinstance(source, str) else f"{name}\n{source.publicSource()}")
         )
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(NAME, Qt.CheckState.Checked if reference else Qt.CheckState.Unchecked)
-        self.tree.addTopLevelItem(item)
-        mask = narrow_combo()
+        mask = MaskChooser(source)
         mask.setAccessibleName(tr("Gaps of {name}").format(name=name))
-        mask.setFrame(False)
-        mask.addItem(tr("find beside"), FOUND)
-        mask.addItem(tr("clear everywhere"), CLEAR)
-        for layer in QgsProject.instance().mapLayers().values():
-            if isinstance(layer, QgsRasterLayer) and layer is not source:
-                mask.addItem(layer.name(), layer.id())
         self.tree.setItemWidget(item, MASK, mask)
         row = Row(source, item, mask, source if isinstance(source, str) else source.id())
         if reference is not None:
@@ -263,13 +266,9 @@ class ReferencesBox(QWidget):
             row.mask.setCurrentIndex(row.mask.findData(CLEAR))
             return
         row.kind = choice.kind
-        source = choice.source
-        key = source if isinstance(source, str) else source.id()
-        if isinstance(source, str):
-            self._mask_paths.add(source)
-        if row.mask.findData(key) < 0:
-            row.mask.addItem(file_name(key), key)
-        row.mask.setCurrentIndex(row.mask.findData(key))
+        if isinstance(choice.source, str):
+            self._mask_paths.add(choice.source)
+        row.mask.choose(choice.source)
 
     def _masked(self) -> List[Row]:
         """Rows in use whose mask is chosen here."""
