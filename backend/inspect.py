@@ -57,7 +57,6 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         scene, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
         facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
         row, why = choose(request, facts)
-        watch.stage("prepare")
         covers = _covers(scene, watch)
         wanted = [*scene.fill_bands, *class_bands(inputs.targets[0], request.bands, 0)]
         gaps, footprint = gap_map.count(wanted)

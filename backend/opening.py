@@ -179,7 +179,6 @@ def make_method(
     state, way = None, None
     tried: tuple[Tried, ...] = ()
     if overview is not None:
-        watch.stage("prepare")
         workers = request.jobs or cores()
         ways = candidates(facts.references, facts.terrain, facts.sar)
         trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
@@ -227,6 +226,7 @@ def _seen(
     """The overview, with windows at full size where it is coarse, and the windows that ways are tried in."""
     with threads.allowed(workers):
         seen = overview()
+    watch.stage("learn")
     say_blank(seen, watch)
     say_missed(seen, watch)
     say_partly(seen, watch)

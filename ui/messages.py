@@ -68,8 +68,9 @@ def told_in_windows(result: Mapping[str, Any]) -> Dict[str, Any]:
 _SPANS = {
     "open": (0, 2),
     "gaps": (2, 8),
-    "prepare": (8, 12),
-    "fill": (12, 97),
+    "prepare": (8, 14),
+    "learn": (14, 16),
+    "fill": (16, 97),
     "write": (97, 99),
     "save": (99, 100),
 }
@@ -82,6 +83,7 @@ def stage_title(stage: str) -> str:
         "open": tr("Opening the files"),
         "gaps": tr("Finding the gaps"),
         "prepare": tr("Looking at the whole scene"),
+        "learn": tr("Learning from it"),
         "fill": tr("Filling"),
         "write": tr("Writing"),
         "save": tr("Saving"),

@@ -168,22 +168,25 @@ class Scene(Closing):
         """The whole scene with pixels a power of two as large, at most `max_side` a side.
 
         A value is the mean of the observed samples under it, known where half of them are. It is read in
-        strips, from the files' own overviews where they have some: memory does not grow with the scene.
+        strips, from the files' own overviews where they have some: memory does not grow with the scene. Of a
+        large scene that takes long, so it is a stage of the watch, `prepare`.
         """
         step = 1
         while max(self.grid.height, self.grid.width) > max_side * step:
             step *= 2
         if step == 1:
             if self._whole is None:  # as large as any overview: kept, so that no tile is read again
+                self._watch.stage("prepare")
                 self._whole = self._read(self.grid.whole)
             return self._whole
         fine = step // 2
-        parts = []
+        parts, strips = [], list(self.strips(step))
+        self._watch.stage("prepare", len(strips))
         with ExitStack() as stack:
             readers = self._readers(self.grid.coarse(fine), stack)
-            for window in self.strips(step):
-                self._watch.check()
+            for window in strips:
                 parts.append(self._coarse_part(window, fine, step // fine, readers))
+                self._watch.advance()
         image, gaps, references, terrain, sar = (_joined([part[i] for part in parts]) for i in range(5))
         down, across = self.grid.pixel_size
         return Tile(

@@ -139,7 +139,9 @@ def test_progress_line() -> None:
 
 def test_overall_percent_grows_through_the_stages() -> None:
     steps = [
-        (stage, done) for stage in ("open", "gaps", "prepare", "fill", "write", "save") for done in (0, 1, 2)
+        (stage, done)
+        for stage in ("open", "gaps", "prepare", "learn", "fill", "write", "save")
+        for done in (0, 1, 2)
     ]
     percents = [overall_percent({"stage": stage, "done": done, "total": 2}) for stage, done in steps]
     assert percents == sorted(percents) and percents[0] == 0 and percents[-1] == 100

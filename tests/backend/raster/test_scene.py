@@ -9,6 +9,7 @@ import pytest
 import rasterio.crs
 import rasterio.warp
 from terramend.backend.errors import TerramendError
+from terramend.backend.raster import scene as scene_module
 from terramend.backend.raster.fill_bands import fill_bands
 from terramend.backend.raster.gapmap import build_gap_map
 from terramend.backend.raster.grid import Grid, Window
@@ -106,6 +107,17 @@ def test_a_tile_holds_what_the_files_say(tmp_path, inputs):
     assert tile.terrain.shape == (3, 64, 70) and np.isfinite(tile.terrain).all()
     np.testing.assert_allclose(tile.sar, (-10 - image(8, 2) / 1000.0)[:, rows, columns], atol=1e-5)
     assert (tile.row, tile.column, tile.step, tile.pixel_size) == (20, 30, 1, (10.0, 10.0))
+
+
+def test_reading_an_overview_tells_how_far_it_is(tmp_path, inputs, monkeypatch):
+    monkeypatch.setattr(scene_module, "STRIP", 5000)
+    told = []
+    watch = Watch(on_progress=lambda said: told.append((said.stage, said.done, said.total)))
+    with scene_of(tmp_path, inputs["path"], watch, **asked(inputs)) as scene:
+        told.clear()
+        scene.overview(75)
+        strips = len(list(scene.strips(2)))
+    assert strips > 3 and told == [("prepare", done, strips) for done in range(strips + 1)]
 
 
 def test_tiles_agree_where_they_overlap(tmp_path, inputs):
