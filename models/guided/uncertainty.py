@@ -20,6 +20,7 @@ DOUBT = 0.1  # standard deviation of a share around its prior, before a trial (f
 _SAFE = 1.05  # real gaps are a little harder than hidden pixels (fitted on training scenes)
 _COARSER = 1.05  # what is measured on an overview is a little too good for its tiles
 _GROWTH = 0.35  # power of the distance by which errors grow (ranks them best on training scenes)
+_GROWN = 32.0  # pixels from which they grow no more: as far as a tile of every quality sees around itself
 _TRIES, _TRIED, _BANDS = 4, 1 << 17, 20  # tries at most; pixels that all look at, of up to so many bands
 _SMOOTH = 4e-4  # variance of z-scores from pixel to pixel below which a picture counts as smooth
 _LEAST = 30  # hidden pixels that make a class of distance count
@@ -112,7 +113,7 @@ def _by_class(trial: Trial, value: Callable[[Flags], Floats | None], start: Floa
 
 def growth(distance: Floats) -> Floats:
     """How much larger an error is at a distance (pixels of the scene) than next to valid data."""
-    return np.asarray(np.maximum(distance, 1) ** np.float32(_GROWTH), np.float32)
+    return np.asarray(np.clip(distance, 1, _GROWN) ** np.float32(_GROWTH), np.float32)
 
 
 def by_contrast(std: Floats, mean: Floats) -> Floats:

@@ -392,6 +392,13 @@ def test_factors_find_how_errors_compare_with_what_is_said_at_every_distance():
     np.testing.assert_allclose(uncertainty.factors(trial, truth + error, std), 2 * 1.05, rtol=0.1)
 
 
+@pytest.mark.parametrize("quality", ["fast", "default", "best"])
+def test_errors_grow_no_further_than_a_tile_sees_around_itself(quality):
+    """Further off, a distance is that to what the tile happens to hold: neighbours would disagree."""
+    seen = np.float32(of_quality(quality).context)
+    assert uncertainty.growth(seen) == uncertainty.growth(10 * seen) > uncertainty.growth(np.float32(8))
+
+
 def test_a_small_scene_is_tried_several_times_and_no_pixel_is_hidden_twice():
     random = np.random.default_rng(6)
     image = random.standard_normal((2, 64, 64)).astype(np.float32)
