@@ -76,7 +76,7 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
                     continue
                 if not request.bands and not any(band.role == "optical" for band in target.bands):
                     continue
-                watch.stage("gaps")
+                watch.part(*inputs.span(number))
                 with open_grid(request, inputs, number, folder, watch) as (scene, _):
                     checks.append(_check(request, scene, watch))
         if not checks:

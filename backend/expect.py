@@ -38,7 +38,6 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     with computing(), working_folder(Path(request.tmp or tempfile.gettempdir())) as folder:
         watch.stage("open")
         inputs = open_inputs(request, watch)
-        watch.stage("gaps")
         with open_grid(request, inputs, 0, folder, watch) as (scene, _):
             overview = scene.overview()
             anything = bool(overview.gaps.any())

@@ -91,7 +91,7 @@ def fill(
         filled = []
         with unchanged(inputs.files):
             for number, part in enumerate(paths):
-                watch.stage("gaps")
+                watch.part(*inputs.span(number))
                 with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
                     run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch, views)
                     filled.append(run.fill())

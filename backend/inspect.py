@@ -53,7 +53,6 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         watch.stage("open")
         inputs = open_inputs(request, watch)
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
-        watch.stage("gaps")
         scene, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
         facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
         row, why = choose(request, facts)

@@ -62,6 +62,12 @@ class Inputs:
         """Bands before the `number`-th target, as `request.bands` counts them."""
         return sum(len(target.bands) for target in self.targets[:number])
 
+    def span(self, number: int) -> tuple[float, float]:
+        """Begin and end (0 to 1) of the `number`-th target's share of a run through all: of the samples."""
+        samples = [len(target.bands) * target.grid.width * target.grid.height for target in self.targets]
+        begin, end = sum(samples[:number]), sum(samples[: number + 1])
+        return begin / sum(samples), end / sum(samples)
+
 
 @dataclass(frozen=True)
 class Method:

@@ -200,7 +200,7 @@ class Server:
     def _progress(self, call: Call, progress: Progress) -> None:
         eta = None if progress.eta is None else round(progress.eta, 1)
         counted = {"stage": progress.stage, "done": progress.done, "total": progress.total, "eta": eta}
-        self._tell(call, "progress", counted)
+        self._tell(call, "progress", {**counted, "span": progress.span})
 
     def _notice(self, call: Call, notice: Notice) -> None:
         self._tell(call, "log", {"level": "warning", **notice.to_json()})

@@ -16,12 +16,17 @@ from .errors import Notice, TerramendError
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` units of `stage`; `eta` in seconds for the whole stage, or None."""
+    """`done` of `total` units of `stage`; `eta` in seconds for the whole stage, or None.
+
+    `span`: begin and end (0 to 1) of the part of the run that goes through the stages; a product of
+    several grids goes through them for each.
+    """
 
     stage: str
     done: int
     total: int
     eta: float | None
+    span: tuple[float, float] = (0.0, 1.0)
 
 
 class Watch:
@@ -37,6 +42,7 @@ class Watch:
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._stage, self._done, self._total = "", 0, 0
+        self._span = (0.0, 1.0)
         self._started = time.monotonic()
         self.notices: list[Notice] = []
         self.seconds: dict[str, float] = {}
@@ -57,6 +63,11 @@ class Watch:
             self._book()
             self._stage, self._done, self._total = name, 0, total
         self._report()
+
+    def part(self, begin: float, end: float) -> None:
+        """The stages that follow are those of this part of the run; see `Progress.span`."""
+        with self._lock:
+            self._span = (begin, end)
 
     def advance(self, units: int = 1) -> None:
         """Count finished units of the stage."""
@@ -94,7 +105,7 @@ class Watch:
             done, total = self._done, self._total
             elapsed = time.monotonic() - self._started
             eta = elapsed / done * (total - done) if 0 < done <= total else None
-            progress = Progress(self._stage, done, total, eta)
+            progress = Progress(self._stage, done, total, eta, self._span)
         self._on_progress(progress)
 
 

@@ -23,7 +23,7 @@ from .tr import tr
 __all__ = ["BackendClient", "Call", "ClientError", "client", "close"]
 
 Progress = Mapping[str, Any]
-"""`{stage, done, total, eta}`: units of the stage, and seconds to its end or None."""
+"""`{stage, done, total, eta, span}`: units of the stage, seconds to its end or None, its part of the run."""
 
 
 class BackendClient(QObject):

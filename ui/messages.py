@@ -67,7 +67,8 @@ def told_in_windows(result: Mapping[str, Any]) -> Dict[str, Any]:
 
 _SPANS = {
     "open": (0, 2),
-    "gaps": (2, 8),
+    "footprint": (2, 5),
+    "gaps": (5, 8),
     "prepare": (8, 14),
     "learn": (14, 16),
     "fill": (16, 97),
@@ -81,6 +82,7 @@ def stage_title(stage: str) -> str:
     """What a stage does, in the user's language."""
     titles = {
         "open": tr("Opening the files"),
+        "footprint": tr("Finding where there are data"),
         "gaps": tr("Finding the gaps"),
         "prepare": tr("Looking at the whole scene"),
         "learn": tr("Learning from it"),
@@ -107,7 +109,9 @@ def overall_percent(progress: Mapping[str, Any]) -> float:
     """How much of the whole run is done, as far as the stages tell (0 to 100)."""
     begin, end = _SPANS.get(str(progress.get("stage", "")), (0, 100))
     total = progress.get("total") or 0
-    return begin + (end - begin) * min(progress.get("done", 0) / total, 1.0) if total else float(begin)
+    done = begin + (end - begin) * min(progress.get("done", 0) / total, 1.0) if total else float(begin)
+    first, last = progress.get("span") or (0.0, 1.0)  # of the run, that goes through these stages
+    return 100.0 * first + (last - first) * done
 
 
 def duration(seconds: float) -> str:

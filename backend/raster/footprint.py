@@ -187,7 +187,7 @@ class _Finder:
         self.strips = list(strips(self.grid, self.bands + 8))
 
     def find(self, hull: bool) -> Footprint:
-        self.watch.stage("gaps", 2 * len(self.strips))
+        self.watch.stage("footprint", 2 * len(self.strips))
         try:
             some, per_band, enclosure, border = self._note_missing()
             if some:

@@ -140,6 +140,7 @@ def build_gap_map(
         TerramendError: `mask.*`, `polygons.*`, `grow.*`, `extent.*`, `raster.*`, `run.cancelled`.
     """
     grid = target.grid
+    watch.stage("footprint")
     area = None if extent is None else read_extent(extent, grid, watch)
     named_nodata = any(mask.kind == "nodata" for mask in masks)
     masks = masks or (() if whole else target.masks)

@@ -90,7 +90,11 @@ def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
     folder = first.parent / "out"
     folder.mkdir()
     asked = asked_for(first, mask, std=str(folder / "s.tif"), unfilled="keep")
-    result = fill(asked, Watch())
+    told = []
+    result = fill(asked, Watch(on_progress=told.append))
+    spans = {one.stage: [s.span for s in told if s.stage == one.stage] for one in told}
+    assert spans["fill"][0] == (0, 8 / 9) and spans["fill"][-1] == (8 / 9, 1)
+    assert spans["open"] == [(0, 1)] and spans["save"] == [(8 / 9, 1)]
     assert {path.name for path in folder.iterdir()} == {"out.tif", "out_20m.tif", "s.tif", "s_20m.tif"}
     assert result.outputs[0] == asked.output and str(folder / "out_20m.tif") in result.outputs
     assert result.stds == (str(folder / "s.tif"), str(folder / "s_20m.tif")) and result.provenances == ()

@@ -140,13 +140,24 @@ def test_progress_line() -> None:
 def test_overall_percent_grows_through_the_stages() -> None:
     steps = [
         (stage, done)
-        for stage in ("open", "gaps", "prepare", "learn", "fill", "write", "save")
+        for stage in ("open", "footprint", "gaps", "prepare", "learn", "fill", "write", "save")
         for done in (0, 1, 2)
     ]
     percents = [overall_percent({"stage": stage, "done": done, "total": 2}) for stage, done in steps]
     assert percents == sorted(percents) and percents[0] == 0 and percents[-1] == 100
-    assert overall_percent({"stage": "gaps", "done": 0, "total": 0}) == 2
+    assert overall_percent({"stage": "footprint", "done": 0, "total": 0}) == 2
     assert overall_percent({"stage": "of tomorrow", "done": 1, "total": 4}) == 25
+
+
+def test_overall_percent_grows_through_the_grids_of_a_product() -> None:
+    stages = ("footprint", "gaps", "prepare", "learn", "fill", "write")
+    told = [{"stage": "open", "span": [0, 1]}]
+    told += [{"stage": stage, "span": span} for span in ([0, 0.6], [0.6, 0.9], [0.9, 1]) for stage in stages]
+    told.append({"stage": "save", "span": [0.9, 1]})
+    steps = [{**one, "done": done, "total": 2} for one in told[1:] for done in (0, 1, 2)]
+    percents = [overall_percent(one) for one in [{**told[0], "done": 0, "total": 0}, *steps]]
+    assert percents == sorted(percents) and percents[0] == 0 and percents[-1] == 100
+    assert overall_percent({"stage": "fill", "done": 0, "total": 2, "span": [0.6, 0.9]}) > 60
 
 
 def test_one_band_is_not_several() -> None:
