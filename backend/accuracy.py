@@ -23,7 +23,7 @@ from .opening import Inputs, Method, make_method, open_grid, open_inputs
 from .process import computing
 from .raster.grid import Window
 from .raster.outputs import Outputs, working_folder
-from .raster.raster import Band
+from .raster.raster import Band, telling
 from .raster.scene import Scene
 from .raster.tiles import TilePlace
 from .raster.unchanged import unchanged
@@ -48,12 +48,12 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
         html: path of a report with figures and pictures, or None.
 
     Returns:
-        JSON: `target` (name), `rmse`, `bias`, `mae` (reflectance), `coverage` and `coverage_50` (shares of
+        JSON: `target` (name), `rmse`, `bias`, `mae` (in `unit`), `coverage` and `coverage_50` (shares of
         the truth inside the 90 and 50 % intervals, None where the method gives no deviation),
         `expected_error` (RMSE as stated for the hidden samples), `expected_before` and `expected_after` (RMSE
         in the scene's real gaps, as the method states it, and times found over stated error of the hidden
         samples; None where not known), `ndvi` (the same figures, or None), `bands` (the same for each),
-        `samples`, `unfilled_samples`, `hidden_under`, `model`, `model_reason`, `tried` (what `auto`
+        `samples`, `unfilled_samples`, `hidden_under`, `unit`, `model`, `model_reason`, `tried` (what `auto`
         measured), `quality`, `notices`.
 
     Raises:
@@ -74,7 +74,7 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
             for number, target in enumerate(inputs.targets):
                 if request.bands and not _asked(request, inputs, number):
                     continue
-                if not request.bands and not any(band.role == "optical" for band in target.bands):
+                if not request.bands and not telling(target.bands):
                     continue
                 watch.part(*inputs.span(number))
                 with open_grid(request, inputs, number, folder, watch) as (scene, _):
@@ -142,7 +142,10 @@ class Errors:
 
 @dataclass
 class Check:
-    """What was found on one grid; of `gaps`, the real ones, only the stated deviations are known."""
+    """What was found on one grid; of `gaps`, the real ones, only the stated deviations are known.
+
+    `unit`: of the errors.
+    """
 
     method: Method
     bands: tuple[Band, ...]
@@ -151,6 +154,7 @@ class Check:
     gaps: Errors
     unfilled: int
     under: str
+    unit: str
     sample: Sample | None
 
 
@@ -172,7 +176,7 @@ def _check(request: FillRequest, scene: Scene, watch: Watch) -> Check:
     chosen = [places[int(i * steps)] for i in range(min(len(places), MOST_TILES))]
     watch.stage("check", len(chosen))
     bands = tuple(scene.bands[i] for i in scene.fill_bands)
-    check = Check(method, bands, [Errors() for _ in bands], Errors(), Errors(), 0, under, None)
+    check = Check(method, bands, [Errors() for _ in bands], Errors(), Errors(), 0, under, scene.unit, None)
 
     def read() -> Iterator[_Work]:
         for place in chosen:
@@ -261,6 +265,7 @@ def _result(request: FillRequest, checks: list[Check], watch: Watch) -> dict[str
         **_in_gaps(pooled, gaps),
         "unfilled_samples": sum(check.unfilled for check in checks),
         "hidden_under": first.under,
+        "unit": first.unit,
         "model": first.method.row.name,
         "model_reason": first.method.reason,
         "tried": [one.to_json() for one in first.method.tried],

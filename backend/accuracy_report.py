@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.base import Floats
+from .units import WORDS
 
 MOST = 480
 """Pixels of a picture's longer side."""
@@ -60,9 +61,10 @@ def write_report(path: Path, result: Mapping[str, Any], samples: Sequence[Sample
         f"{html.escape(result['model_reason'])} Valid pixels were hidden under "
         f"{html.escape(result['hidden_under'])}, filled, and compared with what had been there.{left}</p>"
         f"<table><tr><th></th>{heads}</tr>{table}</table>"
-        "<p class=small>Errors are in reflectance (NDVI: in NDVI). A good 90 % interval holds the truth in "
-        "about 90 of 100 samples. Real gaps can be harder: a cloud's rim and shadow may be left unmasked. "
-        "Purple in the pictures: the scene's own gaps, and in the first what was hidden besides.</p>"
+        f"<p class=small>Errors are in {WORDS[result['unit']]} (NDVI: in NDVI). A good 90 % interval holds "
+        "the truth in about 90 of 100 samples. Real gaps can be harder: a cloud's rim and shadow may be left "
+        "unmasked. Purple in the pictures: the scene's own gaps, and in the first what was hidden "
+        "besides.</p>"
         f"{_expected(result)}{notices}{pictures}</html>"
     )
     path.write_text(said, encoding="utf-8")

@@ -12,6 +12,7 @@ from .device import for_networks
 from .errors import TerramendError
 from .request import FillRequest
 from .trial import Tried
+from .units import WORDS, digits
 from .weights import with_network
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
@@ -126,20 +127,26 @@ def _reason(facts: Facts) -> str:
     return "There is no other date and no terrain, so only the surroundings can be used: expect smooth fills."
 
 
-def tried_reason(reason: str, tried: Sequence[Tried]) -> str:
-    """The sentence of `choose` with the figures that were measured; as it is where nothing was."""
+def tried_reason(reason: str, tried: Sequence[Tried], unit: str = "reflectance") -> str:
+    """The sentence of `choose` with the figures that were measured; as it is where nothing was.
+
+    Args:
+        unit: of the figures, of `units.WORDS`.
+    """
     if not tried:
         return reason
+    form = digits(unit)
     first, chosen = tried[0], next(one for one in tried if one.chosen)
     if chosen is not first:
         return (
-            f"On hidden pixels of this scene {chosen.way.words} fill with an error of {chosen.rmse:.4f}, "
-            f"clearly below the {first.rmse:.4f} with {first.way.words}, which is therefore left out."
+            f"On hidden pixels of this scene {chosen.way.words} fill with an error of "
+            f"{chosen.rmse:{form}}, clearly below the {first.rmse:{form}} with {first.way.words}, which is "
+            "therefore left out."
         )
-    told = [f"{one.rmse:.4f} with {one.way.words}" for one in tried]
+    told = [f"{one.rmse:{form}} with {one.way.words}" for one in tried]
     close = ", too close to change" if min(one.rmse for one in tried) < first.rmse else ""
     listed = f"{', '.join(told[:-1])} and {told[-1]}{close}"
-    return f"{reason[:-1]}: on hidden pixels of this scene the error in reflectance is {listed}."
+    return f"{reason[:-1]}: on hidden pixels of this scene the error in {WORDS[unit]} is {listed}."
 
 
 def untried_reason(reason: str, request: FillRequest, facts: Facts) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import cli_request
 from .cli_fill import call
+from .units import digits
 from .watch import Watch
 
 
@@ -33,6 +34,7 @@ def figures(result: dict[str, Any]) -> str:
     rows = [("all bands", result), *((band["band"], band) for band in result["bands"])]
     if result["ndvi"]:
         rows.append(("NDVI", result["ndvi"]))
+    form = digits(result["unit"])
     width = max(len(name) for name, _ in rows)
     lines = [
         f"{result['model']}: {result['model_reason']} Hidden under {result['hidden_under']}.",
@@ -40,11 +42,11 @@ def figures(result: dict[str, Any]) -> str:
     ]
     for name, row in rows:
         inside = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
-        lines.append(f"{name:{width}}  {row['rmse']:.4f} {row['bias']:+.4f}  {inside:>16}".rstrip())
+        lines.append(f"{name:{width}}  {row['rmse']:{form}} {row['bias']:+{form}}  {inside:>16}".rstrip())
     if result["expected_after"] is not None:
         lines.append(
-            f"Expected error in the gaps: {result['expected_before']:.4f} as the method states it, "
-            f"{result['expected_after']:.4f} after this check."
+            f"Expected error in the gaps: {result['expected_before']:{form}} as the method states it, "
+            f"{result['expected_after']:{form}} after this check."
         )
     if result["unfilled_samples"]:
         lines.append(f"{result['unfilled_samples']} hidden samples could not be filled.")

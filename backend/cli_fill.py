@@ -11,6 +11,7 @@ from . import cli_request
 from .calls import CALLS
 from .errors import TerramendError
 from .terminal import duration
+from .units import WORDS, digits
 from .watch import Watch
 
 
@@ -62,7 +63,8 @@ def done(result: Mapping[str, Any], mode: str = "fill") -> str:
     elif left == samples:
         lines = [f"None of {samples} samples could be filled with {result['model']}."]
     if result["expected_error"] is not None:
-        lines.append(f"Expected error: {result['expected_error']:.4f} in reflectance.")
+        unit = result["unit"]
+        lines.append(f"Expected error: {result['expected_error']:{digits(unit)}} in {WORDS[unit]}.")
     took = duration(sum(result["seconds"].values()))
     lines.append(f"Took {took} on {result['device']}. {did} pixels are estimates. Written:")
     extras = (*result["stds"], *result["provenances"], *result["pictures"])

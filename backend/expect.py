@@ -26,8 +26,9 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     """Predict the gaps of a few windows on the finest grid as a fill would.
 
     Returns:
-        JSON: `expected_error` (root mean square of the standard deviations in those gaps, in reflectance;
-        None where there are none or it is not known), `samples`, `model`, `model_reason`, `tried`, `notices`.
+        JSON: `expected_error` (root mean square of the standard deviations in those gaps, in `unit`;
+        None where there are none or it is not known), `unit`, `samples`, `model`, `model_reason`,
+        `tried`, `notices`.
 
     Raises:
         TerramendError: as a fill of the request would.
@@ -55,6 +56,7 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         watch.finish()
     return {
         "expected_error": math.sqrt(total / count) if count else None,
+        "unit": scene.unit,
         "samples": count,
         "model": method.row.name,
         "model_reason": method.reason,

@@ -49,12 +49,13 @@ class Paths:
 
 @dataclass(frozen=True)
 class Filled:
-    """What happened on one grid; `footprint` counts valid and gap samples."""
+    """What happened on one grid; `footprint` counts valid and gap samples, `unit` is that of errors."""
 
     method: Method
     tally: Tally
     footprint: int
     references: tuple[dict[str, Any], ...]
+    unit: str
 
 
 def fill(
@@ -156,7 +157,7 @@ class _Run:
             {"name": r.name, "date": _day(r.date), "days": r.days, "bands": len(r.bands)}
             for r in scene.references
         )
-        return Filled(method, tally, footprint, used)
+        return Filled(method, tally, footprint, used, scene.unit)
 
     def _origin(self, method: Method, fraction: float) -> Origin:
         dates = [{"name": self.target.name, "date": _day(self.scene.date)}]
@@ -274,6 +275,7 @@ def _result(
     footprint = sum(part.footprint for part in filled)
     stated = known and request.mode == "fill"  # a spread under thin cloud was held against no error
     main, *_ = filled
+    units = {part.unit for part in filled}
     return FillResult(
         request_hash=request_hash(request),
         outputs=tuple(part.main for part in paths),
@@ -298,4 +300,5 @@ def _result(
         stds=tuple(part.std for part in paths if part.std),
         provenances=tuple(part.provenance for part in paths if part.provenance),
         pictures=tuple(path for path in (request.weights_map, request.trajectory) if path),
+        unit=units.pop() if len(units) == 1 else "reflectance",
     )

@@ -22,7 +22,7 @@ from .raster.blank import say_blank
 from .raster.fill_bands import class_bands
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
-from .raster.raster import Raster
+from .raster.raster import Raster, telling
 from .raster.references import Reference
 from .raster.rim import say_missed
 from .raster.scene import ReferenceInfo, Scene
@@ -142,7 +142,7 @@ def _bands(inputs: Inputs, scene: Scene, fractions: tuple[float, ...]) -> list[d
                     "wavelength": None if np.isnan(band.wavelength) else band.wavelength,
                     "dtype": band.dtype,
                     "pixel_size": target.grid.pixel_size[0],
-                    "filled": i in scene.fill_bands if place == 0 else band.role == "optical",
+                    "filled": i in scene.fill_bands if place == 0 else i in telling(target.bands),
                     "gap_fraction": fractions[i] if place == 0 else None,
                 }
             )

@@ -28,7 +28,7 @@ from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid, Window
 from .raster.offsets import say_moved
 from .raster.products import open_product
-from .raster.raster import Raster
+from .raster.raster import Raster, telling
 from .raster.references import Reference, open_references
 from .raster.rim import say_missed
 from .raster.sar import say_partly
@@ -191,7 +191,7 @@ def make_method(
         seen, tiles = _seen(scene, overview, read or scene.tile, trying, workers, watch)
         if trying:
             tried = patiently(lambda: _tried(model, ways, tiles, workers), watch.check)
-            reason = tried_reason(reason, tried)
+            reason = tried_reason(reason, tried, scene.unit)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
             if isinstance(model, Movable) and not seen.references:
@@ -281,7 +281,7 @@ def _check_bands(request: FillRequest, targets: Sequence[Raster]) -> None:
     beyond = [band for band in request.bands if band > count]
     if beyond:
         raise TerramendError("model.no-band", band=beyond[0], count=count, name=targets[0].name)
-    if not request.bands and not any(band.role == "optical" for t in targets for band in t.bands):
+    if not request.bands and not any(telling(target.bands) for target in targets):
         raise TerramendError("model.no-bands", name=targets[0].name)
 
 

@@ -100,8 +100,8 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "reference.bands": (
             INPUT,
-            "The reference {path} has no optical band: give the image of that date, and its mask "
-            "with --reference-gaps.",
+            "The reference {path} is no image, it holds masks or classes only: give the image of that date, "
+            "and its mask with --reference-gaps.",
         ),
         "reference.mask": (
             INPUT,

@@ -141,15 +141,16 @@ class FillResult:
         request_hash: name of the request. outputs: files written, main file first.
         std, provenance: of the main file, or None. stds, provenances: of every output, where asked for.
         model, model_reason: what was used, and the one sentence that says why.
-        tried: what `auto` measured on hidden pixels: `with`, `rmse` (reflectance), `samples`, `chosen`.
+        tried: what `auto` measured on hidden pixels: `with`, `rmse` (in `unit`), `samples`, `chosen`.
         weights_sha256: of the network, or None. device: what really computed.
         gap_samples, gap_fraction: samples asked for, and their share of the footprint.
         unfilled_samples: gaps that no method could fill.
-        expected_error: root mean square of the standard deviations of filled samples, reflectance; None for
+        expected_error: root mean square of the standard deviations of filled samples, in `unit`; None for
             `clear`.
         references: name, date and use of each reference.
         pictures: PNG files, where asked for.
         notices: `Notice.to_json()` of all that the user should know.
+        unit: of errors, of `units.WORDS`.
         seconds: time per stage. workers: tiles predicted at once.
     """
 
@@ -176,6 +177,7 @@ class FillResult:
     stds: Tuple[str, ...] = ()
     provenances: Tuple[str, ...] = ()
     pictures: Tuple[str, ...] = ()
+    unit: str = "reflectance"
     schema_version: int = SCHEMA_VERSION
 
 

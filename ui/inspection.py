@@ -10,19 +10,30 @@ from .messages import duration, notice_sentence
 from .tr import tr
 
 
-def estimate(found: Mapping[str, Any], error: Optional[float] = None) -> str:
+def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None) -> str:
     """The line above the buttons, as HTML: how much would be filled, and how well.
 
     Args:
         found: result of the backend's `inspect`.
-        error: expected error in reflectance, once it is known.
+        told: result of the backend's `expect`, once it is known.
     """
     if not found["gap_fraction"]:
         return tr("No gaps were found: nothing would be filled.")
     text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(found["gap_fraction"]))
-    if error is not None:
-        text += tr(", expected error about ± {error:.3f} reflectance").format(error=error)
-    return f"{text}. {plain(found['model_reason'])} ({found['model']})"
+    if told and told["expected_error"] is not None:
+        text += tr(", expected error about ± {error}").format(error=error_words(told))
+    reason = (told or found)["model_reason"]
+    return f"{text}. {plain(reason)} ({found['model']})"
+
+
+def error_words(result: Mapping[str, Any]) -> str:
+    """The expected error of a result, with what it is in."""
+    error, unit = result["expected_error"], result.get("unit", "reflectance")
+    if unit == "values":
+        return tr("{error:.3g} (the file's own values)").format(error=error)
+    if unit == "kilokelvin":
+        return tr("{error:.2g} K").format(error=1000 * error)
+    return tr("{error:.3f} reflectance").format(error=error)
 
 
 def plain(sentence: str) -> str:
@@ -72,7 +83,7 @@ def outcome(result: Mapping[str, Any]) -> str:
         model=result["model"],
     )
     if result.get("expected_error") is not None:
-        text += tr(", expected error ± {error:.3f}").format(error=result["expected_error"])
+        text += tr(", expected error ± {error}").format(error=error_words(result))
     if result["unfilled_samples"]:
         share = result["unfilled_samples"] / result["gap_samples"]
         text += tr("; {share} of the gaps could not be filled").format(share=percent(share))

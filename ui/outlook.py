@@ -185,8 +185,7 @@ class Outlook:
         def done(result: Mapping[str, Any]) -> None:
             if self._run is run:
                 self._run = None
-                told = {**found, "model_reason": result["model_reason"]}
-                self._bar.estimate.setText(inspection.estimate(told, result["expected_error"]))
+                self._bar.estimate.setText(inspection.estimate(found, result))
 
         def fail(error: Exception) -> None:
             if self._run is run:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from .raster import Band
+from .raster import Band, telling
 
 NEAR = 0.05
 """Share of a wavelength by which bands of two sensors that mean one colour differ at most."""
@@ -39,11 +39,11 @@ def order(alike: tuple[int, ...] | None, count: int) -> tuple[int, ...]:
 
 def _by_place(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) -> tuple[int, ...] | None:
     """The same for files of as many bands of which one does not say which they are."""
-    optical = [i for i, band in enumerate(target) if band.role == "optical"]
+    places = telling(target)
     said = [[math.isfinite(b.wavelength) for b in bands] for bands in (other, [target[i] for i in chosen])]
-    if all(map(any, said)) or len(optical) != len(other) or not set(chosen) <= set(optical):
+    if all(map(any, said)) or len(places) != len(other) or not set(chosen) <= set(places):
         return None
-    return tuple(optical.index(i) for i in chosen)
+    return tuple(places.index(i) for i in chosen)
 
 
 def _like(band: Band, others: Sequence[Band]) -> int | None:

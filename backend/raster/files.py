@@ -20,7 +20,7 @@ from . import dates, roles
 from .gdal import gdal_name, open_dataset, sparse_sample
 from .grid import Grid
 from .mask_names import kind_of_file, mask_kind_of
-from .raster import Band, Raster
+from .raster import Band, Raster, telling
 from .recall import remembered
 from .sensors import sensor_of, sensor_of_tags
 from .texts import descriptions
@@ -212,7 +212,8 @@ def _is_alpha(path: str, index: int, description: str, sensor: str) -> bool:
 
 def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band, ...]:
     """The bands; one of `UNDECLARED` that stands in a part of the first is taken for nodata of its likes."""
-    first = next((b for b in bands if b.role == "optical" and np.dtype(b.dtype).kind in "if"), None)
+    role = bands[said[0]].role if (said := telling(bands)) else ""
+    first = next((b for b in bands if b.role == role and np.dtype(b.dtype).kind in "if"), None)
     if first is None or first.nodata is not None or np.dtype(first.dtype).itemsize == 1:
         return bands
     values = sparse_sample(first.path, first.index)
@@ -220,7 +221,7 @@ def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band
     if not found:
         return bands
     watch.notice("raster.undeclared", name=name, value=found[0])
-    alike = [b.role == "optical" and b.dtype == first.dtype and b.nodata is None for b in bands]
+    alike = [b.role == role and b.dtype == first.dtype and b.nodata is None for b in bands]
     return tuple(replace(b, nodata=float(found[0])) if a else b for b, a in zip(bands, alike, strict=True))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import TerramendError
 from ..watch import Watch
 from .gapmap import GapMap
-from .raster import Raster
+from .radiometry import is_reflectance
+from .raster import Band, Raster, telling
 
 FEW = 100
 """Valid pixels up to which a band beside clearer ones is as good as empty."""
@@ -15,14 +18,14 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
     """0-based bands of `target` that are predicted; class bands are not, `compose` fills them by majority.
 
     Args:
-        asked: 1-based bands as the request counts them, over all rasters of the product; empty: optical.
+        asked: 1-based bands as the request counts them, over all rasters of the product; empty: `telling`.
         first_band: number of the product's bands before this raster's.
 
     Raises:
         TerramendError: `model.band` for a QA or alpha band.
     """
     if not asked:
-        return tuple(i for i, band in enumerate(target.bands) if band.role == "optical")
+        return telling(target.bands)
     chosen = tuple(n - 1 - first_band for n in sorted(asked) if 0 <= n - 1 - first_band < len(target.bands))
     for i in chosen:
         band = target.bands[i]
@@ -33,6 +36,14 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
         if band.role == "thermal":
             watch.notice("bands.thermal", band=band.description)
     return tuple(i for i in chosen if target.bands[i].role != "class")
+
+
+def unit_of(bands: Sequence[Band], chosen: Sequence[int]) -> str:
+    """What errors of the chosen bands of a raster are in, of `units.WORDS`."""
+    roles = {bands[i].role for i in chosen}
+    if not roles or "optical" in roles:
+        return "reflectance"
+    return "kilokelvin" if roles == {"thermal"} and is_reflectance(bands) else "values"
 
 
 def class_bands(target: Raster, asked: tuple[int, ...], first_band: int) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from .growth import grow as grown
 from .mask_kinds import FILL
 from .mask_layers import MaskStack, open_masks
 from .polygons import Polygons
-from .raster import Raster
+from .raster import Raster, telling
 from .whole import close_whole
 
 VALID, GAP, OUTSIDE = 0, 1, 2
@@ -227,9 +227,8 @@ class _Builder:
                 self.watch.advance()
             close_whole(file, sparse=True)
         repeat = bands if self.planes == 1 else 1
-        optical = tuple(i for i, band in enumerate(self.target.bands) if band.role == "optical")
         return GapMap(
-            self.path, grid, bands, optical or tuple(range(bands)),
+            self.path, grid, bands, telling(self.target.bands) or tuple(range(bands)),
             tuple(gaps.tolist()) * repeat, tuple(valid.tolist()) * repeat, cells, self._uses(),
         )  # fmt: skip
 

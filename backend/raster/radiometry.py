@@ -8,7 +8,9 @@ Rules (gain, bias for reflectance = stored * gain + bias):
   (USGS, Landsat Collection 2 Level 2 Science Product Guide).
 - Landsat Level 1 OLI reflectance: 2e-5, -0.1, divided by the sine of the sun's elevation (USGS, Landsat 8
   Data Users Handbook). Collection 1 surface reflectance (LaSRC, LEDAPS): 1e-4.
-- Thermal bands are kept in kilokelvin, so that they too are numbers around 0.3.
+- Thermal bands beside optical ones are kept in kilokelvin, so that they too are numbers around 0.3.
+
+Where no band is optical, temperatures and indices stay what the file or its product says: its own values.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +67,8 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
         TerramendError: `radiometry.sun` where the sun's elevation is needed and unknown.
     """
     text = " ".join(dict.fromkeys([raster.name, *(band.path for band in raster.bands)]))
+    if not is_reflectance(raster.bands):
+        return replace(raster, bands=tuple(_own(band, landsat_rule(text)) for band in raster.bands))
     surface = _level_by_name(text) if raster.surface is None else raster.surface
     if radiometry != "auto":
         bands = tuple(_forced(band, raster, radiometry) for band in raster.bands)
@@ -86,6 +91,19 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
     high = max((_percentile(b, 98) for b in floats if (b.gain, b.bias) == (1, 0)), default=0.0)
     bands = tuple(_guessed(band, raster, high, watch) for band in raster.bands)
     return replace(raster, bands=bands, surface=_level(rule or "", surface))
+
+
+def is_reflectance(bands: Sequence[Band]) -> bool:
+    """Whether values of these bands, some of one raster, become reflectance: one of them is optical."""
+    return any(band.role == "optical" for band in bands)
+
+
+def _own(band: Band, rule: str | None) -> Band:
+    """A band of a raster without optical ones, in its own values: Landsat's surface temperature in kelvin."""
+    plain = np.dtype(band.dtype).kind in "iu" and (band.gain, band.bias) == (1, 0)
+    if band.role != "thermal" or rule != "landsat-c2-sr" or not plain:
+        return band
+    return replace(band, gain=LANDSAT_ST[0] / KILO, bias=LANDSAT_ST[1] / KILO)
 
 
 def rule_of(text: str) -> str | None:
@@ -203,7 +221,7 @@ def in_words(raster: Raster) -> str:
     """How the first optical band's values become reflectance, and of which level, for people."""
     band = next((b for b in raster.bands if b.role == "optical"), None)
     if band is None:
-        return "no optical band"
+        return "the file's own values"
     level = {True: "surface reflectance", False: "top-of-atmosphere reflectance", None: "reflectance"}
     if (band.gain, band.bias) == (1, 0):
         return level[raster.surface]

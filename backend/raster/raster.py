@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,10 @@ class Band:
     Attributes:
         path: GDAL name of the file. index: 1-based band in it.
         description: the band's name as the file or product gives it.
-        role: `optical`, which alone is filled unless asked, `thermal`, `class`, `qa`, `index` or `alpha`.
+        role: `optical`, `thermal`, `class`, `qa`, `index` or `alpha`; see `telling`.
         wavelength: centre in nanometres, NaN if unknown.
         dtype, nodata: as stored. nodata None: undeclared.
-        gain, bias: reflectance = stored * gain + bias.
+        gain, bias: reflectance = stored * gain + bias; where no band is optical, what the file means.
     """
 
     path: str
@@ -43,6 +44,12 @@ class Band:
     nodata: float | None
     gain: float
     bias: float
+
+
+def telling(bands: Sequence[Band]) -> tuple[int, ...]:
+    """0-based bands that an image is about: optical ones; in one without them temperatures and indices."""
+    optical = tuple(i for i, band in enumerate(bands) if band.role == "optical")
+    return optical or tuple(i for i, band in enumerate(bands) if band.role in ("thermal", "index"))
 
 
 @dataclass(frozen=True)

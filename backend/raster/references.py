@@ -12,12 +12,9 @@ from ..watch import Together, Watch
 from .gdal import has_stored_mask, open_dataset
 from .guides import paired
 from .products import open_by_itself
-from .raster import Band, Raster
+from .raster import Band, Raster, telling
 from .siblings import Folders, masks_beside, split_paths
 from .warp import overlaps
-
-GUIDING = ("optical",)
-"""Roles of the bands of a reference that methods see."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,9 @@ def open_reference(asked: AskedReference, target: Raster, watch: Watch, folders:
     rasters = open_by_itself(paths, date=asked.date, watch=heard, folders=folders)
     _pass_on(heard, rasters, target, watch)
     rasters = tuple(paired(_without_zeros(raster), target.grid, watch) for raster in rasters)
-    used = [(r, tuple(i for i, b in enumerate(r.bands) if b.role in GUIDING)) for r in rasters]
-    parts = tuple((raster, wanted) for raster, wanted in used if wanted)
+    used = [(raster, wanted) for raster in rasters if (wanted := telling(raster.bands))]
+    optical = [(raster, wanted) for raster, wanted in used if raster.bands[wanted[0]].role == "optical"]
+    parts = tuple(optical or used)
     if not parts:
         raise TerramendError("reference.bands", path=asked.path)
     if not any(overlaps(raster.grid, target.grid) for raster, _ in parts):

@@ -20,7 +20,7 @@ from ..request import FillRequest, Mask
 from ..watch import Together, Watch
 from .closing import Closing
 from .correspond import likes, order
-from .fill_bands import fill_bands, known_bands
+from .fill_bands import fill_bands, known_bands, unit_of
 from .gapmap import GAP, OUTSIDE, VALID, Codes, GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
@@ -59,7 +59,7 @@ class Scene(Closing):
 
     Attributes:
         grid, target, bands: the target's; bands in output order.
-        fill_bands: 0-based indices into `bands` of those that are predicted.
+        fill_bands: 0-based indices into `bands` of those that are predicted. unit: of their errors.
         references: of each date that overlaps the target.
         date, sun: of the target; the request's over the file's.
         gap_map: whole-scene gap codes, one per band of the target.
@@ -84,6 +84,7 @@ class Scene(Closing):
     ) -> None:
         self.target, self.grid, self.bands = target, target.grid, target.bands
         self.fill_bands, self.gap_map = fill_bands, gap_map
+        self.unit = unit_of(target.bands, fill_bands)
         self.date, self.sun = target.date, target.sun
         names = tuple(target.bands[i].description for i in fill_bands)
         self.about = About(self.grid.centre, self.date, names)

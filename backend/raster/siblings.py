@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ from .files import ENDINGS
 from .gdal import is_local
 from .mask_names import mask_kind_of
 from .outputs import local_files
-from .raster import Raster
+from .raster import Raster, telling
 from .recall import is_filled
 from .roles import role_of_file
 
@@ -227,6 +227,7 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
 
     What Terramend filled itself is left out: estimates are no observations. Who wants them names them.
     """
+    roles = {"optical", "thermal", *(target.bands[i].role for i in telling(target.bands))}
     groups: dict[str, list[str]] = {}
     products = []
     for entry in sorted(place.iterdir()):
@@ -235,7 +236,7 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
         if entry.is_dir() or _is_archive(entry.name):
             if _is_product(entry):
                 products.append(Reference(str(entry)))
-        elif entry.suffix.lower() in ENDINGS and _is_image(entry.stem) and not is_filled(str(entry)):
+        elif entry.suffix.lower() in ENDINGS and _is_image(entry.stem, roles) and not is_filled(str(entry)):
             groups.setdefault(_stem(entry.name), []).append(str(entry))
     lone = [Reference(SEPARATOR.join(files)) for files in groups.values()]
     return tuple(
@@ -245,11 +246,11 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
     )
 
 
-def _is_image(stem: str) -> bool:
-    """Whether a file's name speaks of an optical image, and not of what accompanies one."""
+def _is_image(stem: str, roles: Set[str]) -> bool:
+    """Whether a file's name speaks of an image of one of these roles, and not of what accompanies one."""
     if accompanies(stem) or mask_kind_of(stem) is not None:
         return False
-    return role_of_file(stem) in ("optical", "thermal")
+    return role_of_file(stem) in roles
 
 
 def accompanies(stem: str) -> bool:

@@ -87,6 +87,7 @@ def test_the_first_way_is_left_only_for_a_clearly_better_one(alone, leaves):
     assert tried[1].chosen == leaves
     sentence = tried_reason(choose(REQUEST, Facts(references=1))[1], tried)
     assert "0.0100" in sentence and f"{alone:.4f}" in sentence
+    assert "in the file's own values" in tried_reason("As it was.", tried, "values") or leaves
     assert ("left out" in sentence) == leaves and ("too close" in sentence) != leaves
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from terramend.backend.errors import ERRORS, NOTICES, Notice
-from terramend.ui.inspection import facts
+from terramend.ui.inspection import error_words, facts
 from terramend.ui.messages import ClientError, duration, notice_sentence, overall_percent, progress_sentence
 from terramend.ui.option_words import in_windows
 
@@ -158,6 +158,12 @@ def test_overall_percent_grows_through_the_grids_of_a_product() -> None:
     percents = [overall_percent(one) for one in [{**told[0], "done": 0, "total": 0}, *steps]]
     assert percents == sorted(percents) and percents[0] == 0 and percents[-1] == 100
     assert overall_percent({"stage": "fill", "done": 0, "total": 2, "span": [0.6, 0.9]}) > 60
+
+
+def test_errors_are_told_in_their_unit() -> None:
+    assert error_words({"expected_error": 0.0123}) == "0.012 reflectance"
+    assert error_words({"expected_error": 0.0123, "unit": "kilokelvin"}) == "12 K"
+    assert error_words({"expected_error": 618.4, "unit": "values"}) == "618 (the file's own values)"
 
 
 def test_one_band_is_not_several() -> None:

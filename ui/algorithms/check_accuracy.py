@@ -60,8 +60,8 @@ class CheckAccuracy(TerramendAlgorithm):
             QgsProcessingParameterFileDestination("OUTPUT", tr("Report"), tr("HTML files (*.html)")),
             tr("The figures of every band, and pictures of what was hidden and filled."),
         )
-        self.addOutput(QgsProcessingOutputNumber("RMSE", tr("Root mean square error (reflectance)")))
-        self.addOutput(QgsProcessingOutputNumber("BIAS", tr("Bias (reflectance)")))
+        self.addOutput(QgsProcessingOutputNumber("RMSE", tr("Root mean square error")))
+        self.addOutput(QgsProcessingOutputNumber("BIAS", tr("Bias")))
         self.addOutput(QgsProcessingOutputNumber("COVERAGE", tr("Share of truth inside the 90 % interval")))
         self.addOutput(
             QgsProcessingOutputNumber("EXPECTED_BEFORE", tr("Error to expect in the gaps, stated"))
@@ -84,7 +84,7 @@ class CheckAccuracy(TerramendAlgorithm):
             feedback.pushInfo(
                 tr(
                     "Expected error in the gaps: {before:.4f} as the method states it, {after:.4f} after "
-                    "this check (reflectance)."
+                    "this check."
                 ).format(before=result["expected_before"], after=result["expected_after"])
             )
         return {

@@ -19,6 +19,7 @@ from qgis.core import (
 )
 
 from ...backend.request import UNFILLED
+from ..inspection import error_words
 from ..request_builder import Built, build
 from ..results import Styler
 from ..tr import tr
@@ -120,7 +121,11 @@ class FillGaps(TerramendAlgorithm):
             self.add(extra, help)
         self.addOutput(QgsProcessingOutputNumber("GAP_PERCENT", self.share_label()))
         self.addOutput(QgsProcessingOutputNumber("UNFILLED_SAMPLES", tr("Samples that could not be filled")))
-        self.addOutput(QgsProcessingOutputNumber("EXPECTED_ERROR", tr("Expected error (reflectance)")))
+        self.addOutput(
+            QgsProcessingOutputNumber(
+                "EXPECTED_ERROR", tr("Expected error (reflectance, or the file's own values)")
+            )
+        )
         self.addOutput(QgsProcessingOutputString("MODEL_USED", tr("Method that was used")))
         self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("All that the run says, as JSON")))
 
@@ -162,9 +167,7 @@ class FillGaps(TerramendAlgorithm):
         if further:  # a product of several resolutions; an output of Processing is one file
             feedback.pushInfo(tr("Other resolutions are in {files}.").format(files=", ".join(further)))
         if result["expected_error"] is not None:
-            feedback.pushInfo(
-                tr("Expected error: ± {error:.4f} reflectance.").format(error=result["expected_error"])
-            )
+            feedback.pushInfo(tr("Expected error: ± {error}.").format(error=error_words(result)))
         return {
             "OUTPUT": result["outputs"][0],
             "STD": result.get("std"),

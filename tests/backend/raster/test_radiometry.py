@@ -123,3 +123,18 @@ def test_only_measured_bands_are_scaled(tmp_path):
     path = tif(tmp_path, descriptions=("B04", "SCL"))
     _, raster, _ = found(path, radiometry="sentinel2-offset")
     assert [(b.gain, b.bias) for b in raster.bands] == [(1e-4, -0.1), (1, 0)]
+
+
+@pytest.mark.parametrize("option", ["auto", "sentinel2"])
+def test_rasters_without_optical_bands_keep_their_own_values(tmp_path, option):
+    """Landsat's surface temperature comes in kelvin; beside optical bands it would be in kilokelvin."""
+
+    def lone(name, **tags):
+        return makers.write(tmp_path / name, np.full((1, 40, 40), 4000, np.uint16), **tags)
+
+    level_2 = lone("LC08_L2SP_195025_20200101_20200901_02_T1_ST_B10.tif")
+    assert found(level_2, radiometry=option)[0] == pytest.approx((0.00341802, 149.0))
+    assert found(lone("MOD11_LST.tif", scales=(0.02,), offsets=(0,)), radiometry=option)[0] == (0.02, 0)
+    for name in ("MOD13_NDVI.tif", "LST_2020-01-13.tif"):
+        said, raster, codes = found(lone(name), radiometry=option)
+        assert said == (1, 0) and codes == [] and in_words(raster) == "the file's own values"

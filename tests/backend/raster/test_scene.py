@@ -10,7 +10,7 @@ import rasterio.crs
 import rasterio.warp
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster import scene as scene_module
-from terramend.backend.raster.fill_bands import fill_bands
+from terramend.backend.raster.fill_bands import fill_bands, unit_of
 from terramend.backend.raster.gapmap import build_gap_map
 from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.products import open_product
@@ -225,6 +225,24 @@ def test_only_optical_bands_are_filled_unless_asked(tmp_path):
     assert fill_bands(target, (6, 11), 5, watch) == (0,)  # the second raster of a product
     with pytest.raises(TerramendError, match="QA_PIXEL"):
         fill_bands(target, (2,), 0, watch)
+    assert unit_of(target.bands, (0, 2)) == "reflectance" and unit_of(target.bands, (2,)) == "kilokelvin"
+    assert unit_of(target.bands, (3,)) == "values"
+
+
+def test_an_image_without_optical_bands_is_about_its_temperatures_and_indices(tmp_path):
+    """In their own values: a reference too, and where no band is asked for."""
+    values = np.linspace(280, 310, 150 * 180, dtype=np.float32).reshape(1, 150, 180)
+    path = makers.write(tmp_path / "LST_2024-05-01.tif", values)
+    other = makers.write(tmp_path / "LST_2024-05-11.tif", values + 2)
+    index = makers.write(tmp_path / "b_2024-05-06.tif", image(0, 2), descriptions=("NDVI", "QA_PIXEL"))
+    optical = makers.write(tmp_path / "c.tif", image(0, 3), descriptions=("B02", "NDVI", "ST_B10"))
+    mine = tuple(Reference(p, (Mask("", "none"),)) for p in (other, index, optical))
+    with scene_of(tmp_path, path, references=mine) as scene:
+        tile = scene.tile(scene.grid.whole)
+        assert scene.fill_bands == (0,) and scene.unit == "values"
+    np.testing.assert_array_equal(tile.image, values)
+    np.testing.assert_array_equal(tile.references[0].image, values + 2)
+    assert [len(reference.image) for reference in tile.references] == [1, 1, 1]
 
 
 def test_a_product_of_several_resolutions_is_one_reference(tmp_path):

@@ -118,6 +118,15 @@ def test_folders_that_may_not_be_listed_hold_nothing(tmp_path, monkeypatch):
     ]
 
 
+def test_dates_of_an_index_are_found_for_an_index_alone(tmp_path):
+    target = opened(tif(tmp_path / "ndvi_20200101.tif"))
+    names = ["ndvi_20200111.tif", "ndvi_20200121.tif"]
+    for name in [*names, "ndvi_20200111_SCL.tif", "dem.tif"]:
+        tif(tmp_path / name)
+    found = find_references(str(tmp_path), target, Watch())
+    assert [Path(reference.path).name for reference in found] == names
+
+
 def test_folder_of_references(tmp_path):
     target = tif(tmp_path / "S2_20200101.tif", 3)
     for day in ("20200111", "20191222"):
@@ -269,7 +278,7 @@ def test_references_apart_and_without_crs(tmp_path):
     with pytest.raises(TerramendError, match="20 x 20"):
         open_references(FillRequest(("t",), "o", references=(Reference(small, clear),)), target, Watch())
     mask_only = Reference(tif(tmp_path / "x_scl.tif"), clear)
-    with pytest.raises(TerramendError, match="no optical band"):
+    with pytest.raises(TerramendError, match="masks or classes only"):
         open_references(FillRequest(("t",), "o", references=(mask_only,)), target, Watch())
 
 
