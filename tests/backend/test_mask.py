@@ -51,7 +51,7 @@ def test_gaps_of_any_band(request_, scl, tmp_path):
     assert result["gap_fraction"] == pytest.approx(samples / 1260000)
     assert result["fractions"][1] == pytest.approx(700 / 420000)
     assert [mask["kind"] for mask in result["masks"]] == ["scl"]
-    assert set(result["seconds"]) == {"open", "gaps", "write"}
+    assert set(result["seconds"]) == {"open", "footprint", "gaps", "write"}
 
 
 def test_classes_are_written_as_bits(request_, scl):
