@@ -483,7 +483,7 @@ def test_a_cancel_leaves_nothing(write):
     folder = target.parent / "out"
     folder.mkdir()
     asked = replace(request(target, mask), output=str(folder / "out.tif"), tmp=str(folder))
-    for stage in ("open", "gaps", "prepare", "learn", "fill", "write", "save"):
+    for stage in ("open", "footprint", "gaps", "prepare", "learn", "fill", "write", "save"):
         with pytest.raises(TerramendError) as caught:
             fill(asked, cancelled_in(stage))
         assert caught.value.code == "run.cancelled", stage
