@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import ssl
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +37,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     mark = item.get_closest_marker("posix")
     if mark is not None and sys.platform == "win32":
         pytest.skip(f"Windows has no {mark.args[0]}")
+
+
+@pytest.fixture
+def localhost(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate of localhost that nobody vouches for, and what a server needs to show it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    words += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return certificate, context
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
-import ssl
-import subprocess
 import threading
 from pathlib import Path
 
@@ -226,24 +224,8 @@ def test_a_proxy_is_asked_for_all_but_what_it_is_not_for(server, tmp_path):
 
 
 @pytest.mark.posix("program openssl")
-def test_further_authorities_are_trusted(tmp_path):
-    key, own = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(own)]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(own, key)
+def test_further_authorities_are_trusted(tmp_path, localhost):
+    own, context = localhost
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Ours", (Handler,), {"asked": []}))
     made.socket = context.wrap_socket(made.socket, server_side=True)
     threading.Thread(target=made.serve_forever, daemon=True).start()

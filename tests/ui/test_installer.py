@@ -294,29 +294,13 @@ def index(wheels: Path) -> Iterator[Callable[..., Index]]:
 
 def test_certificates_of_qgis_are_trusted(
     folder: Path,
-    tmp_path: Path,
     follower: Follower,
     base: str,
     index: Callable,
+    localhost: tuple[Path, ssl.SSLContext],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    certificate, context = localhost
     server = index(context)
     monkeypatch.setenv("PIP_INDEX_URL", f"https://localhost:{server.port}/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
