@@ -14,8 +14,8 @@ from typing import Any
 from .calls import run
 from .errors import INTERNAL, TerramendError
 from .failure import as_error
-from .raster import polarisations
-from .request import FillRequest, from_json, request_hash
+from .inputs import named_inputs
+from .request import FillRequest, Reference, from_json, request_hash
 from .watch import Watch
 
 HASH_TAG, INPUTS_TAG = "TERRAMEND_REQUEST_HASH", "TERRAMEND_INPUTS"
@@ -79,14 +79,11 @@ def named(request: FillRequest) -> list[str]:
     """What a request reads, as it and its list of references name it."""
     from .raster.siblings import listed
 
-    references = list(request.references)
+    references: list[Reference] = []
     if request.references_from and Path(request.references_from).is_file():
         with contextlib.suppress(TerramendError):  # the row will say what is wrong with the list
             references += listed(Path(request.references_from))
-    masks = [*request.gaps, *(mask for reference in references for mask in reference.masks)]
-    names = [*request.target, *(mask.path for mask in masks), *(r.path for r in references)]
-    names += polarisations.files_of(request.sar)
-    return names + [name for name in (request.references_from, request.dem, request.extent) if name]
+    return named_inputs(request, references)
 
 
 def _changed_since(name: str, made: float, inputs: Set[str]) -> bool:

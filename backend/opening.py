@@ -20,8 +20,8 @@ from .choose import Facts, choose, create, tried_reason
 from .device import cores, on_torch, where
 from .errors import TerramendError
 from .flow import patiently
+from .inputs import named_inputs
 from .process import give_memory_back
-from .raster import polarisations
 from .raster.blank import say_blank
 from .raster.detail import windows
 from .raster.gapmap import GapMap, build_gap_map
@@ -103,7 +103,7 @@ def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
 
 
 def _opened(request: FillRequest, watch: Watch) -> Inputs:
-    asked, folders = states(_asked(request)), Folders()
+    asked, folders = states(named_inputs(request)), Folders()
     targets = open_product(
         request.target,
         radiometry=request.radiometry,
@@ -293,15 +293,7 @@ def _names(
         names += [band.path for band in raster.bands]
         names += [mask.path for mask in raster.masks]
     names += [mask.path for r in references for mask in r.masks]
-    return tuple(dict.fromkeys(name for name in [*names, *_asked(request)] if name))
-
-
-def _asked(request: FillRequest) -> list[str]:
-    """The inputs as the request names them."""
-    masks = [*request.gaps, *(mask for r in request.references for mask in r.masks)]
-    names = [*request.target, *(mask.path for mask in masks), *(r.path for r in request.references)]
-    names += polarisations.files_of(request.sar)
-    return names + [name for name in (request.references_from, request.dem, request.extent) if name]
+    return tuple(dict.fromkeys(name for name in [*names, *named_inputs(request)] if name))
 
 
 def _channels(scene: Scene) -> int:
