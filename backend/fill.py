@@ -275,7 +275,6 @@ def _result(
     footprint = sum(part.footprint for part in filled)
     stated = known and request.mode == "fill"  # a spread under thin cloud was held against no error
     main, *_ = filled
-    units = {part.unit for part in filled}
     return FillResult(
         request_hash=request_hash(request),
         outputs=tuple(part.main for part in paths),
@@ -300,5 +299,5 @@ def _result(
         stds=tuple(part.std for part in paths if part.std),
         provenances=tuple(part.provenance for part in paths if part.provenance),
         pictures=tuple(path for path in (request.weights_map, request.trajectory) if path),
-        unit=units.pop() if len(units) == 1 else "reflectance",
+        unit=main.unit,
     )

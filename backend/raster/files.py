@@ -20,7 +20,7 @@ from . import dates, roles
 from .gdal import gdal_name, open_dataset, sparse_sample
 from .grid import Grid
 from .mask_names import kind_of_file, mask_kind_of
-from .raster import Band, Raster, telling
+from .raster import Band, Raster, is_reflectance, telling
 from .recall import remembered
 from .sensors import sensor_of, sensor_of_tags
 from .texts import descriptions
@@ -240,7 +240,7 @@ def _stated(tags: dict[str, str]) -> float:
 
 def _own_masks(path: str, bands: tuple[Band, ...]) -> tuple[Mask, ...]:
     """QA and class bands of the file itself whose description names a known kind."""
-    if not any(band.role == "optical" for band in bands):
+    if not is_reflectance(bands):
         return ()
     kinds = (mask_kind_of(b.description) for b in bands if b.role in ("qa", "class"))
     return tuple(dict.fromkeys(Mask(path, kind) for kind in kinds if kind not in (None, "auto")))

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from ..errors import TerramendError
 from ..watch import Watch
 from .gapmap import GapMap
-from .radiometry import is_reflectance
-from .raster import Band, Raster, telling
+from .raster import Band, Raster, is_reflectance, telling
 
 FEW = 100
 """Valid pixels up to which a band beside clearer ones is as good as empty."""

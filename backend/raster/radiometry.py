@@ -18,7 +18,6 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +26,7 @@ from ..errors import TerramendError
 from ..watch import Watch
 from . import dates
 from .gdal import sparse_sample
-from .raster import Band, Raster
+from .raster import Band, Raster, is_reflectance
 
 OFFSET_SINCE = datetime.date(2022, 1, 25)
 KILO = 1e-3
@@ -91,11 +90,6 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
     high = max((_percentile(b, 98) for b in floats if (b.gain, b.bias) == (1, 0)), default=0.0)
     bands = tuple(_guessed(band, raster, high, watch) for band in raster.bands)
     return replace(raster, bands=bands, surface=_level(rule or "", surface))
-
-
-def is_reflectance(bands: Sequence[Band]) -> bool:
-    """Whether values of these bands, some of one raster, become reflectance: one of them is optical."""
-    return any(band.role == "optical" for band in bands)
 
 
 def _own(band: Band, rule: str | None) -> Band:

@@ -52,6 +52,11 @@ def telling(bands: Sequence[Band]) -> tuple[int, ...]:
     return optical or tuple(i for i, band in enumerate(bands) if band.role in ("thermal", "index"))
 
 
+def is_reflectance(bands: Sequence[Band]) -> bool:
+    """Whether a raster of these bands is one of reflectance: one of them is optical."""
+    return any(band.role == "optical" for band in bands)
+
+
 @dataclass(frozen=True)
 class Raster:
     """Bands that share a grid. A product with several resolutions is several rasters.

@@ -12,7 +12,7 @@ from ..watch import Together, Watch
 from .gdal import has_stored_mask, open_dataset
 from .guides import paired
 from .products import open_by_itself
-from .raster import Band, Raster, telling
+from .raster import Band, Raster, is_reflectance, telling
 from .siblings import Folders, masks_beside, split_paths
 from .warp import overlaps
 
@@ -87,8 +87,7 @@ def open_reference(asked: AskedReference, target: Raster, watch: Watch, folders:
     _pass_on(heard, rasters, target, watch)
     rasters = tuple(paired(_without_zeros(raster), target.grid, watch) for raster in rasters)
     used = [(raster, wanted) for raster in rasters if (wanted := telling(raster.bands))]
-    optical = [(raster, wanted) for raster, wanted in used if raster.bands[wanted[0]].role == "optical"]
-    parts = tuple(optical or used)
+    parts = tuple([part for part in used if is_reflectance(part[0].bands)] or used)
     if not parts:
         raise TerramendError("reference.bands", path=asked.path)
     if not any(overlaps(raster.grid, target.grid) for raster, _ in parts):
