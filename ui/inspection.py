@@ -26,9 +26,9 @@ def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None)
     return f"{text}. {plain(reason)} ({found['model']})"
 
 
-def error_words(result: Mapping[str, Any]) -> str:
-    """The expected error of a result, with what it is in."""
-    error, unit = result["expected_error"], result.get("unit", "reflectance")
+def error_words(result: Mapping[str, Any], figure: str = "expected_error") -> str:
+    """An error that a result holds, with what it is in."""
+    error, unit = result[figure], result.get("unit", "reflectance")
     if unit == "values":
         return tr("{error:.3g} (the file's own values)").format(error=error)
     if unit == "kilokelvin":

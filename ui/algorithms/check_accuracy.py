@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
+from ..inspection import error_words
 from ..request_builder import UNWRITTEN, Built, build
 from ..tr import tr
 from .base import TerramendAlgorithm
@@ -83,9 +84,12 @@ class CheckAccuracy(TerramendAlgorithm):
         if result["expected_after"] is not None:
             feedback.pushInfo(
                 tr(
-                    "Expected error in the gaps: {before:.4f} as the method states it, {after:.4f} after "
+                    "Expected error in the gaps: ± {before} as the method states it, ± {after} after "
                     "this check."
-                ).format(before=result["expected_before"], after=result["expected_after"])
+                ).format(
+                    before=error_words(result, "expected_before"),
+                    after=error_words(result, "expected_after"),
+                )
             )
         return {
             "OUTPUT": self._report,
