@@ -58,6 +58,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--reference-gaps-kind", bind=_reference_kind, metavar="KIND", help="how to read it; none: no gaps")
     add("--reference-date", bind=_reference_date, metavar="DATE", help="its date, such as 2024-06-30")
     add("--references", dest="references_from", metavar="FOLDER|JSON", help="a folder or list of references")
+    add(
+        "--references-clear",
+        action="store_true",
+        help="dates of --references that have no mask are clear where they hold values",
+    )
     add("--dem", metavar="DEM", help="elevation in metres")
     add("--sar", metavar="SAR", help="Sentinel-1 VV, VH")
     add("--sun", type=_numbers, metavar="AZIMUTH,ELEVATION", help="of the sun, degrees; default: from tags")

@@ -106,7 +106,8 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "reference.mask": (
             INPUT,
             "The reference {path} has no mask of its clouds: name one with --reference-gaps "
-            "or in a JSON list, or say with --reference-gaps-kind none that it is clear.",
+            "or in a JSON list, or say with --reference-gaps-kind none, "
+            "or of a folder's dates with --references-clear, that it is clear.",
         ),
         "references.json": (
             INPUT,

@@ -72,7 +72,8 @@ class FillRequest:
         cloud_threshold: percent from which a cloud probability is a gap (default 40).
         fill_swath_edges: whether nodata within the convex hull of the observed pixels is a gap too.
         references: other dates, each with its own masks.
-        references_from: a folder, or a JSON list, of further references.
+        references_from: a folder, or a JSON list, of further references. references_clear: whether those of
+            them that have no mask are clear wherever they hold values.
         dem: elevation raster in metres. sar: Sentinel-1 VV, VH.
         sun: azimuth and elevation of the sun in degrees; None: from the product's tags.
         date: acquisition date of the target, ISO; None: from tags or file name.
@@ -101,6 +102,7 @@ class FillRequest:
     fill_swath_edges: bool = False
     references: Tuple[Reference, ...] = ()
     references_from: Optional[str] = None
+    references_clear: bool = False
     dem: Optional[str] = None
     sar: Optional[str] = None
     sun: Optional[Tuple[float, float]] = None

@@ -20,9 +20,9 @@ from .tr import tr
 
 Extent = Union[None, QgsReferencedRectangle, LayerOrPath]
 SAME = (
-    "classes", "grow", "cloud_threshold", "fill_swath_edges", "references_from", "sun", "date", "radiometry",
-    "bands", "unfilled", "model", "quality", "settings", "seed", "device", "std", "provenance",
-    "creation_options",
+    "classes", "grow", "cloud_threshold", "fill_swath_edges", "references_from", "references_clear", "sun",
+    "date", "radiometry", "bands", "unfilled", "model", "quality", "settings", "seed", "device", "std",
+    "provenance", "creation_options",
 )  # fmt: skip
 """Fields that are the same in `Choices` and in the request."""
 SEPARATOR = r";[;\s]*(?=[^\s=;]+\s*=|$)"
@@ -70,6 +70,7 @@ class Choices:
     fill_swath_edges: bool = False
     references: Tuple[ReferenceChoice, ...] = ()
     references_from: Optional[str] = None
+    references_clear: bool = False
     dem: Optional[LayerOrPath] = None
     sar: Optional[LayerOrPath] = None
     sun: Optional[Tuple[float, float]] = None
@@ -112,6 +113,7 @@ def to_parameters(choices: Choices) -> Dict[str, Any]:
         if any(r.date for r in references)
         else "",
         "REFERENCES_FROM": choices.references_from or "",
+        "REFERENCES_CLEAR": choices.references_clear,
         "DEM": None if choices.dem is None else _name(choices.dem),
         "SAR": None if choices.sar is None else _name(choices.sar),
         "SUN": "" if choices.sun is None else sun_text(choices.sun),
@@ -166,6 +168,7 @@ def from_values(values: Mapping[str, Any]) -> Choices:
         fill_swath_edges=bool(values.get("FILL_SWATH_EDGES")),
         references=_references(values),
         references_from=values.get("REFERENCES_FROM") or None,
+        references_clear=bool(values.get("REFERENCES_CLEAR")),
         dem=values.get("DEM") or None,
         sar=values.get("SAR") or None,
         sun=read_sun(values.get("SUN") or ""),

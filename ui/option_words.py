@@ -43,6 +43,7 @@ def _words() -> Dict[str, str]:
         "--gaps": tr("the gap masks"),
         "--gaps-kind": tr("the list beside the mask"),
         "--reference-gaps-kind none": tr("“clear everywhere” (kind none)"),
+        "--references-clear": tr("“The folder's dates without a mask are clear”"),
         "--reference-gaps-kind": tr("“Kind of the other dates' masks”"),
         "--reference-gaps": tr("“Its gaps”"),
         "--reference": tr("another date"),

@@ -66,7 +66,8 @@ def open_references(
     with Together(watch) as told:
         for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
             told.check()
-            reference = open_reference(asked, target, told, folders)
+            clear = request.references_clear and not named
+            reference = open_reference(asked, target, told, folders, clear=clear)
             if reference is not None:
                 opened.append(reference)
             elif named:
@@ -79,8 +80,10 @@ def open_references(
     return tuple(opened)
 
 
-def open_reference(asked: AskedReference, target: Raster, watch: Watch, folders: Folders) -> Reference | None:
-    """One reference, or None where it does not overlap the target."""
+def open_reference(
+    asked: AskedReference, target: Raster, watch: Watch, folders: Folders, *, clear: bool = False
+) -> Reference | None:
+    """One reference, or None where it does not overlap the target; `clear`: it needs no mask."""
     paths = split_paths(asked.path)
     heard = Watch()
     rasters = open_by_itself(paths, date=asked.date, watch=heard, folders=folders)
@@ -93,7 +96,7 @@ def open_reference(asked: AskedReference, target: Raster, watch: Watch, folders:
     if not any(overlaps(raster.grid, target.grid) for raster, _ in parts):
         return None
     masks = asked.masks or rasters[0].masks or masks_beside(paths, rasters[0], folders)
-    if not masks:
+    if not masks and not clear:
         raise TerramendError("reference.mask", path=asked.path)
     first = parts[0][0]
     if first.date is None:

@@ -44,6 +44,7 @@ EVERY = {
     "cloud_threshold": ("--cloud-threshold 55.5", 55.5),
     "fill_swath_edges": ("--fill-swath-edges", True),
     "references_from": ("--references folder", "folder"),
+    "references_clear": ("--references-clear", True),
     "dem": ("--dem d.tif", "d.tif"),
     "sar": ("--sar s.tif", "s.tif"),
     "sun": ("--sun 150.5,30", (150.5, 30.0)),

@@ -55,6 +55,7 @@ def rich(layers: dict[str, QgsRasterLayer], tmp_path: Path) -> Choices:
             ReferenceChoice(str(tmp_path / "more.tif"), MaskChoice("", "none")),
         ),
         references_from=str(tmp_path),
+        references_clear=True,
         dem=layers["mask"],
         sun=(145.5, 33.25),
         date="2020-01-13",

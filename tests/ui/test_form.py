@@ -22,6 +22,7 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, QPointF, Qt
 from qgis.PyQt.QtGui import QEnterEvent, QFocusEvent
+from qgis.PyQt.QtWidgets import QFileDialog
 
 
 @pytest.fixture
@@ -198,6 +199,24 @@ def test_a_mask_of_another_date_that_is_removed_is_looked_for_again(
     assert reference.mask is None and row().mask.currentText() == "find beside"
     until(lambda: bool(told))
     assert told == [["other_mask"]]
+
+
+def test_dates_of_a_folder_are_said_to_be_clear(
+    form: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    box = form.references
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    assert box.clear.isHidden()
+    box.folder_button.click()
+    assert not box.clear.isHidden() and not form.choices().references_clear
+    box.clear.setChecked(True)
+    assert form.choices().references_clear
+    form.show_choices(form.choices())
+    assert box.clear.isChecked()
+    box.folder_button.click()  # without it
+    assert box.clear.isHidden() and not form.choices().references_clear
+    box.folder_button.click()
+    assert not box.clear.isChecked(), "of another folder it was not said"
 
 
 def test_a_mask_that_is_a_file_stays(form: Any, layers: Any, scene: dict[str, str]) -> None:

@@ -75,7 +75,8 @@ def test_options_are_called_as_in_the_windows() -> None:
     sentence = ClientError("reference.mask", {"path": "--grow.tif"}).sentence
     assert sentence == (
         "The reference --grow.tif has no mask of its clouds: name one with “Its gaps” or in a JSON list, "
-        "or say with “clear everywhere” (kind none) that it is clear."
+        "or say with “clear everywhere” (kind none), or of a folder's dates with “The folder's dates without a "
+        "mask are clear”, that it is clear."
     )
     needs = {"model": "copy", "needs": "references", "option": "--reference"}
     assert (

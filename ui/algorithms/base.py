@@ -229,6 +229,13 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             advanced=True,
         )
         self.add(
+            QgsProcessingParameterBoolean(
+                "REFERENCES_CLEAR", tr("The folder's dates without a mask are clear"), False
+            ),
+            tr("Where they hold values: their clouds, if any, are nodata already."),
+            advanced=True,
+        )
+        self.add(
             QgsProcessingParameterRasterLayer("DEM", tr("Elevation model"), optional=True),
             tr("Elevation in metres; any grid and coordinate system."),
         )

@@ -9,6 +9,7 @@ from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
+    QCheckBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -84,6 +85,10 @@ class ReferencesBox(QWidget):
         self.folder_button.clicked.connect(self._browse_folder)
         self.folder = quiet_label()
         self.folder.hide()
+        self.clear = QCheckBox(tr("The folder's dates without a mask are clear"))
+        self.clear.setToolTip(tr("Where they hold values: their clouds, if any, are nodata already."))
+        self.clear.toggled.connect(lambda _: self.changed.emit())
+        self.clear.hide()
         buttons = QHBoxLayout()
         buttons.addWidget(add)
         buttons.addWidget(self.folder_button)
@@ -93,6 +98,7 @@ class ReferencesBox(QWidget):
         column.addWidget(self.tree)
         column.addWidget(self.kind_line)
         column.addWidget(self.folder)
+        column.addWidget(self.clear)
         column.addLayout(buttons)
         self._rows: List[Row] = []
         self._paths: List[str] = []
@@ -159,6 +165,7 @@ class ReferencesBox(QWidget):
         return {
             "references": tuple(self._reference(row) for row in self._rows if self._ticked(row)),
             "references_from": self._from,
+            "references_clear": self._from is not None and self.clear.isChecked(),
         }
 
     def show_choices(self, choices: Choices) -> None:
@@ -170,6 +177,7 @@ class ReferencesBox(QWidget):
             if isinstance(reference.source, str) and key not in self._paths:
                 self._paths.append(key)
         self._set_folder(choices.references_from)
+        self.clear.setChecked(choices.references_clear)
         self._fill(chosen)
 
     def show_found(self, found: List[Mapping[str, Any]]) -> None:
@@ -343,6 +351,7 @@ class ReferencesBox(QWidget):
     def _browse_folder(self) -> None:
         if self._from:
             self._set_folder(None)
+            self.clear.setChecked(False)  # it was said of that folder
         else:
             start = QgsProject.instance().homePath()
             self._set_folder(
@@ -354,4 +363,5 @@ class ReferencesBox(QWidget):
         self._from = path
         self.folder.setText("" if path is None else tr("and all scenes of {folder}").format(folder=path))
         self.folder.setVisible(path is not None)
+        self.clear.setVisible(path is not None)
         self.folder_button.setText(tr("All of a folder…") if path is None else tr("Without the folder"))

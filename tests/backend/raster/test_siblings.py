@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import makers
@@ -154,6 +155,22 @@ def test_folder_of_references(tmp_path):
     )
     assert [[m.kind for m in r.masks] for r in references] == [["scl"], ["scl"], ["qa_pixel"]]
     assert [len(r.bands) for r in references] == [3, 3, 7]
+
+
+def test_dates_of_a_folder_without_masks_may_be_said_to_be_clear(tmp_path):
+    target = tif(tmp_path / "ndvi_20200101.tif")
+    named = tif(tmp_path / "more" / "ndvi_20200601.tif")
+    for day in ("20200111", "20200121"):
+        tif(tmp_path / f"ndvi_{day}.tif")
+    tif(tmp_path / "ndvi_20200121_SCL.tif")
+    asked = FillRequest((target,), "o.tif", references_from=str(tmp_path), references_clear=True)
+    assert [[mask.kind for mask in r.masks] for r in open_inputs(asked, Watch()).references] == [[], ["scl"]]
+    for unsaid in (
+        replace(asked, references_clear=False),
+        replace(asked, references=(Reference(named),)),  # what is named by itself says so by itself
+    ):
+        with pytest.raises(TerramendError, match="no mask.*--references-clear"):
+            open_inputs(unsaid, Watch())
 
 
 def test_folders_of_hls_and_maja_are_references(tmp_path):
