@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..raster.slopes import gradients, terrain
+
 Floats = NDArray[np.float32]
 
 
@@ -16,20 +18,10 @@ def channels(
 ) -> Floats | None:
     """(3, H, W) from (H, W) metres: elevation, slope (rad), cosine of the solar incidence angle.
 
-    Slopes are Horn's (1981). Illumination is NaN without `sun` (azimuth, elevation in degrees).
+    Illumination is NaN without `sun` (azimuth, elevation in degrees).
     """
     if elevation is None:
         return None
-    z = np.pad(elevation.astype(np.float64), 1, mode="edge")
-    rows = z[:-2] + 2 * z[1:-1] + z[2:]
-    columns = z[:, :-2] + 2 * z[:, 1:-1] + z[:, 2:]
-    down = (columns[2:] - columns[:-2]) / (8 * pixel_size[0])
-    right = (rows[:, 2:] - rows[:, :-2]) / (8 * pixel_size[1])
-    slope = np.arctan(np.hypot(down, right))
-    light = np.full(elevation.shape, np.nan)
-    if sun is not None:
-        azimuth, height = np.radians(sun)
-        steep = np.hypot(np.hypot(down, right), 1)  # the normal is (-right, down, 1) / steep: east, north, up
-        east, north = np.sin(azimuth) * np.cos(height), np.cos(azimuth) * np.cos(height)
-        light = (-right * east + down * north + np.sin(height)) / steep
-    return np.stack([elevation, slope, light]).astype(np.float32)
+    per_row, per_column = gradients(np.pad(elevation, 1, constant_values=np.nan), 1)
+    down, across = pixel_size
+    return terrain(elevation, per_column / np.float32(across), -per_row / np.float32(down), sun)

@@ -10,6 +10,7 @@ from .closing import Closing
 from .grid import Grid, Window
 from .raster import Raster
 from .reader import RasterReader
+from .slopes import Array, gradients, terrain
 from .warp import Floats
 
 DEEPEST = -12000.0
@@ -21,8 +22,8 @@ FAR = 32
 class TerrainReader(Closing):
     """The three terrain channels on a grid; a context manager that stays in one thread.
 
-    Slopes are central differences over one DEM pixel or one scene pixel, whichever is larger, so that a
-    coarse DEM gives no facets. A window is read with that margin, also beyond the scene's edge: values do
+    Slopes reach over one DEM pixel or one scene pixel, whichever is larger, so that a coarse DEM gives no
+    facets. A window is read with that margin, also beyond the scene's edge: values do
     not depend on the window.
 
     Args:
@@ -48,24 +49,9 @@ class TerrainReader(Closing):
         wide = Window(window.row - k, window.column - k, window.height + 2 * k, window.width + 2 * k)
         height = self._reader.reflectance(wide, [0])[0]
         height[height < DEEPEST] = np.nan  # a void that the file does not declare
-        rows, columns = slice(k, -k), slice(k, -k)
-        here = height[rows, columns]
-        per_row = _difference(height[: -2 * k, columns], here, height[2 * k :, columns], k)
-        per_column = _difference(height[rows, : -2 * k], here, height[rows, 2 * k :], k)
-        out = np.full((3, window.height, window.width), np.nan, np.float32)
-        out[0] = here
-        east, north = self._to_east_north(per_row, per_column)
-        out[1] = np.arctan(np.hypot(east, north))
-        if self._sun is not None:
-            azimuth, elevation = (math.radians(angle) for angle in self._sun)
-            flat, tilt = math.sin(elevation), math.cos(elevation)
-            towards = east * np.float32(math.sin(azimuth)) + north * np.float32(math.cos(azimuth))
-            steep = np.sqrt(1 + east * east + north * north)
-            out[2] = (np.float32(flat) - np.float32(tilt) * towards) / steep
-        out[1:, np.isnan(here)] = np.nan
-        return out
+        return terrain(height[k:-k, k:-k], *self._to_east_north(*gradients(height, k)), self._sun)
 
-    def _to_east_north(self, per_row: Floats, per_column: Floats) -> tuple[Floats, Floats]:
+    def _to_east_north(self, per_row: Array, per_column: Array) -> tuple[Array, Array]:
         """Metres of height per metre east and north, from heights per row and column, on any affine grid."""
         a, b, _, d, e, _ = self._grid.transform
         down, across = self._grid.pixel_size
@@ -77,16 +63,3 @@ class TerrainReader(Closing):
         east = per_column * np.float32(row[1] / area) - per_row * np.float32(column[1] / area)
         north = per_row * np.float32(column[0] / area) - per_column * np.float32(row[0] / area)
         return east, north
-
-
-def _difference(before: Floats, here: Floats, after: Floats, span: int) -> Floats:
-    """Change per pixel over both sides, over one where the other is unknown, 0 where both are."""
-    slope = (after - before) / np.float32(2 * span)
-    lone = ~np.isfinite(slope) & np.isfinite(here)
-    if lone.any():
-        with np.errstate(invalid="ignore"):
-            forward = (after - here)[lone] / np.float32(span)
-            backward = (here - before)[lone] / np.float32(span)
-        one = np.where(np.isfinite(forward), forward, backward)
-        slope[lone] = np.where(np.isfinite(one), one, np.float32(0))
-    return slope

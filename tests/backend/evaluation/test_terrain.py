@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import makers
 import numpy as np
 import pytest
+from rasterio.crs import CRS
 from terramend.backend.evaluation.terrain import channels
+from terramend.backend.raster.grid import Grid
+from terramend.backend.raster.guides import open_guide
+from terramend.backend.raster.terrain import TerrainReader
+from terramend.backend.watch import Watch
 
 
 def test_a_slope_towards_the_sun() -> None:
@@ -26,3 +34,14 @@ def test_flat_ground_and_no_sun() -> None:
     dark = channels(np.full((5, 5), 7.0, np.float32), (30.0, 30.0), None)
     assert dark is not None and np.isnan(dark[2]).all()
     assert channels(None, (10.0, 10.0), None) is None
+
+
+def test_cases_have_the_terrain_that_a_fill_has(tmp_path: Path) -> None:
+    height = np.random.default_rng(1).uniform(100, 400, (40, 50)).astype(np.float32)
+    height[10:13, 20] = np.nan
+    target = Grid(CRS.from_epsg(32632).to_wkt(), (20.0, 0.0, 5e5, 0.0, -20.0, 5e6), 50, 40)
+    path = makers.write(tmp_path / "dem.tif", height, 20, left=5e5, top=5e6)
+    with TerrainReader(open_guide(path, target, "--dem", Watch()), target, (150.0, 40.0)) as reader:
+        found = reader.read(target.whole)
+    made = channels(height, (20.0, 20.0), (150.0, 40.0))
+    np.testing.assert_allclose(made, found, atol=1e-5)
