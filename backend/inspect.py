@@ -40,9 +40,9 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         JSON: `product`, `sensor`, `grid`, `date`, `sun` (azimuth, elevation), `surface`, `radiometry` in
         words, `place` (latitude, longitude, region) or None, `bands` (number, description, role,
         wavelength, pixel size, whether filled, gap fraction), `masks` (path, kind, growth in pixels, share
-        marked), `gap_fraction`, `gap_samples`, `references` (name, date, days, bands, masks with path and
-        kind, cover), `dem` and `sar` (path, cover) or None, `model`, `model_reason`, `prompts` (of each band
-        that is filled, where the model reads them), `notices`. Covers and fractions are 0 to 1.
+        marked), `gap_fraction`, `gap_samples`, `references` (path, name, date, days, bands, masks with
+        path and kind, cover), `dem` and `sar` (path, cover) or None, `model`, `model_reason`, `prompts` (of
+        each band that is filled, where the model reads them), `notices`. Covers and fractions are 0 to 1.
 
     Raises:
         TerramendError: as a fill of the request would.
@@ -170,6 +170,7 @@ def _observed(image: np.ndarray) -> float:
 
 def _reference(reference: Reference, info: ReferenceInfo, cover: float) -> dict[str, Any]:
     return {
+        "path": reference.path,
         "name": reference.name,
         "date": reference.date.isoformat() if reference.date else None,
         "days": info.days,

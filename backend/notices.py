@@ -84,6 +84,13 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Check the mask and how it is read."
         ),
         "reference.date": "The date of {name} is not known: it is used as if it were close in time.",
+        "reference.filled": (
+            "{name} was filled by Terramend: its estimates are taken as if they had been observed. "
+            "Give the raster that was filled instead, with its mask."
+        ),
+        "reference.itself": (
+            "{path} is left out of the other dates: it is the raster to fill, with what lies in its gaps."
+        ),
         "reference.level": (
             "{name} and the raster to fill differ in level (surface or top-of-atmosphere reflectance): "
             "methods that regress allow for it, copying does not."

@@ -12,7 +12,7 @@ from qgis.PyQt.QtCore import QTimer
 from . import inspection
 from .choices import ChoiceError, Choices
 from .client import ClientError
-from .request_builder import REFUSALS, UNWRITTEN, build
+from .request_builder import REFUSALS, UNWRITTEN, Built, build
 from .runner import Run
 from .tr import tr
 from .widgets.form import ChoicesForm
@@ -118,7 +118,7 @@ class Outlook:
         def show(found: Mapping[str, Any]) -> None:
             if self._run is run:
                 self._run = None
-                self._show(found, choices)
+                self._show(found, choices, built)
 
         def fail(error: Exception) -> None:
             if self._run is run:
@@ -162,11 +162,12 @@ class Outlook:
         self._bar.show_notices([])
         self._form.target.show_facts("")
 
-    def _show(self, found: Mapping[str, Any], choices: Choices) -> None:
+    def _show(self, found: Mapping[str, Any], choices: Choices, built: Built) -> None:
         self._bar.estimate.setText(inspection.estimate(found))
         self._form.target.show_facts(inspection.facts(found), found["radiometry"])
         self._form.gaps.show_found(found["masks"])
-        self._form.references.show_found(found.get("references", []))
+        dates = {facts["path"]: facts for facts in found.get("references", [])}
+        self._form.references.show_found([dates.get(asked["path"]) for asked in built.request["references"]])
         self._form.method.options.show_prompts(found.get("prompts", []))
         notices = inspection.notices(found)
         self._bar.show_notices(notices)

@@ -13,7 +13,8 @@ from .gdal import has_stored_mask, open_dataset
 from .guides import paired
 from .products import open_by_itself
 from .raster import Band, Raster, is_reflectance, telling
-from .siblings import Folders, masks_beside, split_paths
+from .recall import is_filled
+from .siblings import Folders, files_of, holds, masks_beside, split_paths
 from .warp import overlaps
 
 
@@ -22,12 +23,13 @@ class Reference:
     """An opened reference.
 
     Attributes:
-        name: for messages. date: its acquisition date, or None.
+        path: as it was asked for. name: for messages. date: its acquisition date, or None.
         parts: its rasters, each with the 0-based bands that are used.
         masks: of its gaps; empty: said to be clear (its nodata still counts).
         surface: as `Raster.surface`.
     """
 
+    path: str
     name: str
     date: datetime.date | None
     parts: tuple[tuple[Raster, tuple[int, ...]], ...]
@@ -54,6 +56,8 @@ def open_references(
 ) -> tuple[Reference, ...]:
     """All references of a request, opened, with masks and in the given order.
 
+    The target itself is left out: it would show in its gaps what lies there.
+
     Args:
         found: further ones, as `siblings.find_references` gives them; those that lie elsewhere are left
             out, where one that was named by itself is an error.
@@ -62,10 +66,13 @@ def open_references(
     Raises:
         TerramendError: `reference.apart`, `reference.mask`, `pair.crs`, and what opening raises.
     """
-    opened, folders = [], folders or Folders()
+    opened, folders, own = [], folders or Folders(), files_of(target)
     with Together(watch) as told:
         for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
             told.check()
+            if asked.path in request.target or holds(asked, own):
+                told.notice("reference.itself", path=asked.path)
+                continue
             clear = request.references_clear and not named
             reference = open_reference(asked, target, told, folders, clear=clear)
             if reference is not None:
@@ -99,10 +106,17 @@ def open_reference(
     if not masks and not clear:
         raise TerramendError("reference.mask", path=asked.path)
     first = parts[0][0]
+    if is_filled(first.bands[0].path):
+        watch.notice("reference.filled", name=first.name)
     if first.date is None:
         watch.notice("reference.date", name=first.name)
     return Reference(
-        first.name, first.date, parts, tuple(m for m in masks if m.kind != "none"), first.surface
+        asked.path,
+        first.name,
+        first.date,
+        parts,
+        tuple(m for m in masks if m.kind != "none"),
+        first.surface,
     )
 
 

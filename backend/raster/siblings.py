@@ -159,14 +159,19 @@ def find_references(source: str, target: Raster, watch: Watch) -> tuple[Referenc
         found = listed(place)
     else:
         raise TerramendError("references.missing", path=source)
-    own = {file.resolve() for path in {band.path for band in target.bands} for file in local_files(path)}
-    kept = tuple(reference for reference in found if not _holds(reference, own))
+    own = files_of(target)
+    kept = tuple(reference for reference in found if not holds(reference, own))
     if not kept:
         raise TerramendError("references.none", path=source)
     return kept
 
 
-def _holds(reference: Reference, files: set[Path]) -> bool:
+def files_of(target: Raster) -> set[Path]:
+    """The files that a raster is read from, also those behind a VRT."""
+    return {file.resolve() for path in {band.path for band in target.bands} for file in local_files(path)}
+
+
+def holds(reference: Reference, files: set[Path]) -> bool:
     """Whether a reference is one of these files, or a folder around one."""
     places = {Path(part).resolve() for part in split_paths(reference.path)}
     return any(not places.isdisjoint((file, *file.parents)) for file in files)

@@ -58,6 +58,17 @@ def test_what_a_mask_of_another_date_was_taken_for_is_shown(dock: Any, layers: A
     assert box.kind.kind() == "auto"
 
 
+def test_the_target_among_its_other_dates_is_left_out(
+    dock: Any, layers: Any, scene: dict[str, str], until: Callable
+) -> None:
+    twice = QgsRasterLayer(scene["target"], "again")  # sorted before the other date
+    QgsProject.instance().addMapLayer(twice)
+    dock.form.references.tick(twice)
+    until(lambda: "is left out of the other dates" in dock.bar.notices.toolTip())
+    dates = {row.item.text(0): row.item.text(1) for row in dock.form.references._rows}
+    assert dates["other"] == "2020-01-28" and dates["again"] == ""
+
+
 def test_from_choices_to_layers(
     dock: Any, iface: Any, layers: Any, scene: dict[str, str], until: Callable, tmp_path: Path
 ) -> None:

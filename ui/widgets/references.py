@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
@@ -180,14 +180,14 @@ class ReferencesBox(QWidget):
         self.clear.setChecked(choices.references_clear)
         self._fill(chosen)
 
-    def show_found(self, found: List[Mapping[str, Any]]) -> None:
+    def show_found(self, found: Sequence[Optional[Mapping[str, Any]]]) -> None:
         """Show dates and masks that the backend found, in the order of the ticked rows.
 
         Args:
-            found: `inspect`'s references: `date`, `masks` (kinds and paths).
+            found: `inspect`'s references: `date`, `masks` (kinds and paths); None where it left one out.
         """
         rows = [row for row in self._rows if self._ticked(row)]
-        self._found = {row.key: facts for row, facts in zip(rows, found)}
+        self._found = {row.key: facts for row, facts in zip(rows, found) if facts is not None}
         self.tree.blockSignals(True)
         for row in rows:
             self._show_facts(row)

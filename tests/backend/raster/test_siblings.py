@@ -223,6 +223,32 @@ def test_what_the_target_draws_on_is_no_reference(tmp_path):
     assert [Path(reference.path).name for reference in found] == ["S2_20200611.tif"]
 
 
+def test_the_target_named_as_its_own_date_is_left_out(tmp_path):
+    target, other = tif(tmp_path / "t_20200101.tif"), tif(tmp_path / "o_20200111.tif")
+    (tmp_path / "link.tif").symlink_to(target)
+    rasterio.shutil.copy(target, tmp_path / "t.vrt", driver="VRT")
+    clear = (Mask("", "none"),)
+    for itself in (target, str(tmp_path / "link.tif")):
+        for asked in (target, str(tmp_path / "t.vrt")):
+            watch = Watch()
+            references = (Reference(itself, clear), Reference(other, clear))
+            inputs = open_inputs(FillRequest((asked,), "o.tif", references=references), watch)
+            assert [reference.path for reference in inputs.references] == [other]
+            assert [notice.code for notice in watch.notices if "itself" in notice.code] == [
+                "reference.itself"
+            ]
+
+
+def test_an_earlier_fill_as_a_date_is_said_to_be_one(tmp_path):
+    target, other = tif(tmp_path / "t_20200101.tif"), tif(tmp_path / "o_20200111.tif")
+    with rasterio.open(other, "r+") as file:
+        file.update_tags(TERRAMEND_VERSION="0.1.0")
+    watch = Watch()
+    asked = FillRequest((target,), "o.tif", references=(Reference(other, (Mask("", "none"),)),))
+    assert len(open_inputs(asked, watch).references) == 1
+    assert "reference.filled" in [notice.code for notice in watch.notices]
+
+
 def test_json_list(tmp_path):
     target = tif(tmp_path / "t.tif")
     tif(tmp_path / "a.tif")
