@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.base import Floats
-from .units import WORDS
+from .units import WORDS, figure
 
 MOST = 480
 """Pixels of a picture's longer side."""
@@ -39,14 +39,15 @@ class Sample:
 
 def write_report(path: Path, result: Mapping[str, Any], samples: Sequence[Sample]) -> None:
     """Write the report of `accuracy.accuracy`'s result."""
-    rows = [("all bands", result), *((band["band"], band) for band in result["bands"])]
+    unit = result["unit"]
+    rows = [("all bands", result, unit), *((band["band"], band, unit) for band in result["bands"])]
     if result["ndvi"]:
-        rows.append(("NDVI", result["ndvi"]))
+        rows.append(("NDVI", result["ndvi"], "reflectance"))
     table = "".join(
         f"<tr><td>{html.escape(str(name))}</td>"
-        + "".join(f"<td>{_figure(figures[key], form)}</td>" for key, form in COLUMNS.values())
+        + "".join(f"<td>{_cell(figures[key], form, own)}</td>" for key, form in COLUMNS.values())
         + "</tr>"
-        for name, figures in rows
+        for name, figures, own in rows
     )
     heads = "".join(f"<th>{head}</th>" for head in COLUMNS)
     pictures = "".join(_pictures(sample) for sample in samples)
@@ -61,7 +62,7 @@ def write_report(path: Path, result: Mapping[str, Any], samples: Sequence[Sample
         f"{html.escape(result['model_reason'])} Valid pixels were hidden under "
         f"{html.escape(result['hidden_under'])}, filled, and compared with what had been there.{left}</p>"
         f"<table><tr><th></th>{heads}</tr>{table}</table>"
-        f"<p class=small>Errors are in {WORDS[result['unit']]} (NDVI: in NDVI). A good 90 % interval holds "
+        f"<p class=small>Errors are in {WORDS[unit]} (NDVI: in NDVI). A good 90 % interval holds "
         "the truth in about 90 of 100 samples. Real gaps can be harder: a cloud's rim and shadow may be left "
         "unmasked. Purple in the pictures: the scene's own gaps, and in the first what was hidden "
         "besides.</p>"
@@ -74,26 +75,30 @@ def _expected(result: Mapping[str, Any]) -> str:
     """What the check says of the real gaps."""
     if result["expected_after"] is None:
         return ""
+    before, after = (figure(result[key], result["unit"]) for key in ("expected_before", "expected_after"))
     return (
-        f"<p>Expected error in the scene's gaps: <b>{result['expected_before']:.4f}</b> before this check, "
-        f"as the method states it; <b>{result['expected_after']:.4f}</b> after it, times what was found here "
+        f"<p>Expected error in the scene's gaps: <b>{before}</b> before this check, "
+        f"as the method states it; <b>{after}</b> after it, times what was found here "
         "over what was stated here.</p>"
     )
 
 
 COLUMNS = {
+    # What is shown and how: "" and "+" are errors, in their unit.
     "samples": ("samples", "d"),
-    "RMSE": ("rmse", ".4f"),
-    "bias": ("bias", "+.4f"),
-    "mean absolute error": ("mae", ".4f"),
-    "expected error": ("expected_error", ".4f"),
+    "RMSE": ("rmse", ""),
+    "bias": ("bias", "+"),
+    "mean absolute error": ("mae", ""),
+    "expected error": ("expected_error", ""),
     "in 50 % interval": ("coverage_50", ".1%"),
     "in 90 % interval": ("coverage", ".1%"),
 }
 
 
-def _figure(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
+def _cell(value: float | None, form: str, unit: str) -> str:
+    if value is None:
+        return "–"
+    return figure(value, unit, form) if form in ("", "+") else format(value, form)
 
 
 def _pictures(sample: Sample) -> str:

@@ -12,7 +12,7 @@ from .device import for_networks
 from .errors import TerramendError
 from .request import FillRequest
 from .trial import Tried
-from .units import WORDS, digits
+from .units import WORDS, figure
 from .weights import with_network
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
@@ -135,15 +135,14 @@ def tried_reason(reason: str, tried: Sequence[Tried], unit: str = "reflectance")
     """
     if not tried:
         return reason
-    form = digits(unit)
     first, chosen = tried[0], next(one for one in tried if one.chosen)
     if chosen is not first:
         return (
             f"On hidden pixels of this scene {chosen.way.words} fill with an error of "
-            f"{chosen.rmse:{form}}, clearly below the {first.rmse:{form}} with {first.way.words}, which is "
-            "therefore left out."
+            f"{figure(chosen.rmse, unit)}, clearly below the {figure(first.rmse, unit)} with "
+            f"{first.way.words}, which is therefore left out."
         )
-    told = [f"{one.rmse:{form}} with {one.way.words}" for one in tried]
+    told = [f"{figure(one.rmse, unit)} with {one.way.words}" for one in tried]
     close = ", too close to change" if min(one.rmse for one in tried) < first.rmse else ""
     listed = f"{', '.join(told[:-1])} and {told[-1]}{close}"
     return f"{reason[:-1]}: on hidden pixels of this scene the error in {WORDS[unit]} is {listed}."

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import cli_request
 from .cli_fill import call
-from .units import digits
+from .units import WORDS, figure
 from .watch import Watch
 
 
@@ -31,22 +31,24 @@ def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
 
 def figures(result: dict[str, Any]) -> str:
     """The figures as a table for people."""
-    rows = [("all bands", result), *((band["band"], band) for band in result["bands"])]
+    unit = result["unit"]
+    rows = [("all bands", result, unit), *((band["band"], band, unit) for band in result["bands"])]
     if result["ndvi"]:
-        rows.append(("NDVI", result["ndvi"]))
-    form = digits(result["unit"])
-    width = max(len(name) for name, _ in rows)
+        rows.append(("NDVI", result["ndvi"], "reflectance"))
+    width = max(len(name) for name, *_ in rows)
     lines = [
         f"{result['model']}: {result['model_reason']} Hidden under {result['hidden_under']}.",
+        f"Errors are in {WORDS[unit]}.",
         f"{'':{width}}    RMSE    bias  in 90 % interval",
     ]
-    for name, row in rows:
+    for name, row, own in rows:
         inside = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
-        lines.append(f"{name:{width}}  {row['rmse']:{form}} {row['bias']:+{form}}  {inside:>16}".rstrip())
+        rmse, bias = figure(row["rmse"], own), figure(row["bias"], own, "+")
+        lines.append(f"{name:{width}}  {rmse:>6} {bias:>7}  {inside:>16}".rstrip())
     if result["expected_after"] is not None:
         lines.append(
-            f"Expected error in the gaps: {result['expected_before']:{form}} as the method states it, "
-            f"{result['expected_after']:{form}} after this check."
+            f"Expected error in the gaps: {figure(result['expected_before'], unit)} as the method states it, "
+            f"{figure(result['expected_after'], unit)} after this check."
         )
     if result["unfilled_samples"]:
         lines.append(f"{result['unfilled_samples']} hidden samples could not be filled.")

@@ -11,7 +11,7 @@ from . import cli_request
 from .calls import CALLS
 from .errors import TerramendError
 from .terminal import duration
-from .units import WORDS, digits
+from .units import WORDS, figure
 from .watch import Watch
 
 
@@ -64,7 +64,7 @@ def done(result: Mapping[str, Any], mode: str = "fill") -> str:
         lines = [f"None of {samples} samples could be filled with {result['model']}."]
     if result["expected_error"] is not None:
         unit = result["unit"]
-        lines.append(f"Expected error: {result['expected_error']:{digits(unit)}} in {WORDS[unit]}.")
+        lines.append(f"Expected error: {figure(result['expected_error'], unit)} in {WORDS[unit]}.")
     took = duration(sum(result["seconds"].values()))
     lines.append(f"Took {took} on {result['device']}. {did} pixels are estimates. Written:")
     extras = (*result["stds"], *result["provenances"], *result["pictures"])

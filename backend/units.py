@@ -1,10 +1,12 @@
 """What errors are in, and how they are told."""
 
-WORDS = {"reflectance": "reflectance", "kilokelvin": "kilokelvin", "values": "the file's own values"}
-"""By unit. Temperatures of a raster with optical bands are read in `kilokelvin`; indices, and temperatures
-of a raster without, as the file's own `values`."""
+WORDS = {"reflectance": "reflectance", "kilokelvin": "kelvin", "values": "the file's own values"}
+"""What people are told, by unit. Temperatures of a raster with optical bands are read in `kilokelvin`;
+indices, and temperatures of a raster without, as the file's own `values`."""
 
 
-def digits(unit: str) -> str:
-    """Format of an error in a unit: values of a file may be of any size."""
-    return ".3g" if unit == "values" else ".4f"
+def figure(error: float, unit: str, sign: str = "") -> str:
+    """An error in a unit as people are told it, the unit being `WORDS[unit]`; `sign` `+`: with its sign."""
+    if unit == "kilokelvin":
+        return f"{1000 * error:{sign}.2f}"
+    return f"{error:{sign}{'.3g' if unit == 'values' else '.4f'}}"  # a file's values may be of any size

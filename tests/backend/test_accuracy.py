@@ -11,6 +11,7 @@ from terramend.backend import accuracy as checking
 from terramend.backend.accuracy import Errors, accuracy
 from terramend.backend.errors import TerramendError
 from terramend.backend.request import FillRequest, Mask, Reference
+from terramend.backend.units import figure
 from terramend.backend.watch import Watch
 from terramend.models.base import Prediction, Source
 from terramend.models.registry import Row
@@ -160,6 +161,23 @@ def test_classes_alone_are_refused(write):
     with pytest.raises(TerramendError, match="Band 2 .SCL. is a class band") as caught:
         accuracy(request(target, bands=(2,)), Watch())
     assert caught.value.code == "model.band"
+
+
+def test_figures_are_told_in_what_the_file_holds(write, capsys):
+    from terramend.backend.cli import main
+
+    image = (250 + 100 * landscape(1, 100, 100) / landscape(1, 100, 100).max()).astype("float32")
+    target = write("lst_20200101.tif", image)
+    report = target.with_name("r.html")
+    assert main(["accuracy", str(target), "--model", "nearest", "--html", str(report)]) == 0
+    printed, result = capsys.readouterr().out, accuracy(request(target), Watch())
+    assert result["unit"] == "values" and "Errors are in the file's own values." in printed
+    for told in (f"{result['rmse']:.3g}", f"{result['bias']:+.3g}"):
+        assert told in printed and told in report.read_text("utf-8")
+
+
+def test_kilokelvin_is_told_in_kelvin():
+    assert (figure(0.01234, "kilokelvin"), figure(-0.0005, "kilokelvin", "+")) == ("12.34", "-0.50")
 
 
 def test_the_doors_give_the_same_figures(write, capsys):

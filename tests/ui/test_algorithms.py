@@ -137,24 +137,24 @@ def test_layers_of_the_project_and_their_settings(run: Any, scene: dict[str, str
     assert hole[cloud].all()
 
 
-def test_the_result_tells_its_notices_as_the_windows_do(
+def test_result_and_report_tell_their_notices_as_the_windows_do(
     run: Any, scene: dict[str, str], tmp_path: Path
 ) -> None:
     dem = str(tmp_path / "dem.tif")
     blank = gdal.Translate(dem, scene["target"], bandList=[1], noData=0)
     blank.GetRasterBand(1).Fill(0)
     del blank
-    filled = run(
-        "fillgaps",
-        TARGET=scene["target"],
-        GAPS=[scene["mask"]],
-        DEM=dem,
-        MODEL="mean",
-        OUTPUT="TEMPORARY_OUTPUT",
-    )
+    asked = {"TARGET": scene["target"], "GAPS": [scene["mask"]], "DEM": dem, "MODEL": "mean"}
+    filled = run("fillgaps", **asked, OUTPUT="TEMPORARY_OUTPUT")
     (told,) = [n for n in json.loads(filled["RESULT_JSON"])["notices"] if n["code"] == "guide.blank"]
     assert told["message"].startswith("What an elevation model names") and "--" not in told["message"]
     assert told["arguments"] == {"option": "--dem"}
+    report = tmp_path / "report.html"
+    run("checkaccuracy", **asked, OUTPUT=str(report))
+    assert told["message"] in report.read_text("utf-8") and "--dem" not in report.read_text("utf-8")
+    assert {path.name for path in tmp_path.glob("*report*")} | {
+        path.name for path in tmp_path.glob(".*")
+    } == {"report.html"}
 
 
 def test_accuracy_is_a_report_and_numbers(run: Any, scene: dict[str, str], tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any, Dict, List
+from html import escape
+from pathlib import Path
+from typing import Any, Dict, List, Mapping
 
 from qgis.core import (
     QgsProcessingContext,
@@ -14,6 +16,7 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
+from ...backend.notices import Notice
 from ..inspection import error_words
 from ..request_builder import UNWRITTEN, Built, build
 from ..tr import tr
@@ -80,6 +83,7 @@ class CheckAccuracy(TerramendAlgorithm):
     ) -> Dict[str, Any]:
         """Let the backend hide, fill and compare."""
         result = self.ask("accuracy", context, feedback, html=self._report)
+        _reword(Path(self._report), result["notices"])
         feedback.pushInfo(result["model_reason"])
         if result["expected_after"] is not None:
             feedback.pushInfo(
@@ -100,3 +104,14 @@ class CheckAccuracy(TerramendAlgorithm):
             "EXPECTED_AFTER": result["expected_after"],
             "RESULT_JSON": json.dumps(result, sort_keys=True),
         }
+
+
+def _reword(report: Path, notices: List[Mapping[str, Any]]) -> None:
+    """Let a report say its notices as the windows do: the backend names the command line's options."""
+    text = report.read_text("utf-8")
+    for notice in notices:
+        told = Notice(notice["code"], notice["arguments"]).sentence
+        text = text.replace(escape(told), escape(notice["message"]))
+    part = report.with_name(f".{report.name}.part")
+    part.write_text(text, "utf-8")
+    part.replace(report)
