@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from ..models.base import Reconstructor
 from ..models.registry import ROWS, Row, find
@@ -37,6 +38,13 @@ class Facts:
         return frozenset(name for name, there in names.items() if there)
 
 
+def unknown(name: str, ready: Sequence[str]) -> TerramendError:
+    """The error of a method's name that there is not; those that look alike are named first."""
+    alike = get_close_matches(name, ready)
+    known = ", ".join([*alike, *(one for one in ready if one not in alike)])
+    return TerramendError("model.unknown", model=name, known=known)
+
+
 def named(request: FillRequest) -> Row | None:
     """The row that the request names, checked as far as is possible without the scene.
 
@@ -53,8 +61,7 @@ def named(request: FillRequest) -> Row | None:
         return None
     row = find(request.model)
     if row is None:
-        known = ", ".join(["auto", *(r.name for r in ROWS)])
-        raise TerramendError("model.unknown", model=request.model, known=known)
+        raise unknown(request.model, ["auto", *(r.name for r in ROWS if not r.untrained)])
     if request.mode not in row.modes:
         able = ", ".join(r.name for r in ROWS if request.mode in r.modes and not r.untrained)
         raise TerramendError("model.mode", model=row.name, mode=request.mode, known=able)

@@ -70,6 +70,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `command.usage`."""
         why = message.removeprefix("argument ")
+        if why.endswith("required: TARGET"):  # of `--std scene.tif`, which may take a name
+            why += ", which comes first: an option before it may have taken it"
         raise TerramendError("command.usage", why=why[:1].upper() + why[1:], command=self.prog)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .calls import CALLS
+from .choose import unknown
 from .errors import TerramendError
 from .watch import Watch
 
@@ -34,7 +35,7 @@ def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     if arguments.action is not None:
         rows = {row["name"]: row for row in result["models"]}
         if arguments.action not in rows:
-            raise TerramendError("model.unknown", model=arguments.action, known=", ".join(rows))
+            raise unknown(arguments.action, [name for name, row in rows.items() if not row["untrained"]])
         result = {"models": [rows[arguments.action]], "weights": []}
     if arguments.name is not None or arguments.source is not None:
         raise TerramendError(

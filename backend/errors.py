@@ -232,7 +232,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "install the full backend, or choose another method.",
         ),
         "model.setting": (INPUT, "The method {model} has no setting {setting}; it has {known}."),
-        "model.unknown": (INPUT, "There is no method {model}; there are {known}."),
+        "model.unknown": (
+            INPUT,
+            "There is no method {model}; ready to use are {known}; terramend models lists all.",
+        ),
         "model.untrained": (
             INPUT,
             "{model} comes without weights: run terramend train {model} --data DATA --out FOLDER "

@@ -86,7 +86,9 @@ def fill(
         outputs = Outputs(each, inputs.names, request.overwrite, pictures)
         stack.callback(outputs.discard)
         cog = is_cog(options)
-        outputs.need(sum(_bytes(*pair, cog) for pair in zip(inputs.targets, paths, strict=True)))
+        clear = request.mode == "clear"
+        pairs = zip(inputs.targets, paths, strict=True)
+        outputs.need(sum(_bytes(*pair, cog=cog, clear=clear) for pair in pairs))
         folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
         files = describe_inputs(inputs.names, request.hash_inputs)
         filled = []
@@ -240,11 +242,12 @@ def _ended(name: str | None, ending: str) -> str | None:
     return str(path.with_name(f"{path.stem}{ending}{path.suffix}"))
 
 
-def _bytes(target: Raster, paths: Paths, cog: bool) -> int:
+def _bytes(target: Raster, paths: Paths, *, cog: bool, clear: bool) -> int:
     """Space that the outputs of a grid can take: not compressed, as noise would be."""
     pixels = target.grid.width * target.grid.height
     main = sum(np.dtype(band.dtype).itemsize for band in target.bands)
-    std = 4 * len(target.bands) * 0.3 if paths.std else 0  # mostly zeros
+    share = 1 if clear else 0.3  # mostly zeros, where only gaps are filled
+    std = 4 * len(target.bands) * share if paths.std else 0
     provenance = 0.2 if paths.provenance else 0
     twice = 2 if cog else 1  # a COG is copied from a plain file
     return int(pixels * (main + std + provenance) * twice)
