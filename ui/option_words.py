@@ -62,6 +62,7 @@ def _words() -> Dict[str, str]:
         "--jobs": tr("jobs in the settings file"),
         "--jobs or --memory-limit": tr("jobs or memory_limit in the settings file"),
         "--memory-limit": tr("memory_limit in the settings file"),
+        "terramend models lists all": tr("“Method” lists all"),
         "terramend models {model} says": tr("“Advanced” in Terramend's dock says"),
         "run terramend models install {name}": tr(
             "choose it in Terramend's dock (experimental ones by “More”) and press “Install its network”"
