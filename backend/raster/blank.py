@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.base import Floats, Tile
-from ..watch import Watch
+from ..watch import Together, Watch
 
 
 def say_blank(overview: Tile, watch: Watch) -> None:
-    """A notice for each other date, for terrain and for radar without any value inside the scene."""
-    for reference in overview.references:
-        if _blank(reference.image):
-            watch.notice("reference.blank", name=reference.name)
+    """Notices of other dates (the first, and how many more), terrain and radar without any value here."""
+    with Together(watch) as heard:
+        for reference in overview.references:
+            if _blank(reference.image):
+                heard.notice("reference.blank", name=reference.name)
     for image, option in ((overview.terrain, "--dem"), (overview.sar, "--sar")):
         if image is not None and _blank(image[:1] if option == "--dem" else image):
             watch.notice("guide.blank", option=option)

@@ -99,6 +99,13 @@ def test_what_shows_nothing_is_said(request_of, tmp_path):
     said = {notice["code"]: notice["message"] for notice in found["notices"]}
     assert "S2_20200111.tif shows nothing" in said["reference.blank"]
     assert "What --dem names holds no value" in said["guide.blank"]
+    ones = np.ones((2, 80, 100), np.uint16)
+    names = [write(tmp_path / f"S2_2020012{n}.tif", ones, left=600500.0) for n in range(3)]
+    blinds = tuple(Reference(name, (everything,)) for name in names)
+    three = inspect(request_of(references=blinds), Watch())["notices"]
+    told = [notice for notice in three if "reference.blank" in str(notice)]
+    assert [notice["code"] for notice in told] == ["reference.blank", "notice.alike"]
+    assert told[1]["arguments"]["count"] == 2
     codes = {notice["code"] for notice in inspect(request_of(), Watch())["notices"]}
     assert not codes & {"reference.blank", "guide.blank"}
 
