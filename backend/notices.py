@@ -49,7 +49,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Add a mask that has them, or polygons."
         ),
         "mask.fringe": (
-            "Within {pixels} pixels of the gaps lies haze that the mask does not mark: nothing is learnt "
+            "Within {pixels} pixels of the gaps lies haze that the mask does not mark: guided learns nothing "
             "from it. --grow {grow}px would fill it too."
         ),
         "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
@@ -96,7 +96,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "methods that regress allow for it, copying does not."
         ),
         "reference.moved": (
-            "{name} lies off the raster to fill by {by}: it is moved back before anything is learnt from it."
+            "{name} lies off the raster to fill by {by}: guided moves it back before it learns from it."
         ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
         "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models import threads
-from ..models.base import Glimpse, Movable, Moving, Observable, Prediction, Reconstructor, Tile, Wary, digest
+from ..models.base import Glimpse, Movable, Observable, Prediction, Reconstructor, Tile, digest, findings
 from ..models.registry import Row
 from .budget import Budget, budget
 from .choose import Facts, choose, create, tried_reason
@@ -247,11 +247,12 @@ def _seen(
 
 def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
     """Notices of what a method found of the scene's dates and gaps."""
-    if isinstance(state, Moving) and state.offsets:
-        say_moved([reference.name for reference in scene.references], state.offsets, watch)
-    if isinstance(state, Wary) and state.fringe:
+    found = findings(state)
+    if found.offsets:
+        say_moved([reference.name for reference in scene.references], found.offsets, watch)
+    if found.haze:
         grown = max((mask.growth for mask in scene.gap_map.masks), default=0.0)  # which --grow replaces
-        watch.notice("mask.fringe", pixels=state.fringe, grow=math.ceil(grown + state.fringe))
+        watch.notice("mask.fringe", pixels=found.haze, grow=math.ceil(grown + found.haze))
 
 
 def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:

@@ -157,7 +157,7 @@ class Reconstructor(Protocol):
     otherwise); `modes` that its weights can do; `wavelengths`, nanometres of the bands that it takes by their
     number where a scene knows no centres; `provider` of ONNX Runtime, or else `device`, and `weights_sha256`
     for the record; `proceed`, a field of a dataclass: called between the steps of one tile, it raises where
-    the run is cancelled. Further abilities have protocols of their own, below.
+    the run is cancelled. Further abilities have protocols of their own, below. A state may have `findings`.
     """
 
     def prepare(self, overview: Tile) -> Any:
@@ -205,22 +205,23 @@ class Observable(Protocol):
         """The same, calling `tell` at every step, in any thread."""
 
 
-@runtime_checkable
-class Moving(Protocol):
-    """A state that moves the references of every tile."""
+@dataclass(frozen=True)
+class Findings:
+    """What a method found amiss in a scene and put right before it learnt, for the user to know.
 
-    @property
-    def offsets(self) -> tuple[tuple[int, int], ...]:
-        """Rows and columns in scene pixels by which each lies off; empty where none is read."""
+    Attributes:
+        offsets: rows and columns in scene pixels by which each reference lies off; empty where none is read.
+        haze: pixels around the gaps that are hazy, of which nothing is learnt; 0 where none are.
+    """
+
+    offsets: tuple[tuple[int, int], ...] = ()
+    haze: int = 0
 
 
-@runtime_checkable
-class Wary(Protocol):
-    """A state that learns nothing from what lies beside the gaps, because it is hazy there."""
-
-    @property
-    def fringe(self) -> int:
-        """Pixels around the gaps; 0 where nothing speaks against them."""
+def findings(state: Any) -> Findings:
+    """What a state tells as its `findings`; a method over another passes on those of the other's state."""
+    found: Findings = getattr(state, "findings", Findings())
+    return found
 
 
 def digest(state: Any) -> str:

@@ -19,7 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from .. import registry
-from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile
+from ..base import Findings, Flags, Floats, Prediction, Reconstructor, Source, Tile, findings
 from ..classical.common import finish, observed, spread
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..onnx import provider, session
@@ -47,6 +47,11 @@ class State:
     share: NDArray[np.float32]
     transfer: NDArray[np.float32]
     errors: ErrorTable
+
+    @property
+    def findings(self) -> Findings:
+        """Those of the prior."""
+        return findings(self.prior)
 
 
 @dataclass(frozen=True)

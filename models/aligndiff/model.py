@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .. import registry
 from ..bands import matching
-from ..base import Flags, Floats, Prediction, Reconstructor, Source, Tile, sources
+from ..base import Findings, Flags, Floats, Prediction, Reconstructor, Source, Tile, findings, sources
 from ..classical.membrane import cascade
 from ..diffusion import schedules
 from ..diffusion.noise import noise
@@ -92,6 +92,11 @@ class State:
     prior: Any
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
+
+    @property
+    def findings(self) -> Findings:
+        """Those of the prior."""
+        return findings(self.prior)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..bands import matching
-from ..base import Flags, Floats, Glimpse, Prediction, Reconstructor, Source, Tile
+from ..base import Findings, Flags, Floats, Glimpse, Prediction, Reconstructor, Source, Tile, findings
 from ..diffusion import sampler, scaling, schedules
 from ..diffusion.noise import noise
 from ..onnx import provider
@@ -99,6 +99,11 @@ class State:
     reference: Any
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
+
+    @property
+    def findings(self) -> Findings:
+        """Those of the reference."""
+        return findings(self.reference)
 
 
 @dataclass(frozen=True)

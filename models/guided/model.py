@@ -10,7 +10,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
-from ..base import Floats, Prediction, Reconstructor, Source, Tile
+from ..base import Findings, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASSES, distance_to_valid, over_distance
 from ..planes import beside, moments, put
@@ -44,9 +44,8 @@ class State:
         rough: (B,) z-scored, how rough the ground is in a tile that shows none (`surroundings.roughness`).
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
         base: the overview filled, for gaps that are larger than a tile; None where references do alone.
-        bands: of each reference, those that are read (see `bands`). offsets: how far each reference lies
-            off. screen: where dates stand out; None if nobody looks. fringe: pixels around gaps that are
-            hazy (see `fringe`).
+        bands: of each reference, those that are read (see `bands`). findings: how far each reference lies
+            off, and how wide the haze around gaps is. screen: where dates stand out; None if nobody looks.
     """
 
     mean: Floats
@@ -64,9 +63,8 @@ class State:
     stiff: float
     base: Base | None
     bands: tuple[tuple[int, ...], ...]
-    offsets: tuple[register.Offset, ...]
+    findings: Findings
     screen: screen.Screen | None
-    fringe: int
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
@@ -131,7 +129,7 @@ class Guided:
         overview = register.moved(overview, offsets)
         seen = screen.learn(overview) if self.settings.screened else None
         state = self._prepared(screen.cleared(overview, seen))
-        return replace(state, bands=seen_bands, offsets=offsets, screen=seen, fringe=hazy)
+        return replace(state, bands=seen_bands, findings=Findings(offsets, hazy), screen=seen)
 
     def _prepared(self, overview: Tile) -> State:
         """What is known of a scene whose references lie where they should, and show the ground."""
@@ -178,7 +176,7 @@ class Guided:
         ones = np.ones((count, CLASSES), np.float32)
         return State(
             mean, scale, low, high, known, guide, 1.0, 1.0, _BEND, ones, ones, ones[:, 0], 0.0,
-            None, (), (), None, 0,
+            None, (), Findings(), None,
         )  # fmt: skip
 
     def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
@@ -259,10 +257,10 @@ class Guided:
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
-        tile = register.moved(bands.shown(tile, state.bands), state.offsets)
+        tile = register.moved(bands.shown(tile, state.bands), state.findings.offsets)
         tile = screen.cleared(tile, state.screen)
         gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
-        mean, std, source, main = self._fill(fringe.hidden(tile, state.fringe), state)
+        mean, std, source, main = self._fill(fringe.hidden(tile, state.findings.haze), state)
         mean[~gaps] = np.nan
         std[~np.isfinite(mean)] = np.nan
         source[~gap] = Source.VALID

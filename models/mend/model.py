@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from ..base import Flags, Floats, Movable, Prediction, Reconstructor, Tile
+from ..base import Findings, Flags, Floats, Movable, Prediction, Reconstructor, Tile, findings
 from ..holdout import distance_to_valid
 from ..onnx import session
 from ..weights import configuration, fingerprint
@@ -28,6 +28,11 @@ class State:
 
     prior: Any
     frame: Frame
+
+    @property
+    def findings(self) -> Findings:
+        """Those of the prior."""
+        return findings(self.prior)
 
 
 @dataclass(frozen=True)

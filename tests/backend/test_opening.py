@@ -84,6 +84,23 @@ def test_methods_that_take_long_are_told_when_to_stop() -> None:
     assert stoppable(plain, lambda: None) is plain
 
 
+@pytest.mark.parametrize(
+    "settings", [("guided",), ("de", ("steps", "1"), ("samples", "1"))], ids=lambda s: s[0]
+)
+def test_a_date_that_guided_moves_is_said_also_where_another_method_asks_it(write, settings):
+    truth = landscape(2, 120, 130, seed=5).astype("uint16")
+    target, other = write("in.tif", truth), write("other.tif", np.roll(truth, 3, axis=1) + 50)
+    gaps = write("gaps.tif", blobs(120, 130, 0.2).astype(np.uint8))
+    model, *chosen = settings
+    asked = FillRequest(
+        (str(target),), str(target.with_name("o.tif")), gaps=(Mask(str(gaps), "nonzero"),), model=model,
+        references=(Reference(str(other), (Mask("", "none"),)),), radiometry="sentinel2", quality="fast",
+        settings=tuple(chosen),
+    )  # fmt: skip
+    (said,) = [one for one in fill(asked, Watch()).notices if one["code"] == "reference.moved"]
+    assert said["arguments"] == {"name": "other.tif", "by": "3 pixels down"}
+
+
 @pytest.mark.parametrize("model", ["guided", "auto"])
 def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monkeypatch, model):
     truth = landscape(1, 1100, 600).astype("uint16")

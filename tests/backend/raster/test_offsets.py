@@ -51,7 +51,7 @@ def test_a_fill_says_it(tmp_path, offset):
     )  # fmt: skip
     fill(request, watch)
     said = [notice.sentence for notice in watch.notices]
-    moved = [text for text in said if "moved back" in text]
+    moved = [text for text in said if "moves it back" in text]
     assert len(moved) == any(offset)
     if moved:
         assert "other" in moved[0] and "2 pixels down and 3 pixels to the left" in moved[0]

@@ -42,7 +42,7 @@ def test_haze_does_not_enter_the_fill(quality, monkeypatch):
     tile, truth = clouded(0.15)
     model = of_quality(quality)
     state = model.prepare(tile)
-    assert state.fringe >= 2
+    assert state.findings.haze >= 2
     made = model.predict(tile, state)
     assert np.isnan(made.mean[~tile.gaps]).all() and np.isfinite(made.mean[tile.gaps]).all()
     np.testing.assert_array_equal(made.source == Source.VALID, ~tile.gaps[0])

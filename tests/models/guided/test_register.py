@@ -89,7 +89,7 @@ def test_a_gap_is_filled_as_well_from_a_date_that_lies_off(quality):
         tile, truth = scene(offset)
         model = of_quality(quality)
         state = model.prepare(tile)
-        assert state.offsets == (offset,)
+        assert state.findings.offsets == (offset,)
         made = model.predict(tile, state)
         return np.sqrt(np.mean((made.mean - truth)[tile.gaps] ** 2))
 
