@@ -149,10 +149,10 @@ def solve(image: Floats, tolerance: float = 1e-4, cycles: int = 30, ground: Grou
         image_of = _negative_laplacian(direction)
         image_of *= unknown
         product = float(np.vdot(correction, rest))
-        bent = float(np.vdot(direction, image_of))
-        if bent <= 0 or product <= 0:
+        curvature = float(np.vdot(direction, image_of))
+        if curvature <= 0 or product <= 0:
             break
-        step = float(np.vdot(direction, rest)) / bent
+        step = float(np.vdot(direction, rest)) / curvature
         before = rest
         cv2.scaleAdd(direction, step, values, values)
         rest = np.asarray(cv2.scaleAdd(image_of, -step, rest), np.float32)

@@ -83,8 +83,8 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
         parts.append(said)
     grown = None
     if settings.ferns and stiff is not None:
-        twin = known.parts[-1].twin
-        first = features if twin else straight(known.parts[0], stack, *tile.corner, tile.step)
+        nonlinear = known.parts[-1].nonlinear
+        first = features if nonlinear else straight(known.parts[0], stack, *tile.corner, tile.step)
         near = np.any([np.isfinite(parts[0][group[0]]) for group in groups], axis=0)
         weight = only(weight_of(share), np.all(tile.valid, axis=0))
         leading = stack[: min(ferns.COMPONENTS, len(known.basis.axes))]

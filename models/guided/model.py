@@ -20,9 +20,9 @@ from .select import LIMIT
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 _LOCAL, _STIFF = 0.7, 0.3  # weights before a trial: of the local regression, of the stiffer surface
-_BEND = 0.5  # weight before a trial of what bends in terrain and radar
+_NONLINEAR = 0.5  # weight before a trial of the nonlinear regression on terrain and radar
 _USELESS = 0.6  # weight before a trial of references that explain nothing of what is valid
-_BENT = 0.25  # doubt of the weight of what bends in terrain and radar
+_DOUBTED = 0.25  # doubt of that weight
 _OPEN = 1.0  # doubt of the weight of terrain and radar: they explain all of a scene, or nothing
 _WORTH = 0.1  # a weight below it is not worth its time
 _CLEARLY = 0.75  # a share of the references above it counts as 1
@@ -39,7 +39,8 @@ class State:
         mean, scale: (B,) z-score of the target. low, high: (B,) bounds of plausible values.
         regression: None without a useful reference. guide: None without terrain and radar.
         reference_share: weight of the references against the surroundings; guide_share: of
-            terrain and radar against space alone; bend: of what bends in these.
+            terrain and radar against space alone; nonlinear: of the nonlinear regression
+            among these.
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
         rough: (B,) z-scored, how rough the ground is in a tile that shows none (`surroundings.roughness`).
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
@@ -56,7 +57,7 @@ class State:
     guide: surroundings.Guide | None
     reference_share: float
     guide_share: float
-    bend: float
+    nonlinear: float
     reference_factor: Floats
     space_factor: Floats
     rough: Floats
@@ -175,7 +176,7 @@ class Guided:
         guide = surroundings.learn(overview, target, self.settings.ferns)
         ones = np.ones((count, CLASSES), np.float32)
         return State(
-            mean, scale, low, high, known, guide, 1.0, 1.0, _BEND, ones, ones, ones[:, 0], 0.0,
+            mean, scale, low, high, known, guide, 1.0, 1.0, _NONLINEAR, ones, ones, ones[:, 0], 0.0,
             None, (), Findings(), None,
         )  # fmt: skip
 
@@ -194,21 +195,23 @@ class Guided:
             means, deviations = zip(*made, strict=True)
             return beside(means), beside(deviations)
 
-        guide, bend = 1.0, _BEND
+        guide, nonlinear = 1.0, _NONLINEAR
         if any(one.guide is not None for one in learnt):
-            bent, straight = (from_space(bend=weight)[0] for weight in (1.0, 0.0))
-            bend = uncertainty.share_of_first(trial, bent, straight, scale, _BEND, _BENT)
+            curved, linear = (from_space(nonlinear=weight)[0] for weight in (1.0, 0.0))
+            nonlinear = uncertainty.share_of_first(trial, curved, linear, scale, _NONLINEAR, _DOUBTED)
             alone, _ = from_space(guide_share=0.0)
-            guided = straight + np.float32(bend) * (bent - straight)
+            guided = linear + np.float32(nonlinear) * (curved - linear)
             guide = uncertainty.share_of_first(trial, guided, alone, scale, 1.0, _OPEN)
-        space, space_std = from_space(bend=bend, guide_share=guide)
-        curved, _ = from_space(bend=bend, guide_share=guide, stiff=1.0)
+        space, space_std = from_space(nonlinear=nonlinear, guide_share=guide)
+        curved, _ = from_space(nonlinear=nonlinear, guide_share=guide, stiff=1.0)
         stiff = uncertainty.share_of_first(trial, curved, space, scale, _STIFF)
         stiff = 0.0 if stiff < _WORTH else stiff
         space += np.float32(stiff) * (curved - space)
         factor = uncertainty.factors(trial, space, space_std)
         rough = np.array([moments(plane)[0] for plane in space_std], np.float32) / scale
-        state = replace(state, bend=bend, guide_share=guide, stiff=stiff, space_factor=factor, rough=rough)
+        state = replace(
+            state, nonlinear=nonlinear, guide_share=guide, stiff=stiff, space_factor=factor, rough=rough
+        )
         known = [one.regression for one in learnt if one.regression is not None]
         if state.regression is None or len(known) < len(learnt):
             return state
@@ -341,7 +344,7 @@ class Guided:
         guess = None
         if said is not None and state.guide_share > 0:
             # A share below 1 takes back a part of the guess before its error is filled.
-            guess = said.mean(state.bend) * np.float32(state.guide_share)
+            guess = said.mean(state.nonlinear) * np.float32(state.guide_share)
         filled = surroundings.fill(target, wanted, guess, state.stiff)
         left = np.where(known, target if guess is None else target - guess, np.float32(np.nan))
         return filled * scale + mean, surroundings.roughness(left, state.rough) * scale
@@ -356,7 +359,7 @@ def of_quality(quality: str = "default") -> Guided:
                 components=16,
                 fine=3,
                 local=0,
-                twin=0,
+                random_features=0,
                 ferns=0,
                 cycles=0,
                 halved_above=512,
@@ -364,7 +367,7 @@ def of_quality(quality: str = "default") -> Guided:
             )
         )
     if quality == "best":
-        return Guided(regression.Settings(twin=768, ferns=400))
+        return Guided(regression.Settings(random_features=768, ferns=400))
     return Guided()
 
 

@@ -13,12 +13,12 @@ from ..base import Flags, Floats, Tile
 from ..planes import beside, everywhere, only, sampled, strips
 from ..planes import moments as moments_of
 from ..threads import each
-from . import coarse, ferns, impute, plain, residual, select, solve, terrain, twin
+from . import coarse, ferns, impute, plain, random_features, residual, select, solve, terrain
 from . import features as feats
 from .statistics import CELL
 
 ENOUGH = 2000  # pixels that windows at full size share with each date, or the overview teaches
-TWIN_RIDGE = 20.0  # of the bent regression, in pixels (train)
+RANDOM_RIDGE = 20.0  # of the regression on random features, in pixels (train)
 GUIDED_UP_TO = 2  # references beside which terrain and radar still help
 
 
@@ -32,7 +32,7 @@ class Settings:
             many as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
         slope, intercept: ridge, in pixels of a unit feature.
-        twin: bent features of the second regression, with which the mean is taken; 0: without.
+        random_features: tanh features of the second regression, with which the mean is taken; 0: without.
         ferns: boosted ferns of a tile, whose mean with the regressions is taken; 0: without.
         cycles: of multigrid for the rim's error.
         halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
@@ -46,7 +46,7 @@ class Settings:
     local: float = 12.0
     slope: float = 60.0
     intercept: float = 1.0
-    twin: int = 96
+    random_features: int = 96
     ferns: int = 100
     cycles: int = 2
     halved_above: float = math.inf
@@ -55,14 +55,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Part:
-    """One regression: its coefficients over the scene, and the twin that makes its features, if it bends."""
+    """One regression: its coefficients over the scene, and the nonlinear one whose word it reads, if any."""
 
     field: solve.Field
-    twin: twin.Twin | None = None
+    nonlinear: random_features.RandomFeatures | None = None
 
     def features(self, stack: Floats) -> Floats:
         """What this part's coefficients multiply."""
-        return stack if self.twin is None else twin.predict(stack, self.twin)
+        return stack if self.nonlinear is None else random_features.predict(stack, self.nonlinear)
 
 
 @dataclass(frozen=True)
@@ -207,9 +207,10 @@ def learn(
     step, windows = (1, ()) if close else (overview.step, coarse.WINDOWS)
     field = coarse.fit(stack, target, lesson.valid, weight, penalty, step, windows)
     parts = [Part(field)]
-    if settings.twin:
-        bent = twin.learn(stack, target, np.where(valid, weight, np.float32(0)), settings.twin, TWIN_RIDGE)
-        parts += [Part(_as_it_is(len(target), field), bent)] if bent else []
+    if settings.random_features:
+        known = np.where(valid, weight, np.float32(0))
+        made = random_features.learn(stack, target, known, settings.random_features, RANDOM_RIDGE)
+        parts += [Part(_as_it_is(len(target), field), made)] if made else []
     looked = np.zeros_like(valid)
     looked[np.arange(len(valid)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
     left = target - solve.apply(field, stack, looked, 0, 0, step)
@@ -269,7 +270,7 @@ def _ferns(
     features, dates, goal = (
         planes.reshape(len(planes), -1)[:, places] for planes in (stack, channels, target)
     )
-    if parts[-1].twin:
+    if parts[-1].nonlinear:
         first = parts[-1].features(features)
     else:
         first = straight(parts[0], stack, 0, 0, 1).reshape(len(target), -1)[:, places]
@@ -285,7 +286,7 @@ def straight(part: Part, stack: Floats, row: int, column: int, step: int) -> Flo
 
 
 def _as_it_is(bands: int, over: solve.Field) -> solve.Field:
-    """Coefficients that take over what a twin says of each band, all over the area of another field."""
+    """Coefficients that take over what a nonlinear regression says of each band, over a field's area."""
     values = np.concatenate([np.zeros((1, bands)), np.eye(bands)]).astype(np.float32)
     return replace(over, values=np.broadcast_to(values, (*over.values.shape[:2], *values.shape)))
 

@@ -117,13 +117,13 @@ class Rim:
         known, near, _ = self._weights
         slow = local_mean(residual, known, NEAR, 0.0, NEAR_DOUBT, near)
         out = sheets.solve(residual, cycles=cycles, ground=self._ground)
-        bent = spatial.plate(out, self._moving, SWEEPS) if plate > 0 else None
+        stiff = spatial.plate(out, self._moving, SWEEPS) if plate > 0 else None
         out -= slow
         out *= self._decay
         out += slow
         out *= np.float32(beta)
-        if bent is not None:
-            out += np.float32(plate) * (bent - out)
+        if stiff is not None:
+            out += np.float32(plate) * (stiff - out)
         return out
 
     def variance(self, residual: Floats, otherwise: float) -> Floats:

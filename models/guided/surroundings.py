@@ -10,29 +10,29 @@ from ..base import Floats, Tile
 from ..classical.common import FEW
 from ..planes import everywhere, only
 from ..threads import each
-from . import coarse, ferns, residual, solve, spatial, terrain, twin
+from . import coarse, ferns, random_features, residual, solve, spatial, terrain
 from .statistics import grow
 
 SLOPE, INTERCEPT = 600.0, 1.0
-UNITS = 96  # bent features
+UNITS = 96  # random features
 AROUND = 24  # pixels around gaps where ferns are asked, to know their error there
 
 
 @dataclass(frozen=True)
 class Guide:
-    """Coefficients of terrain and radar features over the scene, and a regression of them that bends.
+    """Coefficients of terrain and radar features over the scene, and a nonlinear regression on them.
 
     A shore or a tree line follows height, but not in proportion to it.
 
     Attributes:
-        twin: the one that bends; None of a small scene.
+        nonlinear: None of a small scene.
         ferns: of the scene, what they add to both; None where each tile learns its own, or of a quality
             without.
     """
 
     guides: terrain.Guides
     field: solve.Field
-    twin: twin.Twin | None
+    nonlinear: random_features.RandomFeatures | None
     ferns: ferns.Ferns | None
 
 
@@ -41,16 +41,16 @@ class Said:
     """What the guides say of a tile, z-scored.
 
     Attributes:
-        straight, bent: (B, H, W) of both regressions. ferns: (B, H, W), NaN far from gaps; None without.
+        linear, nonlinear: (B, H, W) of both regressions. ferns: (B, H, W), NaN far from gaps; None without.
     """
 
-    straight: Floats
-    bent: Floats
+    linear: Floats
+    nonlinear: Floats
     ferns: Floats | None
 
-    def mean(self, bend: float) -> Floats:
-        """(B, H, W) all together, with that weight of what bends; ferns count by half where they are."""
-        mean: Floats = self.straight + np.float32(bend) * (self.bent - self.straight)
+    def mean(self, share: float) -> Floats:
+        """(B, H, W) all together, with that share of `nonlinear`; ferns count by half where they are."""
+        mean: Floats = self.linear + np.float32(share) * (self.nonlinear - self.linear)
         if self.ferns is None:
             return mean
         return np.where(np.isfinite(self.ferns), (mean + self.ferns) / 2, mean)
@@ -69,8 +69,8 @@ def learn(overview: Tile, target: Floats, count: int) -> Guide | None:
     penalty = coarse.penalties(len(stack), SLOPE, INTERCEPT)
     weight = np.ones(target.shape[1:], np.float32)
     field = coarse.fit(stack, target, overview.valid, weight, penalty, overview.step)
-    bent = twin.learn(stack, target, valid.astype(np.float32), UNITS, SLOPE)
-    guide = Guide(guides, field, bent, None)
+    nonlinear = random_features.learn(stack, target, valid.astype(np.float32), UNITS, SLOPE)
+    guide = Guide(guides, field, nonlinear, None)
     if not count or overview.step > 1:
         return guide
     return replace(guide, ferns=ferns.learn_in(_asked(overview, guide, stack), target, weight * valid, count))
@@ -80,8 +80,8 @@ def _asked(tile: Tile, guide: Guide, stack: Floats) -> ferns.Planes:
     """What ferns are asked about: features of a tile, and what both regressions make of them."""
     place = tile.corner
     said = solve.apply(guide.field, stack, np.ones(stack.shape[1:], bool), *place, tile.step)
-    bent = said if guide.twin is None else twin.predict(stack, guide.twin)
-    return ferns.Planes(stack, said, bent, *place)
+    nonlinear = said if guide.nonlinear is None else random_features.predict(stack, guide.nonlinear)
+    return ferns.Planes(stack, said, nonlinear, *place)
 
 
 def say(tile: Tile, target: Floats, guide: Guide, count: int) -> Said:

@@ -17,9 +17,8 @@ from torch import Tensor
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
 from ..planes import SAMPLE
-from . import coarse, impute, plain, residual, robust, solve, spatial, terrain
+from . import coarse, impute, plain, random_features, residual, robust, solve, spatial, terrain
 from . import features as feats
-from . import twin as bends
 from .estimate import REACH, Estimate, certainty, windows_of
 from .ferns import COMPONENTS
 from .regression import Regression, Settings, straight
@@ -46,7 +45,9 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
         del channels, complete
         goal = torch.as_tensor(target, device=there)
         mean, std = torch.full_like(goal, math.nan), torch.full_like(goal, math.nan)
-        inputs = [stack if part.twin is None else _bent(stack, part.twin) for part in known.parts]
+        inputs = [
+            stack if part.nonlinear is None else _nonlinear(stack, part.nonlinear) for part in known.parts
+        ]
         groups = [group for group in coarse.groups(tile.valid, tile.gaps) if tile.gaps[group[0]].any()]
         parts = [torch.full_like(goal, math.nan) for _ in known.parts]
         for group in groups:
@@ -57,7 +58,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
         if settings.ferns and whole is not None:
             place = tile.corner
             first = inputs[-1]
-            if known.parts[-1].twin is None:
+            if known.parts[-1].nonlinear is None:
                 alone = straight(known.parts[0], stack.cpu().numpy(), *place, tile.step)
                 first = torch.as_tensor(alone, device=there)
             leading = stack[: min(COMPONENTS, len(known.basis.axes))]
@@ -181,11 +182,11 @@ def _plate(values: Tensor, moving: Tensor) -> Tensor:
     return values
 
 
-def _bent(stack: Tensor, twin: bends.Twin) -> Tensor:
-    """`twin.predict`."""
+def _nonlinear(stack: Tensor, known: random_features.RandomFeatures) -> Tensor:
+    """`random_features.predict`."""
     flat = stack.reshape(len(stack), -1)
     directions, offsets, weights = (
-        torch.as_tensor(a, device=stack.device) for a in (twin.directions, twin.offsets, twin.weights)
+        torch.as_tensor(a, device=stack.device) for a in (known.directions, known.offsets, known.weights)
     )
     units = 1 + len(directions)
     hidden = torch.tanh(directions @ flat + offsets[:, None])

@@ -342,10 +342,10 @@ def test_a_shore_that_follows_height_comes_back():
     tile = Tile(image, gaps, terrain=np.stack([height, flat, flat]).astype(np.float32))
     method = of_quality()
     state = method.prepare(tile)
-    assert state.bend > 0.5  # as it is before hidden pixels prove it
-    bent = rmse(method.predict(tile, state), truth, gaps)
-    straight = replace(state, bend=0.0)
-    assert bent < 0.9 * rmse(method.predict(tile, straight), truth, gaps)
+    assert state.nonlinear > 0.5  # as it is before hidden pixels prove it
+    curved = rmse(method.predict(tile, state), truth, gaps)
+    straight = replace(state, nonlinear=0.0)
+    assert curved < 0.9 * rmse(method.predict(tile, straight), truth, gaps)
 
 
 def trial_of(hidden, truth):

@@ -83,10 +83,13 @@ def test_ferns_are_asked_around_gaps_only_and_know_nothing_of_what_is_hidden():
     said = surroundings.say(tile, target, state.guide, 100)
     far = surroundings.AROUND + 1
     assert np.isnan(said.ferns[:, : 60 - far]).all() and np.isfinite(said.ferns[:, 60:68, 60:68]).all()
-    np.testing.assert_array_equal(said.mean(0.0)[:, : 60 - far], said.straight[:, : 60 - far])
+    np.testing.assert_array_equal(said.mean(0.0)[:, : 60 - far], said.linear[:, : 60 - far])
     np.testing.assert_allclose(
         said.mean(1.0)[:, 62],
-        (said.bent[:, 62] + np.where(np.isfinite(said.ferns[:, 62]), said.ferns[:, 62], said.bent[:, 62]))
+        (
+            said.nonlinear[:, 62]
+            + np.where(np.isfinite(said.ferns[:, 62]), said.ferns[:, 62], said.nonlinear[:, 62])
+        )
         / 2,
         atol=1e-6,
     )

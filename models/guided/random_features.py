@@ -1,4 +1,4 @@
-"""The other half of the local regression: one that bends, by random tanh features of the same inputs.
+"""The nonlinear half of the local regression: ridge regression on random tanh features of the same inputs.
 
 Alone it is no better than the linear one; its errors differ, so that the mean of both is.
 
@@ -23,7 +23,7 @@ _CHUNK = 1 << 13  # pixels at a time
 
 
 @dataclass(frozen=True)
-class Twin:
+class RandomFeatures:
     """Directions (n, P), offsets (n,), and output weights (1 + n + P, B): intercept, units, inputs."""
 
     directions: Floats
@@ -31,8 +31,8 @@ class Twin:
     weights: Floats
 
 
-def learn(stack: Floats, target: Floats, weight: Floats, units: int, ridge: float) -> Twin | None:
-    """Fit `target` (B, H, W) on `units` bent features of `stack` (P, H, W) where `weight` (H, W) is above 0.
+def learn(stack: Floats, target: Floats, weight: Floats, units: int, ridge: float) -> RandomFeatures | None:
+    """Fit `target` (B, H, W) on `units` random features of `stack` (P, H, W) where `weight` (H, W) exceeds 0.
 
     Two rounds; in the second, pixels that fit badly count less. None of too few pixels.
 
@@ -54,7 +54,7 @@ def learn(stack: Floats, target: Floats, weight: Floats, units: int, ridge: floa
     first = _ridge(x[few], goal[few], start[few], ridge)
     error = (goal - first.T @ x)[:, None]
     start *= robust.cauchy(error, np.ones((1, len(places)), bool))[0]
-    return Twin(fan, shift, _ridge(x, goal, start, ridge))
+    return RandomFeatures(fan, shift, _ridge(x, goal, start, ridge))
 
 
 def _directions(lines: Floats, slopes: Floats, units: int) -> tuple[Floats, Floats]:
@@ -65,9 +65,9 @@ def _directions(lines: Floats, slopes: Floats, units: int) -> tuple[Floats, Floa
     """
     random = np.random.default_rng(_SEED)
     deviation = lines[1:].std(1, dtype=np.float64) + 1e-6
-    telling = np.sqrt((slopes[1:].astype(np.float64) ** 2).mean(1))
-    telling += 1e-3 * telling.max() + 1e-9
-    directions = random.standard_normal((units, len(telling))) * telling
+    leaning = np.sqrt((slopes[1:].astype(np.float64) ** 2).mean(1))
+    leaning += 1e-3 * leaning.max() + 1e-9
+    directions = random.standard_normal((units, len(leaning))) * leaning
     directions /= np.sqrt((directions**2 * deviation**2).sum(1, keepdims=True))
     return directions.astype(np.float32), random.uniform(-1.5, 1.5, units).astype(np.float32)
 
@@ -83,22 +83,22 @@ def _ridge(x: Floats, y: Floats, weight: Floats, slope: float) -> Floats:
     return solve.ridge(moments[None], len(y), penalty, np.zeros((1, 1, 1)))[0].astype(np.float32)
 
 
-def predict(stack: Floats, twin: Twin) -> Floats:
-    """(B, H, W) what the twin says."""
+def predict(stack: Floats, known: RandomFeatures) -> Floats:
+    """(B, H, W) what the regression on them says."""
     count = len(stack)
     flat = stack.reshape(count, -1)
-    units = 1 + len(twin.directions)
-    out = np.empty((twin.weights.shape[1], flat.shape[1]), np.float32)
+    units = 1 + len(known.directions)
+    out = np.empty((known.weights.shape[1], flat.shape[1]), np.float32)
 
     def part(first: int) -> None:
         some = flat[:, first : first + _CHUNK]
-        hidden = twin.directions @ some
-        hidden += twin.offsets[:, None]
+        hidden = known.directions @ some
+        hidden += known.offsets[:, None]
         np.tanh(hidden, out=hidden)
         there = out[:, first : first + _CHUNK]
-        np.matmul(twin.weights[1:units].T, hidden, out=there)
-        there += twin.weights[units:].T @ some
-        there += twin.weights[:1].T
+        np.matmul(known.weights[1:units].T, hidden, out=there)
+        there += known.weights[units:].T @ some
+        there += known.weights[:1].T
 
     each(part, range(0, flat.shape[1], _CHUNK))
     return out.reshape(-1, *stack.shape[1:])

@@ -1,9 +1,9 @@
-"""The regression that bends: a law that no line follows, outliers, numbers by hand."""
+"""The nonlinear regression: a law that no line follows, outliers, numbers by hand."""
 
 import numpy as np
 import pytest
 from terramend.models import threads
-from terramend.models.guided import twin
+from terramend.models.guided import random_features
 
 SHAPE, RIDGE = (80, 100), 20.0
 
@@ -12,20 +12,20 @@ def inputs(count, seed=0):
     return np.random.default_rng(seed).standard_normal((count, *SHAPE)).astype(np.float32)
 
 
-def bent(stack):
+def curved(stack):
     """(2, H, W) of inputs (P, H, W): what a linear function follows only in part."""
     return np.stack([np.abs(stack[0]) + stack[0] / 2, stack[0] * stack[1] + stack[1]]).astype(np.float32)
 
 
 def error(units, stack, target, where):
-    known = twin.learn(stack, target, where.astype(np.float32), units, RIDGE)
-    return float(np.sqrt(np.mean((twin.predict(stack, known) - bent(stack))[:, ~where] ** 2)))
+    known = random_features.learn(stack, target, where.astype(np.float32), units, RIDGE)
+    return float(np.sqrt(np.mean((random_features.predict(stack, known) - curved(stack))[:, ~where] ** 2)))
 
 
 def test_a_bent_law_is_found_and_more_units_find_more_of_it():
     stack = inputs(4)
     where = np.random.default_rng(1).random(SHAPE) < 0.7
-    target = bent(stack)
+    target = curved(stack)
     few, many = (error(units, stack, target, where) for units in (12, 192))
     assert many < 0.6 * few and many < 0.4 * target.std()
 
@@ -33,10 +33,10 @@ def test_a_bent_law_is_found_and_more_units_find_more_of_it():
 def test_pixels_of_weight_0_are_not_looked_at_and_outliers_count_little():
     stack = inputs(3)
     where = np.random.default_rng(2).random(SHAPE) < 0.7
-    target = bent(stack)
-    plain = twin.learn(stack, target, where.astype(np.float32), 48, RIDGE)
+    target = curved(stack)
+    plain = random_features.learn(stack, target, where.astype(np.float32), 48, RIDGE)
     hidden = np.where(where, target, np.float32(np.nan))
-    same = twin.learn(stack, hidden, where.astype(np.float32), 48, RIDGE)
+    same = random_features.learn(stack, hidden, where.astype(np.float32), 48, RIDGE)
     np.testing.assert_array_equal(same.weights, plain.weights)
     spoilt = target.copy()
     spoilt[:, 10:16, 10:30] += 20.0
@@ -45,11 +45,11 @@ def test_pixels_of_weight_0_are_not_looked_at_and_outliers_count_little():
 
 def test_what_it_says_is_what_its_numbers_mean():
     stack = inputs(3)
-    known = twin.learn(stack, bent(stack), np.ones(SHAPE, np.float32), 5, RIDGE)
+    known = random_features.learn(stack, curved(stack), np.ones(SHAPE, np.float32), 5, RIDGE)
     hidden = np.tanh(np.tensordot(known.directions, stack, 1) + known.offsets[:, None, None])
     features = np.concatenate([np.ones((1, *SHAPE), np.float32), hidden, stack])
     expected = np.tensordot(known.weights.T, features, 1)
-    np.testing.assert_allclose(twin.predict(stack, known), expected, atol=1e-4)
+    np.testing.assert_allclose(random_features.predict(stack, known), expected, atol=1e-4)
 
 
 def test_the_weights_are_those_of_a_ridge_regression():
@@ -60,12 +60,15 @@ def test_the_weights_are_those_of_a_ridge_regression():
     rows = np.concatenate([(x * root).T, np.diag(np.sqrt(np.r_[1.0, np.full(6, RIDGE)]))])
     goal = np.concatenate([(y * root).T, np.zeros((7, 2))])
     expected = np.linalg.lstsq(rows, goal, rcond=None)[0]
-    np.testing.assert_allclose(twin._ridge(x, y, weight, RIDGE), expected, atol=1e-6)
+    np.testing.assert_allclose(random_features._ridge(x, y, weight, RIDGE), expected, atol=1e-6)
 
 
 def test_few_pixels_teach_nothing():
     stack = inputs(2)
-    assert twin.learn(stack, bent(stack), (np.indices(SHAPE)[0] < 40).astype(np.float32), 8, RIDGE) is None
+    assert (
+        random_features.learn(stack, curved(stack), (np.indices(SHAPE)[0] < 40).astype(np.float32), 8, RIDGE)
+        is None
+    )
 
 
 @pytest.mark.parametrize("threaded", [1, 2])
@@ -74,7 +77,7 @@ def test_directions_lean_to_inputs_that_tell_and_have_one_deviation(threaded):
     stack[4] *= 100.0  # large, but says nothing
     target = stack[:1] + 0.5 * stack[1:2]
     with threads.allowed(threaded):
-        known = twin.learn(stack, target, np.ones(SHAPE, np.float32), 400, RIDGE)
+        known = random_features.learn(stack, target, np.ones(SHAPE, np.float32), 400, RIDGE)
     power = (known.directions**2 * stack.var(axis=(1, 2))).mean(0)
     np.testing.assert_allclose(power.sum(), 1, atol=0.02)
     assert power[0] > 2 * power[1] > 10 * power[2] and power[4] < 0.05
