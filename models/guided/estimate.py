@@ -12,7 +12,7 @@ from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
 from ..planes import everywhere, only
 from ..threads import each
-from . import coarse, ferns, impute, plain, residual, robust, solve
+from . import coarse, ferns, global_regression, impute, residual, robust, solve
 from . import features as feats
 from .regression import Regression, Settings, channels_of, guided, straight, weight_of
 from .statistics import CELL, cells_over, grow, moments
@@ -41,33 +41,33 @@ class Fits:
     """What the regressions say of a tile before anything is carried in from the rim.
 
     Attributes:
-        parts: (B, H, W) each, NaN far from the gaps. plain: (B, H, W), None where nobody asks for it.
+        parts: (B, H, W) each, NaN far from the gaps. globally: (B, H, W), None where nobody asks for it.
         ferns: (B, H, W) as parts, None without.
         share: (H, W) share of the references that is real.
     """
 
     parts: tuple[Floats, ...]
-    plain: Floats | None
+    globally: Floats | None
     ferns: Floats | None
     share: Floats
 
 
 def predict(tile: Tile, target: Floats, known: Regression, settings: Settings) -> Estimate:
     """Means and standard deviations at the gaps of a tile whose z-scored image is `target`."""
-    fits = fit(tile, target, known, settings, whole=known.local < 1)
+    fits = fit(tile, target, known, settings, globally=known.local < 1)
     return close(tile, target, fits, known, settings)
 
 
-def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole: bool) -> Fits:
-    """The regressions around the gaps of a tile, the plain one for the `whole` scene too if wanted."""
+def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, globally: bool) -> Fits:
+    """The regressions around the gaps of a tile, the global one too if it is wanted."""
     channels, _ = channels_of(tile, known.chosen)
     complete, share = impute.complete(channels, known.joint)
-    stiff = None
-    if whole or settings.ferns:
-        seen, further = complete, known.whole.further
+    overall = None
+    if globally or settings.ferns:
+        seen, further = complete, known.global_fit.further
         if further is not None:
-            seen = impute.complete_further(channels_of(tile, known.whole.more)[0], complete, further)
-        stiff = plain.predict(known.whole.plain, seen)
+            seen = impute.complete_further(channels_of(tile, known.global_fit.more)[0], complete, further)
+        overall = global_regression.predict(known.global_fit.regression, seen)
         del seen
     beside = guided(tile, known.guides)
     stack = feats.build(known.basis, complete, len(beside))
@@ -82,17 +82,17 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, whole
             said[group] = _local(tile, target[group], group, share, features, known, part.field, settings)
         parts.append(said)
     grown = None
-    if settings.ferns and stiff is not None:
+    if settings.ferns and overall is not None:
         nonlinear = known.parts[-1].nonlinear
         first = features if nonlinear else straight(known.parts[0], stack, *tile.corner, tile.step)
         near = np.any([np.isfinite(parts[0][group[0]]) for group in groups], axis=0)
         weight = only(weight_of(share), np.all(tile.valid, axis=0))
         leading = stack[: min(ferns.COMPONENTS, len(known.basis.axes))]
-        asked = ferns.Planes(leading, first, stiff, *tile.corner)
+        asked = ferns.Planes(leading, first, overall, *tile.corner)
         # Ferns of a place reach as far as their pixels: those of a scene seen coarse would be too wide.
         learnt = known.ferns or ferns.learn_in(asked, target, weight, settings.ferns)
         grown = None if learnt is None else ferns.predict_in(learnt, asked, near)
-    return Fits(tuple(parts), stiff, grown, share)
+    return Fits(tuple(parts), overall, grown, share)
 
 
 def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: Settings) -> Estimate:
@@ -109,9 +109,9 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
             local = said[0][index] if len(said) == 1 else (said[0][index] + said[1][index]) / 2
             fitted = local if fits.ferns is None else (local + fits.ferns[index]) / 2
             apart: Floats | float = 0.0
-            if fits.plain is not None and known.local < 1:
-                apart = local - fits.plain[index]
-                fitted = fits.plain[index] + np.float32(known.local) * (fitted - fits.plain[index])
+            if fits.globally is not None and known.local < 1:
+                apart = local - fits.globally[index]
+                fitted = fits.globally[index] + np.float32(known.local) * (fitted - fits.globally[index])
             left = only(target[index] - fitted, rim.known)
             mean[index] = fitted + rim.carry(left, known.coherence[index], settings.cycles, known.plate)
             # Where regressions differ they err; parts count by half of what they differ by.

@@ -53,25 +53,25 @@ class Pixels:
     """n pixels that ferns are asked about.
 
     Attributes:
-        leading: (k, n) the first `COMPONENTS` or fewer. first, plain: (B, n) what two regressions say, from
+        leading: (k, n) the first `COMPONENTS` or fewer. first, second: (B, n) what two regressions say, from
             whose mean ferns begin. rows, columns: (n,) of the scene.
     """
 
     leading: Floats
     first: Floats
-    plain: Floats
+    second: Floats
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
 
     @property
     def base(self) -> Floats:
         """(B, n) what ferns add to."""
-        return np.asarray((self.first + self.plain) / 2, np.float32)
+        return np.asarray((self.first + self.second) / 2, np.float32)
 
     @property
     def inputs(self) -> Floats:
         """(F, n): leading components, what the regressions say, and how far along each way they lie."""
-        return np.concatenate([self.leading, self.first, self.plain, along(self.rows, self.columns)])
+        return np.concatenate([self.leading, self.first, self.second, along(self.rows, self.columns)])
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,17 @@ class Planes:
 
     leading: Floats
     first: Floats
-    plain: Floats
+    second: Floats
     row: int
     column: int
 
     def at(self, places: NDArray[np.intp]) -> Pixels:
         """Some of them, by their flat places."""
         rows, columns = np.divmod(places, self.first.shape[2])
-        leading, first, plain = (
-            planes.reshape(len(planes), -1)[:, places] for planes in (self.leading, self.first, self.plain)
+        leading, first, second = (
+            planes.reshape(len(planes), -1)[:, places] for planes in (self.leading, self.first, self.second)
         )
-        return Pixels(leading, first, plain, rows + self.row, columns + self.column)
+        return Pixels(leading, first, second, rows + self.row, columns + self.column)
 
 
 def along(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:

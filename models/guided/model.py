@@ -233,7 +233,7 @@ class Guided:
             for tile, one in zip(trial.tiles, learnt, strict=True)
         ]
         fits = [
-            estimate.fit(tile, target, one, self.settings, whole=True)
+            estimate.fit(tile, target, one, self.settings, globally=True)
             for tile, target, one in zip(trial.tiles, targets, known, strict=True)
         ]
 

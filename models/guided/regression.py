@@ -13,7 +13,7 @@ from ..base import Flags, Floats, Tile
 from ..planes import beside, everywhere, only, sampled, strips
 from ..planes import moments as moments_of
 from ..threads import each
-from . import coarse, ferns, impute, plain, random_features, residual, select, solve, terrain
+from . import coarse, ferns, global_regression, impute, random_features, residual, select, solve, terrain
 from . import features as feats
 from .statistics import CELL
 
@@ -27,7 +27,7 @@ class Settings:
     """What a quality means for the regression.
 
     Attributes:
-        dates: most references that the plain regression reads; local ones read the best `select.LIMIT`.
+        dates: most references that the global regression reads; local ones read the best `select.LIMIT`.
         components: most principal components. fine: of them with slopes and low-passes, as
             many as `features` in all allow, 2 at least.
         local: window sigma in pixels that is solved in each tile; 0: the scene's coefficients do.
@@ -66,8 +66,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """The plain regression for the whole scene, and the references that it reads beside the chosen ones.
+class GlobalFit:
+    """The global regression, and the references that it reads beside the chosen ones.
 
     Attributes:
         more: indices of those references. further: how their gaps are filled, None without.
@@ -75,7 +75,7 @@ class Whole:
 
     more: tuple[int, ...]
     further: impute.Further | None
-    plain: plain.Plain
+    regression: global_regression.GlobalRegression
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class Regression:
 
     Attributes:
         chosen: indices of the references, best first. guides: terrain or radar beside them.
-        parts: local regressions, of which the mean is taken; whole: the plain one for the whole scene.
-        local: weight of the parts against the plain one. plate: of a plate against the membrane
+        parts: local regressions, of which the mean is taken; global_fit: one for the whole scene.
+        local: weight of the parts against the global one. plate: of a plate against the membrane
             (see `residual.Rim.carry`). Both as a trial on hidden pixels says.
         coherence, noise: (B,) of the residual; noise is its mean square.
         explained: share (0..1) of the target's variance that the parts explain.
-        ferns: what boosted ferns add to the mean of the last part's word and the plain one's; None where
+        ferns: what boosted ferns add to the mean of the last part's word and the global one's; None where
             each tile learns its own, or where there are none.
         distant: whether the parts' coefficients know nothing of where they are used: of all places, or of
             pixels larger than a tile's.
@@ -100,7 +100,7 @@ class Regression:
     basis: feats.Basis
     guides: terrain.Guides | None
     parts: tuple[Part, ...]
-    whole: Whole
+    global_fit: GlobalFit
     local: float
     plate: float
     coherence: NDArray[np.float64]
@@ -219,18 +219,20 @@ def learn(
     noise = np.array(each(_mean_square, left))
     power = np.array(each(_mean_square, np.where(lesson.valid, target, np.float32(np.nan))))
     explained = float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
-    whole, every = _whole(lesson, ranked[len(chosen) :], complete, owner, weight)
+    global_fit, every = _global_fit(lesson, ranked[len(chosen) :], complete, owner, weight)
     grown = None
     if settings.ferns and overview.step == 1:
         known = np.where(valid & (share > 0), weight, np.float32(0))
-        grown = _ferns(tuple(parts), whole.plain, stack, every, target, known, count, settings.ferns)
+        grown = _ferns(
+            tuple(parts), global_fit.regression, stack, every, target, known, count, settings.ferns
+        )
     return Regression(
         chosen,
         joint,
         basis,
         guides,
         tuple(parts),
-        whole,
+        global_fit,
         local=1.0,
         plate=0.0,
         coherence=coherence,
@@ -241,23 +243,23 @@ def learn(
     )
 
 
-def _whole(
+def _global_fit(
     lesson: _Lesson, more: tuple[int, ...], complete: Floats, owner: NDArray[np.intp], weight: Floats
-) -> tuple[Whole, Floats]:
-    """The plain regression on the complete channels of the chosen references and on `more`; all these."""
+) -> tuple[GlobalFit, Floats]:
+    """The global regression on the complete channels of the chosen references and on `more`; all these."""
     further = None
     if more:
         planes, dates = lesson.channels(more)
         further = impute.learn_further(planes, dates, complete)
         complete = impute.complete_further(planes, complete, further)
         owner = np.concatenate([owner, owner.max() + 1 + dates])
-    fitted = plain.learn(complete, owner, lesson.target, lesson.valid, weight)
-    return Whole(more, further, fitted), complete
+    fitted = global_regression.learn(complete, owner, lesson.target, lesson.valid, weight)
+    return GlobalFit(more, further, fitted), complete
 
 
 def _ferns(
     parts: Sequence[Part],
-    stiff: plain.Plain,
+    known: global_regression.GlobalRegression,
     stack: Floats,
     channels: Floats,
     target: Floats,
@@ -265,7 +267,7 @@ def _ferns(
     components: int,
     count: int,
 ) -> ferns.Ferns | None:
-    """Ferns of a scene that is seen at full size, from its features and the plain regression's channels."""
+    """Ferns of a scene that is seen at full size, from its features and the global regression's channels."""
     places = sampled(weight > 0)
     features, dates, goal = (
         planes.reshape(len(planes), -1)[:, places] for planes in (stack, channels, target)
@@ -276,7 +278,7 @@ def _ferns(
         first = straight(parts[0], stack, 0, 0, 1).reshape(len(target), -1)[:, places]
     leading = features[: min(ferns.COMPONENTS, components)]
     rows, columns = np.divmod(places, weight.shape[1])
-    pixels = ferns.Pixels(leading, first, plain.predict(stiff, dates), rows, columns)
+    pixels = ferns.Pixels(leading, first, global_regression.predict(known, dates), rows, columns)
     return ferns.learn(pixels, goal, weight.ravel()[places], count)
 
 

@@ -93,7 +93,7 @@ def say(tile: Tile, target: Floats, guide: Guide, count: int) -> Said:
         learnt = guide.ferns or ferns.learn_in(asked, target, known.astype(np.float32), count)
         if learnt is not None:
             grown = ferns.predict_in(learnt, asked, grow(np.any(tile.gaps, axis=0), AROUND))
-    return Said(asked.first, asked.plain, grown)
+    return Said(asked.first, asked.second, grown)
 
 
 def fill(image: Floats, wanted: np.ndarray, guess: Floats | None, stiff: float = 0.0) -> Floats:

@@ -27,7 +27,7 @@ def grown(
     """(B, H, W) what ferns say, NaN where not `near`; None where a tile has none and cannot learn any.
 
     Args:
-        said: leading components, the first regression, the plain one, (k, H, W) each. target: (B, H, W).
+        said: leading components, the first regression, the second one, (k, H, W) each. target: (B, H, W).
         weight: (H, W), 0 where the target is unknown. place: row and column of the tile's first pixel.
     """
     flat = [planes.reshape(len(planes), -1) for planes in said]
@@ -42,19 +42,19 @@ def grown(
         places = sampled(weights > 0)
         some = torch.as_tensor(places, device=target.device)
         everything = (*flat, target.reshape(len(target), -1))
-        leading, first, plain, goal = (planes[:, some].cpu().numpy() for planes in everything)
-        pixels = bushes.Pixels(leading, first, plain, *lie(places))
+        leading, first, second, goal = (planes[:, some].cpu().numpy() for planes in everything)
+        pixels = bushes.Pixels(leading, first, second, *lie(places))
         known = bushes.learn(pixels, goal, weights.ravel()[places], count)
     if known is None:
         return None
     places = np.flatnonzero(near)
     some = torch.as_tensor(places, device=target.device)
-    leading, first, plain = (planes[:, some] for planes in flat)
+    leading, first, second = (planes[:, some] for planes in flat)
     along = torch.as_tensor(bushes.along(*lie(places)), device=target.device)
-    base = (first + plain) / 2
+    base = (first + second) / 2
     out = torch.full_like(target, math.nan)
     out.view(len(out), -1)[:, some] = (
-        base + _asked(known, torch.cat([leading, first, plain, along]))[: len(base)]
+        base + _asked(known, torch.cat([leading, first, second, along]))[: len(base)]
     )
     return out
 

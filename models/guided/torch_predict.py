@@ -17,7 +17,7 @@ from torch import Tensor
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
 from ..planes import SAMPLE
-from . import coarse, impute, plain, random_features, residual, robust, solve, spatial, terrain
+from . import coarse, global_regression, impute, random_features, residual, robust, solve, spatial, terrain
 from . import features as feats
 from .estimate import REACH, Estimate, certainty, windows_of
 from .ferns import COMPONENTS
@@ -37,11 +37,13 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
         complete, share = _complete(channels, seen, known.joint)
         guides = None if known.guides is None else terrain.features(tile, known.guides)
         stack = _features(known.basis, complete, guides)
-        whole = None
+        overall = None
         if known.local < 1 or settings.ferns:
-            if known.whole.further is not None:
-                complete = _further(complete, *_channels(tile, known.whole.more, there), known.whole.further)
-            whole = _plain(complete, known.whole.plain)
+            if known.global_fit.further is not None:
+                complete = _further(
+                    complete, *_channels(tile, known.global_fit.more, there), known.global_fit.further
+                )
+            overall = _globally(complete, known.global_fit.regression)
         del channels, complete
         goal = torch.as_tensor(target, device=there)
         mean, std = torch.full_like(goal, math.nan), torch.full_like(goal, math.nan)
@@ -55,7 +57,7 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
             for part, features, said in zip(known.parts, inputs, parts, strict=True):
                 said[group] = local.fit(features, part.field.values[..., group], part.field)
         bushes = None
-        if settings.ferns and whole is not None:
+        if settings.ferns and overall is not None:
             place = tile.corner
             first = inputs[-1]
             if known.parts[-1].nonlinear is None:
@@ -64,18 +66,18 @@ def predict(tile: Tile, target: Floats, known: Regression, settings: Settings, d
             leading = stack[: min(COMPONENTS, len(known.basis.axes))]
             weight = _weight(share, torch.as_tensor(np.all(tile.valid, axis=0), device=there))
             near = torch.isfinite(parts[0]).any(0).cpu().numpy()
-            bushes = grown(known.ferns, (leading, first, whole), goal, weight, near, place, settings.ferns)
+            bushes = grown(known.ferns, (leading, first, overall), goal, weight, near, place, settings.ferns)
         for group in groups:
             gap, valid = tile.gaps[group[0]], tile.valid[group[0]]
             one, other = parts[0][group], parts[-1][group]
             fitted, apart = (one + other) / 2, ((one - other) / 2) ** 2
-            if whole is not None and known.local < 1:
-                apart = apart + (fitted - whole[group]) ** 2
+            if overall is not None and known.local < 1:
+                apart = apart + (fitted - overall[group]) ** 2
             if bushes is not None:
                 apart = apart + ((fitted - bushes[group]) / 2) ** 2
                 fitted = (fitted + bushes[group]) / 2
-            if whole is not None and known.local < 1:
-                fitted = whole[group] + known.local * (fitted - whole[group])
+            if overall is not None and known.local < 1:
+                fitted = overall[group] + known.local * (fitted - overall[group])
             mean[group], std[group] = _with_rim(
                 fitted,
                 apart,
@@ -164,8 +166,8 @@ def _features(basis: feats.Basis, complete: Tensor, guides: Floats | None) -> Te
     return torch.cat(parts)
 
 
-def _plain(complete: Tensor, known: plain.Plain) -> Tensor:
-    """`plain.predict`."""
+def _globally(complete: Tensor, known: global_regression.GlobalRegression) -> Tensor:
+    """`global_regression.predict`."""
     weights = torch.as_tensor(known.weights, device=complete.device)
     out = weights[:, 1:] @ complete.reshape(len(complete), -1) + weights[:, :1]
     return out.reshape(-1, *complete.shape[1:])

@@ -114,7 +114,7 @@ def test_weights_of_the_trial_count_alike(local, plate):
 def test_a_series_is_read_by_the_plain_regression_alike():
     tile, model = scene((90, 84), bands=2, dates=10), of_quality("default")
     state = model.prepare(tile)
-    assert len(state.regression.whole.more) == 2
+    assert len(state.regression.global_fit.more) == 2
     same(model, tile, replace(state, regression=replace(state.regression, local=0.5)))
 
 

@@ -14,9 +14,11 @@ from terramend.models.guided.regression import Settings
 
 def pixels(count, seed=0, bands=2, side=64):
     random = np.random.default_rng(seed)
-    leading, first, plain = (random.standard_normal((n, count)).astype(np.float32) for n in (3, bands, bands))
+    leading, first, second = (
+        random.standard_normal((n, count)).astype(np.float32) for n in (3, bands, bands)
+    )
     rows, columns = random.integers(0, side, (2, count))
-    return ferns.Pixels(leading, first, plain, rows, columns)
+    return ferns.Pixels(leading, first, second, rows, columns)
 
 
 def slowly(pixels, target, weight, count):

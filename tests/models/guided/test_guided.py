@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
-from terramend.models.guided import estimate, regression, spatial, uncertainty
-from terramend.models.guided import plain as plain_regression
+from terramend.models.guided import estimate, global_regression, regression, spatial, uncertainty
 from terramend.models.guided.features import make_basis, telling_axes
 from terramend.models.guided.impute import complete, complete_further, conditional, learn, learn_further
 from terramend.models.guided.model import Guided, of_quality
@@ -263,15 +262,15 @@ def test_the_plain_regression_finds_a_linear_relation_and_ignores_outliers():
     valid = np.ones(target.shape, bool)
     valid[:, 20:] = False
     one = np.zeros(5, int)
-    learnt = plain_regression.learn(channels, one, spoilt, valid, np.ones((40, 40), np.float32))
-    error = plain_regression.predict(learnt, channels) - target
+    learnt = global_regression.learn(channels, one, spoilt, valid, np.ones((40, 40), np.float32))
+    error = global_regression.predict(learnt, channels) - target
     clear = np.concatenate([np.ones((1, 800), np.float32), channels[:, :20].reshape(5, -1)])
     ordinary = np.linalg.lstsq(clear.T, spoilt[:, :20].reshape(2, -1).T, rcond=None)[0]
     told = (ordinary[1:].T @ channels.reshape(5, -1) + ordinary[:1].T).reshape(target.shape)
     assert np.std(error[:, 20:]) < 0.1 * target.std()
     assert np.abs(error[:, 20:].mean()) < 0.5 * np.abs((told - target)[:, 20:].mean())
     weight = np.ones((40, 40), np.float32)
-    nothing = plain_regression.learn(channels, one, target, np.zeros_like(valid), weight)
+    nothing = global_regression.learn(channels, one, target, np.zeros_like(valid), weight)
     assert not nothing.weights.any()
 
 
@@ -281,12 +280,14 @@ def test_plain_regressions_of_the_best_the_two_best_and_all_dates_are_averaged()
     target = random.standard_normal((1, 30, 30)).astype(np.float32)
     valid, weight = np.ones(target.shape, bool), np.ones((30, 30), np.float32)
     owner = np.repeat([0, 1, 2], 2)
-    whole = plain_regression.predict(plain_regression.learn(channels, owner, target, valid, weight), channels)
+    whole = global_regression.predict(
+        global_regression.learn(channels, owner, target, valid, weight), channels
+    )
     parts = []
     for dates in (1, 2, 3):
         seen = channels[: 2 * dates]
-        alone = plain_regression.learn(seen, np.zeros(len(seen), int), target, valid, weight)
-        parts.append(plain_regression.predict(alone, seen))
+        alone = global_regression.learn(seen, np.zeros(len(seen), int), target, valid, weight)
+        parts.append(global_regression.predict(alone, seen))
     np.testing.assert_allclose(whole, np.mean(parts, axis=0), atol=1e-5)
 
 
@@ -300,7 +301,7 @@ def test_the_plain_regression_reads_more_of_a_series_than_the_local_one():
         method = Guided(regression.Settings(dates=dates))
         state = method.prepare(tile)
         assert len(state.regression.chosen) == 8
-        assert len(state.regression.whole.more) == more
+        assert len(state.regression.global_fit.more) == more
         state = replace(state, regression=replace(state.regression, local=0.0), reference_share=1.0)
         errors[dates] = rmse(method.predict(tile, state), truth, tile.gaps)
     assert errors[20] < 0.9 * errors[8]
@@ -435,10 +436,10 @@ def test_the_deviation_is_larger_where_regressions_differ():
     method = of_quality()
     learnt = replace(method.prepare(tile).regression, local=0.5)
     target = np.where(tile.gaps, np.float32(np.nan), tile.image)
-    fits = estimate.fit(tile, target, learnt, method.settings, whole=True)
+    fits = estimate.fit(tile, target, learnt, method.settings, globally=True)
     local = (fits.parts[0] + fits.parts[1]) / 2
-    agreed = replace(fits, plain=local)
-    differing = replace(fits, plain=np.where(tile.gaps, local + 0.3, local))
+    agreed = replace(fits, globally=local)
+    differing = replace(fits, globally=np.where(tile.gaps, local + 0.3, local))
     told, wider = (estimate.close(tile, target, f, learnt, method.settings) for f in (agreed, differing))
     np.testing.assert_allclose((wider.std**2 - told.std**2)[tile.gaps], 0.09, atol=1e-4)
 

@@ -1,4 +1,4 @@
-"""Ridge regressions for the whole scene, on all bands of the dates as they are.
+"""Global ridge regressions, one set of weights for the whole scene, on all bands of the dates as they are.
 
 Stiffer than the local one, so that few pixels carry them. One reads the best date, one the two best, one
 the four best, and so on to all: their errors differ, so that their mean is better than any. Being linear,
@@ -21,13 +21,15 @@ _RIDGE = 0.003  # share of the pixels that a unit of a channel's weight costs
 
 
 @dataclass(frozen=True)
-class Plain:
+class GlobalRegression:
     """Weights (B, 1 + C) of [1, channels]."""
 
     weights: Floats
 
 
-def learn(channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flags, weight: Floats) -> Plain:
+def learn(
+    channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flags, weight: Floats
+) -> GlobalRegression:
     """Fit `target` (B, H, W), known where `valid` (B, H, W), on complete, z-scored channels (C, H, W).
 
     `owner` (C,) is the date of each channel, 0 the best; `weight` (H, W) is a pixel's. Two rounds a
@@ -38,7 +40,7 @@ def learn(channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flag
     clear = np.all(valid, axis=0)
     places = sampled(clear & (weight > 0))
     if not len(places):
-        return Plain(out.astype(np.float32))
+        return GlobalRegression(out.astype(np.float32))
     x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
     y = target.reshape(len(target), -1)[:, places].astype(np.float64)
     start = weight.ravel()[places]
@@ -48,7 +50,7 @@ def learn(channels: Floats, owner: NDArray[np.intp], target: Floats, valid: Flag
     for count in counts:
         used = np.concatenate([[True], owner < count])
         out[:, used] += _fit(x[used], y, start) / len(counts)
-    return Plain(out.astype(np.float32))
+    return GlobalRegression(out.astype(np.float32))
 
 
 def _cells(places: NDArray[np.intp], width: int) -> NDArray[np.intp]:
@@ -75,9 +77,9 @@ def _fit(x: NDArray[np.float64], y: NDArray[np.float64], start: Floats) -> NDArr
     return out
 
 
-def predict(plain: Plain, channels: Floats) -> Floats:
-    """(B, H, W) what it says of complete, z-scored channels (C, H, W)."""
+def predict(known: GlobalRegression, channels: Floats) -> Floats:
+    """(B, H, W) what the regression says of complete, z-scored channels (C, H, W)."""
     flat = channels.reshape(len(channels), -1)
-    out: Floats = plain.weights[:, 1:] @ flat
-    out += plain.weights[:, :1]
+    out: Floats = known.weights[:, 1:] @ flat
+    out += known.weights[:, :1]
     return out.reshape(-1, *channels.shape[1:])
