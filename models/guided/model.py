@@ -14,7 +14,7 @@ from ..base import Findings, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASSES, distance_to_valid, over_distance
 from ..planes import beside, moments, put
-from . import bands, coarse, estimate, fringe, register, regression, screen, surroundings, uncertainty
+from . import bands, coarse, estimate, fringe, outliers, register, regression, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
 
@@ -46,7 +46,7 @@ class State:
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
         base: the overview filled, for gaps that are larger than a tile; None where references do alone.
         bands: of each reference, those that are read (see `bands`). findings: how far each reference lies
-            off, and how wide the haze around gaps is. screen: where dates stand out; None if nobody looks.
+            off, and how wide the haze around gaps is. outliers: where dates stand out; None if nobody looks.
     """
 
     mean: Floats
@@ -65,7 +65,7 @@ class State:
     base: Base | None
     bands: tuple[tuple[int, ...], ...]
     findings: Findings
-    screen: screen.Screen | None
+    outliers: outliers.Outliers | None
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
@@ -128,9 +128,9 @@ class Guided:
         overview = fringe.hidden(overview, hazy)
         offsets = register.offsets(overview)
         overview = register.moved(overview, offsets)
-        seen = screen.learn(overview) if self.settings.screened else None
-        state = self._prepared(screen.cleared(overview, seen))
-        return replace(state, bands=seen_bands, findings=Findings(offsets, hazy), screen=seen)
+        seen = outliers.learn(overview) if self.settings.outliers else None
+        state = self._prepared(outliers.cleared(overview, seen))
+        return replace(state, bands=seen_bands, findings=Findings(offsets, hazy), outliers=seen)
 
     def _prepared(self, overview: Tile) -> State:
         """What is known of a scene whose references lie where they should, and show the ground."""
@@ -261,7 +261,7 @@ class Guided:
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
         tile = register.moved(bands.shown(tile, state.bands), state.findings.offsets)
-        tile = screen.cleared(tile, state.screen)
+        tile = outliers.cleared(tile, state.outliers)
         gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
         mean, std, source, main = self._fill(fringe.hidden(tile, state.findings.haze), state)
         mean[~gaps] = np.nan
@@ -363,7 +363,7 @@ def of_quality(quality: str = "default") -> Guided:
                 ferns=0,
                 cycles=0,
                 halved_above=512,
-                screened=False,
+                outliers=False,
             )
         )
     if quality == "best":

@@ -36,7 +36,7 @@ class Settings:
         ferns: boosted ferns of a tile, whose mean with the regressions is taken; 0: without.
         cycles: of multigrid for the rim's error.
         halved_above: pixels a side; a scene above it that is seen at full size is learnt at half of it.
-        screened: whether clouds that the masks of the dates missed are looked for.
+        outliers: whether clouds that the masks of the dates missed are looked for.
     """
 
     dates: int = 20
@@ -50,7 +50,7 @@ class Settings:
     ferns: int = 100
     cycles: int = 2
     halved_above: float = math.inf
-    screened: bool = True
+    outliers: bool = True
 
 
 @dataclass(frozen=True)

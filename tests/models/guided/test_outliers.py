@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from terramend.models.base import Reference, Tile, digest
-from terramend.models.guided import screen
+from terramend.models.guided import outliers
 from terramend.models.guided.model import of_quality
 
 from .scenes import thinned
@@ -42,8 +42,8 @@ def spoilt(tile, date, by=0.25, where=CLOUD):
 def test_a_missed_cloud_or_shadow_is_not_read(dates, by):
     tile, _ = scene(dates)
     tile = spoilt(tile, 1, by)
-    known = screen.learn(tile)
-    seen = screen.cleared(tile, known)
+    known = outliers.learn(tile)
+    seen = outliers.cleared(tile, known)
     away = np.isnan(seen.references[1].image)
     assert away[:, 42:58, 52:73].all() and away.sum() < 1.4 * away[CLOUD].sum()
     for date in {*range(dates)} - {1}:
@@ -53,10 +53,10 @@ def test_a_missed_cloud_or_shadow_is_not_read(dates, by):
 
 def test_ordinary_dates_are_read_as_they_are():
     tile, _ = scene()
-    known = screen.learn(tile)
-    assert screen.cleared(tile, known).references == tile.references
-    assert screen.learn(replace(tile, references=tile.references[:1])) is None
-    assert screen.cleared(tile, None) is tile
+    known = outliers.learn(tile)
+    assert outliers.cleared(tile, known).references == tile.references
+    assert outliers.learn(replace(tile, references=tile.references[:1])) is None
+    assert outliers.cleared(tile, None) is tile
 
 
 def test_what_the_target_shares_is_kept():
@@ -64,45 +64,45 @@ def test_what_the_target_shares_is_kept():
     image = tile.image.copy()
     image[CLOUD] += np.float32(0.25)  # snow on both; half of it is under the gap
     tile = replace(spoilt(tile, 2), image=image)
-    known = screen.learn(tile)
+    known = outliers.learn(tile)
     assert known.trusted[known.chosen.index(2)]
-    assert screen.cleared(tile, known).references[2] is tile.references[2]
+    assert outliers.cleared(tile, known).references[2] is tile.references[2]
 
 
 def test_another_season_is_no_outlier():
     tile, _ = scene(4)
     tile = spoilt(tile, 0, where=np.s_[:, :, :45])
-    known = screen.learn(tile)
-    assert np.isfinite(screen.cleared(tile, known).references[0].image).mean() > 0.95
+    known = outliers.learn(tile)
+    assert np.isfinite(outliers.cleared(tile, known).references[0].image).mean() > 0.95
 
 
 def test_dates_without_a_pixel_harm_nobody():
     tile, _ = scene(3)
     empty = Reference(np.full(SHAPE, np.nan, np.float32))
     tile = spoilt(replace(tile, references=(*tile.references, empty)), 1)
-    seen = screen.cleared(tile, screen.learn(tile))
+    seen = outliers.cleared(tile, outliers.learn(tile))
     assert np.isnan(seen.references[1].image[:, 42:58, 52:73]).all()
     bare = replace(tile, references=(empty, empty))
-    assert screen.learn(bare) is None
+    assert outliers.learn(bare) is None
 
 
 def test_a_date_that_no_window_shows_is_read_as_it_is():
     tile, _ = scene(3)
     hidden = replace(tile.references[2], image=np.full(SHAPE, np.nan, np.float32))
     small = replace(tile, step=2, detail=(replace(tile, references=(*tile.references[:2], hidden)),))
-    known = screen.learn(small)
+    known = outliers.learn(small)
     assert known.trusted[known.chosen.index(2)]
-    assert screen.cleared(tile, known).references[2] is tile.references[2]
+    assert outliers.cleared(tile, known).references[2] is tile.references[2]
 
 
 def test_windows_at_full_size_teach_and_are_cleared():
     tile, _ = scene(3)
     tile = spoilt(tile, 1)
-    known = screen.learn(tile)
+    known = outliers.learn(tile)
     small = replace(thinned(tile, 2), detail=(tile,))
-    assert set(screen.learn(small).chosen) == set(known.chosen)
-    seen = screen.cleared(small, known)
-    expected = screen.cleared(tile, known)
+    assert set(outliers.learn(small).chosen) == set(known.chosen)
+    seen = outliers.cleared(small, known)
+    expected = outliers.cleared(tile, known)
     for one, other in zip(seen.detail[0].references, expected.references, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
 
@@ -118,11 +118,11 @@ def test_a_gap_is_filled_better_where_a_date_has_a_missed_cloud(quality):
         made = model.predict(tile, state)
         return np.sqrt(np.mean((made.mean - truth)[tile.gaps] ** 2))
 
-    unscreened = replace(model, settings=replace(model.settings, screened=False))
-    assert wrong(model) < 0.9 * wrong(unscreened)
+    unaware = replace(model, settings=replace(model.settings, outliers=False))
+    assert wrong(model) < 0.9 * wrong(unaware)
 
 
 def test_fast_does_not_look():
     tile, _ = scene(2)
-    assert of_quality("fast").prepare(tile).screen is None
+    assert of_quality("fast").prepare(tile).outliers is None
     assert digest(of_quality("default").prepare(tile)) == digest(of_quality("default").prepare(tile))

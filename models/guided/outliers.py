@@ -1,4 +1,4 @@
-"""Clouds, shadows and snow that the masks of the dates missed: seen by the other dates, and taken out.
+"""Outliers: clouds, shadows and snow that the masks of dates missed, seen by the other dates, and taken out.
 
 Brightness, the mean of all z-scored bands, is what a cloud changes most. Where a date's is far from what all
 other dates say, the date is not read there, unless the target shares what makes it stand out: then it tells.
@@ -28,7 +28,7 @@ _SIDE = 3  # pixels a side of the mean that is judged
 
 
 @dataclass(frozen=True)
-class Screen:
+class Outliers:
     """How the brightness of some dates follows from that of the others.
 
     Attributes:
@@ -45,7 +45,7 @@ class Screen:
     trusted: NDArray[np.bool_]
 
 
-def learn(overview: Tile) -> Screen | None:
+def learn(overview: Tile) -> Outliers | None:
     """What the scene shows at full size, or its windows do; None of fewer than two dates."""
     if overview.step > 1 and not overview.detail:
         return None
@@ -72,28 +72,28 @@ def learn(overview: Tile) -> Screen | None:
         shared = _slope(z, surprise[date], together, date, far & known)
         pixels = clear[date].sum()
         trusted[date] = pixels < _SEEN or far.sum() > _MOST * pixels or abs(shared) > _SHARED
-    return Screen(chosen, weights[:-1], np.array(offsets[:-1], np.float32), joint, spread, trusted)
+    return Outliers(chosen, weights[:-1], np.array(offsets[:-1], np.float32), joint, spread, trusted)
 
 
-def cleared(tile: Tile, screen: Screen | None) -> Tile:
+def cleared(tile: Tile, known: Outliers | None) -> Tile:
     """The tile (and its windows at full size) whose dates are NaN where they stand out."""
-    if screen is None or screen.trusted.all():
+    if known is None or known.trusted.all():
         return tile
-    images = [tile.references[index].image for index in screen.chosen]
-    planes = _brightnesses(images, screen.weights, screen.offsets)
-    surprise, clear = _surprises(planes, screen.joint)
-    outliers = _outliers(surprise, clear, screen.spread)
+    images = [tile.references[index].image for index in known.chosen]
+    planes = _brightnesses(images, known.weights, known.offsets)
+    surprise, clear = _surprises(planes, known.joint)
+    outstanding = _outliers(surprise, clear, known.spread)
 
     def read(date: int) -> Reference:
-        known, far = tile.references[screen.chosen[date]], outliers[date]
-        if screen.trusted[date] or not far.any():
-            return known
-        return replace(known, image=np.where(far, np.float32(np.nan), known.image))
+        reference, far = tile.references[known.chosen[date]], outstanding[date]
+        if known.trusted[date] or not far.any():
+            return reference
+        return replace(reference, image=np.where(far, np.float32(np.nan), reference.image))
 
     references = list(tile.references)
-    for index, reference in zip(screen.chosen, each(read, range(len(images))), strict=True):
+    for index, reference in zip(known.chosen, each(read, range(len(images))), strict=True):
         references[index] = reference
-    detail = tuple(cleared(look, screen) for look in tile.detail)
+    detail = tuple(cleared(look, known) for look in tile.detail)
     return replace(tile, references=tuple(references), detail=detail)
 
 
