@@ -14,7 +14,7 @@ from ..base import Findings, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASSES, distance_to_valid, over_distance
 from ..planes import beside, moments, put
-from . import bands, coarse, estimate, fringe, outliers, register, regression, surroundings, uncertainty
+from . import bands, coarse, estimate, haze_rim, outliers, register, regression, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
 
@@ -124,8 +124,8 @@ class Guided:
             return replace(self, torch_device=None).prepare(overview)
         seen_bands = bands.seen(overview)
         overview = bands.shown(overview, seen_bands)
-        hazy = fringe.width(overview)
-        overview = fringe.hidden(overview, hazy)
+        hazy = haze_rim.width(overview)
+        overview = haze_rim.hidden(overview, hazy)
         offsets = register.offsets(overview)
         overview = register.moved(overview, offsets)
         seen = outliers.learn(overview) if self.settings.outliers else None
@@ -263,7 +263,7 @@ class Guided:
         tile = register.moved(bands.shown(tile, state.bands), state.findings.offsets)
         tile = outliers.cleared(tile, state.outliers)
         gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
-        mean, std, source, main = self._fill(fringe.hidden(tile, state.findings.haze), state)
+        mean, std, source, main = self._fill(haze_rim.hidden(tile, state.findings.haze), state)
         mean[~gaps] = np.nan
         std[~np.isfinite(mean)] = np.nan
         source[~gap] = Source.VALID

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terramend.models.base import Source, Tile
-from terramend.models.guided import fringe
+from terramend.models.guided import haze_rim
 from terramend.models.guided.half import halved
 from terramend.models.guided.model import of_quality
 
@@ -34,7 +34,7 @@ def clouded(haze, seed=1, side=256, share=0.25, wavelengths=COLOURS):
 @pytest.mark.parametrize("seed", range(8))
 def test_a_clean_edge_is_left_alone(seed):
     tile, _ = clouded(0.0, seed)
-    assert fringe.width(tile) == 0
+    assert haze_rim.width(tile) == 0
 
 
 @pytest.mark.parametrize("quality", ["fast", "default"])
@@ -50,33 +50,33 @@ def test_haze_does_not_enter_the_fill(quality, monkeypatch):
     def error(made):
         return np.sqrt(((made.mean - truth)[tile.gaps] ** 2).mean())
 
-    monkeypatch.setattr(fringe, "width", lambda overview: 0)
+    monkeypatch.setattr(haze_rim, "width", lambda overview: 0)
     assert error(made) < 0.8 * error(model.predict(tile, model.prepare(tile)))
 
 
 def test_shadow_brighter_ground_and_unknown_bands_are_none_of_its_business():
-    assert fringe.width(clouded(-0.05)[0]) == 0
-    assert fringe.width(clouded(0.15, wavelengths=(math.nan, math.nan, 665.0, 842.0))[0]) == 0
-    assert fringe.width(clouded(0.15, wavelengths=())[0]) == 0
+    assert haze_rim.width(clouded(-0.05)[0]) == 0
+    assert haze_rim.width(clouded(0.15, wavelengths=(math.nan, math.nan, 665.0, 842.0))[0]) == 0
+    assert haze_rim.width(clouded(0.15, wavelengths=())[0]) == 0
     tile, _ = clouded(0.0)
-    sandy = np.exp(-fringe._away(tile.gaps[0]) / 2.5) * np.array([0.06, 0.08, 0.1, 0.1])[:, None, None]
-    assert fringe.width(replace(tile, image=(tile.image + sandy).astype(np.float32))) == 0
+    sandy = np.exp(-haze_rim._away(tile.gaps[0]) / 2.5) * np.array([0.06, 0.08, 0.1, 0.1])[:, None, None]
+    assert haze_rim.width(replace(tile, image=(tile.image + sandy).astype(np.float32))) == 0
 
 
 def test_where_few_pixels_would_be_left_they_are_kept():
     tile, _ = clouded(0.15, share=0.9)
-    assert fringe.width(tile) < 4
+    assert haze_rim.width(tile) < 4
 
 
 def test_a_large_scene_is_judged_by_its_windows():
     tile, _ = clouded(0.15, side=512)
     small = halved(halved(halved(tile)))
-    assert fringe.width(small) == 0
+    assert haze_rim.width(small) == 0
     looks = tuple(tile.cut(slice(row, row + 256), slice(row, row + 256)) for row in (0, 256))
     seen = replace(small, detail=looks)
-    wide = fringe.width(seen)
+    wide = haze_rim.width(seen)
     assert wide >= 2
-    kept = fringe.hidden(seen, wide)
+    kept = haze_rim.hidden(seen, wide)
     np.testing.assert_array_equal(kept.image, small.image)
     assert all(
         np.isnan(look.image).sum() > np.isnan(was.image).sum()
@@ -91,7 +91,7 @@ def test_any_scene_will_do(height, width, share, pixels, seed):
     gaps = random.random((2, height, width)) < share
     image = np.where(gaps, np.nan, random.random(gaps.shape)).astype(np.float32)
     tile = Tile(image, gaps, wavelengths=COLOURS[:2])
-    assert 0 <= fringe.width(tile) <= 6
-    seen = fringe.hidden(tile, pixels)
+    assert 0 <= haze_rim.width(tile) <= 6
+    seen = haze_rim.hidden(tile, pixels)
     assert (seen.gaps >= gaps).all() and np.isnan(seen.image[seen.gaps]).all()
     np.testing.assert_array_equal(seen.image[~seen.gaps], image[~seen.gaps])
