@@ -14,7 +14,7 @@ from ..base import Findings, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASSES, distance_to_valid, over_distance
 from ..planes import beside, moments, put
-from . import bands, coarse, estimate, haze_rim, outliers, register, regression, surroundings, uncertainty
+from . import bands, coarse, coregister, estimate, haze_rim, outliers, regression, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
 
@@ -126,8 +126,8 @@ class Guided:
         overview = bands.shown(overview, seen_bands)
         hazy = haze_rim.width(overview)
         overview = haze_rim.hidden(overview, hazy)
-        offsets = register.offsets(overview)
-        overview = register.moved(overview, offsets)
+        offsets = coregister.offsets(overview)
+        overview = coregister.moved(overview, offsets)
         seen = outliers.learn(overview) if self.settings.outliers else None
         state = self._prepared(outliers.cleared(overview, seen))
         return replace(state, bands=seen_bands, findings=Findings(offsets, hazy), outliers=seen)
@@ -260,7 +260,7 @@ class Guided:
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
-        tile = register.moved(bands.shown(tile, state.bands), state.findings.offsets)
+        tile = coregister.moved(bands.shown(tile, state.bands), state.findings.offsets)
         tile = outliers.cleared(tile, state.outliers)
         gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
         mean, std, source, main = self._fill(haze_rim.hidden(tile, state.findings.haze), state)

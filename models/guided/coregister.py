@@ -1,4 +1,4 @@
-"""Dates that lie off by whole pixels: found on the scene, and moved before anything is learnt from them.
+"""Coregistration: dates that lie off by whole pixels are found on the scene, and moved before it is learnt.
 
 Orthorectified images of one sensor are often a pixel apart, of two sensors more. Slopes among the
 features (`features`) stand for what is left, below half a pixel.

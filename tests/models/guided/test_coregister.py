@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from terramend.models.base import Reference, Tile
-from terramend.models.guided import register
+from terramend.models.guided import coregister
 from terramend.models.guided.model import of_quality
 
 from .scenes import thinned
@@ -48,9 +48,9 @@ def scene(*offsets, seed=0, noise=0.005):
 @settings(max_examples=25)
 def test_offsets_are_found_and_undone(rows, columns, seed):
     tile, truth = scene((rows, columns), (0, 0), seed=seed, noise=0)
-    found = register.offsets(tile)
+    found = coregister.offsets(tile)
     assert found == ((rows, columns), (0, 0))
-    back = register.moved(tile, found)
+    back = coregister.moved(tile, found)
     inside = np.s_[:, 8:-8, 8:-8]
     np.testing.assert_array_equal(back.references[0].image[inside], back.references[1].image[inside])
     np.testing.assert_array_equal(back.references[0].image[inside], (0.8 * truth + 0.05)[inside])
@@ -59,7 +59,7 @@ def test_offsets_are_found_and_undone(rows, columns, seed):
 
 def test_a_date_that_lies_right_is_the_same_array():
     tile, _ = scene((0, 0))
-    assert register.moved(tile, register.offsets(tile)) is tile
+    assert coregister.moved(tile, coregister.offsets(tile)) is tile
 
 
 def test_half_a_pixel_and_noise_move_nothing():
@@ -68,7 +68,7 @@ def test_half_a_pixel_and_noise_move_nothing():
     nothing = np.random.default_rng(3).random(truth.shape).astype(np.float32)
     flat, unseen = np.full_like(truth, 0.2), np.full_like(truth, np.nan)
     dates = tuple(Reference(image) for image in (half, nothing, flat, unseen))
-    found = register.offsets(replace(tile, references=dates))
+    found = coregister.offsets(replace(tile, references=dates))
     assert max(map(abs, found[0])) <= 1 and found[1:] == ((0, 0),) * 3
 
 
@@ -77,9 +77,9 @@ def test_clouds_of_a_date_move_with_it():
     image = tile.references[0].image.copy()
     image[:, 10:40, 50:90] = np.nan
     tile = replace(tile, references=(Reference(image),))
-    found = register.offsets(tile)
+    found = coregister.offsets(tile)
     assert found == ((2, -3),)
-    clear = np.isfinite(register.moved(tile, found).references[0].image)
+    clear = np.isfinite(coregister.moved(tile, found).references[0].image)
     assert not clear[:, 8:38, 53:93].any() and clear[:, :8].all() and clear[:, 38:].all()
 
 
@@ -99,21 +99,21 @@ def test_a_gap_is_filled_as_well_from_a_date_that_lies_off(quality):
 def test_an_overview_is_moved_by_its_own_pixels_and_judged_by_its_windows():
     tile, _ = scene((4, -6))
     small = thinned(tile, 2)
-    assert register.offsets(small) == ((0, 0),)
+    assert coregister.offsets(small) == ((0, 0),)
     close = replace(small, detail=(tile, tile))
-    assert register.offsets(close) == ((4, -6),)
-    back = register.moved(close, ((4, -6),))
+    assert coregister.offsets(close) == ((4, -6),)
+    back = coregister.moved(close, ((4, -6),))
     expected = small.references[0].image[:, 2:, :-3]
     np.testing.assert_array_equal(back.references[0].image[:, :-2, 3:], expected)
     np.testing.assert_array_equal(
-        back.detail[0].references[0].image, register.moved(tile, ((4, -6),)).references[0].image
+        back.detail[0].references[0].image, coregister.moved(tile, ((4, -6),)).references[0].image
     )
 
 
 def test_bands_of_another_number_are_compared_all_with_all():
     tile, _ = scene((1, 2))
     last = replace(tile.references[0], image=tile.references[0].image[1:])
-    assert register.offsets(replace(tile, references=(last,))) == ((1, 2),)
+    assert coregister.offsets(replace(tile, references=(last,))) == ((1, 2),)
 
 
 def test_one_band_alone_moves_nothing():
@@ -123,22 +123,22 @@ def test_one_band_alone_moves_nothing():
     noise *= 0.02 * np.array([1, 2, 3, 0, 5, 6], np.float32)[:, None, None]
     image = cut(planes) + noise
     image[3] = cut(planes, -2)[3]  # the clearest one, enlarged from large pixels at another place
-    assert register.offsets(replace(tile, references=(Reference(image),))) == ((0, 0),)
-    assert register.offsets(replace(tile, references=(Reference(image[3:4]),))) == ((2, 0),)
+    assert coregister.offsets(replace(tile, references=(Reference(image),))) == ((0, 0),)
+    assert coregister.offsets(replace(tile, references=(Reference(image[3:4]),))) == ((2, 0),)
     image = cut(planes, -2) + noise
-    assert register.offsets(replace(tile, references=(Reference(image),))) == ((2, 0),)
+    assert coregister.offsets(replace(tile, references=(Reference(image),))) == ((2, 0),)
 
 
 def test_little_that_is_valid_proves_nothing():
     tile, _ = scene((3, 3))
     image = np.where(np.arange(SHAPE[1]) < 12, tile.image, np.float32(np.nan))
-    assert register.offsets(replace(tile, image=image)) == ((0, 0),)
+    assert coregister.offsets(replace(tile, image=image)) == ((0, 0),)
     tiny = replace(tile, image=tile.image[:, :20], references=(Reference(tile.references[0].image[:, :20]),))
-    assert register.offsets(tiny) == ((0, 0),)
+    assert coregister.offsets(tiny) == ((0, 0),)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_date_that_shows_the_gap_alone_stays(seed):
     tile, _ = scene((0, 0), seed=seed)
     image = np.where(tile.gaps, tile.references[0].image, np.float32(np.nan))
-    assert register.offsets(replace(tile, references=(Reference(image),))) == ((0, 0),)
+    assert coregister.offsets(replace(tile, references=(Reference(image),))) == ((0, 0),)
