@@ -26,7 +26,7 @@ _CENTRE = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
 
 
 @dataclass(frozen=True)
-class Ground:
+class MaskPyramid:
     """What a mask says at every scale: made once for all planes that share it.
 
     Attributes:
@@ -63,20 +63,20 @@ def relax(values: Floats, unknown: Flags, sweeps: int) -> None:
         put(convolve(values, kernel), unknown, values)
 
 
-def cascade(image: Floats, sweeps: int = 4, ground: Ground | None = None) -> Floats:
+def cascade(image: Floats, sweeps: int = 4, pyramid: MaskPyramid | None = None) -> Floats:
     """A membrane through the finite pixels of `image` (H, W), close to the exact one.
 
-    Each pixel that is NaN gets a value; all NaN gives all NaN. `ground` is that of the finite
+    Each pixel that is NaN gets a value; all NaN gives all NaN. `pyramid` is that of the finite
     pixels, where the caller has it.
     """
-    ground = ground or Ground(np.isfinite(image))
-    if ground.known.all() or not ground.known.any():
+    pyramid = pyramid or MaskPyramid(np.isfinite(image))
+    if pyramid.known.all() or not pyramid.known.any():
         return image.copy()
-    levels = [only(image, ground.known)]
-    for factor, _ in ground.shares:
+    levels = [only(image, pyramid.known)]
+    for factor, _ in pyramid.shares:
         total = block_means(pad_to(levels[-1], 2, repeat=False), 2)
         levels.append(np.multiply(total, factor, out=total))
-    masks = [~ground.known, *(unknown for _, unknown in ground.shares)]
+    masks = [~pyramid.known, *(unknown for _, unknown in pyramid.shares)]
     values = levels[-1]
     for finer, unknown in zip(reversed(levels[:-1]), reversed(masks[:-1]), strict=True):
         height, width = finer.shape
@@ -122,18 +122,20 @@ def _cycle(levels: list[Floats], load: Floats, sweeps: int = 2) -> Floats:
     return correction
 
 
-def solve(image: Floats, tolerance: float = 1e-4, cycles: int = 30, ground: Ground | None = None) -> Floats:
+def solve(
+    image: Floats, tolerance: float = 1e-4, cycles: int = 30, pyramid: MaskPyramid | None = None
+) -> Floats:
     """The membrane through the finite pixels of `image` (H, W), to a relative `tolerance`.
 
     Conjugate gradients with a V-cycle as preconditioner, started from `cascade`; all NaN stays so.
     The tolerance is on the norm of the equation's residual against that of the first one.
-    `ground` as in `cascade`.
+    `pyramid` as in `cascade`.
     """
-    ground = ground or Ground(np.isfinite(image))
-    values = cascade(image, ground=ground)
-    if not cycles or ground.known.all() or not ground.known.any():
+    pyramid = pyramid or MaskPyramid(np.isfinite(image))
+    values = cascade(image, pyramid=pyramid)
+    if not cycles or pyramid.known.all() or not pyramid.known.any():
         return values
-    levels = ground.free
+    levels = pyramid.free
     unknown = levels[0]
     rest = -unknown * _negative_laplacian(values)
     goal = tolerance * _norm(rest)

@@ -39,7 +39,7 @@ class Basis:
     fine_scale: Floats
 
 
-def telling_axes(channels: Floats, target: Floats, weight: Floats) -> Floats:
+def supervised_axes(channels: Floats, target: Floats, weight: Floats) -> Floats:
     """(B, C) directions that a ridge regression of `target` on all channels uses, strongest first.
 
     Args:
@@ -112,7 +112,7 @@ def make_basis(
     """
     if count < len(channels):
         # What is cut off by variance may still tell of the target: its directions come first.
-        axes = telling_axes(channels, target, weight)[:count]
+        axes = supervised_axes(channels, target, weight)[:count]
         axes = np.concatenate([axes, principal_axes(joint, count - len(axes), axes)])
     else:
         axes = principal_axes(joint, count)

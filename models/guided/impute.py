@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats
-from ..classical.membrane import Ground, cascade
+from ..classical.membrane import MaskPyramid, cascade
 from ..planes import combine, everywhere, moments, sampled
 from ..threads import each
 from .solve import ridge
@@ -249,11 +249,11 @@ def _carry_error(z: Floats, joint: Joint, date: int, clear: Flags) -> None:
 
 def _spread(error: Floats, z: Floats, channels: NDArray[np.intp], clear: Flags) -> None:
     """Add the surface through an error (n, H, W), known where clear, to a date's gap in z; in place."""
-    ground, gap = Ground(clear), (~clear).view(np.uint8)
-    ground.shares  # noqa: B018 - made here, once, not in each thread
+    pyramid, gap = MaskPyramid(clear), (~clear).view(np.uint8)
+    pyramid.shares  # noqa: B018 - made here, once, not in each thread
 
     def corrected(place: int) -> None:
         plane = z[channels[place]]
-        cv2.add(plane, cascade(error[place], sweeps=2, ground=ground), plane, gap)
+        cv2.add(plane, cascade(error[place], sweeps=2, pyramid=pyramid), plane, gap)
 
     each(corrected, range(len(channels)))

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ..base import Flags, Floats
-from ..classical import membrane as sheets
+from ..classical import membrane
 from ..planes import block_means, blur, enlarge, only, pad_to
 from . import spatial
 
@@ -87,8 +87,8 @@ class Rim:
     distance: Floats
 
     @cached_property
-    def _ground(self) -> sheets.Ground:
-        return sheets.Ground(self.known)
+    def _pyramid(self) -> membrane.MaskPyramid:
+        return membrane.MaskPyramid(self.known)
 
     @cached_property
     def _weights(self) -> tuple[Floats, Floats, Floats]:
@@ -116,7 +116,7 @@ class Rim:
             return np.zeros_like(residual)
         known, near, _ = self._weights
         slow = local_mean(residual, known, NEAR, 0.0, NEAR_DOUBT, near)
-        out = sheets.solve(residual, cycles=cycles, ground=self._ground)
+        out = membrane.solve(residual, cycles=cycles, pyramid=self._pyramid)
         stiff = spatial.plate(out, self._moving, SWEEPS) if plate > 0 else None
         out -= slow
         out *= self._decay

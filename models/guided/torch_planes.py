@@ -113,7 +113,7 @@ def pad_to(planes: Tensor, factor: int, repeat: bool = True) -> Tensor:
     return F.pad(planes[:, None], (0, right, 0, bottom), mode=mode)[:, 0]
 
 
-class Ground:
+class MaskPyramid:
     """What a mask (H, W) of known pixels says at every scale, as in `classical.membrane`."""
 
     def __init__(self, known: Tensor) -> None:
@@ -130,14 +130,14 @@ class Ground:
             self.free.append((share > 0.99).float())
 
 
-def cascade(images: Tensor, ground: Ground, sweeps: int = 4) -> Tensor:
+def cascade(images: Tensor, pyramid: MaskPyramid, sweeps: int = 4) -> Tensor:
     """Membranes through the known pixels of (n, H, W) images, close to the exact ones."""
-    if bool(ground.known.all()) or not bool(ground.known.any()):
+    if bool(pyramid.known.all()) or not bool(pyramid.known.any()):
         return images.clone()
-    levels = [torch.where(ground.known, images, 0.0)]
-    for factor, _ in ground.shares:
+    levels = [torch.where(pyramid.known, images, 0.0)]
+    for factor, _ in pyramid.shares:
         levels.append(block_means(pad_to(levels[-1], 2, repeat=False), 2) * factor)
-    masks = [~ground.known[None], *(unknown for _, unknown in ground.shares)]
+    masks = [~pyramid.known[None], *(unknown for _, unknown in pyramid.shares)]
     values = levels[-1]
     for finer, unknown in zip(reversed(levels[:-1]), reversed(masks[:-1]), strict=True):
         height, width = finer.shape[1:]
@@ -176,15 +176,15 @@ def _dots(first: Tensor, second: Tensor) -> Tensor:
     return (first * second).sum((1, 2), keepdim=True)
 
 
-def solve(images: Tensor, ground: Ground, cycles: int, tolerance: float = 1e-4) -> Tensor:
+def solve(images: Tensor, pyramid: MaskPyramid, cycles: int, tolerance: float = 1e-4) -> Tensor:
     """The membranes through the known pixels of (n, H, W) images; see `classical.membrane.solve`.
 
     Every image stops by itself, as it would alone.
     """
-    values = cascade(images, ground)
-    if not cycles or bool(ground.known.all()) or not bool(ground.known.any()):
+    values = cascade(images, pyramid)
+    if not cycles or bool(pyramid.known.all()) or not bool(pyramid.known.any()):
         return values
-    unknown = ground.free[0]
+    unknown = pyramid.free[0]
     rest = -unknown * _negative_laplacian(values)
     goal = tolerance * _dots(rest, rest).sqrt()
     direction, before = torch.zeros_like(values), torch.zeros_like(values)
@@ -194,7 +194,7 @@ def solve(images: Tensor, ground: Ground, cycles: int, tolerance: float = 1e-4) 
         going = going & (_dots(rest, rest).sqrt() > goal)
         if not bool(going.any()):
             break
-        correction = _cycle(ground.free, rest)
+        correction = _cycle(pyramid.free, rest)
         slope = torch.where(going, _dots(correction, rest - before) / product, 0.0).clamp(min=0)
         direction = slope * direction + correction
         image_of = unknown * _negative_laplacian(direction)

@@ -24,7 +24,7 @@ from .ferns import COMPONENTS
 from .regression import Regression, Settings, straight
 from .statistics import CELL, LEVEL, Cells, cells_over, grow, to_cells
 from .torch_ferns import grown
-from .torch_planes import Ground, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
+from .torch_planes import MaskPyramid, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
 from .torch_planes import solve as membrane
 
 
@@ -128,7 +128,7 @@ def _complete(channels: Tensor, seen: Tensor, joint: impute.Joint) -> tuple[Tens
         if dates > 1 and bool(clear.any()) and not bool(clear.all()):
             mine, weights = impute.beyond_the_others(joint, k)
             error = torch.as_tensor(weights, device=device) @ z.reshape(len(z), -1)
-            surface = cascade(error.reshape(-1, *shape[1:]), Ground(clear), sweeps=2)
+            surface = cascade(error.reshape(-1, *shape[1:]), MaskPyramid(clear), sweeps=2)
             z[torch.as_tensor(mine, device=device)] += torch.where(clear, 0.0, surface)
     return z, share
 
@@ -146,7 +146,7 @@ def _further(complete: Tensor, channels: Tensor, seen: Tensor, further: impute.F
         own = z[torch.as_tensor(mine, device=device)]
         if bool(clear.any()):
             error = torch.where(clear, own - guess, 0.0)
-            guess = guess + cascade(error, Ground(clear), sweeps=2)
+            guess = guess + cascade(error, MaskPyramid(clear), sweeps=2)
         z[torch.as_tensor(mine, device=device)] = torch.where(clear, own, guess)
     return torch.cat([complete, z])
 
@@ -368,7 +368,7 @@ def _with_rim(
         return fitted, (variance + torch.zeros_like(left) + apart).sqrt()
     there = known.float()[None]
     slow = _local_mean(left, there, residual.NEAR, 0.0, residual.NEAR_DOUBT)
-    sheet = membrane(left, Ground(known), cycles)
+    sheet = membrane(left, MaskPyramid(known), cycles)
     decay = torch.exp(-(distance - 1).clamp(min=0) / residual.LENGTH)
     beta = torch.as_tensor(coherence.astype(np.float32), device=left.device)[:, None, None]
     carried = beta * (slow + decay * (sheet - slow))

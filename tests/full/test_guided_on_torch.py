@@ -89,9 +89,9 @@ def test_membranes_are_the_same_each_by_itself(shape, cycles):
     x[3] = 0  # has reached it
     known = np.random.default_rng(2).random(shape) < 0.4
     known[0, 0], known[2:20, 10:30] = True, False
-    ground = membrane.Ground(known)
-    expected = np.stack([membrane.solve(plane, cycles=cycles, ground=ground) for plane in x])
-    made = torch_planes.solve(torch.as_tensor(x), torch_planes.Ground(torch.as_tensor(known)), cycles)
+    pyramid = membrane.MaskPyramid(known)
+    expected = np.stack([membrane.solve(plane, cycles=cycles, pyramid=pyramid) for plane in x])
+    made = torch_planes.solve(torch.as_tensor(x), torch_planes.MaskPyramid(torch.as_tensor(known)), cycles)
     np.testing.assert_allclose(made.numpy(), expected, atol=1e-5)
 
 

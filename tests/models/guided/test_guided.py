@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
 from terramend.models.guided import estimate, global_regression, regression, spatial, uncertainty
-from terramend.models.guided.features import make_basis, telling_axes
+from terramend.models.guided.features import make_basis, supervised_axes
 from terramend.models.guided.impute import complete, complete_further, conditional, learn, learn_further
 from terramend.models.guided.model import Guided, of_quality
 from terramend.models.guided.select import select
@@ -225,7 +225,7 @@ def test_directions_that_tell_of_the_target_survive_a_cut_by_variance():
     channels /= channels.std((1, 2), keepdims=True)
     target = (channels[6] - 0.5 * channels[7])[None]
     weight = np.ones((60, 60), np.float32)
-    axes = telling_axes(channels, target, weight)
+    axes = supervised_axes(channels, target, weight)
     np.testing.assert_allclose(np.abs(axes[0][6:]), np.array([1, 0.5]) / np.hypot(1, 0.5), atol=0.02)
     joint = learn(channels, np.arange(8) // 4)
     basis, _ = make_basis(joint, channels, target, weight, 3, 0)

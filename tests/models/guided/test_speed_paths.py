@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from terramend.models import threads
 from terramend.models.base import Reference, Tile, digest
-from terramend.models.classical.membrane import Ground, cascade, solve
+from terramend.models.classical.membrane import MaskPyramid, cascade, solve
 from terramend.models.guided import impute, select
 from terramend.models.guided.half import halved
 from terramend.models.planes import everywhere, moments, only, put
@@ -103,10 +103,10 @@ def test_correlation_is_numpys_on_common_pixels():
 def test_a_shared_ground_changes_nothing():
     tile, _ = scene()
     image = tile.image[0]
-    ground = Ground(np.isfinite(image))
+    pyramid = MaskPyramid(np.isfinite(image))
     for method in (cascade, solve):
-        np.testing.assert_array_equal(method(image), method(image, ground=ground))
-        np.testing.assert_array_equal(method(np.nan_to_num(image), ground=ground), method(image))
+        np.testing.assert_array_equal(method(image), method(image, pyramid=pyramid))
+        np.testing.assert_array_equal(method(np.nan_to_num(image), pyramid=pyramid), method(image))
 
 
 def test_masked_copies_are_numpys():
