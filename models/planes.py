@@ -17,14 +17,14 @@ SAMPLE = 20000  # pixels that a regression or a median of a whole plane looks at
 _ENOUGH, _STRIP = 1 << 18, 32  # pixels that say all of a plane; lines that are looked at together
 
 
-def put(values: Floats, where: Flags, out: Floats) -> Floats:
+def copy_where(values: Floats, where: Flags, out: Floats) -> Floats:
     """Copy `values` to `out`, (H, W) both, where a mask says so: ten times as fast as NumPy's ways."""
     return np.asarray(cv2.copyTo(values, where.view(np.uint8), out), np.float32)
 
 
-def only(values: Floats, where: Flags) -> Floats:
+def masked(values: Floats, where: Flags) -> Floats:
     """`values` (H, W) where the mask is true, 0 elsewhere (also in place of NaN)."""
-    return put(values, where, np.zeros(values.shape, np.float32))
+    return copy_where(values, where, np.zeros(values.shape, np.float32))
 
 
 def combine(weights: Floats, planes: Floats, out: Floats) -> None:
@@ -38,7 +38,7 @@ def combine(weights: Floats, planes: Floats, out: Floats) -> None:
     each(part, range(0, flat.shape[1], _CHUNK))
 
 
-def beside(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def concat(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Arrays (..., H, W) side by side, (..., H, nW); one alone as it is."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 

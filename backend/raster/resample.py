@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.planes import only
+from ...models.planes import masked
 from .warp import Floats, Places
 
 
@@ -137,7 +137,7 @@ def block_mean(image: Floats, down: int, across: int) -> Floats:
             share = _share(observed.astype(np.float32), down, across)
             # 1e-5: a share that is rounded may fall short of a half
             before = observed, np.where(share >= inside * np.float32(0.5 - 1e-5), share, np.float32(np.nan))
-        np.divide(_share(only(plane, observed), down, across), before[1], out=mean)
+        np.divide(_share(masked(plane, observed), down, across), before[1], out=mean)
     return out
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..base import Flags, Floats
-from ..planes import block_means, convolve, enlarge, only, pad_to, put
+from ..planes import block_means, convolve, copy_where, enlarge, masked, pad_to
 
 DAMPING = 0.9  # of Jacobi sweeps in the cascade
 STEP = 0.2  # of the equation's residual that a sweep of a cycle adds
@@ -60,7 +60,7 @@ def relax(values: Floats, unknown: Flags, sweeps: int) -> None:
     """Damped Jacobi sweeps of Laplace's equation at `unknown`; (H, W), in place."""
     kernel = np.float32(DAMPING) * _CROSS + np.float32(1 - DAMPING) * _CENTRE
     for _ in range(sweeps):
-        put(convolve(values, kernel), unknown, values)
+        copy_where(convolve(values, kernel), unknown, values)
 
 
 def cascade(image: Floats, sweeps: int = 4, pyramid: MaskPyramid | None = None) -> Floats:
@@ -72,7 +72,7 @@ def cascade(image: Floats, sweeps: int = 4, pyramid: MaskPyramid | None = None) 
     pyramid = pyramid or MaskPyramid(np.isfinite(image))
     if pyramid.known.all() or not pyramid.known.any():
         return image.copy()
-    levels = [only(image, pyramid.known)]
+    levels = [masked(image, pyramid.known)]
     for factor, _ in pyramid.shares:
         total = block_means(pad_to(levels[-1], 2, repeat=False), 2)
         levels.append(np.multiply(total, factor, out=total))
@@ -81,7 +81,7 @@ def cascade(image: Floats, sweeps: int = 4, pyramid: MaskPyramid | None = None) 
     for finer, unknown in zip(reversed(levels[:-1]), reversed(masks[:-1]), strict=True):
         height, width = finer.shape
         # Blocks at an odd edge are half outside: enlarge exactly twice, then cut.
-        values = put(enlarge(values, 2)[:height, :width], unknown, finer)
+        values = copy_where(enlarge(values, 2)[:height, :width], unknown, finer)
         relax(values, unknown, sweeps)
     return values
 

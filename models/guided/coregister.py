@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Floats, Tile
-from ..planes import beside, everywhere, only, sampled
+from ..planes import concat, everywhere, masked, sampled
 from ..threads import each
 
 REACH = 8  # pixels that a date may lie off
@@ -35,12 +35,12 @@ def offsets(overview: Tile) -> tuple[Offset, ...]:
     looks = overview.detail or ((overview,) if overview.step == 1 else ())
     if not looks or min(looks[0].image.shape[1:]) < 4 * REACH:
         return ((0, 0),) * len(overview.references)
-    target, inner = beside([look.image for look in looks]), np.zeros(looks[0].image.shape[1:], bool)
+    target, inner = concat([look.image for look in looks]), np.zeros(looks[0].image.shape[1:], bool)
     inner[REACH:-REACH, REACH:-REACH] = True
-    places = sampled(everywhere(target) & beside([inner] * len(looks)), _SAMPLE)
+    places = sampled(everywhere(target) & concat([inner] * len(looks)), _SAMPLE)
 
     def one(index: int) -> Offset:
-        image = beside([look.references[index].image for look in looks])
+        image = concat([look.references[index].image for look in looks])
         return _offset(target, image, places, len(looks))
 
     return tuple(each(one, range(len(overview.references))))
@@ -151,7 +151,7 @@ def _shapes(plane: Floats, pieces: int) -> Floats:
     def one(part: Floats) -> Floats:
         known = np.isfinite(part)
         around = (_AROUND, _AROUND)
-        mean, share = (cv2.boxFilter(p, -1, around) for p in (only(part, known), known.astype(np.float32)))
+        mean, share = (cv2.boxFilter(p, -1, around) for p in (masked(part, known), known.astype(np.float32)))
         return np.subtract(part, mean / np.maximum(share, np.float32(1e-3)), dtype=np.float32)
 
-    return beside([one(np.ascontiguousarray(part)) for part in np.split(plane, pieces, axis=-1)])
+    return concat([one(np.ascontiguousarray(part)) for part in np.split(plane, pieces, axis=-1)])

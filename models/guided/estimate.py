@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
-from ..planes import everywhere, only
+from ..planes import everywhere, masked
 from ..threads import each
 from . import coarse, ferns, global_regression, impute, residual, robust, solve
 from . import features as feats
@@ -86,7 +86,7 @@ def fit(tile: Tile, target: Floats, known: Regression, settings: Settings, globa
         nonlinear = known.parts[-1].nonlinear
         first = features if nonlinear else straight(known.parts[0], stack, *tile.corner, tile.step)
         near = np.any([np.isfinite(parts[0][group[0]]) for group in groups], axis=0)
-        weight = only(weight_of(share), np.all(tile.valid, axis=0))
+        weight = masked(weight_of(share), np.all(tile.valid, axis=0))
         leading = stack[: min(ferns.COMPONENTS, len(known.basis.axes))]
         asked = ferns.Planes(leading, first, overall, *tile.corner)
         # Ferns of a place reach as far as their pixels: those of a scene seen coarse would be too wide.
@@ -112,7 +112,7 @@ def close(tile: Tile, target: Floats, fits: Fits, known: Regression, settings: S
             if fits.globally is not None and known.local < 1:
                 apart = local - fits.globally[index]
                 fitted = fits.globally[index] + np.float32(known.local) * (fitted - fits.globally[index])
-            left = only(target[index] - fitted, rim.known)
+            left = masked(target[index] - fitted, rim.known)
             mean[index] = fitted + rim.carry(left, known.coherence[index], settings.cycles, known.plate)
             # Where regressions differ they err; parts count by half of what they differ by.
             variance = rim.variance(left, known.noise[index])
@@ -169,7 +169,7 @@ def _local(
         windows = windows_of(known, settings)
         needed = grow(wanted, math.ceil(2.7 * windows[0] / CELL))
         expected = solve.apply(field, features, valid, row, column, tile.step)
-        weight = only(weight_of(share), valid)
+        weight = masked(weight_of(share), valid)
         weight *= robust.cauchy(target - expected, valid & (share > 0))
         sums = moments(features, target, weight, cells, row, column, needed).level_free()
         for sigma in windows:

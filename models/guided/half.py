@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..base import Floats, Tile
-from ..planes import block_means, everywhere, only, pad_to
+from ..planes import block_means, everywhere, masked, pad_to
 from ..threads import each
 
 
@@ -42,7 +42,7 @@ def _means(planes: Floats) -> Floats:
 
     def one(plane: Floats) -> Floats:
         known = everywhere([plane])
-        total = block_means(pad_to(only(plane, known), 2, repeat=False), 2)
+        total = block_means(pad_to(masked(plane, known), 2, repeat=False), 2)
         share = block_means(pad_to(known.astype(np.float32), 2, repeat=False), 2)
         share[2 * share < cells] = np.nan
         return total / share

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
-from ..planes import beside
+from ..planes import concat
 from . import robust
 
 _RINGS = (0.5, 2.5, 4.5, 6.5)  # pixels from a gap: edges of the rings that may hold haze
@@ -41,8 +41,8 @@ def width(overview: Tile) -> int:
     if haze is None:
         return 0
     away = [_away(gap) for gap in gaps]
-    block = beside([_blocks(gap.shape, place) for place, gap in enumerate(gaps)])
-    there, distance, value = beside(valid), beside(away), beside(haze)
+    block = concat([_blocks(gap.shape, place) for place, gap in enumerate(gaps)])
+    there, distance, value = concat(valid), concat(away), concat(haze)
     far = _sums(there & (distance > _FAR[0]) & (distance <= _FAR[1]), block, value)
     found = 0
     for near, edge in zip(_RINGS, _RINGS[1:], strict=False):

@@ -13,7 +13,7 @@ import numpy as np
 from ..base import Findings, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASSES, distance_to_valid, over_distance
-from ..planes import beside, moments, put
+from ..planes import concat, copy_where, moments
 from . import bands, coarse, coregister, estimate, haze_rim, outliers, regression, surroundings, uncertainty
 from .half import halved
 from .select import LIMIT
@@ -193,7 +193,7 @@ class Guided:
                 for tile, one, words in zip(trial.tiles, learnt, said, strict=True)
             ]
             means, deviations = zip(*made, strict=True)
-            return beside(means), beside(deviations)
+            return concat(means), concat(deviations)
 
         guide, nonlinear = 1.0, _NONLINEAR
         if any(one.guide is not None for one in learnt):
@@ -245,7 +245,7 @@ class Guided:
                 scale, middle = state.scale[:, None, None], state.mean[:, None, None]
                 means.append(np.where(made.there, made.mean * scale + middle, np.float32(np.nan)))
                 deviations.append(uncertainty.by_contrast(made.std, made.mean) * scale)
-            return beside(means), beside(deviations)
+            return concat(means), concat(deviations)
 
         scale = learnt[0].scale
         local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], scale, _LOCAL)
@@ -289,16 +289,16 @@ class Guided:
             take = tile.gaps & there
             error *= _by_distance(tile, state.reference_factor)
             for band, where in enumerate(take):
-                put(mean[band], where, image[band])
-                put(error[band], where, std[band])
+                copy_where(mean[band], where, image[band])
+                copy_where(error[band], where, std[band])
             source[np.any(take, axis=0)] = Source.REFERENCE
         rest = tile.gaps & ~np.isfinite(image)
         if rest.any():
             mean, error = self._from_space(tile, state, image, said or self._say(tile, state))
             error *= _by_distance(tile, state.space_factor)
             for band, where in enumerate(rest):
-                put(mean[band], where, image[band])
-                put(error[band], where, std[band])
+                copy_where(mean[band], where, image[band])
+                copy_where(error[band], where, std[band])
             guided = state.guide is not None and state.guide_share > 0.5
             source[np.any(rest, axis=0)] = Source.GUIDE if guided else Source.SURROUNDINGS
         np.clip(image, state.low[:, None, None], state.high[:, None, None], out=image)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Reference, Tile
-from ..planes import beside, combine, everywhere, moments, only, sampled, strips
+from ..planes import combine, concat, everywhere, masked, moments, sampled, strips
 from ..threads import each
 from . import impute, robust, select
 
@@ -55,8 +55,8 @@ def learn(overview: Tile) -> Outliers | None:
         return None
     looks = overview.detail or (overview,)
     seen = np.s_[:, strips(looks[0].image.shape[1:])]
-    images = [beside([look.references[index].image[seen] for look in looks]) for index in chosen]
-    target = beside([look.image[seen] for look in looks])
+    images = [concat([look.references[index].image[seen] for look in looks]) for index in chosen]
+    target = concat([look.image[seen] for look in looks])
     known = everywhere(target)
     weights, offsets = zip(*each(_standard, [*images, target]), strict=True)
     planes = _brightnesses([*images, target], weights, offsets)
@@ -128,9 +128,9 @@ def _surprises(planes: Sequence[Floats], joint: impute.Joint) -> tuple[list[Floa
         _, weights = impute.beyond_the_others(joint, date)
         error = np.empty((1, *there.shape), np.float32)
         combine(weights, z, error)
-        total = cv2.boxFilter(only(error[0], there), -1, window, normalize=False)
+        total = cv2.boxFilter(masked(error[0], there), -1, window, normalize=False)
         share = cv2.boxFilter(there.astype(np.float32), -1, window, normalize=False)
-        return only(total / np.maximum(share, 1), there)
+        return masked(total / np.maximum(share, 1), there)
 
     return each(one, range(len(clear))), clear
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
-from ..planes import beside, everywhere, only, sampled, strips
+from ..planes import concat, everywhere, masked, sampled, strips
 from ..planes import moments as moments_of
 from ..threads import each
 from . import coarse, ferns, global_regression, impute, random_features, residual, select, solve, terrain
@@ -119,7 +119,7 @@ def channels_of(tile: Tile, chosen: tuple[int, ...]) -> tuple[list[Floats], NDAr
 
 def weight_of(share: Floats) -> Floats:
     """Weight of a pixel by the share of its references that is real."""
-    return only(np.float32(0.3) + np.float32(0.7) * share, share > 0)
+    return masked(np.float32(0.3) + np.float32(0.7) * share, share > 0)
 
 
 def guided(tile: Tile, guides: terrain.Guides | None) -> Floats:
@@ -144,16 +144,16 @@ class _Lesson:
     def channels(self, chosen: tuple[int, ...]) -> tuple[list[Floats], NDArray[np.intp]]:
         """All bands of the chosen references, C planes (H, nW), and each one's date."""
         found = [channels_of(tile, chosen) for tile in self.tiles]
-        return [beside(planes) for planes in zip(*(planes for planes, _ in found), strict=True)], found[0][1]
+        return [concat(planes) for planes in zip(*(planes for planes, _ in found), strict=True)], found[0][1]
 
     def complete(self, chosen: tuple[int, ...], joint: impute.Joint) -> tuple[Floats, Floats]:
         """`impute.complete` of each tile."""
         done = [impute.complete(channels_of(tile, chosen)[0], joint) for tile in self.tiles]
-        return beside([channels for channels, _ in done]), beside([share for _, share in done])
+        return concat([channels for channels, _ in done]), concat([share for _, share in done])
 
     def guided(self, guides: terrain.Guides | None) -> Floats:
         """`guided` of each tile."""
-        return beside([guided(tile, guides) for tile in self.tiles])
+        return concat([guided(tile, guides) for tile in self.tiles])
 
 
 def _lesson(
@@ -168,7 +168,7 @@ def _lesson(
         )
 
     if overview.detail and min(shown(index) for index in chosen) >= ENOUGH:
-        return _Lesson(overview.detail, beside(detail), beside([t.valid for t in overview.detail])), True
+        return _Lesson(overview.detail, concat(detail), concat([t.valid for t in overview.detail])), True
     return _Lesson((overview,), target, overview.valid), False
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..base import Flags, Floats
 from ..classical import membrane
-from ..planes import block_means, blur, enlarge, only, pad_to
+from ..planes import block_means, blur, enlarge, masked, pad_to
 from . import spatial
 
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
@@ -26,7 +26,7 @@ def coherence(residual: Floats) -> float:
     1 for smooth residuals, 0 for noise.
     """
     known = np.isfinite(residual)
-    values = only(residual, known)
+    values = masked(residual, known)
     count = cv2.filter2D(known.astype(np.float32), -1, _RING, borderType=cv2.BORDER_CONSTANT)
     total = cv2.filter2D(values, -1, _RING, borderType=cv2.BORDER_CONSTANT)
     use = known & (count >= 6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base import Flags, Floats
-from ..planes import combine, only, sampled
+from ..planes import combine, masked, sampled
 from ..threads import each
 
 CUT = 4.0  # robust deviations at which a pixel counts by half
@@ -30,7 +30,7 @@ def cauchy(residual: Floats, valid: Flags) -> Floats:
         some = np.s_[top : top + lines]
         total = np.zeros(valid[some].shape, np.float32)
         for layer, factor in zip(residual, factors, strict=True):
-            scaled = only(layer[some], valid[some])
+            scaled = masked(layer[some], valid[some])
             scaled *= factor
             total += np.multiply(scaled, scaled, out=scaled)
         total /= len(residual)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Reference
-from ..planes import everywhere, moments, only, strips
+from ..planes import everywhere, masked, moments, strips
 from ..threads import each
 
 LIMIT = 8
@@ -24,7 +24,7 @@ def correlation(first: Floats, second: Floats, common: Flags) -> NDArray[np.floa
     for top in range(0, len(common), lines):
         part = np.s_[top : top + lines]
         centred = np.stack(
-            [only(plane[part] - np.float32(m), common[part]) for plane, m in zip(planes, mean)]
+            [masked(plane[part] - np.float32(m), common[part]) for plane, m in zip(planes, mean)]
         )
         flat = centred.reshape(len(planes), -1)
         products += flat[:rows] @ flat[rows:].T

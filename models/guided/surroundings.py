@@ -8,7 +8,7 @@ import numpy as np
 
 from ..base import Floats, Tile
 from ..classical.common import FEW
-from ..planes import everywhere, only
+from ..planes import everywhere, masked
 from ..threads import each
 from . import coarse, ferns, random_features, residual, solve, spatial, terrain
 from .statistics import grow
@@ -125,7 +125,7 @@ def roughness(image: Floats, otherwise: Floats) -> Floats:
         if np.count_nonzero(there) < FEW:
             return np.full_like(layer, otherwise[band])
         known = there.astype(np.float32)
-        mean = residual.local_mean(only(layer, there), known, 8.0, 0.0, 1e-3)
-        return np.sqrt(residual.variance(only(layer - mean, there), known, otherwise[band]))
+        mean = residual.local_mean(masked(layer, there), known, 8.0, 0.0, 1e-3)
+        return np.sqrt(residual.variance(masked(layer - mean, there), known, otherwise[band]))
 
     return np.stack(each(one, range(len(image))))

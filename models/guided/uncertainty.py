@@ -10,7 +10,7 @@ import numpy as np
 
 from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
-from ..planes import beside, only
+from ..planes import concat, masked
 from ..threads import each
 
 SIDE = 256  # pixels a side of the window that is tried on
@@ -88,9 +88,9 @@ def make_trial(overview: Tile) -> Trial | None:
             left &= ~part
     if not tiles:
         return None
-    distance = beside([distance_to_valid(np.any(seen.gaps, axis=0)) for seen in tiles])
+    distance = concat([distance_to_valid(np.any(seen.gaps, axis=0)) for seen in tiles])
     step = np.float32(looks[0].step)
-    return Trial(tuple(tiles), beside(truth), beside(hidden), distance * step, whole)
+    return Trial(tuple(tiles), concat(truth), concat(hidden), distance * step, whole)
 
 
 def _tries(shape: tuple[int, ...]) -> int:
@@ -124,7 +124,7 @@ def by_contrast(std: Floats, mean: Floats) -> Floats:
     """
 
     def one(band: int) -> Floats:
-        values = only(mean[band], np.isfinite(mean[band]))
+        values = masked(mean[band], np.isfinite(mean[band]))
         level = cv2.boxFilter(values, cv2.CV_64F, (3, 3))  # in 64 bits: a difference of near squares
         variance = cv2.sqrBoxFilter(values, cv2.CV_64F, (3, 3)) - level * level
         np.maximum(variance, _SMOOTH, out=variance)

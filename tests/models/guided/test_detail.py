@@ -8,7 +8,7 @@ from scipy import ndimage
 from terramend.models.base import Reference, Tile, digest
 from terramend.models.guided import coarse, features, regression, solve, uncertainty
 from terramend.models.guided.model import Guided, of_quality
-from terramend.models.planes import beside
+from terramend.models.planes import concat
 
 SIDE, STEP = 384, 4
 
@@ -102,8 +102,8 @@ def test_windows_side_by_side_do_not_see_each_other():
     for part in parts:
         alone.append(np.empty((4 * features.EACH, 40, 50), np.float32))
         features.fine_features(part, alone[-1])
-    features.fine_features(beside(list(parts)), together, 3)
-    np.testing.assert_array_equal(together, beside(alone))
+    features.fine_features(concat(list(parts)), together, 3)
+    np.testing.assert_array_equal(together, concat(alone))
 
 
 def test_one_set_of_coefficients_is_a_field_that_is_the_same_everywhere():

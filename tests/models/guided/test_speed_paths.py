@@ -11,7 +11,7 @@ from terramend.models.base import Reference, Tile, digest
 from terramend.models.classical.membrane import MaskPyramid, cascade, solve
 from terramend.models.guided import impute, select
 from terramend.models.guided.half import halved
-from terramend.models.planes import everywhere, moments, only, put
+from terramend.models.planes import copy_where, everywhere, masked, moments
 from terramend.models.registry import find
 
 
@@ -112,9 +112,9 @@ def test_a_shared_ground_changes_nothing():
 def test_masked_copies_are_numpys():
     random = np.random.default_rng(1)
     values, where = random.random((9, 11)).astype(np.float32), random.random((9, 11)) < 0.5
-    np.testing.assert_array_equal(only(values, where), np.where(where, values, 0))
+    np.testing.assert_array_equal(masked(values, where), np.where(where, values, 0))
     out = np.full((9, 11), 7, np.float32)
-    np.testing.assert_array_equal(put(values, where, out), np.where(where, values, 7))
+    np.testing.assert_array_equal(copy_where(values, where, out), np.where(where, values, 7))
     np.testing.assert_allclose(moments(values, where), (values[where].mean(), values[where].std()), rtol=1e-6)
     assert moments(values, np.zeros_like(where)) == (0, 0)
     values[where] = np.nan
