@@ -18,7 +18,7 @@ from .accuracy_report import Sample, write_report
 from .choose import named
 from .errors import TerramendError
 from .flow import in_order
-from .hidden import HiddenScene, choose_shape
+from .holdout_scene import HoldoutScene, choose_shape
 from .opening import Inputs, Method, make_method, open_grid, open_inputs
 from .process import computing
 from .raster.grid import Window
@@ -169,7 +169,7 @@ class _Work:
 
 def _check(request: FillRequest, scene: Scene, watch: Watch) -> Check:
     shape, under = choose_shape(scene, request.seed)
-    seen = HiddenScene(scene, shape)
+    seen = HoldoutScene(scene, shape)
     method = make_method(request, scene, seen.overview, watch, lambda window: seen.pair(window)[0])
     places = list(method.plan.tiles())
     steps = max(len(places) / MOST_TILES, 1.0)

@@ -3,7 +3,7 @@
 OUT/train/PLACE/*.tif, dem or srtm     what `terramend train --data OUT/train` reads
 OUT/val/PLACE/...                      regions that share no ground with those of train
 OUT/tiles.csv                          every tile: side, place, date, row, column, height, width
-OUT/masks/PLACE.npz                    hidden pixels of the tiles of val (`datasets.hidden`)
+OUT/masks/PLACE.npz                    hidden pixels of the tiles of val (`datasets.holdout_masks`)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from ..datasets import folder, hidden, tiling
+from ..datasets import folder, holdout_masks, tiling
 from ..errors import TerramendError
 from ..failure import cancelled_as
 from ..raster.outputs import written
@@ -113,7 +113,7 @@ def finish(out: Path, watch: Watch, size: int = tiling.SIZE, overlap: float = ti
     watch.stage("tiles", len(places))
     for path in places:
         watch.check()
-        masks: dict[hidden.Hidden, Any] = {}
+        masks: dict[holdout_masks.HoldoutMask, Any] = {}
         place = folder.read(path, path.name)
         for notice in folder.layout(path, path.name).left:
             watch.notice(notice.code, **notice.arguments)
@@ -128,10 +128,10 @@ def finish(out: Path, watch: Watch, size: int = tiling.SIZE, overlap: float = ti
                 [path.parent.name, path.name, date.name, w.row, w.column, w.height, w.width] for w in windows
             ]
             if path.parent.name == "val":
-                masks |= hidden.of_windows(path.name, date.name, valid, windows, 0)
+                masks |= holdout_masks.of_windows(path.name, date.name, valid, windows, 0)
         if masks:
             (out / "masks").mkdir(exist_ok=True)
-            hidden.save(out / "masks" / f"{path.name}.npz", masks)
+            holdout_masks.save(out / "masks" / f"{path.name}.npz", masks)
         watch.advance()
     out.mkdir(parents=True, exist_ok=True)
     with written(out / "tiles.csv") as part, part.open("w", newline="", encoding="utf-8") as sink:

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 from terramend.backend.cli import main, parser_of
-from terramend.backend.datasets import catalog, hidden
+from terramend.backend.datasets import catalog, holdout_masks
 from terramend.backend.datasets.folder import read
 from terramend.backend.errors import TerramendError
 from terramend.backend.fetch import command, earth_engine, regions
@@ -69,8 +69,8 @@ def test_regions_go_to_the_side_of_the_split(engine, tmp_path, monkeypatch, caps
     assert fetch("--region", held, "--out", tmp_path / "out", "--json") == 0
     assert json.loads(capsys.readouterr().out)["places"] == {held: "val"}
     assert (tmp_path / "out" / "val" / held / "srtm.tif").exists()
-    stored = dict(hidden.load(tmp_path / "out" / "masks" / f"{held}.npz"))
-    assert {entry.kind for entry in stored} == set(hidden.KINDS)
+    stored = dict(holdout_masks.load(tmp_path / "out" / "masks" / f"{held}.npz"))
+    assert {entry.kind for entry in stored} == set(holdout_masks.KINDS)
     assert all(0.1 <= entry.share <= 0.5 and flags.shape == (60, 70) for entry, flags in stored.items())
 
 
@@ -266,7 +266,7 @@ def test_masks_hide_only_what_is_known(scenes, tmp_path, capsys):
     sides = json.loads(capsys.readouterr().out)["places"]
     for path in (out / "masks").iterdir():
         place = read(out / "val" / path.stem, path.stem)
-        for entry, flags in hidden.load(path):
+        for entry, flags in holdout_masks.load(path):
             assert entry.place == path.stem
             assert not (flags & place.date(entry.date).gaps).any() and flags.any()
     assert "val" in sides.values()

@@ -28,7 +28,7 @@ SHARES = (0.1, 0.5)
 
 
 @dataclass(frozen=True)
-class Hidden:
+class HoldoutMask:
     """One mask of a store.
 
     Attributes:
@@ -85,7 +85,7 @@ def _blobs(valid: Flags, wanted: float, random: np.random.Generator) -> Flags:
     return out
 
 
-def save(path: Path, masks: Mapping[Hidden, Flags]) -> None:
+def save(path: Path, masks: Mapping[HoldoutMask, Flags]) -> None:
     """Write a store, whole or not at all."""
     table = json.dumps([asdict(entry) for entry in masks], separators=(",", ":"))
     bits: dict[str, Any] = {
@@ -97,7 +97,7 @@ def save(path: Path, masks: Mapping[Hidden, Flags]) -> None:
     part.replace(path)
 
 
-def load(path: Path) -> Iterator[tuple[Hidden, Flags]]:
+def load(path: Path) -> Iterator[tuple[HoldoutMask, Flags]]:
     """The masks of a store, in their order.
 
     Raises:
@@ -107,7 +107,7 @@ def load(path: Path) -> Iterator[tuple[Hidden, Flags]]:
         with np.load(path, allow_pickle=False) as pack:
             rows = json.loads(bytes(pack["table"]))
             for number, row in enumerate(rows):
-                entry = Hidden(**{**row, "window": tuple(row["window"])})
+                entry = HoldoutMask(**{**row, "window": tuple(row["window"])})
                 _, _, height, width = entry.window
                 flags = np.unpackbits(pack[f"bits{number}"], count=height * width).reshape(height, width)
                 yield entry, flags.astype(bool)
@@ -117,7 +117,7 @@ def load(path: Path) -> Iterator[tuple[Hidden, Flags]]:
 
 def of_windows(
     place: str, date: str, valid: Flags, windows: Sequence[Window], seed: int
-) -> dict[Hidden, Flags]:
+) -> dict[HoldoutMask, Flags]:
     """A mask of each kind for every window, drawn by seed and position; those without truth are left out."""
     found = {}
     for window in windows:
@@ -129,5 +129,5 @@ def of_windows(
             flags = draw(kind, known, one)
             share = round(float(flags.sum() / known.sum()), 4)
             size = (window.row, window.column, window.height, window.width)
-            found[Hidden(place, date, size, kind, share, one)] = flags
+            found[HoldoutMask(place, date, size, kind, share, one)] = flags
     return found

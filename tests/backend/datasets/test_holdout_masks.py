@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from terramend.backend.datasets import hidden
+from terramend.backend.datasets import holdout_masks
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.grid import Window
 
@@ -16,51 +16,57 @@ def valid(seed=0, shape=(96, 80)):
     return out
 
 
-@given(st.sampled_from(hidden.KINDS), st.integers(0, 10**6))
+@given(st.sampled_from(holdout_masks.KINDS), st.integers(0, 10**6))
 @settings(max_examples=15)
 def test_ten_to_fifty_percent_of_the_valid_pixels(kind, seed):
     known = valid(seed)
-    flags = hidden.draw(kind, known, seed)
+    flags = holdout_masks.draw(kind, known, seed)
     assert not (flags & ~known).any()
     assert 0.1 - 1e-3 <= flags.sum() / known.sum() <= 0.5 + 1e-3
-    np.testing.assert_array_equal(flags, hidden.draw(kind, known, seed))
+    np.testing.assert_array_equal(flags, holdout_masks.draw(kind, known, seed))
 
 
 def test_pixels_are_scattered_and_clouds_are_not():
     known = np.ones((128, 128), bool)
-    pixels = hidden.draw("pixels", known, 1, shares=(0.3, 0.3))
-    clouds = hidden.draw("clouds", known, 1, shares=(0.3, 0.3))
+    pixels = holdout_masks.draw("pixels", known, 1, shares=(0.3, 0.3))
+    clouds = holdout_masks.draw("clouds", known, 1, shares=(0.3, 0.3))
     assert pixels.sum() == clouds.sum() == round(0.3 * 128 * 128)
     assert ndimage.distance_transform_edt(clouds).max() > 8 > 3 > ndimage.distance_transform_edt(pixels).max()
 
 
 def test_no_valid_pixels_and_no_such_kind():
     nothing = np.zeros((8, 8), bool)
-    assert not hidden.draw("pixels", nothing, 0).any() and not hidden.draw("clouds", nothing, 0).any()
+    assert (
+        not holdout_masks.draw("pixels", nothing, 0).any()
+        and not holdout_masks.draw("clouds", nothing, 0).any()
+    )
     with pytest.raises(ValueError, match="holes"):
-        hidden.draw("holes", nothing, 0)
+        holdout_masks.draw("holes", nothing, 0)
 
 
 def test_a_store_gives_back_the_same_bits(tmp_path):
     known = valid(3, (100, 90))
     windows = [Window(0, 0, 64, 64), Window(36, 26, 64, 64), Window(0, 0, 8, 8)]
-    masks = hidden.of_windows("zion", "2015-08-18", known, windows, 7)
+    masks = holdout_masks.of_windows("zion", "2015-08-18", known, windows, 7)
     assert len(masks) == 4  # the last window holds no valid pixel
-    assert masks.keys() == hidden.of_windows("zion", "2015-08-18", known, windows[1:] + windows[:1], 7).keys()
+    assert (
+        masks.keys()
+        == holdout_masks.of_windows("zion", "2015-08-18", known, windows[1:] + windows[:1], 7).keys()
+    )
     path = tmp_path / "masks.npz"
-    hidden.save(path, masks)
-    found = dict(hidden.load(path))
+    holdout_masks.save(path, masks)
+    found = dict(holdout_masks.load(path))
     assert found.keys() == masks.keys() and [p.name for p in tmp_path.iterdir()] == ["masks.npz"]
     for entry, flags in masks.items():
         np.testing.assert_array_equal(found[entry], flags)
         assert entry.share == pytest.approx(flags.sum() / known[Window(*entry.window).slices].sum(), abs=1e-4)
-    assert {entry.kind for entry in found} == set(hidden.KINDS)
+    assert {entry.kind for entry in found} == set(holdout_masks.KINDS)
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "foreign"])
 def test_a_damaged_store_is_said(tmp_path, damage):
     path = tmp_path / "masks.npz"
-    hidden.save(path, hidden.of_windows("p", "d", valid(), [Window(0, 0, 64, 64)], 1))
+    holdout_masks.save(path, holdout_masks.of_windows("p", "d", valid(), [Window(0, 0, 64, 64)], 1))
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:300])
     elif damage == "text":
@@ -68,4 +74,4 @@ def test_a_damaged_store_is_said(tmp_path, damage):
     else:
         np.savez(path, other=np.arange(3))
     with pytest.raises(TerramendError, match=r"masks\.npz cannot be read"):
-        list(hidden.load(path))
+        list(holdout_masks.load(path))

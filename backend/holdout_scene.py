@@ -35,7 +35,7 @@ LOOK = 64
 
 
 @dataclass(frozen=True)
-class HiddenScene:
+class HoldoutScene:
     """Tiles of a scene as if the clouds lay elsewhere as well.
 
     Attributes:
