@@ -95,8 +95,8 @@ def _changed_since(name: str, made: float, inputs: Set[str]) -> bool:
         inputs: names, without their folders, of all files that were read.
     """
     from .raster.files import ENDINGS
+    from .raster.fill_tag import is_filled
     from .raster.outputs import local_files
-    from .raster.recall import is_filled
 
     if os.path.isdir(name):  # noqa: PTH112
         rasters = (entry for entry in Path(name).rglob("[!.]*") if entry.suffix.lower() in ENDINGS)

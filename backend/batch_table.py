@@ -102,8 +102,8 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
         TerramendError: `batch.folder` when nothing matches, `batch.written` when nothing else does.
     """
     from .raster.files import ENDINGS
+    from .raster.fill_tag import is_filled
     from .raster.mask_names import kind_of_file
-    from .raster.recall import is_filled
 
     place = Path(os.path.realpath(folder))
     # An entry that is a link keeps its name: {folder} is where it was found.

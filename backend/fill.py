@@ -19,12 +19,12 @@ from .fill_grid import Tally, Writers, fill_grid
 from .opening import Inputs, Method, make_method, open_grid, open_inputs
 from .process import computing
 from .raster.fill_bands import class_bands
+from .raster.fill_tag import memory_of
 from .raster.gapmap import GapMap
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.provenance import Origin, describe_inputs
 from .raster.raster import Raster
-from .raster.recall import memory_of
 from .raster.scene import Scene
 from .raster.unchanged import unchanged
 from .raster.writer import GeoTiffWriter, is_cog, parse_options

@@ -18,13 +18,13 @@ from .choose import Facts, choose, named, untried_reason
 from .errors import TerramendError
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
-from .raster.blank import say_blank
+from .raster.empty_inputs import say_blank
 from .raster.fill_bands import class_bands
+from .raster.missed_cloud import say_missed
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
 from .raster.raster import Raster, telling
 from .raster.references import Reference
-from .raster.rim import say_missed
 from .raster.scene import ReferenceInfo, Scene
 from .request import FillRequest, validate
 from .watch import Watch

@@ -22,15 +22,15 @@ from .errors import TerramendError
 from .flow import patiently
 from .inputs import named_inputs
 from .process import give_memory_back
-from .raster.blank import say_blank
 from .raster.detail import windows
+from .raster.empty_inputs import say_blank
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid, Window
+from .raster.missed_cloud import say_missed
 from .raster.offsets import say_moved
 from .raster.products import open_product
 from .raster.raster import Raster, telling
 from .raster.references import Reference, open_references
-from .raster.rim import say_missed
 from .raster.sar import say_partly
 from .raster.scene import Scene, open_scene
 from .raster.siblings import Folders, find_references, masks_beside

@@ -17,11 +17,11 @@ from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
 from . import dates, roles
+from .fill_tag import remembered
 from .gdal import gdal_name, open_dataset, sparse_sample
 from .grid import Grid
 from .mask_names import kind_of_file, mask_kind_of
 from .raster import Band, Raster, is_reflectance, telling
-from .recall import remembered
 from .sensors import sensor_of, sensor_of_tags
 from .texts import descriptions
 from .warp import overlaps

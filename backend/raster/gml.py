@@ -9,7 +9,7 @@ import rasterio.crs
 import shapely
 from numpy.typing import NDArray
 
-from .shelf import parse_xml, read_text
+from .product_files import parse_xml, read_text
 
 
 def read_gml(file: str) -> tuple[NDArray[np.object_], str | None]:

@@ -21,10 +21,10 @@ from . import dates, radiometry
 from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
+from .product_files import ProductFiles, open_product_files
 from .raster import Band, Raster
 from .roles import wavelength_of
 from .sensors import credits_of, sensor_of
-from .shelf import Shelf, open_shelf
 
 Groups = dict[str, dict[str, str]]
 
@@ -43,14 +43,14 @@ def open_landsat(path: str, watch: Watch) -> tuple[Raster, ...] | None:
     Raises:
         TerramendError: `product.file`, `product.empty`, `product.scenes`, `radiometry.sun`.
     """
-    shelf = _find(path)
-    if shelf is None:
+    files = _find(path)
+    if files is None:
         return None
-    metadata = [n for n in shelf.names if _MTL.search(n)]
-    images = _images(shelf)
+    metadata = [n for n in files.names if _MTL.search(n)]
+    images = _images(files)
     if not metadata and not images:
         return None
-    scenes = {_scene(n) for n in shelf.names if n.count("/") < 2 and _FILE.search(PurePosixPath(n).name)}
+    scenes = {_scene(n) for n in files.names if n.count("/") < 2 and _FILE.search(PurePosixPath(n).name)}
     if not images:
         raise TerramendError("product.empty", path=path, what="band images (_B2.TIF, _SR_B2.TIF and so on)")
     if len(scenes) > 1:
@@ -59,8 +59,8 @@ def open_landsat(path: str, watch: Watch) -> tuple[Raster, ...] | None:
         watch.notice("product.compressed", path=path)
     stem = _product(PurePosixPath(next(iter(images.values()))).name)
     own = [n for n in metadata if stem.upper() in n.upper()]
-    groups = _read_mtl(shelf, own or metadata) if metadata else {}
-    return _rasters(path, shelf, images, groups)
+    groups = _read_mtl(files, own or metadata) if metadata else {}
+    return _rasters(path, files, images, groups)
 
 
 def _scene(name: str) -> str:
@@ -69,17 +69,17 @@ def _scene(name: str) -> str:
     return "".join(found.groups()) if found else ""
 
 
-def _find(path: str) -> Shelf | None:
+def _find(path: str) -> ProductFiles | None:
     place = Path(path)
     if _MTL.search(place.name):
-        return open_shelf(str(place.parent))
-    return open_shelf(path)
+        return open_product_files(str(place.parent))
+    return open_product_files(path)
 
 
-def _images(shelf: Shelf) -> dict[str, str]:
+def _images(files: ProductFiles) -> dict[str, str]:
     """Files by band: `2`, `10`, `ST10`; surface reflectance where a folder holds both levels."""
     found: dict[str, tuple[int, str]] = {}
-    for name in shelf.names:
+    for name in files.names:
         file = PurePosixPath(name).name
         match = _FILE.search(file)
         if match is None or name.count("/") > 1:
@@ -100,7 +100,7 @@ def _images(shelf: Shelf) -> dict[str, str]:
     }
 
 
-def _rasters(path: str, shelf: Shelf, images: dict[str, str], groups: Groups) -> tuple[Raster, ...]:
+def _rasters(path: str, files: ProductFiles, images: dict[str, str], groups: Groups) -> tuple[Raster, ...]:
     first = PurePosixPath(next(iter(images.values()))).name
     sensor = _sensor(groups, first)
     sun = _sun(groups)
@@ -108,11 +108,11 @@ def _rasters(path: str, shelf: Shelf, images: dict[str, str], groups: Groups) ->
     rule = radiometry.landsat_rule(first) or ("landsat-c1-toa" if groups else None)
     by_grid: dict[Grid, list[Band]] = {}
     for key, name in images.items():
-        band, grid = _band(shelf.gdal(name), key, sensor)
+        band, grid = _band(files.gdal(name), key, sensor)
         scaled = _from_mtl(band, key, groups, rule, sun)
         by_grid.setdefault(grid, []).append(scaled)
-    quality = [(n, kind) for ending, kind in _QA for n in shelf.matching(ending) if n.count("/") < 2]
-    masks = [Mask(shelf.gdal(name), kind) for name, kind in quality]
+    quality = [(n, kind) for ending, kind in _QA for n in files.matching(ending) if n.count("/") < 2]
+    masks = [Mask(files.gdal(name), kind) for name, kind in quality]
     return tuple(
         Raster(
             name=_product(first),
@@ -200,19 +200,19 @@ def _value(groups: Groups, key: str) -> str | None:
     return next((values[key] for values in groups.values() if key in values), None)
 
 
-def _read_mtl(shelf: Shelf, names: list[str]) -> Groups:
+def _read_mtl(files: ProductFiles, names: list[str]) -> Groups:
     """Groups of the metadata file, whichever of its three forms is there."""
     name = min(names, key=lambda n: (n.count("/"), n.rsplit(".", 1)[1].lower()))  # json, txt, xml
     ending = name.rsplit(".", 1)[1].lower()
     if ending == "json":
         try:
-            tree = json.loads(shelf.text(name))
+            tree = json.loads(files.text(name))
         except (ValueError, RecursionError) as error:
-            raise TerramendError("product.file", path=shelf.path, file=name, why=str(error)) from error
+            raise TerramendError("product.file", path=files.path, file=name, why=str(error)) from error
         return _flatten(tree)
     if ending == "xml":
-        return {g.tag: {e.tag: (e.text or "").strip() for e in g} for g in shelf.xml(name)}
-    return _odl(shelf.text(name))
+        return {g.tag: {e.tag: (e.text or "").strip() for e in g} for g in files.xml(name)}
+    return _odl(files.text(name))
 
 
 def _flatten(tree: Any) -> Groups:

@@ -34,7 +34,7 @@ from ..watch import Watch
 from .gdal import is_gdal_name
 from .gml import read_gml
 from .grid import Grid, Window
-from .shelf import in_archive
+from .product_files import in_archive
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".gml")
 OTHERS = (".kml", ".kmz", ".gpx", ".dxf", ".tab", ".mif", ".fgb", ".sqlite", ".csv")

@@ -16,13 +16,13 @@ from ..watch import Watch
 from . import dates
 from . import radiometry as scaling
 from .files import group, open_raster, raster_files
+from .fill_tag import is_filled
 from .gdal import is_local
 from .landsat import open_landsat
+from .product_files import open_product_files
 from .raster import Raster
-from .recall import is_filled
 from .sensors import credits_of
 from .sentinel2 import open_sentinel2
-from .shelf import open_shelf
 from .siblings import Folders, accompanies, masks_beside
 
 _SUBDATASET = re.compile(
@@ -128,13 +128,13 @@ def _folder(path: str, watch: Watch) -> tuple[Raster, ...] | None:
     """The rasters of one date in a folder or archive that is no known product."""
     if Path(path).suffix.lower() == ".zarr":  # a folder that is one raster to GDAL
         return None
-    shelf = open_shelf(path)
-    if shelf is None:
+    files = open_product_files(path)
+    if files is None:
         return None
-    names = raster_files(shelf.names)
+    names = raster_files(files.names)
     if not names:
         raise TerramendError("product.empty", path=path, what="rasters")
-    found = [shelf.gdal(name) for name in names]
+    found = [files.gdal(name) for name in names]
     images = [name for name in _one_correction(found) if not _goes_with(name)]
     rasters = group([raster for name in images or found for raster in open_raster(name, watch)], path, watch)
     named = dates.date_in(Path(path).name)  # files called B02.tif in a folder of their date

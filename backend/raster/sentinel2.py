@@ -11,7 +11,7 @@ import datetime
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from xml.etree.ElementTree import Element  # nosec B405 - a type; see shelf.parse_xml
+from xml.etree.ElementTree import Element  # nosec B405 - a type; see product_files.parse_xml
 
 from ..errors import TerramendError
 from ..request import Mask
@@ -19,11 +19,11 @@ from . import dates
 from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
+from .product_files import ProductFiles, folder_of, number, open_product_files
 from .radiometry import OFFSET_SINCE
 from .raster import Band, Raster
 from .roles import SENTINEL2
 from .sensors import credits_of
-from .shelf import Shelf, folder_of, number, open_shelf
 
 NATIVE = {
     "B01": 60, "B02": 10, "B03": 10, "B04": 10, "B05": 20, "B06": 20, "B07": 20, "B08": 10,
@@ -53,21 +53,21 @@ def open_sentinel2(path: str) -> tuple[Raster, ...] | None:
     Raises:
         TerramendError: `product.granules`, `product.empty`, `product.file`.
     """
-    shelf, within = _find(path)
-    if shelf is None:
+    files, within = _find(path)
+    if files is None:
         return None
-    products = [n for n in shelf.names if _PRODUCT.search(n)]
-    tiles = sorted({n for n in shelf.names if _TILE.search(n) and n.startswith(within)})
+    products = [n for n in files.names if _PRODUCT.search(n)]
+    tiles = sorted({n for n in files.names if _TILE.search(n) and n.startswith(within)})
     if not products and not tiles:
         return None
     if len(tiles) > 1:
         raise TerramendError("product.granules", path=path, count=len(tiles))
     product = min(products, key=lambda n: n.count("/")) if products else None
     inside = folder_of(tiles[0]) if tiles else ""
-    return _rasters(path, shelf, product, tiles[0] if tiles else None, inside)
+    return _rasters(path, files, product, tiles[0] if tiles else None, inside)
 
 
-def _find(path: str) -> tuple[Shelf | None, str]:
+def _find(path: str) -> tuple[ProductFiles | None, str]:
     """The product's files, and the part of them that the path names."""
     place = Path(path)
     if place.suffix.lower() == ".xml":
@@ -75,29 +75,29 @@ def _find(path: str) -> tuple[Shelf | None, str]:
             return None, ""
         place = place.parent
     elif not place.is_dir():
-        return open_shelf(path), ""
+        return open_product_files(path), ""
     # A granule's folder: its product lies two folders above.
     above = place.resolve().parents
     if len(above) > 1 and above[0].name == "GRANULE":
-        return open_shelf(str(above[1])), f"GRANULE/{place.resolve().name}/"
-    return open_shelf(str(place)), ""
+        return open_product_files(str(above[1])), f"GRANULE/{place.resolve().name}/"
+    return open_product_files(str(place)), ""
 
 
 def _rasters(
-    path: str, shelf: Shelf, product: str | None, tile: str | None, inside: str
+    path: str, files: ProductFiles, product: str | None, tile: str | None, inside: str
 ) -> tuple[Raster, ...]:
-    chosen = _images(shelf, inside)
+    chosen = _images(files, inside)
     if not chosen:
         raise TerramendError("product.empty", path=path, what="band images (B02.jp2 and so on)")
-    about = shelf.xml(product) if product else None
+    about = files.xml(product) if product else None
     level2 = _level2(product or "", next(iter(chosen.values())))
-    tile_about = shelf.xml(tile) if tile else None
+    tile_about = files.xml(tile) if tile else None
     sun, sensed = _angles(tile_about) if tile_about is not None else (None, None)
     sensed = sensed or _sensed(about) or dates.date_in(PurePosixPath(next(iter(chosen.values()))).name)
-    scaling = _scaling(about) if about is not None else _by_name(shelf, tile_about, sensed)
+    scaling = _scaling(about) if about is not None else _by_name(files, tile_about, sensed)
     by_grid: dict[Grid, list[Band]] = {}
     for band in (b for b in IDS if b in chosen):
-        name = shelf.gdal(chosen[band])
+        name = files.gdal(chosen[band])
         with open_dataset(name) as file:
             grid, dtype = grid_of(file, name), file.dtypes[0]
         gain, bias = scaling.of(band)
@@ -106,14 +106,14 @@ def _rasters(
         )
     return tuple(
         Raster(
-            name=_name(path, shelf, product),
+            name=_name(path, files, product),
             grid=grid,
             bands=tuple(bands),
             date=sensed,
             sun=sun,
             sensor="sentinel2",
             surface=level2,
-            masks=_masks(shelf, inside, level2),
+            masks=_masks(files, inside, level2),
             zero_fill=True,
             credits=credits_of("sentinel2", sensed),
         )
@@ -121,10 +121,10 @@ def _rasters(
     )
 
 
-def _images(shelf: Shelf, inside: str) -> dict[str, str]:
+def _images(files: ProductFiles, inside: str) -> dict[str, str]:
     """File of each band at its native resolution, or at the finest there is."""
     found: dict[str, tuple[int, str]] = {}
-    for name in shelf.names:
+    for name in files.names:
         match = _BAND.search(name)
         if match is None or not name.startswith(inside) or "/QI_DATA/" in name:
             continue
@@ -151,9 +151,9 @@ def _scaling(about: Element) -> _Scaling:
     return _Scaling(quantification, offsets)
 
 
-def _by_name(shelf: Shelf, tile: Element | None, sensed: datetime.date | None) -> _Scaling:
+def _by_name(files: ProductFiles, tile: Element | None, sensed: datetime.date | None) -> _Scaling:
     """Without the product's metadata: the baseline of product or tile tells of offsets, else the date."""
-    name = str(Path(shelf.path).resolve()) + " ".join(shelf.names[:1])
+    name = str(Path(files.path).resolve()) + " ".join(files.names[:1])
     tile_id = tile.findtext(".//TILE_ID", "").strip() if tile is not None else ""
     baseline = re.search(r"_N(\d\d)(\d\d)_R\d{3}", name) or re.search(r"_N(\d\d)\.(\d\d)$", tile_id)
     if baseline is None:
@@ -188,25 +188,25 @@ def _sensed(about: Element | None) -> datetime.date | None:
     return next((date for text in texts if (date := dates.date_in(text))), None)
 
 
-def _masks(shelf: Shelf, inside: str, level2: bool) -> tuple[Mask, ...]:
+def _masks(files: ProductFiles, inside: str, level2: bool) -> tuple[Mask, ...]:
     """The scene classification (L2A); the cloud mask (L1C), which is polygons before baseline 04.00.
 
     A file without polygons says that there is no cloud.
     """
     for ending in ("_SCL_20m.jp2", "_SCL_60m.jp2") if level2 else ("MSK_CLASSI_B00.jp2",):
-        for name in shelf.matching(ending):
+        for name in files.matching(ending):
             if name.startswith(inside):
-                return (Mask(shelf.gdal(name), "scl" if level2 else "qa60"),)
-    for name in () if level2 else shelf.matching("MSK_CLOUDS_B00.gml"):
+                return (Mask(files.gdal(name), "scl" if level2 else "qa60"),)
+    for name in () if level2 else files.matching("MSK_CLOUDS_B00.gml"):
         if name.startswith(inside):
-            clouds = shelf.xml(name).find(".//Polygon") is not None
-            return (Mask(shelf.gdal(name), "polygons") if clouds else Mask("", "none"),)
+            clouds = files.xml(name).find(".//Polygon") is not None
+            return (Mask(files.gdal(name), "polygons") if clouds else Mask("", "none"),)
     return ()
 
 
-def _name(path: str, shelf: Shelf, product: str | None) -> str:
+def _name(path: str, files: ProductFiles, product: str | None) -> str:
     """The product's own name."""
-    for text in (*(PurePosixPath(product).parts[:-1] if product else ()), Path(shelf.path).resolve().name):
+    for text in (*(PurePosixPath(product).parts[:-1] if product else ()), Path(files.path).resolve().name):
         if re.match(r"S2[ABCD]_", text):
             return text.removesuffix(".zip").removesuffix(".SAFE")
     return Path(path).name

@@ -16,11 +16,11 @@ from ..request import MASK_KINDS, Mask, Reference, is_text
 from ..watch import Watch
 from . import dates
 from .files import ENDINGS
+from .fill_tag import is_filled
 from .gdal import is_local
 from .mask_names import mask_kind_of
 from .outputs import local_files
 from .raster import Raster, telling
-from .recall import is_filled
 from .roles import role_of_file
 
 SEPARATOR = ";"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import rasterio.shutil
 from rasterio.io import DatasetReader, MemoryFile
 
-from .shelf import parse_xml
+from .product_files import parse_xml
 
 Texts = tuple[str | None, ...]
 """One a band; None where there is none."""

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 from terramend.backend.errors import TerramendError
-from terramend.backend.raster.shelf import open_shelf
+from terramend.backend.raster.product_files import open_product_files
 
 TEXT = "<metadata>" + "".join(f"<b{number}/>" for number in range(500)) + "</metadata>"
 FLAGS, METHOD = 6, 8
@@ -32,7 +32,7 @@ def test_a_file_that_does_not_unpack(tmp_path, method):
     content[middle : middle + 40] = bytes(40)
     path.write_bytes(content)
     with pytest.raises(TerramendError, match=r"MTD\.xml in .*product\.zip cannot be read"):
-        open_shelf(str(path)).xml("MTD.xml")
+        open_product_files(str(path)).xml("MTD.xml")
 
 
 def test_a_file_that_is_encrypted(tmp_path):
@@ -40,7 +40,7 @@ def test_a_file_that_is_encrypted(tmp_path):
     put(path, b"PK\3\4", FLAGS, 1)
     put(path, b"PK\1\2", FLAGS + 2, 1)
     with pytest.raises(TerramendError, match="encrypted"):
-        open_shelf(str(path)).text("MTD.xml")
+        open_product_files(str(path)).text("MTD.xml")
 
 
 def test_a_file_that_is_packed_in_a_new_way(tmp_path):
@@ -48,7 +48,7 @@ def test_a_file_that_is_packed_in_a_new_way(tmp_path):
     put(path, b"PK\3\4", METHOD, 98)
     put(path, b"PK\1\2", METHOD + 2, 98)
     with pytest.raises(TerramendError, match=r"MTD\.xml in .* cannot be read"):
-        open_shelf(str(path)).text("MTD.xml")
+        open_product_files(str(path)).text("MTD.xml")
 
 
 def test_a_name_that_is_not_in_the_letters_that_it_says(tmp_path):
@@ -56,4 +56,4 @@ def test_a_name_that_is_not_in_the_letters_that_it_says(tmp_path):
     put(path, b"PK\1\2", FLAGS + 3, 8)  # UTF-8
     put(path, b"PK\1\2", 46, 0xE9)  # the name's first letter
     with pytest.raises(TerramendError, match=r"product\.zip cannot be opened as an archive"):
-        open_shelf(str(path))
+        open_product_files(str(path))

@@ -10,8 +10,8 @@ import pytest
 import rasterio
 from makers import make_safe, write
 from terramend.backend.fill import fill
+from terramend.backend.raster.fill_tag import TAG, memory_of, remembered
 from terramend.backend.raster.products import open_product
-from terramend.backend.raster.recall import TAG, memory_of, remembered
 from terramend.backend.raster.sensors import credits_of
 from terramend.backend.raster.siblings import find_references
 from terramend.backend.request import FillRequest

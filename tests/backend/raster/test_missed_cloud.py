@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from terramend.backend.raster.rim import missed_share, say_missed
+from terramend.backend.raster.missed_cloud import missed_share, say_missed
 from terramend.backend.watch import Watch
 from terramend.models.base import Reference, Tile
 

@@ -30,7 +30,7 @@ _DAMAGED = (
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ProductFiles:
     """Names of a product's files, and how to get at them.
 
     Attributes:
@@ -67,7 +67,7 @@ class Shelf:
         return tuple(sorted(found, key=lambda n: (n.count("/"), n)))
 
 
-def open_shelf(path: str) -> Shelf | None:
+def open_product_files(path: str) -> ProductFiles | None:
     """The files of a local folder, zip or tar, or None where the path is none of these.
 
     Raises:
@@ -76,7 +76,7 @@ def open_shelf(path: str) -> Shelf | None:
     """
     place = Path(path)
     if place.is_dir():
-        return Shelf(path, _listed(place), str(place), lambda name: _read_file(place / name))
+        return ProductFiles(path, _listed(place), str(place), lambda name: _read_file(place / name))
     name = place.name.lower()
     if not place.is_file():
         return None
@@ -84,12 +84,14 @@ def open_shelf(path: str) -> Shelf | None:
         if name.endswith(".zip"):
             with zipfile.ZipFile(place) as archive:
                 names = tuple(n for n in archive.namelist() if not n.endswith("/"))
-            return Shelf(path, names, f"/vsizip/{place.resolve()}", lambda name: _from_zip(place, name))
+            return ProductFiles(
+                path, names, f"/vsizip/{place.resolve()}", lambda name: _from_zip(place, name)
+            )
         if name.endswith((".tar", ".tar.gz", ".tgz")):
             with tarfile.open(place) as tar:
                 inside = {m.name.removeprefix("./"): m.name for m in tar.getmembers() if m.isfile()}
             prefix = f"/vsitar/{place.resolve()}"  # GDAL too leaves "./" out
-            return Shelf(path, tuple(inside), prefix, lambda name: _from_tar(place, inside[name]))
+            return ProductFiles(path, tuple(inside), prefix, lambda name: _from_tar(place, inside[name]))
     except _DAMAGED as error:
         raise TerramendError("product.archive", path=path, why=reason(error)) from error
     return None
@@ -145,10 +147,10 @@ def read_text(path: str) -> str:
     place = in_archive(path)
     if place is None:
         return Path(path).read_text("utf-8")
-    shelf = open_shelf(str(place[0]))
-    if shelf is None or place[1] not in shelf.names:
+    files = open_product_files(str(place[0]))
+    if files is None or place[1] not in files.names:
         raise FileNotFoundError(f"there is no {place[1]} in {place[0]}")
-    return shelf.text(place[1])
+    return files.text(place[1])
 
 
 def parse_xml(text: str) -> ElementTree.Element:
@@ -169,7 +171,7 @@ def parse_xml(text: str) -> ElementTree.Element:
 
 
 def folder_of(name: str) -> str:
-    """The folder part of a name in a shelf, empty at the top."""
+    """The folder part of a name in a product, empty at the top."""
     parent = str(PurePosixPath(name).parent)
     return "" if parent == "." else parent
 
