@@ -120,7 +120,7 @@ def in_order(
                 thread.join(max(deadline - time.monotonic(), 0))
 
 
-def patiently(task: Callable[[], Result], check: Callable[[], None]) -> Result:
+def run_cancellable(task: Callable[[], Result], check: Callable[[], None]) -> Result:
     """`task()` in a thread of its own, so that `check` can stop waiting for it.
 
     A task that is no longer waited for ends by itself; its result is dropped.

@@ -19,7 +19,7 @@ from .budget import Budget, budget
 from .choose import Facts, choose, create, tried_reason
 from .device import cores, on_torch, where
 from .errors import TerramendError
-from .flow import patiently
+from .flow import run_cancellable
 from .inputs import named_inputs
 from .process import give_memory_back
 from .raster.detail import windows
@@ -99,7 +99,7 @@ def open_inputs(request: FillRequest, watch: Watch) -> Inputs:
     Raises:
         TerramendError: what is wrong with a file, a band number or a pairing; `run.cancelled`.
     """
-    return patiently(lambda: _opened(request, watch), watch.check)
+    return run_cancellable(lambda: _opened(request, watch), watch.check)
 
 
 def _opened(request: FillRequest, watch: Watch) -> Inputs:
@@ -190,13 +190,13 @@ def make_method(
         trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
         seen, tiles = _seen(scene, overview, read or scene.tile, trying, workers, watch)
         if trying:
-            tried = patiently(lambda: _tried(model, ways, tiles, workers), watch.check)
+            tried = run_cancellable(lambda: _tried(model, ways, tiles, workers), watch.check)
             reason = tried_reason(reason, tried, scene.unit)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
             if isinstance(model, Movable) and not seen.references:
                 model = model.on(None)
-        state = patiently(lambda: _prepared(model, seen, workers), watch.check)
+        state = run_cancellable(lambda: _prepared(model, seen, workers), watch.check)
         _say_learnt(state, scene, watch)
         del seen, tiles
         give_memory_back()

@@ -18,7 +18,7 @@ from ..models.registry import Row
 from ..models.weights import PACKAGED, File, Weights, lacking, locate, read_manifest
 from .errors import TerramendError
 from .failure import cancelled_as, reason
-from .flow import patiently
+from .flow import run_cancellable
 from .route import Route
 from .settings import weights_folder
 from .version import VERSION
@@ -71,7 +71,7 @@ def install(
     with cancelled_as("weights.cancelled", name=name, folder=str(place)):
         for file in brought:
             bring = partial(_bring, file, name, source or weights.url, place, watch, route or Route())
-            patiently(bring, watch.check)
+            run_cancellable(bring, watch.check)
     for file in weights.files:  # left by another call that was broken off while this one went on
         with contextlib.suppress(OSError):
             (place / (file.name + ".part")).unlink()

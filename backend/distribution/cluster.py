@@ -25,7 +25,7 @@ from .. import device
 from ..batch_row import Outcome, do, failed, named, written
 from ..errors import TerramendError
 from ..failure import as_error, reason
-from ..flow import patiently
+from ..flow import run_cancellable
 from ..process import deaf_children
 from ..request import from_json
 from ..version import VERSION
@@ -185,7 +185,7 @@ def _connected(scheduler: str, watch: Watch) -> distributed.Client:
             raise TimeoutError("it does not answer as a scheduler")
 
     try:
-        return patiently(lambda: distributed.Client(scheduler, timeout=CONNECT), check)
+        return run_cancellable(lambda: distributed.Client(scheduler, timeout=CONNECT), check)
     except (OSError, ValueError, TypeError) as error:  # the last: tls:// without certificates
         raise TerramendError("batch.scheduler", scheduler=scheduler, why=reason(error)) from None
 

@@ -19,7 +19,7 @@ from rasterio.io import MemoryFile
 
 from ..errors import TerramendError
 from ..failure import reason
-from ..flow import patiently
+from ..flow import run_cancellable
 from ..raster.grid import Grid, Window
 from ..watch import Watch
 from .place_raster import place_raster
@@ -143,7 +143,7 @@ def _asked(call: Callable[[], Any], watch: Watch, otherwise: str = "fetch.failed
         except Exception as error:
             raise _told(error, otherwise) from error
 
-    return patiently(answer, watch.check)
+    return run_cancellable(answer, watch.check)
 
 
 def _told(error: Exception, otherwise: str) -> TerramendError:

@@ -21,7 +21,7 @@ from .. import views
 from ..datasets.files import opened, reflectance
 from ..errors import TerramendError
 from ..failure import reason
-from ..flow import patiently
+from ..flow import run_cancellable
 from ..watch import Watch
 from . import pictures
 
@@ -91,7 +91,7 @@ def _ddpm(options: argparse.Namespace, watch: Watch) -> None:
     _within("--steps", options.steps, 1, prior.schedule.steps)
     _within("--count", options.count, 1)
     draw = partial(prior.draw, options.count, options.size, options.steps, options.seed)
-    made = patiently(draw, watch.check)
+    made = run_cancellable(draw, watch.check)
     pictures.grid(np.clip((made + 1) / 2, 0, 1), options.out)
 
 
@@ -115,7 +115,7 @@ def _de(options: argparse.Namespace, watch: Watch) -> None:
     seen = views.Views((image.shape[1], image.shape[2]))
     made = replace(made, steps=options.steps, limit=options.limit, samples=options.samples, tell=seen.add)
     tile = Tile(image, np.ones(image.shape, bool), wavelengths=made.networks.wavelengths)
-    mean = patiently(lambda: made.predict(tile, made.prepare(tile)), watch.check).mean
+    mean = run_cancellable(lambda: made.predict(tile, made.prepare(tile)), watch.check).mean
     pictures.grid(np.clip(mean, 0, 1)[None] ** np.float32(1 / 2.2), options.out, columns=1, scale=1)
     if options.save_weights_map:
         views.write(seen.weights(), options.save_weights_map)

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from terramend.backend.flow import in_order, patiently
+from terramend.backend.flow import in_order, run_cancellable
 
 
 def nothing() -> None:
@@ -123,17 +123,17 @@ def test_the_reader_is_closed_in_its_own_thread():
     assert seen == ["terramend-read"]
 
 
-def test_patiently_returns_raises_and_gives_up():
-    assert patiently(lambda: 3, nothing) == 3
+def test_run_cancellable_returns_raises_and_gives_up():
+    assert run_cancellable(lambda: 3, nothing) == 3
     with pytest.raises(ZeroDivisionError):
-        patiently(lambda: 1 // 0, nothing)
+        run_cancellable(lambda: 1 // 0, nothing)
 
     def check():
         raise KeyError("cancelled")
 
     release, finished = threading.Event(), threading.Event()
     with pytest.raises(KeyError):
-        patiently(lambda: release.wait(60) and finished.set(), check)
+        run_cancellable(lambda: release.wait(60) and finished.set(), check)
     assert not finished.is_set()
     release.set()
     no_threads_stay()
