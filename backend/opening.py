@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models import threads
-from ..models.base import Glimpse, Movable, Observable, Prediction, Reconstructor, Tile, digest, findings
+from ..models.base import Movable, Observable, Prediction, Reconstructor, SamplerStep, Tile, digest, findings
 from ..models.registry import Row
 from .budget import Budget, budget
 from .choose import Facts, choose, create, tried_reason
@@ -154,7 +154,7 @@ def make_method(
     overview: Callable[[], Tile] | None,
     watch: Watch,
     read: Callable[[Window], Tile] | None = None,
-    tell: Callable[[Glimpse], None] | None = None,
+    tell: Callable[[SamplerStep], None] | None = None,
 ) -> Method:
     """Choose the method, check the memory, and let it see the whole scene.
 

@@ -1,6 +1,6 @@
 """Pictures of how a diffusion model came to its image: the weight map W and the image at every step.
 
-Tiles tell what they see (`models.base.Glimpse`) in any order and from any thread; the pictures are the
+Tiles tell what they see (`models.base.SamplerStep`) in any order and from any thread; the pictures are the
 same, because overlaps are painted in raster order. Long scenes are thinned to `SIDE` pixels.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..models.base import Floats, Glimpse
+from ..models.base import Floats, SamplerStep
 from .raster.outputs import written
 
 SIDE = 256
@@ -29,20 +29,22 @@ class Views:
     """What was told of a scene of (height, width) pixels; see the module."""
 
     shape: tuple[int, int]
-    told: list[Glimpse] = field(default_factory=list)
+    told: list[SamplerStep] = field(default_factory=list)
 
     @property
     def thinning(self) -> int:
         """Every so many-th pixel is shown."""
         return -(-max(self.shape) // SIDE)
 
-    def add(self, seen: Glimpse) -> None:
+    def add(self, seen: SamplerStep) -> None:
         """Keep a thinned glimpse."""
         every = self.thinning
         first = -seen.row % every, -seen.column % every
         cut = np.s_[..., first[0] :: every, first[1] :: every]
         at = (seen.row + first[0]) // every, (seen.column + first[1]) // every
-        self.told.append(Glimpse(seen.band, seen.step, *at, seen.weight[cut].copy(), seen.image[cut].copy()))
+        self.told.append(
+            SamplerStep(seen.band, seen.step, *at, seen.weight[cut].copy(), seen.image[cut].copy())
+        )
 
     def weights(self) -> bytes:
         """PNG of W: blue where the diffusion branch speaks, yellow where the reference does."""
@@ -52,7 +54,7 @@ class Views:
         """PNG of the image at each step."""
         return self._sheet(lambda seen: seen.image[[0, 1, 2] if len(seen.image) >= 3 else [0, 0, 0]])
 
-    def _sheet(self, shown: Callable[[Glimpse], Floats]) -> bytes:
+    def _sheet(self, shown: Callable[[SamplerStep], Floats]) -> bytes:
         height, width = (-(-side // self.thinning) for side in self.shape)
         bands = sorted({seen.band for seen in self.told})
         last = max((seen.step for seen in self.told), default=0)

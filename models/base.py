@@ -180,7 +180,7 @@ class Movable(Protocol):
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class SamplerStep:
     """One step of a sampler on a window, for people to look at.
 
     Attributes:
@@ -201,7 +201,7 @@ class Glimpse:
 class Observable(Protocol):
     """A reconstructor that tells what it sees on its way."""
 
-    def observed(self, tell: Callable[[Glimpse], None]) -> Reconstructor:
+    def observed(self, tell: Callable[[SamplerStep], None]) -> Reconstructor:
         """The same, calling `tell` at every step, in any thread."""
 
 

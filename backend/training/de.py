@@ -24,7 +24,7 @@ from ...models.base import Floats
 from ...models.diffusion import sampler, schedules
 from ...models.diffusion.noise import noise
 from ...models.diffusion.unet import UNetConfig
-from ...models.diffusion_enhancement.fusion import LIMIT, Look, enhance
+from ...models.diffusion_enhancement.fusion import LIMIT, FusionStep, enhance
 from ...models.diffusion_enhancement.network import STAGES, Enhancement, EnhancementConfig, freeze, losses
 from ..errors import TerramendError
 from ..watch import Watch
@@ -166,7 +166,7 @@ def sample(
     limit: float = LIMIT,
     seed: int = 0,
     weight: float | None = None,
-) -> list[Look]:
+) -> list[FusionStep]:
     """A DDIM run in torch; `weight` fixes W instead of asking the allocator."""
     forward = noising.forward(config, "diffusion.noise")
     condition, reference = given["condition"], given["reference"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import registry
-from ..base import Glimpse, Prediction, Reconstructor, Tile
+from ..base import Prediction, Reconstructor, SamplerStep, Tile
 from ..diffusion import schedules
 from ..onnx import session
 from ..rivals.model import Remover
@@ -43,7 +43,7 @@ class Both:
         """What its networks run on."""
         return self.fill.provider
 
-    def observed(self, tell: Callable[[Glimpse], None]) -> Both:
+    def observed(self, tell: Callable[[SamplerStep], None]) -> Both:
         """The same, telling of every step."""
         return Both(self.fill.observed(tell), self.clear.observed(tell))
 

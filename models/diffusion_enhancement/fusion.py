@@ -24,8 +24,8 @@ LIMIT = 0.3
 
 
 @dataclass(frozen=True)
-class Look:
-    """A step as people look at it; arrays are (N, B, H, W) in network units.
+class FusionStep:
+    """A step of the fusion; arrays are (N, B, H, W) in network units.
 
     Attributes:
         t: the time of the step. weight: W after limiting. diffused: x0 of the diffusion branch
@@ -61,7 +61,7 @@ def enhance(
     clip: float = 1.0,
     known: Flags | None = None,
     predicts: str = "epsilon",
-) -> Iterator[Look]:
+) -> Iterator[FusionStep]:
     """Yield the steps of a run by DDIM without added noise; the last `sample` is the result.
 
     Args:
@@ -87,4 +87,4 @@ def enhance(
     )
     for step in run:
         weight, diffused = seen.pop()
-        yield Look(step.t, weight, diffused, step.clean, step.sample)
+        yield FusionStep(step.t, weight, diffused, step.clean, step.sample)

@@ -20,12 +20,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..bands import matching
-from ..base import Findings, Flags, Floats, Glimpse, Prediction, Reconstructor, Source, Tile, findings
+from ..base import Findings, Flags, Floats, Prediction, Reconstructor, SamplerStep, Source, Tile, findings
 from ..diffusion import sampler, scaling, schedules
 from ..diffusion.noise import noise
 from ..onnx import provider
 from ..rivals.model import altered
-from .fusion import LIMIT, Look, enhance
+from .fusion import LIMIT, FusionStep, enhance
 
 MARGIN = 32
 """Pixels around a gap that the networks see."""
@@ -55,7 +55,7 @@ class Networks:
 
     def run(
         self, condition: Floats, reference: Floats, start: Floats, steps: int, limit: float
-    ) -> Iterator[Look]:
+    ) -> Iterator[FusionStep]:
         """The steps from `start` (N, B, H, W); condition and reference are (B [+ 1], H, W)."""
         height, width = start.shape[-2:]
         pad = ((0, 0), (0, -height % self.multiple), (0, -width % self.multiple))
@@ -76,7 +76,7 @@ class Networks:
             return out
 
         known = condition[len(reference) :] < 0.5 if self.mask else None
-        for look in enhance(
+        for step in enhance(
             self.schedule,
             predict,
             weigh,
@@ -88,8 +88,8 @@ class Networks:
             known=known,
             predicts=self.predicts,
         ):
-            parts = (look.weight, look.diffused, look.clean, look.sample)
-            yield Look(look.t, *(part[..., :height, :width] for part in parts))
+            parts = (step.weight, step.diffused, step.clean, step.sample)
+            yield FusionStep(step.t, *(part[..., :height, :width] for part in parts))
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Enhancer:
     limit: float = LIMIT
     samples: int = 4
     seed: int = 0
-    tell: Callable[[Glimpse], None] | None = None
+    tell: Callable[[SamplerStep], None] | None = None
 
     @property
     def weights_sha256(self) -> str:
@@ -138,7 +138,7 @@ class Enhancer:
         """What its networks learned."""
         return (self.networks.use,)
 
-    def observed(self, tell: Callable[[Glimpse], None]) -> Enhancer:
+    def observed(self, tell: Callable[[SamplerStep], None]) -> Enhancer:
         """The same, telling of the first sample at every step."""
         return replace(self, tell=tell)
 
@@ -195,17 +195,17 @@ class Enhancer:
 
     def _sampled(
         self, tile: Tile, condition: Floats, reference: Floats, corner: tuple[int, int], band: int
-    ) -> Look:
+    ) -> FusionStep:
         """The last step, (samples, B, H, W) in network units; noise belongs to the scene's pixels."""
         row, column = (first + more for first, more in zip(tile.corner, corner, strict=True))
         size = (len(reference), row, column, *reference.shape[1:])
         start = np.stack([noise(self.seed, draw, *size) for draw in range(self.samples)])
         run = self.networks.run(condition, reference, start, self.steps, self.limit)
-        for step, look in enumerate(run):
+        for number, step in enumerate(run):
             if self.tell is not None:
-                image = (look.clean[0] / self.networks.clip + 1) / 2
-                self.tell(Glimpse(band, step, row, column, look.weight[0].mean(0), image))
-        return look
+                image = (step.clean[0] / self.networks.clip + 1) / 2
+                self.tell(SamplerStep(band, number, row, column, step.weight[0].mean(0), image))
+        return step
 
 
 def _moments(samples: Floats) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from terramend.backend.fill import fill
 from terramend.backend.request import FillRequest, Mask, request_hash
 from terramend.backend.views import Views, heat, png, sheet, write
 from terramend.backend.watch import Watch
-from terramend.models.base import Glimpse
+from terramend.models.base import SamplerStep
 
 
 def decoded(data: bytes) -> np.ndarray:
@@ -19,13 +19,13 @@ def decoded(data: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1].transpose(2, 0, 1)
 
 
-def glimpse(row: int, column: int, value: float, step: int = 0, band: int = -1, side: int = 6) -> Glimpse:
+def told(row: int, column: int, value: float, step: int = 0, band: int = -1, side: int = 6) -> SamplerStep:
     image = np.full((3, side, side), value, np.float32)
-    return Glimpse(band, step, row, column, image[0], image)
+    return SamplerStep(band, step, row, column, image[0], image)
 
 
 def test_overlaps_do_not_depend_on_the_order_of_tiles() -> None:
-    parts = [glimpse(0, 0, 0.2), glimpse(0, 4, 0.4), glimpse(4, 0, 0.6), glimpse(4, 4, 0.8)]
+    parts = [told(0, 0, 0.2), told(0, 4, 0.4), told(4, 0, 0.6), told(4, 4, 0.8)]
     pictures = []
     for order in (parts, parts[::-1]):
         views = Views((12, 10))
@@ -45,7 +45,7 @@ def test_long_scenes_are_thinned_and_long_runs_too() -> None:
     for row in range(0, 600, 150):
         for step in range(50):
             cut = whole[:, row : row + 150]
-            views.add(Glimpse(-1, step, row, 0, cut[0], cut))
+            views.add(SamplerStep(-1, step, row, 0, cut[0], cut))
     made = decoded(views.trajectory())
     assert made.shape == (3, 152, 10 * 252)
     assert np.abs(made[:, :150, :250] / 255 - whole[:, ::4, ::4]).max() < 0.003
@@ -56,7 +56,7 @@ def test_bands_that_go_alone_have_rows_of_their_own() -> None:
     views = Views((6, 6))
     for band in (0, 2):
         for step in range(3):
-            views.add(glimpse(0, 0, 0.1 * (band + step), step, band))
+            views.add(told(0, 0, 0.1 * (band + step), step, band))
     made = decoded(views.trajectory())[0]
     corners = made[::8, ::8] / 255
     assert np.allclose(corners, [[0, 0.1, 0.2], [0.2, 0.3, 0.4]], atol=0.003)
