@@ -28,12 +28,28 @@ FIGURES = ("model", "gap_fraction", "unfilled_samples", "expected_error", "secon
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the table or folder, and the options that hold for all rows."""
-    parser.add_argument("table", nargs="?", metavar="TABLE.csv", help="a row a fill; columns as the options")
-    parser.add_argument("--folder", metavar="DIR", help="instead of a table: the rasters of a folder")
-    parser.add_argument("--pattern", default="*.tif", metavar="GLOB", help="which of the folder; *.tif")
-    parser.add_argument("--results", metavar="CSV", help="default: TABLE_results.csv, DIR/results.csv")
     parser.add_argument(
-        "--scheduler", metavar="S", help="rows on Dask: local:N worker processes, or tcp://HOST:PORT"
+        "table",
+        nargs="?",
+        metavar="TABLE.csv",
+        help="table with one row for each fill; its columns are named as the options",
+    )
+    parser.add_argument("--folder", metavar="DIR", help="fill the rasters of this folder instead of a table")
+    parser.add_argument(
+        "--pattern",
+        default="*.tif",
+        metavar="GLOB",
+        help="name pattern of the rasters in --folder (default: *.tif)",
+    )
+    parser.add_argument(
+        "--results",
+        metavar="CSV",
+        help="table of results to write (default: TABLE_results.csv, DIR/results.csv)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="S",
+        help="distribute rows by Dask: local:N worker processes, or the scheduler tcp://HOST:PORT",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     batch_table.add_arguments(parser)

@@ -131,7 +131,9 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that hold for all rows."""
     cli_request.add_options(parser)
-    cli_request.add_output(parser, "OUTPUT.tif", "such as out/{stem}_filled.tif", required=False)
+    cli_request.add_output(
+        parser, "OUTPUT.tif", "GeoTIFF to write for each row, such as out/{stem}_filled.tif", required=False
+    )
 
 
 def absolute(value: Any, folder: Path) -> Any:

@@ -43,20 +43,27 @@ class Command:
 
 COMMANDS = {
     "fill": Command("fill the gaps of a raster", "cli_fill"),
-    "clear": Command("remove thin cloud from a whole image", "cli_fill"),
-    "inspect": Command("say what would be filled and with what; writes nothing", "cli_fill"),
-    "accuracy": Command("hide parts of this scene, fill them, and measure the error", "cli_accuracy"),
-    "mask": Command("make a gap mask from QA, classes, probabilities or polygons", "cli_mask"),
-    "batch": Command("fill many rasters from a table or a folder", "batch"),
-    "models": Command("list the methods, or install a network's weights", "cli_models"),
-    "evaluate": Command("compare methods on scenes whose truth is known", "evaluation.command"),
-    "fetch": Command("prepare training data with terrain", "fetch.command"),
+    "clear": Command("remove haze and thin cloud from a whole image", "cli_fill"),
+    "inspect": Command("report gaps, inputs and chosen method without writing a file", "cli_fill"),
+    "accuracy": Command(
+        "estimate the accuracy of a fill from hidden valid pixels of the scene", "cli_accuracy"
+    ),
+    "mask": Command(
+        "make a gap mask from quality bands, cloud probabilities, nodata or polygons", "cli_mask"
+    ),
+    "batch": Command("fill all rasters of a table or a folder", "batch"),
+    "models": Command("list the reconstruction methods, or install network weights", "cli_models"),
+    "evaluate": Command("benchmark methods on scenes with known ground truth", "evaluation.command"),
+    "fetch": Command("prepare training data: Landsat-8 scenes with elevation models", "fetch.command"),
     "train": Command("train a network", "training.command"),
-    "sample": Command("draw samples from a generative network", "training.sample_command"),
-    "export": Command("round and pin a trained network, to give it away", "training.export_command"),
-    "experiment": Command("repeat an experiment of a paper", "experiments.command"),
-    "doctor": Command("what is installed, what computes, which settings hold", "doctor"),
-    "serve": Command("serve a client: JSON lines on standard input and output", "server"),
+    "sample": Command("draw samples from a trained diffusion model", "training.sample_command"),
+    "export": Command(
+        "package a trained network for distribution (half precision, SHA-256 manifest)",
+        "training.export_command",
+    ),
+    "experiment": Command("reproduce the experiment of a paper", "experiments.command"),
+    "doctor": Command("report installed packages, working processors and effective settings", "doctor"),
+    "serve": Command("run the JSON-RPC server of the plugin on standard input and output", "server"),
 }
 """Offered where their module is there: a zip for QGIS has no research commands."""
 

@@ -14,7 +14,9 @@ from .watch import Watch
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a request, `--html` and `--json`."""
     cli_request.add_arguments(parser, output=False)
-    parser.add_argument("--html", metavar="REPORT.html", help="write a report with figures and pictures")
+    parser.add_argument(
+        "--html", metavar="REPORT.html", help="write an HTML report with figures and pictures"
+    )
     cli_request.add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 

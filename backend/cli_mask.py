@@ -13,7 +13,11 @@ from .watch import Watch
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a gap mask needs of a request, `--class-band` and `--json`."""
     cli_request.add_mask_arguments(parser)
-    parser.add_argument("--class-band", action="store_true", help="add a band of what the masks say")
+    parser.add_argument(
+        "--class-band",
+        action="store_true",
+        help="add a band with the class of each pixel (cloud, shadow, ...)",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 

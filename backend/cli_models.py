@@ -18,11 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "action",
         nargs="?",
         metavar="NAME|install",
-        help="a method to explain; install: bring a network's weights",
+        help="name of a method to describe, or the word install",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="of the network to install")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="name of the network to install")
     parser.add_argument(
-        "--from", dest="source", metavar="FOLDER|URL", help="default: the address in the manifest"
+        "--from",
+        dest="source",
+        metavar="FOLDER|URL",
+        help="source of the network's files (default: the address in the manifest)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

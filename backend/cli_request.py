@@ -30,7 +30,13 @@ OPTION_OF = {
 }
 """Options whose name is not that of the request's field."""
 
-KINDS = f"KIND: {MASK_WORDS}"
+KINDS = f"encoding of the mask before it (default: auto): {MASK_WORDS}"
+
+SEED = (
+    "seed of the random numbers of diffusion methods (de, ddpm, aligndiff, ...) and of the clouds that "
+    "accuracy draws where the scene's own gaps do not fit (default: 0); all other methods, guided among "
+    "them, give the same pixels for every seed"
+)
 
 
 def option_of(field: str) -> str:
@@ -46,76 +52,182 @@ def add_arguments(parser: argparse.ArgumentParser, *, output: bool = True) -> No
     add_target(parser)
     add_options(parser)
     if output:
-        add_output(parser, "OUTPUT.tif", "the filled raster")
+        add_output(parser, "OUTPUT.tif", "GeoTIFF to write, on the grid of the target")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add all options but the main output's."""
     add_gaps(parser)
-    add = _adder(parser.add_argument_group("what helps"))
-    add("--reference", bind=_add_reference, metavar="RASTER", help="another date of the same place")
-    add("--reference-gaps", bind=_reference_gaps, metavar="MASK", help="its mask; default: found beside it")
-    add("--reference-gaps-kind", bind=_reference_kind, metavar="KIND", help="how to read it; none: no gaps")
-    add("--reference-date", bind=_reference_date, metavar="DATE", help="its date, such as 2024-06-30")
-    add("--references", dest="references_from", metavar="FOLDER|JSON", help="a folder or list of references")
+    add = _adder(parser.add_argument_group("auxiliary data"))
+    add(
+        "--reference",
+        bind=_add_reference,
+        metavar="RASTER",
+        help="image of the same place on another date; repeatable",
+    )
+    add(
+        "--reference-gaps",
+        bind=_reference_gaps,
+        metavar="MASK",
+        help="gap mask of the reference before it (default: the mask found beside the reference)",
+    )
+    add(
+        "--reference-gaps-kind",
+        bind=_reference_kind,
+        metavar="KIND",
+        help="encoding of that mask (default: auto); none: the reference is clear everywhere",
+    )
+    add(
+        "--reference-date",
+        bind=_reference_date,
+        metavar="DATE",
+        help="acquisition date of that reference, such as 2024-06-30 (default: from its tags or name)",
+    )
+    add(
+        "--references",
+        dest="references_from",
+        metavar="FOLDER|JSON",
+        help="folder of reference images, or JSON list of them",
+    )
     add(
         "--references-clear",
         action="store_true",
-        help="dates of --references that have no mask are clear where they hold values",
+        help="treat images of --references that have no mask as clear wherever they hold values",
     )
-    add("--dem", metavar="DEM", help="elevation in metres")
-    add("--sar", metavar="SAR", help="Sentinel-1 VV, VH")
-    add("--sun", type=_numbers, metavar="AZIMUTH,ELEVATION", help="of the sun, degrees; default: from tags")
-    add("--date", metavar="DATE", help="of the target; default: from tags or its name")
-    add("--radiometry", metavar="NAME", help="how values become reflectance: " + ", ".join(RADIOMETRIES))
+    add("--dem", metavar="DEM", help="digital elevation model, heights in metres, on any grid")
+    add("--sar", metavar="SAR", help="Sentinel-1 backscatter (VV and VH, dB or linear power), on any grid")
+    add(
+        "--sun",
+        type=_numbers,
+        metavar="AZIMUTH,ELEVATION",
+        help="solar azimuth and elevation over the target in degrees (default: from its metadata)",
+    )
+    add("--date", metavar="DATE", help="acquisition date of the target (default: from its metadata or name)")
+    add(
+        "--radiometry",
+        metavar="NAME",
+        help="conversion of stored values to reflectance (default: auto): " + ", ".join(RADIOMETRIES),
+    )
 
-    add = _adder(parser.add_argument_group("how to fill"))
-    add("--bands", type=_bands, metavar="LIST", help="bands to fill, such as 1,3-5; default: all that can be")
-    add("--set", bind=_set, metavar="KEY=VALUE", help="an option of the model")
-    add("--seed", type=_read(settings.whole), metavar="N", help="of everything random")
+    add = _adder(parser.add_argument_group("reconstruction"))
+    add(
+        "--bands",
+        type=_bands,
+        metavar="LIST",
+        help="numbers of the bands to fill, such as 1,3-5 (default: all that can be filled)",
+    )
+    add(
+        "--set",
+        bind=_set,
+        metavar="KEY=VALUE",
+        help="option of the method, as terramend models NAME lists them; repeatable",
+    )
+    add("--seed", type=_read(settings.whole), metavar="N", help=SEED)
     add_settings(parser)
 
-    add = _adder(parser.add_argument_group("what to write"))
-    add("--std", nargs="?", const=True, metavar="STD.tif", help="standard deviation; default OUTPUT_std.tif")
-    add("--provenance", nargs="?", const=True, metavar="PROV.tif", help="sources; OUTPUT_provenance.tif")
+    add = _adder(parser.add_argument_group("output"))
+    add(
+        "--std",
+        nargs="?",
+        const=True,
+        metavar="STD.tif",
+        help="write the standard deviation of every filled value (default name: OUTPUT_std.tif)",
+    )
+    add(
+        "--provenance",
+        nargs="?",
+        const=True,
+        metavar="PROV.tif",
+        help="write the main source of every filled pixel (default name: OUTPUT_provenance.tif)",
+    )
     add(
         "--save-weights-map",
         dest="weights_map",
         metavar="PNG",
-        help="de: whom each step follows, a picture",
+        help="method de only: write a picture of the fusion weights at each sampling step",
     )
-    add("--save-trajectory", dest="trajectory", metavar="PNG", help="de: the image at each step, a picture")
-    add("--unfilled", metavar="HOW", help="gaps that could not be filled: " + ", ".join(UNFILLED))
-    add("--hash-inputs", action="store_true", help="full SHA-256 of the inputs in the tags")
-    add("--co", bind=_creation_option, metavar="KEY=VALUE", help="GeoTIFF option; COG=YES, OVERVIEWS=YES")
+    add(
+        "--save-trajectory",
+        dest="trajectory",
+        metavar="PNG",
+        help="method de only: write a picture of the estimated image at each sampling step",
+    )
+    add(
+        "--unfilled",
+        metavar="HOW",
+        help="values of gaps that could not be filled (default: keep, the original values): "
+        + ", ".join(UNFILLED),
+    )
+    add(
+        "--hash-inputs",
+        action="store_true",
+        help="record the SHA-256 of every input file in the output's tags",
+    )
+    add(
+        "--co",
+        bind=_creation_option,
+        metavar="KEY=VALUE",
+        help="GeoTIFF creation option, also COG=YES (Cloud Optimized GeoTIFF) and OVERVIEWS=YES; repeatable",
+    )
 
 
 def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a gap mask needs of a request."""
     add_target(parser)
     add_gaps(parser)
-    _adder(parser)("--tmp", metavar="DIR", help="folder of temporary files")
-    add_output(parser, "MASK.tif", "the mask: 1 gap, 0 not")
+    _adder(parser)("--tmp", metavar="DIR", help="folder for temporary files (default: the system's)")
+    add_output(parser, "MASK.tif", "gap mask to write: 1 gap, 0 no gap")
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
     """Add TARGET."""
-    help = "raster or product to fill, or its single bands"
+    help = "raster, Sentinel-2 or Landsat product as delivered, or the single-band files of one scene"
     parser.add_argument("target", nargs="+", metavar="TARGET", help=help)
 
 
 def add_gaps(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is a gap."""
-    add = _adder(parser.add_argument_group("what is a gap"))
-    add("--gaps", bind=_add_gaps, metavar="MASK", help="mask raster or polygons; several make a union")
+    """Add the options that define the gaps."""
+    add = _adder(parser.add_argument_group("gap definition"))
+    add(
+        "--gaps",
+        bind=_add_gaps,
+        metavar="MASK",
+        help="mask raster or polygon file; repeatable, the union is used",
+    )
     add("--gaps-kind", bind=_gaps_kind, metavar="KIND", help=KINDS)
-    add("--grow", metavar="N[px|m]", help="grow the masks; default: what suits the kind")
-    add("--classes", type=_list, metavar="A,B", help="classes that count as gap: " + ", ".join(CLASSES))
-    add("--cloud-threshold", type=_number, metavar="P", help="percent from which a probability is cloud")
-    add("--fill-swath-edges", action="store_true", help="fill nodata within the convex hull too")
-    add("--extent", metavar="W,S,E,N|AREA", help="fill only inside: bounds in the target's CRS, or polygons")
-    add("--target-crs", metavar="CRS", help="instead of what the file says")
-    add("--target-nodata", type=_number, metavar="V", help="instead of what the file says")
+    add(
+        "--grow",
+        metavar="N[px|m]",
+        help="buffer around the masks, such as 3px or 60m (default: set by the kind of mask)",
+    )
+    add(
+        "--classes",
+        type=_list,
+        metavar="A,B",
+        help="mask classes that count as gaps: " + ", ".join(CLASSES),
+    )
+    add(
+        "--cloud-threshold",
+        type=_number,
+        metavar="P",
+        help="cloud probability in percent from which a pixel is a gap (default: 40)",
+    )
+    add(
+        "--fill-swath-edges",
+        action="store_true",
+        help="treat nodata inside the convex hull of the valid pixels as gaps (Landsat 7 SLC-off stripes)",
+    )
+    add(
+        "--extent",
+        metavar="W,S,E,N|AREA",
+        help="restrict gaps to a bounding box in the target's CRS, or to the polygons of a file",
+    )
+    add(
+        "--target-crs", metavar="CRS", help="coordinate reference system of the target, overriding the file's"
+    )
+    add(
+        "--target-nodata", type=_number, metavar="V", help="nodata value of the target, overriding the file's"
+    )
 
 
 def add_output(parser: argparse.ArgumentParser, metavar: str, help: str, required: bool = True) -> None:
@@ -127,12 +239,16 @@ def add_output(parser: argparse.ArgumentParser, metavar: str, help: str, require
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """Add `--overwrite`."""
-    _adder(parser)("--overwrite", action="store_true", help="replace files that exist")
+    _adder(parser)("--overwrite", action="store_true", help="replace output files that exist")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add the settings of this machine that a request has: a flag goes over variable and file."""
-    add = _adder(parser.add_argument_group("settings (flag over TERRAMEND_NAME over file over default)"))
+    add = _adder(
+        parser.add_argument_group(
+            "settings (precedence: option, TERRAMEND_NAME variable, configuration file, default)"
+        )
+    )
     for setting in settings.SETTINGS:
         if setting.in_request:
             flag = "--" + setting.name.replace("_", "-")

@@ -83,7 +83,8 @@ class FillRequest:
         target_crs, target_nodata: overrides of what the file says (QGIS layer settings).
         unfilled: what becomes of gaps that could not be filled.
         model: a registry name, or `auto`. settings: its options, key and value.
-        seed: of everything random.
+        seed: of the random numbers of diffusion methods, and of the clouds that an accuracy check draws;
+            other methods give the same pixels for every seed.
         device: where networks, and `guided` with references, compute.
         std, provenance: paths of the extra outputs, or None.
         weights_map, trajectory: paths of PNG pictures of a diffusion model's steps, or None.

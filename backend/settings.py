@@ -88,13 +88,21 @@ def choice(*allowed: str) -> Callable[[Any], str]:
 
 
 SETTINGS = (
-    Setting("model", text, "auto", "NAME", "method that fills; see terramend models"),
-    Setting("quality", choice(*QUALITIES), "default", "Q", ", ".join(QUALITIES)),
-    Setting("device", choice(*DEVICES), "auto", "D", "of networks, and guided: " + ", ".join(DEVICES)),
-    Setting("memory_limit", gigabytes, None, "GB", "memory to stay under"),
-    Setting("jobs", whole, 0, "N", "tiles at once; 0: as many as cores"),
-    Setting("tmp", folder, None, "DIR", "folder of temporary files; default: the system's"),
-    Setting("weights", folder, None, "DIR", "folder of installed networks", in_request=False),
+    Setting(
+        "model", text, "auto", "NAME", "reconstruction method, as terramend models lists them (default: auto)"
+    ),
+    Setting("quality", choice(*QUALITIES), "default", "Q", "speed against accuracy: " + ", ".join(QUALITIES)),
+    Setting(
+        "device",
+        choice(*DEVICES),
+        "auto",
+        "D",
+        "processor for networks, and for guided with references: " + ", ".join(DEVICES),
+    ),
+    Setting("memory_limit", gigabytes, None, "GB", "memory limit in GB (default: none)"),
+    Setting("jobs", whole, 0, "N", "number of tiles computed in parallel; 0 (default): one for each core"),
+    Setting("tmp", folder, None, "DIR", "folder for temporary files (default: the system's)"),
+    Setting("weights", folder, None, "DIR", "folder of the installed network weights", in_request=False),
 )
 
 

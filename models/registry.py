@@ -68,8 +68,8 @@ class Row:
             raise ValueError(f"{settings['weights']} is no run of {self.name}: {why}") from error
 
 
-WEIGHTS = {"weights": "folder of a run of terramend train"}
-SERVED = {**WEIGHTS, "device": "cpu or cuda (default: what --device says)"}
+WEIGHTS = {"weights": "folder of a finished run of terramend train"}
+SERVED = {**WEIGHTS, "device": "processor, cpu or cuda (default: what --device says)"}
 """Options of methods whose networks `--device` moves."""
 
 
@@ -101,9 +101,9 @@ def _radar(name: str, title: str, summary: str, sees: bool = True, ships: bool =
         context=64,
         options={
             **SERVED,
-            "prior": "method whose fill is corrected: guided (default) or harmonic",
-            "despeckle": "yes smooths radar first (default no)",
-            "upsampling": "of radar coarser than the image: bilinear (default), or nearest as in the paper",
+            "prior": "method whose fill the network corrects: guided (default) or harmonic",
+            "despeckle": "yes: speckle filter on the radar data (default: no)",
+            "upsampling": "resampling of radar coarser than the image: bilinear (default) or nearest (paper)",
         },
         networks={"fill": name, "clear": name} if ships else {},
         untrained=not ships,
@@ -111,21 +111,21 @@ def _radar(name: str, title: str, summary: str, sees: bool = True, ships: bool =
 
 
 _DRAWN = {
-    "prior": "method whose fill is drawn again: guided (default) or harmonic",
-    "steps": "of the sampler (default: 4, 8 or 50 by quality)",
-    "prompt": "template of {region}, {date}, {day} and {band}",
-    "region": "name of the place (default: the country, from the coordinates)",
-    "guidance": "0 to 1, how far the surroundings' statistics lead the last steps (default 0)",
+    "prior": "method whose fill diffusion starts from: guided (default) or harmonic",
+    "steps": "number of sampling steps (default: 4, 8 or 50 by quality)",
+    "prompt": "text prompt, with the placeholders {region}, {date}, {day} and {band}",
+    "region": "place name in the prompt (default: the country at the coordinates)",
+    "guidance": "pull to the statistics of the surroundings in the last steps, 0 to 1 (default: 0)",
 }
 """Options of `aligndiff` at both sizes."""
-_START = "method whose fill rivals of aligndiff start from: harmonic (default) or guided"
-_BY_QUALITY = "drawn and averaged (default: 1, 2 or 4 by quality)"
+_START = "method whose fill the network starts from: harmonic (default) or guided"
+_BY_QUALITY = "number of samples that are averaged (default: 1, 2 or 4 by quality)"
 _SMALL = {**SERVED, **_DRAWN, "samples": _BY_QUALITY}
 _HEAVY = {
     **SERVED,
-    "weights": "folder in Stable Diffusion's layout, or a hub's id",
-    "samples": "drawn and averaged (default 1)",
-    "precision": "fp32, fp16 or bf16 (default: fp16 on a GPU)",
+    "weights": "folder in the layout of Stable Diffusion, or id on a model hub",
+    "samples": "number of samples that are averaged (default: 1)",
+    "precision": "number format fp32, fp16 or bf16 (default: fp16 on a GPU)",
 }
 """Options of what has Stable Diffusion's size."""
 
@@ -152,45 +152,45 @@ ROWS: tuple[Row, ...] = (
     Row(
         "guided",
         "Guided regression",
-        "Local regression on other dates, terrain or radar, corrected from the rim; else space alone.",
+        "Local regression on other dates, terrain or radar; spatial interpolation where there are none.",
         "guided",
         "guided.model:create",
         wants=frozenset({"references", "terrain", "sar"}),
         context=64,
-        options={"mend": "for best: folder of a run of terramend train mend that the experiment tested"},
+        options={"mend": "quality best only: folder of a run of mend, tested by terramend experiment mend"},
     ),
     Row(
         "harmonic",
         "Harmonic surface",
-        "Laplace's equation: the smoothest surface through the gap's rim.",
+        "Spatial interpolation by Laplace's equation (membrane through the gap's rim).",
         "space",
         "classical.space:create_harmonic",
     ),
     Row(
         "linear",
         "Linear surface",
-        "Flat triangles between the pixels of the gap's rim.",
+        "Linear interpolation on triangles (Delaunay) between the pixels of the gap's rim.",
         "space",
         "classical.space:create_linear",
     ),
     Row(
         "idw",
         "Inverse distance (GDAL)",
-        "GDAL's fillnodata: inverse distance weights of rim pixels in eight directions.",
+        "Inverse distance weighting of rim pixels in eight directions (fillnodata of GDAL).",
         "space",
         "classical.space:create_idw",
     ),
     Row(
         "nearest",
         "Nearest pixel",
-        "The value of the nearest valid pixel.",
+        "Value of the nearest valid pixel.",
         "space",
         "classical.space:create_nearest",
     ),
     Row(
         "mean",
         "Scene mean",
-        "The mean of the band: a floor.",
+        "Mean of the valid pixels of the band; a baseline for comparisons.",
         "space",
         "classical.space:create_mean",
         context=0,
@@ -198,7 +198,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "copy",
         "Nearest clear date",
-        "The value of the nearest date that is clear at the pixel.",
+        "Value of the same pixel on the nearest date on which it is clear.",
         "time",
         "classical.time:create_copy",
         needs=frozenset({"references"}),
@@ -208,7 +208,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "time-linear",
         "Linear in time",
-        "A line between the nearest clear dates before and after, pixel by pixel.",
+        "Linear interpolation in time between the nearest clear dates before and after, for each pixel.",
         "time",
         "classical.time:create_time_linear",
         needs=frozenset({"references"}),
@@ -218,7 +218,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "msda-cr",
         "MSDA-CR",
-        "Removes thin cloud from red, green and blue in one pass; our own small network.",
+        "Removal of thin cloud from red, green and blue by a small convolutional network.",
         "network",
         "rivals.model:create",
         modes=("clear",),
@@ -228,13 +228,14 @@ ROWS: tuple[Row, ...] = (
     _radar(
         "align-cr",
         "Align-CR",
-        "Clears thin cloud with radar, six bands; gaps: a correction of guided where radar earns it.",
+        "Removal of thin cloud with Sentinel-1, six bands; in gaps a radar-based correction of guided, "
+        "weighted by its gain on hidden pixels.",
         ships=True,
     ),
     Row(
         "de",
         "Diffusion Enhancement",
-        "Diffusion adds to another method's image what a weight map lets through; gaps or thin cloud.",
+        "Diffusion model fused with the image of another method by a learned weight map; gaps or thin cloud.",
         "experimental",
         "diffusion_enhancement.door:create",
         modes=("fill", "clear"),
@@ -242,9 +243,9 @@ ROWS: tuple[Row, ...] = (
         context=64,
         options={
             **SERVED,
-            "reference": "the method that it starts from (default: guided, for thin cloud msda-cr)",
-            "steps": "of the sampler, 1 to 1000 (default: 5, 10 or 50 by quality)",
-            "limit": "least share of the reference in every pixel, 0 to 1 (default 0.3)",
+            "reference": "method that makes the reference image (default: guided, for thin cloud msda-cr)",
+            "steps": "number of sampling steps, 1 to 1000 (default: 5, 10 or 50 by quality)",
+            "limit": "least weight of the reference in every pixel, 0 to 1 (default: 0.3)",
             "samples": "drawn and averaged (default: 2, 2 or 4 by quality)",
         },
         networks={"fill": "de-fill", "clear": "de-clear"},
@@ -252,14 +253,14 @@ ROWS: tuple[Row, ...] = (
     Row(
         "ddpm",
         "Land from noise (DDPM)",
-        "Draws red, green and blue from a learned prior: it invents land; a study, no measurement.",
+        "Inpainting of red, green and blue by unconditional diffusion (DDPM); it invents land cover.",
         "experimental",
         "ddpm.model:create",
         context=64,
         options={
             **SERVED,
-            "steps": "of the sampler (default: 20, 50 or 250 by quality)",
-            "again": "how often each step is taken (default 5)",
+            "steps": "number of sampling steps (default: 20, 50 or 250 by quality)",
+            "again": "number of resampling repetitions of each step (default: 5)",
             "samples": "drawn and averaged (default: 2, 2 or 4 by quality)",
         },
         networks={"fill": "ddpm"},
@@ -267,7 +268,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "aligndiff",
         "AlignDiff",
-        "Latent diffusion under terrain, prompt and other dates; draws what is likely, band by band.",
+        "Latent diffusion on terrain, text prompt and another date, band by band; invents detail.",
         "experimental",
         "aligndiff.model:create",
         wants=frozenset({"references", "terrain"}),
@@ -278,7 +279,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "aligndiff-sd15",
         "AlignDiff on Stable Diffusion",
-        "The same at Stable Diffusion 1.5's size, from a folder or a hub; wants a GPU.",
+        "AlignDiff with Stable Diffusion 1.5 weights from a folder or a model hub; made for a GPU.",
         "experimental",
         "aligndiff.network_serving:create",
         wants=frozenset({"references", "terrain"}),
@@ -289,7 +290,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "controlnet",
         "ControlNet (AlignDiff without adapter)",
-        "Latent diffusion under terrain as it is before its style is adapted: AlignDiff's own baseline.",
+        "Latent diffusion on terrain, without the adapter: the baseline of AlignDiff.",
         "experimental",
         "aligndiff.model:create",
         wants=frozenset({"references", "terrain"}),
@@ -300,42 +301,52 @@ ROWS: tuple[Row, ...] = (
     Row(
         "sd-inpaint",
         "Stable Diffusion inpainting",
-        "Pictures' own inpainting, without terrain or other dates, from a folder or a hub; wants a GPU.",
+        "Inpainting network for photographs, from a folder or a model hub; made for a GPU.",
         "experimental",
         "rivals.network_sd:create",
         context=64,
         options={**_HEAVY, **{key: _DRAWN[key] for key in ("steps", "prompt", "region")}, "prior": _START},
         requires=("torch", "diffusers", "transformers"),
     ),
-    _filler("palette", "Palette", "Diffusion in pixels, from the surroundings alone; draws what is likely."),
-    _filler("lama", "LaMa", "Fast Fourier convolutions, from the surroundings alone, in one pass."),
+    _filler(
+        "palette", "Palette", "Pixel-space diffusion conditioned on the surroundings alone; invents detail."
+    ),
+    _filler(
+        "lama",
+        "LaMa",
+        "Inpainting network of fast Fourier convolutions, from the surroundings alone, in one pass.",
+    ),
     _filler(
         "stcnn",
         "STCNN",
-        "Convolutional LSTM over the last clear date and the scene.",
+        "Convolutional LSTM on the last clear date and the target.",
         "references",
         "terrain",
     ),
     _filler(
         "autoencoder",
         "Autoencoder",
-        "A contractive autoencoder over the last clear date and the scene.",
+        "Contractive autoencoder on the last clear date and the target.",
         "references",
         "terrain",
     ),
     _remover(
-        "memorynet", "MemoryNet", "Removes thin cloud; recurrent attention with a memory of clear patches."
+        "memorynet",
+        "MemoryNet",
+        "Removal of thin cloud by recurrent attention with a memory of clear patches.",
     ),
-    _remover("mprnet", "MPRNet", "Removes thin cloud in three stages of rising detail."),
-    _remover("cvae", "CVAE", "Removes thin cloud by a conditional variational autoencoder."),
-    _remover("spa-gan", "SpA-GAN", "Removes thin cloud by spatial attention, trained against an adversary."),
-    _remover(
-        "amgan-cr", "AMGAN-CR", "Removes thin cloud by attentive recurrences, trained against an adversary."
+    _remover("mprnet", "MPRNet", "Removal of thin cloud by a network of three stages, from coarse to fine."),
+    _remover("cvae", "CVAE", "Removal of thin cloud by a conditional variational autoencoder."),
+    _remover("spa-gan", "SpA-GAN", "Removal of thin cloud by a GAN with spatial attention."),
+    _remover("amgan-cr", "AMGAN-CR", "Removal of thin cloud by a GAN with recurrent attention."),
+    _radar(
+        "glf-cr",
+        "GLF-CR",
+        "Global-local fusion of optical and radar by attention and dynamic filters; predecessor of Align-CR.",
     ),
-    _radar("glf-cr", "GLF-CR", "Radar steers attention and local filters; what Align-CR came of."),
-    _radar("dsen2-cr", "DSen2-CR", "Residual blocks over bands and radar together."),
-    _radar("sar-opt-cgan", "SAR-Opt-cGAN", "A U-Net over bands and radar, trained against an adversary."),
-    _radar("mcgan", "McGAN", "A U-Net over the bands alone, trained against an adversary.", sees=False),
+    _radar("dsen2-cr", "DSen2-CR", "Residual network on optical bands stacked with radar."),
+    _radar("sar-opt-cgan", "SAR-Opt-cGAN", "Conditional GAN (U-Net generator) on optical bands and radar."),
+    _radar("mcgan", "McGAN", "Conditional GAN (U-Net generator) on the optical bands alone.", sees=False),
 )
 
 

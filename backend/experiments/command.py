@@ -15,12 +15,21 @@ from ..watch import Watch
 
 EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "aligndiff-task1": (".aligndiff", "AlignDiff with a DEM, without it, without adapter; rivals"),
-        "aligndiff-task2": (".aligndiff", "AlignDiff with another date, without it, without adapter; rivals"),
-        "align-cr": (".align_cr", "Align-CR with and without radar and alignment, and its rivals"),
-        "de": (".de", "Diffusion Enhancement beside its reference and simple methods, on real cloud"),
-        "mend": (".mend", "where the learned correction of guided wins on val, and how far it is followed"),
-        "schedules": (".schedules", "linear, cosine and sigmoid noise for DDPM"),
+        "aligndiff-task1": (
+            ".aligndiff",
+            "AlignDiff and its rivals on one date: with and without elevation model and adapter",
+        ),
+        "aligndiff-task2": (
+            ".aligndiff",
+            "AlignDiff and its rivals with another date: with and without that date and the adapter",
+        ),
+        "align-cr": (".align_cr", "Align-CR and its rivals: with and without radar and alignment"),
+        "de": (".de", "Diffusion Enhancement against its reference network and simple methods on real cloud"),
+        "mend": (
+            ".mend",
+            "validation of the learned correction of guided, and fit of the weights that it gets",
+        ),
+        "schedules": (".schedules", "linear, cosine and sigmoid noise schedules of DDPM"),
     }
 )
 """Name of each experiment, its module, and a line of help."""

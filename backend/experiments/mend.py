@@ -43,11 +43,22 @@ GUIDED = Path(guided.__file__).parent
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend experiment mend`."""
-    parser.add_argument("--data", help="folder with the splits; default: TERRAMEND_DATA, else ../shared/data")
-    parser.add_argument("--run", type=Path, required=True, help="folder of a finished terramend train mend")
-    parser.add_argument("--network", default=NETWORK, help=f"in that folder (default: {NETWORK})")
-    parser.add_argument("--out", type=Path, default=Path("out/mend"), help="keeps the prior's predictions")
-    parser.add_argument("--tracks", default="", help="of the val cases; default: all")
+    parser.add_argument(
+        "--data", help="folder with the splits (default: TERRAMEND_DATA, else ../shared/data)"
+    )
+    parser.add_argument(
+        "--run", type=Path, required=True, help="folder of a finished run of terramend train mend"
+    )
+    parser.add_argument(
+        "--network", default=NETWORK, help=f"file of the network in that folder (default: {NETWORK})"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/mend"),
+        help="folder that keeps the predictions of guided (default: out/mend)",
+    )
+    parser.add_argument("--tracks", default="", help="tracks of the val cases to run (default: all)")
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

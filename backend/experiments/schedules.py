@@ -35,10 +35,22 @@ SAMPLES = 64
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend experiment schedules`."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument("--out", type=Path, default=Path("out/schedules"))
-    parser.add_argument("--config", default="quick", help="quick (default), small, paper, or a JSON file")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="entry of the config")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/schedules"), help="folder of runs, rows and report"
+    )
+    parser.add_argument(
+        "--config",
+        default="quick",
+        help="configuration of ddpm: quick (default), small, paper or a JSON file",
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default: 3)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="entry of the configuration to change; repeatable",
+    )
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

@@ -27,19 +27,31 @@ LEAST = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend fetch`."""
-    parser.add_argument("what", choices=["landsat"], help="Landsat-8 and SRTM, or scenes that you have")
-    parser.add_argument("--out", type=Path, help="folder to write; what is there already stays")
+    parser.add_argument(
+        "what",
+        choices=["landsat"],
+        help="data set: Landsat-8 and SRTM from Earth Engine, or scenes of your own (--from)",
+    )
+    parser.add_argument("--out", type=Path, help="folder to write; files that are there already are kept")
     parser.add_argument(
         "--region",
         default="land",
-        help="land (default), all, 3,10-12, kenya, or W,S,E,N such as 10.0,46.5,10.5,47.0",
+        help="regions to fetch: land (default), all, numbers such as 3,10-12, a name such as kenya, "
+        "or bounds W,S,E,N "
+        "such as 10.0,46.5,10.5,47.0",
     )
-    parser.add_argument("--list", action="store_true", help="show the paper's regions")
-    parser.add_argument("--project", help="of Google Cloud, for Earth Engine")
+    parser.add_argument("--list", action="store_true", help="list the regions of the AlignDiff paper")
+    parser.add_argument("--project", help="Google Cloud project for Earth Engine")
     parser.add_argument(
-        "--from", dest="source", type=Path, metavar="FOLDER", help="scenes in place of Earth Engine"
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of your own scenes, instead of Earth Engine",
     )
-    parser.add_argument("--dem", type=Path, help="elevation for all of them; default: found beside them")
+    parser.add_argument(
+        "--dem", type=Path, help="elevation model of all scenes of --from (default: found beside them)"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 

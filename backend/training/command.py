@@ -14,13 +14,27 @@ from .loop import train
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend train`."""
-    parser.add_argument("name", metavar="NAME", help="network: " + ", ".join(sorted(recipe.RECIPES)))
-    parser.add_argument("--config", default="small", help="small, paper, or a JSON file (default: small)")
-    parser.add_argument("--data", type=Path, required=True, help="folder of scenes, or with the split train")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="entry of the config")
-    parser.add_argument("--schedule", help="ddpm: linear, cosine or sigmoid")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
+    parser.add_argument("name", metavar="NAME", help="network to train: " + ", ".join(sorted(recipe.RECIPES)))
+    parser.add_argument(
+        "--config", default="small", help="configuration: small, paper or a JSON file (default: small)"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of training scenes, or of data with the split train"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the training run; an existing run is resumed"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="entry of the configuration to change; repeatable",
+    )
+    parser.add_argument("--schedule", help="ddpm only: noise schedule linear, cosine or sigmoid")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="cpu", help="processor (default: cpu)"
+    )
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

@@ -44,11 +44,18 @@ DAMAGED = (ValueError, TypeError, AttributeError, DecodeError, SafetensorError, 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend export`."""
-    parser.add_argument("name", metavar="NAME", help="what the network's folder is called")
-    parser.add_argument("--from", dest="run", type=Path, required=True, help="folder of a finished run")
-    parser.add_argument("--title", required=True, help="one line for people")
-    parser.add_argument("--licence", default="CC BY 4.0")
-    parser.add_argument("--to", type=Path, default=PACKAGED, help="folder of networks and their manifest")
+    parser.add_argument("name", metavar="NAME", help="name of the network and of its folder")
+    parser.add_argument(
+        "--from", dest="run", type=Path, required=True, help="folder of a finished training run"
+    )
+    parser.add_argument("--title", required=True, help="title of the network, one line")
+    parser.add_argument("--licence", default="CC BY 4.0", help="licence of the weights (default: CC BY 4.0)")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        default=PACKAGED,
+        help="folder of the networks and their manifest (default: models/weights)",
+    )
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

@@ -29,20 +29,44 @@ from . import pictures
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend sample`."""
     names = parser.add_subparsers(dest="network", metavar="NAME", required=True)
-    drawn = names.add_parser("ddpm", help="land drawn from noise")
-    drawn.add_argument("--count", type=int, default=16)
-    drawn.add_argument("--size", type=int, default=64, help="pixels a sample is high and wide")
-    cleared = names.add_parser("de", help="a clouded image, cleared")
-    cleared.add_argument("--image", type=Path, required=True, help="PNG, or GeoTIFF of red, green, blue")
-    cleared.add_argument("--limit", type=float, default=LIMIT, help="share that the reference keeps")
-    cleared.add_argument("--samples", type=int, default=1, help="drawn and averaged")
-    cleared.add_argument("--save-weights-map", type=Path, metavar="PNG", help="W of every step")
-    cleared.add_argument("--save-trajectory", type=Path, metavar="PNG", help="x0 of every step")
+    drawn = names.add_parser("ddpm", help="unconditional samples from noise")
+    drawn.add_argument("--count", type=int, default=16, help="number of samples (default: 16)")
+    drawn.add_argument(
+        "--size", type=int, default=64, help="height and width of a sample in pixels (default: 64)"
+    )
+    cleared = names.add_parser("de", help="thin cloud removed from one image")
+    cleared.add_argument(
+        "--image", type=Path, required=True, help="clouded image: PNG, or GeoTIFF of red, green, blue"
+    )
+    cleared.add_argument(
+        "--limit",
+        type=float,
+        default=LIMIT,
+        help=f"least weight of the reference in every pixel, 0 to 1 (default: {LIMIT})",
+    )
+    cleared.add_argument(
+        "--samples", type=int, default=1, help="number of samples that are averaged (default: 1)"
+    )
+    cleared.add_argument(
+        "--save-weights-map",
+        type=Path,
+        metavar="PNG",
+        help="write a picture of the fusion weights W at each step",
+    )
+    cleared.add_argument(
+        "--save-trajectory",
+        type=Path,
+        metavar="PNG",
+        help="write a picture of the estimated image x0 at each step",
+    )
     for parser_ in (drawn, cleared):
         parser_.add_argument("--weights", type=Path, required=True, help="folder of a finished training run")
-        parser_.add_argument("--steps", type=int, default=50 if parser_ is drawn else 10)
-        parser_.add_argument("--seed", type=int, default=0)
-        parser_.add_argument("-o", "--out", type=Path, required=True, help="PNG to write")
+        steps = 50 if parser_ is drawn else 10
+        parser_.add_argument(
+            "--steps", type=int, default=steps, help=f"number of sampling steps (default: {steps})"
+        )
+        parser_.add_argument("--seed", type=int, default=0, help="seed of the random numbers (default: 0)")
+        parser_.add_argument("-o", "--out", type=Path, required=True, help="PNG file to write")
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

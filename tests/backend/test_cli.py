@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from terramend.backend.version import VERSION
 
 from .conftest import blobs, landscape
 
+NEED_TORCH = {"train", "export", "experiment"}
+"""Commands whose modules import what the light environment has not."""
 PYTHON = shlex.quote(sys.executable)
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("TERRAMEND_")}
 
@@ -175,6 +179,21 @@ def test_help_and_overview(monkeypatch):
         assert cli.parser_of(name).format_help().startswith(f"usage: terramend {name}")
     assert terramend().returncode == 2
     assert terramend("--version").stdout.strip() == f"terramend {VERSION}"
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from options(below)
+        elif action.help != argparse.SUPPRESS:
+            yield action
+
+
+@pytest.mark.parametrize("command", sorted(cli.available().keys() - NEED_TORCH))
+def test_every_option_is_explained(command):
+    for action in options(cli.parser_of(command)):
+        assert action.help and not action.help.startswith(("of ", "in ", "how ")), action.option_strings
 
 
 def test_a_command_without_its_module_is_not_offered(monkeypatch):

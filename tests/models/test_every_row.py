@@ -48,6 +48,15 @@ def test_predicts_any_shape_and_repeats_itself(row, shape):
 
 
 @pytest.mark.parametrize("row", LIGHT, ids=lambda r: r.name)
+def test_the_same_pixels_for_every_seed(row):
+    tile = scene(2, 96, 110)  # valid pixels for all that guided has
+    one, other = (row.create(seed=seed) for seed in (0, 7))
+    first, second = (model.predict(tile, model.prepare(tile)) for model in (one, other))
+    np.testing.assert_array_equal(first.mean, second.mean)
+    np.testing.assert_array_equal(first.std, second.std)
+
+
+@pytest.mark.parametrize("row", LIGHT, ids=lambda r: r.name)
 def test_all_gap_without_any_valid_pixel(row):
     tile = scene(2, 20, 23, share=2.0)
     model = row.create()

@@ -123,7 +123,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         """The raster, as a layer or as a product; `label`: what it is called."""
         self.add(
             QgsProcessingParameterRasterLayer("TARGET", label or tr("Raster to fill"), optional=True),
-            tr("Any raster with any number of bands; or give a product as delivered (advanced)."),
+            tr("Raster with any number of bands; or give a product as delivered (advanced)."),
         )
         self.add(
             QgsProcessingParameterFile("PRODUCT", tr("Product as delivered"), optional=True),
@@ -136,7 +136,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         rasters = QgsProcessing.SourceType.TypeRaster
         self.add(
             QgsProcessingParameterMultipleLayers("MORE_BANDS", tr("Further bands"), rasters, optional=True),
-            tr("Single-band layers of the same scene, where each band is a file of its own."),
+            tr("More single-band layers of the same scene, where each band is a file of its own."),
             advanced=True,
         )
 
@@ -165,14 +165,14 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             "CLASSES",
             tr("Classes that are gaps"),
             CLASSES,
-            tr("Only for masks with classes."),
+            tr("Classes that are filled, for masks with classes."),
             multiple=True,
             default=list(DEFAULT_CLASSES),
         )
         self.add_text(
             "GROW",
-            tr("Growth of the gaps"),
-            tr("A distance such as 3px or 60m. Empty: the documented default of each kind of mask."),
+            tr("Buffer around the gaps"),
+            tr("Distance by which masks grow, such as 3px or 60m. Empty: the default of the kind of mask."),
             advanced=False,
         )
         self.add(
@@ -184,12 +184,12 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
                 minValue=0,
                 maxValue=100,
             ),
-            tr("Only for masks of cloud probability. Empty: 40."),
+            tr("For masks of cloud probability. Empty: 40."),
             advanced=True,
         )
         self.add(
             QgsProcessingParameterBoolean("FILL_SWATH_EDGES", tr("Fill stripes open to the edge too"), False),
-            tr("Nodata inside the convex hull of the valid pixels is a gap, such as Landsat 7's stripes."),
+            tr("Treats nodata inside the convex hull of the valid pixels as gaps (Landsat 7 SLC-off)."),
             advanced=True,
         )
 
@@ -198,7 +198,7 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         rasters = QgsProcessing.SourceType.TypeRaster
         self.add(
             QgsProcessingParameterMultipleLayers("REFERENCES", tr("Other dates"), rasters, optional=True),
-            tr("Rasters of the same place on other dates. They help most."),
+            tr("Rasters of the same place on other dates: the most useful input."),
         )
         self.add(
             QgsProcessingParameterMultipleLayers(
@@ -212,14 +212,14 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         self.add_text(
             "REFERENCE_GAPS_KIND",
             tr("Kind of the other dates' masks"),
-            tr("As for the gap masks; none says that a date is clear everywhere."),
+            tr("How the values are read, as for the gap masks; none: the date is clear everywhere."),
             default="auto",
             values=[*KINDS, "none"],
         )
         self.add_text(
             "REFERENCE_DATES",
-            tr("Days of the other dates"),
-            tr("Such as 2024-06-20;2024-07-15, in the same order. Empty: from tags and file names."),
+            tr("Acquisition dates of the other dates"),
+            tr("Dates such as 2024-06-20;2024-07-15, in the same order. Empty: from tags and file names."),
         )
         self.add(
             QgsProcessingParameterFile(
@@ -232,22 +232,30 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingParameterBoolean(
                 "REFERENCES_CLEAR", tr("The folder's dates without a mask are clear"), False
             ),
-            tr("Where they hold values: their clouds, if any, are nodata already."),
+            tr("Dates without a mask are clear wherever they hold values: clouds are nodata already."),
             advanced=True,
         )
         self.add(
             QgsProcessingParameterRasterLayer("DEM", tr("Elevation model"), optional=True),
-            tr("Elevation in metres; any grid and coordinate system."),
+            tr("Digital elevation model with heights in metres, on any grid and in any coordinate system."),
         )
         self.add_radar()
-        self.add_text("SUN", tr("Sun azimuth and elevation"), tr("In degrees, such as 145.2,41.7."))
-        self.add_text("DATE", tr("Date of the raster"), tr("Such as 2024-06-30. Empty: from tags or name."))
+        self.add_text(
+            "SUN",
+            tr("Sun azimuth and elevation"),
+            tr("Solar angles over the raster in degrees, such as 145.2,41.7. Empty: from its metadata."),
+        )
+        self.add_text(
+            "DATE",
+            tr("Acquisition date of the raster"),
+            tr("Date such as 2024-06-30. Empty: from tags or file name."),
+        )
 
     def add_radar(self) -> None:
         """Radar alone."""
         self.add(
             QgsProcessingParameterRasterLayer("SAR", tr("Sentinel-1 radar"), optional=True),
-            tr("VV and VH backscatter, linear or in dB; any grid and coordinate system."),
+            tr("VV and VH backscatter in dB or linear power, on any grid and in any coordinate system."),
         )
 
     def add_method(self, mode: str = "fill") -> None:
@@ -255,29 +263,47 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
         self.add_text(
             "MODEL",
             tr("Method"),
-            tr("auto looks at what is given and says what it chose and why."),
+            tr("Reconstruction method; auto chooses by inputs and trials on hidden pixels."),
             default="auto",
             values=["auto", *(method.name for method in METHODS if mode in method.modes)],
             advanced=False,
         )
-        self.add_choice("QUALITY", tr("Quality"), QUALITIES, tr("fast, default or best."), default="default")
+        self.add_choice(
+            "QUALITY",
+            tr("Quality"),
+            QUALITIES,
+            tr("Speed against accuracy: fast, default or best."),
+            default="default",
+        )
         self.add_choice(
             "RADIOMETRY",
             tr("Radiometry"),
             RADIOMETRIES,
-            tr("How stored values become reflectance."),
+            tr("Conversion of stored values to reflectance."),
             advanced=True,
         )
-        self.add_text("BANDS", tr("Bands to fill"), tr("Counted from 1, such as 1,2,3. Empty: all."))
-        self.add_text("SETTINGS", tr("Settings of the method"), tr("KEY=VALUE, separated by semicolons."))
+        self.add_text(
+            "BANDS",
+            tr("Bands to fill"),
+            tr("Band numbers, counted from 1, such as 1,2,3. Empty: all that can be filled."),
+        )
+        self.add_text(
+            "SETTINGS",
+            tr("Settings of the method"),
+            tr("Options of the method as KEY=VALUE, separated by semicolons."),
+        )
         self.add(
             QgsProcessingParameterNumber(
                 "SEED", tr("Random seed"), QgsProcessingParameterNumber.Type.Integer, 0, minValue=0
             ),
-            tr("The same seed gives the same pixels."),
+            tr(
+                "Seed of the random numbers of diffusion methods (de, ddpm, aligndiff), and of the "
+                "clouds that an accuracy check draws where the scene's own gaps do not fit. All other "
+                "methods, guided among them, give the same pixels for every seed."
+            ),
             advanced=True,
         )
-        help = tr("Where networks, and guided with other dates, compute.")
+        help = tr("Processor for networks, and for guided with other dates.")
         self.add_choice("DEVICE", tr("Device"), DEVICES, help, advanced=True)
 
     # --- running ---

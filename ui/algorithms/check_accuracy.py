@@ -36,7 +36,7 @@ class CheckAccuracy(TerramendAlgorithm):
 
     def shortDescription(self) -> str:
         """One line."""
-        return tr("Hides cloud-shaped parts of this scene, fills them and compares with the truth.")
+        return tr("Estimates the accuracy of a fill from hidden, cloud-shaped parts of the scene.")
 
     def shortHelpString(self) -> str:
         """The text beside the parameters."""
@@ -62,16 +62,22 @@ class CheckAccuracy(TerramendAlgorithm):
         self.add_method()
         self.add(
             QgsProcessingParameterFileDestination("OUTPUT", tr("Report"), tr("HTML files (*.html)")),
-            tr("The figures of every band, and pictures of what was hidden and filled."),
+            tr("HTML report: figures of every band, pictures of the hidden and the filled pixels."),
         )
         self.addOutput(QgsProcessingOutputNumber("RMSE", tr("Root mean square error")))
         self.addOutput(QgsProcessingOutputNumber("BIAS", tr("Bias")))
         self.addOutput(QgsProcessingOutputNumber("COVERAGE", tr("Share of truth inside the 90 % interval")))
         self.addOutput(
-            QgsProcessingOutputNumber("EXPECTED_BEFORE", tr("Error to expect in the gaps, stated"))
+            QgsProcessingOutputNumber(
+                "EXPECTED_BEFORE", tr("Expected error in the gaps, as the method states it")
+            )
         )
-        self.addOutput(QgsProcessingOutputNumber("EXPECTED_AFTER", tr("The same, corrected by this check")))
-        self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("All numbers, as JSON")))
+        self.addOutput(
+            QgsProcessingOutputNumber(
+                "EXPECTED_AFTER", tr("Expected error in the gaps, corrected by this check")
+            )
+        )
+        self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("Full result as JSON")))
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request of the fill that is checked; its own output is never written."""

@@ -39,7 +39,9 @@ class FillGaps(TerramendAlgorithm):
 
     def shortDescription(self) -> str:
         """One line."""
-        return tr("Gives back pixels lost to clouds, shadows and sensor gaps, and says how sure it is.")
+        return tr(
+            "Fills gaps of clouds, shadows and sensors, with the standard deviation of each filled value."
+        )
 
     def shortHelpString(self) -> str:
         """The text beside the parameters."""
@@ -88,17 +90,19 @@ class FillGaps(TerramendAlgorithm):
         )
         self.add_choice(
             "UNFILLED",
-            tr("What could not be filled"),
+            tr("Gaps that could not be filled"),
             UNFILLED,
-            tr("Keeps its value, or becomes nodata."),
+            tr("Keep their original values, or become nodata."),
             advanced=True,
         )
         self.add_outputs(tr("Filled raster"))
 
     def add_outputs(self, label: str) -> None:
-        """The raster, which is called `label`, what goes with it, and what is told of the run."""
+        """The raster, which is called `label`, its uncertainty and provenance, and figures of the run."""
         self.add_text(
-            "CREATION_OPTIONS", tr("GeoTIFF options"), tr("KEY=VALUE, separated by |; COG=YES for a COG.")
+            "CREATION_OPTIONS",
+            tr("GeoTIFF options"),
+            tr("Creation options as KEY=VALUE, separated by |; COG=YES: Cloud Optimized GeoTIFF."),
         )
         self.add(
             QgsProcessingParameterRasterDestination("OUTPUT", label),
@@ -113,7 +117,7 @@ class FillGaps(TerramendAlgorithm):
             (
                 "PROVENANCE",
                 tr("Provenance"),
-                tr("What every pixel rests on, and how many days away its main other date is."),
+                tr("The main source of every filled pixel, and the age of its main other date in days."),
             ),
         )
         for name, title, help in extras:
@@ -126,8 +130,8 @@ class FillGaps(TerramendAlgorithm):
                 "EXPECTED_ERROR", tr("Expected error (reflectance, or the file's own values)")
             )
         )
-        self.addOutput(QgsProcessingOutputString("MODEL_USED", tr("Method that was used")))
-        self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("All that the run says, as JSON")))
+        self.addOutput(QgsProcessingOutputString("MODEL_USED", tr("Method used")))
+        self.addOutput(QgsProcessingOutputString("RESULT_JSON", tr("Full result as JSON")))
 
     def share_label(self) -> str:
         """What `GAP_PERCENT` is."""

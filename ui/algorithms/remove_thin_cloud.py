@@ -21,7 +21,7 @@ class RemoveThinCloud(FillGaps):
 
     def shortDescription(self) -> str:
         """One line."""
-        return tr("Takes haze and thin cloud off red, green and blue of a whole raster.")
+        return tr("Removes haze and thin cloud from red, green and blue of a whole raster.")
 
     def shortHelpString(self) -> str:
         """The text beside the parameters."""
