@@ -1,4 +1,4 @@
-"""Draws the pictures of `docs/methods.md` from `sample/`: `make pictures`.
+"""Draws the pictures of `docs/methods.md` and `docs/guided.md` from `sample/`: `make pictures`.
 
 Every panel is a fill that the backend just did; the errors in the titles are those of the pictures.
 """
@@ -20,6 +20,7 @@ from terramend.backend.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE, IMAGES = ROOT / "sample", ROOT / "docs" / "images"
+NIR = 3  # of the bands of Boadella
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -111,6 +112,23 @@ def sheet(panels: list[tuple[str, np.ndarray]], columns: int, path: Path) -> Non
     print(f"{path.relative_to(ROOT)}: " + "; ".join(title.replace("\n", " ") for title, _ in panels))
 
 
+def guided(case: Case, made: tuple[np.ndarray, np.ndarray, float]) -> None:
+    """What `guided` reads, what it makes, and how its standard deviation compares with its error."""
+    image, std, error = made
+    hidden = case.picture(case.truth)
+    hidden[case.hole[case.part]] = (0.85, 0.1, 0.85)
+    wrong = np.abs(image - case.truth)[NIR] / case.scale
+    panels = [
+        ("read: the target, its gap in magenta", hidden),
+        ("read: another date, 15 days later", case.picture(read(case.request.references[0].path))),
+        (f"made: the fill\nRMSE {error:.4f} in the gap", case.picture(image)),
+        ("hidden: the truth", case.picture(case.truth)),
+        ("absolute error, near infrared", wrong[case.part]),
+        ("made: its standard deviation, near infrared", std[NIR][case.part]),
+    ]
+    sheet(panels, 3, IMAGES / "guided.jpg")
+
+
 def main() -> int:
     """Draw all."""
     with tempfile.TemporaryDirectory() as name:
@@ -131,13 +149,15 @@ def main() -> int:
         ]
         sheet(panels, 3, IMAGES / "methods_dates.jpg")
 
+        guided(case, made["guided, with the other date"])
+
         case.part = np.s_[200:300, 120:260]
         close = [("truth", case.picture(case.truth))]
         for words in ("guided, surroundings alone", "guided, with the other date"):
             image, std, _ = made[words]
             close += [
                 (words, case.picture(image)),
-                ("its standard deviation, near infrared", std[3][case.part]),
+                ("its standard deviation, near infrared", std[NIR][case.part]),
             ]
         close.insert(3, ("truth", case.picture(case.truth)))
         sheet(close, 3, IMAGES / "methods_limits.jpg")
