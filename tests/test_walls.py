@@ -268,6 +268,21 @@ def test_one_source_for_the_version() -> None:
     assert not re.search(r"^version\s*=", (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
 
 
+def test_the_citation_names_this_version_its_authors_and_licence() -> None:
+    metadata = configparser.ConfigParser(interpolation=None)
+    metadata.read_string((ROOT / "metadata.txt").read_text("utf-8"))
+    general = metadata["general"]
+    licence = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["license"]
+    citation = (ROOT / "CITATION.cff").read_text("utf-8").splitlines()
+    for line in (
+        f"title: {general['name']}",
+        f"version: {general['version']}",
+        f"license: {licence}",
+        f"  - name: {general['author']}",
+    ):
+        assert line in citation
+
+
 def test_no_pickle_no_shell() -> None:
     for path in MODULES:
         text = (ROOT / path).read_text("utf-8")
