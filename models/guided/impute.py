@@ -3,6 +3,8 @@
 All bands of all chosen references are seen as one joint normal variable. Its mean and
 covariance come from the overview; a missing date takes its conditional mean given the dates
 that are clear at the pixel, then the error that this makes on the clear rim is spread inwards.
+A lone date's gaps are spanned in this way too: a step at their edge would pass for slope and
+surroundings of the pixels beside them.
 """
 
 from __future__ import annotations
@@ -89,10 +91,9 @@ def complete(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Floats]:
     Returns z-scored channels (C, H, W) without NaN.
     """
     z, seen = guess(channels, joint)
-    if len(seen) > 1:
-        for k, clear in enumerate(seen):
-            if clear.any() and not clear.all():
-                _carry_error(z, joint, k, clear)
+    for k, clear in enumerate(seen):
+        if clear.any() and not clear.all():
+            _carry_error(z, joint, k, clear)
     return z, seen.mean(0, dtype=np.float32)
 
 

@@ -125,7 +125,7 @@ def _complete(channels: Tensor, seen: Tensor, joint: impute.Joint) -> tuple[Tens
             z[missing[:, None], where] = 0.0
     z = z.reshape(shape)
     for k, clear in enumerate(seen):
-        if dates > 1 and bool(clear.any()) and not bool(clear.all()):
+        if bool(clear.any()) and not bool(clear.all()):
             mine, weights = impute.beyond_the_others(joint, k)
             error = torch.as_tensor(weights, device=device) @ z.reshape(len(z), -1)
             surface = cascade(error.reshape(-1, *shape[1:]), MaskPyramid(clear), sweeps=2)

@@ -252,6 +252,39 @@ def test_missing_dates_take_their_conditional_mean():
     np.testing.assert_allclose(conditional(joint, there, ~there), exact, atol=1e-5)
 
 
+def test_gaps_of_a_lone_date_leave_no_step_beside_them():
+    rows, columns = np.mgrid[:64, :96].astype(np.float32)
+    plane = np.stack([rows + 2 * columns, columns - rows])
+    holed = plane.copy()
+    stripe = (rows + columns / 4) % 24 < 9
+    holed[:, stripe] = np.nan
+    owner = np.zeros(2, int)
+    filled, share = complete(holed, learn(holed, owner))
+    np.testing.assert_array_equal(share, np.where(stripe, np.float32(0), np.float32(1)))
+    steps = np.abs(np.diff(filled, axis=1))
+    slope = np.median(steps, axis=(1, 2), keepdims=True)
+    inside = np.s_[:, 12:-12, 12:-12]  # at the border a membrane is free
+    assert (steps[inside] < 4 * slope).all()
+
+
+def test_stripes_of_the_only_other_date_do_not_spoil_what_fills_those_of_the_target():
+    shape = (198, 150)
+    common = texture(shape, 0, blur=3)
+    truth = common + 0.5 * texture(shape, 1, blur=3)
+    other = 0.7 * common + 0.5 * texture(shape, 2, blur=3)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    down = rows + 0.2 * columns
+    holes = (down + 11) % 33 < 13
+    other[:, holes] = np.nan
+    image, gaps = hide(truth, down % 33 < 13)
+    tile = Tile(image, gaps, (Reference(other, -16),))
+    alone = replace(tile, references=())
+    model = find("guided").create()
+    shown = gaps & ~holes
+    error, smooth = (rmse(model.predict(one, model.prepare(one)), truth, shown) for one in (tile, alone))
+    assert error < 0.8 * smooth
+
+
 def test_the_plain_regression_finds_a_linear_relation_and_ignores_outliers():
     random = np.random.default_rng(7)
     channels = random.standard_normal((5, 40, 40)).astype(np.float32)
