@@ -304,8 +304,12 @@ _MASK_WORDS = frozenset(
     | {"prob", "probability", "shadow", "cldprb", "msk", "clm", "udm2", "udm", "radsat", "aerosol"}
     | {"image", "img", "optical", "stack", "fre", "sre", "r1", "r2", "dn"}
     | {"gaps", "gap", "qa60", "quality", "pixelqa", "sr", "toa", "st", "boa", "refl", "cld", "classi", "b00"}
+    | {"clp", "sur", "state"}
 )
 
 
+_BAND = re.compile(r"b\d{1,2}|b8a|band\d{1,2}|\d{2,3}m|\dkm|analyticms|analytic")
+
+
 def _without_band(words: Iterable[str]) -> list[str]:
-    return [w for w in words if not re.fullmatch(r"(b\d{1,2}|b8a|band\d{1,2}|\d0m|analyticms|analytic)", w)]
+    return [w for w in words if not _BAND.fullmatch(w)]
