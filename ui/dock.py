@@ -267,7 +267,7 @@ class TerramendDock(QDockWidget):
         def done(result: Dict[str, Any]) -> None:
             load(result)
             self._forget_preview()
-            self._outlook.settle(choices, inspection.outcome(result))
+            self._outlook.settle(choices, inspection.outcome(result), inspection.notices(result))
             self.teller.say(told(result), Qgis.MessageLevel.Success)
 
         def elsewhere(result: Dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ class Outlook:
         self._form, self._bar, self._note = form, bar, note
         self._run: Optional[Run] = None
         self._asked: Optional[Choices] = None  # the choices that the line speaks of
+        self._told: List[str] = []  # notices of the last look
         self._watched: List[QgsMapLayer] = []  # what is chosen may be edited
         self._resting = False
         self._timer = QTimer(form)
@@ -75,9 +76,13 @@ class Outlook:
         self._resting = False
         self.again()
 
-    def settle(self, choices: Choices, sentence: str) -> None:
-        """The line says this until one of these choices is changed, as may have happened meanwhile."""
+    def settle(self, choices: Choices, sentence: str, notices: List[str]) -> None:
+        """The line says this until one of these choices is changed, as may have happened meanwhile.
+
+        Of the run's notices those come first that no look could tell.
+        """
         self._bar.estimate.setText(inspection.plain(sentence))
+        self._bar.show_notices(sorted(notices, key=self._told.__contains__))
         if _essence(choices) == self._essence():
             self._timer.stop()
             self._asked = _essence(choices)
@@ -169,9 +174,9 @@ class Outlook:
         dates = {facts["path"]: facts for facts in found.get("references", [])}
         self._form.references.show_found([dates.get(asked["path"]) for asked in built.request["references"]])
         self._form.method.options.show_prompts(found.get("prompts", []))
-        notices = inspection.notices(found)
-        self._bar.show_notices(notices)
-        for notice in notices:
+        self._told = inspection.notices(found)
+        self._bar.show_notices(self._told)
+        for notice in self._told:
             self._note(notice)
         if found["gap_fraction"]:
             self._expect(found, choices)

@@ -123,6 +123,21 @@ def test_from_choices_to_layers(
     until(lambda: "would be filled" in dock.bar.estimate.text())
 
 
+def test_what_a_fill_found_out_is_said_under_its_outcome(
+    dock: Any, scene: dict[str, str], until: Callable
+) -> None:
+    other = gdal.Open(scene["other"], gdal.GA_Update)
+    other.WriteArray(np.roll(other.ReadAsArray(), 3, axis=1))
+    other = None  # closed
+    until(lambda: "%" in dock.bar.estimate.text())
+    dock.bar.show_notices(["The mask marks no shadows."])  # as a look may say
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    assert dock.bar.estimate.text().startswith("Filled 22.4 %")
+    assert "lies off the raster to fill by 3 pixels down" in dock.bar.notices.text()
+    assert dock.bar.notices.isVisible()
+
+
 def test_preview_is_the_visible_part_and_is_not_saved(
     dock: Any, iface: Any, layers: Any, until: Callable, qgis_canvas: Any
 ) -> None:

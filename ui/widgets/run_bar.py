@@ -102,7 +102,7 @@ class RunBar(QWidget):
         self._buttons.addWidget(button)
 
     def show_notices(self, sentences: List[str]) -> None:
-        """Show what should be known before filling: the first in short, all in the tip."""
+        """Show what should be known before or after filling: the first in short, all in the tip."""
         first = sentences[0] if sentences else ""
         short = first if len(first) <= NOTICE else first[:NOTICE].rsplit(" ", 1)[0] + " …"
         more = tr(" (and {count} more)").format(count=len(sentences) - 1) if len(sentences) > 1 else ""
