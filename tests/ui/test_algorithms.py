@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import threading
 import time
@@ -113,6 +114,23 @@ def test_a_mask_is_made_and_its_output_feeds_the_fill(
     inside = read(scene["mask"]) > 0
     error = after[:, inside].astype(float) - truth[:, inside]
     assert np.sqrt(np.mean(error[:3] ** 2)) < 300  # visible bands: 0.03 reflectance
+
+
+def test_other_dates_of_a_folder(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
+    dates = tmp_path / "other dates"
+    dates.mkdir()
+    for key in ("other", "other_mask"):
+        shutil.copy(scene[key], dates)
+    output = str(tmp_path / "filled.tif")
+    run("fillgaps", TARGET=scene["target"], GAPS=[scene["mask"]], REFERENCES_FROM=str(dates), OUTPUT=output)
+    named = json.loads(gdal.Open(output).GetMetadataItem("TERRAMEND_DATES"))
+    assert [date["name"] for date in named] == [Path(scene["target"]).name, Path(scene["other"]).name]
+
+
+def test_a_product_may_be_a_folder(provider: Any) -> None:
+    for name in ("fillgaps", "makegapmask", "checkaccuracy", "removethincloud"):
+        product = provider.algorithm(name).parameterDefinition("PRODUCT")
+        assert product.checkValueIsAcceptable("/scenes/LC08_L2SP_198031_20200101_20200823_02_T1")
 
 
 def test_layers_of_the_project_and_their_settings(run: Any, scene: dict[str, str]) -> None:

@@ -106,6 +106,12 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             parameter.setMetadata(suggest(options["values"]))
         self.add(parameter, help, options.get("advanced", True))
 
+    def add_path(self, name: str, label: str, help: str) -> None:
+        """Add an optional parameter that is a file or a folder."""
+        parameter = QgsProcessingParameterFile(name, label, optional=True)
+        parameter.setFileFilter("")  # else "*.*" is asked of folders too, whose names have no dot
+        self.add(parameter, help, advanced=True)
+
     def add_choice(self, name: str, label: str, values: Tuple[str, ...], help: str, **options: Any) -> None:
         """Add a choice among fixed words."""
         parameter = QgsProcessingParameterEnum(
@@ -125,13 +131,13 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingParameterRasterLayer("TARGET", label or tr("Raster to fill"), optional=True),
             tr("Raster with any number of bands; or give a product as delivered (advanced)."),
         )
-        self.add(
-            QgsProcessingParameterFile("PRODUCT", tr("Product as delivered"), optional=True),
+        self.add_path(
+            "PRODUCT",
+            tr("Product as delivered"),
             tr(
                 "In place of a raster: a Sentinel-2 .SAFE folder, zip or MTD file, or a Landsat folder, tar "
                 "or MTL file."
             ),
-            advanced=True,
         )
         rasters = QgsProcessing.SourceType.TypeRaster
         self.add(
@@ -221,12 +227,10 @@ class TerramendAlgorithm(QgsProcessingAlgorithm):
             tr("Acquisition dates of the other dates"),
             tr("Dates such as 2024-06-20;2024-07-15, in the same order. Empty: from tags and file names."),
         )
-        self.add(
-            QgsProcessingParameterFile(
-                "REFERENCES_FROM", tr("Folder or JSON list of other dates"), optional=True
-            ),
+        self.add_path(
+            "REFERENCES_FROM",
+            tr("Folder or JSON list of other dates"),
             tr("All scenes of a folder, or a JSON list, in place of or beside the layers above."),
-            advanced=True,
         )
         self.add(
             QgsProcessingParameterBoolean(
