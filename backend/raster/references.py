@@ -9,11 +9,11 @@ from ..errors import TerramendError
 from ..request import FillRequest, Mask
 from ..request import Reference as AskedReference
 from ..watch import Together, Watch
+from .fill_tag import is_filled
 from .gdal import has_stored_mask, open_dataset
 from .guides import paired
 from .products import open_by_itself
 from .raster import Band, Raster, is_reflectance, telling
-from .recall import is_filled
 from .siblings import Folders, files_of, holds, masks_beside, split_paths
 from .warp import overlaps
 
