@@ -39,9 +39,14 @@ def coherence(residual: Floats) -> float:
     return float(np.clip((mean * residual[use]).sum() / power, 0.0, 1.0))
 
 
+def blocks(sigma: float) -> int:
+    """Pixels a side of the blocks on which a Gaussian mean is taken: half of `sigma`."""
+    return max(int(sigma / 2), 1)
+
+
 def _coarse(plane: Floats, sigma: float) -> Floats:
-    """Gaussian mean of a plane, on blocks half of `sigma` wide."""
-    factor = max(int(sigma / 2), 1)
+    """Gaussian mean of a plane, on blocks."""
+    factor = blocks(sigma)
     return blur(block_means(pad_to(plane, factor), factor), sigma / factor)
 
 
@@ -56,10 +61,15 @@ def local_mean(
     """
     height, width = values.shape
     weight = _coarse(known, sigma) if weight is None else weight
-    share = np.float32(doubt / (2 * np.pi * sigma * sigma))
-    mean = (_coarse(values, sigma) + share * np.float32(prior)) / (weight + share)
-    out: Floats = enlarge(mean, max(int(sigma / 2), 1))[:height, :width]
+    mean = _drawn(_coarse(values, sigma), weight, sigma, np.float32(prior), doubt)
+    out: Floats = enlarge(mean, blocks(sigma))[:height, :width]
     return out
+
+
+def _drawn(total: Floats, weight: Floats, sigma: float, prior: Floats | np.float32, doubt: float) -> Floats:
+    """`total` over `weight`, both `_coarse`, drawn to `prior` as by `doubt` pixels that hold it."""
+    share = np.float32(doubt / (2 * np.pi * sigma * sigma))
+    return np.asarray((total + share * prior) / (weight + share), np.float32)
 
 
 LENGTH = 6.0
@@ -71,8 +81,13 @@ NEAR, NEAR_DOUBT = 6.0, 8.0
 SWEEPS = 20
 """Of the plate."""
 
-AROUND, AROUND_DOUBT, FLOOR = 8.0, 16.0, 1e-6
-"""The same of their squares, drawn to the tile's mean; and the least variance."""
+AROUND = ((72.0, 256.0), (24.0, 256.0), (8.0, 16.0))
+"""The same of their squares, from wide to narrow: each is drawn to the one before it, the first to the tile's
+mean. Deep in a gap the wide ones tell, so that the tile which it lies in does not. Blocks are thrice as wide
+from one to the one before."""
+
+FLOOR = 1e-6
+"""The least variance."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +106,9 @@ class Rim:
         return membrane.MaskPyramid(self.known)
 
     @cached_property
-    def _weights(self) -> tuple[Floats, Floats, Floats]:
+    def _weights(self) -> tuple[Floats, Floats, list[Floats]]:
         known = self.known.astype(np.float32)
-        return known, _coarse(known, NEAR), _coarse(known, AROUND)
+        return known, _coarse(known, NEAR), _around(known)
 
     @cached_property
     def _moving(self) -> Flags:
@@ -127,21 +142,29 @@ class Rim:
         return out
 
     def variance(self, residual: Floats, otherwise: float) -> Floats:
-        """(H, W) local mean square of the residual, drawn to the whole tile's by 32 pixels of it.
-
-        `otherwise` is the answer where the tile knows none.
-        """
+        """(H, W) local mean square of the residual; `otherwise` is the answer where the tile knows none."""
         known, _, around = self._weights
         return variance(residual, known, otherwise, around)
 
 
-def variance(residual: Floats, known: Floats, otherwise: float, weight: Floats | None = None) -> Floats:
-    """`Rim.variance` of a residual (0 where unknown), known where 1; `weight` is `_coarse` of that."""
+def _around(known: Floats) -> list[Floats]:
+    return [_coarse(known, sigma) for sigma, _ in AROUND]
+
+
+def variance(
+    residual: Floats, known: Floats, otherwise: float, weights: list[Floats] | None = None
+) -> Floats:
+    """`Rim.variance` of a residual (0 where unknown), known where 1; `weights` are `_around` of that."""
     count = int(np.count_nonzero(known))
     if not count:
         return np.full(residual.shape, otherwise, np.float32)
     squares = residual * residual
     mean = float(squares.sum(dtype=np.float64)) / count
-    out = local_mean(squares, known, AROUND, mean, AROUND_DOUBT, weight)
+    weights = weights or _around(known)
+    out, side = np.full_like(weights[0], mean), blocks(AROUND[0][0])
+    for (sigma, doubt), weight in zip(AROUND, weights, strict=True):
+        prior = enlarge(out, side // blocks(sigma))[: weight.shape[0], : weight.shape[1]]
+        out, side = _drawn(_coarse(squares, sigma), weight, sigma, prior, doubt), blocks(sigma)
+    out = enlarge(out, side)[: residual.shape[0], : residual.shape[1]]
     out += np.float32(FLOOR)
     return out

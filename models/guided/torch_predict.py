@@ -338,15 +338,20 @@ def _window(count: int, sigma: float, like: Tensor) -> Tensor:
 
 def _coarse(planes: Tensor, sigma: float) -> Tensor:
     """`residual._coarse`."""
-    factor = max(int(sigma / 2), 1)
+    factor = residual.blocks(sigma)
     return blur(block_means(pad_to(planes, factor), factor), sigma / factor)
 
 
 def _local_mean(values: Tensor, known: Tensor, sigma: float, prior: Tensor | float, doubt: float) -> Tensor:
     """`residual.local_mean`."""
+    mean = _drawn(_coarse(values, sigma), _coarse(known, sigma), sigma, prior, doubt)
+    return enlarge(mean, residual.blocks(sigma))[:, : values.shape[1], : values.shape[2]]
+
+
+def _drawn(total: Tensor, weight: Tensor, sigma: float, prior: Tensor | float, doubt: float) -> Tensor:
+    """`residual._drawn`."""
     share = doubt / (2 * math.pi * sigma * sigma)
-    mean = (_coarse(values, sigma) + share * prior) / (_coarse(known, sigma) + share)
-    return enlarge(mean, max(int(sigma / 2), 1))[:, : values.shape[1], : values.shape[2]]
+    return (total + share * prior) / (weight + share)
 
 
 def _with_rim(
@@ -377,5 +382,14 @@ def _with_rim(
     mean = fitted + carried
     squares = left * left
     whole = (squares.sum((1, 2), dtype=torch.float64) / count).float()[:, None, None]
-    variance = _local_mean(squares, there, residual.AROUND, whole, residual.AROUND_DOUBT) + residual.FLOOR
-    return mean, (variance + apart).sqrt()
+    return mean, (_variance(squares, there, whole) + apart).sqrt()
+
+
+def _variance(squares: Tensor, known: Tensor, mean: Tensor) -> Tensor:
+    """`residual.variance` of squares (n, H, W), 0 where unknown; `mean` (n, 1, 1) is theirs."""
+    out, side = mean, residual.blocks(residual.AROUND[0][0])
+    for sigma, doubt in residual.AROUND:
+        total, weight = _coarse(squares, sigma), _coarse(known, sigma)
+        prior = enlarge(out, side // residual.blocks(sigma))[:, : weight.shape[1], : weight.shape[2]]
+        out, side = _drawn(total, weight, sigma, prior, doubt), residual.blocks(sigma)
+    return enlarge(out, side)[:, : squares.shape[1], : squares.shape[2]] + residual.FLOOR
