@@ -7,7 +7,7 @@ Both are made by window, so that memory does not grow with the scene.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -49,14 +49,14 @@ class HoldoutScene:
         """A tile, (B, h, w) samples hidden in it, and (B, h, w) what was there."""
         tile = self.scene.tile(window)
         hidden = tile.valid & self.shape(window)
-        return _hide(tile, hidden), hidden, tile.image
+        return tile.hiding(hidden), hidden, tile.image
 
     def overview(self) -> Tile:
         """The whole scene, coarse; a pixel that is hidden in part is hidden."""
         tile = self.scene.overview()
         step = tile.step
         coarse = [block_any(self.shape(strip)[None], step, step) for strip in self.scene.strips(step)]
-        return _hide(tile, np.isfinite(tile.image) & np.concatenate(coarse, axis=1))
+        return tile.hiding(np.isfinite(tile.image) & np.concatenate(coarse, axis=1))
 
 
 def choose_shape(scene: Scene, seed: int) -> tuple[Shape, str]:
@@ -77,11 +77,6 @@ def choose_shape(scene: Scene, seed: int) -> tuple[Shape, str]:
     if not _share(scene, shape):
         raise TerramendError("accuracy.nothing", name=scene.target.name)
     return shape, "drawn clouds"
-
-
-def _hide(tile: Tile, hidden: Flags) -> Tile:
-    image = np.where(hidden, np.float32(np.nan), tile.image)
-    return replace(tile, image=image, gaps=tile.gaps | hidden)
 
 
 def _mirrored(scene: Scene, rows: bool, columns: bool) -> Shape:

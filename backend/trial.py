@@ -115,8 +115,6 @@ def _hidden(tile: Tile) -> Flags | None:
 
 def _wrong(model: Reconstructor, way: Candidate, tile: Tile, hidden: Flags) -> NDArray[np.float64]:
     """(B, n) errors at the hidden samples that one way makes."""
-    image = np.where(hidden, np.float32(np.nan), tile.image)
-    seen = replace(tile, image=image, gaps=tile.gaps | hidden, row=0, column=0)  # a small scene of its own
-    shown = way.shown(seen)
+    shown = way.shown(replace(tile.hiding(hidden), row=0, column=0))  # a small scene of its own
     truth = tile.image[:, hidden].astype(np.float64)
     return np.asarray(model.predict(shown, model.prepare(shown)).mean[:, hidden] - truth)

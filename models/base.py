@@ -118,6 +118,10 @@ class Tile:
             sar=None if self.sar is None else change(self.sar),
         )
 
+    def hiding(self, mask: Flags) -> Tile:
+        """The tile as if the samples of a mask, (H, W) or (B, H, W), were gaps too; `detail` stays."""
+        return replace(self, image=np.where(mask, np.float32(np.nan), self.image), gaps=self.gaps | mask)
+
     def cut(self, rows: slice, columns: slice) -> Tile:
         """The window of these of its pixels, copied; `detail` stays that of the whole."""
         return replace(

@@ -89,8 +89,7 @@ class Radar:
         share = np.ones(bands, np.float32)
         if hidden is None:
             hidden = np.zeros(overview.gaps.shape[1:], bool)
-        image = np.where(hidden, np.float32(np.nan), observed(overview))
-        trial = replace(overview, image=image, gaps=overview.gaps | hidden, detail=())
+        trial = replace(overview.hiding(hidden), detail=())
         error = np.zeros_like(overview.image)
         if hidden.any():
             first = _pasted(trial, self.prior.predict(trial, self.prior.prepare(trial)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +98,7 @@ def measured_errors(overview: Tile, predict: Callable[[Tile], Floats]) -> ErrorT
     sigma = spread(overview)
     if hidden is None:
         hidden = np.zeros(anywhere.shape, bool)
-    image = np.where(hidden, np.float32(np.nan), observed(overview))
-    trial = replace(overview, image=image, gaps=overview.gaps | hidden)
+    trial = overview.hiding(hidden)
     error = predict(trial) - overview.image if hidden.any() else np.zeros_like(overview.image)
     return error_table(error, hidden, np.any(trial.gaps, axis=0), sigma, overview.step)
 

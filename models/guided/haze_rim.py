@@ -66,8 +66,7 @@ def hidden(tile: Tile, pixels: int) -> Tile:
         return tile
     if tile.step > 1:  # coarse pixels are wider than haze
         return replace(tile, detail=tuple(hidden(look, pixels) for look in tile.detail))
-    gaps = np.stack([gap | (_away(gap) <= pixels) for gap in tile.gaps])
-    return replace(tile, gaps=gaps, image=np.where(gaps, np.float32(np.nan), tile.image))
+    return tile.hiding(np.stack([_away(gap) <= pixels for gap in tile.gaps]))
 
 
 def _haze(looks: Sequence[Tile], valid: list[Flags]) -> list[Floats] | None:

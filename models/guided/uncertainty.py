@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -81,8 +81,7 @@ def make_trial(overview: Tile) -> Trial | None:
             part = pseudo_gap(left, gap)
             if part is None:
                 break
-            image = np.where(part, np.float32(np.nan), tile.image)
-            tiles.append(replace(tile, image=image, gaps=tile.gaps | part))
+            tiles.append(tile.hiding(part))
             truth.append(tile.image)
             hidden.append(part)
             left &= ~part

@@ -1,9 +1,11 @@
 """What the contract between scenes and reconstructors promises."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
-from terramend.models.base import Findings, Reference, Tile, findings
+from terramend.models.base import Findings, Reference, Tile, digest, findings
 from terramend.models.mend.model import Mend
 from terramend.models.mend.trust import Trust
 from terramend.models.registry import find
@@ -39,3 +41,18 @@ def test_what_guided_found_amiss_is_told_by_every_method_over_it(troubled, name)
 
 def test_a_state_without_findings_tells_of_none():
     assert findings(None) == findings(object()) == Findings()
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6)], ids=["all bands", "each band"])
+def test_hidden_samples_are_gaps_and_the_rest_of_the_tile_is_as_it_was(shape):
+    random = np.random.default_rng(3)
+    image = random.random((2, 5, 6), np.float32)
+    gaps = random.random(image.shape) < 0.3
+    image[gaps] = np.nan
+    tile = Tile(image, gaps, (Reference(image, 3),), sar=image, row=7, column=9, detail=(Tile(image, gaps),))
+    mask = random.random(shape) < 0.4
+    seen = tile.hiding(mask)
+    np.testing.assert_array_equal(seen.gaps, gaps | mask)
+    np.testing.assert_array_equal(seen.image, np.where(mask, np.nan, image))
+    assert seen.image.dtype == np.float32 and seen.valid.sum() == (~gaps & ~mask).sum()
+    assert digest(replace(seen, image=image, gaps=gaps)) == digest(tile)
