@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.bands import ndvi, red_and_near_infrared
 from ..models.base import Floats, Prediction, Tile
 from .accuracy_report import Sample, write_report
 from .choose import named
@@ -35,9 +36,6 @@ MOST_TILES = 24
 
 HALF_WIDTHS = {"coverage_50": 0.67449, "coverage": 1.64485}
 """Standard deviations from the mean to the ends of the 50 and 90 % intervals of a normal law."""
-
-RED, NEAR_INFRARED = (620.0, 700.0), (760.0, 900.0)
-"""Nanometres between which a band counts as red or near infrared for NDVI."""
 
 
 def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dict[str, Any]:
@@ -212,31 +210,12 @@ def _compare(check: Check, item: _Work, said: Prediction) -> int:
     for band, errors in enumerate(check.errors):
         put = known[band]
         errors.add((mean[band] - truth[band])[put], std[band][put])
-    pair = _ndvi_bands(check.bands)
+    pair = red_and_near_infrared([band.wavelength for band in check.bands])
     if pair:
-        red, near = pair
-        put = known[red] & known[near]
-        index = [_ndvi(image[red][put], image[near][put]) for image in (mean, truth)]
-        wrong = index[0] - index[1]
+        put = known[list(pair)].all(axis=0)
+        wrong = ndvi(mean[:, put], *pair) - ndvi(truth[:, put], *pair)
         check.ndvi.add(wrong[np.isfinite(wrong)])
     return int(known.sum())
-
-
-def _ndvi_bands(bands: tuple[Band, ...]) -> tuple[int, int] | None:
-    """Positions of the red and the near infrared band, or None."""
-
-    def within(limits: tuple[float, float]) -> int | None:
-        middle = sum(limits) / 2
-        fits = [i for i, band in enumerate(bands) if limits[0] <= band.wavelength <= limits[1]]
-        return min(fits, key=lambda i: abs(bands[i].wavelength - middle)) if fits else None
-
-    red, near = within(RED), within(NEAR_INFRARED)
-    return None if red is None or near is None else (red, near)
-
-
-def _ndvi(red: Floats, near: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.clip((near - red) / (near + red), -1, 1))
 
 
 def _sample(check: Check, item: _Work, said: Prediction) -> Sample:

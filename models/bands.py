@@ -1,15 +1,18 @@
-"""Which bands of a tile a network reads that knows bands by their centres."""
+"""Bands by their centres: which of a tile a network reads, and the two of NDVI."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .base import Tile
 
 FAR = 40.0
 """Nanometres beyond which a band is another band."""
+RED, NEAR_INFRARED = (620.0, 690.0), (760.0, 900.0)
+"""Nanometres between which a band counts as red or near infrared for NDVI."""
 
 
 def matching(tile: Tile, wavelengths: Sequence[float]) -> list[int] | None:
@@ -27,3 +30,21 @@ def matching(tile: Tile, wavelengths: Sequence[float]) -> list[int] | None:
             return None
         chosen.append(int(distance.argmin()))
     return chosen
+
+
+def band_near(wavelengths: Sequence[float], low: float, high: float) -> int | None:
+    """Index of the band between `low` and `high` nanometres that is nearest their middle: B08, not B07."""
+    inside = [i for i, centre in enumerate(wavelengths) if low <= centre <= high]
+    return min(inside, key=lambda i: abs(wavelengths[i] - (low + high) / 2), default=None)
+
+
+def red_and_near_infrared(wavelengths: Sequence[float]) -> tuple[int, int] | None:
+    """Indices of the two bands of NDVI, None where one is not there."""
+    red, near = band_near(wavelengths, *RED), band_near(wavelengths, *NEAR_INFRARED)
+    return None if red is None or near is None else (red, near)
+
+
+def ndvi(picture: NDArray[np.floating], red: int, near: int) -> NDArray[np.floating]:
+    """(...) normalised difference of two bands of a (B, ...) array, NaN where their sum is not positive."""
+    total = picture[near] + picture[red]
+    return np.asarray((picture[near] - picture[red]) / np.where(total > 1e-6, total, np.nan))

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special, stats
 
+from ...models.bands import ndvi, red_and_near_infrared
+
 Array = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 
@@ -96,18 +98,6 @@ def seam_and_sharpness(picture: Array, truth: Array, scored: Flags) -> tuple[flo
     return _ratio(edge, true_edge), _ratio(inner, true_inner)
 
 
-def ndvi(picture: Array, red: int, nir: int) -> Array:
-    """(...) normalised difference of two bands of a (B, ...) array, NaN where their sum is not positive."""
-    total = picture[nir] + picture[red]
-    return np.asarray((picture[nir] - picture[red]) / np.where(total > 1e-6, total, np.nan))
-
-
-def band_near(wavelengths: tuple[float, ...], low: float, high: float) -> int | None:
-    """Index of the band between `low` and `high` nanometres that is nearest their middle: B08, not B07."""
-    inside = [i for i, centre in enumerate(wavelengths) if low <= centre <= high]
-    return min(inside, key=lambda i: abs(wavelengths[i] - (low + high) / 2), default=None)
-
-
 def crps(error: Array, std: Array) -> float:
     """Mean continuous ranked probability score of Gaussians (Gneiting and Raftery 2007, eq. 21)."""
     z = error / std
@@ -159,9 +149,9 @@ def score(
         "sharp": sharp,
         "band_rmse": [rmse(band) for band in error],
     }
-    red, nir = band_near(wavelengths, 620, 690), band_near(wavelengths, 760, 900)
-    if red is not None and nir is not None:
-        gap = ndvi(mean[:, scored], red, nir) - ndvi(truth[:, scored], red, nir)
+    pair = red_and_near_infrared(wavelengths)
+    if pair is not None:
+        gap = ndvi(mean[:, scored], *pair) - ndvi(truth[:, scored], *pair)
         known = gap[np.isfinite(gap)]
         numbers["ndvi"] = rmse(known) if known.size else math.nan
     if std is not None:

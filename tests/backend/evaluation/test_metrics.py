@@ -77,15 +77,6 @@ def test_seam_of_a_step_on_a_ramp() -> None:
     assert metrics.seam_and_sharpness(raised, ramp, scored)[0] == pytest.approx((0.04 + 0.02) / 0.02)
 
 
-def test_ndvi() -> None:
-    picture = np.array([[0.1], [0.3]])
-    assert metrics.ndvi(picture, 0, 1)[0] == pytest.approx(0.5)
-    assert math.isnan(metrics.ndvi(np.zeros((2, 1)), 0, 1)[0])
-    assert metrics.band_near((490.0, 665.0, 842.0), 620, 690) == 1
-    assert metrics.band_near((math.nan,), 620, 690) is None
-    assert metrics.band_near((665.0, 783.0, 842.0, 865.0), 760, 900) == 2  # Sentinel-2's B08
-
-
 def test_crps_is_the_integral_of_its_definition() -> None:
     for error, std in ((0.3, 1.0), (-1.2, 0.5), (0.0, 2.0)):
 
