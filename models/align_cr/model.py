@@ -23,6 +23,7 @@ from ..base import Findings, Flags, Floats, Prediction, Reconstructor, Source, T
 from ..classical.common import finish, observed, spread
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..onnx import provider, session
+from ..ridge import ridge_weights
 from ..weights import PACKAGED, configuration, fingerprint
 from .inputs import SLOTS, by_slot, calmed, slots, stack
 
@@ -217,11 +218,11 @@ def _transfer(overview: Tile, found: list[int | None]) -> NDArray[np.float32]:
     known = overview.image[bands][:, common].astype(np.float64)
     known -= known.mean(1, keepdims=True)
     gram = known @ known.T
-    gram[np.diag_indices(len(gram))] += 1e-3 * np.trace(gram) / len(gram) + 1e-12
+    penalty = 1e-3 * np.trace(gram) / len(gram) + 1e-12
     for band in range(len(overview.image)):
         if band not in taken:
             values = overview.image[band][common].astype(np.float64)
-            weights = np.linalg.solve(gram, known @ (values - values.mean()))
+            weights = ridge_weights(gram, known @ (values - values.mean()), penalty)
             out[band, [taken[b] for b in bands]] = weights
     return out
 

@@ -8,6 +8,8 @@ from typing import cast
 import numpy as np
 
 from ..base import Flags, Floats
+from ..planes import combine, sampled
+from ..ridge import ridge_weights
 from . import robust, solve
 from .statistics import CELL, cells_over, moments
 
@@ -60,7 +62,7 @@ def fit(
         clear = valid[group[0]]
         aim = target if len(group) == bands else target[group]
         weights = np.where(clear, weight, np.float32(0))
-        left = robust.first_fit(stack, aim, weights, penalty)
+        left = _first_fit(stack, aim, weights, penalty)
         np.subtract(aim, left, out=left)
         weights *= robust.cauchy(left, clear & (weights > 0))
         sums = moments(stack, aim, weights, cells, 0, 0).level_free().coarse(COARSEN)
@@ -75,3 +77,22 @@ def fit(
             values = np.empty((*field.values.shape[:3], bands), np.float32)
         values[..., group] = field.values
     return replace(field, values=cast(Floats, values))  # a target has at least one band
+
+
+def _first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
+    """(B, H, W) prediction of one ridge regression for the whole array, from a regular sample.
+
+    Args:
+        stack: (P, H, W) features. target: (B, H, W), read where `weight` (H, W) is above 0.
+        penalty: (1 + P,), intercept first.
+    """
+    places = sampled(weight > 0)
+    flat = stack.reshape(len(stack), -1)
+    x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
+    y = target.reshape(len(target), -1)[:, places].astype(np.float64)
+    weighted = x * weight.ravel()[places]
+    beta = ridge_weights(weighted @ x.T, weighted @ y.T, penalty).T.astype(np.float32)
+    fitted = np.empty((len(target), flat.shape[1]), np.float32)
+    combine(beta[:, 1:], flat, fitted)
+    fitted += beta[:, :1]
+    return fitted.reshape(target.shape)

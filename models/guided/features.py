@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..base import Floats
 from ..planes import blur, combine, moments, sampled, slopes, strips
+from ..ridge import ridge_weights
 from ..threads import each
 from .impute import Joint
 
@@ -51,7 +52,7 @@ def supervised_axes(channels: Floats, target: Floats, weight: Floats) -> Floats:
     x -= x.mean(1, keepdims=True)
     y -= y.mean(1, keepdims=True)
     gram = x @ x.T
-    weights = np.linalg.solve(gram + (_RIDGE * len(places) + 1e-6) * np.eye(len(x)), x @ y.T)
+    weights = ridge_weights(gram, x @ y.T, _RIDGE * len(places) + 1e-6)
     strength, mix = np.linalg.eigh(weights.T @ gram @ weights)
     axes = (weights @ mix[:, np.argsort(-strength, kind="stable")]).T
     length = np.linalg.norm(axes, axis=1)

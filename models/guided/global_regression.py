@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats
 from ..planes import sampled
+from ..ridge import ridge_weights
 from . import robust
 from .statistics import CELL, without_levels
 
@@ -66,12 +67,12 @@ def _doubling(dates: int) -> list[int]:
 
 def _fit(x: NDArray[np.float64], y: NDArray[np.float64], start: Floats) -> NDArray[np.float64]:
     """(B, F) weights of features x (F, N), the first a constant, for y (B, N)."""
-    penalty = _RIDGE * x.shape[1] * np.eye(len(x))
-    penalty[0, 0] = 1e-3
+    penalty = np.full(len(x), _RIDGE * x.shape[1])
+    penalty[0] = 1e-3
     weighted = x * start
     out = np.zeros((len(y), len(x)))
     for _ in range(2):
-        out = np.linalg.solve(weighted @ x.T + penalty, weighted @ y.T).T
+        out = ridge_weights(weighted @ x.T, weighted @ y.T, penalty).T
         error = (y - out @ x).astype(np.float32)[:, None]
         weighted = x * (start * robust.cauchy(error, np.ones((1, x.shape[1]), bool))[0])
     return out

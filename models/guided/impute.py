@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats
 from ..classical.membrane import MaskPyramid, cascade
 from ..planes import combine, everywhere, moments, sampled
+from ..ridge import ridge_weights
 from ..threads import each
 from .solve import ridge
 
@@ -81,8 +82,8 @@ def learn(channels: Sequence[Floats], owner: NDArray[np.intp]) -> Joint:
 def conditional(joint: Joint, present: Flags, missing: Flags) -> NDArray[np.float32]:
     """(missing, present) weights that predict missing channels from present ones, z-scored."""
     c = joint.correlation
-    within = c[np.ix_(present, present)] + joint.penalty * np.eye(int(present.sum()))
-    return np.linalg.solve(within, c[np.ix_(present, missing)]).T.astype(np.float32)
+    within, across = c[np.ix_(present, present)], c[np.ix_(present, missing)]
+    return ridge_weights(within, across, joint.penalty).T.astype(np.float32)
 
 
 def complete(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Floats]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base import Flags, Floats
-from ..planes import combine, masked, sampled
+from ..planes import masked, sampled
 from ..threads import each
 
 CUT = 4.0  # robust deviations at which a pixel counts by half
@@ -39,23 +39,3 @@ def cauchy(residual: Floats, valid: Flags) -> Floats:
 
     each(part, range(0, len(valid), lines))
     return out
-
-
-def first_fit(stack: Floats, target: Floats, weight: Floats, penalty: Floats) -> Floats:
-    """(B, H, W) prediction of one ridge regression for the whole array, from a regular sample.
-
-    Args:
-        stack: (P, H, W) features. target: (B, H, W), read where `weight` (H, W) is above 0.
-        penalty: (1 + P,), intercept first.
-    """
-    places = sampled(weight > 0)
-    flat = stack.reshape(len(stack), -1)
-    x = np.concatenate([np.ones((1, len(places)), np.float32), flat[:, places]]).astype(np.float64)
-    y = target.reshape(len(target), -1)[:, places].astype(np.float64)
-    weighted = x * weight.ravel()[places]
-    left = weighted @ x.T + np.diag(penalty.astype(np.float64))
-    beta = np.linalg.solve(left, weighted @ y.T).T.astype(np.float32)
-    fitted = np.empty((len(target), flat.shape[1]), np.float32)
-    combine(beta[:, 1:], flat, fitted)
-    fitted += beta[:, :1]
-    return fitted.reshape(target.shape)

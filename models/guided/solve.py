@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats
 from ..planes import combine
+from ..ridge import ridge_weights
 from ..threads import each
 from .statistics import Cells, Moments, grow, side_by_side, to_cells
 
@@ -58,11 +59,8 @@ def ridge(
         prior: (n or 1, 1 + P, B).
     """
     count = matrices.shape[-1] - bands
-    left = matrices[:, :count, :count].copy()
     right = matrices[:, :count, count:] + penalty[:, None] * prior
-    diagonal = np.arange(count)
-    left[:, diagonal, diagonal] += penalty
-    return np.linalg.solve(left, right)
+    return ridge_weights(matrices[:, :count, :count], right, penalty)
 
 
 def linear(coefficients: Floats, features: Floats) -> Floats:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..base import Floats, Prediction, Tile
 from ..holdout import distance_to_valid
+from ..ridge import ridge_weights
 from .trust import case_of
 
 BASE = 14
@@ -68,8 +69,9 @@ def frame(overview: Tile) -> Frame:
         x = np.concatenate([reference.image[:, common], np.ones((1, int(common.sum())))]).astype(np.float64)
         y = overview.image[:, common].astype(np.float64)
         gram = x @ x.T
-        gram[np.diag_indices(len(gram) - 1)] += 1e-4 * np.trace(gram[:-1, :-1]) / len(gram)
-        weights = np.asarray(np.linalg.solve(gram, x @ y.T).T, np.float64)
+        penalty = np.full(len(gram), 1e-4 * np.trace(gram[:-1, :-1]) / len(gram))
+        penalty[-1] = 0
+        weights = np.asarray(ridge_weights(gram, x @ y.T, penalty).T, np.float64)
         left = ((y - weights @ x) ** 2).mean(1) / np.maximum(y.var(1), 1e-12)
         ranked.append((float(left.mean()), index, weights))
     ranked.sort(key=lambda found: found[:2])
