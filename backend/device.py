@@ -18,10 +18,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from .. import models  # noqa: F401 (keeps ONNX Runtime from reporting, which is imported below)
+from ..models import PROVIDERS  # which also keeps ONNX Runtime from reporting, which is imported below
 from .errors import TerramendError
-
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 @dataclass(frozen=True)
@@ -137,14 +135,15 @@ def _probe(device: str) -> Probe:
     import numpy as np
     import onnxruntime
 
+    from ..models.onnx import options_of
+
     provider = PROVIDERS[device]
     if provider not in onnxruntime.get_available_providers():
         return Probe(device, False, None, f"ONNX Runtime {onnxruntime.__version__} is built without")
     if device == "cuda":
         onnxruntime.preload_dlls()  # CUDA as the wheels of the managed environment bring it
-    options = onnxruntime.SessionOptions()
+    options = options_of(device)
     options.log_severity_level = 4  # a missing CUDA library is our finding, not a log line
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(kernel(), options, providers=[provider])
     if provider not in session.get_providers():
         return Probe(device, False, None, f"ONNX Runtime took {session.get_providers()[0]} instead")

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..models import PROVIDERS
 from . import cli_request, device, settings
 from .errors import ENVIRONMENT, TerramendError
 from .version import VERSION
@@ -63,7 +64,7 @@ def examine(flags: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """
     packages = {name: _version(name) for name in (*LIGHT, *EXTRA)}
     missing = [name for name in LIGHT if packages[name] is None and not _replaced(name, packages)]
-    probes = [*(device.probe(name) for name in device.PROVIDERS), device.torch_probe()]
+    probes = [*(device.probe(name) for name in PROVIDERS), device.torch_probe()]
     held = settings.resolve(flags)
     temporary = held["tmp"].value or tempfile.gettempdir()
     known = {"TERRAMEND_" + setting.name.upper() for setting in settings.SETTINGS} | set(KNOWN_VARIABLES)

@@ -7,3 +7,6 @@ import os
 # stand here because QGIS, whose other plugins decide for themselves, never imports models.
 for _name in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY"):
     os.environ.setdefault(_name, "1")
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+"""What ONNX Runtime calls the devices; here, because `doctor` asks for them where it is not installed."""

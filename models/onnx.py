@@ -9,7 +9,8 @@ from typing import Any
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+from . import PROVIDERS
+
 OPTIONS = {"cuda": {"cudnn_conv_algo_search": "DEFAULT", "use_tf32": "0"}}
 """By itself CUDA's provider times its ways to convolve and takes the fastest, so no two runs need be alike,
 and rounds to TF32."""
@@ -45,6 +46,16 @@ class Session(onnxruntime.InferenceSession):
             raise NetworkError(f"{self._name}: {' '.join(str(error).split())}") from error
 
 
+def options_of(device: str) -> onnxruntime.SessionOptions:
+    """How networks run on a device: by one thread, without spinning, with the same bytes again."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.use_deterministic_compute = device != "cpu"
+    return options
+
+
 def session(path: Path, device: str = "cpu") -> Session:
     """Open a network. Tiles run side by side, so a session uses one thread: bytes do not depend on jobs.
 
@@ -54,13 +65,8 @@ def session(path: Path, device: str = "cpu") -> Session:
     """
     if device not in PROVIDERS:
         raise ValueError(f"device is {' or '.join(PROVIDERS)}, not {device}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.use_deterministic_compute = device != "cpu"
     try:
-        made = Session(path, options, [(PROVIDERS[device], OPTIONS.get(device, {}))])
+        made = Session(path, options_of(device), [(PROVIDERS[device], OPTIONS.get(device, {}))])
     except _ERRORS as error:
         why = " ".join(str(error).split())
         raise ValueError(f"{path} is no network that ONNX Runtime can open: {why}") from error
