@@ -65,12 +65,12 @@ def _doubling(dates: int) -> list[int]:
     return [*(1 << power for power in range((dates - 1).bit_length())), dates]
 
 
-def _fit(x: NDArray[np.float64], y: NDArray[np.float64], start: Floats) -> NDArray[np.float64]:
+def _fit(x: NDArray[np.float64], y: NDArray[np.float64], start: Floats) -> NDArray[np.floating]:
     """(B, F) weights of features x (F, N), the first a constant, for y (B, N)."""
     penalty = np.full(len(x), _RIDGE * x.shape[1])
     penalty[0] = 1e-3
     weighted = x * start
-    out = np.zeros((len(y), len(x)))
+    out: NDArray[np.floating] = np.zeros((len(y), len(x)))
     for _ in range(2):
         out = ridge_weights(weighted @ x.T, weighted @ y.T, penalty).T
         error = (y - out @ x).astype(np.float32)[:, None]
