@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.base import Source
+from ..models.base import Flags, Source
 from .raster.encode import avoid, encode, frequent_class
 from .raster.gapmap import GAP, OUTSIDE, VALID
 from .raster.mosaic import NO_AGE, Block
@@ -19,7 +19,6 @@ CLASS_REACH = 64
 """Pixels around a core in which the most frequent class is sought (half the largest window)."""
 
 Samples = NDArray[Any]
-Flags = NDArray[np.bool_]
 Codes = NDArray[np.uint8]
 
 

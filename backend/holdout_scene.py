@@ -11,16 +11,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from ..models.base import Floats, Tile
+from ..models.base import Flags, Floats, Tile
 from .errors import TerramendError
 from .raster.gapmap import GAP, VALID, GapMap
 from .raster.grid import Grid, Window
 from .raster.resample import block_any
 from .raster.scene import Scene
 
-Flags = NDArray[np.bool_]
 Shape = Callable[[Window], Flags]
 """(h, w) bool: pixels under the shape, before it is known which of them are valid."""
 

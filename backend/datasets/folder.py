@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...models.base import Flags, Floats
 from ..errors import TerramendError
 from ..notices import Notice
 from ..raster.grid import Grid
@@ -44,7 +45,7 @@ from .files import (
     raw,
     tag,
 )
-from .place import Date, Flags, Floats, Place
+from .place import Date, Place
 
 FOLDER = ""
 _KINDS = (

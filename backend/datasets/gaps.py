@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Flags = NDArray[np.bool_]
+from ...models.base import Flags
 
 KINDS = ("cloud", "blob", "stripes", "random")
 """Kinds that hide known pixels; reported apart, never averaged."""

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ...models.base import Flags
 from ..errors import TerramendError
 from ..raster.grid import Window
 from .gaps import blob
-from .place import Flags
 
 KINDS = ("pixels", "clouds")
 SHARES = (0.1, 0.5)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...models.base import Flags
 from .files import COLOURS, LANDSAT8, cloud, raw, reflectance, wavelengths
-from .place import Date, Flags, Place
+from .place import Date, Place
 
 
 def _shapes(dataset: str, name: str, masks: list[tuple[str, Flags]], size: float) -> Place:

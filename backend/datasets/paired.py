@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...models.base import Floats
 from .files import COLOURS, SENTINEL2, opened, reflectance
-from .place import Floats
 
 THIRTEEN = (443.0, 490.0, 560.0, 665.0, 705.0, 740.0, 783.0, 842.0, 865.0, 945.0, 1375.0, 1610.0, 2190.0)
 """Centres of all Sentinel-2 bands in nanometres, in the order of SEN12MS-CR."""

@@ -5,11 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
+from ...models.base import Flags, Floats
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...models.base import Flags, Floats
 from .files import enlarged, raw, reflectance
 from .paired import THIRTEEN
-from .place import Flags, Floats
 
 PLANET = (485.0, 545.0, 630.0, 820.0)
 """Centres of PlanetScope's blue, green, red, near infrared, nanometres."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...models.base import Flags, Floats
 from .files import SENTINEL2, SIX, enlarged, wavelengths
-from .place import Date, Flags, Floats, Place
+from .place import Date, Place
 
 FOLDER = "s1_s2_timeseries_worldcereal"
 CLEAR = (2, 4, 5, 6, 7)

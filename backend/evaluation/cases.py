@@ -15,17 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...models.base import About, Reference, Tile
+from ...models.base import About, Flags, Floats, Reference, Tile
 from ..datasets.catalog import read_place, source_files
 from ..datasets.gaps import KINDS, Gap, grown, make
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from .terrain import channels
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
 TRACKS = ("S", "S-DEM", "T1", "T2", "T4", "T4past", "series", "R", "P")
 """What a method may use: nothing but the scene; a DEM; 1, 2, 4 references on both sides; four

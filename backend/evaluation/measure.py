@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...models.aligndiff.prompt import named_bands
+from ...models.base import Floats
 from . import metrics
 from .cases import Sample
 from .membrane import membrane
 from .methods import Filled
 from .perceptual import Perceptual
 from .pictures import Colour
-
-Floats = NDArray[np.float32]
 
 MOSTLY_UNFILLED = 0.95
 """A method that leaves more of a gap than this does not apply to the case: what would be scored

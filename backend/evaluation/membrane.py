@@ -6,12 +6,10 @@ Kept apart from `models` on purpose: the evaluation must not change with the met
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import linalg
 
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
+from ...models.base import Flags, Floats
 
 
 def membrane(image: Floats, unknown: Flags) -> Floats:

@@ -11,18 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...models import registry
-from ...models.base import Reconstructor, Tile
+from ...models.base import Floats, Reconstructor, Tile
 from .. import trial
 from ..errors import TerramendError
 from ..request import QUALITIES
 from . import oracle, peers_space, peers_time
 from .cases import Sample, View, fingerprint
 
-Floats = NDArray[np.float32]
 Filled = tuple[Floats, Floats | None]
 
 HERE = Path(__file__).parent

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage, special, stats
 
 from ...models.bands import ndvi, red_and_near_infrared
+from ...models.base import Flags
 
 Array = NDArray[np.floating]
-Flags = NDArray[np.bool_]
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Nominal coverages at which hits are counted; the report shows 50, 80, 90 and 95 %."""

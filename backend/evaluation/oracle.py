@@ -6,14 +6,10 @@ They bound regression without a residual from the rim, so a real method may pass
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...models.base import Tile
+from ...models.base import Flags, Floats, Tile
 from .peers_space import unknown
 from .regress import apply, completed, fit, local, usable
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
 
 def _features(tile: Tile, most: int = 24) -> Floats:

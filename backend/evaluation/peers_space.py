@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import interpolate, ndimage
 
-from ...models.base import Tile
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
+from ...models.base import Flags, Floats, Tile
 
 
 def unknown(tile: Tile) -> Flags:

@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import interpolate, spatial
 
-from ...models.base import Tile
+from ...models.base import Floats, Tile
 from .membrane import membrane
 from .peers_space import unknown
 from .regress import apply, completed, fit, from_one, known, ranked, usable
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
 
 def _by_nearness(tile: Tile) -> list[int]:

@@ -13,12 +13,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...models.base import Flags, Floats
 from ..errors import TerramendError
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
 SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)[:, None, None]
 SCALE = np.array([0.458, 0.448, 0.450], np.float32)[:, None, None]

@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.base import Floats
 from .cases import Case, Sample, sample
 from .membrane import membrane
 from .methods import find
 from .metrics import psnr
 
-Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 GAP = (255, 0, 255)

@@ -6,11 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...models.base import Tile
+from ...models.base import Flags, Floats, Tile
 from .membrane import membrane
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
 
 def known(image: Floats) -> Flags:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Flags = NDArray[np.bool_]
+from ...models.base import Flags
 
 
 def hull_columns(

@@ -20,6 +20,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
+from ...models.base import Flags
 from ..watch import Watch
 from .closing import Closing
 from .enclosure import Enclosure, hull_columns
@@ -28,7 +29,6 @@ from .grid import Grid, Window
 from .raster import Raster, measured
 from .whole import close_whole
 
-Flags = NDArray[np.bool_]
 Border = tuple[NDArray[np.float64], NDArray[np.float64]]
 """First and last column inside the hull, per row."""
 

@@ -17,11 +17,12 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from ...models.base import Flags
 from ..request import Mask
 from ..watch import Watch
 from .closing import Closing
 from .extent import read_extent
-from .footprint import SCRATCH, Flags, Footprint, find_footprint, strips
+from .footprint import SCRATCH, Footprint, find_footprint, strips
 from .grid import Grid, Window
 from .growth import Growth, parse_growth
 from .growth import grow as grown

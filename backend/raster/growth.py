@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.base import Flags
 from ..errors import TerramendError
 from .grid import Grid
-
-Flags = NDArray[np.bool_]
 
 LARGEST = 1000
 """Pixels: the largest growth that is taken (a block needs that margin)."""

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
+from ...models.base import Floats
 from .closing import Closing
 from .gdal import FilePool, has_stored_mask
 from .grid import Grid, Window
 from .raster import Band, Raster, measured
 from .resample import bilinear, block_mean, nearest
-from .warp import Floats, Warp, plan
+from .warp import Warp, plan
 
 CHUNK = 4_000_000
 """Source pixels of a band held at once while blocks are averaged."""

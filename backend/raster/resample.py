@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.base import Floats
 from ...models.planes import masked
-from .warp import Floats, Places
+from .warp import Places
 
 
 def bilinear(image: Floats, rows: Places, columns: Places) -> Floats:

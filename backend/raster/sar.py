@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...models.base import Tile
+from ...models.base import Floats, Tile
 from ..errors import TerramendError
 from ..watch import Watch
 from .closing import Closing
@@ -16,7 +16,6 @@ from .grid import Grid, Window
 from .polarisations import is_named
 from .raster import Band, Raster
 from .reader import RasterReader
-from .warp import Floats
 
 LOWEST = -40.0
 """dB below which a linear value is taken for noise (sigma nought of a calm lake is about -25)."""

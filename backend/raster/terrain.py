@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
+from ...models.base import Floats
 from .closing import Closing
 from .grid import Grid, Window
 from .raster import Raster
 from .reader import RasterReader
 from .slopes import Array, gradients, terrain
-from .warp import Floats
 
 DEEPEST = -12000.0
 """Metres of elevation below which there is no ground."""

@@ -21,7 +21,6 @@ from rasterio._err import CPLE_BaseError
 
 from .grid import Grid, Window
 
-Floats = NDArray[np.float32]
 Places = NDArray[np.floating[Any]]
 """Positions in pixels, in float64."""
 
