@@ -9,7 +9,6 @@ image is changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from .. import registry
 from ..base import Findings, Flags, Floats, Prediction, Reconstructor, Source, Tile, findings
+from ..blocks import Cut, blocks
 from ..classical.common import finish, observed, spread
 from ..holdout import ErrorTable, error_table, pseudo_gap
 from ..onnx import provider, session
@@ -120,7 +120,7 @@ class Radar:
         given = by_slot(tile.image, found)
         open_gap = np.zeros(tile.image.shape[1:], bool)
         seen = np.isfinite(tile.image).any(0)
-        for outer, inner, inside in blocks(np.asarray(tile.gaps.any(0) & seen)):
+        for outer, inner, inside in blocks(np.asarray(tile.gaps.any(0) & seen), BLOCK, MARGIN):
             said = self._run(given[(..., *outer)], open_gap[outer], _cut(tile.sar, outer))
             for slot, band in enumerate(found):
                 if band is not None:
@@ -135,7 +135,7 @@ class Radar:
         given, gap = by_slot(first, found), np.asarray(tile.gaps.any(0))
         if not any(band is not None for band in found):
             return out
-        for outer, inner, inside in blocks(gap):
+        for outer, inner, inside in blocks(gap, BLOCK, MARGIN):
             said = self._run(given[(..., *outer)], gap[outer], _cut(tile.sar, outer))
             more = said[(..., *inside)] - np.clip(np.nan_to_num(given[(..., *inner)]), 0, 1)
             more = np.where(gap[inner] & np.isfinite(given[(..., *inner)]), more, 0)
@@ -163,25 +163,6 @@ class Radar:
         out = planes[:first].copy()
         out[: self.bands] = self.network.run(None, {"image": given})[0][0, :, :height, :width]
         return out
-
-
-Cut = tuple[slice, slice]
-
-
-def blocks(wanted: Flags) -> Iterator[tuple[Cut, Cut, Cut]]:
-    """(what the network sees, what is kept, the kept part of what it sees) of each block that is wanted."""
-    height, width = wanted.shape
-    for row in range(0, height, BLOCK):
-        for column in range(0, width, BLOCK):
-            inner = (slice(row, min(row + BLOCK, height)), slice(column, min(column + BLOCK, width)))
-            if not wanted[inner].any():
-                continue
-            sides = list(zip(inner, wanted.shape, strict=True))
-            outer = tuple(slice(max(s.start - MARGIN, 0), min(s.stop + MARGIN, n)) for s, n in sides)
-            inside = tuple(
-                slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
-            )
-            yield outer, inner, inside  # type: ignore[misc]
 
 
 def _clouded(tile: Tile) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from ..base import Findings, Flags, Floats, Movable, Prediction, Reconstructor, Tile, findings
+from ..base import Findings, Floats, Movable, Prediction, Reconstructor, Tile, findings
+from ..blocks import blocks
 from ..holdout import distance_to_valid
 from ..onnx import session
 from ..weights import configuration, fingerprint
@@ -92,11 +92,8 @@ class Mend:
         shift, log_factor = np.full((2, *spread.shape), np.nan, np.float32)
         for band in range(len(spread)):
             gap = tile.gaps[band] & np.isfinite(prior.mean[band])
-            for outer, inner in _blocks(gap):
+            for outer, inner, inside in blocks(gap, BLOCK, MARGIN, tight=True):
                 said = self._run(base[band][(slice(None), *outer)], others[band][(..., *outer)])
-                inside = tuple(
-                    slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
-                )
                 where = gap[inner]
                 shift[band][inner][where] = said[0][inside][where]
                 log_factor[band][inner][where] = said[1][inside][where]
@@ -121,19 +118,3 @@ def over(prior: Reconstructor, folder: Path) -> Mend:
     """
     tables = trust.read(configuration(folder, NETWORK))
     return Mend(prior, session(folder / NETWORK), tables, fingerprint(folder, NETWORK))
-
-
-def _blocks(gap: Flags) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """(what the network sees, what is kept) around the gaps of every block."""
-    for row in range(0, gap.shape[0], BLOCK):
-        for column in range(0, gap.shape[1], BLOCK):
-            part = gap[row : row + BLOCK, column : column + BLOCK]
-            if not part.any():
-                continue
-            lines = (np.flatnonzero(part.any(1)) + row, np.flatnonzero(part.any(0)) + column)
-            top, left = (slice(int(line[0]), int(line[-1]) + 1) for line in lines)
-            yield (_wider(top, gap.shape[0]), _wider(left, gap.shape[1])), (top, left)
-
-
-def _wider(inner: slice, side: int) -> slice:
-    return slice(max(inner.start - MARGIN, 0), min(inner.stop + MARGIN, side))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from terramend.models.align_cr import inputs
-from terramend.models.align_cr.model import BLOCK, MARGIN, Radar, blocks, create
+from terramend.models.align_cr.model import Radar, create
 from terramend.models.base import Reference, Source, Tile, digest
 from terramend.models.registry import find
 
@@ -142,17 +142,6 @@ def test_clear_mode_changes_what_is_marked_and_says_so():
     assert np.allclose(made.mean[:6, 3:, :90], expected[:, 3:, :90], atol=1e-5)
     assert np.isnan(made.mean[6]).all() and np.isnan(made.mean[:, :3]).all() and np.isnan(made.std).all()
     assert (made.source[3:, :90] == Source.ALTERED).all() and (made.source[:, 90:] == Source.VALID).all()
-
-
-def test_blocks_cover_what_is_wanted_once():
-    wanted = np.zeros((BLOCK * 2 + 5, BLOCK + 70), bool)
-    wanted[10, 10] = wanted[-1, -1] = wanted[BLOCK + 3, 5] = True
-    seen = np.zeros(wanted.shape, int)
-    for outer, inner, inside in blocks(wanted):
-        seen[inner] += 1
-        assert np.zeros(wanted.shape)[outer][inside].shape == np.zeros(wanted.shape)[inner].shape
-        assert inner[0].start - outer[0].start == min(MARGIN, inner[0].start)
-    assert (seen[wanted] == 1).all() and seen.max() == 1 and (seen == 0).any()
 
 
 def test_missing_weights_are_said(tmp_path):
