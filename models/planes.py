@@ -94,6 +94,24 @@ def slopes(plane: Floats) -> tuple[Floats, Floats]:
     return np.asarray(right, np.float32), np.asarray(down, np.float32)
 
 
+def bilinear(
+    values: Floats, y: NDArray[np.floating], x: NDArray[np.floating], weights: type[np.floating] = np.float64
+) -> NDArray[np.floating]:
+    """(n, ...) values (H, W, ...) at rows and columns (n,), linear between pixels, constant outside.
+
+    `weights`: their type; float32 keeps the result in it, where there are many values a pixel.
+    """
+    height, width = values.shape[:2]
+    y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    top, left = np.floor(y).astype(np.intp), np.floor(x).astype(np.intp)
+    bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
+    shape = (-1,) + (1,) * (values.ndim - 2)
+    v, u = ((at - first).astype(weights).reshape(shape) for at, first in ((y, top), (x, left)))
+    upper = values[top, left] * (1 - u) + values[top, right] * u
+    lower = values[bottom, left] * (1 - u) + values[bottom, right] * u
+    return np.asarray(upper * (1 - v) + lower * v)
+
+
 def block_means(plane: Floats, factor: int) -> Floats:
     """Means of `factor` squared blocks; the size must divide."""
     size = (plane.shape[1] // factor, plane.shape[0] // factor)

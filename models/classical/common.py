@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Prediction, Source, Tile, sources
 from ..holdout import ErrorTable, error_table, pseudo_gap
-from ..planes import moments
+from ..planes import bilinear, moments
 
 SURE = np.float32(1e-6)
 """Least standard deviation of an estimate, also where the land has no spread: 0 means a valid sample."""
@@ -35,16 +35,8 @@ class Base:
 
     def sample(self, band: int, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
         """(n,) values at scene pixels (rows, columns), bilinear."""
-        layer = self.image[band]
-        height, width = layer.shape
-        y = np.clip((rows + 0.5) / self.step - 0.5, 0, height - 1)
-        x = np.clip((columns + 0.5) / self.step - 0.5, 0, width - 1)
-        top, left = np.floor(y).astype(np.intp), np.floor(x).astype(np.intp)
-        bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
-        v, u = y - top, x - left
-        upper = layer[top, left] * (1 - u) + layer[top, right] * u
-        lower = layer[bottom, left] * (1 - u) + layer[bottom, right] * u
-        return (upper * (1 - v) + lower * v).astype(np.float32)
+        y, x = ((place + 0.5) / self.step - 0.5 for place in (rows, columns))
+        return bilinear(self.image[band], y, x).astype(np.float32)
 
 
 def observed(tile: Tile) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats
-from ..planes import combine
+from ..planes import bilinear, combine
 from ..ridge import ridge_weights
 from ..threads import each
 from .statistics import Cells, Moments, grow, side_by_side, to_cells
@@ -36,17 +36,8 @@ class Field:
 
     def at(self, y: NDArray[np.floating], x: NDArray[np.floating]) -> Floats:
         """(n, 1 + P, B) bilinear at scene positions (n,); constant beyond the outer centres."""
-        rows, columns = self.values.shape[:2]
-        v = np.clip((y - self.top) / self.size - 0.5, 0, rows - 1)
-        u = np.clip((x - self.left) / self.size - 0.5, 0, columns - 1)
-        r0, c0 = np.floor(v).astype(np.intp), np.floor(u).astype(np.intp)
-        r1, c1 = np.minimum(r0 + 1, rows - 1), np.minimum(c0 + 1, columns - 1)
-        below = (v - r0).astype(np.float32)[:, None, None]
-        right = (u - c0).astype(np.float32)[:, None, None]
-        upper = self.values[r0, c0] * (1 - right) + self.values[r0, c1] * right
-        lower = self.values[r1, c0] * (1 - right) + self.values[r1, c1] * right
-        out: Floats = upper * (1 - below) + lower * below
-        return out
+        v, u = (y - self.top) / self.size - 0.5, (x - self.left) / self.size - 0.5
+        return np.asarray(bilinear(self.values, v, u, np.float32), np.float32)
 
 
 def ridge(
