@@ -31,3 +31,9 @@ def texture(shape, seed, bands=3, blur=1.2):
 def blobs(shape, seed, share):
     field = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal(shape), (0, 0), shape[0] / 14)
     return field > np.quantile(field, 1 - share)
+
+
+def hide(truth, gap):
+    """(image, gaps): the truth (B, H, W) with all bands missing in a gap (H, W)."""
+    gaps = np.broadcast_to(gap, truth.shape)
+    return np.where(gaps, np.nan, truth).astype(np.float32), gaps.copy()

@@ -1,0 +1,67 @@
+"""Dates that are missing at a pixel follow from those that are there."""
+
+import numpy as np
+from terramend.models.guided.impute import complete, complete_further, conditional, learn, learn_further
+
+from .scenes import blobs, texture
+
+
+def test_missing_dates_take_their_conditional_mean():
+    random = np.random.default_rng(4)
+    latent = random.standard_normal((2, 80, 80))
+    mix = random.standard_normal((6, 2))
+    channels = np.tensordot(mix, latent, 1).astype(np.float32)
+    owner = np.array([0, 0, 0, 1, 1, 1])
+    hole = blobs((80, 80), 5, 0.25)
+    holed = channels.copy()
+    holed[3:, hole] = np.nan
+    joint = learn(holed, owner)
+    filled, share = complete(holed, joint)
+    restored = filled * joint.scale[:, None, None] + joint.mean[:, None, None]
+    error = (restored - channels)[3:, hole]
+    assert np.sqrt(np.mean(error**2)) < 0.1 * channels[3:, hole].std()
+    assert (share[hole] == 0.5).all() and (share[~hole] == 1).all()
+    there = np.array([True, True, True, False, False, False])
+    exact = joint.correlation[3:, :3] @ np.linalg.inv(joint.correlation[:3, :3] + joint.penalty * np.eye(3))
+    np.testing.assert_allclose(conditional(joint, there, ~there), exact, atol=1e-5)
+
+
+def test_further_dates_follow_from_the_complete_ones_and_from_their_own_rim():
+    random = np.random.default_rng(12)
+    known = texture((80, 72), 1)
+    known -= known.mean((1, 2), keepdims=True)
+    known /= known.std((1, 2), keepdims=True)
+    ramp = np.linspace(-1, 1, 72, dtype=np.float32)  # what the known channels do not know
+    mixed = np.tensordot(random.standard_normal((2, 3)), known, 1)
+    truth = (0.3 + 0.05 * (mixed + ramp)).astype(np.float32)
+    whole, partly, never = truth, truth.copy(), np.full_like(truth, np.nan)
+    partly[:, 20:50, 20:50] = np.nan
+    partly[1, :5] = np.nan  # a date is missing where one of its channels is
+    planes, owner = [*whole, *partly, *never], np.repeat([0, 1, 2], 2)
+    further = learn_further(planes, owner, known)
+    made = complete_further(planes, known, further)
+    np.testing.assert_array_equal(made[:3], known)
+    expected = (truth - truth.mean((1, 2), keepdims=True)) / truth.std((1, 2), keepdims=True)
+    np.testing.assert_allclose(made[3:5], expected, atol=1e-3)
+    clear = np.isfinite(partly).all(0)
+    expected = (truth - further.mean[2:4, None, None]) / further.scale[2:4, None, None]
+    np.testing.assert_allclose(made[5:7, clear], expected[:, clear], atol=1e-5)
+    alone = np.tensordot(further.weights[2:4], known, 1)
+    errors = [np.abs(filled - expected)[:, ~clear].mean() for filled in (made[5:7], alone)]
+    assert errors[0] < 0.2 * errors[1]
+    assert not made[7:].any()
+
+
+def test_gaps_of_a_lone_date_leave_no_step_beside_them():
+    rows, columns = np.mgrid[:64, :96].astype(np.float32)
+    plane = np.stack([rows + 2 * columns, columns - rows])
+    holed = plane.copy()
+    stripe = (rows + columns / 4) % 24 < 9
+    holed[:, stripe] = np.nan
+    owner = np.zeros(2, int)
+    filled, share = complete(holed, learn(holed, owner))
+    np.testing.assert_array_equal(share, np.where(stripe, np.float32(0), np.float32(1)))
+    steps = np.abs(np.diff(filled, axis=1))
+    slope = np.median(steps, axis=(1, 2), keepdims=True)
+    inside = np.s_[:, 12:-12, 12:-12]  # at the border a membrane is free
+    assert (steps[inside] < 4 * slope).all()
