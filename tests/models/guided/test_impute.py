@@ -1,7 +1,16 @@
 """Dates that are missing at a pixel follow from those that are there."""
 
 import numpy as np
-from terramend.models.guided.impute import complete, complete_further, conditional, learn, learn_further
+import pytest
+from terramend.models.guided.impute import (
+    Joint,
+    beyond_the_others,
+    complete,
+    complete_further,
+    conditional,
+    learn,
+    learn_further,
+)
 
 from .scenes import blobs, texture
 
@@ -65,3 +74,34 @@ def test_gaps_of_a_lone_date_leave_no_step_beside_them():
     slope = np.median(steps, axis=(1, 2), keepdims=True)
     inside = np.s_[:, 12:-12, 12:-12]  # at the border a membrane is free
     assert (steps[inside] < 4 * slope).all()
+
+
+def test_without_gaps_channels_are_z_scores_and_without_dates_their_mean():
+    channels = texture((40, 44), 3, bands=4)
+    owner = np.array([0, 0, 1, 1])
+    joint = learn(list(channels), owner)
+    z = (channels - channels.mean((1, 2), keepdims=True)) / channels.std((1, 2), keepdims=True)
+    np.testing.assert_allclose(joint.mean, channels.mean((1, 2), dtype=np.float64), rtol=1e-5)
+    np.testing.assert_allclose(joint.scale, channels.std((1, 2), dtype=np.float64), rtol=1e-4)
+    common = channels[0].size
+    expected = np.corrcoef(z.reshape(4, -1)) * np.where(np.eye(4, dtype=bool), 1, common / (common + 50))
+    np.testing.assert_allclose(joint.correlation, expected, atol=1e-3)
+    filled, share = complete(list(channels), joint)
+    np.testing.assert_allclose(filled, z, atol=1e-3)
+    assert (share == 1).all()
+    filled, share = complete([np.full_like(plane, np.nan) for plane in channels], joint)
+    assert not filled.any() and not share.any()
+
+
+def test_what_a_date_is_beyond_the_others_has_nothing_of_them():
+    correlation = np.array([[1, 0.5, 0.3], [0.5, 1, 0.2], [0.3, 0.2, 1]])
+    joint = Joint(np.zeros(3), np.ones(3), correlation, np.array([0, 1, 1]), penalty=0.0)
+    mine, weights = beyond_the_others(joint, 1)
+    assert mine.tolist() == [1, 2]
+    np.testing.assert_allclose(weights, [[-0.5, 1, 0], [-0.3, 0, 1]], atol=1e-6)
+    np.testing.assert_allclose(weights @ correlation[:, 0], 0, atol=1e-6)
+
+
+def test_the_ridge_is_stronger_where_fewer_pixels_taught():
+    few, many = (learn(list(texture(shape, 5, bands=2)), np.array([0, 1])) for shape in ((12, 12), (90, 90)))
+    assert few.penalty == pytest.approx(0.01 + 150 / 144) and many.penalty == pytest.approx(0.01 + 150 / 8100)

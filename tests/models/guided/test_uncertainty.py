@@ -89,3 +89,15 @@ def test_the_deviation_is_larger_where_the_picture_changes_from_pixel_to_pixel()
     edge, ground = np.sqrt(2) / 3, np.sqrt(4e-4)  # a step's deviation in a 3 x 3 window; the least
     np.testing.assert_allclose(std[0, 10:-1, 19:21], 0.5 * edge**0.25, rtol=1e-5)
     np.testing.assert_allclose(std[0, 10:-1, 2:18], 0.5 * ground**0.25, rtol=1e-5)
+
+
+def test_errors_grow_by_a_power_of_the_distance():
+    distance = np.array([0, 1, 8, 32, 500], np.float32)
+    expected = np.array([1, 1, 8, 32, 32]) ** 0.35
+    np.testing.assert_allclose(uncertainty.growth(distance), expected, rtol=1e-6)
+
+
+def test_nothing_is_tried_where_hardly_a_pixel_is_valid():
+    image = np.full((2, 40, 40), np.nan, np.float32)
+    image[:, :4, :4] = 0.2
+    assert uncertainty.make_trial(Tile(image, np.isnan(image))) is None

@@ -1,0 +1,100 @@
+"""What the regression leaves over at the rim, in closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from terramend.models.guided import residual
+from terramend.models.guided.residual import Rim
+from terramend.models.holdout import distance_to_valid
+
+SHAPE = (48, 52)
+
+
+def rim_of(gap):
+    return Rim(~gap, distance_to_valid(gap))
+
+
+def square(side=20):
+    gap = np.zeros(SHAPE, bool)
+    gap[10 : 10 + side, 12 : 12 + side] = True
+    return gap
+
+
+def test_a_ramp_is_coherent_and_a_checkerboard_is_not():
+    rows, columns = np.indices(SHAPE)
+    assert residual.coherence((rows + 2.0 * columns - 60).astype(np.float32)) == pytest.approx(1)
+    assert (
+        residual.coherence(np.where((rows + columns) % 2, 1, -1).astype(np.float32)) == 0.5
+    )  # its mean is 0
+    assert residual.coherence(np.where(columns % 2, 1, -1).astype(np.float32)) == 0  # neighbours: -1/4 of it
+
+
+def test_the_coherence_of_noise_is_nought_and_of_a_mixture_what_is_smooth_of_it():
+    random = np.random.default_rng(1)
+    noise = random.standard_normal((300, 300)).astype(np.float32)
+    assert residual.coherence(noise) < 0.05
+    # A level of variance 1 under noise of variance 1: the mean of eight is 1 + 1/8, what they share 1.
+    level = np.repeat(random.standard_normal((300, 1)), 300, axis=1)
+    wide = np.kron(random.standard_normal((15, 15)), np.ones((20, 20))).astype(np.float32)
+    assert level.shape == wide.shape and residual.coherence(wide + noise) == pytest.approx(8 / 9, abs=0.05)
+
+
+def test_too_few_known_pixels_say_nothing_of_coherence():
+    few = np.full(SHAPE, np.nan, np.float32)
+    few[:5, :5] = 1
+    assert residual.coherence(few) == 0.5
+    few[:6, :6] = 1  # 16 of them have six neighbours or more
+    assert residual.coherence(few) == pytest.approx(1)
+
+
+@given(st.floats(-3, 3), st.floats(-3, 3), st.sampled_from([4.0, 6.0, 8.0]), st.floats(0.5, 50))
+def test_a_local_mean_is_drawn_to_the_prior_as_by_so_many_pixels(level, prior, sigma, doubt):
+    ones = np.ones(SHAPE, np.float32)
+    share = doubt / (2 * np.pi * sigma**2)
+    made = residual.local_mean(np.float32(level) * ones, ones, sigma, prior, doubt)
+    np.testing.assert_allclose(made, (level + share * prior) / (1 + share), atol=1e-4)
+    nothing = residual.local_mean(0 * ones, 0 * ones, sigma, prior, doubt)
+    np.testing.assert_allclose(nothing, prior, atol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.4])
+def test_a_level_at_the_rim_enters_the_gap_and_decays_to_the_local_mean(beta):
+    gap = square()
+    left = np.where(gap, 0, np.float32(0.3)).astype(np.float32)
+    rim = rim_of(gap)
+    slow = residual.local_mean(left, (~gap).astype(np.float32), residual.NEAR, 0.0, residual.NEAR_DOUBT)
+    decay = np.exp(-np.maximum(rim.distance - 1, 0) / residual.LENGTH)
+    expected = beta * (slow + decay * (0.3 - slow))
+    np.testing.assert_allclose(rim.carry(left, beta)[gap], expected[gap], atol=2e-4)
+    assert rim.carry(left, beta)[10, 20] == pytest.approx(
+        0.3 * beta, abs=1e-3
+    )  # beside valid data: all of it
+
+
+def test_a_plate_keeps_its_strength_and_is_weighed_against_the_membrane():
+    gap = square(8)
+    rim, left = rim_of(gap), np.where(gap, 0, np.float32(0.3)).astype(np.float32)
+    decaying, plate, half = (rim.carry(left, 0.5, plate=weight) for weight in (0.0, 1.0, 0.5))
+    np.testing.assert_allclose(plate[gap], 0.3, atol=1e-3)
+    np.testing.assert_allclose(half, (decaying + plate) / 2, atol=1e-6)
+
+
+def test_nothing_is_carried_where_nothing_is_known():
+    rim = rim_of(np.ones(SHAPE, bool))
+    assert not rim.carry(np.zeros(SHAPE, np.float32), 1.0).any()
+    np.testing.assert_array_equal(rim.variance(np.zeros(SHAPE, np.float32), 0.7), np.float32(0.7))
+
+
+def test_the_variance_is_the_mean_square_around():
+    gap = square()
+    left = np.where(gap, 0, np.float32(-0.2)).astype(np.float32)
+    np.testing.assert_allclose(rim_of(gap).variance(left, 9.0), 0.04 + residual.FLOOR, rtol=1e-4)
+    left[:, 26:] *= 10
+    made = rim_of(np.zeros(SHAPE, bool)).variance(
+        np.where(np.indices(SHAPE)[1] < 26, np.float32(0.2), 2), 9.0
+    )
+    # Far inside either half the tile's mean square has the share of AROUND_DOUBT pixels.
+    share = residual.AROUND_DOUBT / (2 * np.pi * residual.AROUND**2)
+    for column, own in ((0, 0.04), (-1, 4.0)):
+        assert made[24, column] == pytest.approx((own + share * 2.02) / (1 + share), rel=0.1)
