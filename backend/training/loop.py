@@ -27,6 +27,8 @@ from . import checkpoint
 Batch = dict[str, torch.Tensor]
 SLOW = 0.1
 """Share of the learning rate that slow parameters get."""
+LOG = "loss.csv"
+"""A row a step: rate, seconds since the run was begun or resumed, and every term of the loss."""
 PRECISIONS = ("no", "bf16", "fp16")
 
 
@@ -125,7 +127,7 @@ def train(
     if scaler is not None and state.get("scaler"):
         scaler.load_state_dict(state["scaler"])
     average.to(accelerator.device)
-    log = _open_log(out / "loss.csv", start)
+    log = _open_log(out / LOG, start)
     watch.stage("train", schedule.steps)
     if start:
         watch.advance(start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,13 @@ import torch
 
 from ..errors import TerramendError
 from ..failure import reason
-from ..raster.outputs import write_whole
+from ..raster.outputs import sweep, temporary_name, write_whole
 from ..watch import Watch
 from .checkpoint import latest
-from .loop import Batch, Schedule
+from .loop import LOG, Batch, Schedule
 
+CONFIG = "config.json"
+"""Of a finished run."""
 CONFIGS = Path(__file__).parent / "configs"
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
@@ -227,13 +230,27 @@ def _entries(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, A
 
 def conclude(config: Mapping[str, Any], out: Path) -> None:
     """Write `config.json`, the last file that a run needs: where it stands, the run is whole."""
-    write_whole(out / "config.json", json.dumps(config, indent=1))
+    write_whole(out / CONFIG, json.dumps(config, indent=1))
 
 
 def finish(run: Recipe, average: torch.nn.Module, out: Path) -> None:
-    """Write what a run leaves behind; one that stood there is none until this one is whole."""
-    (out / "config.json").unlink(missing_ok=True)
-    run.finish(average, out)
+    """Write what a run leaves behind; one that stood there stays as it is until all of this one is written."""
+    sweep(out)
+    made = out / temporary_name("finished")
+    made.mkdir()
+    try:
+        shutil.copyfile(out / LOG, made / LOG)  # its curve is drawn
+        run.finish(average, made)
+        (made / LOG).unlink()
+        (out / CONFIG).unlink(missing_ok=True)  # while files are exchanged there is no run
+        for path in sorted(made.iterdir(), key=lambda path: path.name == CONFIG):
+            path.replace(out / path.name)
+    except OSError as error:
+        if error.filename is not None:
+            error.filename = str(error.filename).replace(str(made), str(out))  # which who reads of it knows
+        raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def build(cls: Any, values: Mapping[str, Any], name: str) -> Any:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -130,18 +131,41 @@ def test_a_run_that_does_not_say_how_it_was_begun_is_not_gone_on_with(out, text)
     assert caught.value.code == "training.resume"
 
 
-def test_a_run_that_is_finished_again_is_none_until_it_is_whole(tmp_path) -> None:
-    """`config.json` says that a run is whole; its network is written before."""
+@pytest.mark.parametrize("broken", [InterruptedError(), OSError(28, "No space left on device"), None])
+def test_a_run_that_is_finished_again_stays_as_it_was_until_the_new_one_is_whole(tmp_path, broken) -> None:
+    (tmp_path / "loss.csv").write_text("step\n")
+    (tmp_path / "it.onnx").write_text("old")
     recipe.conclude({"size": 1}, tmp_path)
-    seen = []
 
     def finish(average: torch.nn.Module, out: Path) -> None:
-        seen.append([path.name for path in out.iterdir()])
+        assert (out / "loss.csv").read_text() == "step\n"  # whose curve is drawn
+        (out / "it.onnx").write_text("new")
+        recipe.conclude({"size": 2}, out)
+        assert (tmp_path / "it.onnx").read_text() == "old"
+        if broken is not None:
+            raise broken
 
     model = torch.nn.Linear(1, 1)
     made = recipe.Recipe(model, lambda *_: {}, lambda *_: {}, Schedule(1, 1), finish)
-    recipe.finish(made, model, tmp_path)
-    assert seen == [[]]
+    with pytest.raises(type(broken)) if broken is not None else nullcontext():
+        recipe.finish(made, model, tmp_path)
+    wanted = ("new", 2) if broken is None else ("old", 1)
+    size = json.loads((tmp_path / "config.json").read_text())["size"]
+    assert ((tmp_path / "it.onnx").read_text(), size) == wanted
+    assert {path.name for path in tmp_path.iterdir()} == {"loss.csv", "it.onnx", "config.json"}
+
+
+def test_a_folder_without_room_is_called_by_its_own_name(tmp_path) -> None:
+    (tmp_path / "loss.csv").write_text("step\n")
+
+    def finish(average: torch.nn.Module, out: Path) -> None:
+        raise OSError(28, "No space left on device", str(out / "loss.png"))
+
+    model = torch.nn.Linear(1, 1)
+    made = recipe.Recipe(model, lambda *_: {}, lambda *_: {}, Schedule(1, 1), finish)
+    with pytest.raises(OSError, match="No space") as caught:
+        recipe.finish(made, model, tmp_path)
+    assert caught.value.filename == str(tmp_path / "loss.png")
 
 
 def test_an_array_takes_its_room_at_once(tmp_path) -> None:
