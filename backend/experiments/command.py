@@ -12,6 +12,7 @@ from typing import Protocol
 from ..errors import TerramendError
 from ..failure import cancelled_as
 from ..watch import Watch
+from . import runs
 
 EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -64,6 +65,8 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     if not 0 < getattr(options, "budget", 1.0) < math.inf:
         raise TerramendError("command.option", option="--budget", why="it must be a number above 0")
     with cancelled_as("research.cancelled", out=str(options.out)):
+        if options.experiment != "mend":  # which trains nothing, and whose data may be one split
+            runs.begin(options.data, options.out)
         experiment(options.experiment).main(options, watch)
 
 

@@ -21,12 +21,15 @@ import torch
 from ...models.base import Reconstructor
 from ...models.diffusion_enhancement import door
 from ...models.diffusion_enhancement.fusion import LIMIT
+from ...models.diffusion_enhancement.model import Networks
 from ...models.diffusion_enhancement.network import STAGES, Enhancement
 from ...models.rivals.network import NETWORKS, Remover, make
 from ...models.weights import PACKAGED
+from ..errors import TerramendError
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
 from ..evaluation.perceptual import checked
+from ..failure import reason
 from ..training import de, removers
 from ..training.pairs import PairBank, pair_bank
 from ..training.recipe import load_config
@@ -45,7 +48,7 @@ from .de_rows import (
     measured,
     network,
 )
-from .runs import Numbers, cached, named, trained
+from .runs import Numbers, cached, configured, named, trained
 
 REAL = {"without": [], "haze": 0.0}
 """Data of the networks that are compared: all real pairs and nothing made; none of them is given away."""
@@ -113,12 +116,16 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     rivals = named("--rivals", options.rivals, tuple(NETWORKS))
     rows: dict[str, list[Numbers]] = {}
     gaps: dict[str, list[Numbers]] = {}
+    with configured(options.config):
+        budget = _budget(options)
+    todo = _gap_cases(options) if "gaps" in parts else []
+    fill = _fill(options.fill) if "gaps" in parts and options.fill is not None else None
     if "pairs" in parts:
         rows = _pairs(options, rivals, watch)
     if "gaps" in parts:
-        gaps = _gaps(options, watch)
+        gaps = _gaps(options, todo, fill, watch)
     costs = _costs(options.config) if "speed" in parts else {}
-    de_report.write(rows, gaps, costs, options.out, _budget(options))
+    de_report.write(rows, gaps, costs, options.out, budget)
     watch.finish()
 
 
@@ -174,9 +181,11 @@ def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -
 def _finished(options: argparse.Namespace) -> list[Method]:
     """Rows of a run as it is, over the reference's folder beside it (as weights lie that come along)."""
     folder = options.run.parent / options.reference
+    reference = removers.load(folder)
+    de.load(options.run)
     shas = [hashlib.sha256((run / file).read_bytes()).hexdigest() for run, file in (
         (folder, removers.WEIGHTS), (options.run, de.WEIGHTS))]  # fmt: skip
-    return _rows(options.run, removers.load(folder), shas[0], options, 0, shas[1])
+    return _rows(options.run, reference, shas[0], options, 0, "-".join(shas))  # DE begins from what it says
 
 
 def _rows(
@@ -224,18 +233,38 @@ def _stages(config: dict[str, Any], run: Path, options: argparse.Namespace, seed
     return folder
 
 
-def _gaps(options: argparse.Namespace, watch: Watch) -> dict[str, list[Numbers]]:
-    """Rows of gap filling by DE over `guided`, and their numbers, one a seed."""
-    folders = [options.fill]
-    if options.fill is None:
+def _gap_cases(options: argparse.Namespace) -> list[tuple[cases.Case, str]]:
+    """Cases of val and their tracks, whose data are there."""
+    recipe = cases.load(RECIPES / "val.json")
+    cases.verify(recipe, options.data / "val")
+    return gap_samples(recipe, options.gap_places)
+
+
+def _fill(folder: Path) -> Networks:
+    """The networks of `--fill`."""
+    try:
+        return door.load(folder)
+    except (ValueError, LookupError, TypeError) as error:
+        raise TerramendError("training.start", path=str(folder), name="de", why=reason(error)) from None
+
+
+def _gaps(
+    options: argparse.Namespace, chosen: list[tuple[cases.Case, str]], fill: Networks | None, watch: Watch
+) -> dict[str, list[Numbers]]:
+    """Rows of gap filling by DE over `guided`, and their numbers, one a seed.
+
+    Args:
+        fill: networks that are there; none: they are trained.
+    """
+    networks = [fill] if fill is not None else []
+    if fill is None:
         config = load_config("de", "fill")
         config["samples"] = {**config["samples"], "folder": str(options.out / "gap-samples")}
         folders = [_stages(config, Path("guided"), options, seed, watch) for seed in range(options.seeds)]
+        networks = [door.load(folder) for folder in folders]
     root, rows = options.data / "val", dict[str, list[Numbers]]()
-    chosen = gap_samples(cases.load(RECIPES / "val.json"), options.gap_places)
     made = made_rows()
     reference = made["guided" + REFERENCE]
-    networks = [door.load(folder) for folder in folders]
     todo: list[tuple[str, Reconstructor, str]] = [(name, method, "") for name, method in made.items()]
     for seed, nets in enumerate(networks):
         own = gap_rows(nets, reference, first=seed == 0)

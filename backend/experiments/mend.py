@@ -27,7 +27,7 @@ from ...models.mend.model import BLOCK, CONFIG, MARGIN, NETWORK, Mend
 from ...models.mend.trust import Trust
 from ...models.onnx import session
 from ..datasets.catalog import ground
-from ..evaluation.cases import TRACKS, Case, Sample, fingerprint, load, sample
+from ..evaluation.cases import TRACKS, Case, Sample, fingerprint, load, sample, verify
 from ..evaluation.command import RECIPES, data_root
 from ..raster.outputs import write_whole, written
 from ..training import mend_samples
@@ -136,6 +136,7 @@ def on_val(
 ) -> Iterator[Outcome]:
     """Outcomes of the stored val cases; the prior's predictions are kept in `folder`, by its code."""
     recipe = load(RECIPES / "val.json")
+    verify(recipe, root)
     todo = [(case, track) for case in recipe.cases for track in case.tracks if track != "P"]
     todo = [(case, track) for case, track in todo if not tracks or track in tracks]
     folder = folder / fingerprint(sorted(GUIDED.glob("*.py")))[:12]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..datasets.contents import contents
 from ..errors import TerramendError
 from ..raster.outputs import write_whole
 from ..request import canonical_json
@@ -17,6 +19,33 @@ from ..watch import Watch
 
 Numbers = dict[str, list[Any]]
 """A list a number, one entry a pair or case; `place` says which place each belongs to."""
+
+
+SPLITS = ("train", "val")
+
+
+def begin(data: Path, out: Path) -> None:
+    """Note the data in `out`; where results lie there, see that they are of the same data.
+
+    Raises:
+        TerramendError: `experiment.splits`, `experiment.begun`.
+    """
+    for split in SPLITS:
+        if not (data / split).is_dir():
+            raise TerramendError("experiment.splits", data=str(data), split=split)
+    now, path = {split: contents(data / split) for split in SPLITS}, out / "begun.json"
+    out.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or all(one == path for one in out.iterdir()):  # nothing was made yet
+        write_whole(path, json.dumps(now, indent=1))
+        return
+    try:
+        before = dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError):
+        before = {}
+    for split in SPLITS:
+        if before.get(split) != now[split]:
+            then = f"{split}: {before.get(split, 'unknown')}"
+            raise TerramendError("experiment.begun", path=str(out), before=then, now=now[split])
 
 
 def trained(
@@ -44,13 +73,26 @@ def cached(path: Path, key: Any, make: Callable[[], Numbers]) -> Numbers:
     """What `make` gives, kept in `path` under the hash of `key`."""
     name = hashlib.sha256(canonical_json(key).encode()).hexdigest()[:16]
     file = path / f"{name}.json"
-    if file.exists():
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # none yet, or a crash spoiled it
         found: Numbers = json.loads(file.read_text("utf-8"))["numbers"]
         return found
     numbers = make()
     path.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps({"key": key, "numbers": numbers}, indent=1))
     return numbers
+
+
+@contextlib.contextmanager
+def configured(name: str) -> Iterator[None]:
+    """An entry that the configuration `name` lacks is said.
+
+    Raises:
+        TerramendError: `training.config`.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise TerramendError("training.config", name=name, why=f"it has no entry {error.args[0]}") from None
 
 
 def named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:

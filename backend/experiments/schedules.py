@@ -23,7 +23,7 @@ from ..request import canonical_json
 from ..training import ddpm, noising, pictures
 from ..training.loop import train
 from ..training.patches import RGB, clear_bank
-from ..training.recipe import finish, load_config
+from ..training.recipe import finish, load_config, made
 from ..watch import Watch
 from . import inception, schedules_report, statistics
 
@@ -72,9 +72,9 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
     folder = options.out / f"{name}-{seed}-{key}"
     measured = folder / "metrics.json"
     if not measured.exists():
-        made = ddpm.recipe(config, options.data / "train", watch)
-        average = train(made.model, made.batch, made.loss, made.schedule, folder, watch)
-        finish(made, average, folder)
+        run = made("ddpm", config, options.data / "train", watch)
+        average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
+        finish(run, average, folder)
         numbers = measure(average, config, options.data / "val", folder, watch)
         write_whole(measured, json.dumps(numbers))
     return {"schedule": name, "seed": seed, "folder": str(folder), **json.loads(measured.read_text("utf-8"))}
@@ -91,13 +91,13 @@ def measure(
     for seed in range(100, 100 + SAMPLES // 16):
         parts.append(ddpm.draw(model, config, 16, config["size"], 50, seed))
         watch.advance()
-    made = np.concatenate(parts)
-    pictures.grid(np.clip((made[:16] + 1) / 2, 0, 1), folder / "samples.png")
+    samples = np.concatenate(parts)
+    pictures.grid(np.clip((samples[:16] + 1) / 2, 0, 1), folder / "samples.png")
     distances = {
-        "histogram": statistics.histogram_distance(real, made),
-        "spectrum": statistics.spectrum_distance(real, made),
+        "histogram": statistics.histogram_distance(real, samples),
+        "spectrum": statistics.spectrum_distance(real, samples),
     }
-    seen, drawn = inception.features(real), inception.features(made)
+    seen, drawn = inception.features(real), inception.features(samples)
     if seen is not None and drawn is not None:
         distances["fid"] = statistics.frechet_distance(seen, drawn)
         distances["kid"] = statistics.kernel_distance(seen, drawn)

@@ -52,8 +52,9 @@ def _run(options: argparse.Namespace, changes: dict[str, str], watch: Watch) -> 
     config = recipe.load_config(options.name, options.config, changes)
     if "." not in options.config and not {"samples", "samples.folder"} & changes.keys():
         recipe.bring_samples(config, options.out)
-    made = recipe.made(options.name, config, _split(options.data, watch), watch)
-    recipe.begin(config, options.out)
+    data = _split(options.data, watch)
+    made = recipe.made(options.name, config, data, watch)
+    recipe.begin(config, data, options.out, watch)
     average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
     recipe.finish(made, average, options.out)
     watch.finish()

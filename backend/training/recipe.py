@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
+from ..datasets.contents import contents
 from ..errors import TerramendError
 from ..failure import reason
 from ..raster.outputs import sweep, temporary_name, write_whole
@@ -120,9 +121,9 @@ def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) 
         _alike(config, json.loads(example.read_text("utf-8")), size)
     for key, text in (changes or {}).items():
         *folders, last = key.split(".")
-        place = config
+        place: Any = config
         for folder in folders:
-            place = place.get(folder, {}) if isinstance(place, dict) else {}
+            place = place.get(folder) if isinstance(place, dict) else None
         optional = _OPTIONAL if folders[-1:] == ["training"] else {}
         if not isinstance(place, dict) or last not in {*place, *optional}:
             raise TerramendError("training.config", name=size, why=f"it has no entry {key}")
@@ -193,15 +194,20 @@ REFUSED = (TypeError, ValueError, RuntimeError)
 """What networks raise for a layout that cannot be built: torch refuses sizes below 0 by the last."""
 
 
-def begin(config: Mapping[str, Any], out: Path) -> None:
+DATA = "--data"
+"""Entry of `begun.json` that tells the data's contents."""
+
+
+def begin(config: Mapping[str, Any], data: Path, out: Path, watch: Watch) -> None:
     """Write `begun.json`; where a run stands already, see that it was begun with the same.
 
-    How long, how fast and by which loss (the parts `training` and `loss`) may change on the way.
+    How long, how fast and by which loss (the parts `training` and `loss`) may change on the way; so may
+    the data, which a notice says.
 
     Raises:
         TerramendError: `training.resume`, naming the first entry that differs.
     """
-    asked, path, found = dict(_entries(config)), out / "begun.json", latest(out)
+    asked, path, found = {**dict(_entries(config)), DATA: contents(data)}, out / "begun.json", latest(out)
     if found is None:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(asked, indent=1))
@@ -211,10 +217,14 @@ def begin(config: Mapping[str, Any], out: Path) -> None:
         except (ValueError, TypeError) as error:
             why = f"{path.name} does not say with which: {reason(error)}"
             raise TerramendError("training.resume", path=str(found), why=why) from None
+        now = asked.pop(DATA)
+        then = before.pop(DATA, now)
         for key in {**before, **asked}:
             if before.get(key) != asked.get(key):
                 why = f"{key} was {json.dumps(before.get(key))}, and is {json.dumps(asked.get(key))}"
                 raise TerramendError("training.resume", path=str(found), why=why)
+        if now != then:
+            watch.notice("training.data", path=str(found), before=then, now=now)
 
 
 def _entries(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -234,7 +244,7 @@ def conclude(config: Mapping[str, Any], out: Path) -> None:
 
 
 def finish(run: Recipe, average: torch.nn.Module, out: Path) -> None:
-    """Write what a run leaves behind; one that stood there stays as it is until all of this one is written."""
+    """Write what a run leaves behind; one that stood there stays as it is until all of it is written."""
     sweep(out)
     made = out / temporary_name("finished")
     made.mkdir()

@@ -39,6 +39,7 @@ from terramend.models.weights import PACKAGED, read_manifest  # noqa: E402
         ("ddpm", "size", "null", "size must be a number, not None"),
         ("ddpm", "size", "0", "size must be a whole number from 1 on, not 0"),
         ("ddpm", "size.x", "1", "it has no entry size.x"),
+        ("de", "training.rate", "1e-4", "it has no entry training.rate"),  # but one in every stage
         ("ddpm", "network.base", "7", "base must be even"),
         ("ddpm", "network.heads", "0", "heads must be a whole number from 1 on"),
         ("ddpm", "network.heads", "5", "heads must divide every width with attention"),

@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,6 +163,29 @@ def test_a_folder_that_was_begun_with_another_configuration_is_said(data, tmp_pa
     config.write_text(json.dumps({**REMOVER, "network": {**REMOVER["network"], "width": 8}}))
     with pytest.raises(TerramendError, match="was begun with another configuration .* name a new folder"):
         training.main(options("spa-gan", config, data, run), Watch())
+
+
+def test_data_that_a_run_was_not_begun_with_are_said(data, tmp_path) -> None:
+    """Where they are only elsewhere, or QGIS put something beside them, they are the same."""
+    config, run = tmp_path / "tiny.json", tmp_path / "run"
+    config.write_text(json.dumps({**REMOVER, "training": {**REMOVER["training"], "steps": 1}}))
+    training.main(options("spa-gan", config, data, run), Watch())
+    moved = shutil.copytree(data, tmp_path / "moved")
+    (moved / "train" / "RICE1" / "label" / "a.png.aux.xml").write_text("<PAMDataset/>")
+    (moved / "train" / ".listing").write_text("")
+    training.main(options("spa-gan", config, moved, run), watch := Watch())
+    assert not watch.notices
+    for side in ("label", "cloud"):
+        (moved / "train" / "RICE1" / side / "c.png").unlink()
+    training.main(options("spa-gan", config, moved, run), watch := Watch())
+    (notice,) = watch.notices
+    assert notice.code == "training.data"
+    assert "(6 files, " in notice.sentence and "(4 files, " in notice.sentence
+    begun = json.loads((run / "begun.json").read_text())
+    del begun["--data"]  # as before they were noted
+    (run / "begun.json").write_text(json.dumps(begun))
+    training.main(options("spa-gan", config, moved, run), watch := Watch())
+    assert not watch.notices
 
 
 @pytest.mark.parametrize("name", ["average.safetensors", "state.json"])

@@ -1,0 +1,144 @@
+"""What cannot be run is said before anything is trained; what lies in a folder is of the same data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
+
+from terramend.backend.errors import TerramendError  # noqa: E402
+from terramend.backend.experiments import align_cr, command, de, runs, schedules  # noqa: E402
+from terramend.backend.watch import Watch  # noqa: E402
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with both splits, and nothing in them."""
+    for split in runs.SPLITS:
+        (tmp_path / "data" / split).mkdir(parents=True)
+    return tmp_path / "data"
+
+
+@pytest.fixture(autouse=True)
+def _untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(*_: object) -> None:
+        raise AssertionError("a network was trained")
+
+    monkeypatch.setattr(runs, "train", train)
+    monkeypatch.setattr(schedules, "train", train)
+
+
+def experiment(*words: object) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    command.main(parser.parse_args([str(word) for word in words]), Watch())
+
+
+def cases(path: Path, sources: dict[str, str]) -> Path:
+    """A file of no cases, of these places."""
+    path.write_text(
+        json.dumps({"schema_version": 1, "split": "val", "seed": 0, "sources": sources, "cases": []})
+    )
+    return path
+
+
+@pytest.mark.parametrize("split", runs.SPLITS)
+@pytest.mark.parametrize("name", ["aligndiff-task1", "aligndiff-task2", "align-cr", "de", "schedules"])
+def test_both_splits_are_there(name, split, data, tmp_path) -> None:
+    (data / split).rmdir()
+    with pytest.raises(TerramendError, match=f"data has no folder {split}: --data takes the folder with"):
+        experiment(name, "--data", data, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_of_other_data_are_not_taken(data, tmp_path, monkeypatch) -> None:
+    ran = []
+
+    def main(options: argparse.Namespace, watch: Watch) -> None:
+        ran.append(options.data)
+        (options.out / "rows").mkdir(exist_ok=True)
+
+    monkeypatch.setattr(schedules, "main", main)
+    words = ["schedules", "--out", tmp_path / "out", "--data"]
+    experiment(*words, data)
+    (data / "val" / "a.tif.aux.xml").write_text("<PAMDataset/>")
+    experiment(*words, data)
+    moved = data.rename(tmp_path / "moved")
+    experiment(*words, moved)
+    assert len(ran) == 3
+    (moved / "val" / "a.tif").write_text("new")
+    said = (
+        r"out keeps what was made from other data \(val: 0 files, 0 bytes, \w+\) than --data holds \(1 files"
+    )
+    with pytest.raises(TerramendError, match=said):
+        experiment(*words, moved)
+    (tmp_path / "out" / "begun.json").write_text("[")
+    with pytest.raises(TerramendError, match=r"other data \(train: unknown\)"):
+        experiment(*words, moved)
+
+
+def test_data_that_are_a_link_are_looked_into(data, tmp_path) -> None:
+    if not hasattr(os, "symlink"):
+        pytest.skip("this system has no links")
+    (tmp_path / "disk").mkdir()
+    (data / "train" / "rice").symlink_to(tmp_path / "disk")
+    runs.begin(data, tmp_path / "out")
+    (tmp_path / "disk" / "a.png").write_text("x")
+    runs.begin(data, tmp_path / "out")  # nothing was made yet
+    (tmp_path / "out" / "runs").mkdir()
+    (tmp_path / "disk" / "b.png").write_text("x")
+    with pytest.raises(TerramendError) as caught:
+        runs.begin(data, tmp_path / "out")
+    assert caught.value.code == "experiment.begun"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("schedules", "--config", "own.json"), "own.json is not valid: it has no entry"),
+        (("de", "--config", "own.json"), "own.json is not valid: it has no entry coarse"),
+        (("de", "--parts", "gaps"), "are missing or are not those that the cases were made from"),
+        (("aligndiff-task1",), "are missing or are not those that the cases were made from"),
+        (("aligndiff-task1", "--cases", "none.json", "--also", "x"), "There is no method x to evaluate"),
+        (
+            ("aligndiff-task1", "--cases", "none.json", "--config", "own.json"),
+            "it has no entry (autoencoder|samples)",
+        ),
+    ],
+)
+def test_wrong_options_are_said_before_anything_is_trained(words, said, data, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cases(Path("none.json"), {})
+    Path("own.json").write_text('{"size": 16, "stage": "joint"}')
+    with pytest.raises(TerramendError, match=said):
+        experiment(*words, "--data", data)
+
+
+def test_networks_that_are_none_are_said_before_anything_is_trained(data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(align_cr, "cases", lambda *_: [])
+    with pytest.raises(TerramendError, match="nowhere is no run of a radar network"):
+        experiment("align-cr", "--data", data, "--out", tmp_path, "--run", "nowhere")
+    monkeypatch.setattr(de, "_gap_cases", lambda _: [])
+    with pytest.raises(TerramendError, match="nowhere is no run of de to begin from .*it has no config.json"):
+        experiment("de", "--data", data, "--out", tmp_path, "--fill", "nowhere", "--parts", "pairs,gaps")
+    monkeypatch.setattr(de, "pair_bank", lambda *_: None)
+    monkeypatch.setattr(de, "classical", lambda _: [])
+    with pytest.raises(TerramendError, match="no run of a reference network"):
+        experiment("de", "--data", data, "--out", tmp_path, "--run", "nowhere", "--parts", "pairs")
+    with pytest.raises(SystemExit):
+        experiment("align-cr", "--data", data, "--config", "own.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"numbers"', "\0"])
+def test_a_row_that_a_crash_spoiled_is_measured_anew(text, tmp_path) -> None:
+    assert runs.cached(tmp_path, ["key"], lambda: {"psnr": [1.0]}) == {"psnr": [1.0]}
+    assert runs.cached(tmp_path, ["key"], lambda: {"psnr": [2.0]}) == {"psnr": [1.0]}
+    (row,) = tmp_path.iterdir()
+    row.write_text(text)
+    assert runs.cached(tmp_path, ["key"], lambda: {"psnr": [3.0]}) == {"psnr": [3.0]}
+    assert runs.cached(tmp_path, ["key"], lambda: {"psnr": [4.0]}) == {"psnr": [3.0]}
