@@ -108,6 +108,10 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "with a DEM beside them or by --dem.",
         ),
         # training
+        "training.busy": (
+            INPUT,
+            "Another run writes to {path}: wait for it or end it, or name another folder.",
+        ),
         "training.config": (INPUT, "The training configuration {name} is not valid: {why}."),
         "training.damaged": (
             INPUT,

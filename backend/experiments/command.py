@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ..errors import TerramendError
 from ..failure import cancelled_as
+from ..training.alone import alone
 from ..watch import Watch
 from . import runs
 
@@ -64,7 +65,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         raise TerramendError("command.option", option="--seeds", why="it must be 1 or more")
     if not 0 < getattr(options, "budget", 1.0) < math.inf:
         raise TerramendError("command.option", option="--budget", why="it must be a number above 0")
-    with cancelled_as("research.cancelled", out=str(options.out)):
+    with cancelled_as("research.cancelled", out=str(options.out)), alone(options.out):
         if options.experiment != "mend":  # which trains nothing, and whose data may be one split
             runs.begin(options.data, options.out)
         experiment(options.experiment).main(options, watch)

@@ -13,6 +13,7 @@ from ..datasets.contents import contents
 from ..errors import TerramendError
 from ..raster.outputs import write_whole
 from ..request import canonical_json
+from ..training import alone
 from ..training.loop import train
 from ..training.recipe import finish, made
 from ..watch import Watch
@@ -35,7 +36,8 @@ def begin(data: Path, out: Path) -> None:
             raise TerramendError("experiment.splits", data=str(data), split=split)
     now, path = {split: contents(data / split) for split in SPLITS}, out / "begun.json"
     out.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or all(one == path for one in out.iterdir()):  # nothing was made yet
+    kept = [one for one in out.iterdir() if one not in (path, out / alone.NAME)]
+    if not (kept and path.exists()):
         write_whole(path, json.dumps(now, indent=1))
         return
     try:

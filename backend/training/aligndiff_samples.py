@@ -31,6 +31,7 @@ from ..errors import TerramendError
 from ..evaluation.terrain import channels as terrain_of
 from ..raster.outputs import write_whole
 from ..watch import Watch
+from .alone import alone
 from .crop_store import new_array, read
 from .patches import CLEAR, pick
 
@@ -224,7 +225,8 @@ def stored(config: Mapping[str, Any], data: Path, terrain: bool, watch: Watch) -
     folder = Path(part["folder"])
     if not (folder / "samples.json").exists():
         drawn = bank(data, tuple(config["data"]["wavelengths"]), size, config["without"])
-        build(drawn, folder, part["count"], size, part["seed"], watch, terrain)
+        with alone(folder):
+            build(drawn, folder, part["count"], size, part["seed"], watch, terrain)
     store = open_store(folder)
     found = store.clean.shape[1], store.clean.shape[-1]
     if found != (bands, size):

@@ -9,6 +9,7 @@ from ..device import on_torch
 from ..failure import cancelled_as
 from ..watch import Watch
 from . import recipe
+from .alone import alone
 from .loop import train
 
 
@@ -54,9 +55,10 @@ def _run(options: argparse.Namespace, changes: dict[str, str], watch: Watch) -> 
         recipe.bring_samples(config, options.out)
     data = _split(options.data, watch)
     made = recipe.made(options.name, config, data, watch)
-    recipe.begin(config, data, options.out, watch)
-    average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
-    recipe.finish(made, average, options.out)
+    with alone(options.out):
+        recipe.begin(config, data, options.out, watch)
+        average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
+        recipe.finish(made, average, options.out)
     watch.finish()
 
 

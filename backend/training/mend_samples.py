@@ -23,6 +23,7 @@ from ..evaluation.cases import Case, Sample, sample
 from ..evaluation.make_cases import make_cases
 from ..raster.outputs import write_whole
 from ..watch import Watch
+from .alone import alone
 from .crop_store import new_array, read
 from .variety import varied
 
@@ -93,7 +94,8 @@ def stored(part: Mapping[str, Any], data: Path, watch: Watch) -> Store:
     folder = Path(part["folder"])
     if not (folder / "samples.json").exists():
         seeds = range(part["seed"], part["seed"] + part["recipes"])
-        build(data, folder, part["quality"], seeds, watch, part["cases"], part["crops"], part["variety"])
+        with alone(folder):
+            build(data, folder, part["quality"], seeds, watch, part["cases"], part["crops"], part["variety"])
     return open_store(folder)
 
 

@@ -53,7 +53,7 @@ def test_both_splits_are_there(name, split, data, tmp_path) -> None:
     (data / split).rmdir()
     with pytest.raises(TerramendError, match=f"data has no folder {split}: --data takes the folder with"):
         experiment(name, "--data", data, "--out", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_results_of_other_data_are_not_taken(data, tmp_path, monkeypatch) -> None:
@@ -132,6 +132,16 @@ def test_networks_that_are_none_are_said_before_anything_is_trained(data, tmp_pa
         experiment("de", "--data", data, "--out", tmp_path, "--run", "nowhere", "--parts", "pairs")
     with pytest.raises(SystemExit):
         experiment("align-cr", "--data", data, "--config", "own.json")
+
+
+def test_two_experiments_are_not_run_in_one_folder(data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(schedules, "main", lambda *_: experiment(*words))
+    words = ["schedules", "--out", tmp_path / "out", "--data", data]
+    with pytest.raises(TerramendError, match="Another run writes to .*out: wait for it or end it"):
+        experiment(*words)
+    monkeypatch.setattr(schedules, "main", lambda *_: None)
+    experiment(*words)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["begun.json"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"numbers"', "\0"])

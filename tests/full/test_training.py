@@ -165,6 +165,26 @@ def test_a_folder_that_was_begun_with_another_configuration_is_said(data, tmp_pa
         training.main(options("spa-gan", config, data, run), Watch())
 
 
+def test_a_folder_is_trained_in_by_one_run_at_a_time(data, tmp_path) -> None:
+    """Each would clear away the checkpoints that the other is writing."""
+    config, run = tmp_path / "tiny.json", tmp_path / "run"
+    config.write_text(json.dumps(REMOVER))
+    found = []
+
+    def second(progress: object) -> None:
+        if not found:
+            with pytest.raises(
+                TerramendError, match="Another run writes to .*run: wait for it or end"
+            ) as one:
+                training.main(options("spa-gan", config, data, run), Watch())
+            found.append(one.value.code)
+
+    training.main(options("spa-gan", config, data, run), Watch(on_progress=second))
+    assert found == ["training.busy"] and len(curve(run)) == 12
+    training.main(options("spa-gan", config, data, run), Watch())
+    assert not (run / ".running").exists()
+
+
 def test_data_that_a_run_was_not_begun_with_are_said(data, tmp_path) -> None:
     """Where they are only elsewhere, or QGIS put something beside them, they are the same."""
     config, run = tmp_path / "tiny.json", tmp_path / "run"
