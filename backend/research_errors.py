@@ -122,6 +122,11 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "At step {step} the gradients are no finite numbers, and so would be the weights: give a lower "
             "rate in the part training; the run goes on from the last checkpoint in {out}, if there is one.",
         ),
+        "training.drawn": (
+            INPUT,
+            "The samples in {path} were drawn otherwise ({why}): name another folder for them in the entry "
+            "samples.folder, or remove that one, and they are drawn anew.",
+        ),
         "training.empty": (
             INPUT,
             "{path} is no folder with scenes that this network can learn from: give a folder of scenes, "

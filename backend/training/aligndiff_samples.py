@@ -31,8 +31,7 @@ from ..errors import TerramendError
 from ..evaluation.terrain import channels as terrain_of
 from ..raster.outputs import write_whole
 from ..watch import Watch
-from .alone import alone
-from .crop_store import new_array, read
+from .crop_store import new_array, provide, read
 from .patches import CLEAR, pick
 
 SHARE = (0.1, 0.5)
@@ -219,14 +218,18 @@ def stored(config: Mapping[str, Any], data: Path, terrain: bool, watch: Watch) -
 
     Raises:
         TerramendError: `training.config` where the folder's are of another number of bands or size;
-            `training.empty`.
+            `training.drawn` where they were drawn otherwise; `training.empty`.
     """
     part, bands, size = config["samples"], config["network"]["bands"], config["size"]
     folder = Path(part["folder"])
-    if not (folder / "samples.json").exists():
+
+    def draw() -> None:
         drawn = bank(data, tuple(config["data"]["wavelengths"]), size, config["without"])
-        with alone(folder):
-            build(drawn, folder, part["count"], size, part["seed"], watch, terrain)
+        build(drawn, folder, part["count"], size, part["seed"], watch, terrain)
+
+    chosen = {"samples.count": part["count"], "samples.seed": part["seed"], "data.terrain": terrain}
+    chosen |= {"data.wavelengths": config["data"]["wavelengths"], "without": config["without"]}
+    provide(folder, data, chosen, draw)
     store = open_store(folder)
     found = store.clean.shape[1], store.clean.shape[-1]
     if found != (bands, size):

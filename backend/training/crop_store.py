@@ -1,18 +1,24 @@
-"""Crops on disk: arrays of half precision, memory-mapped, whole where `samples.json` stands beside them."""
+"""Crops on disk: arrays of half precision, memory-mapped, whole where `samples.json` stands beside them.
+
+Runs share them, so `drawn.json` says from what they were drawn.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..datasets.contents import contents
 from ..errors import TerramendError
 from ..failure import reason
+from ..raster.outputs import write_whole
+from .alone import alone
 
 
 def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.float16]]:
@@ -39,3 +45,25 @@ def read(folder: Path, names: Sequence[str]) -> tuple[dict[str, Any], list[NDArr
         return facts, [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
     except (OSError, ValueError, TypeError, EOFError) as error:
         raise TerramendError("training.samples", path=str(folder), why=reason(error)) from None
+
+
+def provide(folder: Path, data: Path, settings: Mapping[str, Any], build: Callable[[], None]) -> None:
+    """Call `build` where the folder has no whole crops; those that it has must have been drawn by the same.
+
+    Raises:
+        TerramendError: `training.drawn`, naming the first setting that differs; `training.busy`.
+    """
+    asked, path = {**settings, "--data": contents(data)}, folder / "drawn.json"
+    if not (folder / "samples.json").exists():
+        with alone(folder):
+            write_whole(path, json.dumps(asked, indent=1))
+            build()
+    elif path.exists():  # those of earlier versions have none
+        try:
+            before = dict(json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
+            raise TerramendError("training.samples", path=str(folder), why=reason(error)) from None
+        for key, value in asked.items():
+            if before.get(key) != value:
+                why = f"{key} was {json.dumps(before.get(key))}, and is {json.dumps(value)}"
+                raise TerramendError("training.drawn", path=str(folder), why=why)

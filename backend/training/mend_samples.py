@@ -23,8 +23,7 @@ from ..evaluation.cases import Case, Sample, sample
 from ..evaluation.make_cases import make_cases
 from ..raster.outputs import write_whole
 from ..watch import Watch
-from .alone import alone
-from .crop_store import new_array, read
+from .crop_store import new_array, provide, read
 from .variety import varied
 
 SIZE = 96
@@ -92,10 +91,13 @@ def open_store(folder: Path) -> Store:
 def stored(part: Mapping[str, Any], data: Path, watch: Watch) -> Store:
     """The crops of a part `samples` of a configuration, made where its folder has none yet."""
     folder = Path(part["folder"])
-    if not (folder / "samples.json").exists():
+
+    def draw() -> None:
         seeds = range(part["seed"], part["seed"] + part["recipes"])
-        with alone(folder):
-            build(data, folder, part["quality"], seeds, watch, part["cases"], part["crops"], part["variety"])
+        build(data, folder, part["quality"], seeds, watch, part["cases"], part["crops"], part["variety"])
+
+    names = ("seed", "recipes", "quality", "cases", "crops", "variety")
+    provide(folder, data, {f"samples.{name}": part[name] for name in names if name in part}, draw)
     return open_store(folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,17 +100,27 @@ def test_crops_are_the_same_without_their_dem(data, tmp_path) -> None:
     assert 0 < differ.sum() < 12
 
 
-def test_samples_of_another_configuration_are_refused(runs) -> None:
+def test_samples_of_another_configuration_are_refused(data, runs, tmp_path) -> None:
     bands, size = aligndiff_samples.open_store(runs / "samples").clean.shape[1:3]
 
-    def stored(bands: int, size: int) -> aligndiff_samples.Store:
-        config = {"samples": {"folder": runs / "samples"}, "network": {"bands": bands}, "size": size}
-        return aligndiff_samples.stored(config, runs, terrain=True, watch=Watch())
+    def stored(bands: int, size: int, data: Path = data, **samples: object) -> aligndiff_samples.Store:
+        config = load_config("aligndiff", "small") | {"network": {"bands": bands}, "size": size}
+        config["samples"] = {"folder": str(runs / "samples"), "count": 6, "seed": 0, **samples}
+        return aligndiff_samples.stored(config, data, terrain=True, watch=Watch())
 
     assert stored(bands, size).clean.shape[2] == size
     for other in ((bands + 1, size), (bands, size // 2)):
         with pytest.raises(TerramendError, match=rf"network\.bands is {other[0]} and size {other[1]}, but"):
             stored(*other)
+    with pytest.raises(
+        TerramendError, match=r"otherwise \(samples\.count was 6, and is 7\): name another folder"
+    ):
+        stored(bands, size, count=7)
+    with pytest.raises(TerramendError, match=r"otherwise \(--data was .*, and is .0 files"):
+        stored(bands, size, data=tmp_path)
+    (runs / "samples" / "drawn.json").rename(tmp_path / "drawn.json")  # as before one was written
+    stored(bands, size, count=7)
+    (tmp_path / "drawn.json").rename(runs / "samples" / "drawn.json")
 
 
 def test_making_samples_is_told_and_can_be_stopped(data, tmp_path) -> None:
