@@ -125,7 +125,8 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     def numbers(line: Line) -> Numbers:
         fitting = [case for case in chosen if not line.waves or _shows(case, root, line.waves)]
         names = [[case.name, TRACKS[task]] for case in fitting]
-        key = [line.method, line.bare, line.waves, find(line.method).version(), _weights(line), names]
+        weights, version = _weights(line), find(line.method).version()
+        key = [line.method.replace(_folder(line), ""), line.bare, line.waves, version, weights, names]
         make = _measuring(line, TRACKS[task], fitting, root, looks)
         found = cached(options.out / "rows", [*key, str(options.lpips or "")], make)
         watch.advance()
@@ -221,8 +222,12 @@ def _ours(folder: Path, quality: str) -> str:
     return f"aligndiff@{quality}?weights={folder}"
 
 
+def _folder(line: Line) -> str:
+    return line.method.partition("weights=")[2].partition("&")[0]
+
+
 def _weights(line: Line) -> str:
-    folder = line.method.partition("weights=")[2].partition("&")[0]
+    folder = _folder(line)
     files = sorted(Path(folder).glob("*.onnx")) if folder else []
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest() if files else ""
 

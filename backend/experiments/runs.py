@@ -55,6 +55,8 @@ def trained(
 ) -> Path:
     """Folder of a finished run of `config`, named by its hash and seed; trained now where it is missing.
 
+    Paths below `out` count from there.
+
     Args:
         name: of the recipe.
         config: with `training`, or of a recipe in stages: that of its `stage` counts.
@@ -62,13 +64,22 @@ def trained(
     """
     part = config[config["stage"]] if "stage" in config else config
     seed = part["training"]["seed"]
-    key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
+    key = hashlib.sha256(canonical_json(below(out, config)).encode()).hexdigest()[:12]
     folder = out / "runs" / f"{name}-{label}-{seed}-{key}"
     if not (folder / "config.json").exists():
         run = made(name, config, data, watch)
         average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
         finish(run, average, folder)
     return folder
+
+
+def below(out: Path, value: Any) -> Any:
+    """A configuration whose paths in `out` begin there: the folder may move, or be called from elsewhere."""
+    if isinstance(value, dict):
+        return {key: below(out, part) for key, part in value.items()}
+    if isinstance(value, str) and Path(value).is_relative_to(out):
+        return Path(value).relative_to(out).as_posix()
+    return value
 
 
 def cached(path: Path, key: Any, make: Callable[[], Numbers]) -> Numbers:

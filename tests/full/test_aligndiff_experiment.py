@@ -6,6 +6,7 @@ import argparse
 import csv
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,10 +120,10 @@ def test_every_row_is_trained_and_measured_once(data, tmp_path, capsys, monkeypa
     few = [next(c for c in recipe.cases if c.gap.kind == kind) for kind in ("cloud", "random")]
     cases.save(dataclasses.replace(recipe, cases=tuple(few)), tmp_path / "cases.json")
 
-    def run(task: str) -> str:
+    def run(task: str, out: Path = tmp_path / "out") -> str:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
-        words = [f"aligndiff-{task}", "--data", data, "--out", tmp_path / "out"]
+        words = [f"aligndiff-{task}", "--data", data, "--out", out]
         words += ["--config", tmp_path / "tiny.json", "--cases", tmp_path / "cases.json", "--seeds", "1"]
         words += ["--budget", "0.5", "--each", "1", "--quality", "fast", "--also", "nearest"]
         command.main(parser.parse_args([str(word) for word in words]), Watch())
@@ -173,6 +174,9 @@ def test_every_row_is_trained_and_measured_once(data, tmp_path, capsys, monkeypa
     monkeypatch.setattr(aligndiff, "measured", None)  # nothing is measured again
     monkeypatch.setattr(runs, "train", None)  # nor trained
     assert {task: run(task) for task in ("task1", "task2")} == printed
+    (tmp_path / "out").rename(tmp_path / "moved")  # and called from elsewhere
+    monkeypatch.chdir(tmp_path)
+    assert {task: run(task, Path("moved")) for task in ("task1", "task2")} == printed
 
 
 def _losses(run) -> list[str]:

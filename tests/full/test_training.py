@@ -318,7 +318,12 @@ def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypa
     monkeypatch.setattr(experiment, "measured", none)
     command.main(parser.parse_args(words), Watch())
     assert capsys.readouterr().out == told
-    (joint,) = (tmp_path / "out" / "runs").glob("de-joint-0-*")
+    (tmp_path / "out").rename(tmp_path / "moved")  # and called from elsewhere
+    monkeypatch.chdir(tmp_path)
+    words[words.index("--out") + 1] = "moved"
+    command.main(parser.parse_args(words), Watch())
+    assert capsys.readouterr().out == told
+    (joint,) = (tmp_path / "moved" / "runs").glob("de-joint-0-*")
     parser = argparse.ArgumentParser()
     sample_command.add_arguments(parser)
     picture = data / "val" / "RICE1" / "cloud" / "a.png"
