@@ -21,6 +21,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, NoReturn
 
 from .errors import INTERNAL, TerramendError
@@ -67,6 +68,8 @@ COMMANDS = {
 }
 """Offered where their module is there: a zip for QGIS has no research commands."""
 
+IMPORT = "<frozen importlib._bootstrap>"
+"""How Python calls the code that imports modules."""
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """What asks a run to stop, where the system has it."""
 
@@ -224,9 +227,9 @@ def _cancelling(watch: Watch, alone: bool) -> Iterator[None]:
         return
     asked = False
 
-    def handle(number: int, frame: object) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
-        if asked:
+        if asked and not _imports(frame):
             raise KeyboardInterrupt
         asked = True
         watch.cancel()
@@ -240,6 +243,16 @@ def _cancelling(watch: Watch, alone: bool) -> Iterator[None]:
     finally:
         for name, handler in before.items() if not alone else ():
             signal.signal(getattr(signal, name), handler)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported in a frame or in those that called it.
+
+    One that is broken off leaves half a library: it may fail anywhere, or end the process by the signal.
+    """
+    while frame is not None and frame.f_code.co_filename != IMPORT:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _ignore_signals() -> None:

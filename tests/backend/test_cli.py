@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shlex
@@ -16,7 +17,9 @@ import numpy as np
 import pytest
 import rasterio
 from terramend.backend import cli
+from terramend.backend.errors import TerramendError
 from terramend.backend.version import VERSION
+from terramend.backend.watch import Watch
 
 from .conftest import blobs, landscape
 
@@ -315,6 +318,21 @@ sys.exit(status)
         preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.posix("such signals")
+def test_a_second_signal_does_not_break_an_import_off(tmp_path, monkeypatch):
+    """Half of NumPy or torch fails anywhere, or ends the process by the signal."""
+    code = "import signal\nfor _ in range(3):\n    signal.raise_signal(signal.SIGINT)\nwhole = True\n"
+    (tmp_path / "library_that_takes_long.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    watch = Watch()
+    with cli._cancelling(watch, alone=False):
+        assert importlib.import_module("library_that_takes_long").whole
+        with pytest.raises(TerramendError, match="Cancelled"):
+            watch.check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.posix("such signals")
