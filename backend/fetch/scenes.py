@@ -94,19 +94,22 @@ def _name(place: str) -> str:
 
 
 def _product(path: Path, watch: Watch) -> bool:
-    if not (path.is_dir() or path.suffix.lower() in ARCHIVES):
+    if not (path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file())):
         return False
     return bool(open_sentinel2(str(path)) or open_landsat(str(path), watch))
 
 
 def _optical(folder: Path) -> list[Path]:
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in RASTERS)
-    return [path for path in files if kind(path) == "optical"]
+    return [path for path in _rasters(folder) if kind(path) == "optical"]
 
 
 def _dem(folder: Path) -> Path | None:
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in RASTERS)
-    return next((path for path in files if kind(path) == "terrain"), None)
+    return next((path for path in _rasters(folder) if kind(path) == "terrain"), None)
+
+
+def _rasters(folder: Path) -> list[Path]:
+    """Files called like rasters; a pipe, say, would be read for ever."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in RASTERS and p.is_file())
 
 
 def _masks(scene: Path) -> tuple[Mask, ...]:
@@ -114,8 +117,8 @@ def _masks(scene: Path) -> tuple[Mask, ...]:
     found = []
     keys = [key(path) for path in _optical(scene.parent)]
     for word, read in (("mask", "nonzero"), ("probability", "cloudprob"), ("classes", "")):
-        files = [p for p in scene.parent.iterdir() if p.suffix.lower() in RASTERS and kind(p) == word]
-        mask = mask_of(owners(sorted(files), keys), key(scene))
+        files = [path for path in _rasters(scene.parent) if kind(path) == word]
+        mask = mask_of(owners(files, keys), key(scene))
         found += [Mask(str(mask), read or mask_kind_of(mask.stem) or "auto")] if mask else []
     return tuple(found)
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 import threading
 
@@ -373,3 +374,13 @@ def test_a_cancel_does_not_wait_for_an_engine_that_is_silent(engine, tmp_path, c
     finally:
         done.set()
     assert caught.value.code == "research.cancelled"
+
+
+@pytest.mark.posix("named pipes")
+def test_a_pipe_is_no_scene(tmp_path):
+    """Opened, it would wait for ever for who writes to it."""
+    (tmp_path / "place").mkdir()
+    for name in ("a.tif", "dem.tif", "b.zip", "place/c.tif", "place/c_mask.tif"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(TerramendError, match="is no scene that can be prepared"):
+        command.scenes.find(tmp_path, None, Watch())
