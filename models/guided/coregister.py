@@ -81,6 +81,8 @@ def _offset(target: Floats, image: Floats, places: NDArray[np.intp], pieces: int
         return _Pair(_shapes(target[band], pieces), _shapes(image[other], pieces), places)
 
     first = pair(0)
+    if first.common < _LEAST:  # moved a little, it may have just enough
+        return 0, 0
     tried = range(-REACH, REACH + 1, _COARSE)
     y, x = max(((y, x) for y in tried for x in tried), key=lambda at: first.alike(*at))
     y, x = max(_around(y, x), key=lambda at: first.alike(*at))
@@ -122,7 +124,8 @@ class _Pair:
     def __init__(self, target: Floats, date: Floats, places: NDArray[np.intp]) -> None:
         self._wanted, self._date = target.ravel()[places], date.ravel()
         self._places, self._width = places, date.shape[1]
-        self._least = max(_LEAST, _COMMON * int(np.isfinite(self._date[places]).sum()))
+        self.common = int(np.isfinite(self._date[places]).sum())  # places that are clear in both
+        self._least = max(_LEAST, _COMMON * self.common)
         self._known: dict[Offset, float] = {}
 
     def alike(self, rows: int, columns: int) -> float:

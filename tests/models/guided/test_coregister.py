@@ -72,6 +72,16 @@ def test_half_a_pixel_and_noise_move_nothing():
     assert max(map(abs, found[0])) <= 1 and found[1:] == ((0, 0),) * 3
 
 
+def test_a_date_that_shows_too_little_is_not_moved_to_where_it_shows_enough():
+    tile, truth = scene((0, 0))
+    gaps = tile.gaps.copy()
+    gaps[:, 20:70, 40:80] = True
+    image = tile.references[0].image.copy()
+    image[:, :78] = np.nan  # of the rows that are compared four show it, a row further down five
+    tile = Tile(np.where(gaps, np.float32(np.nan), truth), gaps, (Reference(image),))
+    assert register.offsets(tile) == ((0, 0),)
+
+
 def test_clouds_of_a_date_move_with_it():
     tile, _ = scene((2, -3))
     image = tile.references[0].image.copy()
