@@ -57,6 +57,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{percent} % of the scene's outline is nodata that is open to its edge (as the stripes of "
             "Landsat 7 are) and is left as it is; --fill-swath-edges fills it too."
         ),
+        "mask.own": (
+            "{path} belongs to {name}, but polygons alone are asked for: clouds beyond them stay, and are "
+            "taken for ground. Add it to --gaps to fill them too."
+        ),
         "mask.paired": "The mask {path} and its raster have no common CRS: they are paired pixel to pixel.",
         "mask.partial": (
             "The mask {path} covers only {percent} % of the raster: what lies beyond is taken as clear."

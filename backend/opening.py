@@ -28,6 +28,7 @@ from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid, Window
 from .raster.missed_cloud import say_missed
 from .raster.offsets import say_moved
+from .raster.polygons import is_vector
 from .raster.products import open_product
 from .raster.raster import Raster, telling
 from .raster.references import Reference, open_references
@@ -36,7 +37,7 @@ from .raster.scene import Scene, open_scene
 from .raster.siblings import Folders, find_references, masks_beside
 from .raster.tiles import TilePlan, plan_tiles
 from .raster.unchanged import States, states
-from .request import FillRequest
+from .request import FillRequest, Mask
 from .trial import WINDOWS, Candidate, Tried, candidates, compare
 from .watch import Watch
 
@@ -118,10 +119,18 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
     if not request.gaps and not any(target.masks for target in targets):
         for mask in masks_beside(request.target, targets[0], folders)[:1]:
             watch.notice("mask.beside", path=mask.path, name=targets[0].name)
+    if request.mode == "fill" and request.gaps and all(map(_drawn, request.gaps)):
+        for mask in targets[0].masks[:1]:
+            watch.notice("mask.own", path=mask.path, name=targets[0].name)
     found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
     references = open_references(request, targets[0], watch, found, folders)
     names = _names(request, targets, references)
     return Inputs(targets, references, names, {**states(names), **asked})
+
+
+def _drawn(mask: Mask) -> bool:
+    """Whether a mask is polygons: of some clouds, more often than of all."""
+    return mask.kind == "polygons" or (mask.kind == "auto" and is_vector(mask.path))
 
 
 @contextmanager

@@ -72,6 +72,23 @@ def test_a_mask_beside_the_target_that_needs_a_word_is_pointed_out(tmp_path):
         assert inputs.targets[0].masks == ()
 
 
+def test_a_quality_band_that_polygons_alone_set_aside_is_pointed_out(tmp_path):
+    target, own, drawn = (str(tmp_path / name) for name in ("a.tif", "a_SCL.tif", "drawn.geojson"))
+    profile = {
+        "driver": "GTiff", "count": 1, "height": 9, "width": 9, "dtype": "uint16",
+        "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
+    }  # fmt: skip
+    for path in (target, own):
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(np.full((1, 9, 9), 4, np.uint16))
+    (tmp_path / "drawn.geojson").write_text("{}")
+    for masks, said in (((), []), ((drawn,), ["mask.own"]), ((drawn, own), []), ((own,), [])):
+        watch = Watch()
+        gaps = tuple(map(Mask, masks))
+        open_inputs(FillRequest((target,), "o.tif", gaps=gaps, radiometry="dn"), watch)
+        assert [notice.code for notice in watch.notices] == said
+
+
 def test_methods_that_take_long_are_told_when_to_stop() -> None:
     @dataclass(frozen=True)
     class Slow:
