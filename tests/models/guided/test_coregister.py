@@ -79,7 +79,7 @@ def test_a_date_that_shows_too_little_is_not_moved_to_where_it_shows_enough():
     image = tile.references[0].image.copy()
     image[:, :78] = np.nan  # of the rows that are compared four show it, a row further down five
     tile = Tile(np.where(gaps, np.float32(np.nan), truth), gaps, (Reference(image),))
-    assert register.offsets(tile) == ((0, 0),)
+    assert coregister.offsets(tile) == ((0, 0),)
 
 
 def test_clouds_of_a_date_move_with_it():
