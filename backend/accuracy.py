@@ -20,7 +20,8 @@ from .choose import named
 from .errors import TerramendError
 from .flow import in_order
 from .holdout_scene import HoldoutScene, choose_shape
-from .opening import Inputs, Method, make_method, open_grid, open_inputs
+from .method import Method, make_method
+from .opening import Inputs, open_grid, open_inputs
 from .process import computing
 from .raster.grid import Window
 from .raster.outputs import Outputs, working_folder

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .choose import named
-from .opening import make_method, open_grid, open_inputs
+from .method import make_method
+from .opening import open_grid, open_inputs
 from .process import computing
 from .raster.detail import windows
 from .raster.outputs import working_folder

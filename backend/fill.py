@@ -16,7 +16,8 @@ from . import compose, device
 from .choose import named
 from .errors import TerramendError
 from .fill_grid import Tally, Writers, fill_grid
-from .opening import Inputs, Method, make_method, open_grid, open_inputs
+from .method import Method, make_method
+from .opening import Inputs, open_grid, open_inputs
 from .process import computing
 from .raster.fill_bands import class_bands
 from .raster.fill_tag import memory_of

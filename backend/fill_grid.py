@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader
 from ..models.base import Prediction, Source, Tile
 from . import compose
 from .flow import in_order
-from .opening import Method
+from .method import Method
 from .process import give_memory_back
 from .raster.gapmap import GAP, GapMap
 from .raster.gdal import open_dataset

@@ -7,53 +7,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import rasterio
-from scipy import ndimage
-from terramend.backend import opening
 from terramend.backend.errors import TerramendError
-from terramend.backend.fill import fill
-from terramend.backend.opening import open_inputs, stoppable
-from terramend.backend.process import computing
-from terramend.backend.request import FillRequest, Mask, Reference
-from terramend.backend.trial import candidates
+from terramend.backend.opening import open_inputs
+from terramend.backend.request import FillRequest, Mask
 from terramend.backend.watch import Watch
-from terramend.models.base import digest
-
-from .conftest import blobs, landscape
-
-
-def test_the_growth_that_haze_asks_for_counts_from_the_mask(tmp_path):
-    """--grow replaces the growth that a kind of mask has by itself."""
-    rng = np.random.default_rng(3)
-    mask = blobs(200, 200, 0.2)
-    gap = ndimage.distance_transform_edt(~mask) <= 2  # as `clm` grows
-    away = ndimage.distance_transform_edt(~gap)
-    ground, green = landscape(2, 200, 200, seed=4) / 1e4
-    image = np.stack([0.6 * ground, 0.8 * ground, ground, green]) + rng.normal(0, 0.003, (4, 200, 200))
-    image += np.multiply.outer([1.0, 0.9, 0.8, 0.6], 0.12 * (away <= 2))
-    profile = {
-        "driver": "GTiff", "height": 200, "width": 200,
-        "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
-    }  # fmt: skip
-    with rasterio.open(tmp_path / "a.tif", "w", count=4, dtype="float32", **profile) as file:
-        file.write(image.astype("float32"))
-        file.descriptions = ("B02", "B03", "B04", "B08")
-    with rasterio.open(tmp_path / "a_CLM.tif", "w", count=1, dtype="uint8", **profile) as file:
-        file.write(mask.astype("uint8"), 1)
-    request = FillRequest(
-        (str(tmp_path / "a.tif"),), str(tmp_path / "o.tif"), model="guided", quality="fast",
-        gaps=(Mask(str(tmp_path / "a_CLM.tif")),), overwrite=True,
-    )  # fmt: skip
-    (said,) = [notice for notice in fill(request, Watch()).notices if notice["code"] == "mask.fringe"]
-    pixels, grow = said["arguments"]["pixels"], said["arguments"]["grow"]
-    assert grow == 2 + pixels and f"--grow {grow}px would fill it too" in said["message"]
-    again = fill(replace(request, grow=f"{grow}px"), Watch())
-    assert "mask.fringe" not in [notice["code"] for notice in again.notices]
 
 
 def test_a_mask_beside_the_target_that_needs_a_word_is_pointed_out(tmp_path):
@@ -87,66 +48,6 @@ def test_a_quality_band_that_polygons_alone_set_aside_is_pointed_out(tmp_path):
         gaps = tuple(map(Mask, masks))
         open_inputs(FillRequest((target,), "o.tif", gaps=gaps, radiometry="dn"), watch)
         assert [notice.code for notice in watch.notices] == said
-
-
-def test_methods_that_take_long_are_told_when_to_stop() -> None:
-    @dataclass(frozen=True)
-    class Slow:
-        proceed: Callable[[], None] = lambda: None
-
-    called = []
-    stoppable(Slow(), lambda: called.append(1)).proceed()
-    assert called == [1]
-    plain = object()
-    assert stoppable(plain, lambda: None) is plain
-
-
-@pytest.mark.parametrize(
-    "settings", [("guided",), ("de", ("steps", "1"), ("samples", "1"))], ids=lambda s: s[0]
-)
-def test_a_date_that_guided_moves_is_said_also_where_another_method_asks_it(write, settings):
-    truth = landscape(2, 120, 130, seed=5).astype("uint16")
-    target, other = write("in.tif", truth), write("other.tif", np.roll(truth, 3, axis=1) + 50)
-    gaps = write("gaps.tif", blobs(120, 130, 0.2).astype(np.uint8))
-    model, *chosen = settings
-    asked = FillRequest(
-        (str(target),), str(target.with_name("o.tif")), gaps=(Mask(str(gaps), "nonzero"),), model=model,
-        references=(Reference(str(other), (Mask("", "none"),)),), radiometry="sentinel2", quality="fast",
-        settings=tuple(chosen),
-    )  # fmt: skip
-    (said,) = [one for one in fill(asked, Watch()).notices if one["code"] == "reference.moved"]
-    assert said["arguments"] == {"name": "other.tif", "by": "3 pixels down"}
-
-
-@pytest.mark.parametrize("model", ["guided", "auto"])
-def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monkeypatch, model):
-    truth = landscape(1, 1100, 600).astype("uint16")
-    target, other = write("in.tif", truth), write("other.tif", truth + 50)
-    gaps = write("gaps.tif", blobs(1100, 600, 0.2).astype(np.uint8))
-    dates = (Reference(str(other), (Mask("", "none"),)),)
-    asked = FillRequest(
-        (str(target),), "o.tif", gaps=(Mask(str(gaps), "nonzero"),), references=dates, model=model,
-        radiometry="sentinel2", quality="fast",
-    )  # fmt: skip
-    seen, read, watch = [], [], Watch()
-    monkeypatch.setattr(opening, "_prepared", lambda model, overview, workers: seen.append(overview))
-    inputs = open_inputs(asked, watch)
-    with computing(), opening.open_grid(asked, inputs, 0, target.parent, watch) as (scene, _):
-        find = scene.tile
-
-        def tile(window):
-            read.append(window)
-            return find(window)
-
-        opening.make_method(asked, scene, scene.overview, watch, tile)
-        (overview,) = seen
-        assert overview.step == 2 and 1 <= len(overview.detail) == len(read)
-        for shown, window in zip(overview.detail, read, strict=True):
-            assert shown.step == 1 and digest(shown) == digest(find(window))
-        opening.make_method(asked, scene, lambda: scene.overview(2000), watch, tile)
-        assert (seen[1].step, seen[1].detail) == (1, ())
-    alone = candidates(1, False, False)[1].shown(overview)
-    assert not alone.references and not any(window.references for window in alone.detail)
 
 
 def test_a_cancel_does_not_wait_for_a_silent_server(tmp_path):

@@ -1,0 +1,197 @@
+"""The method of a run: chosen, put on its device, and taught by the scene."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
+
+from ..models import threads
+from ..models.base import Movable, Observable, Prediction, Reconstructor, SamplerStep, Tile, digest, findings
+from ..models.registry import Row
+from .budget import Budget, budget
+from .choose import Facts, choose, create, tried_reason
+from .device import cores, on_torch, where
+from .errors import TerramendError
+from .flow import run_cancellable
+from .process import give_memory_back
+from .raster.detail import windows
+from .raster.empty_inputs import say_blank
+from .raster.grid import Window
+from .raster.missed_cloud import say_missed
+from .raster.offsets import say_moved
+from .raster.sar import say_partly
+from .raster.scene import Scene
+from .raster.tiles import TilePlan, plan_tiles
+from .request import FillRequest
+from .trial import WINDOWS, Candidate, Tried, candidates, compare
+from .watch import Watch
+
+
+@dataclass(frozen=True)
+class Method:
+    """A chosen reconstructor that has seen the scene.
+
+    Attributes:
+        row, reason: what was chosen and why. predict: for one tile; safe in threads.
+        plan: the scene's tiles. allowed: how many of them at once.
+        device: where it computes. provider, weights_sha256: of its network in ONNX Runtime, or None.
+        state_sha256: of what it learned from the whole scene.
+        tried: what `auto` measured on hidden pixels before it chose; empty where nothing was.
+    """
+
+    row: Row
+    reason: str
+    predict: Callable[[Tile], Prediction]
+    plan: TilePlan
+    allowed: Budget
+    device: str
+    provider: str | None
+    weights_sha256: str | None
+    state_sha256: str
+    tried: tuple[Tried, ...] = ()
+
+
+def make_method(
+    request: FillRequest,
+    scene: Scene,
+    overview: Callable[[], Tile] | None,
+    watch: Watch,
+    read: Callable[[Window], Tile] | None = None,
+    tell: Callable[[SamplerStep], None] | None = None,
+) -> Method:
+    """Choose the method, check the memory, and let it see the whole scene.
+
+    Args:
+        overview: reads the whole scene, coarse; None: nothing will be predicted.
+        read: reads a window of what `overview` shows; default: of the scene.
+        tell: is told of the method's steps.
+
+    Raises:
+        TerramendError: `model.*`, `memory.tile`, `run.cancelled`.
+    """
+    facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
+    row, reason = choose(request, facts)
+    model = _created(row, request, facts.references > 0, watch, tell)
+    if request.mode == "clear":
+        _say_order(model, scene, watch)
+    plan = plan_tiles(scene.grid, _channels(scene), getattr(model, "context", row.context))
+    allowed = budget(plan, request.jobs, request.memory_limit, row.name)
+    state, way = None, None
+    tried: tuple[Tried, ...] = ()
+    if overview is not None:
+        workers = request.jobs or cores()
+        ways = candidates(facts.references, facts.terrain, facts.sar)
+        trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
+        seen, tiles = _seen(scene, overview, read or scene.tile, trying, workers, watch)
+        if trying:
+            tried = run_cancellable(lambda: _tried(model, ways, tiles, workers), watch.check)
+            reason = tried_reason(reason, tried, scene.unit)
+            way = next((one.way for one in tried if one.chosen), None)
+            seen = way.shown(seen) if way else seen
+            if isinstance(model, Movable) and not seen.references:
+                model = model.on(None)
+        state = run_cancellable(lambda: _prepared(model, seen, workers), watch.check)
+        _say_learnt(state, scene, watch)
+        del seen, tiles
+        give_memory_back()
+    return Method(
+        row,
+        reason,
+        lambda tile: model.predict(way.shown(tile) if way else tile, state),
+        plan,
+        allowed,
+        *where(model),
+        getattr(model, "weights_sha256", None),
+        digest(state),
+        tried,
+    )
+
+
+def _created(
+    row: Row, request: FillRequest, dates: bool, watch: Watch, tell: Callable[[SamplerStep], None] | None
+) -> Reconstructor:
+    """The method on its device, which the watch can stop; `dates`: whether there is another date."""
+    model = create(row, request)
+    if isinstance(model, Movable):
+        model = model.on(on_torch(request.device) if dates else None)
+    if request.device == "cuda" and where(model)[0] != "cuda":
+        raise TerramendError("model.device", model=row.name)
+    model = stoppable(model, watch.check)
+    if tell is None:
+        return model
+    if not isinstance(model, Observable):
+        raise TerramendError("model.views", model=row.name)
+    return model.observed(tell)
+
+
+def _say_order(model: Reconstructor, scene: Scene, watch: Watch) -> None:
+    """A notice where a network that reads certain bands can only go by their number."""
+    read = getattr(model, "wavelengths", ())
+    if len(read) == len(scene.fill_bands) and not any(map(math.isfinite, scene.wavelengths)):
+        order = ", ".join(f"{centre:.0f} nm" for centre in read)
+        watch.notice("clear.order", name=scene.target.name, order=order)
+
+
+def _seen(
+    scene: Scene,
+    overview: Callable[[], Tile],
+    read: Callable[[Window], Tile],
+    trying: bool,
+    workers: int,
+    watch: Watch,
+) -> tuple[Tile, tuple[Tile, ...]]:
+    """The overview, with windows at full size where it is coarse, and the windows that ways are tried in."""
+    with threads.allowed(workers):
+        seen = overview()
+    watch.stage("learn")
+    say_blank(seen, watch)
+    say_missed(seen, watch)
+    say_partly(seen, watch)
+    tiles: tuple[Tile, ...] = ()
+    with threads.allowed(workers):
+        if seen.step > 1:
+            tiles = tuple(read(window) for window in windows(seen, scene.grid))
+        elif trying:
+            tiles = tuple(read(window) for window in windows(seen, scene.grid, WINDOWS))
+    return replace(seen, detail=tiles if seen.step > 1 else ()), tiles[:WINDOWS]
+
+
+def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
+    """Notices of what a method found of the scene's dates and gaps."""
+    found = findings(state)
+    if found.offsets:
+        say_moved([reference.name for reference in scene.references], found.offsets, watch)
+    if found.haze:
+        grown = max((mask.growth for mask in scene.gap_map.masks), default=0.0)  # which --grow replaces
+        watch.notice("mask.fringe", pixels=found.haze, grow=math.ceil(grown + found.haze))
+
+
+def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:
+    """A method that works on one tile for long and has a field `proceed` calls `check` between its steps.
+
+    The run itself stops without it; this ends the worker that is left behind too.
+    """
+    if is_dataclass(model) and hasattr(model, "proceed"):
+        return replace(model, proceed=check)
+    return model
+
+
+def _prepared(model: Reconstructor, overview: Tile, workers: int) -> Any:
+    with threads.allowed(workers):
+        return model.prepare(overview)
+
+
+def _tried(
+    model: Reconstructor, ways: tuple[Candidate, ...], tiles: tuple[Tile, ...], workers: int
+) -> tuple[Tried, ...]:
+    with threads.allowed(workers):
+        return compare(model, ways, tiles)
+
+
+def _channels(scene: Scene) -> int:
+    """Float planes of a tile: input, gaps, prediction and deviation per band, references, guides."""
+    bands = 4 * len(scene.fill_bands)
+    references = sum(len(reference.bands) for reference in scene.references)
+    return max(bands + references + 3 * scene.has_terrain + 2 * scene.has_sar, 1)
