@@ -16,7 +16,7 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
-from ...backend.notices import Notice
+from ...backend.errors import NOTICES
 from ..inspection import error_words
 from ..request_builder import UNWRITTEN, Built, build
 from ..tr import tr
@@ -116,7 +116,7 @@ def _reword(report: Path, notices: List[Mapping[str, Any]]) -> None:
     """Let a report say its notices as the windows do: the backend names the command line's options."""
     text = report.read_text("utf-8")
     for notice in notices:
-        told = Notice(notice["code"], notice["arguments"]).sentence
+        told = NOTICES[notice["code"]].format(**notice["arguments"])
         text = text.replace(escape(told), escape(notice["message"]))
     part = report.with_name(f".{report.name}.part")
     part.write_text(text, "utf-8")
