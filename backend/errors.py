@@ -119,7 +119,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "weights.hash": (
             ENVIRONMENT,
-            "{file} from {source} is not the file that this version expects: get it from the release.",
+            "{file} from {source} is not the file that this version expects: get that version's.",
         ),
         "weights.missing": (INPUT, "There is no {file} in {folder}: mend --from."),
         "weights.refused": (
@@ -129,6 +129,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "weights.software": (
             ENVIRONMENT,
             "The network {name} needs Terramend {least} or newer and this is {have}: upgrade first.",
+        ),
+        "weights.unpublished": (
+            ENVIRONMENT,
+            "The network {name} is on no server yet: choose its folder by --from, which in Terramend's "
+            "source is models/weights/{name}.",
         ),
         "weights.unknown": (INPUT, "There is no network {name} to install; there are: {known}."),
         # settings

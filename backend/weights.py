@@ -64,7 +64,10 @@ def install(
         raise TerramendError("weights.software", name=name, least=weights.least_software, have=VERSION)
     own = folder or weights_folder()
     places = (base / name for base in (PACKAGED, own) if base)
-    place = next((place for place in places if not lacking(weights, place)), None) or _new(own, name)
+    place = next((place for place in places if not lacking(weights, place)), None)
+    if place is None and not (source or weights.url):
+        raise TerramendError("weights.unpublished", name=name)
+    place = place or _new(own, name)
     brought = lacking(weights, place)
     watch.stage("install", weights.size)
     watch.advance(weights.size - sum(file.size for file in brought))
@@ -96,6 +99,7 @@ def listing() -> list[dict[str, Any]]:
                 "licence": weights.licence,
                 "bytes": weights.size,
                 "folder": None if place is None else str(place),
+                "published": bool(weights.url),
             }
         )
     return found

@@ -68,6 +68,7 @@ def _words() -> Dict[str, str]:
             "choose it in Terramend's dock (experimental ones by “More”) and press “Install its network”"
         ),
         "choose a folder or another address by --from": tr("choose “From a folder…”"),
+        "choose its folder by --from": tr("choose its folder by “From a folder…”"),
         "choose a folder by --from": tr("choose “From a folder…”"),
         "mend --from": tr("choose another by “From a folder…”"),
         "--tmp": tr("tmp in the settings file"),

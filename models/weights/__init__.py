@@ -35,7 +35,7 @@ class Weights:
     Attributes:
         name: of the folder, and what `terramend models install` takes.
         title, licence: for people.
-        url: of a folder on a server that holds the files.
+        url: of a folder on a server that holds the files; empty: not published yet.
         least_software: oldest Terramend that can use it. io_version: counts up with what goes in and out.
         bands: roles of the bands that it reads, in order. scaling: `reflectance`, or what
             else its inputs are.

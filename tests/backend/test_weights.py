@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,15 @@ def refused(code, *arguments):
         install(*arguments)
     assert caught.value.code == code, str(caught.value)
     return str(caught.value)
+
+
+def test_what_no_server_has_comes_from_a_folder(tmp_path):
+    net = replace(NET, url="")
+    said = refused("weights.unpublished", None, tmp_path / "own", net)
+    assert "models/weights/net" in said and "--from" in said and not (tmp_path / "own").exists()
+    for name, data in CONTENT.items():
+        (tmp_path / name).write_bytes(data)
+    assert install(str(tmp_path), tmp_path / "own", net)["installed"] == list(CONTENT)
 
 
 def test_from_a_server(server, tmp_path):

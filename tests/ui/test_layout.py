@@ -22,7 +22,14 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-LACKING = {"name": "ddpm", "title": "A network", "licence": "CC BY 4.0", "bytes": 123e6, "folder": None}
+LACKING = {
+    "name": "ddpm",
+    "title": "A network",
+    "licence": "CC BY 4.0",
+    "bytes": 123e6,
+    "folder": None,
+    "published": True,
+}
 
 
 @pytest.fixture(params=[9, 16])

@@ -100,7 +100,7 @@ def test_options_are_called_as_in_the_windows() -> None:
     assert "with “Kind of the other dates' masks”, for" in ClientError("mask.ambiguous", other).sentence
 
 
-SHELL = ("batch.", "command.", "evaluate.", "fetch.", "training.")
+SHELL = ("batch.", "command.", "evaluate.", "experiment.", "fetch.", "training.")
 """What only commands say that no window gives."""
 UNASKED = ("output.exists", "model.views")
 """What no window asks for: they overwrite what the analyst named, and have no pictures of steps."""

@@ -28,9 +28,16 @@ ROWS = [
     {"name": "half", "title": "Half", "group": "network", "available": True, "lacks": ["b"]},
 ]
 LISTED = [
-    {"name": "a", "title": "A", "licence": "CC BY 4.0", "bytes": 3_400_000, "folder": None},
-    {"name": "b", "title": "B", "licence": "MIT", "bytes": 200_000, "folder": None},
-    {"name": "c", "title": "C", "licence": "MIT", "bytes": 9_000_000, "folder": "/there"},
+    {
+        "name": "a",
+        "title": "A",
+        "licence": "CC BY 4.0",
+        "bytes": 3_400_000,
+        "folder": None,
+        "published": True,
+    },
+    {"name": "b", "title": "B", "licence": "MIT", "bytes": 200_000, "folder": None, "published": True},
+    {"name": "c", "title": "C", "licence": "MIT", "bytes": 9_000_000, "folder": "/there", "published": True},
 ]
 
 
@@ -134,6 +141,21 @@ def test_only_what_lacks_a_network_offers_it(qgis_app: QgsApplication) -> None:
     assert box.network.button.text() == "Install its network (1 MB)"
     box.model.setCurrentIndex(box.model.findData("guided"))
     assert box.network.isHidden()
+
+
+def test_what_no_server_has_is_asked_for_as_a_folder(
+    qgis_app: QgsApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qgis.PyQt.QtWidgets import QFileDialog
+
+    asked: list[str] = []
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda _, title: asked.append(title) or "")
+    line = NetworkLine()
+    line.show_lacking([LISTED[0], {**LISTED[1], "published": False}])
+    assert line.button.text().endswith("MB)…") and "on no server yet" in line.button.toolTip()
+    line.button.click()
+    assert len(asked) == 1
+    sip.delete(line)
 
 
 def test_all_networks_come_from_the_release(

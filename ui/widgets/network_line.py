@@ -1,4 +1,4 @@
-"""The networks that the chosen method lacks: a button brings them, from the release or a folder."""
+"""The networks that the chosen method lacks: a button brings them, from a server or a folder."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class NetworkLine(QWidget):
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.from_folder = QAction(tr("From a folder…"), self.button)
-        self.from_folder.setToolTip(tr("Where the files of the release lie, for a machine without a network"))
+        self.from_folder.setToolTip(tr("Where its files lie, such as models/weights of Terramend's source"))
         self.button.addAction(self.from_folder)  # behind the arrow, and
         self.button.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)  # behind the menu key
         self.progress = QProgressBar()
@@ -57,7 +57,7 @@ class NetworkLine(QWidget):
         row.addWidget(self.button, 1)
         row.addWidget(self.progress, 1)
         row.addWidget(self.cancel)
-        self.button.clicked.connect(lambda: self._install({}))
+        self.button.clicked.connect(self._press)
         self.from_folder.triggered.connect(self._ask_folder)
         self.cancel.clicked.connect(self._stop)
         self._show()
@@ -82,13 +82,26 @@ class NetworkLine(QWidget):
         size = sum(network["bytes"] for network in self._lacking)
         text = tr("Install its network ({megabytes} MB)").format(megabytes=max(1, round(size / 1e6)))
         tip = [f"{network['title']} ({network['licence']})" for network in self._lacking]
-        tip.append(tr("From Terramend's release, or by the arrow from a folder; checked by its hash."))
+        if self._published():
+            tip.append(tr("From Terramend's server, or by the arrow from a folder; checked by its hash."))
+        else:
+            text += "…"
+            tip.append(tr("From a folder, as it is on no server yet; checked by its hash."))
         self.button.setText(text)
         self.button.setToolTip("\n".join(tip))
         self.cancel.setVisible(running)  # before the button goes: the focus has somewhere to go
         self.progress.setVisible(running)
         self.button.setVisible(not running)
         self.setVisible(running or bool(self._lacking))
+
+    def _published(self) -> bool:
+        return all(network["published"] for network in self._lacking)
+
+    def _press(self) -> None:
+        if self._published():
+            self._install({})
+        else:
+            self._ask_folder()
 
     def _ask_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, tr("Folder with the files of the network"))
@@ -123,7 +136,7 @@ class NetworkLine(QWidget):
                 self.said.emit(str(error), level)
 
         parameters = {"name": self._queue[0]["name"], **self._source}
-        if not self._source:  # the release: by the way that QGIS itself takes
+        if not self._source:  # the server: by the way that QGIS itself takes
             certificates = trusted_certificates()
             parameters["certificates"] = certificates.decode() if len(certificates) < MOST else ""
             parameters["proxies"] = proxies()
