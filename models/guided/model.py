@@ -24,6 +24,7 @@ _NONLINEAR = 0.5  # weight before a trial of the nonlinear regression on terrain
 _USELESS = 0.6  # weight before a trial of references that explain nothing of what is valid
 _DOUBTED = 0.25  # doubt of that weight
 _OPEN = 1.0  # doubt of the weight of terrain and radar: they explain all of a scene, or nothing
+_TELLS = 0.02  # share of space's squared error that terrain and radar take where a fill rests on them
 _WORTH = 0.1  # a weight below it is not worth its time
 _CLEARLY = 0.75  # a share of the references above it counts as 1
 
@@ -40,7 +41,8 @@ class State:
         regression: None without a useful reference. guide: None without terrain and radar.
         reference_share: weight of the references against the surroundings; guide_share: of
             terrain and radar against space alone; nonlinear: of the nonlinear regression
-            among these.
+            among these; guide_tells: whether they take enough of the error to be called what a
+            pixel rests on.
         reference_factor, space_factor: (B, 4) on the standard deviations of each way.
         rough: (B,) z-scored, how rough the ground is in a tile that shows none (`surroundings.roughness`).
         stiff: weight of the stiffer surface in space (see `spatial.fill`).
@@ -57,6 +59,7 @@ class State:
     guide: surroundings.Guide | None
     reference_share: float
     guide_share: float
+    guide_tells: bool
     nonlinear: float
     reference_factor: Floats
     space_factor: Floats
@@ -176,7 +179,7 @@ class Guided:
         guide = surroundings.learn(overview, target, self.settings.ferns)
         ones = np.ones((count, CLASSES), np.float32)
         return State(
-            mean, scale, low, high, known, guide, 1.0, 1.0, _NONLINEAR, ones, ones, ones[:, 0], 0.0,
+            mean, scale, low, high, known, guide, 1.0, 1.0, True, _NONLINEAR, ones, ones, ones[:, 0], 0.0,
             None, (), Findings(), None,
         )  # fmt: skip
 
@@ -195,13 +198,15 @@ class Guided:
             means, deviations = zip(*made, strict=True)
             return concat(means), concat(deviations)
 
-        guide, nonlinear = 1.0, _NONLINEAR
+        guide, tells, nonlinear = 1.0, True, _NONLINEAR
         if any(one.guide is not None for one in learnt):
             curved, linear = (from_space(nonlinear=weight)[0] for weight in (1.0, 0.0))
             nonlinear = uncertainty.share_of_first(trial, curved, linear, scale, _NONLINEAR, _DOUBTED)
             alone, _ = from_space(guide_share=0.0)
             guided = linear + np.float32(nonlinear) * (curved - linear)
             guide = uncertainty.share_of_first(trial, guided, alone, scale, 1.0, _OPEN)
+            left = alone + np.float32(guide) * (guided - alone)
+            tells = uncertainty.gain(trial, left, alone, scale) >= _TELLS
         space, space_std = from_space(nonlinear=nonlinear, guide_share=guide)
         curved, _ = from_space(nonlinear=nonlinear, guide_share=guide, stiff=1.0)
         stiff = uncertainty.share_of_first(trial, curved, space, scale, _STIFF)
@@ -210,7 +215,13 @@ class Guided:
         factor = uncertainty.factors(trial, space, space_std)
         rough = np.array([moments(plane)[0] for plane in space_std], np.float32) / scale
         state = replace(
-            state, nonlinear=nonlinear, guide_share=guide, stiff=stiff, space_factor=factor, rough=rough
+            state,
+            nonlinear=nonlinear,
+            guide_share=guide,
+            guide_tells=tells,
+            stiff=stiff,
+            space_factor=factor,
+            rough=rough,
         )
         known = [one.regression for one in learnt if one.regression is not None]
         if state.regression is None or len(known) < len(learnt):
@@ -299,7 +310,7 @@ class Guided:
             for band, where in enumerate(rest):
                 copy_where(mean[band], where, image[band])
                 copy_where(error[band], where, std[band])
-            guided = state.guide is not None and state.guide_share > 0.5
+            guided = state.guide is not None and state.guide_share > 0.5 and state.guide_tells
             source[np.any(rest, axis=0)] = Source.GUIDE if guided else Source.SURROUNDINGS
         np.clip(image, state.low[:, None, None], state.high[:, None, None], out=image)
         return image, std, source, main

@@ -176,3 +176,17 @@ def share_of_first(
     variance = float(((products - share * powers) ** 2).sum()) / power**2 * count / (count - 1)
     trust = doubt**2 / (doubt**2 + variance)
     return float(np.clip(trust * share + (1 - trust) * prior, 0.0, 1.0))
+
+
+def gain(trial: Trial, first: Floats, second: Floats, scale: Floats) -> float:
+    """Share of the squared error of `second` on the hidden pixels that `first` has not (both (B, H, W)).
+
+    Bands count in units of `scale` (B,). Below 0 where `first` is worse; 0 where there is no error.
+    """
+    truth = trial.truth[:, trial.hidden]
+    ours, others = (
+        ((made[:, trial.hidden] - truth) / scale[:, None]).astype(np.float64) for made in (first, second)
+    )
+    seen = np.isfinite(ours) & np.isfinite(others)
+    before = float((others[seen] ** 2).sum())
+    return 1 - float((ours[seen] ** 2).sum()) / before if before > 0 else 0.0

@@ -184,6 +184,22 @@ def test_terrain_helps_in_relief_and_is_left_alone_elsewhere():
             assert (made.source[gap] == Source.GUIDE).all()
 
 
+def test_a_fill_rests_on_terrain_only_where_that_takes_some_of_the_error():
+    height, slope, light = texture((160, 160), 8, blur=4)
+    truth = texture((160, 160), 10, blur=6) + 2 * (light - light.mean())
+    image, gaps = hide(truth, blobs((160, 160), 9, 0.35))
+    terrain = np.stack([400 * height, slope, light])
+    tile = Tile(image, gaps, terrain=terrain, pixel_size=(30.0, 30.0))
+    model = find("guided").create()
+    state = model.prepare(tile)
+    assert state.guide_tells and state.guide_share > 0.5
+    made = model.predict(tile, state)
+    hardly = model.predict(tile, replace(state, guide_tells=False))
+    gap = gaps.any(0)
+    assert (made.source[gap] == Source.GUIDE).all() and (hardly.source[gap] == Source.SURROUNDINGS).all()
+    np.testing.assert_array_equal(hardly.mean, made.mean)
+
+
 @pytest.mark.parametrize("dates", [0, 2])
 def test_intervals_cover_what_they_promise(dates):
     inside = []

@@ -101,3 +101,16 @@ def test_nothing_is_tried_where_hardly_a_pixel_is_valid():
     image = np.full((2, 40, 40), np.nan, np.float32)
     image[:, :4, :4] = 0.2
     assert uncertainty.make_trial(Tile(image, np.isnan(image))) is None
+
+
+def test_gain_is_the_share_of_the_squared_error_that_is_gone():
+    hidden = np.array([[True, True, False]])
+    truth = np.array([[[1.0, 2.0, 3.0]], [[10.0, 20.0, 30.0]]], np.float32)
+    trial = uncertainty.Trial((), truth, hidden, np.ones((1, 3), np.float32), True)
+    second = truth + np.array([2.0, 20.0], np.float32)[:, None, None]
+    first = second.copy()
+    first[0, 0, 1] = 2.0  # one of four samples right, and what is not hidden does not count
+    first[..., 2] = 99.0
+    scale = np.array([1.0, 10.0], np.float32)
+    assert uncertainty.gain(trial, first, second, scale) == pytest.approx(0.25)
+    assert uncertainty.gain(trial, second, truth, scale) == 0.0
