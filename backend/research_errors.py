@@ -71,6 +71,11 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{path} keeps what was made from other data ({before}) than --data holds ({now}): name a new "
             "folder with --out, or remove that one, and all is made anew.",
         ),
+        "experiment.cases": (
+            INPUT,
+            "{path} holds no case of the track {track} and the kind {kind}, which this experiment measures "
+            "on: make cases of places that have a DEM (S-DEM) or a second date (T1), and a cloud mask.",
+        ),
         "experiment.splits": (
             INPUT,
             "{data} has no folder {split}: --data takes the folder with the splits train and val of the data "

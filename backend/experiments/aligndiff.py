@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.aligndiff.network import STAGES
+from ..errors import TerramendError
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
 from ..evaluation.methods import find
@@ -107,12 +108,16 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     """Train what is missing, measure what is new, write the report.
 
     Raises:
-        TerramendError: a method that is none, or data that are not those of the cases: before it trains.
+        TerramendError: a method that is none, no cases, or data that are not theirs: before it trains.
     """
     task = options.experiment[-1]
     recipe = cases.load(options.cases or RECIPES / "val.json")
     root = options.data / recipe.split
     cases.verify(recipe, root)
+    chosen = chosen_cases(recipe, TRACKS[task], options.each)
+    if not any(case.gap.kind == KINDS[0] for case in chosen):
+        path = str(options.cases or RECIPES / "val.json")
+        raise TerramendError("experiment.cases", path=path, track=TRACKS[task], kind=KINDS[0])
     with configured(options.config):
         aligndiff_runs.check(options)
     for name in filter(None, options.also.split(",")):
@@ -120,7 +125,6 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     looks = Looks(checked(options.lpips)) if options.lpips else None
     runs = _runs(options, watch)
     lines = _lines(task, runs, options, watch)
-    chosen = chosen_cases(recipe, TRACKS[task], options.each)
 
     def numbers(line: Line) -> Numbers:
         fitting = [case for case in chosen if not line.waves or _shows(case, root, line.waves)]

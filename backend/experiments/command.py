@@ -37,6 +37,10 @@ EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Name of each experiment, its module, and a line of help."""
 
 
+LEAST: Mapping[str, int] = MappingProxyType({"seeds": 1, "each": 1, "gap_places": 1, "scenes": 0})
+"""Options that count, and what they are at least."""
+
+
 class Experiment(Protocol):
     """What an experiment's module offers."""
 
@@ -61,8 +65,10 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     Raises:
         TerramendError: `command.option` for numbers with which none can be run.
     """
-    if getattr(options, "seeds", 1) < 1:
-        raise TerramendError("command.option", option="--seeds", why="it must be 1 or more")
+    for name, least in LEAST.items():
+        if getattr(options, name, least) < least:
+            option, why = f"--{name.replace('_', '-')}", f"it must be {least} or more"
+            raise TerramendError("command.option", option=option, why=why)
     if not 0 < getattr(options, "budget", 1.0) < math.inf:
         raise TerramendError("command.option", option="--budget", why="it must be a number above 0")
     with cancelled_as("research.cancelled", out=str(options.out)), alone(options.out):

@@ -178,6 +178,7 @@ def test_the_device_is_one_on_which_torch_computes(monkeypatch) -> None:
     ("words", "said"),
     [
         (("--seeds", "0"), "--seeds is not valid: it must be 1 or more"),
+        (("--gap-places", "0"), "--gap-places is not valid: it must be 1 or more"),
         (("--budget", "0"), "--budget is not valid: it must be a number above 0"),
         (("--budget", "nan"), "--budget is not valid: it must be a number above 0"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from terramend.backend.datasets.gaps import Gap  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.experiments import align_cr, command, de, runs, schedules  # noqa: E402
+from terramend.backend.evaluation.cases import Case, Recipe, View, save  # noqa: E402
+from terramend.backend.experiments import align_cr, aligndiff, command, de, runs, schedules  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
 
@@ -37,14 +38,6 @@ def experiment(*words: object) -> None:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     command.main(parser.parse_args([str(word) for word in words]), Watch())
-
-
-def cases(path: Path, sources: dict[str, str]) -> Path:
-    """A file of no cases, of these places."""
-    path.write_text(
-        json.dumps({"schema_version": 1, "split": "val", "seed": 0, "sources": sources, "cases": []})
-    )
-    return path
 
 
 @pytest.mark.parametrize("split", runs.SPLITS)
@@ -104,16 +97,19 @@ def test_data_that_are_a_link_are_looked_into(data, tmp_path) -> None:
         (("de", "--config", "own.json"), "own.json is not valid: it has no entry coarse"),
         (("de", "--parts", "gaps"), "are missing or are not those that the cases were made from"),
         (("aligndiff-task1",), "are missing or are not those that the cases were made from"),
-        (("aligndiff-task1", "--cases", "none.json", "--also", "x"), "There is no method x to evaluate"),
-        (
-            ("aligndiff-task1", "--cases", "none.json", "--config", "own.json"),
-            "it has no entry (autoencoder|samples)",
-        ),
+        (("aligndiff-task2", "--cases", "none.json"), "none.json holds no case of the track T1 and the kind"),
+        (("aligndiff-task1", "--cases", "one.json", "--also", "x"), "There is no method x to evaluate"),
+        (("aligndiff-task1", "--cases", "one.json", "--config", "own.json"), "it has no entry autoencoder"),
     ],
 )
 def test_wrong_options_are_said_before_anything_is_trained(words, said, data, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    cases(Path("none.json"), {})
+    gap = Gap("cloud")
+    one = Case("a", "hills", "a", "d", "d", (0, 0, 9, 9), gap, tracks={"S-DEM": View()})
+    save(Recipe("val", 0, {}, ()), Path("none.json"))
+    load = aligndiff.cases.load
+    known = {"one.json": Recipe("val", 0, {}, (one,))}
+    monkeypatch.setattr(aligndiff.cases, "load", lambda path: known.get(path.name) or load(path))
     Path("own.json").write_text('{"size": 16, "stage": "joint"}')
     with pytest.raises(TerramendError, match=said):
         experiment(*words, "--data", data)
