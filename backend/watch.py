@@ -51,9 +51,14 @@ class Watch:
         """Ask the run to stop; callable from any thread or signal handler."""
         self._cancelled.set()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether a cancel was asked for."""
+        return self._cancelled.is_set()
+
     def check(self) -> None:
         """Raise `run.cancelled` if a cancel was asked for."""
-        if self._cancelled.is_set():
+        if self.cancelled:
             raise TerramendError("run.cancelled")
 
     def stage(self, name: str, total: int = 0) -> None:

@@ -106,7 +106,7 @@ def train(
 
     Returns:
         The averaged model, on the CPU, in eval mode. `out` holds `loss.csv` and the
-        last checkpoint.
+        last checkpoint, of the last step also where the run was cancelled.
 
     Raises:
         TerramendError: `training.precision` for half precision that a CPU does not compute;
@@ -151,12 +151,12 @@ def train(
         optimizer.zero_grad(set_to_none=True)
         _average(average, accelerator.unwrap_model(model), min(schedule.average, (step + 1) / (step + 10)))
         _log(log, step, schedule.rate_at(step), time.monotonic() - began, totals)
-        watch.advance()
-        if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
+        if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps or watch.cancelled:
             state = {"schedule": asdict(schedule), "scaler": scaler.state_dict() if scaler else {}}
             checkpoint.save(
                 out, step + 1, accelerator.unwrap_model(model), average, optimizer.optimizer, state
             )
+        watch.advance()
     return average.cpu().eval()
 
 

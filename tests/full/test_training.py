@@ -136,7 +136,10 @@ def test_a_cancelled_run_says_what_is_kept(data, tmp_path) -> None:
     with pytest.raises(TerramendError, match=r"kept in .*run, and the same command goes on") as caught:
         training.main(options("spa-gan", config, data, tmp_path / "run"), watch)
     assert caught.value.exit_status == 4
-    assert checkpoint.latest(tmp_path / "run").name == "step-4"
+    assert checkpoint.latest(tmp_path / "run").name == "step-7"  # after the sixth it was asked for
+    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    training.main(options("spa-gan", config, data, tmp_path / "whole"), Watch())
+    assert curve(tmp_path / "run") == curve(tmp_path / "whole")
 
 
 def test_a_run_without_a_step_is_written_all_the_same(data, tmp_path) -> None:
