@@ -75,7 +75,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     if "speed" in parts:
         watch.stage("speed")
         found = speeds(options.config, options.run, options.data)
-    align_cr_report.write(rows, truth, found, _samples(options), options.out)
+    align_cr_report.write(rows, truth, found, _samples(options, rivals), options.out)
     watch.finish()
 
 
@@ -139,7 +139,12 @@ def _shortened(config: dict[str, Any], options: argparse.Namespace) -> dict[str,
     return config
 
 
-def _samples(options: argparse.Namespace) -> int:
-    """How many samples every trained row has seen."""
-    schedule = _shortened(load_config("align-cr", options.config), options)["training"]
-    return int(schedule["steps"] * schedule["batch"])
+def _samples(options: argparse.Namespace, rivals: tuple[str, ...]) -> str:
+    """How many samples the rows that were trained have seen, in words: published schedules differ."""
+    seen = {}
+    for name in ("align-cr", *rivals):
+        schedule = _shortened(load_config(name, options.config), options)["training"]
+        seen[name] = schedule["steps"] * schedule["batch"] * schedule.get("accumulate", 1)
+    if len(set(seen.values())) == 1:
+        return f"Every row that was trained for it saw {seen['align-cr']} samples."
+    return f"Samples seen: {', '.join(f'{name} {count}' for name, count in seen.items())}."

@@ -31,8 +31,12 @@ LAND = ("guided with radar", "guided")
 Rows = Mapping[str, list[Numbers]]
 
 
-def write(rows: Rows, truth: Numbers, speeds: Sequence[Speed], samples: int, out: Path) -> None:
-    """Write report.html, report.json and the figures, and print tables and findings."""
+def write(rows: Rows, truth: Numbers, speeds: Sequence[Speed], seen: str, out: Path) -> None:
+    """Write report.html, report.json and the figures, and print tables and findings.
+
+    Args:
+        seen: a sentence on how many samples the rows were trained on.
+    """
     out.mkdir(parents=True, exist_ok=True)
     parts: list[str] = []
     told: dict[str, Any] = {}
@@ -44,7 +48,7 @@ def write(rows: Rows, truth: Numbers, speeds: Sequence[Speed], samples: int, out
             print(" | ".join(line))
 
     if rows:
-        parts.append(f"<p>{html.escape(_caption(rows, samples))}</p>")
+        parts.append(f"<p>{html.escape(_caption(rows, seen))}</p>")
         for made, word in ((False, "real cloud"), (True, "made cloud")):
             for protocol in PROTOCOLS:
                 head, body = _quality(rows, protocol, made)
@@ -74,12 +78,12 @@ def write(rows: Rows, truth: Numbers, speeds: Sequence[Speed], samples: int, out
     write_whole(out / "report.json", json.dumps(told, indent=1))
 
 
-def _caption(rows: Rows, samples: int) -> str:
+def _caption(rows: Rows, seen: str) -> str:
     first = next(iter(rows.values()))[0]
     places, made = len(set(first["place"])), sum(first["made"])
     return (
         f"{len(first['place'])} cases of {places} scenes, {made} of them under made cloud; centres of {SIDE} "
-        f"pixels. Every trained row saw {samples} samples. Reflectance, range 1. Means over scenes; in "
+        f"pixels. {seen} Reflectance, range 1. Means over scenes; in "
         "brackets the 95 % interval over scenes; after +- the spread over seeds. Full: every pixel, no mask "
         "given. Hole: cloud is a known gap, hidden pixels alone."
     )

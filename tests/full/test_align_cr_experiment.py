@@ -166,6 +166,15 @@ def test_words_that_are_no_part_are_said(pack, tmp_path) -> None:
         align_cr.main(options(pack, tmp_path, "--rivals", "spa-gan"), Watch())
 
 
+def test_the_report_says_what_each_network_saw() -> None:
+    """The published schedules are not of one length."""
+    asked = argparse.Namespace(config="small", budget=0.5)
+    assert align_cr._samples(asked, ("mcgan",)) == "Every row that was trained for it saw 2000 samples."
+    asked = argparse.Namespace(config="paper", budget=1.0)
+    said = align_cr._samples(asked, ("mcgan", "glf-cr"))
+    assert said == "Samples seen: align-cr 1800000, mcgan 100000, glf-cr 1200000."
+
+
 def test_gain_is_paired_by_case() -> None:
     ours = {"hole.psnr": [20.0, 31.0, float("nan")], "place": ["a", "b", "c"]}
     theirs = {"hole.psnr": [19.0, 30.0, 5.0], "place": ["a", "b", "c"]}
