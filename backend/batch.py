@@ -14,7 +14,7 @@ from . import batch_row, batch_table, cli_request, settings
 from .batch_row import Outcome
 from .batch_table import Row
 from .errors import PARTIAL, TerramendError
-from .request import request_hash, to_json
+from .request import FillRequest, request_hash, to_json
 from .watch import Watch
 
 COLUMNS = (
@@ -110,6 +110,7 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
                     finish(row, {"status": "skipped"})
                 else:
                     todo.append(row)
+                    _make_folders(row.request)
                     anew.update(batch_row.written(row.request))
                 watch.advance()
             watch.stage("rows", len(todo))  # of its own: rows that are skipped tell nothing of the time left
@@ -132,6 +133,13 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
         if outcomes[row.number]["status"] == "failed"
     ]
     return {"rows": len(rows), **counts, "results": str(results), "failures": failures}
+
+
+def _make_folders(request: FillRequest) -> None:
+    """Those of a row's outputs where only the last part is missing, as of `filled/{stem}.tif`; no others."""
+    for name in batch_row.written(request):
+        with contextlib.suppress(OSError):  # the row will say it
+            Path(name).parent.mkdir(exist_ok=True)
 
 
 def _outcomes(rows: list[Row], scheduler: str | None, watch: Watch) -> Iterator[tuple[Row, Outcome]]:

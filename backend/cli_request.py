@@ -320,8 +320,8 @@ def _reference_gaps(given: dict[str, Any], path: str, option: str) -> None:
 
 def _reference_kind(given: dict[str, Any], kind: str, option: str) -> None:
     reference = _last(given, "references", option, "--reference")
-    if kind == "none":  # the one kind that needs no mask
-        reference.setdefault("masks", [{"path": ""}])
+    if kind in ("none", "nodata") and not reference.get("masks"):  # what needs no mask: nodata always counts
+        reference["masks"], kind = [{"path": ""}], "none"
     _last(reference, "masks", option, "--reference-gaps")["kind"] = kind
 
 

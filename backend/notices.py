@@ -55,7 +55,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
         "mask.open-nodata": (
             "{percent} % of the scene's outline is nodata that is open to its edge (as the stripes of "
-            "Landsat 7 are) and is left as it is; --fill-swath-edges fills it too."
+            "Landsat 7 are) and is left as it is; --fill-swath-edges fills stripes too, a mask or polygons "
+            "(--gaps) a cloud at the edge."
         ),
         "mask.own": (
             "{path} belongs to {name}, but polygons alone are asked for: clouds beyond them stay, and are "
@@ -87,6 +88,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{name} shows nothing of the raster to fill: its mask marks all of it, or all is nodata. "
             "Check the mask and how it is read."
         ),
+        "reference.broken": "{path} is left out of the other dates. {why}",
         "reference.date": "The date of {name} is not known: it is used as if it were close in time.",
         "reference.filled": (
             "{name} was filled by Terramend: its estimates are taken as if they had been observed. "

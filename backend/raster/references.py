@@ -59,8 +59,8 @@ def open_references(
     The target itself is left out: it would show in its gaps what lies there.
 
     Args:
-        found: further ones, as `siblings.find_references` gives them; those that lie elsewhere are left
-            out, where one that was named by itself is an error.
+        found: further ones, as `siblings.find_references` gives them; those that lie elsewhere or cannot
+            be read are left out, where one that was named by itself is an error.
         folders: what is known of the folders already, as for `siblings.masks_beside`.
 
     Raises:
@@ -74,7 +74,13 @@ def open_references(
                 told.notice("reference.itself", path=asked.path)
                 continue
             clear = request.references_clear and not named
-            reference = open_reference(asked, target, told, folders, clear=clear)
+            try:
+                reference = open_reference(asked, target, told, folders, clear=clear)
+            except TerramendError as error:
+                if named or not error.code.startswith(("raster.", "product.")):
+                    raise
+                told.notice("reference.broken", path=asked.path, why=str(error))
+                continue
             if reference is not None:
                 opened.append(reference)
             elif named:

@@ -59,6 +59,15 @@ def test_failing_rows_are_reported_and_the_rest_goes_on(work, capsys):
     assert lines[1]["code"] == "raster.missing" and "none.tif" in lines[1]["message"]
 
 
+def test_the_folder_of_the_outputs_is_made_but_no_folders_above_it(work, capsys):
+    rows = ("batch", "--folder", work, "--gaps", work / "m.tif", "-o")
+    status, _ = terramend(capsys, *rows, work / "filled" / "{stem}.tif")
+    assert status == 0 and sorted(p.name for p in (work / "filled").iterdir()) == ["a.tif", "b.tif", "c.tif"]
+    status, summary = terramend(capsys, *rows, work / "x" / "y" / "{stem}.tif")
+    assert (status, summary["failed"]) == (5, 3) and "does not exist" in summary["failures"][0]["message"]
+    assert not (work / "x").exists()
+
+
 def test_a_row_that_fails_by_our_fault_leaves_its_traceback_in_the_log(work, capsys, monkeypatch):
     def broken(request, watch):
         raise ZeroDivisionError("one too few")

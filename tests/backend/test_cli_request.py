@@ -29,12 +29,14 @@ def test_qualifiers_belong_to_the_mask_or_reference_before_them():
         "--reference", "b.tif", "--reference-gaps", "bm.tif", "--reference-gaps", "bn.tif",
         "--reference-gaps-kind", "scl",
         "--reference", "c.tif", "--reference-gaps-kind", "none",
+        "--reference", "d.tif", "--reference-gaps-kind", "nodata",
     )  # fmt: skip
     assert made.gaps == (Mask("qa.tif", "qa_pixel"), Mask("areas.gpkg"), Mask("m.tif", "value=3,7"))
     assert made.references == (
         Reference("a.tif", (), "2024-05-01"),
         Reference("b.tif", (Mask("bm.tif"), Mask("bn.tif", "scl"))),
         Reference("c.tif", (Mask("", "none"),)),
+        Reference("d.tif", (Mask("", "none"),)),  # its nodata counts anyhow
     )
 
 
