@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import makers
 import numpy as np
 import pytest
+import rasterio
 from rasterio.crs import CRS
 from terramend.backend.evaluation.terrain import channels
 from terramend.backend.raster.grid import Grid
@@ -40,7 +40,11 @@ def test_cases_have_the_terrain_that_a_fill_has(tmp_path: Path) -> None:
     height = np.random.default_rng(1).uniform(100, 400, (40, 50)).astype(np.float32)
     height[10:13, 20] = np.nan
     target = Grid(CRS.from_epsg(32632).to_wkt(), (20.0, 0.0, 5e5, 0.0, -20.0, 5e6), 50, 40)
-    path = makers.write(tmp_path / "dem.tif", height, 20, left=5e5, top=5e6)
+    path = str(tmp_path / "dem.tif")
+    profile = {"width": 50, "height": 40, "count": 1, "dtype": "float32", "nodata": np.nan}
+    transform = rasterio.Affine(*target.transform)
+    with rasterio.open(path, "w", driver="GTiff", crs=32632, transform=transform, **profile) as file:
+        file.write(height, 1)
     with TerrainReader(open_guide(path, target, "--dem", Watch()), target, (150.0, 40.0)) as reader:
         found = reader.read(target.whole)
     made = channels(height, (20.0, 20.0), (150.0, 40.0))

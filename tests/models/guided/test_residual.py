@@ -86,15 +86,31 @@ def test_nothing_is_carried_where_nothing_is_known():
     np.testing.assert_array_equal(rim.variance(np.zeros(SHAPE, np.float32), 0.7), np.float32(0.7))
 
 
-def test_the_variance_is_the_mean_square_around():
-    gap = square()
-    left = np.where(gap, 0, np.float32(-0.2)).astype(np.float32)
-    np.testing.assert_allclose(rim_of(gap).variance(left, 9.0), 0.04 + residual.FLOOR, rtol=1e-4)
-    left[:, 26:] *= 10
-    made = rim_of(np.zeros(SHAPE, bool)).variance(
-        np.where(np.indices(SHAPE)[1] < 26, np.float32(0.2), 2), 9.0
-    )
-    # Far inside either half the tile's mean square has the share of AROUND_DOUBT pixels.
-    share = residual.AROUND_DOUBT / (2 * np.pi * residual.AROUND**2)
-    for column, own in ((0, 0.04), (-1, 4.0)):
-        assert made[24, column] == pytest.approx((own + share * 2.02) / (1 + share), rel=0.1)
+def two_halves():
+    """Residuals of 1 to the left and of 4 to the right, known on rims 16 pixels wide of a gap in each half."""
+    signs = np.random.default_rng(3).choice([-1, 1], (240, 800)).astype(np.float32)
+    signs[:, 400:] *= 4
+    known = np.zeros((240, 800), np.float32)
+    for left in (20, 420):
+        known[20:220, left : left + 360] = 1
+        known[36:204, left + 16 : left + 344] = 0
+    return signs * known, known
+
+
+def test_the_same_everywhere_is_the_same_everywhere():
+    values, known = two_halves()
+    out = residual.variance(np.sign(values), known, 9.0)
+    assert out == pytest.approx(np.full(out.shape, 1 + residual.FLOOR), rel=1e-5)
+
+
+def test_deep_in_a_gap_its_own_surroundings_tell_not_the_tiles():
+    values, known = two_halves()
+    out = residual.variance(values, known, 9.0)
+    assert (values**2).sum() / known.sum() == pytest.approx(8.5)
+    assert out[120, 40] == pytest.approx(1, rel=0.1) and out[120, 760] == pytest.approx(16, rel=0.1)
+    assert out[120, 120] < 2.5 and out[120, 680] > 13  # 84 pixels from the nearest known one
+
+
+def test_a_tile_that_knows_nothing_says_what_it_was_told():
+    nothing = np.zeros((30, 40), np.float32)
+    assert (residual.variance(nothing, nothing, 0.25) == 0.25).all()
