@@ -82,8 +82,8 @@ def add_results(
     )
     for kind, label, style in kinds:
         for number, path in enumerate(result.get(kind, ())):
-            name = tr("{label}, {file}").format(label=label, file=_stem(path)) if number else label
-            layer = QgsRasterLayer(path, name)
+            of = _stem(path) if number else subject.name  # in lists of layers the group is not seen
+            layer = QgsRasterLayer(path, tr("{name}, {label}").format(name=of, label=label))
             known = [la for la in _showing([path], project) if _may_stay(la, layer, subject)]
             for old in known:
                 _reread(old)
@@ -107,7 +107,7 @@ def add_results(
         project.addMapLayer(layer, False)
         node = group.insertLayer(over.index(layer) if layer in over else -1, layer)
         node.setItemVisibilityChecked(layer is layers[0])
-        node.setExpanded(layer.name() != tr("filled"))
+        node.setExpanded(kind != "outputs")
     if there is None:  # QGIS's tree does not always open a group that came without layers
         group.setExpanded(False)
         group.setExpanded(True)
