@@ -83,7 +83,7 @@ def add_results(
     for kind, label, style in kinds:
         for number, path in enumerate(result.get(kind, ())):
             of = _stem(path) if number else subject.name  # in lists of layers the group is not seen
-            layer = QgsRasterLayer(path, tr("{name}, {label}").format(name=of, label=label))
+            layer = QgsRasterLayer(path, tr("{label}, {name}").format(label=label, name=of))
             known = [la for la in _showing([path], project) if _may_stay(la, layer, subject)]
             for old in known:
                 _reread(old)

@@ -83,7 +83,7 @@ def test_gaps(
         assert dock.result["model"] == "de"
         assert np.array_equal(read(str(tmp_path / "c.tif")), expected)
         group = QgsProject.instance().layerTreeRoot().findGroup("target, filled")
-        assert group.children()[-1].name() == "target, filled"
+        assert group.children()[-1].name() == "filled, target"
     finally:
         settings.put("experimental", False)
         dock.close_down()

@@ -88,7 +88,7 @@ def test_from_choices_to_layers(
     assert level == Qgis.MessageLevel.Success and text.startswith("Filled 22.4 % in ")
     group = QgsProject.instance().layerTreeRoot().findGroup("target, filled")
     names = [node.name() for node in group.children()]
-    assert names == [f"target, {kind}" for kind in ("uncertainty", "provenance", "filled")], (
+    assert names == [f"{kind}, target" for kind in ("uncertainty", "provenance", "filled")], (
         "ticked, they would be hidden below it"
     )
     assert [node.itemVisibilityChecked() for node in group.children()] == [False, False, True]

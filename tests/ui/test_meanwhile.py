@@ -221,12 +221,12 @@ def test_every_file_that_would_be_replaced_is_asked_about(
     answer = QMessageBox.StandardButton.Yes
     fill(lambda: None)
     assert QgsRasterLayer(str(std)).isValid()
-    old = QgsProject.instance().mapLayersByName("target, filled")[0]
+    old = QgsProject.instance().mapLayersByName("filled, target")[0]
     old.setName("mine")
     fill(lambda: None)
     assert asked[-1].count(str(tmp_path)) == 3
     assert group_names() == ["target, filled"]
-    assert dock.swipe._after == old.id() and not QgsProject.instance().mapLayersByName("target, filled")
+    assert dock.swipe._after == old.id() and not QgsProject.instance().mapLayersByName("filled, target")
 
 
 def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill: Callable) -> None:
@@ -235,7 +235,7 @@ def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill:
     assert not dock.bar.compare.isChecked() and iface.mapCanvas().mapTool() is before
     assert iface.said[-1][0].startswith("There is nothing to compare")
     fill(lambda: None)
-    filled = QgsProject.instance().mapLayersByName("target, filled")[0]
+    filled = QgsProject.instance().mapLayersByName("filled, target")[0]
     iface.mapCanvas().setLayers([filled, dock.form.target.items()[0]])
     said = len(iface.said)
     dock.bar.compare.click()
@@ -248,7 +248,7 @@ def test_both_sides_would_be_the_same_where_the_filled_layer_is_hidden(
     dock: Any, iface: Any, layers: Any, fill: Callable
 ) -> None:
     fill(lambda: None)
-    filled = QgsProject.instance().mapLayersByName("target, filled")[0]
+    filled = QgsProject.instance().mapLayersByName("filled, target")[0]
     for shown in ([layers["target"]], [layers["target"], filled]):
         iface.said.clear()
         iface.mapCanvas().setLayers(shown)

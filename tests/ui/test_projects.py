@@ -97,7 +97,7 @@ def test_settings_that_are_loaded_keep_their_extent(
     dock.bar.fill.click()
     until(lambda: dock.run is None)
     canvas.setExtent(box.buffered(1))
-    (iface.active,) = QgsProject.instance().mapLayersByName("target, filled")
+    (iface.active,) = QgsProject.instance().mapLayersByName("filled, target")
     dock.load_from_active_layer()
     assert dock.form.choices().extent.toString(5) == filled.toString(5)
     iface.said.clear()

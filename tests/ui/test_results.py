@@ -187,12 +187,12 @@ def test_a_result_stands_above_its_target_in_the_same_group(
     layers = add_results(result, Subject("target", target.id(), False), "made", QgsProject.instance())
     assert [child.name() for child in inner.children()] == ["made", "target"]
     assert [layer.name() for layer in layers] == [
-        "target, filled",
-        "boadella_2020-01-13_truth_in_hole, filled",
-        "target, uncertainty",
-        "boadella_2020-01-13_truth_in_hole, uncertainty",
-        "target, provenance",
-        "boadella_2020-01-28_cloudmask, provenance",
+        "filled, target",
+        "filled, boadella_2020-01-13_truth_in_hole",
+        "uncertainty, target",
+        "uncertainty, boadella_2020-01-13_truth_in_hole",
+        "provenance, target",
+        "provenance, boadella_2020-01-28_cloudmask",
     ]
     assert all(isinstance(layer.renderer(), QgsPalettedRasterRenderer) for layer in layers[4:])
     assert layers[0].customProperty(BEFORE) == target.id()
@@ -244,9 +244,9 @@ def test_layers_of_a_target_that_is_filled_again_stay_as_they_were_made(
     assert (filled.renderer().redBand(), std.renderer().classificationMax()) == (4, 7)
     (group,) = [child for child in root.children() if child.name().startswith("made")]
     assert [node.name() for node in group.children()] == [
-        "target, provenance",
+        "provenance, target",
         "my own",
-        "target, uncertainty",
+        "uncertainty, target",
     ]
     assert not root.findLayer(filled.id()).isVisible()
     for layer in (filled, std):
