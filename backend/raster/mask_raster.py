@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.base import Flags
 from ..errors import TerramendError
 from ..request import Mask
 from ..watch import Watch
@@ -29,17 +30,18 @@ ALIKE = 1.15
 
 
 class RasterMask:
-    """A mask raster on a grid. `cover` is the share of the grid that it covers."""
+    """A mask raster on a grid. `cover` is the share of its partner on the grid that it covers."""
 
     def __init__(
-        self, mask: Mask, files: FilePool, decoder: Decoder, source: Grid, grid: Grid, grow: str | None
-    ) -> None:
+        self, mask: Mask, files: FilePool, decoder: Decoder, source: Grid, partner: Grid, grid: Grid,
+        grow: str | None,
+    ) -> None:  # fmt: skip
         self.path, self.kind = mask.path, decoder.kind
         self.classes, self.has_fill = decoder.classes, decoder.has_fill
         self.planes = len(decoder.bands) if decoder.per_band else 1
         self._files, self._decoder = files, decoder
         self._source, self._warp = source, _plan(mask.path, source, grid)
-        self.cover = 1.0 if self._warp is None else self._check_overlap(self._warp, grid)
+        self.cover = 1.0 if self._warp is None else self._check_overlap(self._warp, partner, grid)
         self.growth = _growth(grow, decoder.growth, source, grid)
 
     def bits(self, window: Window) -> Bits:
@@ -67,17 +69,14 @@ class RasterMask:
             values = dataset.read(list(self._decoder.bands), window=window.ranges)
         return self._decoder.decode(values)
 
-    def _check_overlap(self, warp: Warp, grid: Grid) -> float:
-        """Share of the grid that the mask covers, by samples; an error where that is none."""
-        rows: Places = (np.arange(64) + 0.5) * grid.height / 64
-        columns: Places = (np.arange(64) + 0.5) * grid.width / 64
-        rows, columns = warp.exact(rows[:, None], columns[None, :])
-        with np.errstate(invalid="ignore"):
-            inside = (rows >= 0) & (rows < warp.source.height)
-            inside &= (columns >= 0) & (columns < warp.source.width)
-        if not inside.any():
+    def _check_overlap(self, warp: Warp, partner: Grid, grid: Grid) -> float:
+        """Share of the partner that the mask covers, by samples of the grid; an error where that is none."""
+        covered = _inside(warp, grid)
+        if not covered.any():
             raise TerramendError("mask.apart", path=self.path)
-        return float(inside.mean())
+        own = None if partner.crs is None else _plan(self.path, partner, grid)
+        seen = np.ones_like(covered) if own is None else _inside(own, grid)
+        return float(covered[seen].mean()) if seen.any() else 1.0
 
 
 def open_raster_mask(
@@ -93,7 +92,7 @@ def open_raster_mask(
         source = _paired(mask.path, source, partner, watch)
     elif not source.is_place:
         raise TerramendError("raster.placed", path=mask.path)
-    layer = RasterMask(mask, files, decoder, source, grid, grow)
+    layer = RasterMask(mask, files, decoder, source, partner, grid, grow)
     if layer.cover < 0.995:
         watch.notice("mask.partial", path=mask.path, percent=round(100 * layer.cover))
     return layer
@@ -110,6 +109,16 @@ def _paired(path: str, source: Grid, partner: Grid, watch: Watch) -> Grid:
         )  # fmt: skip
     watch.notice("mask.paired", path=path)
     return partner
+
+
+def _inside(warp: Warp, grid: Grid) -> Flags:
+    """(64, 64) which of evenly spread places on a grid lie on the warp's source."""
+    rows: Places = (np.arange(64) + 0.5) * grid.height / 64
+    columns: Places = (np.arange(64) + 0.5) * grid.width / 64
+    rows, columns = warp.exact(rows[:, None], columns[None, :])
+    with np.errstate(invalid="ignore"):
+        inside = (rows >= 0) & (rows < warp.source.height) & (columns >= 0) & (columns < warp.source.width)
+    return np.asarray(inside)
 
 
 def _plan(path: str, source: Grid, grid: Grid) -> Warp | None:

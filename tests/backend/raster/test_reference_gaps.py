@@ -47,6 +47,19 @@ def test_no_masks_are_no_gaps(masks):
         assert found(Window(3, 4, 5, 6)).shape == (5, 6)
 
 
+def test_a_mask_that_covers_its_date_covers_it_also_where_that_is_a_part_of_the_target(write):
+    place = (10.0, 0.0, 300400.0, 0.0, -10.0, 5000000.0)
+    half = Grid(UTM, place, 60, 60)  # the right half of the target, and beyond
+    for columns, told in ((60, []), (20, ["mask.partial"])):
+        watch = Watch()
+        flags = np.ones((60, columns), np.uint8)
+        path = write(f"{columns}.tif", flags, crs=UTM, transform=Affine(*place))
+        with gaps(Mask(str(path), "nonzero"), reference=half, watch=watch) as found:
+            assert found(TARGET.whole).sum() == 60 * min(columns, 40)
+        assert [n.code for n in watch.notices] == told
+    assert watch.notices[0].arguments["percent"] == 50
+
+
 def test_a_mask_without_a_place_lies_where_its_reference_does(write):
     reference = Grid(UTM, (20.0, 0.0, 299900.0, 0.0, -20.0, 5000100.0), 45, 35)
     flags = np.random.default_rng(1).random((35, 45)) > 0.8
