@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.base import Floats
-from .units import WORDS, figure
+from .units import WORDS, figure, rows
 
 MOST = 480
 """Pixels of a picture's longer side."""
@@ -39,15 +39,11 @@ class Sample:
 
 def write_report(path: Path, result: Mapping[str, Any], samples: Sequence[Sample]) -> None:
     """Write the report of `accuracy.accuracy`'s result."""
-    unit = result["unit"]
-    rows = [("all bands", result, unit), *((band["band"], band, unit) for band in result["bands"])]
-    if result["ndvi"]:
-        rows.append(("NDVI", result["ndvi"], "reflectance"))
     table = "".join(
         f"<tr><td>{html.escape(str(name))}</td>"
         + "".join(f"<td>{_cell(figures[key], form, own)}</td>" for key, form in COLUMNS.values())
         + "</tr>"
-        for name, figures, own in rows
+        for name, figures, own in rows(result)
     )
     heads = "".join(f"<th>{head}</th>" for head in COLUMNS)
     pictures = "".join(_pictures(sample) for sample in samples)
@@ -62,7 +58,7 @@ def write_report(path: Path, result: Mapping[str, Any], samples: Sequence[Sample
         f"{html.escape(result['model_reason'])} Valid pixels were hidden under "
         f"{html.escape(result['hidden_under'])}, filled, and compared with what had been there.{left}</p>"
         f"<table><tr><th></th>{heads}</tr>{table}</table>"
-        f"<p class=small>Errors are in {WORDS[unit]} (NDVI: in NDVI). A good 90 % interval holds "
+        f"<p class=small>Errors are in {WORDS[result['unit']]} (NDVI: in NDVI). A good 90 % interval holds "
         "the truth in about 90 of 100 samples. Real gaps can be harder: a cloud's rim and shadow may be left "
         "unmasked. Purple in the pictures: the scene's own gaps, and in the first what was hidden "
         "besides.</p>"

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import cli_request
 from .cli_fill import call
-from .units import WORDS, figure
+from .units import WORDS, figure, rows
 from .watch import Watch
 
 
@@ -34,16 +34,14 @@ def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
 def figures(result: dict[str, Any]) -> str:
     """The figures as a table for people."""
     unit = result["unit"]
-    rows = [("all bands", result, unit), *((band["band"], band, unit) for band in result["bands"])]
-    if result["ndvi"]:
-        rows.append(("NDVI", result["ndvi"], "reflectance"))
-    width = max(len(name) for name, *_ in rows)
+    found = rows(result)
+    width = max(len(name) for name, *_ in found)
     lines = [
         f"{result['model']}: {result['model_reason']} Hidden under {result['hidden_under']}.",
         f"Errors are in {WORDS[unit]}.",
         f"{'':{width}}    RMSE    bias  in 90 % interval",
     ]
-    for name, row, own in rows:
+    for name, row, own in found:
         inside = "" if row["coverage"] is None else f"{row['coverage']:.1%}"
         rmse, bias = figure(row["rmse"], own), figure(row["bias"], own, "+")
         lines.append(f"{name:{width}}  {rmse:>6} {bias:>7}  {inside:>16}".rstrip())
