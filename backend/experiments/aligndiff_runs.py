@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.aligndiff.network import STAGES
-from ..training.recipe import load_config
+from ..training.recipe import changes_of, load_config
 from ..watch import Watch
 from .runs import trained
 
@@ -99,7 +99,7 @@ def rivals(options: argparse.Namespace, task: str, watch: Watch) -> dict[str, Pa
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:
-    return load_config("aligndiff", options.config, dict(text.partition("=")[::2] for text in options.set))
+    return load_config("aligndiff", options.config, changes_of(options))
 
 
 def _stage(

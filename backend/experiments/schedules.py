@@ -23,7 +23,7 @@ from ..request import canonical_json
 from ..training import ddpm, noising, pictures
 from ..training.loop import train
 from ..training.patches import RGB, clear_bank
-from ..training.recipe import finish, load_config, made
+from ..training.recipe import add_changes, changes_of, finish, load_config, made
 from ..watch import Watch
 from . import inception, schedules_report, statistics
 
@@ -44,22 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="configuration of ddpm: quick (default), small, paper or a JSON file",
     )
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default: 3)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="entry of the configuration to change; repeatable",
-    )
+    add_changes(parser)
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
     """Train what is missing, measure what is new, write the report."""
-    changes = dict(text.partition("=")[::2] for text in options.set)
     rows = []
     for seed in range(options.seeds):
         for name in schedules.NAMES:
-            chosen = {**changes, "diffusion.noise": name, "training.seed": str(seed)}
+            chosen = {**changes_of(options), "diffusion.noise": name, "training.seed": str(seed)}
             rows.append(_row(load_config("ddpm", options.config, chosen), options, watch))
     schedules_report.write(rows, options.out)
     watch.finish()

@@ -25,13 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the training run; an existing run is resumed"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="entry of the configuration to change; repeatable",
-    )
+    recipe.add_changes(parser)
     parser.add_argument("--schedule", help="ddpm only: noise schedule linear, cosine or sigmoid")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="cpu", help="processor (default: cpu)"
@@ -40,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
     """Train, then write weights, curves and pictures to the run's folder."""
-    changes = dict(text.partition("=")[::2] for text in options.set)
+    changes = recipe.changes_of(options)
     if options.schedule:
         changes["diffusion.noise"] = options.schedule
     recipe.maker(options.name)  # an unknown network is said before its configuration is looked for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import importlib
 import json
@@ -101,6 +102,22 @@ def made(name: str, config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
         return module.recipe(config, data, watch)
     except KeyError as error:
         raise TerramendError("training.config", name=name, why=f"it has no entry {error.args[0]}") from None
+
+
+def add_changes(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`, which `changes_of` reads."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="entry of the configuration to change; repeatable",
+    )
+
+
+def changes_of(options: argparse.Namespace) -> dict[str, str]:
+    """What `--set` changes of a configuration, as `load_config` takes it."""
+    return dict(text.partition("=")[::2] for text in options.set)
 
 
 def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) -> dict[str, Any]:
