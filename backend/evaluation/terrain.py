@@ -6,11 +6,9 @@ A place's DEM lies on its grid already, north up; `raster.terrain` reads any DEM
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...models.base import Floats
 from ..raster.slopes import gradients, terrain
-
-Floats = NDArray[np.float32]
 
 
 def channels(

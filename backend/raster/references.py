@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..errors import TerramendError
 from ..request import FillRequest, Mask
@@ -67,10 +68,11 @@ def open_references(
         TerramendError: `reference.apart`, `reference.mask`, `pair.crs`, and what opening raises.
     """
     opened, folders, own = [], folders or Folders(), files_of(target)
+    listed = not (request.references_from and Path(request.references_from).is_dir())
     with Together(watch) as told:
         for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
             told.check()
-            if asked.path in request.target or holds(asked, own):
+            if asked.path in request.target or (named and holds(asked, own)):  # `found` is without it
                 told.notice("reference.itself", path=asked.path)
                 continue
             clear = request.references_clear and not named
@@ -83,6 +85,8 @@ def open_references(
                 continue
             if reference is not None:
                 opened.append(reference)
+                if (named or listed) and is_filled(reference.partner.bands[0].path):  # a folder's never are
+                    told.notice("reference.filled", name=reference.name)
             elif named:
                 raise TerramendError("reference.apart", path=asked.path)
             else:
@@ -112,8 +116,6 @@ def open_reference(
     if not masks and not clear:
         raise TerramendError("reference.mask", path=asked.path)
     first = parts[0][0]
-    if is_filled(first.bands[0].path):
-        watch.notice("reference.filled", name=first.name)
     if first.date is None:
         watch.notice("reference.date", name=first.name)
     return Reference(
