@@ -154,7 +154,9 @@ class Guided:
             filled = self._fill(overview, state)[0]
         else:
             return state
-        return replace(state, base=Base(np.where(np.isfinite(filled), filled, 0), overview.step))
+        known = np.isfinite(filled)
+        filled[~known & known.any(axis=(1, 2), keepdims=True)] = 0  # outside; of an unseen band nothing is known
+        return replace(state, base=Base(filled, overview.step))
 
     def _learn(self, overview: Tile) -> State:
         image = observed(overview)

@@ -67,6 +67,14 @@ def test_all_gap_without_any_valid_pixel(row):
         assert not filled.any()
 
 
+@pytest.mark.parametrize("row", [row for row in LIGHT if row.group != "time"], ids=lambda r: r.name)
+def test_a_tile_inside_a_scene_of_gaps_alone_is_left_unfilled(row):
+    tile = scene(2, 60, 64, share=2.0, dates=0)
+    model = row.create()
+    made = model.predict(tile.cut(slice(16, 48), slice(16, 48)), model.prepare(tile))
+    assert not np.isfinite(made.mean).any() and (made.source == Source.UNFILLED).all()
+
+
 @pytest.mark.parametrize("row", LIGHT, ids=lambda r: r.name)
 def test_an_estimate_is_never_as_sure_as_a_measurement(row):
     tile = scene(2, 20, 23)
