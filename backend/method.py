@@ -163,6 +163,8 @@ def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
     found = findings(state)
     if found.offsets:
         say_moved([reference.name for reference in scene.references], found.offsets, watch)
+    if found.line:
+        watch.notice("fill.line", name=scene.target.name, percent=f"{100 * found.line:.0f}")
     if found.haze:
         grown = max((mask.growth for mask in scene.gap_map.masks), default=0.0)  # which --grow replaces
         watch.notice("mask.fringe", pixels=found.haze, grow=math.ceil(grown + found.haze))

@@ -157,6 +157,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "target.empty": (
             "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill."
         ),
+        "fill.line": (
+            "Little of {name} was observed: where other dates are clear, its gaps follow the line in time "
+            "between them by {percent} %. The uncertainty says how sure that is."
+        ),
         "fill.smooth": (
             "{percent} % of the filled pixels rest on their surroundings alone: without another date, "
             "terrain or radar texture cannot come back in wide gaps, and the uncertainty is larger there."

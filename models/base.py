@@ -42,11 +42,13 @@ class Reference:
         image: (K, H, W) float32 reflectance, NaN where that date was not observed.
         days: its date minus the target's, in days (negative: before); None if unknown.
         name: for messages and provenance.
+        alike: whether its first bands show what the target's show, in their order.
     """
 
     image: Floats
     days: int | None = None
     name: str = ""
+    alike: bool = True
 
 
 @dataclass(frozen=True)
@@ -216,10 +218,13 @@ class Findings:
     Attributes:
         offsets: rows and columns in scene pixels by which each reference lies off; empty where none is read.
         haze: pixels around the gaps that are hazy, of which nothing is learnt; 0 where none are.
+        line: weight (0..1) of a line in time between the other dates, where little was observed to learn
+            from; 0 where enough was.
     """
 
     offsets: tuple[tuple[int, int], ...] = ()
     haze: int = 0
+    line: float = 0.0
 
 
 def findings(state: Any) -> Findings:

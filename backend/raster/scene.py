@@ -43,7 +43,7 @@ class ReferenceInfo:
 
     Attributes:
         days: its date minus the target's, None if one of them is unknown.
-        bands: what its image holds, in order.
+        bands: what its image holds, in order. alike: whether the first of them show what the fill bands show.
         masks: of its gaps, with the kinds as which they are read.
     """
 
@@ -51,6 +51,7 @@ class ReferenceInfo:
     date: datetime.date | None
     days: int | None
     bands: tuple[Band, ...]
+    alike: bool
     masks: tuple[Mask, ...]
 
 
@@ -71,7 +72,7 @@ class Scene(Closing):
         target: Raster,
         fill_bands: tuple[int, ...],
         references: tuple[Reference, ...],
-        orders: tuple[tuple[int, ...], ...],
+        alike: tuple[tuple[int, ...] | None, ...],
         reference_gaps: tuple[ReferenceGaps | None, ...],
         dem: Raster | None,
         sar: Raster | None,
@@ -86,6 +87,7 @@ class Scene(Closing):
         self.fill_bands, self.gap_map = fill_bands, gap_map
         self.unit = unit_of(target.bands, fill_bands)
         self.date, self.sun = target.date, target.sun
+        orders = tuple(order(first, len(r.bands)) for first, r in zip(alike, references, strict=True))
         names = tuple(target.bands[i].description for i in fill_bands)
         self.about = About(self.grid.centre, self.date, names)
         self.has_terrain, self.has_sar = dem is not None, sar is not None
@@ -95,9 +97,10 @@ class Scene(Closing):
                 r.date,
                 days_between(r.date, target.date),
                 tuple(r.bands[i] for i in bands),
+                first is not None,
                 gaps.masks if gaps is not None else (),
             )
-            for r, bands, gaps in zip(references, orders, reference_gaps, strict=True)
+            for r, bands, first, gaps in zip(references, orders, alike, reference_gaps, strict=True)
         )
         self._sources, self._orders, self._reference_gaps = references, orders, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
@@ -163,7 +166,7 @@ class Scene(Closing):
 
     def _dated(self, images: Sequence[Floats]) -> tuple[TileReference, ...]:
         pairs = zip(images, self.references, strict=True)
-        return tuple(TileReference(pixels, info.days, info.name) for pixels, info in pairs)
+        return tuple(TileReference(pixels, info.days, info.name, info.alike) for pixels, info in pairs)
 
     def overview(self, max_side: int = 1024) -> Tile:
         """The whole scene with pixels a power of two as large, at most `max_side` a side.
@@ -314,11 +317,9 @@ def open_scene(
         files = FilePool()
         opened.callback(files.close)
         row = find(request.model)
-        orders = []
-        for reference in references:
-            alike = likes(target.bands, chosen, reference.bands)
-            orders.append(order(alike, len(reference.bands)))
-            if alike is None and row is not None and row.copies:
+        alike = tuple(likes(target.bands, chosen, reference.bands) for reference in references)
+        for first, reference in zip(alike, references, strict=True):
+            if first is None and row is not None and row.copies:
                 _say_unlike(reference, len(chosen), request.model, told)
         gaps = tuple(
             opened.enter_context(
@@ -340,7 +341,7 @@ def open_scene(
         )
         repeated = ("upsampling", "nearest") in request.settings
         return Scene(
-            target, chosen, references, tuple(orders), gaps, dem, sar, gap_map, request.mode, watch,
+            target, chosen, references, alike, gaps, dem, sar, gap_map, request.mode, watch,
             opened.pop_all(), files, repeated=repeated,
         )  # fmt: skip
 

@@ -39,33 +39,44 @@ def copy_nearest(
     return values, index
 
 
-def between(
-    references: tuple[Reference, ...], bands: int, shape: tuple[int, int]
-) -> tuple[Floats, NDArray[np.int16]]:
+@dataclass(frozen=True)
+class Line:
+    """What lies between the nearest clear dates before and after, pixel by pixel.
+
+    Attributes:
+        values: (B, H, W), NaN where no date is clear.
+        index: (H, W) the nearer of the two dates, -1 without any.
+        span: (H, W) days by which the variance grows of a random walk that both dates tie: a b / (a + b), a
+            and b days from them (Brownian bridge); the distance to a date that is alone; NaN where not known.
+    """
+
+    values: Floats
+    index: NDArray[np.int16]
+    span: Floats
+
+
+def between(references: tuple[Reference, ...], bands: int, shape: tuple[int, int]) -> Line:
     """As `copy_nearest`, on the line between the nearest clear date before and the one after.
 
     Where only one side is clear its value is copied.
     """
-    before = tuple(r for r in references if r.days is not None and r.days <= 0)
-    after = tuple(r for r in references if r.days is not None and r.days > 0)
-    days = np.array([0 if r.days is None else r.days for r in references], np.float32)
-    where = {id(r): k for k, r in enumerate(references)}
+    days = np.array([np.nan if r.days is None else r.days for r in references] + [np.nan], np.float32)
     sides = []
-    for side in (before, after):
-        values, index = copy_nearest(side, bands, shape)
-        number = np.array([where[id(r)] for r in side] + [-1], np.int16)[index]  # -1 stays -1
-        sides.append((values, number))
+    for numbers in (np.flatnonzero(days <= 0), np.flatnonzero(days > 0)):
+        values, index = copy_nearest(tuple(references[k] for k in numbers), bands, shape)
+        sides.append((values, np.append(numbers, -1).astype(np.int16)[index]))  # -1 stays -1
     (early, first), (late, second) = sides
-    start, end = -days[first], days[second]
-    share = start / np.maximum(start + end, 1)
-    values = early + share * (late - early)
-    single = np.where(first >= 0, early, late)
+    start, end = np.abs(days[first]), np.abs(days[second])
     both = (first >= 0) & (second >= 0)
-    values = np.where(both, values, single).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        whole = np.maximum(start + end, 1)
+        values = np.where(both, early + start / whole * (late - early), np.where(first >= 0, early, late))
+        span = np.where(both, start * end / whole, np.fmax(start, end))
     index = np.where((second >= 0) & ((first < 0) | (end < start)), second, first)
     rest, other = copy_nearest(references, bands, shape)  # dates that are not known
     missing = index < 0
-    return np.where(missing, rest, values), np.where(missing, other, index).astype(np.int16)
+    values, index = np.where(missing, rest, values), np.where(missing, other, index)
+    return Line(values.astype(np.float32), index.astype(np.int16), span.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,10 @@ class Temporal:
 
     def _values(self, tile: Tile) -> tuple[Floats, NDArray[np.int16]]:
         bands, *shape = tile.image.shape
-        method = between if self.linear else copy_nearest
-        return method(tile.references, bands, (shape[0], shape[1]))
+        if not self.linear:
+            return copy_nearest(tile.references, bands, (shape[0], shape[1]))
+        line = between(tile.references, bands, (shape[0], shape[1]))
+        return line.values, line.index
 
     def prepare(self, overview: Tile) -> ErrorTable:
         """Errors of the method where the target is clear."""

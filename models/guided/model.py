@@ -14,7 +14,18 @@ from ..base import Findings, Floats, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, anchor, observed, spread
 from ..holdout import CLASSES, distance_to_valid, over_distance
 from ..planes import concat, copy_where, moments
-from . import bands, coarse, coregister, estimate, haze_rim, outliers, regression, surroundings, uncertainty
+from . import (
+    bands,
+    coarse,
+    coregister,
+    estimate,
+    haze_rim,
+    outliers,
+    regression,
+    surroundings,
+    timeline,
+    uncertainty,
+)
 from .half import halved
 from .select import LIMIT
 
@@ -49,6 +60,7 @@ class State:
         base: the overview filled, for gaps that are larger than a tile; None where references do alone.
         bands: of each reference, those that are read (see `bands`). findings: how far each reference lies
             off, and how wide the haze around gaps is. outliers: where dates stand out; None if nobody looks.
+        timeline: what other dates say by themselves; None where enough was observed to learn from.
     """
 
     mean: Floats
@@ -69,6 +81,7 @@ class State:
     bands: tuple[tuple[int, ...], ...]
     findings: Findings
     outliers: outliers.Outliers | None
+    timeline: timeline.Timeline | None
 
 
 def _by_distance(tile: Tile, table: Floats) -> Floats:
@@ -132,8 +145,10 @@ class Guided:
         offsets = coregister.offsets(overview)
         overview = coregister.moved(overview, offsets)
         seen = outliers.learn(overview) if self.settings.outliers else None
-        state = self._prepared(outliers.cleared(overview, seen))
-        return replace(state, bands=seen_bands, findings=Findings(offsets, hazy), outliers=seen)
+        overview = outliers.cleared(overview, seen)
+        state, alone = self._prepared(overview), timeline.learn(overview, seen_bands)
+        found = Findings(offsets, hazy, float(alone.weight.max()) if alone else 0.0)
+        return replace(state, bands=seen_bands, findings=found, outliers=seen, timeline=alone)
 
     def _prepared(self, overview: Tile) -> State:
         """What is known of a scene whose references lie where they should, and show the ground."""
@@ -154,8 +169,8 @@ class Guided:
             filled = self._fill(overview, state)[0]
         else:
             return state
-        known = np.isfinite(filled)
-        filled[~known & known.any(axis=(1, 2), keepdims=True)] = 0  # outside; of an unseen band nothing is known
+        there = np.isfinite(filled)
+        filled[~there & there.any(axis=(1, 2), keepdims=True)] = 0  # outside; an unseen band stays unknown
         return replace(state, base=Base(filled, overview.step))
 
     def _learn(self, overview: Tile) -> State:
@@ -182,7 +197,7 @@ class Guided:
         ones = np.ones((count, CLASSES), np.float32)
         return State(
             mean, scale, low, high, known, guide, 1.0, 1.0, True, _NONLINEAR, ones, ones, ones[:, 0], 0.0,
-            None, (), Findings(), None,
+            None, (), Findings(), None, None,
         )  # fmt: skip
 
     def _weigh(self, state: State, learnt: Sequence[State], trial: uncertainty.Trial) -> State:
@@ -315,6 +330,8 @@ class Guided:
             guided = state.guide is not None and state.guide_share > 0.5 and state.guide_tells
             source[np.any(rest, axis=0)] = Source.GUIDE if guided else Source.SURROUNDINGS
         np.clip(image, state.low[:, None, None], state.high[:, None, None], out=image)
+        if state.timeline is not None:
+            timeline.mix(tile, state.timeline, image, std, source, main)
         return image, std, source, main
 
     def _from_references(self, tile: Tile, state: State) -> tuple[Floats, Floats, np.ndarray, np.ndarray]:

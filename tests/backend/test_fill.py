@@ -158,6 +158,27 @@ def test_a_scene_of_gaps_alone_keeps_or_loses_its_values_as_asked(write, unfille
         assert (file.read(1) == Source.UNFILLED).all()
 
 
+def test_a_date_of_which_nothing_was_observed_lies_between_the_others(write):
+    truth, before = image("int16", 2, 40, 50), image("int16", 2, 40, 50, seed=1)
+    after, unlike = image("int16", 2, 40, 50, seed=2), image("int16", 1, 40, 50, seed=3)
+    dates = (("b.tif", before, "2024-05-01"), ("a.tif", after, "2024-05-31"), ("u.tif", unlike, "2024-05-20"))
+    others = tuple(Reference(str(write(name, data)), (Mask("", "none"),), day) for name, data, day in dates)
+    asked = request(
+        write("in.tif", truth, nodata=-9999), write("gaps.tif", np.ones((40, 50), np.uint8)),
+        model="auto", references=others, date="2024-05-11",
+    )  # fmt: skip
+    folder = Path(asked.output).parent
+    asked = replace(asked, provenance=str(folder / "p.tif"), std=str(folder / "s.tif"))
+    result, out = run(asked)
+    np.testing.assert_allclose(out, before + (after - before.astype(float)) / 3, atol=0.51)
+    assert result.unfilled_samples == 0 and result.expected_error > 0
+    assert {"mask.everything", "fill.line"} <= {notice["code"] for notice in result.notices}
+    with rasterio.open(asked.provenance) as file:
+        assert (file.read(1) == Source.REFERENCE).all() and (file.read(2) == 10).all()
+    with rasterio.open(asked.std) as file:
+        assert (file.read() > 0).all()
+
+
 def test_unfilled_nodata_needs_a_nodata_value(write):
     target = write("in.tif", image("uint16", 1, 9, 9))
     gaps = write("gaps.tif", np.eye(9, dtype=np.uint8))
