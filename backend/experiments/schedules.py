@@ -22,7 +22,6 @@ from ..raster.outputs import write_whole
 from ..request import canonical_json
 from ..training import ddpm, noising, pictures
 from ..training.loop import train
-from ..training.patches import RGB, clear_bank
 from ..training.recipe import add_changes, changes_of, finish, load_config, made
 from ..watch import Watch
 from . import inception, schedules_report, statistics
@@ -77,8 +76,7 @@ def measure(
     model: torch.nn.Module, config: dict[str, Any], data: Path, folder: Path, watch: Watch
 ) -> dict[str, Any]:
     """Denoising error per log-SNR, and distances of samples to real patches the model never saw."""
-    bank = clear_bank(data, RGB, config["size"])
-    real = ddpm.display(bank.draw(99, 0, SAMPLES, config["size"]))
+    real = ddpm.crops(config, data)(99, 0, SAMPLES)
     parts = []
     watch.stage("measure", SAMPLES // 16)
     for seed in range(100, 100 + SAMPLES // 16):

@@ -1,10 +1,13 @@
-"""DDPM on RGB patches: the noise-schedule report's network and ours.
+"""DDPM on RGB patches: the noise-schedule report's training and ours.
 
-The report's radiometry (DN/5000, gamma 1/2.2) is applied in one place, `display`.
+The report's radiometry (DN/5000, gamma 1/2.2) is applied in one place, `display`. Where the network says
+the velocity, its error counts alpha-bar times, as in the library that the report used: it is then the
+error of the noise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from ..watch import Watch
 from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .patches import RGB, clear_bank
+from .patches import RGB, averaged, clear_bank
 from .recipe import Recipe, build, conclude, whole
 
 Floats = NDArray[np.float32]
@@ -32,6 +35,25 @@ Floats = NDArray[np.float32]
 def display(reflectance: Floats) -> Floats:
     """Reflectance to -1..1 as the network sees it: DN/5000 (reflectance / 0.5), gamma 1/2.2."""
     return shown(reflectance, TOP)
+
+
+def crops(
+    config: dict[str, Any], data: Path, without: Sequence[str] = ()
+) -> Callable[[int, int, int], Floats]:
+    """(seed, step, count) to (count, 3, size, size) crops of clear scenes in -1..1.
+
+    `shrink` pixels a side are averaged to one first, where the configuration has it.
+
+    Raises:
+        TerramendError: `training.empty`, `training.config`.
+    """
+    size, shrink = (whole({"shrink": 1, **config}, key, "ddpm") for key in ("size", "shrink"))
+    bank = clear_bank(data, RGB, size * shrink, without)
+
+    def drawn(seed: int, step: int, count: int) -> Floats:
+        return averaged(display(bank.draw(seed, step, count, size * shrink)), shrink)
+
+    return drawn
 
 
 def draw(
@@ -67,19 +89,21 @@ def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
         why = "inputs and outputs must be 3: red, green, blue"
         raise TerramendError("training.config", name="network", why=why)
     forward, kind = noising.forward(config, "diffusion.noise"), config["diffusion"]["predicts"]
-    size = whole(config, "size", "ddpm")
-    bank = clear_bank(data, RGB, size, without=config.get("without", ()))
+    drawn, size = crops(config, data, config.get("without", ())), config["size"]
     torch.manual_seed(schedule.seed)
     model = UNet(net)
 
     def batch(step: int, part: int) -> Batch:
         number = step * schedule.accumulate + part
-        clean = torch.from_numpy(display(bank.draw(schedule.seed, number, schedule.batch, size)))
+        clean = torch.from_numpy(drawn(schedule.seed, number, schedule.batch))
         made = noising.noised(clean, forward, schedule.seed * 1_000_003 + number)
-        return {"x": made["x"], "t": made["t"], "wanted": noising.wanted(made, clean, kind)}
+        weight = made["bar"] if kind == "v" else torch.ones_like(made["bar"])
+        wanted = noising.wanted(made, clean, kind)
+        return {"x": made["x"], "t": made["t"], "wanted": wanted, "weight": weight}
 
     def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Tensor]:
-        return {"loss": (model(batch["x"], batch["t"]).float() - batch["wanted"]).square().mean()}
+        error = (model(batch["x"], batch["t"]).float() - batch["wanted"]).square().mean((1, 2, 3))
+        return {"loss": (error * batch["weight"]).mean()}
 
     def finish(average: torch.nn.Module, out: Path) -> None:
         save_file(checkpoint.tensors(average), out / "ddpm.safetensors")

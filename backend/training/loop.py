@@ -38,8 +38,8 @@ class Schedule:
 
     Attributes:
         steps: optimizer steps. batch: samples at a time. accumulate: batches that make one step.
-        rate: peak learning rate (AdamW), after `warmup` steps, then a cosine to a
-            hundredth of it. decay: weight decay. clip: gradient norm.
+        rate: peak learning rate (AdamW), after `warmup` steps, then a cosine to the share `end`
+            of it (1: it stays). decay: weight decay. clip: gradient norm.
         halve: instead of the cosine, the step at which the rate is halved first, and the steps
             between further halvings. slow: parameters in modules of these names learn at a tenth.
         average: decay of the exponential moving average of the weights.
@@ -60,6 +60,7 @@ class Schedule:
     precision: str = "no"
     save_every: int = 250
     seed: int = 0
+    end: float = 0.01
     halve: tuple[int, ...] = ()
     slow: tuple[str, ...] = ()
 
@@ -71,6 +72,8 @@ class Schedule:
                 raise ValueError(f"{name} must be a whole number from {low} on, not {value}")
         if not (self.rate > 0 and self.clip > 0 and self.decay >= 0 and 0 <= self.average < 1):
             raise ValueError("rate and clip lie above 0, decay from 0 on, average from 0 to below 1")
+        if not 0 <= self.end <= 1:
+            raise ValueError(f"end lies between 0 and 1, not {self.end}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not {self.precision}")
         if self.halve and not (
@@ -86,7 +89,7 @@ class Schedule:
             first, every = self.halve
             return self.rate * 0.5 ** max(0, (step - first) // every + 1)
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+        return self.rate * (self.end + (1 - self.end) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
 
 
 def train(

@@ -32,6 +32,7 @@ from terramend.models.weights import PACKAGED, read_manifest  # noqa: E402
         ("ddpm", "training.batch", "0.5", "batch must be a whole number from 1 on, not 0.5"),
         ("ddpm", "training.rate", "0", "rate and clip lie above 0"),
         ("ddpm", "training.precision", "fp8", "precision is one of no, bf16, fp16, not fp8"),
+        ("ddpm", "training.end", "1.5", "end lies between 0 and 1, not 1.5"),
         ("ddpm", "training.halve", "[1]", "halve holds two numbers"),
         ("ddpm", "training.halve", "[1, 0]", "halve holds two numbers from 1 on"),
         ("ddpm", "training.speed", "3", "it has no entry training.speed"),
@@ -204,6 +205,20 @@ def test_the_manifest_and_the_cards_say_what_the_folders_hold(name, tmp_path) ->
     assert (folder / "card.md").read_text("utf-8") == (PACKAGED / name / "card.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("name", "stage", "rate", "average"),
+    [
+        ("ddpm", None, 2e-5, 0.9995),  # 0.995 at every tenth step
+        *(("de", stage, 1e-5, 0.9999) for stage in ("coarse", "weights", "joint")),
+    ],
+)
+def test_published_rates_stay_as_they_begin(name, stage, rate, average) -> None:
+    config = recipe.load_config(name, "paper")
+    made = recipe.build(Schedule, (config[stage] if stage else config)["training"], "training")
+    assert [made.rate_at(step) for step in (0, 1, made.steps // 2, made.steps - 1)] == [rate] * 4
+    assert made.average == average
+
+
 # --- what the entries do ------------------------------------------------------------------------
 
 
@@ -232,6 +247,16 @@ def test_accumulated_parts_are_one_large_batch(tmp_path) -> None:
     whole, parts = fitted(tmp_path, "whole", batch=8), fitted(tmp_path, "parts", batch=2, accumulate=4)
     for a, b in zip(whole, parts, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_a_rate_falls_to_the_share_that_is_asked_for() -> None:
+    def rates(**chosen: float) -> list[float]:
+        made = Schedule(steps=104, batch=1, rate=2.0, warmup=4, **chosen)  # type: ignore[arg-type]
+        return [made.rate_at(step) for step in (1, 4, 54, 104)]
+
+    assert rates() == pytest.approx([1.0, 2.0, 1.01, 0.02])
+    assert rates(end=0.5) == pytest.approx([1.0, 2.0, 1.5, 1.0])
+    assert rates(end=1.0) == pytest.approx([1.0, 2.0, 2.0, 2.0])
 
 
 def test_half_precision_computes_in_half_and_keeps_whole_weights(tmp_path) -> None:

@@ -11,12 +11,17 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 import cv2  # noqa: E402
+from hills import hills  # noqa: E402
 from terramend.backend.training import ddpm as training  # noqa: E402
 from terramend.backend.training import sample_command  # noqa: E402
 from terramend.backend.training.export import export  # noqa: E402
+from terramend.backend.training.noising import noised  # noqa: E402
+from terramend.backend.training.patches import RGB, averaged  # noqa: E402
+from terramend.backend.training.recipe import load_config  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 from terramend.models.base import Source, Tile  # noqa: E402
 from terramend.models.ddpm import model as light  # noqa: E402
+from terramend.models.diffusion.schedules import make  # noqa: E402
 from terramend.models.diffusion.unet import UNet, UNetConfig  # noqa: E402
 
 NETWORK = {"inputs": 3, "outputs": 3, "base": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4}
@@ -50,6 +55,30 @@ def test_light_samples_are_the_torch_samples(run, tmp_path) -> None:
     words = ["ddpm", "--weights", str(out), "--count", "4", "--size", "24", "--steps", "3"]
     sample_command.main(parser.parse_args([*words, "-o", str(tmp_path / "s.png")]), Watch())
     assert cv2.imread(str(tmp_path / "s.png")).shape == (52, 208, 3)
+
+
+def test_published_crops_are_shrunk_after_they_are_shown(tmp_path) -> None:
+    """The report's 256 pixels are halved, not cut, and its gamma comes first."""
+    data = hills(tmp_path, 256, 256, RGB)
+    assert [load_config("ddpm", "paper")[key] for key in ("size", "shrink")] == [128, 2]
+    whole = training.crops({"size": 256}, data)(1, 2, 3)
+    halved = training.crops({"size": 128, "shrink": 2}, data)(1, 2, 3)
+    assert halved.shape == (3, 3, 128, 128)
+    np.testing.assert_allclose(halved, averaged(whole, 2), atol=1e-6)
+
+
+def test_an_error_of_the_velocity_counts_as_one_of_the_noise(tmp_path) -> None:
+    """Of what a network says the noise follows: sqrt(bar) v + sqrt(1 - bar) x."""
+    data = hills(tmp_path, 16, 16, RGB)
+    schedule = {"steps": 1, "batch": 4, "warmup": 0}
+    config = {**CONFIG, "diffusion": {**CONFIG["diffusion"], "zero_snr": False}, "training": schedule}
+    made = training.recipe(config, data, Watch())
+    batch = made.batch(0, 0)
+    said = torch.randn(batch["x"].shape)
+    bar = torch.from_numpy(make("sigmoid", 50).bar).float()[batch["t"] - 1][:, None, None, None]
+    noise = noised(torch.from_numpy(training.crops(config, data)(0, 0, 4)), make("sigmoid", 50), 0)["noise"]
+    error = bar.sqrt() * said + (1 - bar).sqrt() * batch["x"] - noise
+    torch.testing.assert_close(made.loss(lambda *_: said, batch, 0)["loss"], error.square().mean())
 
 
 def test_fills_red_green_blue_and_says_that_it_invents(run) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from terramend.backend.training.recipe import build, load_config  # noqa: E402
 from terramend.models.diffusion import unet  # noqa: E402
 from terramend.models.diffusion.unet import UNet, UNetConfig  # noqa: E402
 
@@ -20,6 +21,12 @@ def test_diffusion_enhancement_has_the_published_36_80_million_parameters() -> N
         allocator = UNet(UNetConfig(12, 4, 64, (1, 1, 2), 2, (4,), 1, film=False))
     assert unet.parameters(predictor) == 32_144_740
     assert unet.parameters(predictor) + unet.parameters(allocator) == 36_805_224
+
+
+def test_the_large_unet_of_ddpm_has_the_parameters_that_its_card_says() -> None:
+    with torch.device("meta"):
+        made = UNet(build(UNetConfig, load_config("ddpm", "paper")["network"], "network"))
+    assert unet.parameters(made) == 16_432_195
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 50), (64, 64)])
