@@ -63,7 +63,7 @@ def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     if size % model.layout.multiple:
         raise _wrong(f"size must be a multiple of {model.layout.multiple}")
     if stage == "adapter":
-        network_adapter.adapt(model, config["rank"])
+        network_adapter.adapt(model, vocabulary.ids[prompt.TOKEN], config["rank"])
     freeze(model, stage)
     if stage == STAGES[0]:
         return _autoencoder(config, data, model, vocabulary, schedule)

@@ -178,8 +178,13 @@ def freeze(model: AlignDiff, stage: str) -> None:
         elif stage == "diffusion":
             learns = part != "autoencoder"
         else:
-            learns = "lora_" in name or part == "numbers" or "token_embedding" in name
+            learns = of_adapter(name)
         parameter.requires_grad_(learns)
+
+
+def of_adapter(name: str) -> bool:
+    """Whether a parameter called so is learned in the stage of the adapter."""
+    return "lora_" in name or name.startswith("numbers.") or name.endswith("token_embedding.learned")
 
 
 def count(layout: Layout) -> dict[str, int]:

@@ -29,8 +29,8 @@ class Preset:
     """Settings of the sampler.
 
     Attributes:
-        method: of `sampler.METHODS`. strength: share of the noise that the start gets, and so of the
-            steps that are taken. eta: DDIM's share of fresh noise.
+        method: of `sampler.METHODS`. strength: share of the steps that are taken, to the nearest,
+            and so of the noise that the start gets. eta: DDIM's share of fresh noise.
     """
 
     method: str

@@ -60,17 +60,18 @@ def test_adapters_begin_as_nothing_and_merge_without_a_change() -> None:
     torch.manual_seed(0)
     model, given = stirred(network.make(layout())), inputs()
     before = denoised(model, given)
-    network_adapter.adapt(model, rank=8)
+    network_adapter.adapt(model, word=3, rank=8)
     torch.testing.assert_close(denoised(model, given), before)
     network.freeze(model, "adapter")
     learning = [name for name, p in model.named_parameters() if p.requires_grad]
-    assert learning and all("lora_" in n or "numbers." in n or "token_embedding" in n for n in learning)
+    (word,) = (n for n in learning if "lora_" not in n and "numbers." not in n)
+    assert model.get_parameter(word).shape == (model.text.config.hidden_size,)
     assert {n.split(".")[0] for n in learning} == {"unet", "text", "numbers"}
     ranks = {len(p) for n, p in model.named_parameters() if "lora_A" in n}
     assert ranks == {8}
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "lora_" in name:
+            if "lora_" in name or name == word:
                 parameter += 0.1 * torch.randn(parameter.shape)
     after = denoised(model, given)
     assert (after - before).abs().max() > 1e-3

@@ -73,9 +73,13 @@ def test_stages_train_their_own_part(runs) -> None:
     changed = {n for n in latent if not torch.equal(latent[n], adapted[n])}
     assert changed and not any(n.startswith(("autoencoder", "controlnet")) for n in changed)
     assert all("attn" in n or "numbers" in n or "token_embedding" in n for n in changed)
+    (words,) = (n for n in changed if "token_embedding" in n)
+    moved = (latent[words] != adapted[words]).any(1).nonzero().flatten().tolist()
+    assert moved == [json.loads((runs / "adapter" / "vocab.json").read_text("utf-8"))[TOKEN]]
     assert not [n for n in adapted if "lora" in n or "base_layer" in n]
     small = load_file(runs / "adapter" / "adapter.safetensors")
     assert any("lora_A" in n for n in small)
+    assert not any(n.endswith("token_embedding.weight") for n in small)  # nor the words that did not change
     assert auto["scale"] != 0.18215
     header = (runs / "adapter" / "loss.csv").read_text().split("\n")[0]
     assert header == "step,rate,seconds,loss,noise,distribution,style"
