@@ -23,6 +23,7 @@ from ..classical.membrane import cascade
 from ..diffusion import schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import moments, restored, standardised
+from ..guided import coregister
 from ..onnx import provider, session
 from ..values import share, whole
 from ..weights import PACKAGED, configuration, fingerprint
@@ -144,6 +145,7 @@ class AlignDiff:
         before = self.prior.predict(tile, state.prior)
         mean, std = (np.full(tile.image.shape, np.nan, np.float32) for _ in range(2))
         texts = prompts(tile, self.template, self.place)
+        tile = coregister.moved(tile, state.findings.offsets)  # the prior moved its own
         for bands in self._groups(tile):
             wanted = tile.gaps[bands] & np.isfinite(before.mean[bands])
             if wanted.any():

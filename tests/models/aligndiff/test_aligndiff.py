@@ -253,6 +253,23 @@ def test_prompts_and_references_reach_the_networks() -> None:
     assert said.mean.shape == tile.image.shape
 
 
+def test_a_date_that_the_prior_moved_is_seen_where_it_was_moved_to() -> None:
+    random = np.random.default_rng(0)
+    truth = 0.2 + 0.05 * cv2.GaussianBlur(random.standard_normal((144, 144)).astype(np.float32), (0, 0), 1.5)
+    image, gap = truth[None, 8:-8, 8:-8].copy(), np.zeros((1, 128, 128), bool)
+    gap[:, 50:80, 40:76] = True
+    off = truth[None, 5:-11, 10:-6]  # the ground lies three rows further down there, and two columns left
+    tile = Tile(np.where(gap, np.float32(np.nan), image), gap, (Reference(off, -5),))
+    networks = Blocks()
+    model = replace(made(networks), prior=registry.find("guided").create())
+    state = model.prepare(tile)
+    assert state.findings.offsets == ((3, -2),)
+    model.predict(tile, state)
+    (hint,) = networks.seen[-1][2]
+    wanted = (image[0] - state.mean[0]) / (2 * state.spread[0])
+    np.testing.assert_allclose(hint[7][gap[0]], wanted[gap[0]], atol=0.02)  # the last clear date
+
+
 def test_guidance_moves_the_gaps_statistics_towards_the_surroundings() -> None:
     random = np.random.default_rng(0)
     around = random.normal(1.0, 0.5, (3, 20, 20)).astype(np.float32)
