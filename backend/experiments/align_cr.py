@@ -63,7 +63,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     Raises:
         TerramendError: a part or network that is none, or data without cases.
     """
-    parts = named("--parts", options.parts, PARTS)
+    parts = named("--parts", options.parts, PARTS, least=1)
     rivals = named("--rivals", options.rivals, RIVALS)
     rows: dict[str, list[Numbers]] = {}
     truth: Numbers = {}

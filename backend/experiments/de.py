@@ -112,7 +112,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     Raises:
         TerramendError: a part or network that is none, or data without pairs.
     """
-    parts = named("--parts", options.parts, ("pairs", "gaps", "speed"))
+    parts = named("--parts", options.parts, ("pairs", "gaps", "speed"), least=1)
     rivals = named("--rivals", options.rivals, tuple(NETWORKS))
     rows: dict[str, list[Numbers]] = {}
     gaps: dict[str, list[Numbers]] = {}

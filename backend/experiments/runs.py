@@ -108,13 +108,16 @@ def configured(name: str) -> Iterator[None]:
         raise TerramendError("training.config", name=name, why=f"it has no entry {error.args[0]}") from None
 
 
-def named(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def named(option: str, text: str, known: tuple[str, ...], least: int = 0) -> tuple[str, ...]:
     """The words of a list with commas.
 
     Raises:
-        TerramendError: a word that is not known.
+        TerramendError: a word that is not known, or fewer than `least` words.
     """
     words = tuple(word for word in text.split(",") if word)
+    if len(words) < least:
+        why = f"it names none of {', '.join(known)}"
+        raise TerramendError("command.option", option=option, why=why)
     for word in words:
         if word not in known:
             why = f"{word} is none of {', '.join(known)}"

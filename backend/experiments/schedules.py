@@ -63,13 +63,23 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
     name, seed = config["diffusion"]["noise"], config["training"]["seed"]
     folder = options.out / f"{name}-{seed}-{key}"
     measured = folder / "metrics.json"
-    if not measured.exists():
+    numbers = _kept(measured)
+    if numbers is None:
         run = made("ddpm", config, options.data / "train", watch)
         average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
         finish(run, average, folder)
         numbers = measure(average, config, options.data / "val", folder, watch)
         write_whole(measured, json.dumps(numbers))
-    return {"schedule": name, "seed": seed, "folder": str(folder), **json.loads(measured.read_text("utf-8"))}
+    return {"schedule": name, "seed": seed, "folder": str(folder), **numbers}
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    """What `measure` found in an earlier run; None where none is, or a crash spoiled it."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("error"), dict) else None
 
 
 def measure(

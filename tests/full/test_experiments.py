@@ -96,6 +96,8 @@ def test_data_that_are_a_link_are_looked_into(data, tmp_path) -> None:
         (("schedules", "--config", "own.json"), "own.json is not valid: it has no entry"),
         (("de", "--config", "own.json"), "own.json is not valid: it has no entry coarse"),
         (("de", "--parts", "gaps"), "are missing or are not those that the cases were made from"),
+        (("de", "--parts", ""), "--parts is not valid: it names none of pairs, gaps, speed"),
+        (("align-cr", "--parts", ","), "--parts is not valid: it names none of tables, speed"),
         (("aligndiff-task1",), "are missing or are not those that the cases were made from"),
         (("aligndiff-task2", "--cases", "none.json"), "none.json holds no case of the track T1 and the kind"),
         (("aligndiff-task1", "--cases", "one.json", "--also", "x"), "There is no method x to evaluate"),
@@ -148,3 +150,29 @@ def test_a_row_that_a_crash_spoiled_is_measured_anew(text, tmp_path) -> None:
     row.write_text(text)
     assert runs.cached(tmp_path, ["key"], lambda: {"psnr": [3.0]}) == {"psnr": [3.0]}
     assert runs.cached(tmp_path, ["key"], lambda: {"psnr": [4.0]}) == {"psnr": [3.0]}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"error"', "\0"])
+def test_a_schedule_that_a_crash_spoiled_is_measured_anew(text, data, tmp_path, monkeypatch) -> None:
+    measured = []
+
+    def measure(*_: object) -> dict[str, object]:
+        measured.append(1)
+        return {"error": {"0": 0.1}, "histogram": 0.2}
+
+    made = argparse.Namespace(model=None, batch=None, loss=None, schedule=None)
+    monkeypatch.setattr(schedules, "made", lambda *_: made)
+    monkeypatch.setattr(
+        schedules, "train", lambda *arguments: arguments[4].mkdir(parents=True, exist_ok=True)
+    )
+    monkeypatch.setattr(schedules, "finish", lambda *_: None)
+    monkeypatch.setattr(schedules, "measure", measure)
+    told: list[object] = []
+    monkeypatch.setattr(schedules.schedules_report, "write", lambda rows, _: told.append(rows))
+    words = ("schedules", "--data", data, "--out", tmp_path / "out", "--seeds", "1")
+    experiment(*words)
+    experiment(*words)
+    assert len(measured) == 3
+    next((tmp_path / "out").glob("linear-0-*/metrics.json")).write_text(text)
+    experiment(*words)
+    assert len(measured) == 4 and told[0] == told[1] == told[2]

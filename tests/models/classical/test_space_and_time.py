@@ -73,6 +73,17 @@ def test_copy_takes_the_nearest_clear_date():
     np.testing.assert_allclose(made.std[gaps], 0.1, atol=1e-6)  # it is 0.1 off where both are clear
 
 
+@pytest.mark.parametrize("name", ["copy", "time-linear"])
+def test_without_a_date_nothing_is_filled(name):
+    gaps = np.zeros((2, 6, 6), bool)
+    gaps[:, 2:4, 2:4] = True
+    tile = Tile(np.where(gaps, np.nan, 0.3).astype(np.float32), gaps)
+    model = find(name).create()
+    made = model.predict(tile, model.prepare(tile))
+    assert np.isnan(made.mean).all() and (made.reference == -1).all()
+    assert (made.source[2:4, 2:4] == Source.UNFILLED).all()
+
+
 def test_time_linear_draws_the_line_between_dates():
     gaps = np.ones((1, 3, 3), bool)
     image = np.full((1, 3, 3), np.nan, np.float32)
