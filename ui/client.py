@@ -16,7 +16,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QThread, pyqtSignal, pyqtSlot
 
 from .interpreter import chosen_interpreter
-from .messages import ClientError, notice_sentence, overall_percent, progress_sentence
+from .messages import ClientError, notice_sentence, overall_percent, progress_sentence, tenths_of_long
 from .supervisor import Call, Supervisor
 from .tr import tr
 
@@ -104,7 +104,7 @@ class BackendClient(QObject):
         self.run_begins.emit()
         news: queue.SimpleQueue[Tuple[str, Any]] = queue.SimpleQueue()
         call = self._supervisor.submit(method, params, lambda kind, value: news.put((kind, value)))
-        stage = ""
+        stage, tenths = "", 0
         # The batch dialog of QGIS 3.22 runs us in its own thread: between two reports it would neither draw
         # nor hear Cancel. Scripts wait there too, but nobody may change a project under their feet.
         frozen = QThread.currentThread() == self.thread()
@@ -127,10 +127,13 @@ class BackendClient(QObject):
             if kind == "log":
                 feedback.pushWarning(notice_sentence(value))
             else:
+                # Processing writes every such text into its log: not each tile is worth a line.
                 if value.get("stage") != stage:
-                    stage = value.get("stage")
-                    feedback.pushInfo(progress_sentence({"stage": stage}))
-                feedback.setProgressText(progress_sentence(value))
+                    stage, tenths = value.get("stage"), 0
+                    feedback.setProgressText(progress_sentence({"stage": stage}))
+                elif tenths_of_long(value) > tenths:
+                    tenths = tenths_of_long(value)
+                    feedback.setProgressText(progress_sentence(value))
                 feedback.setProgress(overall_percent(value))
 
     @property

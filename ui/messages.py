@@ -105,6 +105,17 @@ def progress_sentence(progress: Mapping[str, Any]) -> str:
     return sentence
 
 
+LONG = 10.0
+"""Seconds left in a stage from which on a log tells of them."""
+
+
+def tenths_of_long(progress: Mapping[str, Any]) -> int:
+    """How many tenths of a stage are done that takes long; 0 of one that is soon over."""
+    if (progress.get("eta") or 0.0) < LONG or not progress.get("total"):
+        return 0
+    return int(10 * progress["done"] / progress["total"])
+
+
 def overall_percent(progress: Mapping[str, Any]) -> float:
     """How much of the whole run is done, as far as the stages tell (0 to 100)."""
     begin, end = _SPANS.get(str(progress.get("stage", "")), (0, 100))

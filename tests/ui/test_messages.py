@@ -10,7 +10,14 @@ import pytest
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from terramend.backend.errors import ERRORS, NOTICES, Notice
 from terramend.ui.inspection import error_words, facts
-from terramend.ui.messages import ClientError, duration, notice_sentence, overall_percent, progress_sentence
+from terramend.ui.messages import (
+    ClientError,
+    duration,
+    notice_sentence,
+    overall_percent,
+    progress_sentence,
+    tenths_of_long,
+)
 from terramend.ui.option_words import in_windows
 
 
@@ -136,6 +143,15 @@ def test_progress_line() -> None:
     assert (
         progress_sentence({"stage": "of tomorrow", "done": 1, "total": 2, "eta": None}) == "Of tomorrow: 50 %"
     )
+
+
+def test_a_log_tells_of_tenths_of_what_takes_long() -> None:
+    told = [
+        tenths_of_long({"stage": "fill", "done": n, "total": 40, "eta": 0.5 * (40 - n)}) for n in range(41)
+    ]
+    assert told == [n // 4 if n <= 20 else 0 for n in range(41)]
+    assert tenths_of_long({"stage": "fill", "done": 20, "total": 40, "eta": None}) == 0
+    assert tenths_of_long({"stage": "write", "done": 0, "total": 0, "eta": 90.0}) == 0
 
 
 def test_overall_percent_grows_through_the_stages() -> None:
