@@ -122,7 +122,9 @@ def test_other_dates_of_a_folder(run: Any, scene: dict[str, str], tmp_path: Path
     for key in ("other", "other_mask"):
         shutil.copy(scene[key], dates)
     output = str(tmp_path / "filled.tif")
-    run("fillgaps", TARGET=scene["target"], GAPS=[scene["mask"]], REFERENCES_FROM=str(dates), OUTPUT=output)
+    given = {"TARGET": scene["target"], "GAPS": [scene["mask"]], "REFERENCES_FROM": str(dates)}
+    made = run("fillgaps", **given, OUTPUT=output)
+    assert (made["STD"], made["PROVENANCE"]) == (None, None)  # a script gets what it names
     named = json.loads(gdal.Open(output).GetMetadataItem("TERRAMEND_DATES"))
     assert [date["name"] for date in named] == [Path(scene["target"]).name, Path(scene["other"]).name]
 
@@ -441,7 +443,7 @@ def test_a_command_is_told_of_words_that_are_none(provider: Any) -> None:
         ),
         ({"CLOUD_THRESHOLD": "40,5"}, "40,5 is no number."),
         ({"SEED": "nan"}, "Random seed: nan is no number."),
-        ({"SAR": "points"}, "Sentinel-1 radar: the layer points is not of the right kind."),
+        ({"SAR": "points"}, "Radar (Sentinel-1): the layer points is not of the right kind."),
         ({"BANDS": "1-3"}, "Bands: give numbers counted from 1, such as 1,2,3."),
         ({"GROW": "far"}, "'far' is no distance such as 3px or 30m."),
         (

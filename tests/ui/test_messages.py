@@ -73,7 +73,7 @@ def test_every_template_survives_translation(shouting: None, code: str) -> None:
 
 def test_fields_of_the_request_are_called_as_in_the_windows(shouting: None) -> None:
     wrong = {"field": "gaps.kind", "why": "'x' is no mask kind"}
-    assert ClientError("request.field", wrong).sentence == "KIND OF MASK: 'x' is no mask kind."
+    assert ClientError("request.field", wrong).sentence == "KIND OF GAP MASKS: 'x' is no mask kind."
     unseen = {"field": "jobs", "why": "it is 0 (choose) or a number of workers"}
     assert "FIELD jobs IS NOT VALID" in ClientError("request.field", unseen).sentence
 
@@ -81,9 +81,9 @@ def test_fields_of_the_request_are_called_as_in_the_windows(shouting: None) -> N
 def test_options_are_called_as_in_the_windows() -> None:
     sentence = ClientError("reference.mask", {"path": "--grow.tif"}).sentence
     assert sentence == (
-        "The reference --grow.tif has no mask of its clouds: name one with “Its gaps” or in a JSON list, "
-        "or say with “clear everywhere” (kind none), or of a folder's dates with “The folder's dates without a "
-        "mask are clear”, that it is clear."
+        "The reference --grow.tif has no mask of its clouds: name one with “Its gaps” (in the toolbox “Gap masks of "
+        "the other dates”) or in a JSON list, or say with “clear everywhere” (kind none), or of a folder's dates "
+        "with “The folder's dates without a mask are clear”, that it is clear."
     )
     needs = {"model": "copy", "needs": "references", "option": "--reference"}
     assert (
@@ -102,7 +102,10 @@ def test_options_are_called_as_in_the_windows() -> None:
     value = ClientError("model.value", {"model": "de", "settings": "steps=0", "why": "few"}).sentence
     assert value.endswith("(few): “Advanced” in Terramend's dock says what it takes.")
     known = {"path": "a.tif", "why": "it has many", "option": "--gaps-kind"}
-    assert "say its kind with the list beside the mask," in ClientError("mask.ambiguous", known).sentence
+    assert (
+        "say its kind with “Kind of gap masks” (in the dock the list beside it),"
+        in ClientError("mask.ambiguous", known).sentence
+    )
     other = {**known, "option": "--reference-gaps-kind"}
     assert "with “Kind of the other dates' masks”, for" in ClientError("mask.ambiguous", other).sentence
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,9 @@ from qgis.PyQt.QtWidgets import QComboBox
 from terramend.backend.request import DEFAULT_CLASSES
 from terramend.ui import history
 from terramend.ui.choices import Choices, MaskChoice, to_parameters
+from terramend.ui.option_words import _fields, _words
 from terramend.ui.results import BEFORE, ROLE, Styler
+from terramend.ui.widgets.form import ChoicesForm
 
 
 @pytest.fixture
@@ -68,8 +71,7 @@ def dialog(
 def test_the_dialog_loads_what_a_fill_made_in_its_styles(
     dialog: Any, target: QgsRasterLayer, scene: dict[str, str], until: Callable[..., None]
 ) -> None:
-    temporary = dict.fromkeys(("OUTPUT", "STD", "PROVENANCE"), "TEMPORARY_OUTPUT")
-    made = dialog("fillgaps", TARGET=target.id(), GAPS=[scene["mask"]], QUALITY="fast", **temporary)
+    made = dialog("fillgaps", TARGET=target.id(), GAPS=[scene["mask"]], QUALITY="fast")
     assert set(made) == {"Filled raster", "Uncertainty", "Provenance"}
     assert made["Filled raster"].customProperty(BEFORE) == target.id()
     assert made["Uncertainty"].renderer().type() == "singlebandpseudocolor"
@@ -170,12 +172,63 @@ def test_elsewhere_they_are_suggested_and_may_be_typed(
     wrappers = window.mainWidget().wrappers
     box = wrappers["GAPS_KIND"].wrappedWidget()
     assert isinstance(box, QComboBox)
-    assert {"auto", "scl", "qa_pixel"} <= {box.itemText(i) for i in range(box.count())}
+    assert {"auto", "scl", "qa_pixel"} <= {box.itemData(i) for i in range(box.count())}
     assert wrappers["GAPS_KIND"].parameterValue() == box.currentText() == "value=3"
     assert wrappers["MODEL"].parameterValue() == "auto"
     changed: list[Any] = []
     wrappers["GAPS_KIND"].widgetValueHasChanged.connect(changed.append)
     box.setEditText("scl;value=4")
     assert wrappers["GAPS_KIND"].parameterValue() == "scl;value=4" and changed
+    box.setEditText("Fmask")
+    assert wrappers["GAPS_KIND"].parameterValue() == "fmask"
     window.close()
     window.deleteLater()
+
+
+def offers(box: QComboBox) -> dict[str, str]:
+    """Words of a combo box, and how it shows them."""
+    entries = {box.itemData(i): box.itemText(i) for i in range(box.count())}
+    return {word: title for word, title in entries.items() if word is not None}
+
+
+def test_words_are_shown_as_the_dock_shows_them(
+    provider: Any, qgis_iface: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripts hold the words themselves."""
+    import processing
+
+    monkeypatch.setattr(qgis_iface, "browserModel", lambda: None)
+    chosen = {"QUALITY": "best", "DEVICE": "cpu", "RADIOMETRY": "dn", "UNFILLED": "nodata"}
+    window = processing.createAlgorithmDialog("terramend:fillgaps", chosen)
+    gc.collect()
+    wrappers = window.mainWidget().wrappers
+    form = ChoicesForm(qgis_iface.mapCanvas())
+    boxes = {
+        "QUALITY": form.method.quality,
+        "DEVICE": form.method.device,
+        "RADIOMETRY": form.target.radiometry,
+        "UNFILLED": form.output.unfilled,
+        "GAPS_KIND": form.gaps.rows[0].kind,
+    }
+    for name, box in boxes.items():
+        assert offers(wrappers[name].wrappedWidget()) == offers(box), name
+    shown = offers(wrappers["MODEL"].wrappedWidget())
+    assert offers(form.method.model).items() <= shown.items()
+    assert shown["ddpm"].endswith(" (experimental)")
+    assert {name: window.createProcessingParameters()[name] for name in chosen} == chosen
+    wrappers["QUALITY"].wrappedWidget().setCurrentText("Normal")
+    assert window.createProcessingParameters()["QUALITY"] == "default"
+    for part in (window, form):
+        part.close()
+        part.deleteLater()
+
+
+def test_what_sentences_quote_stands_in_the_toolbox(provider: Any) -> None:
+    labels = {
+        definition.description() for definition in provider.algorithm("fillgaps").parameterDefinitions()
+    }
+    quoted = {quote for words in _words().values() for quote in re.findall("“(.+?)”", words)}
+    quoted |= set(_fields().values())
+    dock = {"Its gaps", "clear everywhere", "becomes nodata", "keeps its value", "Choose by itself"}
+    dock |= {"Fastest that works", "Advanced", "More", "Install its network", "From a folder…"}
+    assert quoted - labels - dock == {"Save to", "Sun", "Date"}  # by themselves, or with more beside them

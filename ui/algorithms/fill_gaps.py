@@ -18,11 +18,11 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ...backend.request import UNFILLED
 from ..inspection import error_words
 from ..request_builder import Built, build
 from ..results import Styler
 from ..tr import tr
+from ..widgets.output import unfilled_titles
 from .base import TerramendAlgorithm
 
 
@@ -90,15 +90,19 @@ class FillGaps(TerramendAlgorithm):
         )
         self.add_choice(
             "UNFILLED",
-            tr("Gaps that could not be filled"),
-            UNFILLED,
-            tr("Keep their original values, or become nodata."),
-            advanced=True,
+            tr("What can't be filled"),
+            unfilled_titles(),
+            tr("What becomes of gaps that could not be filled."),
+            default="keep",
         )
         self.add_outputs(tr("Filled raster"))
 
-    def add_outputs(self, label: str) -> None:
-        """The raster, which is called `label`, its uncertainty and provenance, and figures of the run."""
+    def add_outputs(self, label: str, extras: bool = True) -> None:
+        """The raster, which is called `label`, its uncertainty and provenance, and figures of the run.
+
+        Args:
+            extras: whether the dialog offers to make the two beside it. Scripts get what they name.
+        """
         self.add_text(
             "CREATION_OPTIONS",
             tr("GeoTIFF options"),
@@ -108,7 +112,7 @@ class FillGaps(TerramendAlgorithm):
             QgsProcessingParameterRasterDestination("OUTPUT", label),
             tr("A GeoTIFF with the grid, data type, bands and nodata of the raster."),
         )
-        extras = (
+        beside = (
             (
                 "STD",
                 tr("Uncertainty"),
@@ -120,9 +124,9 @@ class FillGaps(TerramendAlgorithm):
                 tr("The main source of every filled pixel, and the age of its main other date in days."),
             ),
         )
-        for name, title, help in extras:
-            extra = QgsProcessingParameterRasterDestination(name, title, optional=True, createByDefault=False)
-            self.add(extra, help)
+        for name, title, help in beside:
+            destination = QgsProcessingParameterRasterDestination
+            self.add(destination(name, title, optional=True, createByDefault=extras), help)
         self.addOutput(QgsProcessingOutputNumber("GAP_PERCENT", self.share_label()))
         self.addOutput(QgsProcessingOutputNumber("UNFILLED_SAMPLES", tr("Samples that could not be filled")))
         self.addOutput(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, Dict, Mapping
 
 from qgis.core import (
     QgsProcessing,
@@ -17,13 +17,23 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ...backend.request import CLASSES, DEFAULT_CLASSES, DEVICES, MASK_KINDS, QUALITIES, RADIOMETRIES
+from ...backend.request import CLASSES, DEFAULT_CLASSES
 from ..methods import METHODS
 from ..tr import tr
+from ..widgets.mask_kind import kind_titles
+from ..widgets.method import device_titles, quality_titles
+from ..widgets.target import radiometry_titles
 from .suggestions import suggest
 
-KINDS = ["value=1" if kind == "value" else kind for kind in MASK_KINDS if kind not in ("none", "polygons")]
-"""Of masks that are rasters, as they are suggested."""
+
+def method_titles(mode: str) -> Dict[str, str]:
+    """Methods that can do `mode`, as people know them."""
+    titles = {"auto": tr("Choose by itself")}
+    for method in METHODS:
+        if mode in method.modes:
+            told = tr("{method} (experimental)") if method.group == "experimental" else "{method}"
+            titles[method.name] = told.format(method=tr(method.title))
+    return titles
 
 
 class AlgorithmWithParameters(QgsProcessingAlgorithm):
@@ -38,46 +48,45 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
         self.addParameter(parameter)
 
     def add_text(self, name: str, label: str, help: str, **options: Any) -> None:
-        """Add an optional text parameter; `values` makes it a combo box that takes other texts too."""
+        """Add an optional text parameter; `titles` makes it a combo box of words that takes others too."""
         parameter = QgsProcessingParameterString(
             name, label, defaultValue=options.get("default", ""), optional=True
         )
-        if "values" in options:
-            parameter.setMetadata(suggest(options["values"]))
+        if "titles" in options:
+            parameter.setMetadata(suggest(options["titles"], typed=True))
         self.add(parameter, help, options.get("advanced", True))
 
-    def add_path(self, name: str, label: str, help: str) -> None:
+    def add_path(self, name: str, label: str, help: str, advanced: bool = True) -> None:
         """Add an optional parameter that is a file or a folder."""
         parameter = QgsProcessingParameterFile(name, label, optional=True)
         parameter.setFileFilter("")  # else "*.*" is asked of folders too, whose names have no dot
-        self.add(parameter, help, advanced=True)
+        self.add(parameter, help, advanced)
 
-    def add_choice(self, name: str, label: str, values: Tuple[str, ...], help: str, **options: Any) -> None:
-        """Add a choice among fixed words."""
+    def add_choice(
+        self, name: str, label: str, titles: Mapping[str, str], help: str, default: str, advanced: bool = True
+    ) -> None:
+        """Add a choice of one among fixed words, which the dialogs show by their titles."""
         parameter = QgsProcessingParameterEnum(
-            name,
-            label,
-            options=list(values),
-            allowMultiple=options.get("multiple", False),
-            defaultValue=options.get("default", values[0]),
-            optional=options.get("multiple", False),
-            usesStaticStrings=True,
+            name, label, options=list(titles), defaultValue=default, usesStaticStrings=True
         )
-        self.add(parameter, help, options.get("advanced", False))
+        parameter.setMetadata(suggest(titles, typed=False))
+        words = ", ".join(f"{word} ({title})" for word, title in titles.items())
+        self.add(parameter, tr("{help} In scripts: {words}.").format(help=help, words=words), advanced)
 
     def add_target(self, label: str = "") -> None:
         """The raster, as a layer or as a product; `label`: what it is called."""
         self.add(
             QgsProcessingParameterRasterLayer("TARGET", label or tr("Raster to fill"), optional=True),
-            tr("Raster with any number of bands; or give a product as delivered (advanced)."),
+            tr("Raster with any number of bands. Either it or a product as delivered must be given."),
         )
         self.add_path(
             "PRODUCT",
-            tr("Product as delivered"),
+            tr("Or a product as delivered"),
             tr(
                 "In place of a raster: a Sentinel-2 .SAFE folder, zip or MTD file, or a Landsat folder, tar "
                 "or MTL file."
             ),
+            advanced=False,
         )
         rasters = QgsProcessing.SourceType.TypeRaster
         self.add(
@@ -104,21 +113,28 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
                 "...). Several masks of different kinds: one for each, separated by semicolons."
             ),
             default="auto",
-            values=KINDS,
+            titles=kind_titles(),
             advanced=False,
         )
-        self.add_choice(
-            "CLASSES",
-            tr("Classes that are gaps"),
-            CLASSES,
-            tr("Classes that are filled, for masks with classes."),
-            multiple=True,
-            default=list(DEFAULT_CLASSES),
+        self.add(
+            QgsProcessingParameterEnum(
+                "CLASSES",
+                tr("Classes that are gaps"),
+                options=list(CLASSES),
+                allowMultiple=True,
+                defaultValue=list(DEFAULT_CLASSES),
+                optional=True,
+                usesStaticStrings=True,
+            ),
+            tr("Classes that are filled, for masks with classes. In scripts such as cloud,shadow."),
         )
         self.add_text(
             "GROW",
-            tr("Buffer around the gaps"),
-            tr("Distance by which masks grow, such as 3px or 60m. Empty: the default of the kind of mask."),
+            tr("Widen by"),
+            tr(
+                "How far every gap is widened, such as 3px or 60m, against haze and blur at cloud edges. "
+                "Empty: by what suits the kind of mask."
+            ),
             advanced=False,
         )
         self.add(
@@ -160,7 +176,7 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             tr("Kind of the other dates' masks"),
             tr("How the values are read, as for the gap masks; none: the date is clear everywhere."),
             default="auto",
-            values=[*KINDS, "none"],
+            titles={**kind_titles(), "none": tr("clear everywhere")},
         )
         self.add_text(
             "REFERENCE_DATES",
@@ -180,51 +196,56 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             advanced=True,
         )
         self.add(
-            QgsProcessingParameterRasterLayer("DEM", tr("Elevation model"), optional=True),
+            QgsProcessingParameterRasterLayer("DEM", tr("Elevation (DEM)"), optional=True),
             tr("Digital elevation model with heights in metres, on any grid and in any coordinate system."),
         )
         self.add_radar()
         self.add_text(
             "SUN",
-            tr("Sun azimuth and elevation"),
+            tr("Sun (azimuth,elevation)"),
             tr("Solar angles over the raster in degrees, such as 145.2,41.7. Empty: from its metadata."),
         )
         self.add_text(
             "DATE",
-            tr("Acquisition date of the raster"),
+            tr("Date of the raster"),
             tr("Date such as 2024-06-30. Empty: from tags or file name."),
         )
 
     def add_radar(self) -> None:
         """Radar alone."""
         self.add(
-            QgsProcessingParameterRasterLayer("SAR", tr("Sentinel-1 radar"), optional=True),
+            QgsProcessingParameterRasterLayer("SAR", tr("Radar (Sentinel-1)"), optional=True),
             tr("VV and VH backscatter in dB or linear power, on any grid and in any coordinate system."),
         )
 
     def add_method(self, mode: str = "fill") -> None:
         """The method and how it runs; methods that can do `mode` are offered."""
+        methods = method_titles(mode)
         self.add_text(
             "MODEL",
             tr("Method"),
-            tr("Reconstruction method; auto chooses by inputs and trials on hidden pixels."),
+            tr(
+                "Reconstruction method; auto chooses by inputs and trials on hidden pixels. In scripts: "
+                "{words}."
+            ).format(words=", ".join(methods)),
             default="auto",
-            values=["auto", *(method.name for method in METHODS if mode in method.modes)],
+            titles=methods,
             advanced=False,
         )
         self.add_choice(
             "QUALITY",
             tr("Quality"),
-            QUALITIES,
-            tr("Speed against accuracy: fast, default or best."),
+            quality_titles(),
+            tr("Speed against accuracy."),
             default="default",
+            advanced=False,
         )
         self.add_choice(
             "RADIOMETRY",
-            tr("Radiometry"),
-            RADIOMETRIES,
-            tr("Conversion of stored values to reflectance."),
-            advanced=True,
+            tr("Values are"),
+            radiometry_titles(),
+            tr("How stored values become reflectance."),
+            default="auto",
         )
         self.add_text(
             "BANDS",
@@ -248,4 +269,4 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             advanced=True,
         )
         help = tr("Processor for networks, and for guided with other dates.")
-        self.add_choice("DEVICE", tr("Device"), DEVICES, help, advanced=True)
+        self.add_choice("DEVICE", tr("Runs on"), device_titles(), help, default="auto")

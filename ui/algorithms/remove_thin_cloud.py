@@ -44,7 +44,7 @@ class RemoveThinCloud(FillGaps):
         self.add_target(tr("Raster with thin cloud"))
         self.add_radar()
         self.add_method(self.CALL)
-        self.add_outputs(tr("Cleared raster"))
+        self.add_outputs(tr("Cleared raster"), extras=False)  # msda-cr states none, and all is altered
 
     def share_label(self) -> str:
         """All that was changed counts."""

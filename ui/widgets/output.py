@@ -23,6 +23,12 @@ STD, PROVENANCE = "_std.tif", "_provenance.tif"
 """How the names of the extras end, after that of the result."""
 
 
+def unfilled_titles() -> Dict[str, str]:
+    """What becomes of gaps that could not be filled, as people know it."""
+    titles = {"keep": tr("keeps its value"), "nodata": tr("becomes nodata")}
+    return {name: titles.get(name, name) for name in UNFILLED}
+
+
 def in_temporary_file(choices: Choices) -> Choices:
     """The choices with a new temporary file as their result, where they name none."""
     if choices.output:
@@ -60,9 +66,8 @@ class OutputBox(QWidget):
         self.provenance = QCheckBox(tr("Provenance"))
         self.provenance.setToolTip(tr("What every filled pixel rests on, beside it as …_provenance.tif"))
         self.unfilled = narrow_combo()
-        titles = {"keep": tr("keeps its value"), "nodata": tr("becomes nodata")}
-        for name in UNFILLED:
-            self.unfilled.addItem(titles.get(name, name), name)
+        for name, title in unfilled_titles().items():
+            self.unfilled.addItem(title, name)
         self.extent = narrow_combo(10)
         self.extent.addItem(tr("Whole scene"), WHOLE)
         self.extent.addItem(tr("What the map shows"), VISIBLE)
