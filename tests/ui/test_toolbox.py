@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,6 +187,30 @@ def test_elsewhere_they_are_suggested_and_may_be_typed(
     assert wrappers["GAPS_KIND"].parameterValue() == "fmask"
     window.close()
     window.deleteLater()
+
+
+SHOWN = """
+    import sys
+    sys.path.insert(0, {tests!r})
+    import conftest
+    from qgis.core import QgsApplication, QgsProcessingContext, QgsProcessingParameterString
+    application = QgsApplication([], True)
+    application.initQgis()
+    from terramend.ui.algorithms.suggestions import Suggestions
+    words = [["scl", "Sentinel-2 SCL"]]
+    wrapper = Suggestions(QgsProcessingParameterString("kind"), None, words=words, typed=True)
+    box = wrapper.createWrappedWidget(QgsProcessingContext())
+    wrapper.setParameterValue("scl", QgsProcessingContext())
+    print(box.currentText(), flush=True)
+"""
+
+
+def test_a_box_of_suggestions_holds_no_memory_that_is_freed() -> None:
+    """It did, and QGIS crashed of it now and then. Python's debug allocator overwrites what is freed."""
+    code = textwrap.dedent(SHOWN).format(tests=str(Path(__file__).parent))
+    environment = {**os.environ, "PYTHONMALLOC": "debug"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert done.stdout == "Sentinel-2 SCL\n"
 
 
 def offers(box: QComboBox) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Tuple
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterDefinition
+from qgis.core import QgsProcessingContext, QgsProcessingParameterDefinition, QgsProcessingParameterEnum
 from qgis.gui import QgsAbstractProcessingParameterWidgetWrapper, QgsGui, QgsProcessingGui
 from qgis.PyQt.QtWidgets import QComboBox, QWidget
 
@@ -61,8 +61,15 @@ class SuggestionsWrapper(QgsAbstractProcessingParameterWidgetWrapper):
     typed: bool
 
     def createWidget(self) -> QWidget:
-        """Called by Processing. What is returned is QGIS's from now on, so no reference to it is kept."""
-        box = QComboBox()
+        """Called by Processing. What is returned is QGIS's from now on, so no reference to it is kept.
+
+        QGIS makes the box: of one that is made here, sip frees the Python part while the C++ part lives on
+        and asks it, and QGIS crashes.
+        """
+        listed = QgsProcessingParameterEnum("words", options=[title for _, title in self.words])
+        maker = QgsGui.processingGuiRegistry().createParameterWidgetWrapper(listed, self.type())
+        box = maker.createWrappedWidget(QgsProcessingContext())
+        box.clear()
         box.setEditable(self.typed)
         box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         for word, title in self.words:
