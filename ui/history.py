@@ -12,6 +12,8 @@ from qgis.PyQt.QtWidgets import QWidget
 from .tr import tr
 
 ALGORITHM = "terramend:fillgaps"
+OF_ONE_RASTER = ("TARGET", "PRODUCT", "MORE_BANDS", "GAPS", "SUN", "DATE")
+"""Parameters that fit one raster alone: a mask of another date would be filled without a word."""
 
 
 class NoBatchDialogError(Exception):
@@ -48,6 +50,8 @@ def remember(parameters: Mapping[str, Any]) -> None:
 def batch_dialog(parameters: Mapping[str, Any], parent: QWidget) -> QWidget:
     """Processing's batch dialog with one row, filled with these parameters.
 
+    Further rows begin like it, but without what belongs to its raster alone and without names of outputs.
+
     Raises:
         NoBatchDialogError: what it is made of has changed; it belongs to no stable interface.
     """
@@ -69,19 +73,21 @@ def _batch_dialog(parameters: Mapping[str, Any], parent: QWidget) -> QWidget:
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
 
     algorithm = _algorithm().create()
+    own = {*OF_ONE_RASTER, "GAPS_KIND"} if ";" in parameters.get("GAPS_KIND", "") else set(OF_ONE_RASTER)
+    given = {name: value for name, value in parameters.items() if value not in (None, "")}
+    for definition in algorithm.parameterDefinitions():  # of this copy of it, from which rows are made
+        if definition.name() in set(given) - own and not definition.isDestination():
+            definition.setDefaultValue(given[definition.name()])
     dialog = BatchAlgorithmDialog(algorithm, parent)
     panel = dialog.mainWidget()
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
     for definition in algorithm.parameterDefinitions():
-        value = parameters.get(definition.name())
-        if value in (None, ""):
-            continue
-        column = panel.parameter_to_column[definition.name()]
-        if definition.isDestination():
-            panel.tblParameters.cellWidget(1, column).setValue(str(value))
-        else:
-            panel.wrappers[0][column].setParameterValue(value, context)
+        name = definition.name()
+        if name in given and definition.isDestination():
+            panel.tblParameters.cellWidget(1, panel.parameter_to_column[name]).setValue(str(given[name]))
+        elif name in given and name in own:
+            panel.wrappers[0][panel.parameter_to_column[name]].setParameterValue(given[name], context)
     return dialog
 
 

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    QgsApplication,
     QgsLayerTreeModel,
     QgsPalettedRasterRenderer,
     QgsProcessingModelAlgorithm,
@@ -30,7 +32,7 @@ from qgis.gui import QgsGui, QgsLayerTreeView
 from qgis.PyQt.QtWidgets import QComboBox
 from terramend.backend.request import DEFAULT_CLASSES
 from terramend.ui import history
-from terramend.ui.choices import Choices, MaskChoice, to_parameters
+from terramend.ui.choices import Choices, MaskChoice, ReferenceChoice, to_parameters
 from terramend.ui.option_words import _fields, _words
 from terramend.ui.results import BEFORE, ROLE, Styler
 from terramend.ui.widgets.form import ChoicesForm
@@ -143,6 +145,33 @@ def test_the_history_offers_a_run_of_the_dock_for_the_shell(
     words = shlex.split(told["process_command"])
     assert words[:3] == ["qgis_process", "run", "terramend:fillgaps"]
     assert f"--GAPS={scene['mask']}" in words and "--MODEL=nearest" in words
+
+
+def test_rows_that_are_added_to_the_docks_batch_begin_like_its_first(
+    provider: Any, layers: dict[str, QgsRasterLayer], qgis_iface: Any
+) -> None:
+    """A mask of the first row's raster is none of the others': they have theirs found, or are given one."""
+    mask = MaskChoice(layers["mask"], "nonzero")
+    other = ReferenceChoice(layers["other"], MaskChoice(layers["other_mask"], "scl"), "2020-01-28")
+    choices = Choices(
+        (layers["target"],), "filled.tif", (mask,), ("cloud", "snow"), "2px", references=(other,), seed=4,
+        date="2020-01-13", sun=(150.0, 30.0), unfilled="nodata", model="nearest", quality="best", device="cpu",
+    )  # fmt: skip
+    for gaps, kind in (((mask,), "nonzero"), ((mask, replace(mask, kind="scl")), "auto")):
+        dialog = history.batch_dialog(to_parameters(replace(choices, gaps=gaps)), qgis_iface.mainWindow())
+        panel = dialog.mainWidget()
+        panel.addRow()
+        gc.collect()
+        names = {d.name() for d in dialog.algorithm().parameterDefinitions() if not d.isDestination()}
+        first, second = ({name: panel.valueForParameter(row, name) for name in names} for row in (0, 1))
+        assert (first["QUALITY"], first["CLASSES"], first["GROW"]) == ("best", ["cloud", "snow"], "2px")
+        assert (len(first["GAPS"]), first["DATE"], second["GAPS_KIND"]) == (len(gaps), "2020-01-13", kind)
+        own = {"TARGET", "GAPS", "SUN", "DATE"} | ({"GAPS_KIND"} if len(gaps) > 1 else set())
+        assert {name for name in names if first[name] != second[name]} == own
+        assert not any(second[name] for name in own - {"GAPS_KIND"})
+        dialog.deleteLater()
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps").create()
+    assert algorithm.parameterDefinition("QUALITY").defaultValue() == "default"
 
 
 def test_in_the_designer_texts_take_inputs_of_the_model(
