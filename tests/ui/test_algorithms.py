@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QDate
 
 gdal.UseExceptions()
 
@@ -483,6 +485,27 @@ def test_a_number_that_a_model_leaves_empty_is_none(provider: Any, scene: dict[s
         assert algorithm.choices(parameters, context).cloud_threshold is None
     parameters = {"TARGET": scene["target"], "CLOUD_THRESHOLD": QgsProperty.fromExpression("20 + 5")}
     assert algorithm.choices(parameters, context).cloud_threshold == 25
+
+
+def test_texts_may_be_given_as_lists_dates_and_paths(provider: Any, scene: dict[str, str]) -> None:
+    """QGIS took them for nothing, and all bands were filled where two were asked for."""
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps").create()
+    algorithm.initAlgorithm({})
+    day, context = datetime.date(2020, 1, 13), QgsProcessingContext()
+    given = {"TARGET": scene["target"], "GAPS": [scene["mask"], scene["other_mask"]], "BANDS": [1, 2]}
+    given |= {"GAPS_KIND": ["nonzero", "scl"], "SUN": (145.2, 41), "DATE": day, "SETTINGS": ["a=1", "b=2"]}
+    given |= {"REFERENCES": [scene["other"]] * 3, "REFERENCE_DATES": [QDate(day), None, "2020-01-28"]}
+    given |= {"REFERENCES_FROM": Path("some/where"), "CREATION_OPTIONS": ["COG=YES", "A=B"], "GROW": 3}
+    choices = algorithm.choices(given, context)
+    assert (choices.bands, choices.sun, choices.date) == ((1, 2), (145.2, 41), "2020-01-13")
+    assert [mask.kind for mask in choices.gaps] == ["nonzero", "scl"]
+    assert [other.date for other in choices.references] == ["2020-01-13", None, "2020-01-28"]
+    assert (choices.settings, choices.grow) == ((("a", "1"), ("b", "2")), "3")
+    assert (choices.references_from, choices.creation_options) == ("some/where", ("COG=YES", "A=B"))
+    for name, wrong in (("SETTINGS", {"a": 1}), ("DATE", [day]), ("BANDS", [[1]])):
+        label = algorithm.parameterDefinition(name).description()
+        fine, why = algorithm.checkParameterValues({**given, name: wrong, "OUTPUT": "o.tif"}, context)
+        assert not fine and why.startswith(f"{label}: ") and "is no text; give it as one." in why
 
 
 def test_files_of_other_resolutions_are_named(run: Any, backend_python: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from ..request_builder import REFUSALS, UNWRITTEN, Built, build
 from ..sources import SourceError
 from ..tr import tr
 from .parameters import AlgorithmWithParameters
-from .values import items, not_found, number
+from .values import items, not_found, number, text
 
 FAILURES = (*REFUSALS, ClientError)
 """Errors whose text is a sentence for the user."""
@@ -126,7 +126,7 @@ class TerramendAlgorithm(AlgorithmWithParameters):
             if definition.allowMultiple():
                 return self.parameterAsEnumStrings(parameters, name, context)
             return self.parameterAsEnumString(parameters, name, context)
-        return self.parameterAsString(parameters, name, context)
+        return text(definition, parameters.get(name, definition.defaultValue()), context)
 
     def _layers(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import math
+import os
 from typing import Any, List, Optional
 
 from qgis.core import (
@@ -14,9 +16,16 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProperty,
 )
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt
 
 from ..choices import ChoiceError
 from ..tr import tr
+
+BETWEEN = {
+    "BANDS": ",", "SUN": ",", "GAPS_KIND": ";", "REFERENCE_GAPS_KIND": ";", "REFERENCE_DATES": ";",
+    "SETTINGS": ";", "CREATION_OPTIONS": "|",
+}  # fmt: skip
+"""Text parameters that hold several parts, and what stands between these. Scripts may give a list."""
 
 
 def items(value: Any, context: QgsProcessingContext) -> List[Any]:
@@ -50,6 +59,32 @@ def number(
             raise ChoiceError(sentence.format(label=definition.description(), value=item))
         return value
     return None
+
+
+def text(definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext) -> str:
+    """A text or file parameter's value, empty where it has none. QGIS takes nothing for what is no text.
+
+    Raises:
+        ChoiceError: it is neither a text, number, date or path, nor a list of them where a list is meant.
+    """
+    if isinstance(value, QgsProperty):
+        value, _ = value.value(context.expressionContext())
+    between = BETWEEN.get(definition.name(), "")
+    parts = value if between and isinstance(value, (list, tuple)) else [value]
+    words = []
+    for part in parts:
+        if part is None or part == NULL:
+            words.append("")
+        elif isinstance(part, (str, int, float, os.PathLike)):
+            words.append(str(part))
+        elif isinstance(part, datetime.date):
+            words.append(part.isoformat()[: len("2024-06-30")])
+        elif isinstance(part, (QDate, QDateTime)):
+            words.append(part.toString(Qt.DateFormat.ISODate)[: len("2024-06-30")])
+        else:
+            sentence = tr("{label}: {value} is no text; give it as one.")
+            raise ChoiceError(sentence.format(label=definition.description(), value=part))
+    return between.join(words)
 
 
 def not_found(item: Any, label: str, context: QgsProcessingContext) -> str:
