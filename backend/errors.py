@@ -301,7 +301,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "backend.absent": (
             ENVIRONMENT,
             "Terramend has no Python for its backend yet: install one, or choose one, "
-            "under Plugins > Terramend > Backend environment.",
+            "under Plugins > Terramend > Backend environment, or name one in the variable TERRAMEND_PYTHON.",
         ),
         "backend.base": (
             ENVIRONMENT,

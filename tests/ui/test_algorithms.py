@@ -32,6 +32,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QDate
+from terramend.ui import interpreter
 
 gdal.UseExceptions()
 
@@ -83,6 +84,20 @@ def test_every_algorithm_explains_itself(provider: Any) -> None:
         for definition in algorithm.parameterDefinitions():
             assert definition.description(), definition.name()
             assert definition.help().endswith("."), definition.name()
+
+
+def test_without_a_backend_no_window_opens_but_a_sentence(
+    provider: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {algorithm.canExecute() for algorithm in provider.algorithms()} == {(True, "")}
+    monkeypatch.setenv("TERRAMEND_PYTHON", str(tmp_path / "no such python"))
+    for algorithm in provider.algorithms():
+        able, why = algorithm.canExecute()
+        assert not able and "no such python" in why
+    monkeypatch.delenv("TERRAMEND_PYTHON")
+    monkeypatch.setattr(interpreter, "managed_folder", lambda: tmp_path / "environment")
+    able, why = provider.algorithm("fillgaps").canExecute()
+    assert not able and "under Plugins > Terramend > Backend environment" in why and "TERRAMEND_PYTHON" in why
 
 
 def test_a_mask_is_made_and_its_output_feeds_the_fill(

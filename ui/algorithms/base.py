@@ -22,6 +22,7 @@ from ...backend.request import DEFAULT_CLASSES
 from ..choices import ChoiceError, Choices, from_values
 from ..client import ClientError, client
 from ..icon import icon
+from ..interpreter import chosen_interpreter
 from ..messages import told_in_windows
 from ..request_builder import REFUSALS, UNWRITTEN, Built, build
 from ..sources import SourceError
@@ -64,6 +65,14 @@ class TerramendAlgorithm(AlgorithmWithParameters):
         """The page of the user guide that travels with the plugin."""
         page = Path(__file__).parents[2] / "docs" / self.HELP_PAGE
         return page.as_uri() if page.is_file() else ""
+
+    def canExecute(self) -> Tuple[bool, str]:
+        """Called by Processing before it opens a window: without a backend nobody need fill it in."""
+        try:
+            chosen_interpreter()
+        except ClientError as error:
+            return False, str(error)
+        return True, ""
 
     def asPythonCommand(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> str:
         """The call that repeats a run. A list of fixed words goes as text: QGIS 3.22 loses it."""
