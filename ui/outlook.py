@@ -172,7 +172,8 @@ class Outlook:
         self._form.target.show_facts(inspection.facts(found), found["radiometry"])
         self._form.gaps.show_found(found["masks"])
         dates = {facts["path"]: facts for facts in found.get("references", [])}
-        self._form.references.show_found([dates.get(asked["path"]) for asked in built.request["references"]])
+        asked = built.request.get("references", [])  # what is at its default is not in it
+        self._form.references.show_found([dates.get(reference["path"]) for reference in asked])
         self._form.method.options.show_prompts(found.get("prompts", []))
         self._told = inspection.notices(found)
         self._bar.show_notices(self._told)

@@ -69,6 +69,13 @@ def test_the_target_among_its_other_dates_is_left_out(
     assert dates["other"] == "2020-01-28" and dates["again"] == ""
 
 
+def test_the_look_tells_all_without_other_dates_too(dock: Any, layers: Any, until: Callable) -> None:
+    dock.form.references._rows[0].item.setCheckState(0, Qt.CheckState.Unchecked)
+    assert not dock.form.choices().references
+    until(lambda: "expected error" in dock.bar.estimate.text())
+    assert "only the surroundings" in dock.bar.estimate.text()
+
+
 def test_from_choices_to_layers(
     dock: Any, iface: Any, layers: Any, scene: dict[str, str], until: Callable, tmp_path: Path
 ) -> None:
