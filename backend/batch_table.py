@@ -31,7 +31,7 @@ from .watch import Watch
 SEPARATOR = re.compile(r"\|(?!layername=)")
 """Between the values of a cell; `areas.gpkg|layername=clouds` is one."""
 YES, NO = ("1", "true", "yes", "on", "x"), ("0", "false", "no", "off")
-SWITCHES = ("fill-swath-edges", "references-clear", "hash-inputs", "overwrite")
+SWITCHES = ("own-mask", "fill-swath-edges", "references-clear", "hash-inputs", "overwrite")
 MAY_BE_NAMED = ("std", "provenance")
 ALIASES = {"references-from": "references", "creation-options": "co", "settings": "set"}
 GAPS, REFERENCE = (

@@ -196,6 +196,11 @@ def add_gaps(parser: argparse.ArgumentParser) -> None:
     )
     add("--gaps-kind", bind=_gaps_kind, metavar="KIND", help=KINDS)
     add(
+        "--own-mask",
+        action="store_true",
+        help="fill what the target's own quality band marks, too (without --gaps it is taken by itself)",
+    )
+    add(
         "--grow",
         metavar="N[px|m]",
         help="buffer around the masks, such as 3px or 60m (default: set by the kind of mask)",

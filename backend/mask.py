@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from .raster.gapmap import GAP, GapMap, build_gap_map
+from .raster.gapmap import GAP, GapMap, build_gap_map, in_force
 from .raster.grid import Window
 from .raster.mask_detect import OWN_TAG
 from .raster.mask_kinds import ANY_CLASS, CLASS_BITS, Bits
@@ -35,8 +35,8 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
     """Write the gaps of a target as a GeoTIFF on its (finest) grid.
 
     Args:
-        request: its target, gaps, grow, classes, cloud_threshold, fill_swath_edges, extent,
-            output, overwrite and tmp are used.
+        request: its target, gaps, own_mask, grow, classes, cloud_threshold, fill_swath_edges,
+            extent, output, overwrite and tmp are used.
         class_band: add a second band with what the masks say of each pixel, before growth and
             whatever classes are ticked: the sum of 1 cloud, 2 shadow, 4 cirrus, 8 snow,
             16 water, 32 saturated, 64 unclassified (all for a mask without classes).
@@ -84,15 +84,16 @@ def _gap_map(request: FillRequest, target: Raster, folder: Path, watch: Watch) -
     return build_gap_map(
         target, request.gaps, grow=request.grow, classes=request.classes,
         cloud_threshold=request.cloud_threshold, fill_swath_edges=request.fill_swath_edges,
-        extent=request.extent, directory=folder, watch=watch,
+        extent=request.extent, directory=folder, watch=watch, own=request.own_mask,
     )  # fmt: skip
 
 
 def _all_masks(request: FillRequest, target: Raster) -> MaskStack:
     """The masks once more, for their classes; what they have to say was said already."""
     return open_masks(
-        request.gaps or target.masks, target.grid, target.grid, bands=len(target.bands), grow=request.grow,
-        classes=request.classes, cloud_threshold=request.cloud_threshold, watch=Watch(),
+        in_force(target, request.gaps, own=request.own_mask), target.grid, target.grid,
+        bands=len(target.bands), grow=request.grow, classes=request.classes,
+        cloud_threshold=request.cloud_threshold, watch=Watch(),
     )  # fmt: skip
 
 

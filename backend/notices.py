@@ -44,6 +44,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "mask.everything": (
             "Every pixel of {name} is a gap: only references, terrain and radar can say what is there."
         ),
+        "mask.no-own": "{name} has no mask of its own: the masks that were chosen count, and nodata.",
         "mask.no-shadow": (
             "The mask {path} ({kind}) marks clouds but no cloud shadows: they stay as they are. "
             "Add a mask that has them, or polygons."
@@ -60,7 +61,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "mask.own": (
             "{path} belongs to {name}, but polygons alone are asked for: clouds beyond them stay, and are "
-            "taken for ground. Add it to --gaps to fill them too."
+            "taken for ground. --own-mask fills them too."
         ),
         "mask.paired": "The mask {path} and its raster have no common CRS: they are paired pixel to pixel.",
         "mask.partial": (

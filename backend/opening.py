@@ -73,10 +73,14 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
         folders=folders,
     )
     _check_bands(request, targets)
-    if not request.gaps and not any(target.masks for target in targets):
-        for mask in masks_beside(request.target, targets[0], folders)[:1]:
+    if (request.own_mask or not request.gaps) and not any(target.masks for target in targets):
+        beside = masks_beside(request.target, targets[0], folders)[:1]
+        for mask in beside:
             watch.notice("mask.beside", path=mask.path, name=targets[0].name)
-    if request.mode == "fill" and request.gaps and all(map(_drawn, request.gaps)):
+        if request.own_mask and not beside:
+            watch.notice("mask.no-own", name=targets[0].name)
+    drawn = bool(request.gaps) and all(map(_drawn, request.gaps))
+    if request.mode == "fill" and drawn and not request.own_mask:
         for mask in targets[0].masks[:1]:
             watch.notice("mask.own", path=mask.path, name=targets[0].name)
     found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
@@ -108,6 +112,7 @@ def open_grid(
         watch=watch,
         partner=inputs.partners[number] if inputs.partners else None,
         whole=request.mode == "clear",
+        own=request.own_mask,
     )
     first = inputs.first_band(number)
     with gaps as gap_map, open_scene(request, target, inputs.references, gap_map, watch, first) as scene:

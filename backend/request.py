@@ -71,6 +71,7 @@ class FillRequest:
         classes: classes that count as gap where a mask has classes.
         cloud_threshold: percent from which a cloud probability is a gap (default 40).
         fill_swath_edges: whether nodata within the convex hull of the observed pixels is a gap too.
+        own_mask: whether the product's own QA counts beside `gaps`.
         references: other dates, each with its own masks.
         references_from: a folder, or a JSON list, of further references. references_clear: whether those of
             them that have no mask are clear wherever they hold values.
@@ -101,6 +102,7 @@ class FillRequest:
     classes: Tuple[str, ...] = DEFAULT_CLASSES
     cloud_threshold: Optional[float] = None
     fill_swath_edges: bool = False
+    own_mask: bool = False
     references: Tuple[Reference, ...] = ()
     references_from: Optional[str] = None
     references_clear: bool = False

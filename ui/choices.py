@@ -20,9 +20,9 @@ from .tr import tr
 
 Extent = Union[None, QgsReferencedRectangle, LayerOrPath]
 SAME = (
-    "classes", "grow", "cloud_threshold", "fill_swath_edges", "references_from", "references_clear", "sun",
-    "date", "radiometry", "bands", "unfilled", "model", "quality", "settings", "seed", "device", "std",
-    "provenance", "creation_options",
+    "classes", "grow", "cloud_threshold", "fill_swath_edges", "own_mask", "references_from",
+    "references_clear", "sun", "date", "radiometry", "bands", "unfilled", "model", "quality", "settings",
+    "seed", "device", "std", "provenance", "creation_options",
 )  # fmt: skip
 """Fields that are the same in `Choices` and in the request."""
 SEPARATOR = r";[;\s]*(?=[^\s=;]+\s*=|$)"
@@ -68,6 +68,7 @@ class Choices:
     grow: Optional[str] = None
     cloud_threshold: Optional[float] = None
     fill_swath_edges: bool = False
+    own_mask: bool = False
     references: Tuple[ReferenceChoice, ...] = ()
     references_from: Optional[str] = None
     references_clear: bool = False
@@ -100,6 +101,7 @@ def to_parameters(choices: Choices) -> Dict[str, Any]:
         "MORE_BANDS": [_name(item) for item in choices.target[1:]],
         "GAPS": [_name(mask.source) for mask in choices.gaps],
         "GAPS_KIND": join_kinds([_part(mask.kind) for mask in choices.gaps]),
+        "OWN_MASK": choices.own_mask,
         "CLASSES": list(choices.classes),
         "GROW": choices.grow or "",
         "CLOUD_THRESHOLD": choices.cloud_threshold,
@@ -162,6 +164,7 @@ def from_values(values: Mapping[str, Any]) -> Choices:
         target=(() if target is None else (target,)) + tuple(values.get("MORE_BANDS") or ()),
         output=values.get("OUTPUT") or "",
         gaps=tuple(MaskChoice(source, kind) for source, kind in zip(gaps, kinds)),
+        own_mask=bool(values.get("OWN_MASK")),
         classes=tuple(values.get("CLASSES") or ()),
         grow=values.get("GROW") or None,
         cloud_threshold=values.get("CLOUD_THRESHOLD"),

@@ -114,7 +114,7 @@ class GapMap(Closing):
 def build_gap_map(
     target: Raster, masks: tuple[Mask, ...], *, grow: str | None, classes: tuple[str, ...],
     cloud_threshold: float | None, fill_swath_edges: bool, extent: str | None, directory: Path, watch: Watch,
-    partner: Grid | None = None, whole: bool = False,
+    partner: Grid | None = None, whole: bool = False, own: bool = False,
 ) -> GapMap:  # fmt: skip
     """Find every gap of a target.
 
@@ -136,6 +136,7 @@ def build_gap_map(
         partner: grid of the raster that the target was cut from, with which masks without a CRS pair.
         whole: what was observed is the gap (inside the extent, and inside `masks` where some are
             given): all that may change where thin cloud is removed. The rest is as it is.
+        own: whether the masks that belong to the target count beside `masks`.
 
     Raises:
         TerramendError: `mask.*`, `polygons.*`, `grow.*`, `extent.*`, `raster.*`, `run.cancelled`.
@@ -144,7 +145,7 @@ def build_gap_map(
     watch.stage("footprint")
     area = None if extent is None else read_extent(extent, grid, watch)
     named_nodata = any(mask.kind == "nodata" for mask in masks)
-    masks = masks or (() if whole else target.masks)
+    masks = in_force(target, masks, own=own, whole=whole)
     with open_masks(
         masks, partner or grid, grid, bands=len(target.bands), grow=grow, classes=classes,
         cloud_threshold=cloud_threshold, watch=watch,
@@ -166,6 +167,11 @@ def build_gap_map(
     if not whole:
         _say_what_was_found(gap_map, target, watch)
     return gap_map
+
+
+def in_force(target: Raster, masks: tuple[Mask, ...], *, own: bool, whole: bool = False) -> tuple[Mask, ...]:
+    """The masks that count: those named, and the target's `own` on request or where none is named."""
+    return (*masks, *target.masks) if own or not (masks or whole) else masks
 
 
 def _missing_by_masks(target: Raster, stack: MaskStack) -> Callable[[Window], Flags] | None:

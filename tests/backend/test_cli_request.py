@@ -44,6 +44,7 @@ EVERY = {
     "grow": ("--grow 3px", "3px"),
     "classes": ("--classes cloud,snow", ("cloud", "snow")),
     "cloud_threshold": ("--cloud-threshold 55.5", 55.5),
+    "own_mask": ("--own-mask", True),
     "fill_swath_edges": ("--fill-swath-edges", True),
     "references_from": ("--references folder", "folder"),
     "references_clear": ("--references-clear", True),

@@ -54,6 +54,20 @@ def test_gaps_of_any_band(request_, scl, tmp_path):
     assert set(result["seconds"]) == {"open", "footprint", "gaps", "write"}
 
 
+def test_the_own_mask_is_united_with_those_named(request_, scl, write):
+    own = np.full_like(scl, 4)
+    own[400:410, 400:410] = 8
+    write("T33_20200101_image_SCL.tif", own)
+    for asked, cloudy in ((True, [3, 8, 9]), (False, [3, 9])):
+        make_mask(replace(request_, own_mask=asked, overwrite=True), Watch(), class_band=True)
+        with rasterio.open(request_.output) as file:
+            gaps, classes = file.read()
+        expected = np.isin(np.where(own == 8, own, scl), cloudy)
+        assert np.array_equal(classes & 3 > 0, expected)
+        expected[50:52] = True
+        assert np.array_equal(gaps, expected)
+
+
 def test_classes_are_written_as_bits(request_, scl):
     make_mask(replace(request_, classes=("cloud",)), Watch(), class_band=True)
     with rasterio.open(request_.output) as file:

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
-from terramend.backend.errors import TerramendError
+from terramend.backend.errors import Notice, TerramendError
 from terramend.backend.opening import open_inputs
 from terramend.backend.request import FillRequest, Mask
 from terramend.backend.watch import Watch
@@ -44,10 +45,23 @@ def test_a_quality_band_that_polygons_alone_set_aside_is_pointed_out(tmp_path):
             file.write(np.full((1, 9, 9), 4, np.uint16))
     (tmp_path / "drawn.geojson").write_text("{}")
     for masks, said in (((), []), ((drawn,), ["mask.own"]), ((drawn, own), []), ((own,), [])):
-        watch = Watch()
         gaps = tuple(map(Mask, masks))
-        open_inputs(FillRequest((target,), "o.tif", gaps=gaps, radiometry="dn"), watch)
-        assert [notice.code for notice in watch.notices] == said
+        request = FillRequest((target,), "o.tif", gaps=gaps, radiometry="dn")
+        for asked, told in ((request, said), (replace(request, own_mask=True), [])):
+            watch = Watch()
+            open_inputs(asked, watch)
+            assert [notice.code for notice in watch.notices] == told
+
+
+def test_an_own_mask_that_is_asked_for_and_is_none_is_told_of(tmp_path):
+    target, drawn = str(tmp_path / "a.tif"), tmp_path / "drawn.geojson"
+    with rasterio.open(target, "w", driver="GTiff", count=1, height=9, width=9, dtype="uint16") as file:
+        file.write(np.full((1, 9, 9), 4, np.uint16))
+    drawn.write_text("{}")
+    watch = Watch()
+    request = FillRequest((target,), "o.tif", gaps=(Mask(str(drawn)),), own_mask=True, radiometry="dn")
+    open_inputs(request, watch)
+    assert Notice("mask.no-own", {"name": "a.tif"}) in watch.notices
 
 
 def test_a_cancel_does_not_wait_for_a_silent_server(tmp_path):

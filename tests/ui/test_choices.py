@@ -45,6 +45,7 @@ def rich(layers: dict[str, QgsRasterLayer], tmp_path: Path) -> Choices:
         target=(layers["target"],),
         output=str(tmp_path / "out.tif"),
         gaps=(MaskChoice(layers["mask"], "nonzero"), MaskChoice(layers["truth"], "value=1,2")),
+        own_mask=True,
         classes=("cloud", "snow"),
         grow="30m",
         cloud_threshold=25.0,

@@ -201,6 +201,25 @@ def test_a_mask_of_another_date_that_is_removed_is_looked_for_again(
     assert told == [["other_mask"]]
 
 
+def test_what_is_detected_and_another_mask_are_united(form: Any, layers: Any) -> None:
+    gaps = form.gaps
+    assert not form.choices().own_mask
+    gaps.rows[0].chooser.set_item(None)
+    assert not form.choices().own_mask, "by itself it is what happens anyway"
+    gaps.add_row().chooser.set_item(layers["mask"])
+    choices = form.choices()
+    assert choices.own_mask and [mask.source for mask in choices.gaps] == [layers["mask"]]
+    found = [{"path": "m.tif", "kind": "nonzero"}, {"path": "/a/scene_SCL.tif", "kind": "scl"}]
+    gaps.show_found(found)
+    assert gaps.rows[1].kind.currentText() == "Auto: not 0"
+    assert not gaps.found.isHidden() and gaps.found.text() == "Found: scene_SCL.tif (scl)"
+    form.show_choices(choices)
+    assert [row.choice() is None for row in gaps.rows] == [True, False]
+    assert form.choices() == choices
+    gaps.rows[0].chooser.set_item(layers["other_mask"])
+    assert not form.choices().own_mask and len(form.choices().gaps) == 2
+
+
 def test_dates_of_a_folder_are_said_to_be_clear(
     form: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

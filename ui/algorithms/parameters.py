@@ -117,6 +117,11 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             advanced=False,
         )
         self.add(
+            QgsProcessingParameterBoolean("OWN_MASK", tr("The raster's own mask counts too"), False),
+            tr("Fills what the quality band found beside the raster marks, too, where masks are given."),
+            advanced=True,
+        )
+        self.add(
             QgsProcessingParameterEnum(
                 "CLASSES",
                 tr("Classes that are gaps"),

@@ -99,7 +99,7 @@ class GapsBox(QWidget):
         self._masks = QVBoxLayout()
         self.add_button = add = QPushButton(tr("+ Another mask"))
         add.setFlat(True)
-        add.setToolTip(tr("The union of all masks is filled"))
+        add.setToolTip(tr("The union of all masks is filled, what is detected among them"))
         add.clicked.connect(lambda: self.add_row())
         self.show_button = QPushButton(tr("Show on map"))
         self.show_button.setToolTip(tr("Shows in red what would be filled"))
@@ -164,6 +164,9 @@ class GapsBox(QWidget):
         """A further mask; the first row can be empty, which means: find out."""
         empty = tr("choose a mask") if self.rows else tr("Detect: quality band, else nodata")
         row = MaskRow(empty, further=bool(self.rows))
+        if not self.rows:
+            tip = tr("Detect: the quality band that belongs to the raster, together with masks in rows below")
+            row.chooser.combo.setToolTip(tip)
         row.changed.connect(self.changed)
         row.chooser.lost.connect(self.lost)
         row.removed.connect(lambda: self._remove(row))
@@ -178,8 +181,10 @@ class GapsBox(QWidget):
         """Fields of `Choices`."""
         value, unit = self._widening()
         grow = None if value < 0 else f"{value:g}{unit}"
+        gaps = tuple(choice for choice in (row.choice() for row in self.rows) if choice is not None)
         return {
-            "gaps": tuple(choice for choice in (row.choice() for row in self.rows) if choice is not None),
+            "gaps": gaps,
+            "own_mask": bool(gaps) and self.rows[0].choice() is None,
             "classes": tuple(name for name, box in self.classes.items() if box.isChecked()),
             "grow": self._loaded if (value, unit) == self._as_loaded else grow,
             "fill_swath_edges": self.swath.isChecked(),
@@ -189,7 +194,8 @@ class GapsBox(QWidget):
         """Show what was chosen before."""
         for row in list(self.rows):
             self._remove(row)
-        for choice in choices.gaps or (None,):
+        detected = choices.own_mask or not choices.gaps
+        for choice in (*([None] if detected else []), *choices.gaps):
             self.add_row().show_choice(choice)
         for name, box in self.classes.items():
             box.setChecked(name in choices.classes)
@@ -206,14 +212,14 @@ class GapsBox(QWidget):
         """Say what was recognised: the kinds of the masks chosen, or the masks found.
 
         Args:
-            found: `inspect`'s masks, `path` and `kind`; those chosen come in their order.
+            found: `inspect`'s masks, `path` and `kind`; those chosen come first, in their order.
         """
         chosen = [row for row in self.rows if row.choice() is not None]
         for row, mask in zip(chosen, found):
             row.kind.show_recognised(mask["kind"])
-        names = [f"{file_name(mask['path'])} ({mask['kind']})" for mask in found]
+        names = [f"{file_name(mask['path'])} ({mask['kind']})" for mask in found[len(chosen) :]]
         self.found.setText(tr("Found: {masks}").format(masks=", ".join(names)))
-        self.found.setVisible(bool(names) and not chosen)
+        self.found.setVisible(bool(names))
 
     def leave_out(self, layers: List[QgsMapLayer]) -> None:
         """Do not offer these layers."""

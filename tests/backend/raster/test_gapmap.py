@@ -59,6 +59,12 @@ def test_the_products_own_masks_are_used_where_none_is_given(tmp_path, tmp, plai
     own = Raster("t", plain.grid, plain.bands, masks=(Mask(save(tmp_path / "m.tif", flags), "nonzero"),))
     assert np.array_equal(codes(own, directory=tmp)[0] == G, flags)
     assert not codes(own, Mask("", "none"), directory=tmp).any()
+    other = flags[:, ::-1]
+    named = Mask(save(tmp_path / "o.tif", other), "nonzero")
+    assert np.array_equal(codes(own, named, directory=tmp)[0] == G, other)
+    with build(own, named, directory=tmp, own=True) as gap_map:
+        assert np.array_equal(gap_map.read(plain.grid.whole)[0] == G, flags | other)
+        assert [mask.path for mask in gap_map.masks] == [named.path, own.masks[0].path], "those named first"
 
 
 def test_one_mask_a_band(tmp_path, tmp, plain):
