@@ -17,15 +17,13 @@ from qgis.core import (
 from qgis.PyQt import sip
 from qgis.PyQt.QtWidgets import (
     QDockWidget,
-    QMenu,
     QMessageBox,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from . import history, inspection, project_state, settings
+from . import history, inspection, project_state
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
 from .outlook import Outlook
@@ -37,6 +35,7 @@ from .swipe import SwipeTool
 from .teller import Teller
 from .tr import tr
 from .widgets.form import ChoicesForm
+from .widgets.more_button import MoreButton
 from .widgets.output import in_temporary_file
 from .widgets.run_bar import RunBar
 from .widgets.scroll import FormScrollArea
@@ -58,6 +57,7 @@ class TerramendDock(QDockWidget):
         self._iface = iface
         self.form = ChoicesForm(iface.mapCanvas())
         self.bar = RunBar()
+        self.more = MoreButton()
         self.teller = Teller(iface.messageBar())
         self.swipe = SwipeTool(iface.mapCanvas())
         self.run: Optional[Run] = None
@@ -78,21 +78,7 @@ class TerramendDock(QDockWidget):
 
     def _lay_out(self) -> None:
         scroll = FormScrollArea(self.form)
-        more = QToolButton()
-        more.setText(tr("More"))
-        more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(more)
-        menu.addAction(tr("Load settings from the active layer"), self.load_from_active_layer)
-        show_log = menu.addAction(tr("Show log"))
-        show_log.setCheckable(True)
-        show_log.toggled.connect(self.teller.setVisible)
-        experimental = menu.addAction(tr("Offer experimental methods"))
-        experimental.setCheckable(True)
-        experimental.setChecked(settings.get("experimental"))
-        experimental.toggled.connect(self._offer_experimental)
-        menu.addAction(tr("Start over"), self.start_over)
-        more.setMenu(menu)
-        self.bar.add_button(more)
+        self.bar.add_button(self.more)
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(6, 4, 6, 6)
@@ -113,6 +99,10 @@ class TerramendDock(QDockWidget):
         self.bar.cancel_asked.connect(self.cancel)
         self.bar.batch_asked.connect(self.open_batch)
         self.bar.compare_asked.connect(self.compare)
+        self.more.load_asked.connect(self.load_from_active_layer)
+        self.more.log_asked.connect(self.teller.setVisible)
+        self.more.experimental_asked.connect(self._ask_backend)
+        self.more.start_over_asked.connect(self.start_over)
         self.swipe.ended.connect(self._compared)
         client().status_changed.connect(self.bar.device.setText)
         client().started.connect(self._ask_again)
@@ -150,10 +140,6 @@ class TerramendDock(QDockWidget):
         """A run of the toolbox begins."""
         if not self._closed:
             self._outlook.give_way()
-
-    def _offer_experimental(self, on: bool) -> None:
-        settings.put("experimental", on)
-        self._ask_backend()
 
     def _show_methods(self, found: Mapping[str, Any]) -> None:
         if not self._closed:
