@@ -15,6 +15,7 @@ from qgis.core import (
     QgsReferencedRectangle,
 )
 from qgis.PyQt import sip
+from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
     QDockWidget,
     QMessageBox,
@@ -70,9 +71,12 @@ class TerramendDock(QDockWidget):
         self._lay_out()
         self._connect()
         self._restore()
-        if not self.form.target.items() and isinstance(iface.activeLayer(), QgsRasterLayer):
-            self.form.target.chooser.set_item(iface.activeLayer())
         self._ask_backend()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The dock opens, at first or again: for the raster that is selected, where none is chosen."""
+        super().showEvent(event)
+        self.form.target.suggest(self._iface.activeLayer())
 
     # --- layout and wiring ---
 

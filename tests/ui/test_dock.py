@@ -69,6 +69,29 @@ def test_the_target_among_its_other_dates_is_left_out(
     assert dates["other"] == "2020-01-28" and dates["again"] == ""
 
 
+def test_the_dock_opens_for_the_raster_that_is_selected(dock: Any, iface: Any, layers: Any) -> None:
+    from terramend.ui.results import ROLE
+
+    iface.active = layers["other"]
+    dock.hide()
+    dock.show()
+    assert dock.form.target.items() == (layers["target"],), "what is chosen stays"
+    dock.start_over()
+    dock.hide()
+    dock.show()
+    assert dock.form.target.items() == (layers["other"],)
+    dock.start_over()
+    picture = QgsRasterLayer("type=xyz&url=file:///{x}/{y}/{z}.png&zmax=1&zmin=0", "map", "wms")
+    result = QgsRasterLayer(layers["target"].source(), "filled")
+    result.setCustomProperty(ROLE, "result")
+    QgsProject.instance().addMapLayers([picture, result])
+    for layer in (None, picture, result):
+        iface.active = layer
+        dock.hide()
+        dock.show()
+        assert dock.form.target.items() == (), layer
+
+
 def test_the_look_tells_all_without_other_dates_too(dock: Any, layers: Any, until: Callable) -> None:
     dock.form.references._rows[0].item.setCheckState(0, Qt.CheckState.Unchecked)
     assert not dock.form.choices().references

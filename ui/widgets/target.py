@@ -13,7 +13,7 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 from ...backend.request import RADIOMETRIES
 from ..choices import ChoiceError, Choices, read_sun, sun_text
 from ..results import ROLE, Subject
-from ..sources import LayerOrPath
+from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser, file_name
 from .narrow import narrow_combo
@@ -122,6 +122,13 @@ class TargetBox(QWidget):
             self.chooser.set_item(name)
         else:
             self.chooser.set_item(choices.target[0] if choices.target else None)
+
+    def suggest(self, layer: Optional[QgsMapLayer]) -> None:
+        """Choose this layer where nothing is chosen: a raster, but no picture and no result."""
+        if not isinstance(layer, QgsRasterLayer) or layer.providerType() in PICTURES:
+            return
+        if layer.customProperty(ROLE) is None and not self.items():
+            self.chooser.set_item(layer)
 
     def items(self) -> Tuple[LayerOrPath, ...]:
         """The layers or the path chosen; empty when there are none."""
