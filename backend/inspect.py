@@ -41,8 +41,9 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         words, `place` (latitude, longitude, region) or None, `bands` (number, description, role,
         wavelength, pixel size, whether filled, gap fraction), `masks` (path, kind, growth in pixels, share
         marked), `gap_fraction`, `gap_samples`, `references` (path, name, date, days, bands, masks with
-        path and kind, cover), `dem` and `sar` (path, cover) or None, `model`, `model_reason`, `prompts` (of
-        each band that is filled, where the model reads them), `notices`. Covers and fractions are 0 to 1.
+        path and kind, cover), `left_out` (a notice of each date of a folder or list that is not used),
+        `dem` and `sar` (path, cover) or None, `model`, `model_reason`, `prompts` (of each band
+        that is filled, where the model reads them), `notices`. Covers and fractions are 0 to 1.
 
     Raises:
         TerramendError: as a fill of the request would.
@@ -73,6 +74,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
                     inputs.references, scene.references, covers["references"], strict=True
                 )
             ],
+            "left_out": [notice.to_json() for notice in inputs.left_out],
             "dem": {"path": request.dem, "cover": covers["terrain"]} if request.dem else None,
             "sar": {"path": request.sar, "cover": covers["sar"]} if request.sar else None,
             "model": row.name,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import TerramendError
+from .errors import Notice, TerramendError
 from .flow import run_cancellable
 from .inputs import named_inputs
 from .raster.gapmap import GapMap, build_gap_map
@@ -15,12 +15,12 @@ from .raster.grid import Grid
 from .raster.polygons import is_vector
 from .raster.products import open_product
 from .raster.raster import Raster, telling
-from .raster.references import Reference, open_references
+from .raster.references import LEFT_OUT, Reference, open_references
 from .raster.scene import Scene, open_scene
 from .raster.siblings import Folders, find_references, masks_beside
 from .raster.unchanged import States, states
 from .request import FillRequest, Mask
-from .watch import Watch
+from .watch import Together, Watch
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Inputs:
         names: every file that is read, once, in a fixed order.
         files: what they were before anything was read of them.
         partners: grids that masks without a CRS pair with, where these are not the targets' own.
+        left_out: why dates of a folder or list are not among the references, each by itself.
     """
 
     targets: tuple[Raster, ...]
@@ -39,6 +40,7 @@ class Inputs:
     names: tuple[str, ...]
     files: States
     partners: tuple[Grid, ...] = ()
+    left_out: tuple[Notice, ...] = ()
 
     def first_band(self, number: int) -> int:
         """Bands before the `number`-th target, as `request.bands` counts them."""
@@ -84,9 +86,11 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
         for mask in targets[0].masks[:1]:
             watch.notice("mask.own", path=mask.path, name=targets[0].name)
     found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
-    references = open_references(request, targets[0], watch, found, folders)
+    with Together(watch) as told:
+        references = open_references(request, targets[0], told, found, folders)
+    left_out = tuple(notice for notice in told.notices if notice.code in LEFT_OUT)
     names = _names(request, targets, references)
-    return Inputs(targets, references, names, {**states(names), **asked})
+    return Inputs(targets, references, names, {**states(names), **asked}, left_out=left_out)
 
 
 def _drawn(mask: Mask) -> bool:

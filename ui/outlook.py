@@ -173,7 +173,10 @@ class Outlook:
         self._form.gaps.show_found(found["masks"])
         dates = {facts["path"]: facts for facts in found.get("references", [])}
         asked = built.request.get("references", [])  # what is at its default is not in it
-        self._form.references.show_found([dates.get(reference["path"]) for reference in asked])
+        named = [reference["path"] for reference in asked]
+        self._form.references.show_found([dates.get(path) for path in named])
+        further = [facts for path, facts in dates.items() if path not in named]
+        self._form.references.folder.show_found(further, found.get("left_out", []))
         self._form.method.options.show_prompts(found.get("prompts", []))
         self._told = inspection.notices(found)
         self._bar.show_notices(self._told)

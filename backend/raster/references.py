@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import TerramendError
 from ..request import FillRequest, Mask
 from ..request import Reference as AskedReference
-from ..watch import Together, Watch
+from ..watch import Watch
 from .fill_tag import is_filled
 from .gdal import has_stored_mask, open_dataset
 from .guides import paired
@@ -17,6 +17,9 @@ from .products import open_by_itself
 from .raster import Band, Raster, is_reflectance, telling
 from .siblings import Folders, files_of, holds, masks_beside, split_paths
 from .warp import overlaps
+
+LEFT_OUT = ("reference.broken", "reference.apart")
+"""Notices of dates that are not used, which name them by their `path`."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def open_references(
     The target itself is left out: it would show in its gaps what lies there.
 
     Args:
+        watch: hears of each date by itself; `Together` makes few words of it.
         found: further ones, as `siblings.find_references` gives them; those that lie elsewhere or cannot
             be read are left out, where one that was named by itself is an error.
         folders: what is known of the folders already, as for `siblings.masks_beside`.
@@ -69,31 +73,30 @@ def open_references(
     """
     opened, folders, own = [], folders or Folders(), files_of(target)
     listed = not (request.references_from and Path(request.references_from).is_dir())
-    with Together(watch) as told:
-        for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
-            told.check()
-            if asked.path in request.target or (named and holds(asked, own)):  # `found` is without it
-                told.notice("reference.itself", path=asked.path)
-                continue
-            clear = request.references_clear and not named
-            try:
-                reference = open_reference(asked, target, told, folders, clear=clear)
-            except TerramendError as error:
-                if named or not error.code.startswith(("raster.", "product.")):
-                    raise
-                told.notice("reference.broken", path=asked.path, why=str(error))
-                continue
-            if reference is not None:
-                opened.append(reference)
-                if (named or listed) and is_filled(reference.partner.bands[0].path):  # a folder's never are
-                    told.notice("reference.filled", name=reference.name)
-            elif named:
-                raise TerramendError("reference.apart", path=asked.path)
-            else:
-                told.notice("reference.apart", path=asked.path)
-        for reference in opened:
-            if None not in (reference.surface, target.surface) and reference.surface != target.surface:
-                told.notice("reference.level", name=reference.name)
+    for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
+        watch.check()
+        if asked.path in request.target or (named and holds(asked, own)):  # `found` is without it
+            watch.notice("reference.itself", path=asked.path)
+            continue
+        clear = request.references_clear and not named
+        try:
+            reference = open_reference(asked, target, watch, folders, clear=clear)
+        except TerramendError as error:
+            if named or not error.code.startswith(("raster.", "product.")):
+                raise
+            watch.notice("reference.broken", path=asked.path, why=str(error))
+            continue
+        if reference is not None:
+            opened.append(reference)
+            if (named or listed) and is_filled(reference.partner.bands[0].path):  # a folder's never are
+                watch.notice("reference.filled", name=reference.name)
+        elif named:
+            raise TerramendError("reference.apart", path=asked.path)
+        else:
+            watch.notice("reference.apart", path=asked.path)
+    for reference in opened:
+        if None not in (reference.surface, target.surface) and reference.surface != target.surface:
+            watch.notice("reference.level", name=reference.name)
     return tuple(opened)
 
 

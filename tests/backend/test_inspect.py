@@ -52,6 +52,23 @@ def request_of(tmp_path):
     return made
 
 
+def test_each_date_that_is_left_out_is_named(request_of, tmp_path):
+    folder = tmp_path / "dates"
+    folder.mkdir()
+    for number in (1, 2):
+        write(folder / f"far_2020010{number}.tif", np.ones((2, 80, 100), np.uint16), left=900000.0)
+    (folder / "broken.tif").write_text("no raster")
+    found = inspect(request_of(references_from=str(folder), references_clear=True), Watch())
+    told = {notice["arguments"]["path"]: notice["code"] for notice in found["left_out"]}
+    assert told == {
+        str(folder / "far_20200101.tif"): "reference.apart",
+        str(folder / "far_20200102.tif"): "reference.apart",
+        str(folder / "broken.tif"): "reference.broken",
+    }
+    codes = [notice["code"] for notice in found["notices"]]
+    assert codes.count("reference.apart") == 1, "in few words there"
+
+
 @pytest.mark.parametrize("bands", [(), (2,), (3,), (1, 3)])
 def test_gaps_are_counted_as_a_fill_counts_them(request_of, tmp_path, bands):
     asked = request_of(bands=bands, model="harmonic")

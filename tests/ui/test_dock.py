@@ -92,6 +92,23 @@ def test_the_dock_opens_for_the_raster_that_is_selected(dock: Any, iface: Any, l
         assert dock.form.target.items() == (), layer
 
 
+def test_which_dates_of_a_folder_are_used_is_told_before_the_run(
+    dock: Any, scene: dict[str, str], until: Callable
+) -> None:
+    folder = Path(scene["other"]).parent
+    for number in (1, 2):
+        (folder / f"broken{number}.tif").write_text("no raster")
+    dock.form.show_choices(replace(dock.form.choices(), references=(), references_from=str(folder)))
+    box = dock.form.references.folder
+    until(lambda: "left out" in box.told.text())
+    assert box.told.text() == "and 1 date of two dates: 2020-01-28; 2 left out"
+    assert "broken1.tif is left out" in box.told.toolTip() and "broken2.tif is left out" in box.told.toolTip()
+    click(box.one_by_one)
+    assert [reference.source for reference in dock.form.choices().references] == [
+        QgsProject.instance().mapLayersByName("other")[0]
+    ]
+
+
 def test_the_look_tells_all_without_other_dates_too(dock: Any, layers: Any, until: Callable) -> None:
     dock.form.references._rows[0].item.setCheckState(0, Qt.CheckState.Unchecked)
     assert not dock.form.choices().references
@@ -272,8 +289,8 @@ def test_tips_and_questions_show_names_as_they_are(
     tips = [row.item.toolTip(0) for row in dock.form.references._rows]
     assert other in [as_shown(tip) for tip in tips]
     assert as_shown(dock.bar.notices.toolTip()) == f"{other} is one.\nAnother."
-    dock.form.references._set_folder("/dates/<b>R&D")
-    assert dock.form.references.folder.textFormat() == Qt.TextFormat.PlainText
+    dock.form.references.folder._show("/dates/<b>R&D")
+    assert dock.form.references.folder.told.textFormat() == Qt.TextFormat.PlainText
     asked: list[str] = []
     monkeypatch.setattr(QMessageBox, "question", lambda _parent, _title, text: asked.append(as_shown(text)))
     path.touch()

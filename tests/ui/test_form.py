@@ -223,19 +223,71 @@ def test_what_is_detected_and_another_mask_are_united(form: Any, layers: Any) ->
 def test_dates_of_a_folder_are_said_to_be_clear(
     form: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    box = form.references
+    box = form.references.folder
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
-    assert box.clear.isHidden()
-    box.folder_button.click()
-    assert not box.clear.isHidden() and not form.choices().references_clear
+    assert box.isHidden()
+    box.button.click()
+    assert not box.isHidden() and not form.choices().references_clear
     box.clear.setChecked(True)
     assert form.choices().references_clear
     form.show_choices(form.choices())
     assert box.clear.isChecked()
-    box.folder_button.click()  # without it
-    assert box.clear.isHidden() and not form.choices().references_clear
-    box.folder_button.click()
+    box.button.click()  # without it
+    assert box.isHidden() and not form.choices().references_clear
+    box.button.click()
     assert not box.clear.isChecked(), "of another folder it was not said"
+
+
+def test_dates_of_a_folder_are_told_and_can_be_listed(
+    form: Any, layers: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a<b> dates"
+    folder.mkdir()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    box = form.references.folder
+    box.button.click()
+    assert box.told.text() == "and all dates of a<b> dates" and box.one_by_one.isHidden()
+    mask = [{"path": "m", "kind": "scl"}]
+    facts = [
+        {"path": str(folder / f"{n}.tif"), "name": f"{n}.tif", "date": date, "masks": mask}
+        for n, date in (("b", "2020-02-01"), ("a", "2019-03-01"), ("c", None))
+    ]
+    why = {"path": str(folder / "far.tif")}
+    box.show_found(facts, [{"code": "reference.apart", "arguments": why, "message": "?"}])
+    told = "and 3 dates of a<b> dates: 2019-03-01 – 2020-02-01; 1 of unknown date; 1 left out"
+    assert box.told.text() == told
+    tip = box.told.toolTip()
+    assert (
+        tip.index("2019-03-01  a.tif")
+        < tip.index("2020-02-01  b.tif")
+        < tip.index("far.tif does not overlap")
+    )
+    form.show_choices(form.choices())
+    assert box.told.text() == told, "nobody asks again about the same"
+    box.show_found([{**facts[0], "path": layers["other"].source()}, {**facts[1], "masks": []}], [])
+    assert not box.one_by_one.isHidden()
+    box.one_by_one.click()
+    choices = form.choices()
+    assert choices.references_from is None and box.isHidden()
+    assert [(name(each.source), each.mask and each.mask.kind) for each in choices.references] == [
+        ("other", None),
+        (facts[1]["path"], "none"),
+    ]
+    box.button.click()
+    box.show_found([{**facts[0], "path": "a.tif;b.tif"}], [])
+    assert box.one_by_one.isHidden(), "several files are no row"
+    assert box.told.text() == "and 1 date of a<b> dates: 2020-02-01"
+
+
+def test_a_folder_of_hundreds_of_dates_has_a_short_tip(form: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "/somewhere/series")
+    box = form.references.folder
+    box.button.click()
+    box.show_found(
+        [{"path": f"{i}", "name": f"{i}", "date": "2020-01-01", "masks": []} for i in range(300)], []
+    )
+    assert box.told.text() == "and 300 dates of series: 2020-01-01"
+    assert len(box.told.toolTip().splitlines()) < 50 and "and 260 more" in box.told.toolTip()
 
 
 def test_a_mask_that_is_a_file_stays(form: Any, layers: Any, scene: dict[str, str]) -> None:

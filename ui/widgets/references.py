@@ -9,7 +9,6 @@ from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
-    QCheckBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -20,16 +19,16 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..choices import Choices, MaskChoice, ReferenceChoice, join_kinds
+from ..choices import Choices, MaskChoice, ReferenceChoice, join_kinds, layer_of
 from ..inspection import literal
 from ..results import ROLE
 from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
+from .folder_line import FolderLine
 from .layer_chooser import file_name
 from .mask_chooser import CLEAR, FOUND, MaskChooser
 from .mask_kind import MaskKindBox
 from .narrow import in_tab_order, narrow_form
-from .quiet import quiet_label
 
 NAME, DATE, MASK = range(3)
 MOST = 6
@@ -81,24 +80,18 @@ class ReferencesBox(QWidget):
         narrow_form(self.kind_line).addRow(tr("Kind of the other dates' masks"), self.kind)
         add = QPushButton(tr("Add files…"))
         add.clicked.connect(self._browse_files)
-        self.folder_button = QPushButton(tr("All of a folder…"))
-        self.folder_button.clicked.connect(self._browse_folder)
-        self.folder = quiet_label()
-        self.folder.hide()
-        self.clear = QCheckBox(tr("The folder's dates without a mask are clear"))
-        self.clear.setToolTip(tr("Where they hold values: their clouds, if any, are nodata already."))
-        self.clear.toggled.connect(lambda _: self.changed.emit())
-        self.clear.hide()
+        self.folder = FolderLine()
+        self.folder.changed.connect(self.changed)
+        self.folder.listed.connect(self._list)
         buttons = QHBoxLayout()
         buttons.addWidget(add)
-        buttons.addWidget(self.folder_button)
+        buttons.addWidget(self.folder.button)
         buttons.addStretch()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.tree)
         column.addWidget(self.kind_line)
         column.addWidget(self.folder)
-        column.addWidget(self.clear)
         column.addLayout(buttons)
         self._rows: List[Row] = []
         self._paths: List[str] = []
@@ -106,7 +99,6 @@ class ReferencesBox(QWidget):
         self._left_out: Set[str] = set()
         self._found: Dict[str, Mapping[str, Any]] = {}  # by key, of the rows last asked about
         self._single_band = True
-        self._from: Optional[str] = None
         self.tree.itemChanged.connect(self._edited)
         self.tree.itemDoubleClicked.connect(self._edit_date)
         self._soon = QTimer(self)  # a project that is read brings its layers one by one
@@ -164,8 +156,7 @@ class ReferencesBox(QWidget):
         """Fields of `Choices`."""
         return {
             "references": tuple(self._reference(row) for row in self._rows if self._ticked(row)),
-            "references_from": self._from,
-            "references_clear": self._from is not None and self.clear.isChecked(),
+            **self.folder.values(),
         }
 
     def show_choices(self, choices: Choices) -> None:
@@ -176,8 +167,7 @@ class ReferencesBox(QWidget):
             chosen[key] = reference
             if isinstance(reference.source, str) and key not in self._paths:
                 self._paths.append(key)
-        self._set_folder(choices.references_from)
-        self.clear.setChecked(choices.references_clear)
+        self.folder.show_choices(choices)
         self._fill(chosen)
 
     def show_found(self, found: Sequence[Optional[Mapping[str, Any]]]) -> None:
@@ -348,20 +338,13 @@ class ReferencesBox(QWidget):
         chosen = {row.key: self._reference(row) for row in self._rows if self._ticked(row)}
         self._fill({**chosen, **{path: ReferenceChoice(path) for path in paths}})
 
-    def _browse_folder(self) -> None:
-        if self._from:
-            self._set_folder(None)
-            self.clear.setChecked(False)  # it was said of that folder
-        else:
-            start = QgsProject.instance().homePath()
-            self._set_folder(
-                QFileDialog.getExistingDirectory(self, tr("Folder of other dates"), start) or None
-            )
-        self.changed.emit()
-
-    def _set_folder(self, path: Optional[str]) -> None:
-        self._from = path
-        self.folder.setText("" if path is None else tr("and all scenes of {folder}").format(folder=path))
-        self.folder.setVisible(path is not None)
-        self.clear.setVisible(path is not None)
-        self.folder_button.setText(tr("All of a folder…") if path is None else tr("Without the folder"))
+    def _list(self, references: List[ReferenceChoice]) -> None:
+        """List these files, which were a folder's, ticked; those that are layers stay layers."""
+        chosen = {row.key: self._reference(row) for row in self._rows if self._ticked(row)}
+        for reference in references:
+            item = layer_of(str(reference.source), QgsProject.instance()) or str(reference.source)
+            key = item if isinstance(item, str) else item.id()
+            if isinstance(item, str) and key not in self._paths:
+                self._paths.append(key)
+            chosen.setdefault(key, reference)
+        self._fill(chosen)
