@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Optional, Tuple
 
 from qgis.core import (
+    QgsColorRampLegendNodeSettings,
     QgsColorRampShader,
     QgsContrastEnhancement,
     QgsMapLayer,
@@ -90,7 +91,8 @@ def style_filled(layer: QgsRasterLayer, like: Optional[QgsMapLayer], share: bool
 def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None:
     """A ramp from sure to unsure; valid pixels, whose uncertainty is 0, are clear.
 
-    One band is shown, and the legend names it: the one that `like` shows first (its red or
+    The legend says what it is in: the raster's own values, which need not be the reflectance that errors
+    are told in. One band is shown, and the legend names it: the one that `like` shows first (its red or
     gray), so that the map and its uncertainty speak of the same values. A mean would be no
     band's standard deviation.
     """
@@ -107,6 +109,9 @@ def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None
             for share, color in UNCERTAINTY_RAMP
         ]
     )
+    legend = QgsColorRampLegendNodeSettings()
+    legend.setSuffix(tr(" (raster's values)"))
+    ramp.setLegendSettings(legend)
     shader = QgsRasterShader()
     shader.setRasterShaderFunction(ramp)
     renderer = QgsSingleBandPseudoColorRenderer(provider, band, shader)

@@ -254,6 +254,16 @@ def test_layers_of_a_target_that_is_filled_again_stay_as_they_were_made(
         assert layer.dataProvider().bandStatistics(1).maximumValue == values.max()
 
 
+def test_the_legend_of_an_uncertainty_says_what_it_is_in(
+    target: QgsRasterLayer, scene: dict[str, str]
+) -> None:
+    layer = QgsRasterLayer(scene["other"])
+    style_std(layer, target)
+    for each in (layer, layer.clone()):
+        legend = each.renderer().shader().rasterShaderFunction().legendSettings()
+        assert legend.suffix() == " (raster's values)"
+
+
 def test_the_ramp_of_an_uncertainty_follows_its_values_until_it_is_changed(
     target: QgsRasterLayer, scene: dict[str, str], result: dict[str, Any]
 ) -> None:
