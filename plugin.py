@@ -77,6 +77,8 @@ class TerramendPlugin:
             self.dock = TerramendDock(self.iface)
             self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
             self.dock.visibilityChanged.connect(self._dock_changed)
+            wide = max(self.dock.width(), self.dock.sizeHint().width())  # Qt gives a new dock its least
+            self.iface.mainWindow().resizeDocks([self.dock], [wide], Qt.Orientation.Horizontal)
         self.dock.setVisible(shown)
         if shown:
             self.dock.raise_()

@@ -37,6 +37,7 @@ from .teller import Teller
 from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.more_button import MoreButton
+from .widgets.narrow import SPACING
 from .widgets.output import in_temporary_file
 from .widgets.run_bar import RunBar
 from .widgets.scroll import FormScrollArea
@@ -85,7 +86,8 @@ class TerramendDock(QDockWidget):
         self.bar.add_button(self.more)
         content = QWidget()
         column = QVBoxLayout(content)
-        column.setContentsMargins(6, 4, 6, 6)
+        column.setContentsMargins(4, 2, 4, 4)
+        column.setSpacing(SPACING)
         column.addWidget(scroll, 1)
         column.addWidget(self.teller)
         column.addWidget(self.bar)

@@ -52,7 +52,7 @@ def facts(found: Mapping[str, Any]) -> str:
     parts = [
         _sensor(found["sensor"]),
         found["date"] or tr("date unknown"),
-        tr("{width} × {height} pixels").format(width=grid["width"], height=grid["height"]),
+        tr("{width} × {height} px").format(width=grid["width"], height=grid["height"]),
         tr("{size:.3g} m").format(size=grid["pixel_size"][0]),
         tr("1 band") if count == 1 else tr("{count} bands").format(count=count),
     ]

@@ -53,7 +53,8 @@ def use():
     settle()
     backend = sys.modules["terramend.ui.client"].client()
     backend.call_blocking("doctor", {})
-    return {"visible": plugin.dock.isVisible(), "pid": backend.pid, **left()}
+    wide = plugin.dock.width() > plugin.dock.minimumSizeHint().width() + 50
+    return {"visible": plugin.dock.isVisible(), "wide": wide, "pid": backend.pid, **left()}
 
 
 def main():

@@ -40,6 +40,7 @@ def test_reload_and_unload_leave_nothing(tmp_path: Path) -> None:
     used = [*told["rounds"], told["last"]]
     for one in used:
         assert one["visible"] and one["provider"]
+        assert one["wide"], "Qt gives a new dock its least width"
         assert one["widgets"].count("TerramendDock") == 1 and len(one["actions"]) == 1
         assert len(one["menu"]) == 1
     assert len({one["pid"] for one in used}) == 4, "every reload starts a backend of its own"

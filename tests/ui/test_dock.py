@@ -121,7 +121,7 @@ def test_from_choices_to_layers(
 ) -> None:
     until(lambda: "expected error" in dock.bar.estimate.text())
     assert "22.4 % of the scene would be filled" in dock.bar.estimate.text()
-    assert dock.form.target.facts.text() == "Sentinel-2 · 2020-01-13 · 380 × 377 pixels · 10 m · 4 bands"
+    assert dock.form.target.facts.text() == "Sentinel-2 · 2020-01-13 · 380 × 377 px · 10 m · 4 bands"
     assert dock.form.gaps.rows[0].kind.currentText() == "Auto: not 0"
     until(lambda: "core" in dock.bar.device.text())
 

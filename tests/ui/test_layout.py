@@ -66,7 +66,7 @@ def test_nothing_is_cut_off_at_the_least_width(font: int, dock: Any, qgis_app: A
         if isinstance(widget, (QAbstractButton, QComboBox)) and widget.isVisible():
             least = min(widget.minimumSizeHint().width(), widget.minimumWidth() or 9999)
             assert widget.width() >= least, widget.accessibleName()
-    dock.form.target.show_facts("Sentinel-2 · 2020-01-13 · 380 × 377 pixels · 10 m · 4 bands")
+    dock.form.target.show_facts("Sentinel-2 · 2020-01-13 · 380 × 377 px · 10 m · 4 bands")
     dock.form.target.details.setCollapsed(True)
     settle(qgis_app)
     for label in (dock.bar.estimate, dock.form.target.facts):
@@ -79,6 +79,16 @@ def test_nothing_is_cut_off_at_the_least_width(font: int, dock: Any, qgis_app: A
         for group in (*sections, dock.form.target.details, dock.form.gaps.details):
             assert not group.isVisible() or group.height() >= group.minimumSizeHint().height(), group.title()
     assert dock.bar.geometry().right() <= dock.widget().width()
+
+
+@pytest.mark.parametrize("font", [9], indirect=True)
+def test_all_sections_are_seen_on_a_screen_of_900_pixels(font: int, dock: Any, qgis_app: Any) -> None:
+    dock.form.target.show_facts("Sentinel-2 · 2020-01-13 · 380 × 377 px · 10 m · 4 bands")
+    dock.bar.estimate.setText("What would be filled is told in a sentence of three lines. " * 3)
+    dock.setFloating(True)
+    dock.resize(430, 770)  # beneath the title, the menu and two rows of tools
+    settle(qgis_app)
+    assert dock.widget().findChild(QScrollArea).verticalScrollBar().maximum() == 0
 
 
 def test_a_tall_dock_has_its_room_below_the_sections(dock: Any, qgis_app: Any) -> None:

@@ -189,4 +189,4 @@ def test_errors_are_told_in_their_unit() -> None:
 def test_one_band_is_not_several() -> None:
     found = {"sensor": "landsat8", "date": "2020-01-13", "bands": ["B4"]}
     found["grid"] = {"width": 380, "height": 377, "pixel_size": [30.0, 30.0]}
-    assert facts(found) == "Landsat-8 · 2020-01-13 · 380 × 377 pixels · 30 m · 1 band"
+    assert facts(found) == "Landsat-8 · 2020-01-13 · 380 × 377 px · 30 m · 1 band"

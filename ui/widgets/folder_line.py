@@ -6,13 +6,14 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QFileDialog, QPushButton, QWidget
 
 from ..choices import Choices, MaskChoice, ReferenceChoice
 from ..inspection import literal
 from ..messages import notice_sentence
 from ..tr import tr
 from .layer_chooser import file_name
+from .narrow import narrow_column
 from .quiet import quiet_label
 
 MOST = 40
@@ -37,8 +38,7 @@ class FolderLine(QWidget):
         self.one_by_one = QPushButton(tr("List its dates one by one"))
         self.one_by_one.setToolTip(tr("Puts what was found into the list above, where each can be left out"))
         self.one_by_one.clicked.connect(self._list)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column = narrow_column(self)
         column.addWidget(self.told)
         column.addWidget(self.one_by_one)
         column.addWidget(self.clear)

@@ -15,6 +15,7 @@ from ..tr import tr
 from .gaps import GapsBox
 from .guides import GuidesBox
 from .method import MethodBox
+from .narrow import SPACING
 from .output import PROVENANCE, STD, OutputBox
 from .references import ReferencesBox
 from .target import TargetBox
@@ -36,8 +37,8 @@ class ChoicesForm(QWidget):
         self.method = MethodBox()
         self.output = OutputBox(canvas)
         column = QVBoxLayout(self)
-        column.setContentsMargins(2, 2, 2, 2)
-        column.setSpacing(4)
+        column.setContentsMargins(2, 0, 2, 0)
+        column.setSpacing(SPACING)
         for title, boxes in (
             (tr("1  Raster to fill"), [self.target]),
             (tr("2  Gaps: where is it clouded?"), [self.gaps]),
@@ -128,7 +129,8 @@ def _section(title: str, boxes: Sequence[QWidget]) -> QWidget:
     group = QgsCollapsibleGroupBox(title)
     group.setSaveCollapsedState(False)
     column = QVBoxLayout(group)
-    column.setContentsMargins(8, 4, 8, 6)
+    column.setContentsMargins(8, 1, 8, 3)
+    column.setSpacing(SPACING)
     for box in boxes:
         column.addWidget(box)
     return group

@@ -24,7 +24,7 @@ from ..choices import Choices, MaskChoice
 from ..tr import tr
 from .layer_chooser import POLYGONS, RASTERS, LayerChooser, file_name
 from .mask_kind import MaskKindBox
-from .narrow import before_in_tab_order, in_tab_order, narrow_combo
+from .narrow import SPACING, before_in_tab_order, in_tab_order, narrow_column, narrow_combo
 from .quiet import quiet_label
 
 
@@ -97,6 +97,7 @@ class GapsBox(QWidget):
         super().__init__(parent)
         self.rows: List[MaskRow] = []
         self._masks = QVBoxLayout()
+        self._masks.setSpacing(SPACING)
         self.add_button = add = QPushButton(tr("+ Another mask"))
         add.setFlat(True)
         add.setToolTip(tr("The union of all masks is filled, what is detected among them"))
@@ -149,8 +150,7 @@ class GapsBox(QWidget):
         inner.addLayout(growth)
         inner.addWidget(self.swath)
         self.details.setCollapsed(True)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column = narrow_column(self)
         column.addLayout(self._masks)
         column.addWidget(self.found)
         column.addLayout(buttons)

@@ -1,11 +1,14 @@
-"""Widgets for a narrow dock: long texts are elided, long labels stand above their field; tab order."""
+"""Widgets for a small dock: rows are close, long texts elided, long labels above their field; tab order."""
 
 from __future__ import annotations
 
 from typing import Sequence
 
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+
+SPACING = 3
+"""Pixels between rows: a screen of 900 pixels shows all sections."""
 
 
 def narrow_combo(letters: int = 6) -> QComboBox:
@@ -21,10 +24,19 @@ def make_narrow(box: QComboBox, letters: int = 6) -> None:
     box.setMinimumContentsLength(letters)
 
 
+def narrow_column(parent: QWidget) -> QVBoxLayout:
+    """A column without margins."""
+    column = QVBoxLayout(parent)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(SPACING)
+    return column
+
+
 def narrow_form(parent: QWidget) -> QFormLayout:
     """A form without margins whose long labels stand above their fields where it is narrow."""
     form = QFormLayout(parent)
     form.setContentsMargins(0, 0, 0, 0)
+    form.setVerticalSpacing(SPACING)
     form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     return form

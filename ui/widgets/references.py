@@ -15,7 +15,6 @@ from qgis.PyQt.QtWidgets import (
     QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -28,7 +27,7 @@ from .folder_line import FolderLine
 from .layer_chooser import file_name
 from .mask_chooser import CLEAR, FOUND, MaskChooser
 from .mask_kind import MaskKindBox
-from .narrow import in_tab_order, narrow_form
+from .narrow import in_tab_order, narrow_column, narrow_form
 
 NAME, DATE, MASK = range(3)
 MOST = 6
@@ -87,8 +86,7 @@ class ReferencesBox(QWidget):
         buttons.addWidget(add)
         buttons.addWidget(self.folder.button)
         buttons.addStretch()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column = narrow_column(self)
         column.addWidget(self.tree)
         column.addWidget(self.kind_line)
         column.addWidget(self.folder)
@@ -221,9 +219,9 @@ class ReferencesBox(QWidget):
         self.changed.emit()
 
     def _make_room(self) -> None:
-        """As high as the list is long, within bounds; an empty one as with two rows."""
+        """As high as the list is long, within bounds; an empty one as with a row."""
         row = max(self.tree.sizeHintForRow(0), self.tree.fontMetrics().height() + 6)
-        rows = min(max(len(self._rows), 2), MOST)
+        rows = min(max(len(self._rows), 1), MOST)
         head, frame = self.tree.header().sizeHint().height(), 2 * self.tree.frameWidth()
         self.tree.setFixedHeight(head + rows * row + frame)
 

@@ -12,7 +12,6 @@ from qgis.PyQt.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -20,6 +19,7 @@ from ..icon import icon
 from ..inspection import literal
 from ..messages import overall_percent, progress_sentence
 from ..tr import tr
+from .narrow import narrow_column
 from .quiet import quiet_label
 
 NOTICE = 100
@@ -79,8 +79,7 @@ class RunBar(QWidget):
         buttons.addWidget(self.fill, 1)
         buttons.addWidget(self.compare)
         buttons.addWidget(self.batch)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column = narrow_column(self)
         column.addWidget(self.estimate)
         column.addWidget(self.notices)
         column.addLayout(buttons)

@@ -8,6 +8,9 @@ from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QWidget
 NARROW = 300
 """Pixels of width at which the form may begin to scroll sideways: wide fonts, long translations."""
 
+USUAL = 400
+"""Pixels of width at which the names and dates of a series stand beside each other."""
+
 
 class FormScrollArea(QScrollArea):
     """Scrolls up and down; sideways only where it is narrower than what is in it."""
@@ -18,7 +21,13 @@ class FormScrollArea(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidget(content)
 
+    def sizeHint(self) -> QSize:
+        """What a dock that is new is given: all of it is seen."""
+        return QSize(max(self._needed(), USUAL), super().sizeHint().height())
+
     def minimumSizeHint(self) -> QSize:
         """Wide enough for the content and the scroll bar, if that is narrow."""
-        wide = self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
-        return QSize(min(wide, NARROW), 200)
+        return QSize(min(self._needed(), NARROW), 200)
+
+    def _needed(self) -> int:
+        return self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()

@@ -8,7 +8,7 @@ from qgis.core import QgsLayerTreeGroup, QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QWidget
 
 from ...backend.request import RADIOMETRIES
 from ..choices import ChoiceError, Choices, read_sun, sun_text
@@ -16,7 +16,7 @@ from ..results import ROLE, Subject
 from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser, file_name
-from .narrow import narrow_combo
+from .narrow import narrow_column, narrow_combo
 from .quiet import quiet_label
 
 
@@ -69,8 +69,7 @@ class TargetBox(QWidget):
         form.addRow(tr("Date"), self.date)
         form.addRow(tr("Sun"), self.sun)
         self.details.setCollapsed(True)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column = narrow_column(self)
         column.addWidget(self.chooser)
         column.addWidget(self.facts)
         column.addWidget(self.details)
