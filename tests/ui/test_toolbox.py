@@ -287,5 +287,5 @@ def test_what_sentences_quote_stands_in_the_toolbox(provider: Any) -> None:
     quoted = {quote for words in _words().values() for quote in re.findall("“(.+?)”", words)}
     quoted |= set(_fields().values())
     dock = {"Its gaps", "clear everywhere", "becomes nodata", "keeps its value", "Choose by itself"}
-    dock |= {"Fastest that works", "Advanced", "More", "Install its network", "From a folder…"}
+    dock |= {"Fastest that works", "Advanced", "More", "Install its network", "From a folder…", "Detect"}
     assert quoted - labels - dock == {"Save to", "Sun", "Date"}  # by themselves, or with more beside them
