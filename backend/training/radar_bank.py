@@ -61,6 +61,7 @@ class Shares:
         radar: scenes with radar, where others are there too. pair: real cloud where there is one.
         haze: of the rest; what is left are gaps. blind: radar is withheld. four: short-wave
             infrared is withheld. coarse: two pixels are averaged to one.
+        vary: whether bands are made brighter or darker, and radar stronger or weaker, by chance.
     """
 
     radar: float = 0.75
@@ -69,6 +70,7 @@ class Shares:
     blind: float = 0.1
     four: float = 0.15
     coarse: float = 0.2
+    vary: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,10 @@ class Bank:
         planes.append(cloud[None].astype(np.float32))
         crop = _crop(np.concatenate(planes).astype(np.float32), random, size, shares.coarse)
         clear, image, sar, cloud = crop[:6], crop[6:12], crop[12:14], crop[14] > 0.5
-        gain = random.uniform(0.75, 1.3) * random.uniform(0.93, 1.07, (6, 1, 1))
-        clear, image = (np.asarray(x * gain, np.float32) for x in (clear, image))
-        sar = sar + np.float32(random.normal(0, 1))
+        if shares.vary:
+            gain = random.uniform(0.75, 1.3) * random.uniform(0.93, 1.07, (6, 1, 1))
+            clear, image = (np.asarray(x * gain, np.float32) for x in (clear, image))
+            sar = sar + np.float32(random.normal(0, 1))
         if random.random() < shares.four:
             clear[4:], image[4:] = np.nan, np.nan
         gap = np.zeros((size, size), bool)

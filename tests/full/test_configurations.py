@@ -219,6 +219,12 @@ def test_published_rates_stay_as_they_begin(name, stage, rate, average) -> None:
     assert made.average == average
 
 
+@pytest.mark.parametrize("name", ["align-cr", "mcgan", "sar-opt-cgan", "dsen2-cr", "glf-cr"])
+def test_published_networks_with_radar_learn_from_pairs_as_they_are(name) -> None:
+    samples = recipe.load_config(name, "paper")["samples"]
+    assert samples["pair"] == 1 and samples["vary"] is False
+
+
 # --- what the entries do ------------------------------------------------------------------------
 
 

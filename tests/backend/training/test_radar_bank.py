@@ -56,6 +56,17 @@ def test_pairs_are_the_real_cloud_and_haze_brightens():
     assert more[cloud].min() > 0.04 and more[~cloud].max() < 0.06
 
 
+def test_published_pairs_are_drawn_as_they_are():
+    """Xu et al. 2023 crop, and say of nothing else that is done to a pair."""
+    drawn = bank().draw(0, 0, 8, 32, Shares(pair=1, vary=False, **PLAIN))
+    truth = bank().read(0).clear
+    known = np.sort(truth.reshape(6, -1))
+    for clear, given, cloud in zip(drawn["clear"], drawn["given"], drawn["weigh"][:, 0] > 0.5):
+        for band in range(6):
+            assert np.isin(clear[band], known[band]).all() and (given[band][cloud] == np.float32(0.9)).all()
+        np.testing.assert_allclose(given[7], 1 - 10 / 25, rtol=1e-6)  # -10 dB
+
+
 def test_radar_and_bands_that_are_withheld():
     drawn = bank().draw(0, 0, 4, 32, Shares(pair=1, blind=1, four=1, coarse=0))
     assert (drawn["given"][:, 7:] == 0).all() and (drawn["given"][:, 4:6] == 0).all()
