@@ -23,6 +23,7 @@ from .holdout_scene import HoldoutScene, choose_shape
 from .method import Method, make_method
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
+from .raster.gdal import cache_within
 from .raster.grid import Window
 from .raster.outputs import Outputs, working_folder
 from .raster.raster import Band, telling
@@ -61,7 +62,7 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
     """
     validate(request)
     named(request)
-    with computing(), contextlib.ExitStack() as stack:
+    with computing(), cache_within(request.memory_limit), contextlib.ExitStack() as stack:
         watch.stage("open")
         inputs = open_inputs(request, watch)
         report = Outputs([], inputs.names, request.overwrite, reports=[html]) if html else None

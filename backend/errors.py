@@ -256,9 +256,14 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "--model de.",
         ),
         # memory and temporary files
-        "memory.tile": (
+        "memory.limit": (
             INPUT,
-            "One tile of this scene needs {need} GB with the method {model}: raise --memory-limit to that.",
+            "This scene needs {need} GB with the method {model}: raise --memory-limit to that.",
+        ),
+        "memory.dates": (
+            INPUT,
+            "This scene with its {count} other dates needs {need} GB with the method {model}: "
+            "raise --memory-limit to that, or name no more than {fits} of them.",
         ),
         "tmp.folder": (
             ENVIRONMENT,

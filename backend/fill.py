@@ -22,6 +22,7 @@ from .process import computing
 from .raster.fill_bands import class_bands
 from .raster.fill_tag import memory_of
 from .raster.gapmap import GapMap
+from .raster.gdal import cache_within
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.provenance import Origin, describe_inputs
@@ -77,7 +78,7 @@ def fill(
     named(request)
     if request.device == "cuda":
         device.check(request.device)
-    with computing(), ExitStack() as stack:
+    with computing(), cache_within(request.memory_limit), ExitStack() as stack:
         watch.stage("open")
         inputs = opening(request, watch)
         paths = output_paths(request, inputs.targets)

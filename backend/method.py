@@ -10,19 +10,19 @@ from typing import Any
 from ..models import threads
 from ..models.base import Movable, Observable, Prediction, Reconstructor, SamplerStep, Tile, digest, findings
 from ..models.registry import Row
-from .budget import Budget, budget
+from .budget import Budget, Sight, budget
 from .choose import Facts, choose, create, tried_reason
-from .device import cores, on_torch, where
+from .device import on_torch, where
 from .errors import TerramendError
 from .flow import run_cancellable
 from .process import give_memory_back
-from .raster.detail import windows
+from .raster import detail
 from .raster.empty_inputs import say_blank
 from .raster.grid import Window
 from .raster.missed_cloud import say_missed
 from .raster.offsets import say_moved
 from .raster.sar import say_partly
-from .raster.scene import Scene
+from .raster.scene import STRIP, Scene, overview_step
 from .raster.tiles import TilePlan, plan_tiles
 from .request import FillRequest
 from .trial import WINDOWS, Candidate, Tried, candidates, compare
@@ -69,7 +69,7 @@ def make_method(
         tell: is told of the method's steps.
 
     Raises:
-        TerramendError: `model.*`, `memory.tile`, `run.cancelled`.
+        TerramendError: `model.*`, `memory.*`, `run.cancelled`.
     """
     facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
     row, reason = choose(request, facts)
@@ -77,14 +77,16 @@ def make_method(
     if request.mode == "clear":
         _say_order(model, scene, watch)
     plan = plan_tiles(scene.grid, _channels(scene), getattr(model, "context", row.context))
-    allowed = budget(plan, request.jobs, request.memory_limit, row.name)
+    allowed = budget(plan, _sight(scene, row), request.jobs, request.memory_limit, row.name)
     state, way = None, None
     tried: tuple[Tried, ...] = ()
     if overview is not None:
-        workers = request.jobs or cores()
+        workers = allowed.readers
         ways = candidates(facts.references, facts.terrain, facts.sar)
         trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
         seen, tiles = _seen(scene, overview, read or scene.tile, trying, workers, watch)
+        scene.rest()
+        give_memory_back()  # what reading held, and below what the trial did, is more than learning wants
         if trying:
             tried = run_cancellable(lambda: _tried(model, ways, tiles, workers), watch.check)
             reason = tried_reason(reason, tried, scene.unit)
@@ -92,6 +94,7 @@ def make_method(
             seen = way.shown(seen) if way else seen
             if isinstance(model, Movable) and not seen.references:
                 model = model.on(None)
+            give_memory_back()
         state = run_cancellable(lambda: _prepared(model, seen, workers), watch.check)
         _say_learnt(state, scene, watch)
         del seen, tiles
@@ -152,9 +155,9 @@ def _seen(
     tiles: tuple[Tile, ...] = ()
     with threads.allowed(workers):
         if seen.step > 1:
-            tiles = tuple(read(window) for window in windows(seen, scene.grid))
+            tiles = tuple(read(window) for window in detail.windows(seen, scene.grid))
         elif trying:
-            tiles = tuple(read(window) for window in windows(seen, scene.grid, WINDOWS))
+            tiles = tuple(read(window) for window in detail.windows(seen, scene.grid, WINDOWS))
     return replace(seen, detail=tiles if seen.step > 1 else ()), tiles[:WINDOWS]
 
 
@@ -190,6 +193,23 @@ def _tried(
 ) -> tuple[Tried, ...]:
     with threads.allowed(workers):
         return compare(model, ways, tiles)
+
+
+def _sight(scene: Scene, row: Row) -> Sight:
+    """What will be seen of a scene, for what it takes of the memory."""
+    grid, step = scene.grid, overview_step(scene.grid)
+    pixels = math.ceil(grid.height / step) * math.ceil(grid.width / step)
+    if step > 1:
+        pixels += detail.number(grid) * min(detail.SIDE, grid.height) * min(detail.SIDE, grid.width)
+    return Sight(
+        pixels,
+        min(grid.height * grid.width, STRIP),
+        len(scene.fill_bands),
+        tuple(len(reference.bands) for reference in scene.references),
+        3 * scene.has_terrain + 2 * scene.has_sar,
+        kept=step == 1,
+        regresses=row.group not in ("space", "time"),
+    )
 
 
 def _channels(scene: Scene) -> int:

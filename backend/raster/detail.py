@@ -40,7 +40,7 @@ def windows(overview: Tile, grid: Grid, most: int = WINDOWS) -> list[Window]:
     shown = np.zeros((dates, *off.shape), bool)
     for one, reference in zip(shown, overview.references, strict=True):
         np.greater_equal(share(known & everywhere(reference.image)), SEEN, out=one)
-    count = int(np.clip(grid.height * grid.width // (SHARE * SIDE**2), 1, most))
+    count = number(grid, most)
     spread = int(np.sqrt(grid.height * grid.width / count)) // 2  # half of what an even spread would have
     missing, free = np.ones(dates, bool), np.ones(off.shape, bool)
     chosen: list[Window] = []
@@ -53,6 +53,11 @@ def windows(overview: Tile, grid: Grid, most: int = WINDOWS) -> list[Window]:
             np.abs(columns - columns[c]) >= max(width, spread)
         )
     return chosen
+
+
+def number(grid: Grid, most: int = WINDOWS) -> int:
+    """How many windows a grid has, unless they would lie too close."""
+    return int(np.clip(grid.height * grid.width // (SHARE * SIDE**2), 1, most))
 
 
 def _starts(length: int) -> NDArray[np.intp]:

@@ -16,6 +16,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
+from rasterio.env import get_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
@@ -29,8 +30,11 @@ OPEN = 150
 LARGEST_BLOCK = 2 << 30
 """Bytes that a block of a band may take: GDAL holds whole blocks, and a damaged header may claim any size."""
 
+CACHE, SHARE = 256e6, 8
+"""Bytes of blocks that GDAL may keep, and under a memory limit at most one part of so many of it."""
+
 # Bounded and quiet, unless the user says otherwise: GDAL reads these on first use.
-os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB
+os.environ.setdefault("GDAL_CACHEMAX", f"{CACHE / 1e6:.0f}")  # MB
 # Sidecars (.aux.xml, .ovr, .msk) are probed by name: EMPTY_DIR would lose them, listing is slow on the web.
 os.environ.setdefault("GDAL_DISABLE_READDIR_ON_OPEN", "YES")
 os.environ.setdefault("GDAL_PAM_ENABLED", "YES")
@@ -42,6 +46,22 @@ os.environ.setdefault("GDAL_HTTP_RETRY_DELAY", "1")  # seconds; 30 by default, a
 
 # A raster without geography is told to the user in our own words.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+
+def cache_bytes(memory_limit: float) -> float:
+    """Bytes that GDAL's cache may take of a limit in gigabytes."""
+    return min(CACHE, memory_limit * 1e9 / SHARE)
+
+
+@contextlib.contextmanager
+def cache_within(memory_limit: float | None) -> Iterator[None]:
+    """Hold GDAL's cache, which is the process's, to a limit in gigabytes; a smaller one stays as it is."""
+    if memory_limit is None:
+        yield
+        return
+    most = min(get_gdal_config("GDAL_CACHEMAX"), int(cache_bytes(memory_limit)))
+    with rasterio.Env(GDAL_CACHEMAX=most):
+        yield
 
 
 def gdal_name(path: str) -> str:

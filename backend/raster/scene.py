@@ -33,6 +33,9 @@ from .resample import block_any, block_mean
 from .sar import SarReader
 from .terrain import TerrainReader
 
+SIDE = 1024
+"""Most pixels a side of an overview."""
+
 STRIP = 2_000_000
 """Scene samples of a band that an overview holds at once at full size."""
 
@@ -113,6 +116,10 @@ class Scene(Closing):
         """Close all files."""
         self._stack.close()
 
+    def rest(self) -> None:
+        """Close the files of target and dates until they are read again: GDAL lets go of their blocks."""
+        self._files.close()
+
     @property
     def wavelengths(self) -> tuple[float, ...]:
         """Nanometres of each fill band, NaN where unknown."""
@@ -168,16 +175,14 @@ class Scene(Closing):
         pairs = zip(images, self.references, strict=True)
         return tuple(TileReference(pixels, info.days, info.name, info.alike) for pixels, info in pairs)
 
-    def overview(self, max_side: int = 1024) -> Tile:
+    def overview(self, max_side: int = SIDE) -> Tile:
         """The whole scene with pixels a power of two as large, at most `max_side` a side.
 
         A value is the mean of the observed samples under it, known where half of them are. It is read in
         strips, from the files' own overviews where they have some: memory does not grow with the scene. Of a
         large scene that takes long, so it is a stage of the watch, `prepare`.
         """
-        step = 1
-        while max(self.grid.height, self.grid.width) > max_side * step:
-            step *= 2
+        step = overview_step(self.grid, max_side)
         if step == 1:
             if self._whole is None:  # as large as any overview: kept, so that no tile is read again
                 self._watch.stage("prepare")
@@ -353,6 +358,14 @@ def _say_unlike(reference: Reference, wanted: int, model: str, watch: Watch) -> 
         watch.notice("reference.bands-few", name=reference.name, count=count, wanted=wanted, model=model)
     else:
         watch.notice("reference.bands-unlike", name=reference.name, model=model)
+
+
+def overview_step(grid: Grid, max_side: int = SIDE) -> int:
+    """Scene pixels along a side of an overview's pixel: the least power of two that does."""
+    step = 1
+    while max(grid.height, grid.width) > max_side * step:
+        step *= 2
+    return step
 
 
 def days_between(date: datetime.date | None, target: datetime.date | None) -> int | None:

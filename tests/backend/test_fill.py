@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import ColorInterp
+from rasterio.env import get_gdal_config
+from terramend.backend import fill as module
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill
+from terramend.backend.fill_grid import fill_grid
 from terramend.backend.request import FillRequest, Mask, Reference, from_json
 from terramend.backend.watch import Watch
 from terramend.models.base import Source
@@ -385,13 +388,41 @@ def test_workers_and_memory_change_no_byte(write, monkeypatch, model):
     assert sums[0] == sums[1] == sums[2]
 
 
-def test_a_limit_below_one_tile_names_the_need(write):
+def test_a_limit_below_the_scene_names_the_need(write):
     target = write("in.tif", image("uint16", 3, 300, 300))
     asked = request(target, write("gaps.tif", np.ones((300, 300), np.uint8)), memory_limit=0.1)
-    said = refused("memory.tile", asked)
+    said = refused("memory.limit", asked)
     need = float(said.split(" needs ")[1].split(" GB")[0])
     assert need > 0.1
     fill(replace(asked, memory_limit=need), Watch())
+
+
+def test_a_limit_holds_gdals_cache_too_and_only_while_it_runs(write, monkeypatch):
+    target = write("in.tif", image("uint16", 3, 300, 300))
+    asked = request(target, write("gaps.tif", blobs(300, 300, 0.2).astype(np.uint8)), overwrite=True)
+    seen, before = [], get_gdal_config("GDAL_CACHEMAX")
+
+    def looking(*arguments, **more):
+        seen.append(get_gdal_config("GDAL_CACHEMAX"))
+        return fill_grid(*arguments, **more)
+
+    monkeypatch.setattr(module, "fill_grid", looking)
+    fill(replace(asked, memory_limit=1.0), Watch())
+    fill(asked, Watch())
+    assert seen == [125e6, before] and get_gdal_config("GDAL_CACHEMAX") == before
+
+
+def test_dates_that_a_limit_does_not_hold_are_counted(write):
+    target = write("in.tif", image("uint16", 4, 600, 600))
+    gaps = write("gaps.tif", blobs(600, 600, 0.2).astype(np.uint8))
+    dates = [write(f"d{i}.tif", image("uint16", 4, 600, 600, seed=i)) for i in range(24)]
+    asked = request(target, gaps, model="guided", memory_limit=0.7, quality="fast", overwrite=True)
+    asked = replace(asked, references=tuple(Reference(str(date), (Mask("", "none"),)) for date in dates))
+    said = refused("memory.dates", asked)
+    assert " 24 other dates " in said
+    most = int(said.split("no more than ")[1].split()[0])
+    assert 1 <= most < 24
+    fill(replace(asked, references=asked.references[:most]), Watch())
 
 
 def test_tiles_leave_no_seams(write, monkeypatch):

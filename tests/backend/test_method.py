@@ -17,7 +17,8 @@ from terramend.backend.process import computing
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.trial import candidates
 from terramend.backend.watch import Watch
-from terramend.models.base import digest
+from terramend.models.base import Tile, digest
+from terramend.models.registry import find as find_row
 
 from .conftest import blobs, landscape
 
@@ -80,6 +81,11 @@ def test_a_date_that_guided_moves_is_said_also_where_another_method_asks_it(writ
     assert said["arguments"] == {"name": "other.tif", "by": "3 pixels down"}
 
 
+def values(tile: Tile) -> int:
+    """Bytes of a tile's image and dates."""
+    return tile.image.nbytes + sum(reference.image.nbytes for reference in tile.references)
+
+
 @pytest.mark.parametrize("model", ["guided", "auto"])
 def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monkeypatch, model):
     truth = landscape(1, 1100, 600).astype("uint16")
@@ -103,6 +109,9 @@ def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monk
         make_method(asked, scene, scene.overview, watch, tile)
         (overview,) = seen
         assert overview.step == 2 and 1 <= len(overview.detail) == len(read)
+        assert not scene._files._idle  # GDAL let go of what reading held
+        sight = method._sight(scene, find_row("guided"))
+        assert not sight.kept and sight.seen_bytes == sum(map(values, (overview, *overview.detail)))
         for shown, window in zip(overview.detail, read, strict=True):
             assert shown.step == 1 and digest(shown) == digest(find(window))
         make_method(asked, scene, lambda: scene.overview(2000), watch, tile)

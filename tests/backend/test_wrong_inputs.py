@@ -224,7 +224,7 @@ WRONG = [
     (MASKED + "--seed -1", "command.usage", ["--seed"]),
     (MASKED + "--device gpu", "command.usage", ["--device", "cuda"]),
     (MASKED + "--memory-limit 0", "command.usage", ["--memory-limit", "gigabytes"]),
-    (MASKED + "--memory-limit 0.00001", "memory.tile", ["--memory-limit"]),
+    (MASKED + "--memory-limit 0.00001", "memory.limit", ["--memory-limit"]),
     (MASKED + "--jobs many", "command.usage", ["--jobs", "whole number"]),
     (MASKED + "--tmp nowhere", "tmp.folder", ["nowhere", "--tmp"]),
     ("clear t.tif -o o.tif --model guided", "model.mode", ["guided", "msda-cr"]),
