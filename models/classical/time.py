@@ -58,14 +58,16 @@ class Line:
 def between(references: tuple[Reference, ...], bands: int, shape: tuple[int, int]) -> Line:
     """As `copy_nearest`, on the line between the nearest clear date before and the one after.
 
-    Where only one side is clear its value is copied.
+    Where only one side is clear its value is copied; where neither is, that of a date that is not known.
     """
-    days = np.array([np.nan if r.days is None else r.days for r in references] + [np.nan], np.float32)
+    days = np.array([np.nan if r.days is None else r.days for r in references], np.float32)
     sides = []
-    for numbers in (np.flatnonzero(days <= 0), np.flatnonzero(days > 0)):
+    for which in (days <= 0, days > 0, np.isnan(days)):
+        numbers = np.flatnonzero(which)
         values, index = copy_nearest(tuple(references[k] for k in numbers), bands, shape)
         sides.append((values, np.append(numbers, -1).astype(np.int16)[index]))  # -1 stays -1
-    (early, first), (late, second) = sides
+    (early, first), (late, second), (rest, other) = sides
+    days = np.append(days, np.float32(np.nan))  # of -1
     start, end = np.abs(days[first]), np.abs(days[second])
     both = (first >= 0) & (second >= 0)
     with np.errstate(invalid="ignore"):
@@ -73,7 +75,6 @@ def between(references: tuple[Reference, ...], bands: int, shape: tuple[int, int
         values = np.where(both, early + start / whole * (late - early), np.where(first >= 0, early, late))
         span = np.where(both, start * end / whole, np.fmax(start, end))
     index = np.where((second >= 0) & ((first < 0) | (end < start)), second, first)
-    rest, other = copy_nearest(references, bands, shape)  # dates that are not known
     missing = index < 0
     values, index = np.where(missing, rest, values), np.where(missing, other, index)
     return Line(values.astype(np.float32), index.astype(np.int16), span.astype(np.float32))
