@@ -26,7 +26,7 @@ from ..batch_row import Outcome, do, failed, named, written
 from ..errors import TerramendError
 from ..failure import as_error, reason
 from ..flow import run_cancellable
-from ..process import deaf_children
+from ..process import deaf_children, keep_freed_memory
 from ..request import from_json
 from ..version import VERSION
 from ..watch import Watch
@@ -113,6 +113,7 @@ def work(request: dict[str, Any], batch: str, before: Sequence[Outcome], need: s
     """
     if identity() != need:
         raise TerramendError("batch.worker", have=identity(), need=need)
+    keep_freed_memory()
     watch = Watch()
     _running.setdefault(batch, []).append(watch)
     if batch in _cancelled:

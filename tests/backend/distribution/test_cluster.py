@@ -20,9 +20,10 @@ import pytest
 import rasterio
 from terramend.backend import batch
 from terramend.backend.batch_table import from_table
+from terramend.backend.distribution import cluster as module
 from terramend.backend.distribution.cluster import _client, identity, run_requests
 from terramend.backend.errors import TerramendError
-from terramend.backend.request import to_json
+from terramend.backend.request import FillRequest, to_json
 from terramend.backend.watch import Watch
 
 PROFILE = {
@@ -104,6 +105,14 @@ def test_the_same_bytes_as_serial(work):
     for row in range(3):
         assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
     assert run(folder, "dask", "local:2")["skipped"] == 3
+
+
+def test_a_row_on_a_worker_asks_first_for_freed_memory_to_be_kept(monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "keep_freed_memory", lambda: asked.append(len(asked)))
+    request = to_json(FillRequest(("absent.tif",), "o.tif"))
+    assert module.work(request, "batch", [], identity())["error"]["code"] == "raster.missing"
+    assert asked == [0]
 
 
 def test_a_row_that_reads_what_another_writes_comes_after_it(work):
