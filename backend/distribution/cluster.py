@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import logging
 import re
 import signal
 import time
@@ -157,6 +158,7 @@ def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distribut
     if local is None:
         if not re.fullmatch(r"(tcp|tls)://\S+", scheduler):
             raise TerramendError("batch.address", scheduler=scheduler)
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # we say it when it is gone
         with _connected(scheduler, watch) as client:
             yield client, None
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -228,6 +229,10 @@ def test_a_cluster_that_runs_already(work, cluster):
 def test_a_cluster_that_is_lost_meanwhile(work, cluster, monkeypatch, lost, why):
     if lost:
         monkeypatch.setattr("terramend.backend.distribution.cluster.LONELY", 2.0)
+    heard, listener = [], logging.Handler()
+    monkeypatch.setattr(listener, "emit", heard.append)
+    dask = logging.getLogger("distributed.client")
+    dask.addHandler(listener)
     folder = work(3, 500)
     victim = cluster[1 + lost]
 
@@ -241,6 +246,8 @@ def test_a_cluster_that_is_lost_meanwhile(work, cluster, monkeypatch, lost, why)
         run(folder, "dask", cluster[0])
     thread.join()
     assert (caught.value.code, caught.value.exit_status) == ("batch.scheduler", 3)
+    dask.removeHandler(listener)
+    assert not heard  # Dask's own tracebacks beside our sentence
 
 
 def test_a_worker_of_another_terramend_that_joins_later_does_no_row(work, cluster, tmp_path, root):
