@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,7 +66,7 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
         report = Outputs([], inputs.names, request.overwrite, reports=[html]) if html else None
         if report:
             stack.callback(report.discard)
-        folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
+        folder = stack.enter_context(working_folder(request.tmp))
         checks = []
         with unchanged(inputs.files):
             for number, target in enumerate(inputs.targets):

@@ -6,8 +6,6 @@ A decimated picture would not do: its pixels resemble each other less, so errors
 from __future__ import annotations
 
 import math
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +35,7 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     validate(request)
     named(request)
     total, count = 0.0, 0
-    with computing(), working_folder(Path(request.tmp or tempfile.gettempdir())) as folder:
+    with computing(), working_folder(request.tmp) as folder:
         watch.stage("open")
         inputs = open_inputs(request, watch)
         with open_grid(request, inputs, 0, folder, watch) as (scene, _):

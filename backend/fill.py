@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -91,7 +90,7 @@ def fill(
         clear = request.mode == "clear"
         pairs = zip(inputs.targets, paths, strict=True)
         outputs.need(sum(_bytes(*pair, cog=cog, clear=clear) for pair in pairs))
-        folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
+        folder = stack.enter_context(working_folder(request.tmp))
         files = describe_inputs(inputs.names, request.hash_inputs)
         filled = []
         with unchanged(inputs.files):

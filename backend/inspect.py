@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +51,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     with computing(), ExitStack() as stack:
         watch.stage("open")
         inputs = open_inputs(request, watch)
-        folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
+        folder = stack.enter_context(working_folder(request.tmp))
         scene, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
         facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
         row, why = choose(request, facts)

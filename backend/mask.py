@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -61,7 +60,7 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
         before = {**states(names), **before}
         outputs = Outputs([request.output], names, request.overwrite)
         stack.callback(outputs.discard)
-        folder = stack.enter_context(working_folder(Path(request.tmp or tempfile.gettempdir())))
+        folder = stack.enter_context(working_folder(request.tmp))
         with unchanged(before):
             gap_map = stack.enter_context(_gap_map(request, target, folder, watch))
             classes = stack.enter_context(_all_masks(request, target)) if class_band else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def preview(request: FillRequest, watch: Watch, max_side: int = MAX_SIDE) -> Fil
         TerramendError: as `fill`; `extent.apart` when the extent lies beside the target.
     """
     validate(request)
-    with working_folder(Path(request.tmp or tempfile.gettempdir())) as folder:
+    with working_folder(request.tmp) as folder:
         inputs = open_inputs(request, watch)
         target = inputs.targets[0]
         window = _window(request.extent, target.grid, watch)

@@ -16,6 +16,7 @@ import re
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -73,12 +74,13 @@ def sweep(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def working_folder(parent: Path) -> Iterator[Path]:
-    """A temporary folder inside `parent`, removed at the end; left-overs there are swept.
+def working_folder(place: str | Path | None) -> Iterator[Path]:
+    """A temporary folder inside `place` (None: the system's), removed at the end; left-overs there are swept.
 
     Raises:
         TerramendError: `tmp.folder` when it cannot be made, `tmp.full` when its disk is full.
     """
+    parent = Path(place or tempfile.gettempdir())
     sweep(parent)
     folder = parent / temporary_name("work")
     try:
