@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import rasterio.crs
 import rasterio.warp
 from affine import Affine
-from rasterio._err import CPLE_BaseError
+from numpy.typing import ArrayLike, NDArray
+from rasterio._err import CPLE_BaseError  # what GDAL raises itself: no public name is given to it
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 
@@ -128,10 +131,11 @@ class Grid:
             return None
         x, y = self.affine @ (self.width / 2, self.height / 2)
         try:
-            (longitude,), (latitude,) = rasterio.warp.transform(crs, "EPSG:4326", [x], [y])[:2]
-        except CPLE_BaseError:  # the Moon, or beyond the projection's ground
+            (longitude,), (latitude,) = to_crs(crs, rasterio.crs.CRS.from_epsg(4326), [x], [y])
+        except ValueError:  # the Moon
             return None
-        return (latitude, longitude) if math.isfinite(latitude) and math.isfinite(longitude) else None
+        found = float(latitude), float(longitude)
+        return found if all(map(math.isfinite, found)) else None
 
     def same_crs(self, other: Grid) -> bool:
         """Whether both have one CRS, however it is written, or none."""
@@ -152,3 +156,18 @@ class Grid:
         for row in range(0, self.height, size):
             for column in range(0, self.width, size):
                 yield Window(row, column, min(size, self.height - row), min(size, self.width - column))
+
+
+def to_crs(
+    source: rasterio.crs.CRS, target: rasterio.crs.CRS, x: ArrayLike, y: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coordinates (n,) in another CRS, by GDAL; inf where that does not reach.
+
+    Raises:
+        ValueError: one of them has no place in its CRS at all, or the CRSs are of two celestial bodies.
+    """
+    try:
+        xs, ys = rasterio.warp.transform(source, target, x, y)[:2]
+    except (RasterioError, CPLE_BaseError) as error:
+        raise ValueError(str(error)) from error
+    return np.asarray(xs, float), np.asarray(ys, float)

@@ -20,20 +20,18 @@ import numpy as np
 import rasterio.crs
 import rasterio.errors
 import rasterio.features
-import rasterio.warp
 import shapefile
 import shapely
 import shapely.errors
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 
 from ..errors import TerramendError
 from ..failure import reason
 from ..watch import Watch
 from .gdal import is_gdal_name
 from .gml import read_gml
-from .grid import Grid, Window
+from .grid import Grid, Window, to_crs
 from .product_files import in_archive
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".gml")
@@ -150,8 +148,8 @@ def _to_pixels(geometries: Geometries, crs: str | None, grid: Grid, file: str) -
         source, target = rasterio.crs.CRS.from_wkt(crs), rasterio.crs.CRS.from_wkt(grid.crs)
         if source != target:
             try:
-                x, y = rasterio.warp.transform(source, target, points[:, 0], points[:, 1])[:2]
-            except CPLE_BaseError:
+                x, y = to_crs(source, target, points[:, 0], points[:, 1])
+            except ValueError:
                 raise TerramendError("polygons.place", path=file, crs=source.to_string()[:40]) from None
             points = np.column_stack([x, y])
     observed = np.isfinite(points).all(axis=1)  # where the target's CRS reaches, and the file holds numbers

@@ -13,13 +13,10 @@ from typing import Any
 
 import numpy as np
 import rasterio.crs
-import rasterio.errors
-import rasterio.warp
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 
-from .grid import Grid, Window
+from .grid import Grid, Window, to_crs
 
 Places = NDArray[np.floating[Any]]
 """Positions in pixels, in float64."""
@@ -227,12 +224,12 @@ def _between(nodes: Places, rows: Places, columns: Places) -> Places:
 
 
 def _transform(a: Grid, b: Grid, x: Places, y: Places) -> tuple[Places, Places]:
-    shape = x.shape
+    source, target = _crs(a), _crs(b)
     try:
-        xs, ys = rasterio.warp.transform(_crs(a), _crs(b), x.ravel(), y.ravel())[:2]
-    except (rasterio.errors.RasterioError, CPLE_BaseError):  # coordinates that the CRS cannot have
+        xs, ys = to_crs(source, target, x.ravel(), y.ravel())
+    except ValueError:  # coordinates that the CRS cannot have
         xs = ys = np.full(x.size, np.inf)
-    return np.asarray(xs, float).reshape(shape), np.asarray(ys, float).reshape(shape)
+    return xs.reshape(x.shape), ys.reshape(x.shape)
 
 
 def _crs(grid: Grid) -> Any:
