@@ -31,18 +31,8 @@ from .watch import Watch
 SEPARATOR = re.compile(r"\|(?!layername=)")
 """Between the values of a cell; `areas.gpkg|layername=clouds` is one."""
 YES, NO = ("1", "true", "yes", "on", "x"), ("0", "false", "no", "off")
-SWITCHES = ("own-mask", "fill-swath-edges", "references-clear", "hash-inputs", "overwrite")
-MAY_BE_NAMED = ("std", "provenance")
-ALIASES = {"references-from": "references", "creation-options": "co", "settings": "set"}
-GAPS, REFERENCE = (
-    ("gaps", "gaps-kind"),
-    (
-        "reference",
-        "reference-gaps",
-        "reference-gaps-kind",
-        "reference-date",
-    ),
-)
+GAPS = ("gaps", "gaps-kind")
+REFERENCE = ("reference", "reference-gaps", "reference-gaps-kind", "reference-date")
 REPEATED = ("set", "co")
 
 
@@ -188,13 +178,15 @@ def _fields(cells: Mapping[str, str]) -> dict[str, Any]:
     for name, text in cells.items():
         if name in ("target", *GAPS, *REFERENCE) or text == "":
             continue
-        if name in SWITCHES or (name in MAY_BE_NAMED and text.lower() in YES + NO):
+        option = OPTIONS[name]
+        switch = option.nargs == 0
+        if switch or (option.nargs == "?" and text.lower() in YES + NO):
             if text.lower() not in YES + NO:
                 raise TerramendError("command.option", option=name, why=f"{text!r} is neither yes nor no")
             if text.lower() in YES:
                 words.append(f"--{name}")
             else:  # also where the command says yes for all rows
-                refused[name.replace("-", "_")] = False if name in SWITCHES else None
+                refused[option.dest] = False if switch else None
         else:
             words += [f"--{name}={value}" for value in (_several(text) if name in REPEATED else [text])]
     return cli_request.fields(_parser().parse_args(words)) | refused
@@ -281,7 +273,7 @@ def _unique(rows: Sequence[Row]) -> list[Row]:
 
 def _column(name: str) -> str:
     plain = name.strip().lower().lstrip("-").replace("_", "-").replace(" ", "-")
-    return ALIASES.get(plain, plain)
+    return plain if plain in KNOWN else OF_FIELDS.get(plain, plain)
 
 
 @functools.cache
@@ -293,10 +285,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _known() -> frozenset[str]:
-    options = [name for action in _parser()._actions for name in action.option_strings]
-    return frozenset({"target", *(name.removeprefix("--") for name in options if name.startswith("--"))})
-
-
-KNOWN = _known()
+OPTIONS = {
+    name.removeprefix("--"): action
+    for action in _parser()._actions
+    for name in action.option_strings
+    if name.startswith("--")
+}
+"""What the command line knows of a column's option."""
+OF_FIELDS = {
+    field.replace("_", "-"): option.removeprefix("--") for field, option in cli_request.OPTION_OF.items()
+}
+"""Columns by the fields of a request that are named otherwise."""
+KNOWN = frozenset({"target", *OPTIONS})
 """Columns that a table may have."""

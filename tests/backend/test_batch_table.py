@@ -49,6 +49,18 @@ def test_a_row_is_read_as_the_command_line_would(tmp_path, delimiter, mark):
     assert made.dem == "/vsizip/dem.zip/d.tif"
 
 
+def test_columns_may_be_named_as_the_fields_of_a_request(tmp_path):
+    cells = {
+        "target": "t.tif", "output": "o.tif", "settings": "a=1", "creation_options": "COG=YES",
+        "references_from": "dates", "weights_map": "w.png", "trajectory": "t.png", "hash_inputs": "no",
+    }  # fmt: skip
+    made = only(tmp_path, f"{','.join(cells)}\n{','.join(cells.values())}\n", hash_inputs=True).request
+    assert (made.settings, made.creation_options) == ((("a", "1"),), ("COG=YES",))
+    assert made.references_from == str(tmp_path / "dates")
+    assert (made.weights_map, made.trajectory) == (str(tmp_path / "w.png"), str(tmp_path / "t.png"))
+    assert not made.hash_inputs
+
+
 def test_empty_lines_before_the_header_are_none(tmp_path):
     assert only(tmp_path, "\n\ntarget;output\na.tif;o.tif\n").request.output == str(tmp_path / "o.tif")
 
