@@ -62,14 +62,10 @@ def accuracy(params: Mapping[str, Any], watch: Watch) -> Json:
 
 
 def preview(params: Mapping[str, Any], watch: Watch) -> Json:
-    """`{request, max_side?}` -> the result of filling the request's extent, decimated."""
-    from .preview import MAX_SIDE
+    """`{request}` -> the result of filling the request's extent, decimated."""
     from .preview import preview as run
 
-    side = params.get("max_side", MAX_SIDE)
-    if not isinstance(side, int) or side < 1:
-        raise TerramendError("protocol.params", method="preview", why="max_side is a number of pixels")
-    return asdict(run(_request("preview", params, mode="fill"), watch, side))
+    return asdict(run(_request("preview", params, mode="fill"), watch))
 
 
 def models(params: Mapping[str, Any], watch: Watch) -> Json:

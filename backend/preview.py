@@ -23,7 +23,7 @@ from .request import FillRequest, FillResult, validate
 from .watch import Watch
 
 MAX_SIDE = 768
-"""Most pixels of a preview's side, unless asked otherwise."""
+"""Most pixels of a preview's side."""
 
 
 def preview(request: FillRequest, watch: Watch, max_side: int = MAX_SIDE) -> FillResult:

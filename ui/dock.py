@@ -42,9 +42,6 @@ from .widgets.output import in_temporary_file
 from .widgets.run_bar import RunBar
 from .widgets.scroll import FormScrollArea
 
-PREVIEW_SIDE = 768
-"""Most pixels of a preview's side."""
-
 
 class TerramendDock(QDockWidget):
     """What the analyst works with.
@@ -290,10 +287,10 @@ class TerramendDock(QDockWidget):
             now = self._choices()
             if now is not None:
                 now = replace(now, output=path, std=None, provenance=None, extent=None)
-                self._start("preview", now, done, max_side=PREVIEW_SIDE)
+                self._start("preview", now, done)
 
         apart = None if subject.layer_id else beside
-        self._start("preview", visible, done, apart, max_side=PREVIEW_SIDE)
+        self._start("preview", visible, done, apart)
 
     def cancel(self) -> None:
         """Stop the run; nothing of it stays."""
@@ -344,7 +341,6 @@ class TerramendDock(QDockWidget):
         apart: Optional[Callable[[], None]] = None,
         elsewhere: Optional[Callable[[Dict[str, Any]], None]] = None,
         overwrite: bool = False,
-        **more: Any,
     ) -> None:
         """Run.
 
@@ -396,7 +392,6 @@ class TerramendDock(QDockWidget):
             on_error=fail,
             on_progress=self.bar.show_progress,
             on_log=self.teller.note,
-            more=more,
         )
 
     def _end(self) -> None:

@@ -43,7 +43,7 @@ class Run:
     """A call with a built request; its temporary files are removed when it is over.
 
     Args:
-        method: of the backend. built: the request. more: further parameters of the call.
+        method: of the backend. built: the request.
         on_result, on_error: exactly one of them is called, in the GUI thread. An error is
             an exception whose text is a sentence; `ClientError.cancelled` tells a cancel.
     """
@@ -57,10 +57,9 @@ class Run:
         on_error: Callable[[Exception], None],
         on_progress: Optional[Callable[[Mapping[str, Any]], None]] = None,
         on_log: Optional[Callable[[str], None]] = None,
-        more: Optional[Mapping[str, Any]] = None,
     ) -> None:
         self.built = built
-        self._method, self._more = method, dict(more or {})
+        self._method = method
         self._on_result, self._on_error = on_result, on_error
         self._on_progress, self._on_log = on_progress, on_log
         self._call: Optional[Call] = None
@@ -96,7 +95,7 @@ class Run:
             return
         self._call = client().call(
             self._method,
-            {"request": self.built.request, **self._more},
+            {"request": self.built.request},
             on_progress=lambda progress: self._tell(self._on_progress, progress),
             on_log=lambda sentence: self._tell(self._on_log, sentence),
             on_result=self._finished,

@@ -372,7 +372,6 @@ PARAMS = JSON | st.fixed_dictionaries(
     optional={
         "request": REQUESTS,
         "html": JSON,
-        "max_side": JSON,
         "source": JSON,
         "id": IDS,
         "name": JSON,
