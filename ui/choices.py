@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from qgis.core import (
@@ -19,12 +19,13 @@ from .sources import LayerOrPath
 from .tr import tr
 
 Extent = Union[None, QgsReferencedRectangle, LayerOrPath]
-SAME = (
-    "classes", "grow", "cloud_threshold", "fill_swath_edges", "own_mask", "references_from",
-    "references_clear", "sun", "date", "radiometry", "bands", "unfilled", "model", "quality", "settings",
-    "seed", "device", "std", "provenance", "creation_options",
+LAYERS = ("target", "gaps", "references", "dem", "sar", "extent")
+"""Fields of `Choices` that hold layers, where a request holds paths."""
+PLAIN = (
+    "output", "own_mask", "grow", "cloud_threshold", "fill_swath_edges", "references_from",
+    "references_clear", "date", "radiometry", "unfilled", "model", "quality", "device", "std", "provenance",
 )  # fmt: skip
-"""Fields that are the same in `Choices` and in the request."""
+"""Fields whose parameter of `terramend:fillgaps`, their name in capitals, holds what they hold."""
 SEPARATOR = r";[;\s]*(?=[^\s=;]+\s*=|$)"
 """Between settings of a method: a semicolon before the next KEY=, since a prompt may hold others."""
 FOUND = "found"
@@ -90,22 +91,23 @@ class Choices:
     creation_options: Tuple[str, ...] = ()
 
 
+SAME = tuple(field.name for field in fields(Choices) if field.name not in LAYERS)
+"""Fields that are the same in `Choices` and in the request."""
+
+
 def to_parameters(choices: Choices) -> Dict[str, Any]:
     """The choices as JSON-able parameters of `terramend:fillgaps`: history, batch, project state."""
     first = choices.target[0] if choices.target else None
     references = choices.references
     masks = [r.mask for r in references]
     parameters: Dict[str, Any] = {
+        **{name.upper(): getattr(choices, name) for name in PLAIN},
         "TARGET": None if first is None or isinstance(first, str) else _name(first),
         "PRODUCT": first if isinstance(first, str) else "",
         "MORE_BANDS": [_name(item) for item in choices.target[1:]],
         "GAPS": [_name(mask.source) for mask in choices.gaps],
         "GAPS_KIND": join_kinds([_part(mask.kind) for mask in choices.gaps]),
-        "OWN_MASK": choices.own_mask,
         "CLASSES": list(choices.classes),
-        "GROW": choices.grow or "",
-        "CLOUD_THRESHOLD": choices.cloud_threshold,
-        "FILL_SWATH_EDGES": choices.fill_swath_edges,
         "REFERENCES": [_name(r.source) for r in references],
         "REFERENCE_GAPS": [_mask_name(r) for r in references] if any(masks) else [],
         "REFERENCE_GAPS_KIND": join_kinds([_part(m.kind) if m else FOUND for m in masks])
@@ -114,26 +116,15 @@ def to_parameters(choices: Choices) -> Dict[str, Any]:
         "REFERENCE_DATES": ";".join(_part(r.date or "") for r in references)
         if any(r.date for r in references)
         else "",
-        "REFERENCES_FROM": choices.references_from or "",
-        "REFERENCES_CLEAR": choices.references_clear,
         "DEM": None if choices.dem is None else _name(choices.dem),
         "SAR": None if choices.sar is None else _name(choices.sar),
         "SUN": "" if choices.sun is None else sun_text(choices.sun),
-        "DATE": choices.date or "",
-        "RADIOMETRY": choices.radiometry,
         "BANDS": ",".join(str(band) for band in choices.bands),
         "EXTENT": None,
         "AREA": None,
-        "UNFILLED": choices.unfilled,
-        "MODEL": choices.model,
-        "QUALITY": choices.quality,
         "SETTINGS": ";".join(f"{key}={value}" for key, value in choices.settings),
         "SEED": choices.seed,
-        "DEVICE": choices.device,
         "CREATION_OPTIONS": "|".join(choices.creation_options),
-        "OUTPUT": choices.output,
-        "STD": choices.std,
-        "PROVENANCE": choices.provenance,
     }
     if isinstance(choices.extent, QgsReferencedRectangle):
         box = choices.extent
@@ -160,34 +151,21 @@ def from_values(values: Mapping[str, Any]) -> Choices:
     gaps = tuple(values.get("GAPS") or ())
     kinds = _kinds(values.get("GAPS_KIND"), len(gaps), tr("Kind of gap masks"))
     target = values.get("TARGET") or values.get("PRODUCT") or None
+    plain = {name: values.get(name.upper()) for name in PLAIN}
     return Choices(
         target=(() if target is None else (target,)) + tuple(values.get("MORE_BANDS") or ()),
-        output=values.get("OUTPUT") or "",
         gaps=tuple(MaskChoice(source, kind) for source, kind in zip(gaps, kinds)),
-        own_mask=bool(values.get("OWN_MASK")),
         classes=tuple(values.get("CLASSES") or ()),
-        grow=values.get("GROW") or None,
-        cloud_threshold=values.get("CLOUD_THRESHOLD"),
-        fill_swath_edges=bool(values.get("FILL_SWATH_EDGES")),
         references=_references(values),
-        references_from=values.get("REFERENCES_FROM") or None,
-        references_clear=bool(values.get("REFERENCES_CLEAR")),
         dem=values.get("DEM") or None,
         sar=values.get("SAR") or None,
         sun=read_sun(values.get("SUN") or ""),
-        date=values.get("DATE") or None,
-        radiometry=values.get("RADIOMETRY") or "auto",
         bands=_bands(values.get("BANDS") or ""),
         extent=values.get("AREA") or values.get("EXTENT") or None,
-        unfilled=values.get("UNFILLED") or "keep",
-        model=values.get("MODEL") or "auto",
-        quality=values.get("QUALITY") or "default",
         settings=_settings(values.get("SETTINGS") or ""),
         seed=int(values.get("SEED") or 0),
-        device=values.get("DEVICE") or "auto",
-        std=values.get("STD") or None,
-        provenance=values.get("PROVENANCE") or None,
         creation_options=tuple(o for o in (values.get("CREATION_OPTIONS") or "").split("|") if o),
+        **{name: value for name, value in plain.items() if value not in (None, "")},
     )
 
 
@@ -231,7 +209,6 @@ def from_request(request: FillRequest, project: QgsProject) -> Choices:
         )
     return Choices(
         target=target,
-        output=request.output,
         gaps=tuple(MaskChoice(found(m.path) or "", m.kind) for m in request.gaps),
         references=tuple(references),
         dem=found(request.dem),

@@ -97,7 +97,6 @@ def _request(choices: Choices, maker: SourceMaker, extra: Dict[str, Any]) -> Fil
         references.append(Reference(maker.raster(reference.source), masks, reference.date))
     return FillRequest(
         target=tuple(source.path for source in sources),
-        output=choices.output,
         gaps=tuple(_mask(mask, maker) for mask in choices.gaps),
         references=tuple(references),
         dem=None if choices.dem is None else maker.raster(choices.dem),

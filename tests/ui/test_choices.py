@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ def rich(layers: dict[str, QgsRasterLayer], tmp_path: Path) -> Choices:
         references_from=str(tmp_path),
         references_clear=True,
         dem=layers["mask"],
+        sar=layers["truth"],
         sun=(145.5, 33.25),
         date="2020-01-13",
         radiometry="sentinel2",
@@ -70,11 +71,13 @@ def rich(layers: dict[str, QgsRasterLayer], tmp_path: Path) -> Choices:
         seed=7,
         device="cpu",
         std=str(tmp_path / "std.tif"),
+        provenance=str(tmp_path / "provenance.tif"),
         creation_options=("COMPRESS=ZSTD", "COG=YES"),
     )
 
 
 def test_parameters_and_back(rich: Choices) -> None:
+    assert all(getattr(rich, field.name) != getattr(Choices(), field.name) for field in fields(Choices))
     assert from_parameters(to_parameters(rich), QgsProject.instance()) == rich
     empty = Choices()
     assert from_parameters(to_parameters(empty), QgsProject.instance()) == empty
