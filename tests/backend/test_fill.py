@@ -487,6 +487,8 @@ def test_tags_repeat_the_request_and_name_the_inputs(write):
     assert inputs[0]["sha256"] == digest(target)
     again = from_json({**json.loads(tags["TERRAMEND_REQUEST"]), "output": asked.output})
     assert again == replace(asked, jobs=0)
+    folder = Path(target).parent.name
+    assert [name for name, text in tags.items() if folder in text] == ["TERRAMEND_REQUEST"]
     assert float(tags["TERRAMEND_GAP_FRACTION"]) == pytest.approx(gaps.mean(), abs=1e-6)
 
 
