@@ -27,8 +27,8 @@ class FolderLine(QWidget):
     listed = pyqtSignal(list)
     """`ReferenceChoice`s that take the place of the folder."""
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.button = QPushButton()
         self.button.clicked.connect(self._browse)
         self.told = quiet_label()

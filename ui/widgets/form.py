@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsMapCanvas
@@ -28,8 +28,8 @@ class ChoicesForm(QWidget):
     lost = pyqtSignal(list)
     """Names of what was chosen and is no longer in the project."""
 
-    def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self, canvas: QgsMapCanvas) -> None:
+        super().__init__()
         self.target = TargetBox()
         self.gaps = GapsBox()
         self.references = ReferencesBox()

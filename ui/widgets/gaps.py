@@ -43,8 +43,8 @@ class MaskRow(QWidget):
     changed = pyqtSignal()
     removed = pyqtSignal()
 
-    def __init__(self, empty: str, further: bool, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self, empty: str, further: bool) -> None:
+        super().__init__()
         self.chooser = LayerChooser(RASTERS | POLYGONS, tr("Gap mask"), empty)
         self.kind = MaskKindBox()
         self.remove = remove = QToolButton()
@@ -93,8 +93,8 @@ class GapsBox(QWidget):
     lost = pyqtSignal(str)
     show_asked = pyqtSignal()
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.rows: List[MaskRow] = []
         self._masks = QVBoxLayout()
         self._masks.setSpacing(SPACING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from qgis.core import QgsMapLayer
 from qgis.PyQt.QtCore import pyqtSignal
@@ -20,8 +20,8 @@ class GuidesBox(QWidget):
     changed = pyqtSignal()
     lost = pyqtSignal(str)
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.dem = LayerChooser(RASTERS, tr("Elevation (DEM)"), empty=tr("none"))
         self.dem.setToolTip(tr("Elevation in metres; any grid and coordinate system"))
         self.sar = LayerChooser(RASTERS, tr("Radar (Sentinel-1)"), empty=tr("none"))

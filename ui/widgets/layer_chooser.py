@@ -36,15 +36,8 @@ class LayerChooser(QWidget):
     lost = pyqtSignal(str)
     """What was chosen is there no more; nothing takes its place. Its name."""
 
-    def __init__(
-        self,
-        filters: object,
-        name: str,
-        empty: str,
-        folders: bool = False,
-        parent: Optional[QWidget] = None,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, filters: object, name: str, empty: str, folders: bool = False) -> None:
+        super().__init__()
         self.combo = QgsMapLayerComboBox(self)
         self.combo.setFilters(filters)
         self.combo.setAccessibleName(name)

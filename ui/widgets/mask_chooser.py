@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtGui import QFocusEvent
-from qgis.PyQt.QtWidgets import QComboBox, QWidget
+from qgis.PyQt.QtWidgets import QComboBox
 
 from ..sources import LayerOrPath
 from ..tr import tr
@@ -24,8 +24,8 @@ class MaskChooser(QComboBox):
         source: the other date, which is no mask of itself.
     """
 
-    def __init__(self, source: LayerOrPath, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self, source: LayerOrPath) -> None:
+        super().__init__()
         make_narrow(self)
         self.setFrame(False)
         self._source = source

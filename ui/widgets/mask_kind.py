@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, Optional
 
-from qgis.PyQt.QtWidgets import QComboBox, QWidget
+from qgis.PyQt.QtWidgets import QComboBox
 
 from ..tr import tr
 from .narrow import make_narrow
@@ -35,8 +35,8 @@ def kind_titles() -> Dict[str, str]:
 class MaskKindBox(QComboBox):
     """A kind of mask, chosen or typed."""
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         make_narrow(self)
         self.setAccessibleName(tr("What the mask's values mean"))
         self.setToolTip(tr("Which values of the mask are gaps, or whose classes they are"))

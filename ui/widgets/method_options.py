@@ -23,8 +23,8 @@ class MethodOptions(QWidget):
 
     changed = pyqtSignal()
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.fields: Dict[str, QLineEdit] = {}
         self._kept: Dict[str, str] = {}
         self._known = False

@@ -34,8 +34,8 @@ class NetworkLine(QWidget):
     said = pyqtSignal(str, object)
     """What came of it, for the message bar: a sentence and its level."""
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._lacking: List[Mapping[str, Any]] = []  # of the chosen method
         self._queue: List[Mapping[str, Any]] = []  # being brought, the first one now
         self._brought = self._size = 0  # bytes

@@ -53,8 +53,8 @@ class OutputBox(QWidget):
     changed = pyqtSignal()
     lost = pyqtSignal(str)
 
-    def __init__(self, canvas: QgsMapCanvas, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self, canvas: QgsMapCanvas) -> None:
+        super().__init__()
         self._canvas = canvas
         self.path = QgsFileWidget()
         self.path.setStorageMode(QgsFileWidget.StorageMode.SaveFile)

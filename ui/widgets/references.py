@@ -51,8 +51,8 @@ class ReferencesBox(QWidget):
     changed = pyqtSignal()
     lost = pyqtSignal(str)
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.tree = QTreeWidget()
         self.tree.setHeaderLabels([tr("Other dates (tick)"), tr("Date"), tr("Its gaps")])
         self.tree.setAccessibleName(tr("Other dates"))

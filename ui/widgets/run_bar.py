@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -35,8 +35,8 @@ class RunBar(QWidget):
     batch_asked = pyqtSignal()
     compare_asked = pyqtSignal(bool)
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.estimate = QLabel()
         self.estimate.setTextFormat(Qt.TextFormat.RichText)  # what is put in is escaped
         self.estimate.setWordWrap(True)

@@ -42,8 +42,8 @@ class TargetBox(QWidget):
     changed = pyqtSignal()
     lost = pyqtSignal(str)
 
-    def __init__(self, parent: Optional[QWidget] = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.chooser = LayerChooser(RASTERS, tr("Raster to fill"), tr("choose a raster"), folders=True)
         self.chooser.setToolTip(
             tr(
