@@ -12,6 +12,7 @@ from ..cli import Parser
 from ..cli_fill import call, of_options
 from ..errors import TerramendError
 from ..request import QUALITIES, from_json
+from ..units import WORDS, figure
 from ..watch import Watch
 
 DEFAULT = ("auto", "idw")
@@ -60,22 +61,20 @@ def _request(asked: Mapping[str, Any], name: str) -> dict[str, Any]:
 def text(results: Sequence[dict[str, Any]]) -> str:
     """A table for people: what was found on hidden pixels, and what that says of the gaps."""
     first = results[0]
+    unit = first["unit"]  # of the scene, so of every row
     heads = ("filled", "RMSE", "bias", "in 90 %", "before", "after")
     hidden = first["samples"] + first["unfilled_samples"]
     lines = [
-        f"{hidden} samples hidden under {first['hidden_under']}; errors in reflectance, where filled.",
+        f"{hidden} samples hidden under {first['hidden_under']}; errors in {WORDS[unit]}, where filled.",
         " ".join([f"{'method':20}", *(f"{head:>8}" for head in heads)]),
     ]
     for row in results:
         inside = "-" if row["coverage"] is None else f"{row['coverage']:.1%}"
         filled = row["samples"] / (row["samples"] + row["unfilled_samples"])
-        cells = [f"{filled:.1%}", f"{row['rmse']:.4f}", f"{row['bias']:+.4f}", inside]
-        cells += [_number(row[name]) for name in ("expected_before", "expected_after")]
+        cells = [f"{filled:.1%}", figure(row["rmse"], unit), figure(row["bias"], unit, "+"), inside]
+        expected = (row["expected_before"], row["expected_after"])
+        cells += ["-" if error is None else figure(error, unit) for error in expected]
         lines.append(" ".join([f"{row['method']:20}", *(f"{cell:>8}" for cell in cells)]))
     lines += [f"{row['method']}: {row['model_reason']}" for row in results if row["method"] == "auto"]
     lines.append(NOTE)
     return "\n".join(lines)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -294,6 +294,10 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
     partly = {**gdal, "unfilled_samples": 3 * gdal["samples"]}  # as networks for three bands leave the others
     lines = scene.text([gdal, partly]).splitlines()
     assert [line.split()[1] for line in lines[2:4]] == ["100.0%", "25.0%"]
+    warm = {**gdal, "unit": "kilokelvin", "rmse": 0.00123, "bias": -0.0005, "expected_after": None}
+    lines = scene.text([warm]).splitlines()
+    assert "errors in kelvin" in lines[0] and lines[2].split()[2:4] == ["1.23", "-0.50"]
+    assert lines[2].split()[-1] == "-"
     assert main(["evaluate", "--methods", "idw@great", "--scene", str(target)]) == 2
     assert main(["evaluate", "--methods", "idw,idv", "--scene", "absent.tif"]) == 2
     assert "There is no method idv" in capsys.readouterr().err  # before idw has looked for the scene
