@@ -19,7 +19,7 @@ from .align_cr_speed import REPORTED, STAND_IN, Speed
 from .cost import SIDE as COST_SIDE
 from .radar_cases import LEVELS, SIDE, Case
 from .radar_rows import METRICS, PROTOCOLS, Method
-from .report import image, page, table
+from .report import cell, image, known, page, table
 from .runs import Numbers
 
 SIGNS = {"psnr": 1, "mae": -1, "sam": -1, "ssim": 1}
@@ -89,26 +89,8 @@ def _caption(rows: Rows, seen: str) -> str:
     )
 
 
-def _picked(numbers: Numbers, metric: str, keep: Sequence[bool]) -> tuple[list[float], list[str]]:
-    kept = [
-        (value, place)
-        for value, place, here in zip(numbers[metric], numbers["place"], keep, strict=True)
-        if here and np.isfinite(value)
-    ]
-    return [value for value, _ in kept], [place for _, place in kept]
-
-
 def _cell(seeds: Sequence[Numbers], metric: str, keep: Sequence[bool]) -> str:
-    found = [_picked(numbers, metric, keep) for numbers in seeds]
-    if not found[0][0]:
-        return "-"
-    means = [by_place(*values) for values in found]
-    low, high = interval(*found[0])
-    digits = DIGITS[metric.split(".")[1]]
-    text = f"{np.mean(means):.{digits}f}"
-    if np.isfinite(low):
-        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return text + (f" +- {np.std(means, ddof=1):.{digits}f}" if len(means) > 1 else "")
+    return cell([known(numbers, metric, keep) for numbers in seeds], DIGITS[metric.split(".")[1]]) or "-"
 
 
 def _quality(rows: Rows, protocol: str, made: bool) -> tuple[list[str], list[list[str]]]:
@@ -261,7 +243,7 @@ def figures(rows: Rows, truth: Numbers, out: Path) -> None:
                 values = []
                 for level in range(len(LEVELS)):
                     keep = [m and at == level for m, at in _made_levels(rows)]
-                    found = [_picked(numbers, f"{protocol}.{metric}", keep) for numbers in seeds]
+                    found = [known(numbers, f"{protocol}.{metric}", keep) for numbers in seeds]
                     values.append(np.mean([by_place(*f) for f in found]) if found[0][0] else np.nan)
                 axis.plot(LEVELS, values, marker=".", label=name)
             axis.set(title=metric)

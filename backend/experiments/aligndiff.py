@@ -24,8 +24,8 @@ from ..training.patches import nearest
 from ..training.recipe import add_changes
 from ..watch import Watch
 from . import aligndiff_report, aligndiff_runs
-from .aligndiff_rows import Looks, Numbers, measured, roundtrip
-from .runs import cached, configured
+from .aligndiff_rows import Looks, measured, roundtrip
+from .runs import Numbers, cached, configured
 
 TRACKS = {"1": "S-DEM", "2": "T1"}
 KINDS = ("cloud", "random")

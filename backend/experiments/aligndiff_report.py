@@ -17,8 +17,9 @@ from ..evaluation.membrane import membrane
 from ..evaluation.pictures import Colour
 from ..raster.outputs import write_whole, written
 from ..training import pictures
-from .aligndiff_rows import HOLE, Numbers
-from .report import image, page, table
+from .aligndiff_rows import HOLE
+from .report import Known, cell, image, known, page, table
+from .runs import Numbers
 
 SHOWN = ("harmonic", "guided", "copy", "palette", "lama", "AlignDiff", "AlignDiff without adapter")
 """Rows of the pictures."""
@@ -85,25 +86,13 @@ def _caption(rows: Rows, kinds: Sequence[str]) -> str:
     )
 
 
-def _of(numbers: Numbers, metric: str, kind: str) -> tuple[list[float], list[str]]:
-    kept = [
-        (value, place)
-        for value, place, k in zip(numbers[metric], numbers["place"], numbers["kind"], strict=True)
-        if k == kind and np.isfinite(value)
-    ]
-    return [value for value, _ in kept], [place for _, place in kept]
+def _of(numbers: Numbers, metric: str, kind: str) -> Known:
+    return known(numbers, metric, [k == kind for k in numbers["kind"]])
 
 
 def _cell(seeds: Sequence[Numbers], metric: str, kind: str) -> str:
-    if not _of(seeds[0], metric, kind)[0]:
-        return ""
-    means = [by_place(*_of(numbers, metric, kind)) for numbers in seeds]
-    low, high = interval(*_of(seeds[0], metric, kind))
     digits = next((DIGITS[part] for part in metric.split(".") if part in DIGITS), 4)
-    text = f"{np.mean(means):.{digits}f}"
-    if np.isfinite(low):
-        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return text + (f" +- {np.std(means, ddof=1):.{digits}f}" if len(means) > 1 else "")
+    return cell([_of(numbers, metric, kind) for numbers in seeds], digits)
 
 
 def comparison(rows: Rows, kind: str) -> tuple[list[str], list[list[str]]]:

@@ -19,11 +19,9 @@ from ..evaluation import cases, metrics
 from ..evaluation.measure import appearance
 from ..evaluation.membrane import membrane
 from ..evaluation.perceptual import Perceptual
+from .runs import Numbers
 
 Floats = NDArray[np.float32]
-Numbers = dict[str, list[Any]]
-"""A list a number, one entry a case; `place`, `kind` and `share` say which case. Bands of a number are
-`psnr.NIR`, the mean over bands is `psnr`; `full.psnr` counts the known pixels too."""
 HOLE = ("psnr", "rmse", "mae", "ssim")
 
 
@@ -48,7 +46,11 @@ def measured(
     chosen: Sequence[cases.Case],
     looks: Looks | None,
 ) -> Numbers:
-    """Every number of one method on every case; where it is silent a membrane closes the rest."""
+    """Every number of one method on every case; where it is silent a membrane closes the rest.
+
+    `place`, `kind` and `share` say which case. Bands of a number are `psnr.NIR`, the mean over bands is
+    `psnr`; `full.psnr` counts the known pixels too.
+    """
     rows = []
     for case in chosen:
         sample = show(case)

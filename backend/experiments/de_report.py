@@ -17,7 +17,7 @@ from ..training import pictures
 from ..training.pairs import Pair
 from .cost import SIDE, THREADS, Cost
 from .de_rows import REFERENCE, Method
-from .report import image, page, table
+from .report import cell, image, known, page, table
 from .runs import Numbers
 
 SIGNS = {"psnr": 1, "ssim": 1, "mae": -1, "lpips": -1}
@@ -88,20 +88,9 @@ def _caption(rows: Mapping[str, list[Numbers]]) -> str:
     )
 
 
-def _finite(numbers: Numbers, metric: str) -> tuple[list[float], list[str]]:
-    kept = [(v, p) for v, p in zip(numbers[metric], numbers["place"], strict=True) if np.isfinite(v)]
-    return [value for value, _ in kept], [place for _, place in kept]
-
-
 def _cell(seeds: Sequence[Numbers], metric: str) -> str:
-    seeds = [numbers for numbers in seeds if metric in numbers]
-    if not seeds:
-        return ""
-    means = [by_place(*_finite(numbers, metric)) for numbers in seeds]
-    low, high = interval(*_finite(seeds[0], metric))
-    digits = 2 if metric.endswith("psnr") else 4
-    text = f"{np.mean(means):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-    return text + (f" +- {np.std(means, ddof=1):.{digits}f}" if len(means) > 1 else "")
+    told = [known(numbers, metric) for numbers in seeds if metric in numbers]
+    return cell(told, 2 if metric.endswith("psnr") else 4)
 
 
 def _pairs(rows: Mapping[str, list[Numbers]]) -> tuple[list[str], list[list[str]], list[str]]:
@@ -123,11 +112,11 @@ def finding(ours: Sequence[Numbers], theirs: Sequence[Numbers], other: str, metr
         if metric in a and metric in b
     ]
     mean = np.mean(gains, axis=0)
-    known = np.isfinite(mean)
-    places = [place for place, kept in zip(ours[0]["place"], known, strict=True) if kept]
-    low, high = interval(list(mean[known]), places)
-    total = by_place(list(mean[known]), places)
-    seeds = [by_place(list(gain[known]), places) for gain in gains]
+    used = np.isfinite(mean)
+    places = [place for place, kept in zip(ours[0]["place"], used, strict=True) if kept]
+    low, high = interval(list(mean[used]), places)
+    total = by_place(list(mean[used]), places)
+    seeds = [by_place(list(gain[used]), places) for gain in gains]
     better = sum(value > 0 for value in seeds)
     if low > 0:
         word = "DE is better"
