@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import SENTINEL2, SIX, day, enlarged, grid, opened, reflectance, wavelengths
+from ..raster.dates import date_in
+from .files import SENTINEL2, SIX, enlarged, grid, opened, reflectance, wavelengths
 from .place import Date, Place
 
 
@@ -32,7 +33,7 @@ class Separate:
         image[:, empty] = np.nan
         with opened(path) as source:
             bands = tuple(source.descriptions)
-        date = Date(str(day(name) or "clear"), image, empty, day(name))
+        date = Date(str(date_in(name) or "clear"), image, empty, date_in(name))
         return Place(self.folder, name, bands, wavelengths(bands, SENTINEL2), (date,), grid(path).pixel_size)
 
 

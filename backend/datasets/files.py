@@ -1,10 +1,9 @@
-"""What the readers share: GeoTIFFs to arrays, days from names, wavelengths, the sun."""
+"""What the readers share: GeoTIFFs to arrays, wavelengths, the sun."""
 
 from __future__ import annotations
 
 import datetime
 import math
-import re
 import warnings
 from pathlib import Path
 
@@ -109,16 +108,6 @@ def stacked(fine: Path, coarse: Path) -> Floats:
     """The 10 m bands of one file and the enlarged 20 m bands of another."""
     image = reflectance(fine)
     return np.concatenate([image, enlarged(reflectance(coarse), image.shape[1:])])
-
-
-def day(text: str) -> datetime.date | None:
-    """The first calendar day in a name or tag: 2018-01-06, 20180106, 2018_01_06T..."""
-    for found in re.finditer(r"(?<!\d)((?:19|20)\d\d)[-_]?([01]\d)[-_]?([0-3]\d)(?!\d{3})", text):
-        try:
-            return datetime.date(*(int(part) for part in found.groups()))
-        except ValueError:
-            continue
-    return None
 
 
 def sun(date: datetime.date, latitude: float, hour: float) -> tuple[float, float]:

@@ -23,6 +23,7 @@ import numpy as np
 from ...models.base import Flags, Floats
 from ..errors import TerramendError
 from ..notices import Notice
+from ..raster.dates import date_in
 from ..raster.grid import Grid
 from ..raster.guides import open_guide
 from ..raster.mask_names import WORDS, mask_kind_of
@@ -37,7 +38,6 @@ from .files import (
     COLOURS,
     LANDSAT8,
     SENTINEL2,
-    day,
     elevation,
     geotiffs,
     grid,
@@ -47,7 +47,6 @@ from .files import (
 )
 from .place import Date, Place
 
-FOLDER = ""
 _KINDS = (
     ("terrain", r"(dem|srtm|elevation)"),
     ("sar", r"(s1|sar)"),
@@ -177,7 +176,7 @@ def _optical(path: Path) -> Raster:
 
 def key(path: Path) -> str:
     """What a file and its masks share: the day, else the name."""
-    known = day(path.stem) or day(tag(path, "date"))
+    known = date_in(path.stem) or date_in(tag(path, "date"))
     return str(known or re.sub(r"[_\-](s2|optical|sr|toa|image)$", "", path.stem))
 
 
@@ -218,7 +217,7 @@ def read(folder: Path, name: str) -> Place:
         with RasterReader(found.dates[own]) as reader:
             image = reader.reflectance(first.grid.whole)
         gaps = ~np.isfinite(image).all(0) | _gaps(found, own, image.shape[1:])
-        dates.append(Date(own, image, gaps, day(own), _radar(found, own)))
+        dates.append(Date(own, image, gaps, date_in(own), _radar(found, own)))
     terrain = next(iter(found.kinds.get("terrain", {})), None)
     return Place(
         folder.name,

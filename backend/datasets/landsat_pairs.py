@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from .files import LANDSAT7, day, grid, raw, reflectance, wavelengths
+from ..raster.dates import date_in
+from .files import LANDSAT7, grid, raw, reflectance, wavelengths
 from .place import Date, Place
 
 BANDS = ("B1", "B2", "B3", "B4", "B5", "B7")
@@ -33,7 +34,7 @@ class Chiapas:
         for path in self.files(folder, name):
             image = reflectance(path, bands=6)
             gaps = ~np.isin(raw(path)[7], (0, 1)) | ~np.isfinite(image).all(0)
-            dates.append(Date(str(day(path.name)), image, gaps, day(path.name)))
+            dates.append(Date(str(date_in(path.name)), image, gaps, date_in(path.name)))
         size = grid(self.files(folder, name)[0]).pixel_size
         return Place(self.folder, name, BANDS, wavelengths(BANDS, LANDSAT7), tuple(dates), size)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .files import SENTINEL2, SIX, cloud, day, reflectance, wavelengths
+from ..raster.dates import date_in
+from .files import SENTINEL2, SIX, cloud, reflectance, wavelengths
 from .place import Date, Place
 
 FOLDER = "s2_timeseries_lazio"
@@ -29,5 +30,5 @@ def read(folder: Path, name: str) -> Place:
         image[:, empty] = float("nan")
         key = path.name.removesuffix("_s2.tif")
         gaps = cloud(folder / f"{key}_cloudprob.tif") | empty
-        dates.append(Date(key, image, gaps, day(key)))
+        dates.append(Date(key, image, gaps, date_in(key)))
     return Place(FOLDER, name, SIX, wavelengths(SIX, SENTINEL2), tuple(dates))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import SENTINEL2, SIX, day, grid, stacked, wavelengths
+from ..raster.dates import date_in
+from .files import SENTINEL2, SIX, grid, stacked, wavelengths
 from .place import Date, Place
 
 FOLDER = "s2_city_pairs_oscd"
@@ -28,7 +29,7 @@ def read(folder: Path, name: str) -> Place:
     dates = []
     for path in fine:
         image = stacked(path, path.with_name(path.name.replace("_10m", "_20m")))
-        when = day(path.stem.split("_")[-2])
+        when = date_in(path.stem.split("_")[-2])
         dates.append(Date(str(when), image, np.zeros(image.shape[1:], bool), when))
     dates.sort(key=lambda date: date.name)
     return Place(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..raster.dates import date_in
 from .files import (
     LANDSAT7,
     LANDSAT8,
     SENTINEL2,
     SIX,
-    day,
     elevation,
     grid,
     reflectance,
@@ -59,7 +59,7 @@ class Relief:
                 image = stacked(path, path.with_name(path.name.replace("10m", "20m")))
             else:
                 image = reflectance(path, self.gain, self.bias, bands=len(self.bands))
-            when = day(path.stem)
+            when = date_in(path.stem)
             dates.append(Date(str(when or path.stem), image, np.asarray(~np.isfinite(image).all(0)), when))
         first = next((date.day for date in dates if date.day), None)
         place_sun = sun(first, self.latitude, self.hour) if first else None

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from .files import LANDSAT8, day, grid, reflectance, sun, wavelengths
+from ..raster.dates import date_in
+from .files import LANDSAT8, grid, reflectance, sun, wavelengths
 from .place import Date, Place
 
 FOLDER = "l8_scenes_xlandsat"
@@ -27,7 +28,7 @@ def files(folder: Path, name: str) -> list[Path]:
 def _image(path: Path, latitude: float) -> np.ndarray:
     if "_L2SP_" in path.name:
         return reflectance(path, 2.75e-5, -0.2)
-    when = day(path.name.split("_")[3])
+    when = date_in(path.name.split("_")[3])
     sine = float(np.sin(np.radians(sun(when, latitude, 10.2)[1]))) if when else 1.0
     return reflectance(path, 2e-5 / sine, -0.1 / sine)
 
@@ -41,7 +42,7 @@ def read(folder: Path, name: str) -> Place:
         (latitude,) = rasterio.warp.transform(source.crs, "EPSG:4326", [x], [y])[1]
     dates = []
     for path in paths:
-        image, when = _image(path, latitude), day(path.name.split("_")[3])
+        image, when = _image(path, latitude), date_in(path.name.split("_")[3])
         dates.append(Date(str(when), image, ~np.isfinite(image).all(0), when))
     dates.sort(key=lambda date: date.name)
     return Place(

@@ -73,21 +73,6 @@ def test_vv_is_above_vh(data_pack: Path) -> None:
     assert sar is not None and np.nanmean(sar[0]) > np.nanmean(sar[1]) + 3
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2018-01-06_s2", (2018, 1, 6)),
-        ("brasilia_1_20150916_10m", (2015, 9, 16)),
-        ("S2A_MSIL2A_20200102T100001", (2020, 1, 2)),
-        ("LC08_218074_20190114", (2019, 1, 14)),
-        ("2018_13_06", None),
-        ("p100", None),
-    ],
-)
-def test_days_in_names(text: str, expected: tuple[int, int, int] | None) -> None:
-    assert files.day(text) == (datetime.date(*expected) if expected else None)
-
-
 def test_the_sun_stands_where_almanacs_say() -> None:
     azimuth, height = files.sun(datetime.date(2020, 6, 21), 50.0, 12.0)
     assert (azimuth, height) == (pytest.approx(180, abs=1), pytest.approx(63.4, abs=0.7))
@@ -228,6 +213,13 @@ def test_masks_of_a_folder_belong_to_the_name_they_begin_with_or_to_all(tmp_path
     _write(tmp_path / "clouds.tif", common)
     place = folder.read(tmp_path, tmp_path.name)
     assert [np.argwhere(date.gaps).tolist() for date in place.dates] == [[[5, 6]], [[2, 3]]]
+
+
+def test_days_in_names_of_a_folder_are_read_as_in_a_fill(tmp_path: Path) -> None:
+    _write(tmp_path / "HLS.L30.T33UUP.2020061T100000.v2.0.tif", np.full((2, 8, 9), 900, np.uint16))
+    _write(tmp_path / "2020-03-01_mask.tif", np.ones((1, 8, 9), np.uint8))
+    (date,) = folder.read(tmp_path, tmp_path.name).dates
+    assert (date.name, date.day) == ("2020-03-01", datetime.date(2020, 3, 1)) and date.gaps.all()
 
 
 def test_geotiffs_by_either_spelling_of_their_ending(tmp_path: Path) -> None:
