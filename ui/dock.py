@@ -256,7 +256,7 @@ class TerramendDock(QDockWidget):
         def done(result: Dict[str, Any]) -> None:
             load(result)
             self._forget_preview()
-            self._outlook.settle(choices, inspection.outcome(result), inspection.notices(result))
+            self._outlook.settle(choices, inspection.outcome(result), result.get("notices", ()))
             self.teller.say(told(result), Qgis.MessageLevel.Success)
 
         def elsewhere(result: Dict[str, Any]) -> None:

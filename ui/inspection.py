@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any, List, Mapping, Optional
+from typing import Any, Mapping, Optional
 
-from .messages import duration, notice_sentence
+from .messages import duration
 from .tr import tr
 
 
@@ -62,11 +62,6 @@ def facts(found: Mapping[str, Any]) -> str:
 def _sensor(code: str) -> str:
     """The name of a sensor that the backend calls `sentinel2` or `landsat8`."""
     return re.sub(r"^([a-z]+)(\d+)$", lambda parts: f"{parts[1].capitalize()}-{parts[2]}", code)
-
-
-def notices(found: Mapping[str, Any]) -> List[str]:
-    """The notices as sentences."""
-    return [notice_sentence(notice) for notice in found.get("notices", ())]
 
 
 def outcome(result: Mapping[str, Any]) -> str:

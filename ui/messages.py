@@ -6,10 +6,12 @@ nowhere else. Here they go through `tr()` before the arguments are put in.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, Mapping, Optional
 
 from ..backend.errors import CANCELLED, ERRORS, INTERNAL, NOTICES
 from .option_words import field_sentence, in_windows
+from .short_form import short_form
 from .tr import tr
 
 
@@ -57,6 +59,14 @@ def notice_sentence(notice: Mapping[str, Any]) -> str:
     code = str(notice.get("code", ""))
     message = str(notice.get("message", "") or code)
     return _fill(NOTICES.get(code, ""), notice.get("arguments") or {}, message)
+
+
+def notice_in_short(notice: Mapping[str, Any]) -> str:
+    """The sentence of a notice with file names in the place of paths, and without what is in brackets."""
+    return _BRACKETS.sub("", short_form(notice_sentence(notice), notice.get("arguments") or {}))
+
+
+_BRACKETS = re.compile(r" \((?:[^()]|\([^()]*\))*\)")
 
 
 def told_in_windows(result: Mapping[str, Any]) -> Dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, List, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional, Sequence
 
 from qgis.core import QgsMapLayer
 from qgis.PyQt import sip
@@ -11,9 +11,10 @@ from qgis.PyQt.QtCore import QTimer
 
 from . import inspection
 from .choices import ChoiceError, Choices
-from .client import ClientError
+from .messages import ClientError, notice_sentence
 from .request_builder import REFUSALS, UNWRITTEN, Built, build
 from .runner import Run
+from .short_form import short_form
 from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.run_bar import RunBar
@@ -37,7 +38,7 @@ class Outlook:
         self._form, self._bar, self._note = form, bar, note
         self._run: Optional[Run] = None
         self._asked: Optional[Choices] = None  # the choices that the line speaks of
-        self._told: List[str] = []  # notices of the last look
+        self._told: List[Mapping[str, Any]] = []  # notices of the last look
         self._watched: List[QgsMapLayer] = []  # what is chosen may be edited
         self._resting = False
         self._timer = QTimer(form)
@@ -51,7 +52,7 @@ class Outlook:
             return
         self._drop()  # its layers may be gone when it answers
         if not self._resting:
-            self._bar.estimate.setText("")
+            self._bar.show_estimate("")
         self._timer.start()
 
     def again(self) -> None:
@@ -76,12 +77,12 @@ class Outlook:
         self._resting = False
         self.again()
 
-    def settle(self, choices: Choices, sentence: str, notices: List[str]) -> None:
+    def settle(self, choices: Choices, sentence: str, notices: Sequence[Mapping[str, Any]]) -> None:
         """The line says this until one of these choices is changed, as may have happened meanwhile.
 
         Of the run's notices those come first that no look could tell.
         """
-        self._bar.estimate.setText(inspection.plain(sentence))
+        self._bar.show_estimate(inspection.plain(sentence))
         self._bar.show_notices(sorted(notices, key=self._told.__contains__))
         if _essence(choices) == self._essence():
             self._timer.stop()
@@ -117,7 +118,7 @@ class Outlook:
                 tr("QGIS must convert a layer first; what would be filled is known when you press Fill.")
             )
             return
-        self._bar.estimate.setText(tr("Looking at what would be filled…"))
+        self._bar.show_estimate(tr("Looking at what would be filled…"))
         self._asked = _essence(choices)
 
         def show(found: Mapping[str, Any]) -> None:
@@ -129,7 +130,8 @@ class Outlook:
             if self._run is run:
                 self._run = self._asked = None
                 if not (isinstance(error, ClientError) and error.cancelled):
-                    self._refuse(str(error))
+                    self._refuse(str(error), getattr(error, "arguments", {}))
+                    self._note(str(error))
 
         run = self._run = Run("inspect", built, on_result=show, on_error=fail)
 
@@ -161,14 +163,14 @@ class Outlook:
         except ChoiceError:
             return None
 
-    def _refuse(self, sentence: str) -> None:
-        """Nothing is known, for this reason."""
-        self._bar.estimate.setText(inspection.plain(sentence))
+    def _refuse(self, sentence: str, arguments: Optional[Mapping[str, Any]] = None) -> None:
+        """Nothing is known, for this reason; `arguments` are those of the sentence."""
+        self._bar.show_estimate(inspection.plain(short_form(sentence, arguments or {})), sentence)
         self._bar.show_notices([])
         self._form.target.show_facts("")
 
     def _show(self, found: Mapping[str, Any], choices: Choices, built: Built) -> None:
-        self._bar.estimate.setText(inspection.estimate(found))
+        self._bar.show_estimate(inspection.estimate(found))
         self._form.target.show_facts(inspection.facts(found), found["radiometry"])
         self._form.gaps.show_found(found["masks"])
         dates = {facts["path"]: facts for facts in found.get("references", [])}
@@ -178,10 +180,10 @@ class Outlook:
         further = [facts for path, facts in dates.items() if path not in named]
         self._form.references.folder.show_found(further, found.get("left_out", []))
         self._form.method.options.show_prompts(found.get("prompts", []))
-        self._told = inspection.notices(found)
+        self._told = found["notices"]
         self._bar.show_notices(self._told)
         for notice in self._told:
-            self._note(notice)
+            self._note(notice_sentence(notice))
         if found["gap_fraction"]:
             self._expect(found, choices)
 
@@ -195,7 +197,7 @@ class Outlook:
         def done(result: Mapping[str, Any]) -> None:
             if self._run is run:
                 self._run = None
-                self._bar.estimate.setText(inspection.estimate(found, result))
+                self._bar.show_estimate(inspection.estimate(found, result))
 
         def fail(error: Exception) -> None:
             if self._run is run:

@@ -109,6 +109,33 @@ def test_which_dates_of_a_folder_are_used_is_told_before_the_run(
     ]
 
 
+def test_sentences_show_file_names_and_their_tips_whole_paths(
+    dock: Any, scene: dict[str, str], until: Callable
+) -> None:
+    from terramend.ui.choices import ReferenceChoice
+
+    folder = Path(scene["other"]).parent / "a folder that lies deep" / "below many others"
+    folder.mkdir(parents=True)
+    name = "S2A_MSIL2A_20200301T105401_N0213_R051_T31TDG_20200301T121547.tif"
+    (folder / name).write_text("no raster")
+    chosen = dock.form.choices()
+    dock.form.show_choices(replace(chosen, references=(), references_from=str(folder)))
+    until(lambda: "is left out" in dock.bar.notices.text())
+    shown = "S2A_MSIL2A_20200301T…0301T121547.tif"
+    assert dock.bar.notices.text().startswith(
+        f"⚠ {shown} is left out of the other dates. {shown} cannot be read as a raster: check"
+    )
+    assert f"{folder / name} is left out" in dock.bar.notices.toolTip()
+    dock.form.show_choices(replace(chosen, references=(ReferenceChoice(str(folder / name)),)))
+    until(lambda: "cannot be read" in dock.bar.estimate.text())
+    assert dock.bar.estimate.text().startswith(f"{shown} cannot be read as a raster ('{shown}' not")
+    assert dock.bar.estimate.toolTip().startswith(f"{folder / name} cannot be read")
+    assert dock.teller.toPlainText().splitlines()[-1].endswith(dock.bar.estimate.toolTip())
+    dock.form.show_choices(chosen)
+    until(lambda: "would be filled" in dock.bar.estimate.text())
+    assert dock.bar.estimate.toolTip() == ""
+
+
 def test_the_look_tells_all_without_other_dates_too(dock: Any, layers: Any, until: Callable) -> None:
     dock.form.references._rows[0].item.setCheckState(0, Qt.CheckState.Unchecked)
     assert not dock.form.choices().references
@@ -179,7 +206,8 @@ def test_what_a_fill_found_out_is_said_under_its_outcome(
     other.WriteArray(np.roll(other.ReadAsArray(), 3, axis=1))
     other = None  # closed
     until(lambda: "%" in dock.bar.estimate.text())
-    dock.bar.show_notices(["The mask marks no shadows."])  # as a look may say
+    no_shadow = {"code": "mask.no-shadow", "arguments": {"path": "a_mask.tif", "kind": "qa60"}}
+    dock.bar.show_notices([no_shadow])  # as a look may say
     click(dock.bar.fill)
     until(lambda: dock.run is None)
     assert dock.bar.estimate.text().startswith("Filled 22.4 %")
@@ -267,7 +295,8 @@ def test_lines_show_names_as_they_are(dock: Any, until: Callable, tmp_path: Path
     until(lambda: "R&amp;D &lt;b&gt;.tif" in dock.bar.estimate.text())
     shown = QTextDocument()
     shown.setHtml(dock.bar.estimate.text())
-    assert gone in shown.toPlainText()
+    assert shown.toPlainText().startswith("R&D <b>.tif does not exist")
+    assert as_shown(dock.bar.estimate.toolTip()).startswith(gone)
     assert dock.bar.estimate.textFormat() == Qt.TextFormat.RichText
     for line in (dock.bar.notices, dock.form.gaps.found, dock.form.target.facts):
         assert line.textFormat() == Qt.TextFormat.PlainText
@@ -285,7 +314,7 @@ def test_tips_and_questions_show_names_as_they_are(
 ) -> None:
     other, path = "/dates/<b>R&D &lt;</b>.tif", tmp_path / "<i>out.tif"
     dock.form.references.add_paths([other])
-    dock.bar.show_notices([f"{other} is one.", "Another."])
+    dock.bar.show_notices([{"message": f"{other} is one."}, {"message": "Another."}])
     tips = [row.item.toolTip(0) for row in dock.form.references._rows]
     assert other in [as_shown(tip) for tip in tips]
     assert as_shown(dock.bar.notices.toolTip()) == f"{other} is one.\nAnother."

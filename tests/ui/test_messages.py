@@ -13,6 +13,7 @@ from terramend.ui.inspection import error_words, facts
 from terramend.ui.messages import (
     ClientError,
     duration,
+    notice_in_short,
     notice_sentence,
     overall_percent,
     progress_sentence,
@@ -69,6 +70,14 @@ def test_every_template_survives_translation(shouting: None, code: str) -> None:
     else:
         sentence = notice_sentence({"code": code, "arguments": arguments, "message": "fallback"})
     assert sentence != "fallback"
+
+
+def test_notices_in_short_leave_out_what_is_in_brackets() -> None:
+    why = "/a/b.tif cannot be read as a raster ('/a/b.tif': an error (5)): check that it is whole."
+    notice = {"code": "reference.broken", "arguments": {"path": "/a/b.tif", "why": why}}
+    assert notice_in_short(notice) == (
+        "b.tif is left out of the other dates. b.tif cannot be read as a raster: check that it is whole."
+    )
 
 
 def test_fields_of_the_request_are_called_as_in_the_windows(shouting: None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping
+from typing import Any, Mapping, Sequence
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -17,12 +17,12 @@ from qgis.PyQt.QtWidgets import (
 
 from ..icon import icon
 from ..inspection import literal
-from ..messages import overall_percent, progress_sentence
+from ..messages import notice_in_short, notice_sentence, overall_percent, progress_sentence
 from ..tr import tr
 from .narrow import narrow_column
 from .quiet import quiet_label
 
-NOTICE = 100
+NOTICE = 140
 """Most characters of a notice above the buttons; the tip and the log have it whole."""
 
 
@@ -100,9 +100,15 @@ class RunBar(QWidget):
         """Add a button after the others."""
         self._buttons.addWidget(button)
 
-    def show_notices(self, sentences: List[str]) -> None:
+    def show_estimate(self, text: str, whole: str = "") -> None:
+        """Say what would be filled, or why that is not known (HTML); `whole`, for the tip, is plain."""
+        self.estimate.setText(text)
+        self.estimate.setToolTip(literal(whole))
+
+    def show_notices(self, notices: Sequence[Mapping[str, Any]]) -> None:
         """Show what should be known before or after filling: the first in short, all in the tip."""
-        first = sentences[0] if sentences else ""
+        sentences = [notice_sentence(notice) for notice in notices]
+        first = notice_in_short(notices[0]) if notices else ""
         short = first if len(first) <= NOTICE else first[:NOTICE].rsplit(" ", 1)[0] + " …"
         more = tr(" (and {count} more)").format(count=len(sentences) - 1) if len(sentences) > 1 else ""
         self.notices.setText(f"⚠ {short}{more}")
