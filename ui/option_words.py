@@ -43,7 +43,7 @@ def _words() -> Dict[str, str]:
         "--gaps": tr("the gap masks"),
         "--gaps-kind": tr("“Kind of gap masks” (in the dock the list beside it)"),
         "--reference-gaps-kind none": tr("“clear everywhere” (kind none)"),
-        "--references-clear": tr("“The folder's dates without a mask are clear”"),
+        "--references-clear": tr("“Folder's unmasked dates are clear”"),
         "--reference-gaps-kind": tr("“Kind of the other dates' masks”"),
         "--reference-gaps": tr("“Its gaps” (in the toolbox “Gap masks of the other dates”)"),
         "--reference": tr("another date"),

@@ -91,6 +91,20 @@ def test_all_sections_are_seen_on_a_screen_of_900_pixels(font: int, dock: Any, q
     assert dock.widget().findChild(QScrollArea).verticalScrollBar().maximum() == 0
 
 
+@pytest.mark.parametrize("font", [9], indirect=True)
+def test_a_narrow_dock_with_a_folder_of_dates_does_not_scroll_sideways(
+    font: int, dock: Any, qgis_app: Any
+) -> None:
+    dock.form.references.folder._show("/dates/a folder with a long name, as they are found")
+    dock.form.references.folder.one_by_one.show()
+    dock.setFloating(True)
+    dock.resize(320, 700)
+    settle(qgis_app)
+    area = dock.widget().findChild(QScrollArea)
+    assert dock.width() == 320 and area.verticalScrollBar().isVisible()
+    assert area.horizontalScrollBar().maximum() == 0
+
+
 def test_a_tall_dock_has_its_room_below_the_sections(dock: Any, qgis_app: Any) -> None:
     dock.setFloating(True)
     dock.resize(430, 2000)

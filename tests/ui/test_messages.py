@@ -92,7 +92,7 @@ def test_options_are_called_as_in_the_windows() -> None:
     assert sentence == (
         "The reference --grow.tif has no mask of its clouds: name one with “Its gaps” (in the toolbox “Gap masks of "
         "the other dates”) or in a JSON list, or say with “clear everywhere” (kind none), or of a folder's dates "
-        "with “The folder's dates without a mask are clear”, that it is clear."
+        "with “Folder's unmasked dates are clear”, that it is clear."
     )
     needs = {"model": "copy", "needs": "references", "option": "--reference"}
     assert (

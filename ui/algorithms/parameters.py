@@ -194,9 +194,7 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             tr("All scenes of a folder, or a JSON list, in place of or beside the layers above."),
         )
         self.add(
-            QgsProcessingParameterBoolean(
-                "REFERENCES_CLEAR", tr("The folder's dates without a mask are clear"), False
-            ),
+            QgsProcessingParameterBoolean("REFERENCES_CLEAR", tr("Folder's unmasked dates are clear"), False),
             tr("Dates without a mask are clear wherever they hold values: clouds are nodata already."),
             advanced=True,
         )

@@ -32,7 +32,7 @@ class FolderLine(QWidget):
         self.button = QPushButton()
         self.button.clicked.connect(self._browse)
         self.told = quiet_label()
-        self.clear = QCheckBox(tr("The folder's dates without a mask are clear"))
+        self.clear = QCheckBox(tr("Folder's unmasked dates are clear"))
         self.clear.setToolTip(tr("Where they hold values: their clouds, if any, are nodata already."))
         self.clear.toggled.connect(lambda _: self.changed.emit())
         self.one_by_one = QPushButton(tr("List its dates one by one"))
