@@ -69,10 +69,10 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
             "references": [
                 _reference(reference, info, cover)
                 for reference, info, cover in zip(
-                    inputs.references, scene.references, covers["references"], strict=True
+                    scene.sources, scene.references, covers["references"], strict=True
                 )
             ],
-            "left_out": [notice.to_json() for notice in inputs.left_out],
+            "left_out": [notice.to_json() for notice in (*inputs.left_out, *scene.left_out)],
             "dem": {"path": request.dem, "cover": covers["terrain"]} if request.dem else None,
             "sar": {"path": request.sar, "cover": covers["sar"]} if request.sar else None,
             "model": row.name,

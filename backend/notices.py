@@ -105,6 +105,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "reference.moved": (
             "{name} lies off the raster to fill by {by}: guided moves it back before it learns from it."
         ),
+        "reference.unmasked": (
+            "{path} has no mask of its clouds and is left out of the other dates: put one beside it, "
+            "or say with --references-clear that those without a mask are clear."
+        ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
         "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
         "sar.beside": "{name} holds one polarisation; the other is read from {path}, which lies beside it.",

@@ -168,6 +168,7 @@ class Outlook:
         self._bar.show_estimate(inspection.plain(short_form(sentence, arguments or {})), sentence)
         self._bar.show_notices([])
         self._form.target.show_facts("")
+        self._form.references.folder.forget()
 
     def _show(self, found: Mapping[str, Any], choices: Choices, built: Built) -> None:
         self._bar.show_estimate(inspection.estimate(found))

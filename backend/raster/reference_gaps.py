@@ -1,12 +1,14 @@
-"""The gaps of a reference, on the target's grid."""
+"""The gaps of references, on the target's grid."""
 
 from __future__ import annotations
+
+from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TerramendError
-from ..request import Mask
+from ..request import FillRequest, Mask
 from ..watch import Watch
 from .closing import Closing
 from .gdal import FilePool
@@ -14,6 +16,8 @@ from .grid import Grid, Window
 from .growth import grow as grown
 from .mask_kinds import FILL
 from .mask_layers import open_masks
+from .raster import Raster
+from .references import OWN, Reference
 
 
 class ReferenceGaps(Closing):
@@ -72,3 +76,54 @@ class ReferenceGaps(Closing):
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
+
+
+def open_gaps(
+    request: FillRequest,
+    target: Raster,
+    references: tuple[Reference, ...],
+    files: FilePool,
+    opened: ExitStack,
+    watch: Watch,
+) -> tuple[tuple[Reference, ...], tuple[ReferenceGaps | None, ...]]:
+    """The dates that are used, and the gaps of each; None: it was said to be clear.
+
+    One of a folder or list whose mask cannot be used is left out, as `open_references` leaves out those
+    without one.
+
+    Args:
+        files: open ones to share. opened: takes what is to be closed.
+
+    Raises:
+        TerramendError: as `open_masks`, also where no date of the folder or list is left.
+    """
+    used: list[Reference] = []
+    gaps: list[ReferenceGaps | None] = []
+    refused = None
+    for reference in references:
+        own = None
+        try:
+            if reference.masks:
+                own = ReferenceGaps(
+                    reference.masks,
+                    reference.partner.grid,
+                    target.grid,
+                    grow=request.grow,
+                    classes=request.classes,
+                    cloud_threshold=request.cloud_threshold,
+                    watch=watch,
+                    bands=len(reference.partner.bands),
+                    files=files,
+                )
+                opened.enter_context(own)
+        except TerramendError as error:
+            if reference.named or not error.code.startswith(OWN):
+                raise
+            refused = refused or error
+            watch.notice("reference.broken", path=reference.path, why=str(error))
+            continue
+        used.append(reference)
+        gaps.append(own)
+    if refused is not None and all(reference.named for reference in used):
+        raise refused
+    return tuple(used), tuple(gaps)

@@ -18,8 +18,11 @@ from .raster import Band, Raster, is_reflectance, telling
 from .siblings import Folders, files_of, holds, masks_beside, split_paths
 from .warp import overlaps
 
-LEFT_OUT = ("reference.broken", "reference.apart")
+LEFT_OUT = ("reference.broken", "reference.apart", "reference.unmasked")
 """Notices of dates that are not used, which name them by their `path`."""
+
+OWN = ("raster.", "product.", "pair.", "radiometry.", "reference.", "mask.", "polygons.")
+"""Codes of what is wrong with a date or its mask; one of a folder or list is left out for it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Reference:
         parts: its rasters, each with the 0-based bands that are used.
         masks: of its gaps; empty: said to be clear (its nodata still counts).
         surface: as `Raster.surface`.
+        named: whether it was asked for by itself: then what is wrong with it ends the run.
     """
 
     path: str
@@ -39,6 +43,7 @@ class Reference:
     parts: tuple[tuple[Raster, tuple[int, ...]], ...]
     masks: tuple[Mask, ...]
     surface: bool | None
+    named: bool = True
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -64,14 +69,16 @@ def open_references(
 
     Args:
         watch: hears of each date by itself; `Together` makes few words of it.
-        found: further ones, as `siblings.find_references` gives them; those that lie elsewhere or cannot
-            be read are left out, where one that was named by itself is an error.
+        found: further ones, as `siblings.find_references` gives them; those that lie elsewhere, cannot be
+            read or have no mask are left out, where one that was named by itself is an error.
         folders: what is known of the folders already, as for `siblings.masks_beside`.
 
     Raises:
-        TerramendError: `reference.apart`, `reference.mask`, `pair.crs`, and what opening raises.
+        TerramendError: `reference.apart`, `reference.mask` (also where no date that was found is left,
+            for want of masks), `pair.crs`, and what opening raises.
     """
-    opened, folders, own = [], folders or Folders(), files_of(target)
+    opened: list[Reference] = []
+    folders, own, unmasked = folders or Folders(), files_of(target), None
     listed = not (request.references_from and Path(request.references_from).is_dir())
     for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
         watch.check()
@@ -82,18 +89,24 @@ def open_references(
         try:
             reference = open_reference(asked, target, watch, folders, clear=clear)
         except TerramendError as error:
-            if named or not error.code.startswith(("raster.", "product.")):
+            if named or not error.code.startswith(OWN):
                 raise
-            watch.notice("reference.broken", path=asked.path, why=str(error))
+            if error.code == "reference.mask":
+                unmasked = unmasked or error
+                watch.notice("reference.unmasked", path=asked.path)
+            else:
+                watch.notice("reference.broken", path=asked.path, why=str(error))
             continue
         if reference is not None:
-            opened.append(reference)
+            opened.append(replace(reference, named=named))
             if (named or listed) and is_filled(reference.partner.bands[0].path):  # a folder's never are
                 watch.notice("reference.filled", name=reference.name)
         elif named:
             raise TerramendError("reference.apart", path=asked.path)
         else:
             watch.notice("reference.apart", path=asked.path)
+    if unmasked is not None and all(reference.named for reference in opened):
+        raise unmasked
     for reference in opened:
         if None not in (reference.surface, target.surface) and reference.surface != target.surface:
             watch.notice("reference.level", name=reference.name)

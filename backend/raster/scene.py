@@ -16,6 +16,7 @@ from ...models import threads
 from ...models.base import About, Flags, Floats, Tile
 from ...models.base import Reference as TileReference
 from ...models.registry import find
+from ..errors import Notice
 from ..request import FillRequest, Mask
 from ..watch import Together, Watch
 from .closing import Closing
@@ -27,8 +28,8 @@ from .grid import Grid, Window
 from .guides import open_guide
 from .raster import Band, Raster
 from .reader import RasterReader
-from .reference_gaps import ReferenceGaps
-from .references import Reference
+from .reference_gaps import ReferenceGaps, open_gaps
+from .references import LEFT_OUT, Reference
 from .resample import block_any, block_mean
 from .sar import SarReader
 from .terrain import TerrainReader
@@ -64,7 +65,8 @@ class Scene(Closing):
     Attributes:
         grid, target, bands: the target's; bands in output order.
         fill_bands: 0-based indices into `bands` of those that are predicted. unit: of their errors.
-        references: of each date that overlaps the target.
+        references: of each date that is used. sources: what they are read from, in the same order.
+        left_out: why dates of a folder or list that were opened are not used, each by itself.
         date, sun: of the target; the request's over the file's.
         gap_map: whole-scene gap codes, one per band of the target.
         about: where, when and which bands. has_terrain, has_sar: whether tiles carry them.
@@ -85,6 +87,7 @@ class Scene(Closing):
         opened: ExitStack,
         files: FilePool,
         repeated: bool,
+        left_out: tuple[Notice, ...],
     ) -> None:
         self.target, self.grid, self.bands = target, target.grid, target.bands
         self.fill_bands, self.gap_map = fill_bands, gap_map
@@ -105,7 +108,8 @@ class Scene(Closing):
             )
             for r, bands, first, gaps in zip(references, orders, alike, reference_gaps, strict=True)
         )
-        self._sources, self._orders, self._reference_gaps = references, orders, reference_gaps
+        self.sources, self.left_out = references, left_out
+        self._orders, self._reference_gaps = orders, reference_gaps
         self._dem, self._sar, self._mode, self._watch = dem, sar, mode, watch
         self._repeated = repeated
         self._stack, self._files = opened, files
@@ -252,7 +256,7 @@ class Scene(Closing):
             target=enter(RasterReader(self.target, grid, self._files)),
             references=tuple(
                 tuple((enter(RasterReader(raster, grid, self._files)), wanted) for raster, wanted in r.parts)
-                for r in self._sources
+                for r in self.sources
             ),
             orders=self._orders,
             terrain=enter(TerrainReader(self._dem, grid, self.sun)) if self._dem else None,
@@ -321,33 +325,17 @@ def open_scene(
     with ExitStack() as opened, Together(watch) as told:
         files = FilePool()
         opened.callback(files.close)
+        references, gaps = open_gaps(request, target, references, files, opened, told)
         row = find(request.model)
         alike = tuple(likes(target.bands, chosen, reference.bands) for reference in references)
         for first, reference in zip(alike, references, strict=True):
             if first is None and row is not None and row.copies:
                 _say_unlike(reference, len(chosen), request.model, told)
-        gaps = tuple(
-            opened.enter_context(
-                ReferenceGaps(
-                    reference.masks,
-                    reference.partner.grid,
-                    target.grid,
-                    grow=request.grow,
-                    classes=request.classes,
-                    cloud_threshold=request.cloud_threshold,
-                    watch=told,
-                    bands=len(reference.partner.bands),
-                    files=files,
-                )
-            )
-            if reference.masks
-            else None
-            for reference in references
-        )
         repeated = ("upsampling", "nearest") in request.settings
         return Scene(
             target, chosen, references, alike, gaps, dem, sar, gap_map, request.mode, watch,
             opened.pop_all(), files, repeated=repeated,
+            left_out=tuple(notice for notice in told.notices if notice.code in LEFT_OUT),
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import rasterio
 from affine import Affine
 from terramend.backend.cli_fill import found as in_words
 from terramend.backend.errors import TerramendError
+from terramend.backend.expect import expect
 from terramend.backend.fill import fill
 from terramend.backend.inspect import inspect
 from terramend.backend.request import FillRequest, Mask, Reference
@@ -67,6 +68,32 @@ def test_each_date_that_is_left_out_is_named(request_of, tmp_path):
     }
     codes = [notice["code"] for notice in found["notices"]]
     assert codes.count("reference.apart") == 1, "in few words there"
+
+
+def test_a_date_of_a_folder_whose_mask_cannot_be_used_is_left_out_unless_none_remains(request_of, tmp_path):
+    folder = tmp_path / "dates"
+    folder.mkdir()
+    pixels = np.random.default_rng(1).integers(1, 9000, (2, 80, 100)).astype(np.uint16)
+    codes = np.random.default_rng(2).integers(0, 9, (1, 80, 100)).astype(np.uint8)
+    dates = [write(folder / f"S2_2020030{day}.tif", pixels) for day in (1, 2, 3)]
+    write(folder / "S2_20200301_mask.tif", codes)  # it may be of several tables
+    (folder / "S2_20200302_SCL.tif").write_text("no raster")
+    asked = request_of(references=(), references_from=str(folder))
+    for look in (inspect, expect):
+        with pytest.raises(TerramendError, match="20200302_SCL.tif cannot be read|20200301_mask.tif means"):
+            look(asked, Watch())
+    write(folder / "S2_20200303_SCL.tif", np.full((1, 80, 100), 4, np.uint8))
+    found = inspect(asked, Watch())
+    assert [facts["path"] for facts in found["references"]] == dates[2:]
+    assert [notice["code"] for notice in found["left_out"]] == ["reference.broken"] * 2
+    assert [notice["arguments"]["path"] for notice in found["left_out"]] == dates[:2]
+    assert expect(asked, Watch())["expected_error"] is not None
+    filled = fill(replace(asked, output=str(tmp_path / "out.tif")), Watch())
+    assert [used["name"] for used in filled.references] == ["S2_20200303.tif"]
+    assert "reference.broken" in [notice["code"] for notice in filled.notices]
+    named = replace(asked, references=(Reference(dates[0]),))
+    with pytest.raises(TerramendError, match="20200301_mask.tif means"):
+        inspect(named, Watch())
 
 
 @pytest.mark.parametrize("bands", [(), (2,), (3,), (1, 3)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -107,6 +108,44 @@ def test_which_dates_of_a_folder_are_used_is_told_before_the_run(
     assert [reference.source for reference in dock.form.choices().references] == [
         QgsProject.instance().mapLayersByName("other")[0]
     ]
+
+
+def test_a_date_of_a_folder_without_a_mask_is_left_out_and_what_would_mend_it_said(
+    dock: Any, scene: dict[str, str], until: Callable, tmp_path: Path
+) -> None:
+    folder = Path(scene["other"]).parent
+    unmasked = folder / "other_2020-02-12.tif"
+    shutil.copy(scene["other"], unmasked)
+    dock.form.show_choices(replace(dock.form.choices(), references=(), references_from=str(folder)))
+    box = dock.form.references.folder
+    until(lambda: "expected error" in dock.bar.estimate.text())
+    assert box.told.text() == "and 1 date of two dates: 2020-01-28; 1 left out"
+    assert dock.bar.notices.text().startswith(
+        "⚠ other_2020-02-12.tif has no mask of its clouds and is left out"
+    )
+    assert f"{unmasked} has no mask" in box.told.toolTip()
+    assert "“Folder's unmasked dates are clear”" in dock.bar.notices.toolTip()
+    dock.form.output.path.setFilePath(str(tmp_path / "result.tif"))
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    assert dock.bar.estimate.text().startswith("Filled 22.4 %")
+    assert "other_2020-02-12.tif has no mask" in dock.bar.notices.toolTip()
+
+
+def test_dates_are_listed_as_clear_only_while_that_is_said(
+    dock: Any, scene: dict[str, str], until: Callable, tmp_path: Path
+) -> None:
+    folder = tmp_path / "unmasked"
+    folder.mkdir()
+    shutil.copy(scene["other"], folder)
+    chosen = replace(dock.form.choices(), references=(), references_from=str(folder), references_clear=True)
+    dock.form.show_choices(chosen)
+    box = dock.form.references.folder
+    until(lambda: not box.one_by_one.isHidden())
+    box.clear.setChecked(False)
+    assert box.one_by_one.isHidden()
+    until(lambda: "has no mask" in dock.bar.estimate.text())
+    assert box.told.text() == "and all dates of unmasked" and box.one_by_one.isHidden()
 
 
 def test_sentences_show_file_names_and_their_tips_whole_paths(

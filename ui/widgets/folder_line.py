@@ -34,7 +34,7 @@ class FolderLine(QWidget):
         self.told = quiet_label()
         self.clear = QCheckBox(tr("Folder's unmasked dates are clear"))
         self.clear.setToolTip(tr("Where they hold values: their clouds, if any, are nodata already."))
-        self.clear.toggled.connect(lambda _: self.changed.emit())
+        self.clear.toggled.connect(self._say_clear)
         self.one_by_one = QPushButton(tr("List its dates one by one"))
         self.one_by_one.setToolTip(tr("Puts what was found into the list above, where each can be left out"))
         self.one_by_one.clicked.connect(self._list)
@@ -98,6 +98,15 @@ class FolderLine(QWidget):
         self.one_by_one.hide()
         self.button.setText(tr("All of a folder…") if path is None else tr("Without the folder"))
         self.setVisible(path is not None)
+
+    def forget(self) -> None:
+        """What was found holds no more."""
+        if self._path is not None:
+            self._show(self._path)
+
+    def _say_clear(self) -> None:
+        self.forget()  # what lacks a mask is listed as clear: only where that was said
+        self.changed.emit()
 
     def _browse(self) -> None:
         if self._path:

@@ -151,11 +151,10 @@ def test_folder_of_references(tmp_path):
         [makers.LANDSAT_ID],
     ]
     request = FillRequest(target=(target,), output="o.tif")
-    with pytest.raises(TerramendError, match=r"S2_20200202_B02.*no mask"):
-        open_references(request, opened(target), Watch(), found)
-    references = open_references(
-        request, opened(target), Watch(), tuple(r for r in found if "0202" not in r.path)
-    )
+    watch = Watch()
+    references = open_references(request, opened(target), watch, found)
+    (told,) = [notice for notice in watch.notices if notice.code == "reference.unmasked"]
+    assert "S2_20200202_B02" in told.arguments["path"]
     assert [[m.kind for m in r.masks] for r in references] == [["scl"], ["scl"], ["qa_pixel"]]
     assert [len(r.bands) for r in references] == [3, 3, 7]
 
@@ -168,12 +167,33 @@ def test_dates_of_a_folder_without_masks_may_be_said_to_be_clear(tmp_path):
     tif(tmp_path / "ndvi_20200121_SCL.tif")
     asked = FillRequest((target,), "o.tif", references_from=str(tmp_path), references_clear=True)
     assert [[mask.kind for mask in r.masks] for r in open_inputs(asked, Watch()).references] == [[], ["scl"]]
-    for unsaid in (
-        replace(asked, references_clear=False),
-        replace(asked, references=(Reference(named),)),  # what is named by itself says so by itself
-    ):
-        with pytest.raises(TerramendError, match="no mask.*--references-clear"):
-            open_inputs(unsaid, Watch())
+    with pytest.raises(TerramendError, match="no mask"):  # what is named by itself says so by itself
+        open_inputs(replace(asked, references=(Reference(named),)), Watch())
+
+
+def test_dates_of_a_folder_without_masks_are_left_out_unless_none_remains(tmp_path):
+    target = tif(tmp_path / "ndvi_20200101.tif")
+    unmasked = tif(tmp_path / "ndvi_20200111.tif")
+    asked, watch = FillRequest((target,), "o.tif", references_from=str(tmp_path)), Watch()
+    with pytest.raises(TerramendError, match="20200111.*no mask.*--references-clear"):
+        open_inputs(asked, watch)
+    tif(tmp_path / "ndvi_20200121.tif")
+    tif(tmp_path / "ndvi_20200121_SCL.tif")
+    inputs = open_inputs(asked, watch)
+    assert [Path(r.path).name for r in inputs.references] == ["ndvi_20200121.tif"]
+    (told,) = inputs.left_out
+    assert (told.code, told.arguments) == ("reference.unmasked", {"path": unmasked}) and told in watch.notices
+
+
+def test_a_date_of_a_folder_that_is_no_image_or_of_no_place_is_left_out(tmp_path):
+    target = tif(tmp_path / "t_20200101.tif")
+    tif(tmp_path / "s_20200121.tif")
+    tif(tmp_path / "s_20200121_SCL.tif")
+    classes = tif(tmp_path / "s_20200131.tif", descriptions=("SCL",))
+    adrift = makers.write(tmp_path / "s_20200210.tif", np.ones((1, 20, 20), np.uint16), crs=None)
+    inputs = open_inputs(FillRequest((target,), "o.tif", references_from=str(tmp_path)), Watch())
+    assert [Path(r.path).name for r in inputs.references] == ["s_20200121.tif"]
+    assert [notice.arguments["path"] for notice in inputs.left_out] == [classes, adrift]
 
 
 def test_folders_of_hls_and_maja_are_references(tmp_path):
