@@ -118,13 +118,21 @@ class Together(Watch):
     """Hears what is said of many alike files, such as other dates, and tells it in few words.
 
     At the end of the `with` block, of the notices of one code the first is passed on, and how
-    many more there were. A cancel of the outer watch is one of this watch too.
+    many more there were. Stages, their progress and a cancel are those of the outer watch.
     """
 
     def __init__(self, outer: Watch) -> None:
         super().__init__()
         self._outer = outer
         self._cancelled = outer._cancelled
+
+    def stage(self, name: str, total: int = 0) -> None:
+        """Begin a stage of the outer watch."""
+        self._outer.stage(name, total)
+
+    def advance(self, units: int = 1) -> None:
+        """Count finished units of the outer watch's stage."""
+        self._outer.advance(units)
 
     def __enter__(self) -> Together:
         return self

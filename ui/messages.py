@@ -76,7 +76,9 @@ def told_in_windows(result: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 _SPANS = {
-    "open": (0, 2),
+    "open": (0, 0.5),
+    "list": (0.5, 1),
+    "dates": (1, 2),
     "footprint": (2, 5),
     "gaps": (5, 8),
     "prepare": (8, 14),
@@ -92,6 +94,8 @@ def stage_title(stage: str) -> str:
     """What a stage does, in the user's language."""
     titles = {
         "open": tr("Opening the files"),
+        "list": tr("Looking into the folder of other dates"),
+        "dates": tr("Opening the other dates"),
         "footprint": tr("Finding where there are data"),
         "gaps": tr("Finding the gaps"),
         "prepare": tr("Looking at the whole scene"),

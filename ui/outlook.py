@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QTimer
 
 from . import inspection
 from .choices import ChoiceError, Choices
-from .messages import ClientError, notice_sentence
+from .messages import ClientError, notice_sentence, progress_sentence
 from .request_builder import REFUSALS, UNWRITTEN, Built, build
 from .runner import Run
 from .short_form import short_form
@@ -118,7 +118,8 @@ class Outlook:
                 tr("QGIS must convert a layer first; what would be filled is known when you press Fill.")
             )
             return
-        self._bar.show_estimate(tr("Looking at what would be filled…"))
+        looks = tr("Looking at what would be filled…")
+        self._bar.show_estimate(looks)
         self._asked = _essence(choices)
 
         def show(found: Mapping[str, Any]) -> None:
@@ -133,7 +134,11 @@ class Outlook:
                     self._refuse(str(error), getattr(error, "arguments", {}))
                     self._note(str(error))
 
-        run = self._run = Run("inspect", built, on_result=show, on_error=fail)
+        def tell(progress: Mapping[str, Any]) -> None:
+            if self._run is run and progress.get("total"):  # files come one by one, from afar slowly
+                self._bar.show_estimate(f"{looks}<br>{progress_sentence(progress)}")
+
+        run = self._run = Run("inspect", built, on_result=show, on_error=fail, on_progress=tell)
 
     def _watch(self, layers: List[QgsMapLayer]) -> None:
         """Hear when these layers are edited, and no others."""

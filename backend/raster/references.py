@@ -68,7 +68,7 @@ def open_references(
     The target itself is left out: it would show in its gaps what lies there.
 
     Args:
-        watch: hears of each date by itself; `Together` makes few words of it.
+        watch: hears of each date by itself; `Together` makes few words of it. Its stage is `dates`.
         found: further ones, as `siblings.find_references` gives them; those that lie elsewhere, cannot be
             read or have no mask are left out, where one that was named by itself is an error.
         folders: what is known of the folders already, as for `siblings.masks_beside`.
@@ -80,8 +80,11 @@ def open_references(
     opened: list[Reference] = []
     folders, own, unmasked = folders or Folders(), files_of(target), None
     listed = not (request.references_from and Path(request.references_from).is_dir())
-    for asked, named in [*((r, True) for r in request.references), *((r, False) for r in found)]:
-        watch.check()
+    dates = [*((r, True) for r in request.references), *((r, False) for r in found)]
+    if dates:
+        watch.stage("dates", len(dates))
+    for asked, named in dates:
+        watch.advance()
         if asked.path in request.target or (named and holds(asked, own)):  # `found` is without it
             watch.notice("reference.itself", path=asked.path)
             continue

@@ -147,14 +147,14 @@ def find_references(source: str, target: Raster, watch: Watch) -> tuple[Referenc
     """References of a folder or a JSON list; the target itself is left out.
 
     A JSON list holds paths, or objects `{"path", "date", "masks": [{"path", "kind"}]}`; paths are
-    relative to the file.
+    relative to the file. To look into a folder's files is a stage of the watch, `list`.
 
     Raises:
         TerramendError: `references.missing`, `references.json`, `references.none`.
     """
     place = Path(source)
     if place.is_dir():
-        found = _in_folder(place, target)
+        found = _in_folder(place, target, watch)
     elif place.is_file():
         found = listed(place)
     else:
@@ -227,7 +227,7 @@ def _beside(path: str, place: Path) -> str:
     return str(place.parent / path)
 
 
-def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
+def _in_folder(place: Path, target: Raster, watch: Watch) -> tuple[Reference, ...]:
     """Each product, and each date's raster files, as one reference.
 
     What Terramend filled itself is left out: estimates are no observations. Who wants them names them.
@@ -235,7 +235,10 @@ def _in_folder(place: Path, target: Raster) -> tuple[Reference, ...]:
     roles = {"optical", "thermal", *(target.bands[i].role for i in telling(target.bands))}
     groups: dict[str, list[str]] = {}
     products = []
-    for entry in sorted(place.iterdir()):
+    entries = sorted(place.iterdir())
+    watch.stage("list", len(entries))
+    for entry in entries:
+        watch.advance()
         if entry.name.startswith("."):
             continue
         if entry.is_dir() or _is_archive(entry.name):

@@ -40,7 +40,8 @@ def test_cancel_takes_effect_at_every_step() -> None:
 
 
 def test_what_holds_for_many_dates_is_told_once() -> None:
-    watch = Watch()
+    seen = []
+    watch = Watch(on_progress=seen.append)
     with Together(watch) as told:
         for name in "abc":
             told.notice("reference.date", name=name)
@@ -50,6 +51,11 @@ def test_what_holds_for_many_dates_is_told_once() -> None:
         ("reference.date", "a"), ("notice.alike", None), ("reference.level", "a"),
     ]  # fmt: skip
     assert watch.notices[1].sentence == "The same holds for 2 more of the other dates."
+    watch.stage("dates", 3)
+    told.stage("list", 2)
+    told.advance()
     watch.cancel()
-    with pytest.raises(TerramendError):
-        told.check()
+    for step in (told.check, told.advance):
+        with pytest.raises(TerramendError):
+            step()
+    assert [(p.stage, p.done, p.total) for p in seen] == [("dates", 0, 3), ("list", 0, 2), ("list", 1, 2)]

@@ -132,6 +132,42 @@ def test_a_date_of_a_folder_without_a_mask_is_left_out_and_what_would_mend_it_sa
     assert "other_2020-02-12.tif has no mask" in dock.bar.notices.toolTip()
 
 
+def test_a_look_at_many_dates_says_how_far_it_is_and_can_be_left(
+    dock: Any, scene: dict[str, str], until: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terramend.ui import outlook
+
+    until(lambda: "expected error" in dock.bar.estimate.text())
+    looks: list[Any] = []
+
+    class Slow:
+        """A look that gets no answer yet."""
+
+        def __init__(self, method: str, built: Any, **listeners: Any) -> None:
+            self.listeners, self.cancelled = listeners, False
+            looks.append(self)
+
+        def cancel(self) -> None:
+            self.cancelled = True
+
+        abandon = cancel
+
+    monkeypatch.setattr(outlook, "Run", Slow)
+    folder = str(Path(scene["other"]).parent)
+    dock.form.show_choices(replace(dock.form.choices(), references=(), references_from=folder))
+    until(lambda: bool(looks))
+    tell = looks[0].listeners["on_progress"]
+    tell({"stage": "open", "done": 0, "total": 0, "eta": None})
+    assert dock.bar.estimate.text() == "Looking at what would be filled…"
+    tell({"stage": "dates", "done": 10, "total": 40, "eta": 75.0})
+    told = "Looking at what would be filled…<br>Opening the other dates: 25 %, 75 s left"
+    assert dock.bar.estimate.text() == told
+    click(dock.form.references.folder.button)  # without the folder
+    assert looks[0].cancelled and dock.bar.estimate.text() == ""
+    tell({"stage": "dates", "done": 20, "total": 40, "eta": 50.0})
+    assert dock.bar.estimate.text() == ""
+
+
 def test_dates_are_listed_as_clear_only_while_that_is_said(
     dock: Any, scene: dict[str, str], until: Callable, tmp_path: Path
 ) -> None:

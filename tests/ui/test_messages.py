@@ -169,7 +169,18 @@ def test_a_log_tells_of_tenths_of_what_takes_long() -> None:
 def test_overall_percent_grows_through_the_stages() -> None:
     steps = [
         (stage, done)
-        for stage in ("open", "footprint", "gaps", "prepare", "learn", "fill", "write", "save")
+        for stage in (
+            "open",
+            "list",
+            "dates",
+            "footprint",
+            "gaps",
+            "prepare",
+            "learn",
+            "fill",
+            "write",
+            "save",
+        )
         for done in (0, 1, 2)
     ]
     percents = [overall_percent({"stage": stage, "done": done, "total": 2}) for stage, done in steps]

@@ -185,6 +185,29 @@ def test_dates_of_a_folder_without_masks_are_left_out_unless_none_remains(tmp_pa
     assert (told.code, told.arguments) == ("reference.unmasked", {"path": unmasked}) and told in watch.notices
 
 
+def test_how_far_the_look_at_a_folder_is_can_be_followed_and_stopped(tmp_path):
+    target = tif(tmp_path / "t_20200101.tif")
+    for day in range(1, 4):
+        tif(tmp_path / "dates" / f"s_2020020{day}.tif")
+    asked = FillRequest((target,), "o.tif", references_from=str(tmp_path / "dates"), references_clear=True)
+    seen, last = [], None
+
+    def tell(progress):
+        seen.append((progress.stage, progress.done, progress.total))
+        if seen[-1] == last:
+            watch.cancel()
+
+    watch = Watch(on_progress=tell)
+    open_inputs(asked, watch)
+    assert seen == [(stage, done, 3) for stage in ("list", "dates") for done in range(4)]
+    for last in (("list", 1, 3), ("dates", 1, 3)):
+        seen.clear()
+        watch = Watch(on_progress=tell)
+        with pytest.raises(TerramendError, match="Cancelled"):
+            open_inputs(asked, watch)
+        assert seen[-1] == last
+
+
 def test_a_date_of_a_folder_that_is_no_image_or_of_no_place_is_left_out(tmp_path):
     target = tif(tmp_path / "t_20200101.tif")
     tif(tmp_path / "s_20200121.tif")
