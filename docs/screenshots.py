@@ -1,7 +1,7 @@
 """Runs inside QGIS (see screenshots.sh): uses the plugin on the sample and saves pictures.
 
 Every picture is of the real thing: the dock after a fill that a real backend did, the map
-with the before/after line, Processing's own dialogs, the environment dialog.
+with the before/after line, the environment dialog.
 """
 
 import os
@@ -10,8 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-import processing
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
+from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QEvent, QPointF, Qt, QTimer
 from qgis.PyQt.QtGui import QMouseEvent
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget
@@ -105,17 +104,6 @@ def pictures():
         )
     save(window, "swipe")
     dock.bar.compare.click()
-    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps")
-    dialog = processing.createAlgorithmDialog(algorithm.id(), {"TARGET": target.id(), "GAPS": [mask.id()]})
-    dialog.resize(1000, 760)
-    dialog.show()
-    save(dialog, "algorithm")
-    dialog.close()
-    dock.open_batch()
-    batch = dock.batch
-    batch.resize(1200, 420)
-    save(batch, "batch")
-    batch.close()
     plugin.show_environment()
     save(plugin.dialog, "environment")
     plugin.dialog.close()
