@@ -57,6 +57,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             INPUT,
             "The table of results {path} cannot be written ({why}): choose another place by --results.",
         ),
+        "batch.read-only": (
+            ENVIRONMENT,
+            "The cluster's worker {worker} may not write to {path}: give it the right to, or end it.",
+        ),
         "batch.results": (INPUT, "{path} exists and is no table of results: choose another by --results."),
         "batch.scheduler": (
             ENVIRONMENT,
@@ -64,6 +68,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "batch.table": (INPUT, "The table {path} cannot be used: {why}; mend it and run again."),
         "batch.twice": (INPUT, "{path} is already the output of row {row}: give each row its own."),
+        "batch.unseen": (
+            ENVIRONMENT,
+            "The cluster's worker {worker} does not see {path} as it is here: "
+            "give it the same folders under the same paths, or end it.",
+        ),
         "batch.worker": (
             ENVIRONMENT,
             "The cluster's workers have not Terramend {need} ({have}): install the same version there.",

@@ -11,11 +11,12 @@ import contextlib
 import functools
 import hashlib
 import logging
+import os
 import re
 import signal
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from ..process import deaf_children, keep_freed_memory
 from ..request import from_json
 from ..version import VERSION
 from ..watch import Watch
+from . import places
 
 POLL = 0.5
 """Seconds between two looks at the cancel flag."""
@@ -61,30 +63,33 @@ def run_requests(
             whose workers have the same Terramend and see the same files.
 
     Raises:
-        TerramendError: `batch.scheduler`, `batch.worker`, or `run.cancelled`.
+        TerramendError: `batch.scheduler`, `batch.worker`, `batch.unseen`, `batch.read-only`, or
+            `run.cancelled`.
     """
     with _client(scheduler, len(requests), watch) as (client, workers):
         if workers is None:
             _check_workers(client, scheduler)
         batch = f"terramend-{uuid.uuid4()}"
         cores = max(1, device.cores() // workers) if workers else 0
-        waiting = _submitted(client, [_shared(request, cores) for request in requests], batch)
-        seen = time.monotonic()
-        try:
-            while waiting:
-                watch.check()
-                for future in _finished(list(waiting)):
-                    yield waiting.pop(future), _outcome(future)
-                if client.scheduler_info()["workers"]:
-                    seen = time.monotonic()
-                elif time.monotonic() - seen > LONELY:
-                    why = "it has no workers any more"
-                    raise TerramendError("batch.scheduler", scheduler=scheduler, why=why)
-        except CancelledError:  # by Dask, which has lost the connection
-            raise TerramendError("batch.scheduler", scheduler=scheduler, why="it is gone") from None
-        finally:
-            if waiting:
-                _stop(client, batch, list(waiting))
+        rows = [_shared(request, cores) for request in requests]
+        with places.marks([from_json(row) for row in rows] if workers is None else []) as marks:
+            waiting = _submitted(client, rows, marks, batch)
+            seen = time.monotonic()
+            try:
+                while waiting:
+                    watch.check()
+                    for future in _finished(list(waiting)):
+                        yield waiting.pop(future), _outcome(future)
+                    if client.scheduler_info()["workers"]:
+                        seen = time.monotonic()
+                    elif time.monotonic() - seen > LONELY:
+                        why = "it has no workers any more"
+                        raise TerramendError("batch.scheduler", scheduler=scheduler, why=why)
+            except CancelledError:  # by Dask, which has lost the connection
+                raise TerramendError("batch.scheduler", scheduler=scheduler, why="it is gone") from None
+            finally:
+                if waiting:
+                    _stop(client, batch, list(waiting))
 
 
 _running: dict[str, list[Watch]] = {}
@@ -93,7 +98,7 @@ _cancelled: set[str] = set()
 
 
 def _submitted(
-    client: distributed.Client, requests: Sequence[dict[str, Any]], batch: str
+    client: distributed.Client, requests: Sequence[dict[str, Any]], marks: Mapping[str, str], batch: str
 ) -> dict[distributed.Future, int]:
     """The rows' futures and positions; a row that reads what earlier ones write comes after them."""
     futures: list[distributed.Future] = []
@@ -101,19 +106,24 @@ def _submitted(
     for position, request in enumerate(requests):
         asked = from_json(request)
         before = [makers[name] for name in named(asked) if name in makers]
-        futures.append(client.submit(work, request, batch, before, identity(), key=f"{batch}-{position}"))
+        need = (identity(), places.seen(asked, marks))
+        futures.append(client.submit(work, request, batch, before, *need, key=f"{batch}-{position}"))
         makers.update(dict.fromkeys(written(asked), futures[-1]))
     return {future: position for position, future in enumerate(futures)}
 
 
-def work(request: dict[str, Any], batch: str, before: Sequence[Outcome], need: str) -> Outcome:
+def work(
+    request: dict[str, Any], batch: str, before: Sequence[Outcome], need: str, seen: places.Seen
+) -> Outcome:
     """One row, on a worker; `before` makes Dask wait for the rows that it builds on.
 
     Raises:
-        TerramendError: `batch.worker`, where it is not the client's Terramend: a worker may join at any time.
+        TerramendError: `batch.worker`, `batch.unseen`, `batch.read-only`, where it has not the client's
+            Terramend or files: a worker may join at any time.
     """
     if identity() != need:
         raise TerramendError("batch.worker", have=identity(), need=need)
+    places.check(seen, distributed.get_worker().address)
     keep_freed_memory()
     watch = Watch()
     _running.setdefault(batch, []).append(watch)
@@ -224,7 +234,12 @@ def _outcome(future: distributed.Future) -> Outcome:
         return outcome
     except distributed.KilledWorker:
         return failed(TerramendError("batch.lost"))
-    except TerramendError:  # of a worker that must not do any row: it would soon have failed them all
+    except (
+        TerramendError
+    ) as error:  # of a worker that must not do any row: it would soon have failed them all
+        path = str(error.arguments.get("path"))
+        if error.code == "batch.unseen" and not os.path.exists(path):  # noqa: PTH110 - gone here too by now
+            return failed(TerramendError("raster.missing", path=path))
         raise
     except Exception as error:
         return failed(as_error(error))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import zipfile
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import rasterio
 from terramend.backend import batch
 from terramend.backend.batch_table import from_table
 from terramend.backend.distribution import cluster as module
+from terramend.backend.distribution import places
 from terramend.backend.distribution.cluster import _client, identity, run_requests
 from terramend.backend.errors import TerramendError
 from terramend.backend.request import FillRequest, to_json
@@ -30,6 +32,8 @@ from terramend.backend.watch import Watch
 PROFILE = {
     "driver": "GTiff", "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
 }  # fmt: skip
+OWN = Path("/proc/self/cwd")
+"""A path that every process sees in its own way, as where folders are not shared."""
 LONG = 300
 """Seconds that only a failure takes, however busy the machine is."""
 COMMON = {"model": "guided", "quality": "fast", "radiometry": "dn"}
@@ -112,7 +116,9 @@ def test_a_row_on_a_worker_asks_first_for_freed_memory_to_be_kept(monkeypatch):
     asked = []
     monkeypatch.setattr(module, "keep_freed_memory", lambda: asked.append(len(asked)))
     request = to_json(FillRequest(("absent.tif",), "o.tif"))
-    assert module.work(request, "batch", [], identity())["error"]["code"] == "raster.missing"
+    monkeypatch.setattr(distributed, "get_worker", lambda: types.SimpleNamespace(address="tcp://here"))
+    outcome = module.work(request, "batch", [], identity(), places.Seen((), ()))
+    assert outcome["error"]["code"] == "raster.missing"
     assert asked == [0]
 
 
@@ -176,12 +182,12 @@ def test_what_ends_the_whole_group_stops_the_workers_and_leaves_nothing(work, na
     assert ends(process.pid)
 
 
-def worker(address: str, place: Path, **environment: str) -> subprocess.Popen:
+def worker(address: str, place: Path, cwd: Path | None = None, **environment: str) -> subprocess.Popen:
     """A worker as Dask's own command begins it."""
     options = ["--local-directory", str(place), "--no-nanny", "--nthreads", "2", "--no-dashboard"]
     return subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_worker", address, *options],
-        stderr=subprocess.DEVNULL, env={**os.environ, **environment},
+        stderr=subprocess.DEVNULL, env={**os.environ, **environment}, cwd=cwd,
     )  # fmt: skip
 
 
@@ -196,7 +202,8 @@ def cluster(tmp_path):
         assert processes[0].poll() is None
         time.sleep(0.05)
     address = json.loads(file.read_text())["address"]
-    processes.append(worker(address, tmp_path / "worker"))
+    (tmp_path / "elsewhere").mkdir()
+    processes.append(worker(address, tmp_path / "worker", tmp_path / "elsewhere"))
     with distributed.Client(address) as client:
         client.wait_for_workers(1, timeout=LONG)
     yield address, *processes
@@ -223,6 +230,37 @@ def test_a_cluster_that_runs_already(work, cluster):
     run(folder, "serial", None)
     for row in range(2):
         assert (folder / f"dask/o{row}.tif").read_bytes() == (folder / f"serial/o{row}.tif").read_bytes()
+
+
+@pytest.mark.skipif(not OWN.exists(), reason="there is no path that each process sees in its own way")
+@pytest.mark.parametrize(("row", "path"), [(f"t0.tif,{OWN}/m.tif,dask/o.tif", OWN / "m.tif"),
+                                           (f"t0.tif,m.tif,{OWN}/dask/o.tif", OWN / "dask")])  # fmt: skip
+def test_a_worker_that_has_other_files_under_the_same_path_does_no_row(work, cluster, monkeypatch, row, path):
+    folder = work(1, 64)
+    there = folder / "elsewhere/dask"
+    there.mkdir()
+    (folder / "dask.csv").write_text(f"target,gaps,output\n{row}\n")
+    monkeypatch.chdir(folder)
+    with pytest.raises(TerramendError) as caught:
+        run(folder, "dask", cluster[0])
+    assert (caught.value.code, caught.value.exit_status) == ("batch.unseen", 3)
+    assert caught.value.arguments["path"] == str(path)
+    assert [*there.iterdir(), *(folder / "dask").iterdir()] == []
+
+
+def test_a_file_that_goes_meanwhile_fails_its_row_alone(work, cluster, monkeypatch):
+    folder = work(2, 64)
+    look = places.seen
+
+    def seen(request: FillRequest, marks: dict) -> places.Seen:
+        before = look(request, marks)
+        (folder / "t0.tif").unlink(missing_ok=True)
+        return before
+
+    monkeypatch.setattr(places, "seen", seen)
+    summary = run(folder, "dask", cluster[0])
+    assert (summary["done"], summary["failed"]) == (1, 1)
+    assert summary["failures"][0]["code"] == "raster.missing"
 
 
 @pytest.mark.parametrize(("lost", "why"), [(0, "it is gone"), (1, "no workers any more")])
