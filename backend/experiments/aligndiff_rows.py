@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...models.aligndiff.hint import CLIP
 from ...models.aligndiff.model import load
 from ...models.aligndiff.prompt import band_name
+from ...models.base import Floats
 from ...models.diffusion.scaling import restored, standardised
 from ..evaluation import cases, metrics
 from ..evaluation.measure import appearance
@@ -21,7 +21,6 @@ from ..evaluation.membrane import membrane
 from ..evaluation.perceptual import Perceptual
 from .runs import Numbers
 
-Floats = NDArray[np.float32]
 HOLE = ("psnr", "rmse", "mae", "ssim")
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...models import registry
-from ...models.base import Reconstructor
+from ...models.base import Floats, Reconstructor
 from ...models.diffusion_enhancement.model import Enhancer, Networks
 from ...models.diffusion_enhancement.network import Enhancement
 from ...models.rivals.network import Remover
@@ -24,7 +24,6 @@ from ..training import de
 from ..training.pairs import Pair, PairBank
 from .runs import Numbers
 
-Floats = NDArray[np.float32]
 FILL_TRACKS = ("S", "T1", "T4")
 REFERENCE = " (the reference)"
 LIMITS = (0.0, 0.1, 0.3, 0.5)

@@ -14,16 +14,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ...models.align_cr import inputs
+from ...models.base import Flags, Floats
 from ..datasets import catalog, landcover, planet, radar_layouts
 from ..datasets.files import raw
 from ..datasets.place import Place
 from ..errors import TerramendError
 
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 SIDE = 160
 """Pixels: the centre of each scene that is measured, as the paper's code does."""
 LEVELS = ("0-20 %", "20-40 %", "40-60 %", "60-80 %", "80-100 %")

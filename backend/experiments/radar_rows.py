@@ -16,12 +16,12 @@ import torch
 
 from ...models import registry
 from ...models.align_cr import inputs
-from ...models.base import Tile
+from ...models.base import Floats, Tile
 from ...models.rivals.network import Remover
 from ..datasets import landcover
 from ..evaluation import metrics
 from ..training import radar, segmenter
-from .radar_cases import Case, Floats
+from .radar_cases import Case
 from .runs import Numbers
 
 PROTOCOLS = ("full", "hole")

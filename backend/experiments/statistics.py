@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float32]
+from ...models.base import Floats
 
 
 def histogram_distance(real: Floats, made: Floats) -> float:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 
+from ...models.base import Floats
 from ...models.ddpm.model import TOP
 from ...models.diffusion import sampler
 from ...models.diffusion.noise import noise
@@ -28,8 +28,6 @@ from .export import export
 from .loop import Batch, Schedule
 from .patches import RGB, averaged, clear_bank
 from .recipe import Recipe, build, conclude, whole
-
-Floats = NDArray[np.float32]
 
 
 def display(reflectance: Floats) -> Floats:

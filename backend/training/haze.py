@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.base import Floats
 from ...models.diffusion.scaling import reflected, shown
 from ..errors import TerramendError
 from .pairs import Draw, pair_bank
 from .patches import averaged, clear_bank
 
-Floats = NDArray[np.float32]
 Land = Callable[[int, int, int, int], Floats]
 """(seed, step, count, size) to (count, C, size, size) clear reflectance."""
 GREEN = 550.0

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...models.base import Flags, Floats
 from ...models.diffusion.scaling import centred, shown
 from ..datasets import catalog, paired
 from ..datasets.place import Place
 from ..errors import TerramendError
 from .patches import averaged, nearest, pick
 
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 Draw = Callable[..., tuple[Floats, Floats, Flags]]
 """(seed, step, count, size, shrink) to cloudy, clear and known; see `PairBank.draw`."""
 KEPT = 512

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...models.base import Floats
 from ..datasets import catalog, paired, sen12ms
 from ..datasets.place import Place
 from ..errors import TerramendError
 
-Floats = NDArray[np.float32]
 RGB = (665.0, 560.0, 490.0)
 """Wavelengths (nm) of red, green, blue."""
 KEPT = 512

@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...models.align_cr import inputs
+from ...models.base import Flags, Floats
 from ..datasets import catalog, radar_layouts
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from . import haze
 from .patches import CLEAR, averaged, nearest
 
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 KEPT = 512
 """Scenes kept in memory; more are read again when they are drawn."""
 DATES = 3
