@@ -231,13 +231,11 @@ def gain(
 
 def figures(rows: Rows, truth: Numbers, out: Path) -> None:
     """Figure 5: quality by level of made cloud, each protocol. Figure 6: what is lost of pixel accuracy."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     for protocol in PROTOCOLS:
-        figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
+        figure = Figure((10, 7), layout="constrained")
+        axes = figure.subplots(2, 2)
         for axis, metric in zip(axes.flat, METRICS, strict=True):
             for name, seeds in rows.items():
                 values = []
@@ -248,15 +246,14 @@ def figures(rows: Rows, truth: Numbers, out: Path) -> None:
                 axis.plot(LEVELS, values, marker=".", label=name)
             axis.set(title=metric)
         axes.flat[0].legend(fontsize=6)
-        figure.savefig(out / f"figure5-{protocol}.png", dpi=120)
-        pyplot.close(figure)
-    figure, axis = pyplot.subplots(figsize=(8, 4), layout="constrained")
+        pictures.chart(figure, out / f"figure5-{protocol}.png")
+    figure = Figure((8, 4), layout="constrained")
+    axis = figure.add_subplot()
     for name, *lost in _lost(rows, truth)[1]:
         axis.plot(LEVELS, [float(value) for value in lost], marker=".", label=name)
     axis.set(ylabel="points of pixel accuracy")
     axis.legend(fontsize=6)
-    figure.savefig(out / "figure6.png", dpi=120)
-    pyplot.close(figure)
+    pictures.chart(figure, out / "figure6.png")
 
 
 def picture(chosen: Sequence[Case], methods: Sequence[Method], path: Path) -> None:

@@ -216,14 +216,11 @@ def gain(
 
 def shares(rows: Rows, path: Path) -> None:
     """Figure 7: PSNR and RMSE over the share that is hidden, one row of plots a kind of gap."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     kinds = list(dict.fromkeys(next(iter(rows.values()))[0]["kind"]))
-    size = (12, 4 * len(kinds))
-    figure, axes = pyplot.subplots(len(kinds), 2, figsize=size, layout="constrained", squeeze=False)
+    figure = Figure((12, 4 * len(kinds)), layout="constrained")
+    axes = figure.subplots(len(kinds), 2, squeeze=False)
     for line, kind in zip(axes, kinds, strict=True):
         steps = _shares(rows, kind)
         for axis, metric in zip(line, ("psnr", "rmse"), strict=True):
@@ -232,8 +229,7 @@ def shares(rows: Rows, path: Path) -> None:
                 axis.plot(steps, values, style, color=f"C{number % 10}", marker="o", label=name)
             axis.set(xlabel=f"share of pixels hidden ({kind})", ylabel=metric)
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    pictures.chart(figure, path)
 
 
 def pictures_of(

@@ -81,12 +81,10 @@ def finding(per: Mapping[str, Mapping[str, Sequence[float]]], column: str, label
 
 def curves(path: Path) -> None:
     """alpha-bar and log-SNR of the three schedules, of `STEPS` steps each."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    figure = Figure((9, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
     for name in schedules.NAMES:
         made = schedules.make(name, STEPS)
         left.plot(np.arange(1, STEPS + 1), made.bar, label=name)
@@ -94,5 +92,4 @@ def curves(path: Path) -> None:
     left.set(xlabel="t", ylabel="alpha-bar")
     right.set(xlabel="t", ylabel="log-SNR")
     left.legend()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    pictures.chart(figure, path)

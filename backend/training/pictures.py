@@ -1,16 +1,20 @@
-"""Pictures of a training run: sample grids and loss curves."""
+"""Pictures of training runs and experiments: grids of samples, loss curves, charts."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..raster.outputs import written
 from ..views import png, sheet, write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def grid(images: NDArray[np.float32], path: Path, columns: int = 4, scale: int = 2) -> None:
@@ -20,12 +24,10 @@ def grid(images: NDArray[np.float32], path: Path, columns: int = 4, scale: int =
 
 def losses(logs: Mapping[str, Path], path: Path, column: str = "loss", window: int = 50) -> None:
     """Loss curves (running means) of several logs in one PNG; a log without a step draws nothing."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    figure = Figure((7, 4), layout="constrained")
+    axes = figure.add_subplot()
     for name, log in logs.items():
         with log.open(newline="", encoding="utf-8") as source:
             values = np.array([float(row[column]) for row in csv.DictReader(source)])
@@ -37,6 +39,10 @@ def losses(logs: Mapping[str, Path], path: Path, column: str = "loss", window: i
     axes.set(xlabel="step", ylabel=f"{column} (mean of {window} steps)", yscale="log")
     if axes.lines:
         axes.legend()
+    chart(figure, path)
+
+
+def chart(figure: Figure, path: Path) -> None:
+    """Write a chart as PNG, whole or not at all."""
     with written(path) as part:
         figure.savefig(part, dpi=120, format="png")
-    pyplot.close(figure)
