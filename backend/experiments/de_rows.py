@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...models import registry
 from ...models.base import Floats, Reconstructor
+from ...models.diffusion_enhancement.fusion import LIMIT
 from ...models.diffusion_enhancement.model import Enhancer, Networks
 from ...models.diffusion_enhancement.network import Enhancement
 from ...models.rivals.network import Remover
@@ -91,7 +92,7 @@ def enhanced(
     key: Any,
     *,
     steps: int = 10,
-    limit: float = 0.3,
+    limit: float = LIMIT,
     weight: float | None = None,
     seed: int = 0,
     judged: bool = False,
@@ -165,7 +166,7 @@ def gap_rows(networks: Networks, reference: Reconstructor, first: bool) -> dict[
         held = replace(networks, allocator=Fixed(weight))  # type: ignore[arg-type]
         return replace(plain, networks=held, limit=limit)
 
-    rows = {"fixed W = .5": fixed(0.5, 0.3), "DE": plain}
+    rows = {"fixed W = .5": fixed(0.5, LIMIT), "DE": plain}
     if first:
         rows["diffusion alone"] = fixed(0.0, 0.0)
         rows |= {f"DE, limiting factor {v:g}": replace(plain, limit=v) for v in LIMITS}
