@@ -16,9 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from ...models.base import Floats
-from ...models.ddpm.model import TOP
-from ...models.diffusion import sampler
-from ...models.diffusion.noise import noise
+from ...models.ddpm.model import TOP, ddim
 from ...models.diffusion.scaling import shown
 from ...models.diffusion.unet import UNet, UNetConfig
 from ..errors import TerramendError
@@ -65,18 +63,7 @@ def draw(
             out: Floats = model(torch.from_numpy(x), torch.full((count,), t)).numpy()
         return out
 
-    start = np.stack([noise(seed, index, 3, 0, 0, size, size) for index in range(count)])
-    run = sampler.run(
-        schedule,
-        denoise,
-        start,
-        sampler.spaced(schedule.steps, steps),
-        lambda _: np.zeros_like(start),
-        parameterisation=config["diffusion"]["predicts"],
-        clip=1.0,
-    )
-    *_, last = run
-    return last.sample
+    return ddim(schedule, denoise, config["diffusion"]["predicts"], count, size, steps, seed)
 
 
 def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:

@@ -50,19 +50,31 @@ class Prior:
 
     def draw(self, count: int, size: int, steps: int, seed: int) -> Floats:
         """(count, 3, size, size) images in -1..1 by DDIM; `size` is a multiple of `multiple`."""
-        start = np.stack([noise(seed, index, 3, 0, 0, size, size) for index in range(count)])
-        times = sampler.spaced(self.schedule.steps, steps)
-        run = sampler.run(
-            self.schedule,
-            self.denoise,
-            start,
-            times,
-            lambda _: np.zeros_like(start),
-            parameterisation=self.predicts,
-            clip=1.0,
-        )
-        *_, last = run
-        return last.sample
+        return ddim(self.schedule, self.denoise, self.predicts, count, size, steps, seed)
+
+
+def ddim(
+    schedule: schedules.Schedule,
+    denoise: sampler.Denoiser,
+    predicts: str,
+    count: int,
+    size: int,
+    steps: int,
+    seed: int,
+) -> Floats:
+    """(count, 3, size, size) images in -1..1 by DDIM; `denoise`: x_t and t to what the network `predicts`."""
+    start = np.stack([noise(seed, index, 3, 0, 0, size, size) for index in range(count)])
+    run = sampler.run(
+        schedule,
+        denoise,
+        start,
+        sampler.spaced(schedule.steps, steps),
+        lambda _: np.zeros_like(start),
+        parameterisation=predicts,
+        clip=1.0,
+    )
+    *_, last = run
+    return last.sample
 
 
 @dataclass(frozen=True)
