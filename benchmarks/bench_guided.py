@@ -21,12 +21,10 @@ import mosaics
 from terramend.backend.opening import Inputs, open_grid, open_inputs
 from terramend.backend.process import computing
 from terramend.backend.raster.grid import Window
-from terramend.backend.request import FillRequest, Mask, Reference
+from terramend.backend.request import QUALITIES, FillRequest, Mask, Reference
 from terramend.backend.watch import Watch
 from terramend.models.base import Tile
 from terramend.models.registry import find
-
-QUALITIES = ("fast", "default", "best")
 
 
 def read(folder: Path, side: int, case: str) -> tuple[Tile, Tile]:

@@ -26,6 +26,8 @@ from .terrain import channels
 TRACKS = ("S", "S-DEM", "T1", "T2", "T4", "T4past", "series", "R", "P")
 """What a method may use: nothing but the scene; a DEM; 1, 2, 4 references on both sides; four
 past ones; up to 20 to choose from; radar; P: real cloud, truth is another date. Never mixed."""
+WITH_DATES = ("T1", "T2", "T4", "T4past", "series")
+"""Tracks in which other dates are given."""
 
 
 @dataclass(frozen=True)

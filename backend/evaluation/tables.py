@@ -11,7 +11,7 @@ import numpy as np
 
 from ...models.aligndiff.prompt import band_name
 from .bootstrap import by_place, interval
-from .cases import TRACKS
+from .cases import TRACKS, WITH_DATES
 from .cost import Cost, Costs
 from .metrics import LEVELS, rank_correlation
 from .run import Results
@@ -37,7 +37,6 @@ REMARKS = {
 }
 """What the numbers of a track do not say by themselves."""
 
-WITH_DATES = ("T1", "T2", "T4", "T4past", "series")
 NO_COST = Cost(math.nan, math.nan)
 
 

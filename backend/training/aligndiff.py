@@ -39,8 +39,6 @@ from .loop import Batch, Schedule
 from .recipe import REFUSED, Recipe, build, conclude, whole
 
 WEIGHTS = "aligndiff.safetensors"
-KNOWN = 0.1
-"""What a latent outside the gap counts beside one inside: it is replaced when a gap is filled."""
 BEGIN = 0.9
 """Share of the steps at which a fill begins at least (`sampling.Preset.strength`)."""
 DIVERGENCE = 1e-6
@@ -322,7 +320,9 @@ def encode(model: AlignDiff, vocabulary: tokens.Vocabulary, store: samples.Store
             parts["clean"].append(model.encode(clean))
             parts["prior"].append(model.encode(torch.from_numpy(hint[:, 5 + bands : 5 + 2 * bands])))
             hidden = np.stack([latent_gap(gap > 0.5, factor) for gap in hint[:, 4]])
-            parts["weight"].append(torch.from_numpy(np.where(hidden, 1, KNOWN).astype(np.float32))[:, None])
+            parts["weight"].append(
+                torch.from_numpy(np.where(hidden, 1, samples.KNOWN).astype(np.float32))[:, None]
+            )
     ids = torch.from_numpy(np.stack([vocabulary.encode(text) for text in store.texts]))
     return Cached(torch.cat(parts["clean"]), torch.cat(parts["prior"]), torch.cat(parts["weight"]), ids)
 

@@ -42,6 +42,8 @@ STEEP = 6
 """How many times as often a scene with terrain is drawn: few scenes have a DEM."""
 GUIDED = 0.5
 """Share of the crops with terrain or other dates that start from `guided`."""
+KNOWN = 0.1
+"""What a latent or pixel outside the gap counts beside one inside: it is replaced when a gap is filled."""
 Half = NDArray[np.float16]
 
 

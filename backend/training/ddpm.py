@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from ...models.base import Floats
-from ...models.ddpm.model import TOP, ddim
+from ...models.ddpm.model import RGB, TOP, ddim
 from ...models.diffusion.scaling import shown
 from ...models.diffusion.unet import UNet, UNetConfig
 from ..errors import TerramendError
@@ -24,7 +24,7 @@ from ..watch import Watch
 from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .patches import RGB, averaged, clear_bank
+from .patches import averaged, clear_bank
 from .recipe import Recipe, build, conclude, whole
 
 

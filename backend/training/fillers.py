@@ -34,8 +34,6 @@ from .recipe import REFUSED, Recipe, build, conclude, whole
 from .removers import adversarial
 
 WEIGHTS = "filler.safetensors"
-KNOWN = 0.1
-"""What a pixel outside the gap counts beside one inside: it is not asked for when a gap is filled."""
 FOOLING = 0.01
 """What LaMa's adversary counts beside the absolute error."""
 Terms = dict[str, torch.Tensor]
@@ -124,7 +122,7 @@ def fresh(config: dict[str, Any]) -> Filler:
 def losses(model: Trained, batch: Batch, contraction: float = 0.0) -> Terms:
     """Loss terms of a network on a batch; hidden pixels count most."""
     network, hint, clean = model.network, batch["hint"], batch["clean"]
-    weight = KNOWN + (1 - KNOWN) * hint[:, 4:5]
+    weight = samples.KNOWN + (1 - samples.KNOWN) * hint[:, 4:5]
     weight = weight / weight.mean()
     if network.diffusion:
         said = network(batch["x"], batch["t"], hint).float()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...models.guided.model import of_quality
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame, stack
-from ..evaluation.cases import Case, Sample, sample
+from ..evaluation.cases import WITH_DATES, Case, Sample, sample
 from ..evaluation.make_cases import make_cases
 from ..raster.outputs import write_whole
 from ..watch import Watch
@@ -34,7 +34,6 @@ PER_SAMPLE = 5
 TRACKS = {
     "S": 0.14, "S-DEM": 0.1, "R": 0.06, "T1": 0.2, "T2": 0.14, "T4": 0.14, "T4past": 0.07, "series": 0.15,
 }  # fmt: skip
-DATED = ("T1", "T2", "T4", "T4past", "series")
 KINDS = {"cloud": 0.5, "blob": 0.2, "stripes": 0.15, "random": 0.15}
 """Shares of a balanced draw."""
 RESEARCH_ONLY = ("planet_cr", "rice_rgb_pairs")
@@ -68,7 +67,7 @@ class Store:
 
     def made_up(self) -> NDArray[np.bool_]:
         """(N,) whether a crop's dates are made up: its track has none."""
-        dated = np.array([track in DATED for _, _, track, _ in self.origin], bool)
+        dated = np.array([track in WITH_DATES for _, _, track, _ in self.origin], bool)
         known = np.array([bool(crop[:, 1, ::8, ::8].any()) for crop in self.references], bool)
         return known & ~dated
 

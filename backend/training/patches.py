@@ -14,8 +14,6 @@ from ..datasets import catalog, paired, sen12ms
 from ..datasets.place import Place
 from ..errors import TerramendError
 
-RGB = (665.0, 560.0, 490.0)
-"""Wavelengths (nm) of red, green, blue."""
 KEPT = 512
 """Patches of large sets that are kept in memory."""
 CLEAR = 0.02
@@ -73,8 +71,8 @@ class Bank:
 
 def clear_bank(
     data: Path,
-    wavelengths: Sequence[float] = RGB,
-    smallest: int = 64,
+    wavelengths: Sequence[float],
+    smallest: int,
     without: Sequence[str] = (),
 ) -> Bank:
     """Every nearly clear date under `data` (a split of the pack, or any folder of scenes).
@@ -83,7 +81,7 @@ def clear_bank(
     read here, patches of SEN12MS when they are drawn.
 
     Args:
-        data: folder of data set folders.
+        data: folder of data set folders. wavelengths: nanometres of the bands that are drawn.
         smallest: images with a shorter side are left out.
         without: folders of data sets that are left out.
 

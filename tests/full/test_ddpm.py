@@ -16,11 +16,12 @@ from terramend.backend.training import ddpm as training  # noqa: E402
 from terramend.backend.training import sample_command  # noqa: E402
 from terramend.backend.training.export import export  # noqa: E402
 from terramend.backend.training.noising import noised  # noqa: E402
-from terramend.backend.training.patches import RGB, averaged  # noqa: E402
+from terramend.backend.training.patches import averaged  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 from terramend.models.base import Source, Tile  # noqa: E402
 from terramend.models.ddpm import model as light  # noqa: E402
+from terramend.models.ddpm.model import RGB  # noqa: E402
 from terramend.models.diffusion.schedules import make  # noqa: E402
 from terramend.models.diffusion.unet import UNet, UNetConfig  # noqa: E402
 

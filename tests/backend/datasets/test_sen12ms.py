@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import rasterio
 from terramend.backend.datasets import catalog, sen12ms
-from terramend.backend.training.patches import RGB, clear_bank
+from terramend.backend.training.patches import clear_bank
+from terramend.models.ddpm.model import RGB
 
 STEM = "ROIs1158_spring"
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from terramend.backend.errors import TerramendError
 from terramend.backend.training import haze
-from terramend.backend.training.patches import RGB, Bank
+from terramend.backend.training.patches import Bank
+from terramend.models.ddpm.model import RGB
 from terramend.models.diffusion.scaling import reflected
 
 

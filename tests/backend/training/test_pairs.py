@@ -7,8 +7,7 @@ import rasterio
 from terramend.backend.datasets import paired
 from terramend.backend.errors import TerramendError
 from terramend.backend.training.pairs import pair_bank
-
-RGB = (665.0, 560.0, 490.0)
+from terramend.models.ddpm.model import RGB
 
 
 def picture(path, value, side=40, channels=3):
