@@ -1,6 +1,9 @@
-"""Numbers among a method's settings, which come as texts."""
+"""What a method's settings say, which come as texts: numbers, and where networks lie."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 
 def whole(name: str, text: str, most: int | None = None) -> int:
@@ -32,3 +35,15 @@ def share(name: str, text: str) -> float:
     if not 0 <= number <= 1:
         raise ValueError(f"{name} is a number from 0 to 1, not {text}")
     return number
+
+
+def folder_or_hub(weights: str) -> str:
+    """A folder, `~` resolved, or a hub's id as it is.
+
+    Raises:
+        ValueError: none was named.
+    """
+    if not weights:
+        raise ValueError("it ships no weights: set weights to a folder or a hub's id")
+    folder = Path(os.path.expanduser(weights))  # noqa: PTH111 - ~NAME stays where nobody is called so
+    return str(folder) if folder.is_dir() else weights

@@ -5,9 +5,7 @@ The light environment runs graphs instead (`model`); the sampler is the same.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ import torch
 from ..base import Floats
 from ..diffusion import schedules
 from ..diffusion.torch_arrays import back, precision_of, there
+from ..values import folder_or_hub
 from . import network_store, tokens
 from .model import AlignDiff, assemble
 from .network import AlignDiff as Modules
@@ -107,8 +106,5 @@ def create(
     Raises:
         ValueError: none was named, or as `load` and `model.assemble`.
     """
-    if not weights:
-        raise ValueError("it ships no weights: set weights to a folder or a hub's id")
-    folder = Path(os.path.expanduser(weights))  # noqa: PTH111 - ~NAME stays where nobody is called so
-    networks = load(str(folder) if folder.is_dir() else weights, device, precision)
+    networks = load(folder_or_hub(weights), device, precision)
     return assemble(networks, (), quality, seed, prior, samples, steps, prompt, region, guidance)

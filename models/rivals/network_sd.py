@@ -8,9 +8,7 @@ other date: of the hint only gap and observation are read. Weights are safetenso
 
 from __future__ import annotations
 
-import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from ..aligndiff.prompt import TOKEN
 from ..base import Floats
 from ..diffusion import schedules
 from ..diffusion.torch_arrays import back, precision_of, there
+from ..values import folder_or_hub
 from .network_fill import places
 
 PREDICTS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x0"}
@@ -138,8 +137,5 @@ def create(
     Raises:
         ValueError: none was named, or as `load` and `aligndiff.model.assemble`.
     """
-    if not weights:
-        raise ValueError("it ships no weights: set weights to a folder or a hub's id")
-    folder = Path(os.path.expanduser(weights))  # noqa: PTH111 - ~NAME stays where nobody is called so
-    networks = load(str(folder) if folder.is_dir() else weights, device, precision)
+    networks = load(folder_or_hub(weights), device, precision)
     return assemble(networks, (), quality, seed, prior, samples, steps, prompt, region, "0")
