@@ -18,7 +18,7 @@ from ..evaluation.pictures import Colour
 from ..raster.outputs import write_whole, written
 from ..training import pictures
 from .aligndiff_rows import HOLE
-from .report import Known, cell, image, known, page, table
+from .report import Known, between, cell, image, known, page, table
 from .runs import Numbers
 
 SHOWN = ("harmonic", "guided", "copy", "palette", "lama", "AlignDiff", "AlignDiff without adapter")
@@ -206,11 +206,10 @@ def gain(
     low, high = interval(list(values), places)
     better, worse = (low > 0, high < 0) if sign > 0 else (high < 0, low > 0)
     verdict = "better" if better else "worse" if worse else "not to be told apart"
-    between = f"[{low:+.{digits}f}, {high:+.{digits}f}]" if np.isfinite(low) else "at one place"
     seeds = sum(float(np.mean(one)) * sign > 0 for one in each)
     return (
         f"{kind}: {name} against {other}: {word} {by_place(list(values), places):+.{digits}f} {unit} "
-        f"{between}, better with {seeds} of {len(each)} seeds: {verdict}."
+        f"{between(low, high, digits)}, better with {seeds} of {len(each)} seeds: {verdict}."
     )
 
 

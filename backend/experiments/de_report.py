@@ -17,7 +17,7 @@ from ..training import pictures
 from ..training.pairs import Pair
 from .cost import SIDE, THREADS, Cost
 from .de_rows import REFERENCE, Method
-from .report import cell, image, known, page, table
+from .report import between, cell, image, known, page, table
 from .runs import Numbers
 
 SIGNS = {"psnr": 1, "ssim": 1, "mae": -1, "lpips": -1}
@@ -125,7 +125,7 @@ def finding(ours: Sequence[Numbers], theirs: Sequence[Numbers], other: str, metr
     else:
         word = "no difference can be told"
     return (
-        f"{metric}, DE against {other}: gain {total:+.4f} [{low:+.4f}, {high:+.4f}], "
+        f"{metric}, DE against {other}: gain {total:+.4f} {between(low, high, 4)}, "
         f"positive with {better} of {len(seeds)} seeds: {word}."
     )
 

@@ -67,3 +67,8 @@ def cell(seeds: Sequence[Known], digits: int) -> str:
     if np.isfinite(low):
         text += f" [{low:.{digits}f}, {high:.{digits}f}]"
     return text + (f" +- {np.std(means, ddof=1):.{digits}f}" if len(means) > 1 else "")
+
+
+def between(low: float, high: float, digits: int) -> str:
+    """The interval of a gain in a sentence; of one place there is none."""
+    return f"[{low:+.{digits}f}, {high:+.{digits}f}]" if np.isfinite(low) else "at one place"

@@ -352,6 +352,9 @@ def test_findings_say_what_the_interval_allows() -> None:
     )
     level = de_report.finding(numbers(21, 19, 22, 18), numbers(20, 20, 20, 20), "it", "full.psnr")
     assert level.endswith("no difference can be told.")
+    places[:] = ["a"] * 4
+    alone = de_report.finding(numbers(21, 22, 23, 24), numbers(20, 20, 21, 21), "it", "full.psnr")
+    assert "gain +2.0000 at one place, " in alone and alone.endswith("no difference can be told.")
 
 
 def test_rows_of_gap_filling(data_pack, tmp_path, monkeypatch) -> None:
