@@ -54,6 +54,13 @@ _INDEX = re.compile(
 _THERMAL = re.compile(
     r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt(_band\d+)?)([^a-z]|$)"
 )
+_RADAR = re.compile(r"(^|[^a-z0-9])(vv|vh|hh|hv)([^a-z0-9]|$)")
+"""Polarisations, which radar's bands are named by."""
+
+
+def is_radar(name: str) -> bool:
+    """Whether the name of a band, or of a file with one, says radar."""
+    return _RADAR.search(name.strip().lower()) is not None
 
 
 def role_of(name: str, *, alpha: bool = False, palette: bool = False) -> str:

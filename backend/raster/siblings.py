@@ -20,8 +20,8 @@ from .fill_tag import is_filled
 from .gdal import is_local
 from .mask_names import mask_kind_of
 from .outputs import local_files
-from .raster import Raster, telling
-from .roles import role_of_file
+from .raster import Raster, is_reflectance, telling
+from .roles import is_radar, role_of_file
 
 SEPARATOR = ";"
 """Between the single-band files of one reference."""
@@ -233,6 +233,7 @@ def _in_folder(place: Path, target: Raster, watch: Watch) -> tuple[Reference, ..
     What Terramend filled itself is left out: estimates are no observations. Who wants them names them.
     """
     roles = {"optical", "thermal", *(target.bands[i].role for i in telling(target.bands))}
+    own = _own_words(target)
     groups: dict[str, list[str]] = {}
     products = []
     entries = sorted(place.iterdir())
@@ -244,7 +245,9 @@ def _in_folder(place: Path, target: Raster, watch: Watch) -> tuple[Reference, ..
         if entry.is_dir() or _is_archive(entry.name):
             if _is_product(entry):
                 products.append(Reference(str(entry)))
-        elif entry.suffix.lower() in ENDINGS and _is_image(entry.stem, roles) and not is_filled(str(entry)):
+        elif entry.suffix.lower() not in ENDINGS or not _is_image(entry.stem, roles, own):
+            continue
+        elif not is_filled(str(entry)):
             groups.setdefault(_stem(entry.name), []).append(str(entry))
     lone = [Reference(SEPARATOR.join(files)) for files in groups.values()]
     return tuple(
@@ -254,22 +257,38 @@ def _in_folder(place: Path, target: Raster, watch: Watch) -> tuple[Reference, ..
     )
 
 
-def _is_image(stem: str, roles: Set[str]) -> bool:
+def _is_image(stem: str, roles: Set[str], own: Set[str]) -> bool:
     """Whether a file's name speaks of an image of one of these roles, and not of what accompanies one."""
-    if accompanies(stem) or mask_kind_of(stem) is not None:
+    if accompanies(stem, own) or mask_kind_of(stem) is not None:
         return False
     return role_of_file(stem) in roles
 
 
-def accompanies(stem: str) -> bool:
-    """Whether a file's name speaks of what goes with an image: terrain, radar, angles, by-products."""
-    return _COMPANION.search(stem) is not None
+def _own_words(target: Raster) -> Set[str]:
+    """Words of companions by which a target is called that is no image itself: other dates have them too."""
+    if is_reflectance(target.bands):
+        return set()
+    names = " ".join(f"{Path(band.path).stem} {band.description}" for band in target.bands)
+    own = {word.lower() for word in _COMPANION.findall(names)}
+    return own | _RADAR if is_radar(names) else own
 
+
+def accompanies(stem: str, own: Set[str] = frozenset()) -> bool:
+    """Whether a file's name speaks of what goes with an image: terrain, radar, angles, by-products.
+
+    Args:
+        own: words that do not count.
+    """
+    return any(word.lower() not in own for word in _COMPANION.findall(stem))
+
+
+_RADAR = {"sar", "s1", "s1a", "s1b", "s1c"}
+"""Words that say radar, but not of which polarisation."""
 
 _COMPANION = re.compile(
-    r"(^|[^a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
+    r"(?<![a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
     r"atran|cdist|drad|trad|urad|tci|aot|wvp|atb|saa|sza|vaa|vza|szen|vzen|raz|day_of_year|"
-    r"std|provenance|truth|ql(?!_quality_cloud))([^a-z0-9]|$)",
+    r"std|provenance|truth|ql(?!_quality_cloud))(?![a-z0-9])",
     re.IGNORECASE,
 )
 """Terrain, radar, products' by-products and angles, this software's own extra outputs, what checks a fill;

@@ -135,6 +135,6 @@ def test_rasters_without_optical_bands_keep_their_own_values(tmp_path, option):
     level_2 = lone("LC08_L2SP_195025_20200101_20200901_02_T1_ST_B10.tif")
     assert found(level_2, radiometry=option)[0] == pytest.approx((0.00341802, 149.0))
     assert found(lone("MOD11_LST.tif", scales=(0.02,), offsets=(0,)), radiometry=option)[0] == (0.02, 0)
-    for name in ("MOD13_NDVI.tif", "LST_2020-01-13.tif"):
+    for name in ("MOD13_NDVI.tif", "LST_2020-01-13.tif", "S1_2020-01-13_VV.tif"):
         said, raster, codes = found(lone(name), radiometry=option)
         assert said == (1, 0) and codes == [] and in_words(raster) == "the file's own values"

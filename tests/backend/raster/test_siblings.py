@@ -131,6 +131,28 @@ def test_dates_of_an_index_are_found_for_an_index_alone(tmp_path):
     assert [Path(reference.path).name for reference in found] == names
 
 
+def radar(path):
+    """Two bands in dB that are named by their polarisations."""
+    return tif(path, 2, descriptions=("VV", "VH"))
+
+
+def test_dates_of_radar_are_found_for_radar_alone(tmp_path):
+    target = opened(radar(tmp_path / "gaps_20200101" / "scene_20200101.tif"))
+    for day in ("20200111", "20200121"):
+        radar(tmp_path / f"S1_{day}.tif")
+        tif(tmp_path / f"S1_{day}_VV.tif")
+    tif(tmp_path / "dem.tif")
+    found = find_references(str(tmp_path), target, Watch())
+    assert [Path(r.path).name for r in found] == [
+        "S1_20200111.tif", "S1_20200111_VV.tif", "S1_20200121.tif", "S1_20200121_VV.tif",
+    ]  # fmt: skip
+    lone = opened(tif(tmp_path / "lone" / "S1_20200101_VV.tif"))
+    tif(tmp_path / "lone" / "S1_20200111_VV.tif")
+    tif(tmp_path / "lone" / "S1_20200111_VH.tif")
+    found = find_references(str(tmp_path / "lone"), lone, Watch())
+    assert [Path(r.path).name for r in found] == ["S1_20200111_VV.tif"]
+
+
 def test_folder_of_references(tmp_path):
     target = tif(tmp_path / "S2_20200101.tif", 3)
     for day in ("20200111", "20191222"):
