@@ -27,6 +27,8 @@ _BLOCK = 8  # pixels a side of a block whose errors count as one piece of eviden
 _ELSEWHEN = 2.5  # how much more the level varies at the gap's date than between the others (train)
 _DATES = 20  # nearest dates that are compared with each other
 _SEEN = 50  # pixels that two dates share at least to be compared
+_ODD = 2.0  # typical variances that a date counts with at most: more is cloud or snow (train)
+_MEDIAN = 0.455  # median of the square of a standard normal variable
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def _wandering(
 ) -> tuple[Floats, Floats | None, Floats | None]:
     """(B,) each: spread of the dates' pixels; variances a day of span of the level, and of pixels around it.
 
-    Each date is compared with the line between the others. None where no two dates share enough.
+    Each date is compared with the line between the others. None where no two dates share enough. A cloud that
+    a date's mask missed is no drift: what such a date says is cut to what is typical of the others.
     """
     nearest = sorted(references, key=lambda r: abs(r.days or 0))[:_DATES]
     clear = [everywhere(r.image[:bands]) for r in nearest]
@@ -137,7 +140,8 @@ def _wandering(
     pixels = pixels[:, everywhere(pixels)]
     spread = np.maximum(pixels.std(axis=1, dtype=np.float64), SURE) if pixels.size else np.full(bands, 0.1)
     spread = spread.astype(np.float32)
-    inner, ends = np.zeros((3, bands)), np.zeros((3, bands))  # span, level, pixels: sums over dates
+    inner: list[Floats] = []  # (3, B) of a date: span, and variances of level and of pixels
+    ends: list[Floats] = []
     for own in few:
         others = tuple(
             replace(r, days=(r.days or 0) - (own.days or 0) if dated else None) for r in few if r is not own
@@ -151,13 +155,26 @@ def _wandering(
         tied = bool(days) and min(days) <= 0 < max(days)
         span = float(np.fmax(line.span[seen], 1).mean()) if dated else 1.0
         found = error[:, seen].astype(np.float64)
-        sums = inner if tied else ends
-        sums += [np.full(bands, span), found.mean(axis=1) ** 2, found.var(axis=1)]
-    sums = inner if inner[0].any() else ends
-    if not sums[0].any():
+        said = np.stack([np.full(bands, span), found.mean(axis=1) ** 2, found.var(axis=1)])
+        (inner if tied else ends).append(said)
+    if not (inner or ends):
         return spread, None, None
-    level, rate = np.maximum(sums[1:] / sums[0], float(SURE) ** 2).astype(np.float32)
+    spans, *variances = np.stack(inner or ends, axis=1)
+    level, rate = (
+        _usual(each, spans, typical) for each, typical in zip(variances, (_MEDIAN, 1.0), strict=True)
+    )
     return spread, _ELSEWHEN * level, rate
+
+
+def _usual(variances: Floats, spans: Floats, typical: float) -> Floats:
+    """(B,) variance for a day of span, of what n dates say: (n, B) variances over (n, B) spans.
+
+    Args:
+        typical: median of what one date says, in true variances.
+    """
+    most = _ODD / typical * np.median(variances / spans, axis=0)
+    found = np.minimum(variances, most * spans).sum(axis=0) / spans.sum(axis=0)
+    return np.maximum(found, float(SURE) ** 2).astype(np.float32)
 
 
 def _blocks(seen: Flags, overview: Tile) -> int:

@@ -69,6 +69,17 @@ def test_what_dates_wander_in_a_day_is_found():
     assert (known.weight == 1).all() and (known.level == 0).all()
 
 
+def test_a_cloud_that_the_mask_of_one_date_missed_is_no_drift():
+    """One date of 39 whose half is white: its surprise is 20 times that of the others."""
+    tile, _ = scene(range(0, 200, 5), 20, level=0.004, pixels=0.01)
+    clouded = tile.references[18].image.copy()
+    clouded[:, :, :36] = 0.6
+    references = list(tile.references)
+    references[18] = replace(references[18], image=clouded)
+    clear, seen = learnt(tile), learnt(replace(tile, references=tuple(references)))
+    assert (seen.rate < 1.4 * clear.rate).all() and (seen.doubt < 2 * clear.doubt).all()
+
+
 @pytest.mark.parametrize("quality", ["fast", "default"])
 def test_a_scene_without_any_observed_pixel_takes_the_line(quality):
     inside = []
