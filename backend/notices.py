@@ -18,7 +18,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "name in a table what is to be filled again."
         ),
         "bands.empty": (
-            "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is."
+            "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is; "
+            "--bands {band} fills it by itself, if other dates have it."
         ),
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
         "clear.nothing": (
@@ -57,7 +58,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "mask.open-nodata": (
             "{percent} % of the scene's outline is nodata that is open to its edge (as the stripes of "
             "Landsat 7 are) and is left as it is; --fill-swath-edges fills stripes too, a mask or polygons "
-            "(--gaps) a cloud at the edge."
+            "(--gaps) a cloud at the edge, and the raster as its own mask, its nodata named by --gaps-kind "
+            "as value=V (NaN as value=nan), all of it."
         ),
         "mask.own": (
             "{path} belongs to {name}, but polygons alone are asked for: clouds beyond them stay, and are "
@@ -160,7 +162,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "evaluate.skipped": "The method {name} is left out: the package {package} is not installed.",
         "target.empty": (
-            "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill."
+            "{name} holds nothing but nodata, which is taken as outside: there is nothing to fill. As "
+            "its own mask, its nodata named by --gaps-kind as value=V (NaN: value=nan), other dates fill it."
         ),
         "fill.line": (
             "Little of {name} was observed: where other dates are clear, its gaps follow the line in time "

@@ -33,6 +33,8 @@ def error_words(result: Mapping[str, Any], figure: str = "expected_error") -> st
         return tr("{error:.3g} (the file's own values)").format(error=error)
     if unit == "kilokelvin":
         return tr("{error:.2g} K").format(error=1000 * error)
+    if 0 < error < 0.001:  # of values that were guessed to be reflectance
+        return tr("{error:.2g} reflectance").format(error=error)
     return tr("{error:.3f} reflectance").format(error=error)
 
 

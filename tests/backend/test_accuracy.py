@@ -180,6 +180,12 @@ def test_kilokelvin_is_told_in_kelvin():
     assert (figure(0.01234, "kilokelvin"), figure(-0.0005, "kilokelvin", "+")) == ("12.34", "-0.50")
 
 
+def test_small_errors_are_no_zero():
+    """Kelvin in a raster that does not say so is guessed to be 10,000ths of reflectance."""
+    assert (figure(0.00021, "reflectance"), figure(0.0123, "reflectance")) == ("0.00021", "0.0123")
+    assert (figure(-0.00021, "reflectance", "+"), figure(0, "reflectance")) == ("-0.00021", "0.0000")
+
+
 def test_the_doors_give_the_same_figures(write, capsys):
     from terramend.backend.cli import main
 

@@ -110,6 +110,9 @@ def test_a_band_with_hardly_a_valid_pixel_stays_and_spoils_no_other(write, valid
     assert (out[1] == samples[1]).all() and result.unfilled_samples == 0
     error = np.abs(out[[0, 2]].astype(float) - truth[[0, 2]])[:, gaps]
     assert error.mean() < 0.002 * TOPS["uint16"]
+    assert "--bands 2 fills it" in next(n["message"] for n in result.notices if n["code"] == "bands.empty")
+    alone, out = run(replace(asked, bands=(2,), overwrite=True))
+    assert alone.unfilled_samples == 0 and (out[1] > 0).all()
 
 
 @pytest.mark.parametrize(

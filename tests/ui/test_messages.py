@@ -202,6 +202,7 @@ def test_overall_percent_grows_through_the_grids_of_a_product() -> None:
 
 def test_errors_are_told_in_their_unit() -> None:
     assert error_words({"expected_error": 0.0123}) == "0.012 reflectance"
+    assert error_words({"expected_error": 0.00021}) == "0.00021 reflectance"
     assert error_words({"expected_error": 0.0123, "unit": "kilokelvin"}) == "12 K"
     assert error_words({"expected_error": 618.4, "unit": "values"}) == "618 (the file's own values)"
 

@@ -135,6 +135,24 @@ def test_nodata_grows_only_where_it_is_the_mask(tmp_path, tmp):
     assert np.array_equal(both[0] == G, disc(flags | hole, 4))
 
 
+@pytest.mark.parametrize(("dtype", "nodata"), [("float32", np.nan), ("int16", -9999)])
+@pytest.mark.parametrize("whole", [False, True])
+def test_nodata_that_is_named_by_its_value_is_filled_up_to_the_edge(tmp_path, tmp, dtype, nodata, whole):
+    """As what is said of nodata that is left tells to do."""
+    samples = np.full((2, 40, 50), 7, dtype)
+    hidden = np.ones((40, 50), bool) if whole else holed() > 0
+    samples[:, hidden] = nodata
+    path = save(tmp_path / "t.tif", samples, nodata=nodata)
+    watch = Watch()
+    codes(raster(path, zero_fill=False), directory=tmp, watch=watch)
+    assert "value=V" in watch.notices[0].sentence and "value=nan" in watch.notices[0].sentence
+    watch = Watch()
+    own = Mask(path, f"value={nodata}")
+    found = codes(raster(path, zero_fill=False), own, directory=tmp, watch=watch)
+    assert np.array_equal(found[0] == G, hidden)
+    assert [n.code for n in watch.notices] == (["mask.everything"] if whole else [])
+
+
 @pytest.mark.parametrize("value", [0, 7])
 def test_scenes_of_one_pixel(tmp_path, tmp, value):
     target = raster(save(tmp_path / "t.tif", np.full((2, 1, 1), value, np.uint8), nodata=0))
