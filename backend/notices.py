@@ -133,6 +133,11 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "raster.alpha": (
             "Band {band} of {name} is declared as alpha, but shows something else: it is not taken as that."
         ),
+        "raster.classes": (
+            "{name} holds {count} different whole numbers in patches, as a map of classes does, and is "
+            "filled as if it were light. If they are classes, end the name of the file in _landcover and "
+            "choose the band with --bands 1: then each pixel takes the most frequent class around it."
+        ),
         "raster.zero-fill": "{name} declares no nodata; zero in all bands is taken as outside the scene.",
         "raster.times": (
             "{name} holds {count} times one after the other: they are taken for bands of one date. "

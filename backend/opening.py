@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import Notice, TerramendError
 from .flow import run_cancellable
 from .inputs import named_inputs
+from .raster.classes import say_classes
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid
 from .raster.polygons import is_vector
@@ -75,6 +76,7 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
         folders=folders,
     )
     _check_bands(request, targets)
+    say_classes(targets, watch)
     if (request.own_mask or not request.gaps) and not any(target.masks for target in targets):
         beside = masks_beside(request.target, targets[0], folders)[:1]
         for mask in beside:

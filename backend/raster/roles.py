@@ -44,8 +44,8 @@ _QA = re.compile(
     r"(state|qc)(_\w+)?)([^a-z]|$)|_qa_|qa_pixel"
 )
 _CLASS = re.compile(
-    r"(^|[^a-z])(scl|fmask|class(es|ification)?|landcover|land_cover|lulc|label|labels|clm|cld|"
-    r"cloud_?mask|mask|cloud_?prob(ability)?|cldprb|snwprb|clouds?|shadows?)([^a-z]|$)"
+    r"(^|[^a-z])(scl|fmask|class(es|ification)?|land[ _]?(cover|use)|world_?cover|corine|nlcd|lc_type\d|"
+    r"lulc|label|labels|clm|cld|cloud_?mask|mask|cloud_?prob(ability)?|cldprb|snwprb|clouds?|shadows?)([^a-z]|$)"
 )
 _INDEX = re.compile(
     r"(^|[^a-z])(ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"

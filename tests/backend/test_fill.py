@@ -303,6 +303,34 @@ def test_alpha_becomes_opaque_where_filled_and_classes_stay(write):
     assert (out[4] == 255).all()
 
 
+def test_a_map_of_classes_that_does_not_say_so_is_told_of_and_how_it_is_filled(write):
+    classes = np.kron(np.random.default_rng(0).choice([1, 3, 7], (12, 12)), np.ones((8, 8), int))
+    gaps = blobs(96, 96, 0.1)
+    samples = np.where(gaps, 0, classes).astype(np.uint8)[None]
+    result, _ = run(
+        request(write("map.tif", samples, nodata=0), write("gaps.tif", gaps[None].astype("uint8")))
+    )
+    told = [notice["message"] for notice in result.notices if notice["code"] == "raster.classes"]
+    assert len(told) == 1 and "holds 3 different" in told[0] and "_landcover" in told[0]
+    named = write("map_landcover.tif", samples, nodata=0)
+    mask = write("gaps.tif", gaps[None].astype("uint8"))
+    result, out = run(request(named, mask, bands=(1,), overwrite=True))
+    assert set(np.unique(out)) == {1, 3, 7}
+    assert "raster.classes" not in [notice["code"] for notice in result.notices]
+
+
+@pytest.mark.parametrize("kind", ["dark", "two bands", "named", "float"])
+def test_dark_water_and_what_has_a_name_is_no_map_of_classes(write, kind):
+    values = np.random.default_rng(0).normal(12, 2, (2, 96, 96)).round()  # a count or two of noise
+    samples = values[: 2 if kind == "two bands" else 1].astype(np.float32 if kind == "float" else np.uint8)
+    if kind in ("two bands", "named", "float"):
+        samples[:] = np.arange(96) // 40 + 1
+    path = write("B04_red.tif" if kind == "named" else "a.tif", samples)
+    gaps = write("gaps.tif", blobs(96, 96, 0.1)[None].astype("uint8"))
+    result, _ = run(request(path, gaps))
+    assert "raster.classes" not in [notice["code"] for notice in result.notices]
+
+
 def test_a_class_band_asked_for_takes_the_most_frequent_neighbour(write):
     truth, gaps = image("uint8", 2, 60, 60), blobs(60, 60, 0.15)
     cover = np.full((60, 60), 4, np.uint8)

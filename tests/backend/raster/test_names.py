@@ -20,6 +20,7 @@ from terramend.backend.raster.sensors import sensor_of
         ("ST_B10", "thermal"), ("thermal infrared", "thermal"), ("LST", "thermal"), ("tirs1", "thermal"),
         ("QA_PIXEL", "qa"), ("BQA", "qa"), ("QA60", "qa"), ("pixel_qa", "qa"), ("udm2", "qa"), ("QA_RADSAT", "qa"),
         ("SCL", "class"), ("Fmask", "class"), ("cloud mask", "class"), ("landcover", "class"),
+        ("esa_worldcover", "class"), ("LC_Type1", "class"), ("land use", "class"), ("NLCD_2019", "class"),
         ("cloud probability", "class"), ("clouds", "class"),
         ("NDVI", "index"), ("EVI", "index"), ("ndwi_mean", "index"), ("solar zenith", "index"),
         ("alpha", "alpha"), ("Alpha", "alpha"),
