@@ -21,8 +21,6 @@ def figure(error: float, unit: str, sign: str = "") -> str:
     """An error in a unit as people are told it, the unit being `WORDS[unit]`; `sign` `+`: with its sign."""
     if unit == "kilokelvin":
         return f"{1000 * error:{sign}.2f}"
-    if (
-        unit == "values" or 0 < abs(error) < 0.001
-    ):  # a file's values may be of any size, also those guessed at
-        return f"{error:{sign}{'.3g' if unit == 'values' else '.2g'}}"
-    return f"{error:{sign}.4f}"
+    if not sign and unit == "reflectance" and 0 < error < 0.001:  # of values that were guessed to be that
+        return f"{error:.2g}"
+    return f"{error:{sign}{'.3g' if unit == 'values' else '.4f'}}"  # a file's values may be of any size

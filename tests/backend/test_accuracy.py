@@ -183,7 +183,7 @@ def test_kilokelvin_is_told_in_kelvin():
 def test_small_errors_are_no_zero():
     """Kelvin in a raster that does not say so is guessed to be 10,000ths of reflectance."""
     assert (figure(0.00021, "reflectance"), figure(0.0123, "reflectance")) == ("0.00021", "0.0123")
-    assert (figure(-0.00021, "reflectance", "+"), figure(0, "reflectance")) == ("-0.00021", "0.0000")
+    assert (figure(-0.00021, "reflectance", "+"), figure(0, "reflectance")) == ("-0.0002", "0.0000")
 
 
 def test_the_doors_give_the_same_figures(write, capsys):
