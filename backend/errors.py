@@ -75,7 +75,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "batch.worker": (
             ENVIRONMENT,
-            "The cluster's workers have not Terramend {need} ({have}): install the same version there.",
+            "The cluster's worker {worker} has not Terramend {need} ({have}): "
+            "install that version there, with its packages.",
         ),
         "batch.written": (
             INPUT,

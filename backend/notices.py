@@ -12,6 +12,10 @@ from typing import Any, Mapping
 # code: sentence. Notices do not stop a run; they are shown and kept in the result.
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
+        "batch.packages": (
+            "The cluster's worker {worker} has {theirs}, this machine {ours}: "
+            "what it fills may differ in the last digits."
+        ),
         "batch.row": "Row {row} ({target}) failed: {why}",
         "batch.written": (
             "{count} rasters in {folder} were written by Terramend ({first} first) and are left out: "

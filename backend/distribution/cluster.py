@@ -8,31 +8,29 @@ are swept by the writer.
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import logging
 import os
 import re
 import signal
 import time
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from pathlib import Path
 from typing import Any
 
 import distributed
+from distributed.versions import VersionMismatchWarning
 
-from .. import device
-from ..batch_row import Outcome, do, failed, named, written
+from ..batch_row import Outcome, failed, named, written
 from ..errors import TerramendError
 from ..failure import as_error, reason
 from ..flow import run_cancellable
-from ..process import deaf_children, keep_freed_memory
+from ..process import deaf_children
 from ..request import from_json
-from ..version import VERSION
 from ..watch import Watch
 from . import places
+from .worker import Deaf, cancel, identity, packages, work
 
 POLL = 0.5
 """Seconds between two looks at the cancel flag."""
@@ -40,14 +38,6 @@ CONNECT = 15.0
 """Seconds that a scheduler may take to answer."""
 LONELY = 60.0
 """Seconds that a cluster may have no worker at all, as while one is replaced."""
-CODE = (
-    "backend/*.py",
-    "backend/raster/*.py",
-    "backend/distribution/*.py",
-    "models/**/*.py",
-    "models/weights/*.json",
-)
-"""What a row's values may rest on; the plugin and a wheel hold the same."""
 GRACE = 5.0
 """Seconds that running rows get to stop and clean up after a cancel."""
 
@@ -66,14 +56,12 @@ def run_requests(
         TerramendError: `batch.scheduler`, `batch.worker`, `batch.unseen`, `batch.read-only`, or
             `run.cancelled`.
     """
-    with _client(scheduler, len(requests), watch) as (client, workers):
-        if workers is None:
-            _check_workers(client, scheduler)
+    with _client(scheduler, len(requests), watch) as (client, foreign):
+        if foreign:
+            _check_workers(client, scheduler, watch)
         batch = f"terramend-{uuid.uuid4()}"
-        cores = max(1, device.cores() // workers) if workers else 0
-        rows = [_shared(request, cores) for request in requests]
-        with places.marks([from_json(row) for row in rows] if workers is None else []) as marks:
-            waiting = _submitted(client, rows, marks, batch)
+        with places.marks([from_json(request) for request in requests] if foreign else []) as marks:
+            waiting = _submitted(client, requests, marks, batch)
             seen = time.monotonic()
             try:
                 while waiting:
@@ -92,85 +80,33 @@ def run_requests(
                     _stop(client, batch, list(waiting))
 
 
-_running: dict[str, list[Watch]] = {}
-_cancelled: set[str] = set()
-"""On a worker: the watches of each batch's running rows, and the batches that were cancelled."""
-
-
 def _submitted(
     client: distributed.Client, requests: Sequence[dict[str, Any]], marks: Mapping[str, str], batch: str
 ) -> dict[distributed.Future, int]:
     """The rows' futures and positions; a row that reads what earlier ones write comes after them."""
     futures: list[distributed.Future] = []
     makers: dict[str, distributed.Future] = {}
+    at_once = _at_once(client, len(requests))
     for position, request in enumerate(requests):
         asked = from_json(request)
         before = [makers[name] for name in named(asked) if name in makers]
-        need = (identity(), places.seen(asked, marks))
-        futures.append(client.submit(work, request, batch, before, *need, key=f"{batch}-{position}"))
+        there = (identity(), places.seen(asked, marks), at_once)
+        futures.append(client.submit(work, request, batch, before, *there, key=f"{batch}-{position}"))
         makers.update(dict.fromkeys(written(asked), futures[-1]))
     return {future: position for position, future in enumerate(futures)}
 
 
-def work(
-    request: dict[str, Any], batch: str, before: Sequence[Outcome], need: str, seen: places.Seen
-) -> Outcome:
-    """One row, on a worker; `before` makes Dask wait for the rows that it builds on.
-
-    Raises:
-        TerramendError: `batch.worker`, `batch.unseen`, `batch.read-only`, where it has not the client's
-            Terramend or files: a worker may join at any time.
-    """
-    if identity() != need:
-        raise TerramendError("batch.worker", have=identity(), need=need)
-    places.check(seen, distributed.get_worker().address)
-    keep_freed_memory()
-    watch = Watch()
-    _running.setdefault(batch, []).append(watch)
-    if batch in _cancelled:
-        watch.cancel()
-    try:
-        return do(request, watch)
-    finally:
-        _running[batch].remove(watch)
-
-
-def cancel(batch: str) -> None:
-    """Ask the batch's rows on this worker to stop; runs beside them."""
-    _cancelled.add(batch)
-    for watch in list(_running.get(batch, ())):
-        watch.cancel()
-
-
-class _Deaf(distributed.WorkerPlugin):
-    """What `deaf_children` does, where masks of signals are not inherited (Windows)."""
-
-    def setup(self, worker: distributed.Worker) -> None:
-        """Called in the main thread of every worker, also of one that replaces a dead one."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@functools.cache
-def identity() -> str:
-    """Which Terramend this is: its version, and a hash of what fills rest on."""
-    root, sha = Path(__file__).parents[2], hashlib.sha256()
-    for pattern in CODE:
-        for path in sorted(root.glob(pattern)):
-            sha.update(path.relative_to(root).as_posix().encode())
-            sha.update(path.read_bytes())
-    return f"{VERSION}, code {sha.hexdigest()[:8]}"
-
-
 @contextlib.contextmanager
-def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distributed.Client, int | None]]:
-    """A client, and the number of workers where they are our own."""
+def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distributed.Client, bool]]:
+    """A client, and whether the cluster is not our own."""
     local = re.fullmatch(r"local:([1-9]\d{0,3})", scheduler)
     if local is None:
         if not re.fullmatch(r"(tcp|tls)://\S+", scheduler):
             raise TerramendError("batch.address", scheduler=scheduler)
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # we say it when it is gone
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # we say it when it is gone,
+        warnings.simplefilter("ignore", VersionMismatchWarning)  # and which packages differ
         with _connected(scheduler, watch) as client:
-            yield client, None
+            yield client, True
         return
     workers = min(int(local[1]), max(rows, 1))
     try:
@@ -184,8 +120,8 @@ def _client(scheduler: str, rows: int, watch: Watch) -> Iterator[tuple[distribut
         raise TerramendError("batch.scheduler", scheduler=scheduler, why=why) from error
     with cluster, distributed.Client(cluster) as client:
         if not hasattr(signal, "pthread_sigmask"):
-            client.register_plugin(_Deaf())
-        yield client, workers
+            client.register_plugin(Deaf())
+        yield client, False
 
 
 def _connected(scheduler: str, watch: Watch) -> distributed.Client:
@@ -203,22 +139,31 @@ def _connected(scheduler: str, watch: Watch) -> distributed.Client:
         raise TerramendError("batch.scheduler", scheduler=scheduler, why=reason(error)) from None
 
 
-def _check_workers(client: distributed.Client, scheduler: str) -> None:
-    """Every worker of a foreign cluster must have this Terramend."""
-    try:
-        found = client.run(identity)
-    except Exception as error:  # whatever the worker's import raised
-        raise TerramendError("batch.worker", have=reason(error), need=identity()) from None
+def _check_workers(client: distributed.Client, scheduler: str, watch: Watch) -> None:
+    """Every worker of a foreign cluster must have this Terramend; other packages are told."""
+    found = client.run(identity, on_error="return")
     if not found:
         raise TerramendError("batch.scheduler", scheduler=scheduler, why="it has no workers")
-    for have in found.values():
+    for worker, have in found.items():
+        if isinstance(have, Exception):  # whatever the worker's import raised, as Dask wraps it
+            have = re.sub(r"""^\w+\((["'])(.*)\1\)$""", r"\2", reason(have))
         if have != identity():
-            raise TerramendError("batch.worker", have=have, need=identity())
+            raise TerramendError("batch.worker", worker=worker, have=have, need=identity())
+    here = packages()
+    others = {there: worker for worker, there in reversed(client.run(packages).items())}
+    for there, worker in others.items():
+        if differ := [pair for pair in zip(there, here, strict=True) if pair[0] != pair[1]]:
+            theirs, ours = map(", ".join, zip(*differ, strict=True))
+            watch.notice("batch.packages", worker=worker, theirs=theirs, ours=ours)
 
 
-def _shared(request: dict[str, Any], cores: int) -> dict[str, Any]:
-    """The request with its share of the cores, where it leaves them open (the bytes stay)."""
-    return {**request, "jobs": request["jobs"] or cores}
+def _at_once(client: distributed.Client, rows: int) -> dict[str, int]:
+    """How many rows each machine will do at the same time, by its address: one a thread at most."""
+    threads: dict[str, int] = {}
+    for worker in client.scheduler_info(n_workers=-1)["workers"].values():
+        threads[worker["host"]] = threads.get(worker["host"], 0) + worker["nthreads"]
+    all_threads = max(sum(threads.values()), 1)
+    return {host: min(own, -(-rows * own // all_threads)) for host, own in threads.items()}
 
 
 def _finished(futures: list[distributed.Future]) -> list[distributed.Future]:

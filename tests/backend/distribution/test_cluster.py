@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import logging
@@ -32,6 +33,8 @@ from terramend.backend.watch import Watch
 PROFILE = {
     "driver": "GTiff", "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
 }  # fmt: skip
+PRELOAD = "DASK_DISTRIBUTED__WORKER__PRELOAD"
+"""Names code that a worker runs first."""
 OWN = Path("/proc/self/cwd")
 """A path that every process sees in its own way, as where folders are not shared."""
 LONG = 300
@@ -112,14 +115,12 @@ def test_the_same_bytes_as_serial(work):
     assert run(folder, "dask", "local:2")["skipped"] == 3
 
 
-def test_a_row_on_a_worker_asks_first_for_freed_memory_to_be_kept(monkeypatch):
-    asked = []
-    monkeypatch.setattr(module, "keep_freed_memory", lambda: asked.append(len(asked)))
-    request = to_json(FillRequest(("absent.tif",), "o.tif"))
-    monkeypatch.setattr(distributed, "get_worker", lambda: types.SimpleNamespace(address="tcp://here"))
-    outcome = module.work(request, "batch", [], identity(), places.Seen((), ()))
-    assert outcome["error"]["code"] == "raster.missing"
-    assert asked == [0]
+@pytest.mark.parametrize(("rows", "at_once"), [(1, (1, 1)), (6, (4, 2)), (12, (8, 4)), (500, (8, 4))])
+def test_how_many_rows_a_machine_does_at_once(rows, at_once):
+    workers = [("a", 4), ("b", 4), ("a", 4)]
+    info = {"workers": {str(n): {"host": host, "nthreads": k} for n, (host, k) in enumerate(workers)}}
+    client = types.SimpleNamespace(scheduler_info=lambda n_workers: info if n_workers == -1 else None)
+    assert module._at_once(client, rows) == dict(zip("ab", at_once, strict=True))
 
 
 def test_a_row_that_reads_what_another_writes_comes_after_it(work):
@@ -325,6 +326,29 @@ def test_a_worker_of_another_terramend_that_joins_later_does_no_row(work, cluste
     assert caught.value.code == "batch.worker"
     assert caught.value.arguments["need"] == identity() != caught.value.arguments["have"]
     assert list((folder / "dask").iterdir()) == []
+
+
+def test_other_packages_on_a_worker_are_told_and_a_worker_without_terramend_is_named(work, cluster, tmp_path):
+    address = cluster[0]
+    (tmp_path / "other.py").write_text("import numpy; numpy.__version__ = '1.0'")
+    (tmp_path / "none.py").write_text("import sys; sys.modules['terramend'] = None")
+    folder, watch = work(1, 32), Watch()
+    with distributed.Client(address) as client, contextlib.ExitStack() as stack:
+        for count, name in enumerate(("other", "none"), 2):
+            late = worker(address, tmp_path / name, **{PRELOAD: f"['{tmp_path / name}.py']"})
+            stack.callback(late.wait)
+            stack.callback(late.kill)
+            client.wait_for_workers(count, timeout=LONG)
+            if name == "other":
+                known = set(client.scheduler_info()["workers"])
+                assert run(folder, "dask", address, watch)["done"] == 1
+        (last,) = set(client.scheduler_info()["workers"]) - known
+        with pytest.raises(TerramendError) as caught:
+            run(folder, "serial", address)
+    (notice,) = watch.notices
+    assert (notice.code, notice.arguments["theirs"]) == ("batch.packages", "numpy 1.0")
+    assert notice.arguments["ours"] == f"numpy {np.__version__}"
+    assert (caught.value.code, caught.value.arguments["worker"]) == ("batch.worker", last)
 
 
 @pytest.mark.parametrize("scheduler", ["local:0", "local:", "local:x", "http://x", "tcp://", "two"])

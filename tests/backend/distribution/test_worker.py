@@ -1,0 +1,40 @@
+"""A row on a worker of a cluster."""
+
+from __future__ import annotations
+
+import types
+
+import distributed
+import pytest
+from terramend.backend.distribution import places
+from terramend.backend.distribution import worker as module
+from terramend.backend.request import FillRequest, to_json
+
+
+@pytest.fixture
+def row_on_a_worker(monkeypatch):
+    """`row_on_a_worker(jobs, at_once)`: the outcome of a row on a worker of two threads, 8 cores, here."""
+    here = types.SimpleNamespace(address="tcp://10.0.0.7:1234", state=types.SimpleNamespace(nthreads=2))
+    monkeypatch.setattr(distributed, "get_worker", lambda: here)
+    monkeypatch.setattr(module.device, "cores", lambda: 8)
+
+    def work(jobs: int = 0, at_once: dict | None = None) -> dict:
+        request = to_json(FillRequest(("absent.tif",), "o.tif", jobs=jobs))
+        return module.work(request, "batch", [], module.identity(), places.Seen((), ()), at_once or {})
+
+    return work
+
+
+def test_a_row_on_a_worker_asks_first_for_freed_memory_to_be_kept(row_on_a_worker, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "keep_freed_memory", lambda: asked.append(len(asked)))
+    assert row_on_a_worker()["error"]["code"] == "raster.missing"
+    assert asked == [0]
+
+
+def test_rows_that_run_at_once_on_a_machine_share_its_cores(row_on_a_worker, monkeypatch):
+    monkeypatch.setattr(module, "do", lambda request, watch: request["jobs"])
+    assert row_on_a_worker(at_once={"10.0.0.7": 4}) == 2
+    assert row_on_a_worker(at_once={"10.0.0.7": 32}) == 1
+    assert row_on_a_worker(at_once={"10.0.0.8": 1}) == 4  # one that joined later: by its own threads
+    assert row_on_a_worker(jobs=3, at_once={"10.0.0.7": 4}) == 3
