@@ -15,6 +15,7 @@ from .method import make_method
 from .opening import open_grid, open_inputs
 from .process import computing
 from .raster.detail import windows
+from .raster.gdal import cache_within
 from .raster.outputs import working_folder
 from .request import FillRequest, validate
 from .trial import WINDOWS
@@ -35,7 +36,7 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     validate(request)
     named(request)
     total, count = 0.0, 0
-    with computing(), working_folder(request.tmp) as folder:
+    with computing(), cache_within(request.memory_limit), working_folder(request.tmp) as folder:
         watch.stage("open")
         inputs = open_inputs(request, watch)
         with open_grid(request, inputs, 0, folder, watch) as (scene, _):

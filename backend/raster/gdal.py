@@ -10,13 +10,13 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
-from rasterio.env import get_gdal_config
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
@@ -53,15 +53,39 @@ def cache_bytes(memory_limit: float) -> float:
     return min(CACHE, memory_limit * 1e9 / SHARE)
 
 
+class _Cache:
+    """The limits of the runs that go on, in bytes, and what held before them."""
+
+    lock = threading.Lock()
+    limits: ClassVar[list[int]] = []
+    before = 0
+
+
 @contextlib.contextmanager
 def cache_within(memory_limit: float | None) -> Iterator[None]:
-    """Hold GDAL's cache, which is the process's, to a limit in gigabytes; a smaller one stays as it is."""
+    """Hold GDAL's cache, which is the process's, to a limit in gigabytes; a smaller one stays as it is.
+
+    Of runs that go on at the same time the least limit holds, and the last one lifts it.
+    """
     if memory_limit is None:
         yield
         return
-    most = min(get_gdal_config("GDAL_CACHEMAX"), int(cache_bytes(memory_limit)))
-    with rasterio.Env(GDAL_CACHEMAX=most):
+    most = int(cache_bytes(memory_limit))
+    with _Cache.lock:
+        if not _Cache.limits:
+            _Cache.before = get_gdal_config("GDAL_CACHEMAX")
+        _Cache.limits.append(most)
+        _hold_cache()
+    try:
         yield
+    finally:
+        with _Cache.lock:
+            _Cache.limits.remove(most)
+            _hold_cache()
+
+
+def _hold_cache() -> None:
+    set_gdal_config("GDAL_CACHEMAX", min([_Cache.before, *_Cache.limits]))
 
 
 def gdal_name(path: str) -> str:

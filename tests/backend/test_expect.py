@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rasterio.env import get_gdal_config
 from terramend.backend import calls
 from terramend.backend.errors import TerramendError
 from terramend.backend.expect import expect
@@ -41,6 +42,15 @@ def test_it_is_what_the_fill_will_state_and_a_decimated_preview_states_none(two_
     assert found["model_reason"] == made.model_reason and found["tried"] == list(made.tried)
     assert preview(two_dates, Watch(), 128).expected_error is None
     assert preview(two_dates, Watch(), 4096).expected_error == made.expected_error
+
+
+def test_a_limit_holds_gdals_cache(two_dates: FillRequest, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(
+        "terramend.backend.expect.windows", lambda *_: seen.append(get_gdal_config("GDAL_CACHEMAX")) or []
+    )
+    expect(replace(two_dates, memory_limit=1.0), Watch())
+    assert seen == [125e6]
 
 
 def test_no_gaps_no_error(write) -> None:

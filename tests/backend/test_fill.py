@@ -16,6 +16,7 @@ from terramend.backend import fill as module
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill
 from terramend.backend.fill_grid import fill_grid
+from terramend.backend.raster.gdal import cache_within
 from terramend.backend.request import FillRequest, Mask, Reference, from_json
 from terramend.backend.watch import Watch
 from terramend.models.base import Source
@@ -441,6 +442,21 @@ def test_a_limit_holds_gdals_cache_too_and_only_while_it_runs(write, monkeypatch
     fill(replace(asked, memory_limit=1.0), Watch())
     fill(asked, Watch())
     assert seen == [125e6, before] and get_gdal_config("GDAL_CACHEMAX") == before
+
+
+def test_of_limits_that_hold_at_once_the_least_counts_and_the_last_gives_gdals_cache_back():
+    before = get_gdal_config("GDAL_CACHEMAX")
+    first, second = cache_within(1.0), cache_within(0.8)
+    first.__enter__()
+    second.__enter__()
+    assert get_gdal_config("GDAL_CACHEMAX") == 100e6
+    first.__exit__(None, None, None)
+    assert get_gdal_config("GDAL_CACHEMAX") == 100e6
+    with cache_within(0.4), cache_within(1.0):
+        assert get_gdal_config("GDAL_CACHEMAX") == 50e6
+    assert get_gdal_config("GDAL_CACHEMAX") == 100e6
+    second.__exit__(None, None, None)
+    assert get_gdal_config("GDAL_CACHEMAX") == before
 
 
 def test_dates_that_a_limit_does_not_hold_are_counted(write):
