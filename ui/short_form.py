@@ -25,7 +25,7 @@ def short_form(sentence: str, arguments: Mapping[str, Any]) -> str:
     return _LONG.sub(lambda long: f"{long[0][:HEAD]}…{long[0][-TAIL:]}", sentence)
 
 
-_ABSOLUTE = re.compile(r"(?<![\w.:/\\-])(?:[A-Za-z]:)?[/\\](?:[^\s/\\]+[/\\])+")
+_ABSOLUTE = re.compile(r"(?<![\w.:/\\-])(?:[A-Za-z]:)?[/\\](?:[^\s/\\]+[/\\]+)+")
 """Folders of a path without spaces that stands elsewhere, as in what GDAL says."""
 
 _LONG = re.compile(rf"[^\s()'\"]{{{HEAD + TAIL + 2},}}")

@@ -190,7 +190,10 @@ class SourceMaker:
                 ).format(name=item.name())
             )
         if not item.isValid():
-            sentence = tr("The layer {name} is broken: QGIS cannot open {path}.")
+            sentence = tr(
+                "The layer {name} is broken: QGIS cannot open {path}; repair its data source, or choose "
+                "another layer."
+            )
             raise SourceError(sentence.format(name=item.name(), path=item.publicSource()[:200]))
         nodata = _nodata_override(item)
         if not self._backend_reads(item) or len(nodata) > 1 or any(low != high for low, high in nodata):

@@ -16,6 +16,7 @@ from terramend.ui.short_form import short_form
         ("/a b/1.tif;/a b/2.tif is one.", {"path": "/a b/1.tif;/a b/2.tif"}, "1.tif;2.tif is one."),
         ("/a b/e.tif ('/a b/c/f.tif' gone)", {"path": "/a b/e.tif"}, "e.tif ('c/f.tif' gone)"),
         ("QGIS cannot open /data/x/e.tif.", {}, "QGIS cannot open e.tif."),
+        ("It cannot open /vsicurl/http://h:9/a/e.tif.", {}, "It cannot open e.tif."),
         ("data/e.tif and a/f.tif are two.", {"path": "a/f.tif"}, "data/e.tif and f.tif are two."),
         ("/e.tif of 2020/01/02 is one.", {"path": "/e.tif"}, "/e.tif of 2020/01/02 is one."),
         ("It is VV/VH, or 1 / 2.", {"path": "/"}, "It is VV/VH, or 1 / 2."),
