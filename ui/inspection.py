@@ -18,7 +18,11 @@ def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None)
         told: result of the backend's `expect`, once it is known.
     """
     if not found["gap_fraction"]:
-        return tr("No gaps were found: nothing would be filled.")
+        text = tr("No gaps were found: nothing would be filled.")
+        return text if found["masks"] else text + " " + tr("Choose a mask of the clouds, or polygons.")
+    nothing = not (found["references"] or found["dem"] or found["sar"])
+    if found["gap_fraction"] == 1 and nothing and found["model"] == "guided":
+        return tr("<b>Every pixel is a gap</b>, so nothing can be filled: choose other dates of this place.")
     text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(found["gap_fraction"]))
     if told and told["expected_error"] is not None:
         text += tr(", expected error about ± {error}").format(error=error_words(told))

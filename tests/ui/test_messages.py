@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from terramend.backend.errors import ERRORS, NOTICES, Notice
-from terramend.ui.inspection import error_words, facts
+from terramend.ui.inspection import error_words, estimate, facts
 from terramend.ui.messages import (
     ClientError,
     duration,
@@ -205,6 +205,26 @@ def test_errors_are_told_in_their_unit() -> None:
     assert error_words({"expected_error": 0.00021}) == "0.00021 reflectance"
     assert error_words({"expected_error": 0.0123, "unit": "kilokelvin"}) == "12 K"
     assert error_words({"expected_error": 618.4, "unit": "values"}) == "618 (the file's own values)"
+
+
+def looked(**other: Any) -> dict[str, Any]:
+    """What `inspect` says of a scene, as far as the line above the buttons needs it."""
+    found = {"gap_fraction": 0.25, "masks": [], "references": [], "dem": None, "sar": None}
+    return {**found, "model": "guided", "model_reason": "Only the surroundings can be used.", **other}
+
+
+def test_what_would_be_filled_and_what_would_mend_it() -> None:
+    assert estimate(looked()) == (
+        "<b>25.0 % of the scene would be filled</b>. Only the surroundings can be used. (guided)"
+    )
+    nothing = "No gaps were found: nothing would be filled."
+    assert estimate(looked(gap_fraction=0)) == f"{nothing} Choose a mask of the clouds, or polygons."
+    assert estimate(looked(gap_fraction=0, masks=[{"path": "a_SCL.tif"}])) == nothing
+    assert estimate(looked(gap_fraction=1.0)).endswith(
+        "so nothing can be filled: choose other dates of this place."
+    )
+    for guide in ({"references": [{}]}, {"dem": {"cover": 1}}, {"sar": {"cover": 1}}, {"model": "ddpm"}):
+        assert "100.0 % of the scene would be filled" in estimate(looked(gap_fraction=1.0, **guide))
 
 
 def test_one_band_is_not_several() -> None:

@@ -138,7 +138,9 @@ def test_pictures_are_refused(maker: SourceMaker) -> None:
 
 def test_a_broken_layer_is_named(maker: SourceMaker, tmp_path: Path) -> None:
     gone = QgsRasterLayer(str(tmp_path / "gone.tif"), "gone")
-    with pytest.raises(SourceError, match="gone is broken: QGIS cannot open .*gone.tif; repair its data source, or"):
+    with pytest.raises(
+        SourceError, match="gone is broken: QGIS cannot open .*gone.tif; repair its data source, or"
+    ):
         maker.raster(gone)
 
 
