@@ -124,7 +124,8 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "sar.optical": (
             INPUT,
-            "{path} (--sar) is an optical image: give Sentinel-1 backscatter, or name it as a --reference.",
+            "{path} is an optical image, no radar: give Sentinel-1 backscatter in its place, "
+            "or it as --reference.",
         ),
         # files
         "file.access": (INPUT, "{path} cannot be used: {why}; check that it exists and that you may use it."),

@@ -110,6 +110,10 @@ def test_options_are_called_as_in_the_windows() -> None:
     assert gone.endswith("(404): choose “From a folder…”.")
     value = ClientError("model.value", {"model": "de", "settings": "steps=0", "why": "few"}).sentence
     assert value.endswith("(few): “Advanced” in Terramend's dock says what it takes.")
+    optical = ClientError("sar.optical", {"path": "a.tif"}).sentence
+    assert optical == (
+        "a.tif is an optical image, no radar: give Sentinel-1 backscatter in its place, or it as another date."
+    )
     known = {"path": "a.tif", "why": "it has many", "option": "--gaps-kind"}
     assert (
         "say its kind with “Kind of gap masks” (in the dock the list beside it),"
