@@ -14,6 +14,11 @@ INPUT = 2
 RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         # rasters and products
+        "dem.optical": (
+            INPUT,
+            "{path} is an optical image, no elevation: give an elevation model in its place, "
+            "or it as --reference.",
+        ),
         "guide.apart": (
             INPUT,
             "{path} ({option}) does not overlap the raster to fill: choose one of the same place, "

@@ -10,7 +10,7 @@ from .files import open_raster
 from .gdal import open_dataset, sparse_sample
 from .grid import Grid
 from .polarisations import files_of
-from .raster import Band, Raster
+from .raster import Band, Raster, is_image
 from .texts import units
 from .warp import overlaps
 
@@ -57,7 +57,7 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
         option: `--dem` or `--sar`, for messages.
 
     Raises:
-        TerramendError: `guide.apart` without overlap; those of `paired` and `open_raster`.
+        TerramendError: `guide.apart` without overlap, `dem.optical`; those of `paired` and `open_raster`.
     """
     raster = open_raster(path, watch)[0]
     if option == "--sar":
@@ -65,6 +65,8 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
     raster = paired(raster, target, watch)
     bands = raster.bands
     if option == "--dem":
+        if is_image(bands):
+            raise TerramendError("dem.optical", path=path)
         if len(bands) != 1:
             watch.notice("guide.first-band", path=path)
         bands = (_elevation(bands[0], raster.name, watch),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,11 @@ def telling(bands: Sequence[Band]) -> tuple[int, ...]:
 def is_reflectance(bands: Sequence[Band]) -> bool:
     """Whether a raster of these bands is one of reflectance: one of them is optical."""
     return any(band.role == "optical" for band in bands)
+
+
+def is_image(bands: Sequence[Band]) -> bool:
+    """Whether bands are those of a camera, by their names: more than two wavelengths are known."""
+    return sum(not math.isnan(band.wavelength) for band in bands) > 2
 
 
 @dataclass(frozen=True)

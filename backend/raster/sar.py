@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from .closing import Closing
 from .gdal import sparse_sample
 from .grid import Grid, Window
 from .polarisations import is_named
-from .raster import Band, Raster
+from .raster import Band, Raster, is_image
 from .reader import RasterReader
 
 LOWEST = -40.0
@@ -90,7 +89,7 @@ def _order(sar: Raster, watch: Watch) -> tuple[int | None, int | None]:
         if vv is not None and vh is not None and _darker(sar.bands[vv], sar.bands[vh]):
             watch.notice("sar.swapped", name=sar.name)
         return vv, vh
-    if sum(not math.isnan(band.wavelength) for band in sar.bands) > 2:
+    if is_image(sar.bands):
         raise TerramendError("sar.optical", path=sar.name)
     if len(sar.bands) == 1:
         watch.notice("sar.one", name=sar.name)

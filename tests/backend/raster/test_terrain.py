@@ -148,3 +148,10 @@ def test_dem_without_crs_pairs_pixel_to_pixel(tmp_path):
     )
     assert dem.grid == grid()
     assert {notice.code for notice in watch.notices} == {"pair.pixels", "guide.first-band"}
+
+
+def test_an_optical_image_is_no_elevation(tmp_path):
+    bands = np.ones((4, 60, 60), np.float32)
+    path = makers.write(tmp_path / "d.tif", bands, descriptions=("blue", "green", "red", "nir"))
+    with pytest.raises(TerramendError, match="d.tif is an optical image, no elevation"):
+        open_guide(path, grid(), "--dem", Watch())
