@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, List, Mapping, Optional, Sequence
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from qgis.core import QgsMapLayer
 from qgis.PyQt import sip
@@ -15,6 +15,7 @@ from .messages import ClientError, notice_sentence, progress_sentence
 from .request_builder import REFUSALS, UNWRITTEN, Built, build
 from .runner import Run
 from .short_form import short_form
+from .sources import LayerOrPath
 from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.run_bar import RunBar
@@ -38,6 +39,7 @@ class Outlook:
         self._form, self._bar, self._note = form, bar, note
         self._run: Optional[Run] = None
         self._asked: Optional[Choices] = None  # the choices that the line speaks of
+        self._target: Tuple[LayerOrPath, ...] = ()  # of which facts and masks are shown
         self._told: List[Mapping[str, Any]] = []  # notices of the last look
         self._watched: List[QgsMapLayer] = []  # what is chosen may be edited
         self._resting = False
@@ -51,8 +53,11 @@ class Outlook:
         if self._asked is not None and self._essence() == self._asked:
             return
         self._drop()  # its layers may be gone when it answers
+        if self._form.target.items() != self._target:
+            self._forget_target()
         if not self._resting:
             self._bar.show_estimate("")
+            self._bar.show_notices([])
         self._timer.start()
 
     def again(self) -> None:
@@ -170,13 +175,21 @@ class Outlook:
 
     def _refuse(self, sentence: str, arguments: Optional[Mapping[str, Any]] = None) -> None:
         """Nothing is known, for this reason; `arguments` are those of the sentence."""
-        self._bar.show_estimate(inspection.plain(short_form(sentence, arguments or {})), sentence)
+        short = short_form(sentence, arguments or {})
+        self._bar.show_estimate(inspection.plain(short), "" if short == sentence else sentence)
         self._bar.show_notices([])
-        self._form.target.show_facts("")
+        self._forget_target()
         self._form.references.folder.forget()
+
+    def _forget_target(self) -> None:
+        """What is known of a raster holds of no other."""
+        self._target = ()
+        self._form.target.show_facts("")
+        self._form.gaps.show_found([])
 
     def _show(self, found: Mapping[str, Any], choices: Choices, built: Built) -> None:
         self._bar.show_estimate(inspection.estimate(found))
+        self._target = choices.target
         self._form.target.show_facts(inspection.facts(found), found["radiometry"])
         self._form.gaps.show_found(found["masks"])
         dates = {facts["path"]: facts for facts in found.get("references", [])}

@@ -168,6 +168,25 @@ def test_a_look_at_many_dates_says_how_far_it_is_and_can_be_left(
     assert dock.bar.estimate.text() == ""
 
 
+def test_what_was_said_of_one_raster_is_not_said_of_the_next(dock: Any, layers: Any, until: Callable) -> None:
+    dock.form.gaps.rows[0].chooser.set_item(None)
+    until(lambda: "expected error" in dock.bar.estimate.text())
+    scl = [{"path": "a_SCL.tif", "kind": "scl"}]
+    dock.form.gaps.show_found(scl)  # as of a product
+    for line in (dock.form.target.facts, dock.form.gaps.found, dock.bar.notices):
+        assert line.isVisible()
+    dock.form.target.chooser.set_item(layers["other"])
+    for line in (dock.form.target.facts, dock.form.gaps.found, dock.bar.notices):
+        assert not line.isVisible()
+    until(lambda: "2020-01-28" in dock.form.target.facts.text())
+    dock.form.gaps.show_found(scl)
+    dock.form.target.sun.setText("noon")
+    dock.form.target.sun.editingFinished.emit()
+    until(lambda: "Sun: give" in dock.bar.estimate.text())
+    for line in (dock.form.target.facts, dock.form.gaps.found, dock.bar.notices):
+        assert not line.isVisible()
+
+
 def test_dates_are_listed_as_clear_only_while_that_is_said(
     dock: Any, scene: dict[str, str], until: Callable, tmp_path: Path
 ) -> None:
@@ -353,6 +372,7 @@ def test_choices_that_cannot_be_read_are_said(dock: Any, iface: Any, until: Call
     sun.setText("noon")
     sun.editingFinished.emit()
     until(lambda: dock.bar.estimate.text().startswith("Sun: give azimuth and elevation"))
+    assert dock.bar.estimate.toolTip() == "", "it is all there"
     for button in (dock.bar.fill, dock.bar.preview, dock.form.gaps.show_button, dock.bar.batch):
         iface.said.clear()
         click(button)
