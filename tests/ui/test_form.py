@@ -62,6 +62,22 @@ def chosen(form: Any) -> dict[str, Any]:
     }
 
 
+def test_base_maps_are_offered_nowhere(form: Any, more: dict[str, QgsRasterLayer], qgis_app: Any) -> None:
+    picture = QgsRasterLayer("type=xyz&url=file:///{x}/{y}/{z}.png&zmax=1&zmin=0", "base map", "wms")
+    assert picture.isValid()
+    QgsProject.instance().addMapLayers([picture])
+    qgis_app.processEvents()
+    choosers = [form.target.chooser, form.gaps.rows[0].chooser, form.guides.dem, form.guides.sar]
+    for chooser in choosers:
+        assert chooser.combo.findText("dem") >= 0 and chooser.combo.findText("base map") < 0
+    assert chosen(form)["target"] == ["target"]
+    listed = [row.item.text(0) for row in form.references._rows]
+    assert "other" in listed and "base map" not in listed
+    (row,) = [row for row in form.references._rows if row.item.text(0) == "other"]
+    row.mask.list_rasters()
+    assert row.mask.findText("dem") >= 0 and row.mask.findText("base map") < 0
+
+
 def test_nothing_is_chosen_at_first(layers: dict[str, Any], qgis_canvas: Any) -> None:
     from terramend.ui.widgets.form import ChoicesForm
 

@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QModelIndex, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from ..choices import layer_of
-from ..sources import LayerOrPath
+from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 
 RASTERS = QgsMapLayerProxyModel.Filter.RasterLayer
@@ -40,6 +40,7 @@ class LayerChooser(QWidget):
         super().__init__()
         self.combo = QgsMapLayerComboBox(self)
         self.combo.setFilters(filters)
+        self.combo.setExcludedProviders(list(PICTURES))  # a base map has no values to fill or to lean on
         self.combo.setAccessibleName(name)
         self.combo.setMinimumContentsLength(8)
         self.combo.setSizeAdjustPolicy(self.combo.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -8,7 +8,7 @@ from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtGui import QFocusEvent
 from qgis.PyQt.QtWidgets import QComboBox
 
-from ..sources import LayerOrPath
+from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import file_name
 from .narrow import make_narrow
@@ -49,6 +49,7 @@ class MaskChooser(QComboBox):
             if (
                 isinstance(layer, QgsRasterLayer)
                 and layer is not self._source
+                and layer.providerType() not in PICTURES
                 and self.findData(layer.id()) < 0
             ):
                 self.addItem(layer.name(), layer.id())
