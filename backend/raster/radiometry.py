@@ -88,6 +88,9 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
     # One rule for all bands: a dark one would pass for percent, or for reflectance, alone.
     floats = [b for b in raster.bands if b.role == "optical" and np.dtype(b.dtype).kind == "f"]
     high = max((_percentile(b, 98) for b in floats if (b.gain, b.bias) == (1, 0)), default=0.0)
+    if high < 0:  # as radar in dB: light is not below zero all over
+        bands = tuple(replace(b, role="index") if b.role == "optical" else b for b in raster.bands)
+        return replace(raster, bands=bands)
     bands = tuple(_guessed(band, raster, high, watch) for band in raster.bands)
     return replace(raster, bands=bands, surface=_level(rule or "", surface))
 

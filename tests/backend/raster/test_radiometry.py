@@ -8,6 +8,7 @@ import pytest
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.products import open_product
 from terramend.backend.raster.radiometry import in_words
+from terramend.backend.raster.raster import telling
 from terramend.backend.request import RADIOMETRIES
 from terramend.backend.watch import Watch
 
@@ -123,6 +124,15 @@ def test_only_measured_bands_are_scaled(tmp_path):
     path = tif(tmp_path, descriptions=("B04", "SCL"))
     _, raster, _ = found(path, radiometry="sentinel2-offset")
     assert [(b.gain, b.bias) for b in raster.bands] == [(1e-4, -0.1), (1, 0)]
+
+
+def test_floats_below_zero_are_no_light(tmp_path):
+    """Radar in dB whose bands have no names; some of it may be above zero, as towns are."""
+    decibel = np.full((2, 40, 40), -12.5, np.float32)
+    decibel[:, :3, :3] = 4
+    said, raster, codes = found(makers.write(tmp_path / "a.tif", decibel))
+    assert said == (1, 0) and codes == [] and in_words(raster) == "the file's own values"
+    assert telling(raster.bands) == (0, 1)
 
 
 @pytest.mark.parametrize("option", ["auto", "sentinel2"])
