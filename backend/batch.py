@@ -113,7 +113,6 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
                     _make_folders(row.request)
                     anew.update(batch_row.written(row.request))
                 watch.advance()
-            watch.stage("rows", len(todo))  # of its own: rows that are skipped tell nothing of the time left
             for row, outcome in _outcomes(todo, scheduler, watch):
                 finish(row, outcome)
                 watch.advance()
@@ -146,6 +145,7 @@ def _outcomes(rows: list[Row], scheduler: str | None, watch: Watch) -> Iterator[
     """Each row with its outcome, as they come; raises `run.cancelled`."""
     requests = [to_json(row.request) for row in rows if row.request is not None]
     if scheduler is None:
+        watch.stage("rows", len(rows))  # of its own: rows that are skipped tell nothing of the time left
         for row, request in zip(rows, requests, strict=True):
             outcome = batch_row.do(request, _RowWatch(watch))
             if outcome["status"] == "cancelled":

@@ -41,7 +41,7 @@ class Watch:
         self._on_notice = on_notice
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
-        self._stage, self._done, self._total = "", 0, 0
+        self._stage, self._done, self._total, self._at_once = "", 0, 0, 1
         self._span = (0.0, 1.0)
         self._started = time.monotonic()
         self.notices: list[Notice] = []
@@ -61,12 +61,12 @@ class Watch:
         if self.cancelled:
             raise TerramendError("run.cancelled")
 
-    def stage(self, name: str, total: int = 0) -> None:
-        """Begin a stage of `total` units; the time of the one before is booked."""
+    def stage(self, name: str, total: int = 0, at_once: int = 1) -> None:
+        """Begin a stage of `total` units, `at_once` side by side; the time of the one before is booked."""
         self.check()
         with self._lock:
             self._book()
-            self._stage, self._done, self._total = name, 0, total
+            self._stage, self._done, self._total, self._at_once = name, 0, total, at_once
         self._report()
 
     def part(self, begin: float, end: float) -> None:
@@ -109,7 +109,10 @@ class Watch:
         with self._lock:
             done, total = self._done, self._total
             elapsed = time.monotonic() - self._started
-            eta = elapsed / done * (total - done) if 0 < done <= total else None
+            begun = (
+                max(min(self._at_once, total - done) - 1, 0) / 2
+            )  # half of each beside the one that starts
+            eta = elapsed / (done + begun) * (total - done - begun) if 0 < done <= total else None
             progress = Progress(self._stage, done, total, eta, self._span)
         self._on_progress(progress)
 

@@ -56,12 +56,15 @@ def run_requests(
         TerramendError: `batch.scheduler`, `batch.worker`, `batch.unseen`, `batch.read-only`, or
             `run.cancelled`.
     """
+    watch.stage("cluster")  # which takes seconds to be up, and these tell nothing of the rows
     with _client(scheduler, len(requests), watch) as (client, foreign):
         if foreign:
             _check_workers(client, scheduler, watch)
         batch = f"terramend-{uuid.uuid4()}"
         with places.marks([from_json(request) for request in requests] if foreign else []) as marks:
-            waiting = _submitted(client, requests, marks, batch)
+            at_once = _at_once(client, len(requests))
+            watch.stage("rows", len(requests), sum(at_once.values()))
+            waiting = _submitted(client, requests, marks, at_once, batch)
             seen = time.monotonic()
             try:
                 while waiting:
@@ -81,12 +84,15 @@ def run_requests(
 
 
 def _submitted(
-    client: distributed.Client, requests: Sequence[dict[str, Any]], marks: Mapping[str, str], batch: str
+    client: distributed.Client,
+    requests: Sequence[dict[str, Any]],
+    marks: Mapping[str, str],
+    at_once: Mapping[str, int],
+    batch: str,
 ) -> dict[distributed.Future, int]:
     """The rows' futures and positions; a row that reads what earlier ones write comes after them."""
     futures: list[distributed.Future] = []
     makers: dict[str, distributed.Future] = {}
-    at_once = _at_once(client, len(requests))
     for position, request in enumerate(requests):
         asked = from_json(request)
         before = [makers[name] for name in named(asked) if name in makers]

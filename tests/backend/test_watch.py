@@ -21,6 +21,24 @@ def test_progress_counts_and_estimates() -> None:
     assert watch.seconds["predict"] >= 0
 
 
+def test_what_goes_on_side_by_side_counts_in_the_estimate(monkeypatch) -> None:
+    """Eight units of 10 s at once: the first one's end says nothing of 100 times 10 s."""
+    now, seen = [0.0], []
+    monkeypatch.setattr("terramend.backend.watch.time.monotonic", lambda: now[0])
+    watch = Watch(on_progress=seen.append)
+    watch.stage("rows", 100, at_once=8)
+    for done in range(1, 101):
+        now[0] = 10.0 + 10 / 8 * (done - 1)  # one after the other, as soon as the first is done
+        watch.advance()
+        left = 10 / 8 * (100 - done)
+        assert seen[-1].eta == pytest.approx(left, rel=0.8, abs=10)
+    assert seen[-1].eta == 0
+    watch.stage("predict", 4)
+    now[0] += 2.0
+    watch.advance()
+    assert seen[-1].eta == 6.0
+
+
 def test_notices_are_told_once() -> None:
     told = []
     watch = Watch(on_notice=told.append)

@@ -107,7 +107,9 @@ def test_the_same_bytes_as_serial(work):
     folder = work(3, 64)
     (folder / "dask.csv").write_text((folder / "dask.csv").read_text() + "\nt9.tif,m.tif,dask/o9.tif\n")
     assert run(folder, "serial", None)["done"] == 3
-    summary = run(folder, "dask", "local:2")
+    stages: list = []
+    summary = run(folder, "dask", "local:2", Watch(on_progress=lambda p: stages.append(p.stage)))
+    assert list(dict.fromkeys(stages)) == ["look", "cluster", "rows"]
     assert (summary["done"], summary["failed"]) == (3, 1)
     assert summary["failures"][0]["code"] == "raster.missing"
     for row in range(3):
