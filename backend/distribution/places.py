@@ -15,7 +15,7 @@ from pathlib import Path
 from ..batch_row import named, written
 from ..errors import TerramendError
 from ..raster.gdal import is_local
-from ..raster.outputs import temporary_name
+from ..raster.outputs import sweep, temporary_name
 from ..request import FillRequest
 
 
@@ -36,6 +36,7 @@ def marks(requests: Iterable[FillRequest]) -> Iterator[dict[str, str]]:
     made: dict[str, str] = {}
     try:
         for folder in dict.fromkeys(os.path.dirname(name) for one in requests for name in written(one)):  # noqa: PTH120
+            sweep(Path(folder))
             mark = Path(folder, temporary_name("mark"))
             with contextlib.suppress(OSError):
                 mark.touch(exist_ok=False)

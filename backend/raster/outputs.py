@@ -28,7 +28,22 @@ SIDECARS = (".aux.xml", ".ovr", ".msk")
 _PIXELS = (".ovr", ".msk")  # of them those that hold more than what can be computed anew: never lost unasked
 
 _MARK = "terramend"
-_HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
+_OF_THE_HOST = 0xEFFFFFFC  # what Linux calls the numbers of processes outside of all containers
+
+
+def _host() -> str:
+    """The name of this host; in a container that shares it (as Flatpak) also whose process numbers these are.
+
+    Those of another container look dead from here, and would lose what they are writing.
+    """
+    name = re.sub(r"[^A-Za-z0-9]", "", platform.node()) or "host"
+    with contextlib.suppress(OSError):
+        numbers = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116
+        return name if numbers == _OF_THE_HOST else f"{name}{numbers:x}"
+    return name
+
+
+_HOST = _host()
 _LEFT_OVER = re.compile(rf"\..*\.{_MARK}-(?P<host>[A-Za-z0-9]+)-(?P<pid>\d+)-\d+\.tmp(\..*)?")
 _numbers = itertools.count()
 

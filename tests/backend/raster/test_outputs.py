@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -235,6 +236,22 @@ def test_left_overs_of_dead_processes_are_swept_and_others_kept(tmp_path):
     assert len(list(tmp_path.iterdir())) == 6
     sweep(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {mine.name, foreign.name, plain.name}
+
+
+CONTAINER = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
+"""Begins a command whose processes have numbers of their own, under this host's name."""
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run([*CONTAINER, "true"], capture_output=True).returncode,
+    reason="no containers can be begun",
+)
+def test_a_container_of_the_same_name_does_not_sweep_what_is_written_outside(tmp_path):
+    mine = tmp_path / (temporary_name("b.tif") + ".tif")
+    mine.touch()
+    code = "import sys, pathlib; from terramend.backend.raster.outputs import sweep; sweep(pathlib.Path(sys.argv[1]))"
+    subprocess.run([*CONTAINER, sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert mine.exists()
 
 
 def test_the_working_folder_goes_also_after_an_error(tmp_path):
