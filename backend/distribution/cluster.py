@@ -27,7 +27,7 @@ from ..errors import TerramendError
 from ..failure import as_error, reason
 from ..flow import run_cancellable
 from ..process import deaf_children
-from ..request import from_json
+from ..request import FillRequest, from_json
 from ..watch import Watch
 from . import places
 from .worker import Deaf, cancel, identity, packages, work
@@ -61,10 +61,11 @@ def run_requests(
         if foreign:
             _check_workers(client, scheduler, watch)
         batch = f"terramend-{uuid.uuid4()}"
-        with places.marks([from_json(request) for request in requests] if foreign else []) as marks:
+        rows = [(request, from_json(request)) for request in requests]
+        with places.marks([asked for _, asked in rows] if foreign else []) as marks:
             at_once = _at_once(client, len(requests))
             watch.stage("rows", len(requests), sum(at_once.values()))
-            waiting = _submitted(client, requests, marks, at_once, batch)
+            waiting = _submitted(client, rows, marks, at_once, batch)
             seen = time.monotonic()
             try:
                 while waiting:
@@ -85,7 +86,7 @@ def run_requests(
 
 def _submitted(
     client: distributed.Client,
-    requests: Sequence[dict[str, Any]],
+    rows: Sequence[tuple[dict[str, Any], FillRequest]],
     marks: Mapping[str, str],
     at_once: Mapping[str, int],
     batch: str,
@@ -93,8 +94,7 @@ def _submitted(
     """The rows' futures and positions; a row that reads what earlier ones write comes after them."""
     futures: list[distributed.Future] = []
     makers: dict[str, distributed.Future] = {}
-    for position, request in enumerate(requests):
-        asked = from_json(request)
+    for position, (request, asked) in enumerate(rows):
         before = [makers[name] for name in named(asked) if name in makers]
         there = (identity(), places.seen(asked, marks), at_once)
         futures.append(client.submit(work, request, batch, before, *there, key=f"{batch}-{position}"))
