@@ -109,9 +109,7 @@ class Watch:
         with self._lock:
             done, total = self._done, self._total
             elapsed = time.monotonic() - self._started
-            begun = (
-                max(min(self._at_once, total - done) - 1, 0) / 2
-            )  # half of each beside the one that starts
+            begun = max(min(self._at_once, total - done) - 1, 0) / 2  # half of each beside the last
             eta = elapsed / (done + begun) * (total - done - begun) if 0 < done <= total else None
             progress = Progress(self._stage, done, total, eta, self._span)
         self._on_progress(progress)
@@ -129,9 +127,9 @@ class Together(Watch):
         self._outer = outer
         self._cancelled = outer._cancelled
 
-    def stage(self, name: str, total: int = 0) -> None:
+    def stage(self, name: str, total: int = 0, at_once: int = 1) -> None:
         """Begin a stage of the outer watch."""
-        self._outer.stage(name, total)
+        self._outer.stage(name, total, at_once)
 
     def advance(self, units: int = 1) -> None:
         """Count finished units of the outer watch's stage."""
