@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..holdout import CLASSES, distance_class, distance_to_valid, pseudo_gap
@@ -24,6 +25,7 @@ _GROWN = 32.0  # pixels from which they grow no more: as far as a tile of every 
 _TRIES, _TRIED, _BANDS = 4, 1 << 17, 20  # tries at most; pixels that all look at, of up to so many bands
 _SMOOTH = 4e-4  # variance of z-scores from pixel to pixel below which a picture counts as smooth
 _LEAST = 30  # hidden pixels that make a class of distance count
+_PROVES = 15  # blocks by which a class's own factor and that of all distances count alike (train)
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,11 @@ def by_contrast(std: Floats, mean: Floats) -> Floats:
 
 
 def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
-    """(B, 4) factors on `std` times `growth` that make 90 % intervals cover 90 % of the hidden pixels."""
+    """(B, 4) factors on `std` times `growth` that make 90 % intervals cover 90 % of the hidden pixels.
+
+    A class of distance whose pixels lie in few blocks is drawn to what holds at all distances: a single
+    place that changed would widen the whole class.
+    """
     ratio = np.abs(mean - trial.truth) / (std * growth(trial.distance))
 
     def quantiles(pixels: Flags) -> Floats | None:
@@ -146,9 +152,25 @@ def factors(trial: Trial, mean: Floats, std: Floats) -> Floats:
         trust = values.shape[1] / (values.shape[1] + 200)
         return np.asarray(trust * own + (1 - trust) * pooled, np.float32)
 
-    out = _by_class(trial, quantiles, np.ones(len(mean), np.float32))
+    overall = quantiles(trial.hidden)
+
+    def drawn(pixels: Flags) -> Floats | None:
+        own = quantiles(pixels)
+        if own is None or overall is None:
+            return None
+        count = len(np.unique(_blocks(pixels)))
+        trust = np.float32(count / (count + _PROVES))
+        return np.asarray(own**trust * overall ** (1 - trust), np.float32)
+
+    out = _by_class(trial, drawn, np.ones(len(mean), np.float32))
     safe = _SAFE if trial.tiles[0].step == 1 else _SAFE * _COARSER
     return np.clip(safe * out, 0.2, 6.0)
+
+
+def _blocks(where: Flags) -> NDArray[np.intp]:
+    """(n,) a number for the block of each pixel where a mask (H, W) is true, in their order."""
+    rows, columns = np.nonzero(where)
+    return np.asarray(rows // _BLOCK * where.shape[1] + columns // _BLOCK)
 
 
 def share_of_first(
@@ -165,8 +187,7 @@ def share_of_first(
     truth = ((trial.truth - second) / scale[:, None, None])[:, rows, columns].astype(np.float64)
     seen = np.isfinite(ours) & np.isfinite(truth)
     ours, truth = np.where(seen, ours, 0), np.where(seen, truth, 0)
-    block = rows // _BLOCK * trial.hidden.shape[1] + columns // _BLOCK
-    _, block = np.unique(block, return_inverse=True)
+    _, block = np.unique(_blocks(trial.hidden), return_inverse=True)
     powers = np.bincount(block, (ours * ours).sum(0))
     products = np.bincount(block, (ours * truth).sum(0))
     power, count = float(powers.sum()), int((powers > 0).sum())

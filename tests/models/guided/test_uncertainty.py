@@ -53,6 +53,25 @@ def test_factors_find_how_errors_compare_with_what_is_said_at_every_distance():
     np.testing.assert_allclose(uncertainty.factors(trial, truth + error, std), 2 * 1.05, rtol=0.1)
 
 
+def test_one_place_that_changed_does_not_widen_all_that_lies_as_far():
+    """Far from valid pixels errors are 5 times as large: in one place, then wherever one looks."""
+    random = np.random.default_rng(9)
+    near = random.random((160, 160)) < 0.3
+    truth = random.standard_normal((1, 160, 160)).astype(np.float32)
+    std = np.full(truth.shape, 0.1, np.float32)
+
+    def far_and_near(side):
+        far = np.zeros(near.shape, bool)
+        far[:side, :side] = True
+        distance = np.where(far, np.float32(20), np.float32(1))
+        error = np.where(far, 5, 1) * std * uncertainty.growth(distance) * random.standard_normal(truth.shape)
+        trial = replace(trial_of(near | far, truth), distance=distance)
+        return uncertainty.factors(trial, truth + error, std)[0, [3, 0]] / 1.05
+
+    np.testing.assert_allclose(far_and_near(16), [1.4, 1], rtol=0.15)
+    np.testing.assert_allclose(far_and_near(112), [4.8, 1], rtol=0.15)
+
+
 @pytest.mark.parametrize("quality", ["fast", "default", "best"])
 def test_errors_grow_no_further_than_a_tile_sees_around_itself(quality):
     """Further off, a distance is that to what the tile happens to hold: neighbours would disagree."""
