@@ -43,9 +43,11 @@ _QA = re.compile(
     r"(^|[^a-z])(qa|qa60|qa\d+|bqa|udm|udm2|quality|pixel_?qa|radsat|valid_?mask|datamask|dqf?|"
     r"(state|qc)(_\w+)?)([^a-z]|$)|_qa_|qa_pixel"
 )
+_COVER = r"land[ _]?(cover|use)|world_?cover|corine|nlcd|lc_type\d|lulc"
+_COVERED = re.compile(rf"(^|[^a-z])({_COVER})([^a-z]|$)")
 _CLASS = re.compile(
-    r"(^|[^a-z])(scl|fmask|class(es|ification)?|land[ _]?(cover|use)|world_?cover|corine|nlcd|lc_type\d|"
-    r"lulc|label|labels|clm|cld|cloud_?mask|mask|cloud_?prob(ability)?|cldprb|snwprb|clouds?|shadows?)([^a-z]|$)"
+    rf"(^|[^a-z])(scl|fmask|class(es|ification)?|{_COVER}|"
+    r"label|labels|clm|cld|cloud_?mask|mask|cloud_?prob(ability)?|cldprb|snwprb|clouds?|shadows?)([^a-z]|$)"
 )
 _INDEX = re.compile(
     r"(^|[^a-z])(ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
@@ -140,7 +142,7 @@ def role_of_file(stem: str) -> str:
     """The role of a file's only band, from the file's name alone.
 
     A mask is named so at its end (`..._SCL_20m`, `..._QA_PIXEL`, `..._cloudmask`) or begins with `mask`:
-    `clouds_removed` is no mask.
+    `clouds_removed` is no mask. A map of land cover may say so anywhere, unless it ends in a band's name.
     """
     words = words_of(stem)
     tail, last = "_".join(words[-2:]), words[-1] if words else ""
@@ -149,4 +151,7 @@ def role_of_file(stem: str) -> str:
     if mask_kind_of(last) or (words and words[0].lower() in ("mask", "cloudmask")):
         return "class"
     role = role_of(stem)
+    no_band = role_of(last) == "optical" and math.isnan(wavelength_of(last, "sentinel2"))
+    if no_band and _COVERED.search(stem.lower()):
+        return role
     return role if role in ("index", "thermal") or role_of(last) == role else "optical"

@@ -38,6 +38,8 @@ def test_roles(name, role):
         ("scene_masked", "optical"), ("scene", "optical"), ("MOD13_NDVI_2020", "index"), ("x_20200101_red", "optical"),
         ("MOD09A1.A2020153.h18v04.061_sur_refl_qc_500m", "qa"), ("MOD09A1.A2020153.h18v04.061_sur_refl_szen", "index"),
         ("MOD09GA.A2020153.h18v04.061_state_1km", "qa"), ("MSK_CLASSI_B00", "class"),
+        ("landcover_2017", "class"), ("ESA_WorldCover_10m_2021_v200_N45E012_Map", "class"),
+        ("nlcd_2019_land_cover_l48_20210604", "class"), ("landcover_2017_B5", "optical"), ("lulc_ndvi", "optical"),
         ("unmasked_cloudy_scene", "optical"), ("LC08_x_ST_B10", "thermal"), ("", "optical"),
     ],
 )  # fmt: skip
