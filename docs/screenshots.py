@@ -1,7 +1,7 @@
 """Runs inside QGIS (see screenshots.sh): uses the plugin on the sample and saves pictures.
 
-Every picture is of the real thing: the dock after a fill that a real backend did, the map
-with the before/after line, the environment dialog.
+Every picture is of the real thing: the dock before and after a fill that a real backend did, the map
+with the before/after line.
 """
 
 import os
@@ -86,7 +86,7 @@ def pictures():
     dock.form.target.chooser.set_item(target)
     dock.form.gaps.rows[0].chooser.set_item(mask)
     dock.form.references.tick(clear)
-    until(lambda: "%" in dock.bar.estimate.text())
+    until(lambda: "±" in dock.bar.estimate.text())
     save(window, "dock-before")
     dock.bar.fill.click()
     until(lambda: dock.run is None)
@@ -104,9 +104,6 @@ def pictures():
         )
     save(window, "swipe")
     dock.bar.compare.click()
-    plugin.show_environment()
-    save(plugin.dialog, "environment")
-    plugin.dialog.close()
 
 
 QTimer.singleShot(1500, main)
