@@ -19,11 +19,9 @@ from .align_cr_speed import REPORTED, STAND_IN, Speed
 from .cost import SIDE as COST_SIDE
 from .radar_cases import LEVELS, SIDE, Case
 from .radar_rows import METRICS, PROTOCOLS, Method
-from .report import cell, image, known, page, table
+from .report import Gain, cell, image, known, page, paired, table
 from .runs import Numbers
 
-SIGNS = {"psnr": 1, "mae": -1, "sam": -1, "ssim": 1}
-"""Whether more is better."""
 DIGITS = {"psnr": 2, "mae": 4, "sam": 2, "ssim": 4}
 OURS, BLIND, STIFF = "Align-CR", "Align-CR without radar", "Align-CR without alignment"
 LONGER, WITHHELD, TURNED = "Align-CR, {steps} steps", ", radar withheld", ", radar turned over"
@@ -195,37 +193,25 @@ def rise(ours: Sequence[Numbers], theirs: Sequence[Numbers], what: str, metric: 
     ]
     if not slopes:
         return f"{what}: one level of cloud."
-    each = [str(number) for number in range(len(slopes))]
-    low, high = interval(slopes, each)
-    word = "grows with cloud" if low > 0 else "falls with cloud" if high < 0 else "no trend can be told"
+    between = interval(slopes, [str(number) for number in range(len(slopes))])
+    found = Gain(float(np.mean(slopes)), *between, (), len(slopes))
     return (
-        f"{what}: {np.mean(slopes):+.2f} [{low:+.2f}, {high:+.2f}] dB more for each further fifth of cloud, "
-        f"{len(slopes)} scenes: {word}."
+        f"{what}, for each further fifth of cloud: {found.mean:+.2f} dB {found.between(2)}: "
+        f"{found.verdict('grows with cloud', 'falls with cloud', 'no trend can be told')}."
     )
 
 
 def gain(
     ours: Sequence[Numbers], theirs: Sequence[Numbers], what: str, metric: str, keep: Sequence[bool]
 ) -> str:
-    """A sentence on the gain of one row over another."""
-    sign = SIGNS[metric.split(".")[1]]
-    apart = [
-        sign * (np.asarray(a[metric]) - np.asarray(b[metric])) for a, b in zip(ours, theirs, strict=True)
-    ]
-    mean = np.mean(apart, axis=0)
-    used = np.isfinite(mean) & np.asarray(keep)
-    places = [place for place, here in zip(ours[0]["place"], used, strict=True) if here]
-    if not places:
+    """A sentence on the gain of one row over another, in dB."""
+    found = paired(ours, theirs, metric, keep)
+    if found is None:
         return f"{what}: no case."
-    total, (low, high) = by_place(list(mean[used]), places), interval(list(mean[used]), places)
-    seeds = [by_place(list(values[used]), places) for values in apart]
-    word = "it helps" if low > 0 else "it harms" if high < 0 else "no difference can be told"
-    if not np.isfinite(low):
-        word = "one scene, so no interval"
-    better = sum(value > 0 for value in seeds)
+    better = sum(value > 0 for value in found.seeds)
     return (
-        f"{what}: {total:+.2f} [{low:+.2f}, {high:+.2f}] dB over {len(set(places))} scenes, "
-        f"positive with {better} of {len(seeds)} seeds: {word}."
+        f"{what}: {found.mean:+.2f} dB {found.between(2)}, positive with {better} of {len(found.seeds)} "
+        f"seeds: {found.verdict('it helps', 'it harms')}."
     )
 
 

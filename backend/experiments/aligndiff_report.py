@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.bootstrap import by_place, interval
 from ..evaluation.cases import Sample
 from ..evaluation.membrane import membrane
 from ..evaluation.pictures import Colour
 from ..raster.outputs import write_whole, written
 from ..training import pictures
 from .aligndiff_rows import HOLE
-from .report import Known, between, cell, image, known, page, table
+from .report import SIGNS, Known, cell, image, known, page, paired, table
 from .runs import Numbers
 
 SHOWN = ("harmonic", "guided", "copy", "palette", "lama", "AlignDiff", "AlignDiff without adapter")
@@ -187,29 +186,27 @@ def findings(rows: Rows) -> list[str]:
 
 
 UNITS = {
-    "psnr": ("PSNR", "dB", 2, 1),
-    "rmse": ("RMSE", "in reflectance", 4, -1),
-    "sam": ("SAM", "degrees", 2, -1),
-    "off": ("brightness off by", "in reflectance", 4, -1),
+    "psnr": ("PSNR", "dB", 2),
+    "rmse": ("RMSE", "in reflectance", 4),
+    "sam": ("SAM", "degrees", 2),
+    "off": ("brightness off by", "in reflectance", 4),
 }
-"""Word, unit and digits of what `gain` compares, and the sign of what is better."""
+"""Word, unit and digits of what `gain` compares."""
 
 
 def gain(
     ours: Sequence[Numbers], theirs: Sequence[Numbers], name: str, other: str, kind: str, metric: str = "psnr"
 ) -> str:
     """One sentence: a difference to another row, in pairs, over places and seeds."""
-    word, unit, digits, sign = UNITS[metric]
-    pairs = [(a, theirs[min(index, len(theirs) - 1)]) for index, a in enumerate(ours)]
-    each = [np.subtract(_of(a, metric, kind)[0], _of(b, metric, kind)[0]) for a, b in pairs]
-    values, places = np.mean(each, axis=0), _of(ours[0], metric, kind)[1]
-    low, high = interval(list(values), places)
-    better, worse = (low > 0, high < 0) if sign > 0 else (high < 0, low > 0)
-    verdict = "better" if better else "worse" if worse else "not to be told apart"
-    seeds = sum(float(np.mean(one)) * sign > 0 for one in each)
+    what, (word, unit, digits), sign = f"{kind}: {name} against {other}", UNITS[metric], SIGNS[metric]
+    found = paired(ours, theirs, metric, [k == kind for k in ours[0]["kind"]])
+    if found is None:
+        return f"{what}: {word} of no gap is known."
+    above, below = ("better", "worse")[::sign]
+    better = sum(sign * value > 0 for value in found.seeds)
     return (
-        f"{kind}: {name} against {other}: {word} {by_place(list(values), places):+.{digits}f} {unit} "
-        f"{between(low, high, digits)}, better with {seeds} of {len(each)} seeds: {verdict}."
+        f"{what}: {word} {found.mean:+.{digits}f} {unit} {found.between(digits)}, better with {better} of "
+        f"{len(found.seeds)} seeds: {found.verdict(above, below, 'not to be told apart')}."
     )
 
 

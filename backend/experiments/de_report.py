@@ -11,17 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.bootstrap import by_place, interval
 from ..raster.outputs import write_whole
 from ..training import pictures
 from ..training.pairs import Pair
 from .cost import SIDE, THREADS, Cost
 from .de_rows import REFERENCE, Method
-from .report import between, cell, image, known, page, table
+from .report import SIGNS, cell, image, known, page, paired, table
 from .runs import Numbers
 
-SIGNS = {"psnr": 1, "ssim": 1, "mae": -1, "lpips": -1}
-"""Whether more is better."""
 PAPER = {
     "DE, noise predictor (paper)": (174, 3.5),
     "DE, one step (paper)": (259, 5.1),
@@ -105,28 +102,14 @@ def _pairs(rows: Mapping[str, list[Numbers]]) -> tuple[list[str], list[list[str]
 
 def finding(ours: Sequence[Numbers], theirs: Sequence[Numbers], other: str, metric: str) -> str:
     """DE's gain over another row, paired by image, over seeds and places."""
-    sign = SIGNS[metric.rpartition(".")[2]]
-    gains = [
-        sign * (np.asarray(a[metric], float) - np.asarray(b[metric], float))
-        for a, b in zip(ours, theirs, strict=True)
-        if metric in a and metric in b
-    ]
-    mean = np.mean(gains, axis=0)
-    used = np.isfinite(mean)
-    places = [place for place, kept in zip(ours[0]["place"], used, strict=True) if kept]
-    low, high = interval(list(mean[used]), places)
-    total = by_place(list(mean[used]), places)
-    seeds = [by_place(list(gain[used]), places) for gain in gains]
-    better = sum(value > 0 for value in seeds)
-    if low > 0:
-        word = "DE is better"
-    elif high < 0:
-        word = "DE is worse"
-    else:
-        word = "no difference can be told"
+    what = f"{metric}, DE against {other}"
+    found = paired(ours, theirs, metric, sign=SIGNS[metric.rpartition(".")[2]])
+    if found is None:
+        return f"{what}: no case."
+    better = sum(value > 0 for value in found.seeds)
     return (
-        f"{metric}, DE against {other}: gain {total:+.4f} {between(low, high, 4)}, "
-        f"positive with {better} of {len(seeds)} seeds: {word}."
+        f"{what}: gain {found.mean:+.4f} {found.between(4)}, positive with {better} of {len(found.seeds)} "
+        f"seeds: {found.verdict('DE is better', 'DE is worse')}."
     )
 
 
@@ -153,9 +136,8 @@ def _gaps(gaps: Mapping[str, list[Numbers]]) -> tuple[list[str], list[list[str]]
     ]
     findings = []
     for other in (name for name in gaps if name == "fixed W = .5" or name.endswith(REFERENCE)):
-        theirs = gaps[other] * (len(gaps["DE"]) if len(gaps[other]) == 1 else 1)
         for track, metric in columns:
-            pair = _of_track(gaps["DE"], track), _of_track(theirs, track)
+            pair = _of_track(gaps["DE"], track), _of_track(gaps[other], track)
             findings.append(f"{track}: {finding(*pair, other, metric)}")
     return ["method", *(f"{track} {metric}" for track, metric in columns)], body, findings
 

@@ -179,9 +179,9 @@ def test_gain_is_paired_by_case() -> None:
     ours = {"hole.psnr": [20.0, 31.0, float("nan")], "place": ["a", "b", "c"]}
     theirs = {"hole.psnr": [19.0, 30.0, 5.0], "place": ["a", "b", "c"]}
     line = align_cr_report.gain([ours], [theirs], "radar", "hole.psnr", [True] * 3)
-    assert line.startswith(
-        "radar: +1.00 [+1.00, +1.00] dB over 2 scenes, positive with 1 of 1 seeds: it helps"
-    )
+    assert line == "radar: +1.00 dB [+1.00, +1.00] over 2 places, positive with 1 of 1 seeds: it helps."
+    line = align_cr_report.gain([ours], [theirs], "radar", "hole.psnr", [True, False, False])
+    assert line == "radar: +1.00 dB at one place, positive with 1 of 1 seeds: no difference can be told."
     assert "no case" in align_cr_report.gain([ours], [theirs], "radar", "hole.psnr", [False] * 3)
 
 
@@ -190,8 +190,11 @@ def test_rise_is_the_slope_over_levels_scene_by_scene() -> None:
     theirs = {**about, "full.psnr": [20.0] * 6}
     ours = {**about, "full.psnr": [20.0, 20.4, 20.8, 20.0, 21.2, 22.4]}
     line = align_cr_report.rise([ours], [theirs], "radar", "full.psnr")
-    assert line.startswith("radar: +0.40 [+0.20, +0.60] dB more for each further fifth of cloud, 2 scenes")
-    assert "grows" in line
+    each = "radar, for each further fifth of cloud: "
+    assert line == f"{each}+0.40 dB [+0.20, +0.60] over 2 places: grows with cloud."
+    one = {**ours, "made": [True] * 3 + [False] * 3}
+    line = align_cr_report.rise([one], [theirs], "radar", "full.psnr")
+    assert line == f"{each}+0.20 dB at one place: no trend can be told."
     assert "one level" in align_cr_report.rise([{**ours, "level": [1] * 6}], [theirs], "radar", "full.psnr")
 
 

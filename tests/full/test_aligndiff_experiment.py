@@ -203,8 +203,9 @@ def test_gains_by_hand() -> None:
     ours, theirs = [numbers(31, 33), numbers(30, 34)], [numbers(30, 31)]
     told = aligndiff_report.gain(ours, theirs, "A", "B", "cloud")
     # Means over seeds: 0.5 and 2.5; over places 1.5, between 0.5 and 2.5.
-    assert told.startswith(
-        "cloud: A against B: PSNR +1.50 dB [+0.50, +2.50], better with 2 of 2 seeds: better"
+    assert (
+        told
+        == "cloud: A against B: PSNR +1.50 dB [+0.50, +2.50] over 2 places, better with 2 of 2 seeds: better."
     )
     assert aligndiff_report.gain(theirs, ours[:1], "B", "A", "cloud").endswith("0 of 1 seeds: worse.")
     alone = [{name: values[:1] for name, values in numbers(31, 33).items()}]
