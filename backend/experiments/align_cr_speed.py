@@ -13,7 +13,7 @@ import torch
 
 from ...models.onnx import session
 from ...models.rivals.network import RADAR
-from ..training import quantize, radar, radar_bank
+from ..training import quantize, radar, radar_bank, removers
 from ..training.recipe import load_config
 from .cost import SIDE, cost, threads
 
@@ -55,7 +55,7 @@ def speeds(size: str, run: Path | None, data: Path) -> list[Speed]:
                 switches = ({}, {"align": False}) if kind == "align-cr" else ({},)
                 for switch in switches:
                     config = load_config(kind, layout)["network"] | switch
-                    net = radar.built(config).eval()
+                    net = removers.built(config, RADAR).eval()
                     image = torch.rand(1, net.inputs, SIDE, SIDE)
                     name = f"{kind}{' without alignment' if switch else ''} ({layout})"
                     made = cost(net, partial(net, image), repeat=1 if layout == "paper" else 3)
@@ -65,7 +65,11 @@ def speeds(size: str, run: Path | None, data: Path) -> list[Speed]:
 
 
 def _exported(size: str, run: Path | None, data: Path) -> list[Speed]:
-    net = radar.load(run) if run is not None else radar.built(load_config("align-cr", size)["network"]).eval()
+    net = (
+        radar.load(run)
+        if run is not None
+        else removers.built(load_config("align-cr", size)["network"], RADAR).eval()
+    )
     bank = radar_bank.shared(data / "train", ("planet_cr",))
     drawn = bank.draw(1, 0, 2 * CALIBRATION, SIDE, radar_bank.Shares())["given"]
     given = radar.fitted(net, torch.from_numpy(drawn)).numpy()

@@ -28,25 +28,15 @@ from ..failure import reason
 from ..watch import Watch
 from . import aligndiff_samples as samples
 from . import checkpoint, noising, pictures
+from .adversary import Trained, adversarial
 from .export import export
 from .loop import Batch, Schedule
 from .recipe import REFUSED, Recipe, build, conclude, whole
-from .removers import adversarial
 
 WEIGHTS = "filler.safetensors"
 FOOLING = 0.01
 """What LaMa's adversary counts beside the absolute error."""
 Terms = dict[str, torch.Tensor]
-
-
-class Trained(torch.nn.Module):
-    """A network and, where it has one, its adversary: what the trainer keeps and averages."""
-
-    def __init__(self, network: Filler, adversary: int) -> None:
-        super().__init__()
-        self.network = network
-        channels = len(network.chosen) + network.bands
-        self.adversary = Discriminator(channels, adversary) if adversary else None
 
 
 def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
@@ -101,7 +91,9 @@ def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
         if schedule.steps:
             pictures.losses({kind: out / "loss.csv"}, out / "loss.png")
 
-    return Recipe(Trained(network, config["network"].get("adversary", 0)), batch, loss, schedule, finish)
+    width = config["network"].get("adversary", 0)
+    adversary = Discriminator(len(network.chosen) + bands, width) if width else None
+    return Recipe(Trained(network, adversary), batch, loss, schedule, finish)
 
 
 def fresh(config: dict[str, Any]) -> Filler:
@@ -119,7 +111,7 @@ def fresh(config: dict[str, Any]) -> Filler:
         raise _wrong(str(error)) from None
 
 
-def losses(model: Trained, batch: Batch, contraction: float = 0.0) -> Terms:
+def losses(model: Trained[Filler], batch: Batch, contraction: float = 0.0) -> Terms:
     """Loss terms of a network on a batch; hidden pixels count most."""
     network, hint, clean = model.network, batch["hint"], batch["clean"]
     weight = samples.KNOWN + (1 - samples.KNOWN) * hint[:, 4:5]

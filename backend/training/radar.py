@@ -6,7 +6,6 @@ One recipe: the same samples, and for each network the loss of its paper.
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +14,19 @@ import torch
 from safetensors.torch import save_file
 
 from ...models.align_cr.inputs import SLOTS
-from ...models.rivals.network import RADAR, Discriminator, Remover, make
+from ...models.rivals.network import RADAR, Remover
 from ..errors import TerramendError
 from ..watch import Watch
-from . import checkpoint, pictures, radar_bank
+from . import checkpoint, pictures, radar_bank, removers
+from .adversary import Trained, adversarial
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import REFUSED, Recipe, build, conclude, whole
-from .removers import adversarial
+from .recipe import Recipe, build, conclude, whole
 
 Terms = dict[str, torch.Tensor]
-ADVERSARIES = ("mcgan", "sar-opt-cgan")
 WEIGHTS, NETWORK = "network.safetensors", "network.onnx"
 CLOUD, FLOOR, POWER = 5.0, 1e-6, 0.45
 """Of Align-CR's loss: extra weight of cloud, epsilon squared, exponent."""
-
-
-class Trained(torch.nn.Module):
-    """A network and, where it has one, its adversary."""
-
-    def __init__(self, config: dict[str, Any]) -> None:
-        super().__init__()
-        kind = config["kind"]
-        self.network = built(config)
-        channels = self.network.inputs + self.network.outputs
-        base = config.get("adversary", 32)
-        self.adversary = Discriminator(channels, base) if kind in ADVERSARIES else None
-
-
-def built(config: dict[str, Any]) -> Remover:
-    """A fresh network of a configuration's part `network`.
-
-    Raises:
-        TerramendError: `training.config`, naming what is wrong.
-    """
-    values = {key: value for key, value in config.items() if key not in ("kind", "adversary", "multiple")}
-    if config["kind"] not in RADAR:
-        why = f"there is no network {config['kind']}, only {', '.join(RADAR)}"
-        raise TerramendError("training.config", name="network", why=why)
-    try:
-        return make(config["kind"], values)
-    except REFUSED as error:
-        raise TerramendError("training.config", name="network", why=str(error)) from None
 
 
 def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
@@ -68,9 +38,10 @@ def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
     bank = radar_bank.shared(data, tuple(part.pop("exclude", ())), *radar_as)
     shares: radar_bank.Shares = build(radar_bank.Shares, part, "samples")
     torch.manual_seed(schedule.seed)
-    model = Trained(config["network"])
-    if size % model.network.multiple:
-        why = f"size must be a multiple of {model.network.multiple} for {kind}"
+    model = removers.trained(config["network"], RADAR)
+    multiple = model.network.multiple
+    if size % multiple:
+        why = f"size must be a multiple of {multiple} for {kind}"
         raise TerramendError("training.config", name="size", why=why)
 
     def batch(step: int, part: int) -> Batch:
@@ -136,19 +107,12 @@ def load(run: Path) -> Remover:
     """The trained network of a run's folder, in eval mode.
 
     Raises:
-        TerramendError: `training.start`, naming what is missing.
+        TerramendError: `training.start`, naming what is missing; `training.config`.
     """
-    try:
-        config = json.loads((run / "config.json").read_text("utf-8"))["network"]
-        network = built(config)
-        network.load_state_dict(checkpoint.stored(run / WEIGHTS))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise TerramendError("training.start", path=str(run), name="a radar network", why=why) from None
-    return network.eval().requires_grad_(False)
+    return removers.load(run, RADAR, WEIGHTS, "a radar network")
 
 
-def losses(model: Trained, kind: str, batch: Batch) -> Terms:
+def losses(model: Trained[Remover], kind: str, batch: Batch) -> Terms:
     """Loss terms of a network on a batch of `given`, `clear`, `weigh` and `known`."""
     network = model.network
     bands = network.outputs

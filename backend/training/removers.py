@@ -1,64 +1,69 @@
 """`terramend train msda-cr | memorynet | mprnet | cvae | spa-gan | amgan-cr`: networks that remove cloud.
 
-One recipe: the same pairs, and for each network the loss of its paper. Those with a
-discriminator train both in one step: the generator's adversarial term sees the
-discriminator's weights as constants, the discriminator's term sees the image as one.
+One recipe: the same pairs, and for each network the loss of its paper.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch.func import functional_call
 
 from ...models.rivals.network import NETWORKS, Discriminator, Remover, halved, make
 from ..errors import TerramendError
 from ..watch import Watch
 from . import checkpoint, haze, pictures
+from .adversary import Trained, adversarial
 from .export import export
 from .loop import Batch, Schedule
 from .recipe import REFUSED, Recipe, build, conclude, whole
 
 Terms = dict[str, torch.Tensor]
-ADVERSARIES = ("spa-gan", "amgan-cr")
+ADVERSARIES = ("spa-gan", "amgan-cr", "mcgan", "sar-opt-cgan")
 """Networks that are trained against a discriminator."""
 WEIGHTS, NETWORK = "remover.safetensors", "remover.onnx"
 
 
-class Trained(torch.nn.Module):
-    """A network and, where it has one, its adversary: what the trainer keeps and averages."""
+def built(config: Mapping[str, Any], names: Mapping[str, str] = NETWORKS) -> Remover:
+    """A fresh network of a configuration's part `network`; `names` are those that it may be.
 
-    def __init__(self, kind: str, values: dict[str, Any], adversary: int) -> None:
-        super().__init__()
-        try:
-            self.network = make(kind, values)
-        except KeyError:
-            names = ", ".join(NETWORKS)
-            why = f"there is no network {kind}, only {names}"
-            raise TerramendError("training.config", name="network", why=why) from None
-        except REFUSED as error:
-            raise TerramendError("training.config", name="network", why=str(error)) from None
-        channels = self.network.inputs + self.network.outputs
-        self.adversary = Discriminator(channels, adversary) if kind in ADVERSARIES else None
+    Raises:
+        TerramendError: `training.config`, naming what is wrong.
+    """
+    values = {key: value for key, value in config.items() if key not in ("kind", "adversary", "multiple")}
+    if config["kind"] not in names:
+        why = f"there is no network {config['kind']}, only {', '.join(names)}"
+        raise TerramendError("training.config", name="network", why=why)
+    try:
+        return make(config["kind"], values)
+    except REFUSED as error:
+        raise TerramendError("training.config", name="network", why=str(error)) from None
+
+
+def trained(config: Mapping[str, Any], names: Mapping[str, str] = NETWORKS) -> Trained[Remover]:
+    """The same, with its adversary where it is trained against one."""
+    network = built(config, names)
+    if config["kind"] not in ADVERSARIES:
+        return Trained(network)
+    return Trained(network, Discriminator(network.inputs + network.outputs, config.get("adversary", 32)))
 
 
 def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
     """The run that `config` describes, on the pairs in `data`."""
     schedule = build(Schedule, config["training"], "training")
     kind, size = config["network"]["kind"], whole(config, "size", "network")
-    values = {key: value for key, value in config["network"].items() if key not in ("kind", "adversary")}
     bands, inputs = len(config["data"]["wavelengths"]), config["network"]["inputs"]
     if inputs != bands:
         why = f"network.inputs is {inputs}, and data.wavelengths holds {bands}"
         raise TerramendError("training.config", name=kind, why=why)
     draw = haze.source(config["data"], data, size)
     torch.manual_seed(schedule.seed)
-    model = Trained(kind, values, config["network"].get("adversary", 32))
+    model = trained(config["network"])
 
     def batch(step: int, part: int) -> Batch:
         number = step * schedule.accumulate + part
@@ -89,24 +94,31 @@ def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
     return Recipe(model, batch, loss, schedule, finish)
 
 
-def load(run: Path) -> Remover:
+def load(
+    run: Path,
+    names: Mapping[str, str] = NETWORKS,
+    weights: str = WEIGHTS,
+    what: str = "a reference network",
+) -> Remover:
     """The trained network of a run's folder, in eval mode.
 
+    Args:
+        names: of the networks that it may be. weights: their file. what: the run is to be of.
+
     Raises:
-        TerramendError: `training.start`, naming what is missing.
+        TerramendError: `training.start`, naming what is missing; `training.config`.
     """
     try:
         config = json.loads((run / "config.json").read_text("utf-8"))["network"]
-        values = {key: value for key, value in config.items() if key not in ("kind", "adversary")}
-        network = make(config["kind"], values)
-        network.load_state_dict(checkpoint.stored(run / WEIGHTS))
+        network = built(config, names)
+        network.load_state_dict(checkpoint.stored(run / weights))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {error}"
-        raise TerramendError("training.start", path=str(run), name="a reference network", why=why) from None
+        raise TerramendError("training.start", path=str(run), name=what, why=why) from None
     return network.eval().requires_grad_(False)
 
 
-def losses(model: Trained, kind: str, batch: Batch) -> Terms:
+def losses(model: Trained[Remover], kind: str, batch: Batch) -> Terms:
     """Loss terms of a network on a batch of `cloudy`, `clear` and `known`."""
     network, given, truth, known = model.network, batch["cloudy"], batch["clear"], batch["known"]
     height, width = given.shape[-2:]
@@ -166,14 +178,3 @@ def edges(image: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torc
         return torch.nn.functional.conv2d(x, weights, padding=1, groups=x.shape[1])
 
     return charbonnier(laplacian(image), laplacian(truth), known)
-
-
-def adversarial(
-    adversary: Discriminator, given: torch.Tensor, image: torch.Tensor, truth: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The generator's term (gradients for the image alone) and the discriminator's (for it alone)."""
-    held = {name: value.detach() for name, value in adversary.named_parameters()}
-    softplus = torch.nn.functional.softplus
-    fooled = softplus(-functional_call(adversary, held, (given, image)).float()).mean()
-    real, made = adversary(given, truth).float(), adversary(given, image.detach()).float()
-    return fooled, 0.5 * (softplus(-real).mean() + softplus(made).mean())

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 from safetensors.torch import load_file, save_file  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import checkpoint, removers  # noqa: E402
+from terramend.backend.training.adversary import adversarial  # noqa: E402
 from terramend.backend.training.export import export  # noqa: E402
 from terramend.backend.training.recipe import RECIPES, load_config, maker  # noqa: E402
 from terramend.models.diffusion.unet import parameters  # noqa: E402
@@ -53,8 +54,7 @@ def test_any_bands_and_size(kind, bands, mask, size) -> None:
 @pytest.mark.parametrize("kind", sorted(NETWORKS))
 def test_learns_and_exports(kind, tmp_path) -> None:
     torch.manual_seed(0)
-    values = {"inputs": 3, "outputs": 3, **TINY[kind]}
-    model = removers.Trained(kind, values, 4)
+    model = removers.trained({"kind": kind, "inputs": 3, "outputs": 3, "adversary": 4, **TINY[kind]})
     batch = {"cloudy": torch.rand(2, 3, 16, 16), "known": torch.ones(2, 1, 16, 16)}
     batch["clear"] = 0.5 * batch["cloudy"] - 0.4
     optimizer = torch.optim.Adam(model.parameters(), 5e-3)
@@ -79,8 +79,8 @@ def test_learns_and_exports(kind, tmp_path) -> None:
 def test_its_weights_are_written_and_read_again(kind, tmp_path) -> None:
     """MPRNet's blocks share one activation: files may not refuse that, and sharing stays."""
     torch.manual_seed(0)
-    values = {"inputs": 3, "outputs": 3, **TINY[kind]}
-    model, other = removers.Trained(kind, values, 4), removers.Trained(kind, values, 4)
+    config = {"kind": kind, "inputs": 3, "outputs": 3, "adversary": 4, **TINY[kind]}
+    model, other = removers.trained(config), removers.trained(config)
     save_file(checkpoint.tensors(model), tmp_path / "model.safetensors")
     other.load_state_dict(load_file(tmp_path / "model.safetensors"))
     image = torch.rand(1, 3, 16, 16)
@@ -94,7 +94,7 @@ def test_adversaries_move_only_by_their_own_terms() -> None:
     adversary = Discriminator(6, 4)
     given, truth = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
     image = torch.rand(1, 3, 16, 16, requires_grad=True)
-    fooled, caught = removers.adversarial(adversary, given, image, truth)
+    fooled, caught = adversarial(adversary, given, image, truth)
     fooled.backward()
     assert image.grad is not None and image.grad.abs().sum() > 0
     assert all(p.grad is None for p in adversary.parameters())
@@ -146,12 +146,12 @@ def test_every_network_has_configurations_and_a_recipe() -> None:
 
 def test_wrong_networks_say_what_is_wrong(tmp_path) -> None:
     with pytest.raises(TerramendError, match="there is no network msda, only"):
-        removers.Trained("msda", {}, 4)
+        removers.built({"kind": "msda"})
     with pytest.raises(TerramendError, match="widht"):
-        removers.Trained("mprnet", {"inputs": 3, "outputs": 3, "widht": 4}, 4)
+        removers.built({"kind": "mprnet", "inputs": 3, "outputs": 3, "widht": 4})
     with pytest.raises(TerramendError, match="is no run of a reference network"):
         removers.load(tmp_path)
-    model = removers.Trained("cvae", {"inputs": 3, "outputs": 3, **TINY["cvae"]}, 4)
+    model = removers.trained({"kind": "cvae", "inputs": 3, "outputs": 3, **TINY["cvae"]})
     batch = {"cloudy": torch.zeros(1, 3, 20, 20), "clear": torch.zeros(1, 3, 20, 20)}
     with pytest.raises(TerramendError, match="size must be a multiple of 16"):
         removers.losses(model, "cvae", {**batch, "known": torch.ones(1, 1, 20, 20)})
