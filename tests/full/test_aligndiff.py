@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 from aligndiff_makers import inputs, layout, narrow, stirred  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.training import aligndiff, features  # noqa: E402
+from terramend.backend.training import aligndiff, aligndiff_samples, features  # noqa: E402
 from terramend.backend.training.recipe import build, load_config  # noqa: E402
 from terramend.models.aligndiff import network, network_adapter, network_losses, tokens  # noqa: E402
 from terramend.models.aligndiff.hint import channels  # noqa: E402
@@ -179,7 +179,7 @@ def test_states_of_its_own_hold_what_the_network_said() -> None:
     made = aligndiff.self_made(model, batch, model.context(ids, numbers), bar, 2)
     torch.testing.assert_close(made, share.sqrt() * prior + (1 - share).sqrt() * noise)
     stirred(model)
-    batch["weight"][0] = aligndiff.KNOWN  # nothing is hidden there: the prior is put back
+    batch["weight"][0] = aligndiff_samples.KNOWN  # nothing is hidden there: the prior is put back
     again = aligndiff.self_made(model, batch, model.context(ids, numbers), bar, 2)
     torch.testing.assert_close(again[0], made[0])
     assert (again[1] - made[1]).abs().max() > 1e-3
