@@ -29,6 +29,7 @@ from ...models.aligndiff.hint import latent_gap
 from ...models.aligndiff.network import STAGES, AlignDiff, Layout, freeze, make
 from ...models.aligndiff.network_losses import Alignment
 from ...models.aligndiff.prompt_regions import regions
+from ...models.diffusion import torch_forward
 from ..errors import TerramendError
 from ..watch import Watch
 from . import aligndiff_samples as samples
@@ -221,13 +222,13 @@ def _latents(
         chosen = random.choice(len(store.hint), schedule.batch, replace=len(store.hint) < schedule.batch)
         clean = cached.clean[chosen]
         made = noising.noised(clean, forward, schedule.seed * 1_000_003 + number)
-        x, t, wanted = made["x"], made["t"], noising.wanted(made, clean, kind)
+        wanted = torch_forward.wanted(clean, made["noise"], made["bar"], kind)
         begin = torch.from_numpy(random.integers(round(BEGIN * len(bars)), len(bars) + 1, len(chosen)))
         return {
             "start": started(cached.prior[chosen], bars[begin - 1], random),
             "begin": begin,
-            "x": x,
-            "t": t,
+            "x": made["x"],
+            "t": made["t"],
             "wanted": wanted,
             "clean": clean,
             "prior": cached.prior[chosen],
@@ -252,7 +253,7 @@ def _latents(
         total = terms["noise"]
         if alignment is not None:
             crop = part["size"] // model.layout.factor
-            clean = one_step(x, said, bar[:, None, None, None], kind)[..., :crop, :crop]
+            clean = torch_forward.to_clean(x, said, bar, kind)[..., :crop, :crop]
             image = model.decode(clean).float().clamp(-1, 1)
             aim = batch["image"][..., : image.shape[2], : image.shape[3]].clamp(-1, 1)
             found = alignment(image, aim, bar)
@@ -277,8 +278,7 @@ def _latents(
 def started(prior: torch.Tensor, bar: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
     """(N, C, h, w) what a fill begins with: the prior's latents, noised to (N,) alpha-bar."""
     drawn = torch.from_numpy(random.standard_normal(prior.shape, np.float32))
-    share = bar[:, None, None, None]
-    return share.sqrt() * prior + (1 - share).sqrt() * drawn
+    return torch_forward.forward(prior, drawn, bar)
 
 
 def self_made(
@@ -298,14 +298,6 @@ def self_made(
         )
         said = torch.where(first["weight"] < 1, first["prior"], said.float())
         return first["x"] + bar[:count, None, None, None].sqrt() * (said - first["clean"])
-
-
-def one_step(x: torch.Tensor, said: torch.Tensor, bar: torch.Tensor, kind: str) -> torch.Tensor:
-    """The x0 that a network's output at one time stands for."""
-    if kind == "x0":
-        return said
-    signal, rest = bar.sqrt(), (1 - bar).sqrt()
-    return signal * x - rest * said if kind == "v" else (x - rest * said) / signal
 
 
 def encode(model: AlignDiff, vocabulary: tokens.Vocabulary, store: samples.Store, count: int = 16) -> Cached:

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from ...models.base import Floats
 from ...models.ddpm.model import RGB, TOP, ddim
+from ...models.diffusion import torch_forward
 from ...models.diffusion.scaling import shown
 from ...models.diffusion.unet import UNet, UNetConfig
 from ..errors import TerramendError
@@ -83,7 +84,7 @@ def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
         clean = torch.from_numpy(drawn(schedule.seed, number, schedule.batch))
         made = noising.noised(clean, forward, schedule.seed * 1_000_003 + number)
         weight = made["bar"] if kind == "v" else torch.ones_like(made["bar"])
-        wanted = noising.wanted(made, clean, kind)
+        wanted = torch_forward.wanted(clean, made["noise"], made["bar"], kind)
         return {"x": made["x"], "t": made["t"], "wanted": wanted, "weight": weight}
 
     def loss(model: torch.nn.Module, batch: Batch, step: int) -> dict[str, torch.Tensor]:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ...models.aligndiff.hint import channels
+from ...models.diffusion import torch_forward
 from ...models.rivals.fill import NETWORK
 from ...models.rivals.network import Discriminator
 from ...models.rivals.network_fill import NETWORKS, Filler, make
@@ -69,7 +70,8 @@ def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
         out = {"hint": hint, "clean": clean}
         if network.diffusion:
             made = noising.noised(clean, forward, schedule.seed * 1_000_003 + number)
-            out |= {"x": made["x"], "t": made["t"], "wanted": noising.wanted(made, clean, predicts)}
+            wanted = torch_forward.wanted(clean, made["noise"], made["bar"], predicts)
+            out |= {"x": made["x"], "t": made["t"], "wanted": wanted}
         if isinstance(network, Autoencoder):
             generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + number)
             out["probe"] = torch.randn((len(hint), len(network.chosen), *hint.shape[2:]), generator=generator)

@@ -1,4 +1,4 @@
-"""The forward process of training: schedules and what a network should say, by a configuration's words."""
+"""The forward process of training: the schedule that a configuration names, and what is drawn of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ...models.diffusion import sampler, schedules
+from ...models.diffusion import sampler, schedules, torch_forward
 from ..errors import TerramendError
 from .recipe import whole
 
@@ -42,13 +42,4 @@ def noised(clean: torch.Tensor, schedule: schedules.Schedule, seed: int) -> Draw
     t = torch.randint(1, schedule.steps + 1, (len(clean),), generator=generator)
     drawn = torch.randn(clean.shape, generator=generator)
     bar = torch.from_numpy(schedule.bar)[t - 1].float()
-    share = bar[:, None, None, None]
-    return {"x": share.sqrt() * clean + (1 - share).sqrt() * drawn, "noise": drawn, "t": t, "bar": bar}
-
-
-def wanted(drawn: Drawn, clean: torch.Tensor, predicts: str) -> torch.Tensor:
-    """What a network should say at `x`: the noise, the clean image, or the velocity."""
-    share = drawn["bar"][:, None, None, None]
-    if predicts == "epsilon":
-        return drawn["noise"]
-    return clean if predicts == "x0" else share.sqrt() * drawn["noise"] - (1 - share).sqrt() * clean
+    return {"x": torch_forward.forward(clean, drawn, bar), "noise": drawn, "t": t, "bar": bar}

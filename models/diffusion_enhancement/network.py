@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..diffusion import torch_forward
 from ..diffusion.unet import UNet, UNetConfig
 
 STAGES = ("coarse", "weights", "joint")
@@ -94,12 +95,11 @@ def losses(
             only its own guess to look at. Not in the paper.
     """
     scored = batch["scored"]
-    signal, rest = _shares(batch["bar"])
-    x, noise = batch["x"], batch["noise"]
+    x, noise, bar = batch["x"], batch["noise"], batch["bar"]
     if rollout:
-        x = rolled(model, batch, clip, predicts)
+        x, (signal, rest) = rolled(model, batch, clip, predicts), torch_forward.shares(bar)
         noise = (x - signal * batch["clean"]) / rest
-    wanted = {"epsilon": noise, "x0": batch["clean"], "v": signal * noise - rest * batch["clean"]}[predicts]
+    wanted = torch_forward.wanted(batch["clean"], noise, bar, predicts)
 
     def mean(error: Tensor) -> Tensor:
         return (error * scored).sum() / (scored.sum() * error.shape[1]).clamp(min=1)
@@ -109,7 +109,7 @@ def losses(
     terms = {"noise": mean((said - wanted).square())}
     if stage == "coarse":
         return {"loss": terms["noise"], **terms}
-    diffused = _clean(x, said.detach(), batch["bar"], predicts).clamp(-clip, clip)
+    diffused = torch_forward.to_clean(x, said.detach(), bar, predicts).clamp(-clip, clip)
     weight = model.weight(x, batch["t"], batch["condition"], batch["reference"]).float()
     clean = (1 - weight) * diffused + weight * batch["reference"]
     terms |= {"fusion": mean((batch["clean"] - clean).abs()), "w": mean(weight.detach())}
@@ -128,22 +128,8 @@ def rolled(model: Enhancement, batch: dict[str, Tensor], clip: float, predicts: 
     """
     start, reference = batch["noise"], batch["reference"]
     said = model.noise(start, batch["last"], batch["condition"]).float()
-    diffused = _clean(start, said, batch["last_bar"], predicts).clamp(-clip, clip)
+    diffused = torch_forward.to_clean(start, said, batch["last_bar"], predicts).clamp(-clip, clip)
     weight = model.weight(start, batch["last"], batch["condition"], reference).float()
     if model.config.mask:
         weight = torch.where(batch["condition"][:, model.config.bands :] < 0.5, 1.0, weight)
-    signal, rest = _shares(batch["bar"])
-    return signal * (diffused + weight * (reference - diffused)) + rest * start
-
-
-def _shares(bar: Tensor) -> tuple[Tensor, Tensor]:
-    """sqrt(alpha-bar) and sqrt(1 - alpha-bar), (N, 1, 1, 1)."""
-    return bar.sqrt()[:, None, None, None], (1 - bar).sqrt()[:, None, None, None]
-
-
-def _clean(x: Tensor, said: Tensor, bar: Tensor, predicts: str) -> Tensor:
-    """The x0 that the predictor's output stands for."""
-    signal, rest = _shares(bar)
-    if predicts == "epsilon":
-        return (x - rest * said) / signal
-    return said if predicts == "x0" else signal * x - rest * said
+    return torch_forward.forward(diffused + weight * (reference - diffused), start, batch["bar"])
