@@ -56,11 +56,11 @@ def watched(call: Callable[[], Filled]) -> tuple[Filled, float, float]:
 def appearance(perceptual: Perceptual, sample: Sample) -> Callable[[Floats], float]:
     """LPIPS of a filled (B, H, W): of red, green and blue, stretched as the truth's 2 to 98 %."""
     colour, scored = Colour(sample), sample.scored
-    truth = perceptual.features(colour.stretched(sample.truth))
+    truth = perceptual.features(colour(sample.truth))
 
     def apart(filled: Floats) -> float:
         picture = np.where(scored, filled, sample.truth)
-        return perceptual.apart(perceptual.features(colour.stretched(picture)), truth, scored)
+        return perceptual.apart(perceptual.features(colour(picture)), truth, scored)
 
     return apart
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ...models.base import Floats
+from ..views import heat, png
 from .cases import Case, Sample, sample
 from .membrane import membrane
 from .methods import find
 from .metrics import psnr
 
-Bytes = NDArray[np.uint8]
-
-GAP = (255, 0, 255)
+GAP = (1.0, 0.0, 1.0)
 """Colour of gaps in the input: magenta occurs in no landscape."""
 
 
@@ -37,18 +34,18 @@ def case_pictures(case: Case, track: str, root: Path, peer: str, ours: str) -> l
     colour = Colour(given)
     limit = max(float(np.nanpercentile(_error(theirs, given)[given.scored], 98)), 1e-4)
     hidden = colour(given.tile.image)
-    hidden[given.tile.gaps.any(0)] = GAP
+    hidden[:, given.tile.gaps.any(0)] = np.array(GAP)[:, None]
     made = [
-        Picture("truth", _png(colour(given.truth))),
-        Picture("input", _png(hidden)),
-        Picture(f"{peer} {_level(theirs, given):.1f} dB", _png(colour(theirs))),
-        Picture(f"{ours} {_level(mean, given):.1f} dB", _png(colour(mean))),
-        Picture(f"error of {peer}, 0 to {limit:.3f}", _png(_heat(_error(theirs, given), limit, given))),
-        Picture(f"error of {ours}, same scale", _png(_heat(_error(mean, given), limit, given))),
+        Picture("truth", png(colour(given.truth))),
+        Picture("input", png(hidden)),
+        Picture(f"{peer} {_level(theirs, given):.1f} dB", png(colour(theirs))),
+        Picture(f"{ours} {_level(mean, given):.1f} dB", png(colour(mean))),
+        Picture(f"error of {peer}, 0 to {limit:.3f}", png(_heat(_error(theirs, given), limit, given))),
+        Picture(f"error of {ours}, same scale", png(_heat(_error(mean, given), limit, given))),
     ]
     if std is not None:
         spread = np.sqrt(np.mean(np.square(np.nan_to_num(std)), axis=0))
-        made.append(Picture(f"std of {ours}, same scale", _png(_heat(spread, limit, given))))
+        made.append(Picture(f"std of {ours}, same scale", png(_heat(spread, limit, given))))
     return made
 
 
@@ -81,26 +78,12 @@ class Colour:
         chosen = given.truth[self.bands]
         self.low, self.high = np.nanpercentile(chosen, [2, 98], axis=(1, 2))[:, :, None, None]
 
-    def stretched(self, image: Floats) -> Floats:
+    def __call__(self, image: Floats) -> Floats:
         """(3, H, W) in 0..1; what is not known is 0."""
         scaled = (image[self.bands] - self.low) / np.maximum(self.high - self.low, 1e-6)
         return np.clip(np.nan_to_num(scaled), 0, 1).astype(np.float32)
 
-    def __call__(self, image: Floats) -> Bytes:
-        """(H, W, 3) uint8."""
-        return (255 * self.stretched(image)).astype(np.uint8).transpose(1, 2, 0).copy()
 
-
-def _heat(values: Floats, limit: float, given: Sample) -> Bytes:
+def _heat(values: Floats, limit: float, given: Sample) -> Floats:
     """Viridis from 0 to `limit` at scored pixels, light grey elsewhere."""
-    level = (255 * np.clip(np.nan_to_num(values) / limit, 0, 1)).astype(np.uint8)
-    made = cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy()
-    made[~given.scored] = 225
-    return made
-
-
-def _png(picture: Bytes) -> bytes:
-    done, data = cv2.imencode(".png", picture[..., ::-1])
-    if not done:
-        raise ValueError("PNG encoding failed")
-    return bytes(data.tobytes())
+    return np.where(given.scored, heat(np.nan_to_num(values) / limit), 225 / 255)

@@ -243,7 +243,7 @@ def pictures_of(
             images.append(membrane(picture, np.asarray(~np.isfinite(picture).all(0))))
         for each in images:
             canvas = np.ones((3, size, size), np.float32)
-            shown = colour.stretched(each)[:, :size, :size]
+            shown = colour(each)[:, :size, :size]
             canvas[:, : shown.shape[1], : shown.shape[2]] = shown
             sheet.append(canvas)
     if sheet:

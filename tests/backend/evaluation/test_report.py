@@ -146,7 +146,7 @@ def test_pictures_show_gaps_and_truth(results: Results) -> None:
     case = next(case for case in results.recipe.cases if case.gap.kind == "cloud")
     made = pictures.case_pictures(case, "T1", results.root, "gdal", "lsq-all")
     shown = {p.caption.split()[0]: cv2.imdecode(np.frombuffer(p.png, np.uint8), 1)[..., ::-1] for p in made}
-    hidden = (shown["input"] == pictures.GAP).all(-1)
+    hidden = (shown["input"] == 255 * np.array(pictures.GAP)).all(-1)
     share = next(row["share"] for row in results.rows if row["case"] == case.name)
     assert hidden.mean() == pytest.approx(share, abs=0.02)
     np.testing.assert_array_equal(shown["truth"][~hidden], shown["input"][~hidden])
