@@ -20,11 +20,11 @@ _pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
 
 @contextmanager
 def allowed(count: int) -> Iterator[None]:
-    """Let `each` use `count` threads; for what the calling thread does, not for other threads."""
+    """Let `each` use `count` threads, the calling one among them; not for what other threads do."""
     if count < 2:
         yield
         return
-    with ThreadPoolExecutor(count, thread_name_prefix="terramend-part") as pool:
+    with ThreadPoolExecutor(count - 1, thread_name_prefix="terramend-part") as pool:
         before = _pool.set(pool)
         try:
             yield
@@ -40,9 +40,23 @@ def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     pool = _pool.get()
     if pool is None:
         return list(map(work, items))
+    todo = list(items)
     parts: list[Future[Result]] = []
     try:
-        parts.extend(pool.submit(work, item) for item in items)
+        parts.extend(pool.submit(work, item) for item in todo)
+        for place in reversed(range(len(todo))):  # this thread works too: handing a part on takes time
+            if parts[place].cancel():
+                parts[place] = _done(work, todo[place])
         return [part.result() for part in parts]
     finally:
         wait([part for part in parts if not part.cancel()])
+
+
+def _done(work: Callable[[Item], Result], item: Item) -> Future[Result]:
+    """What `work(item)` comes to, or fails with."""
+    made: Future[Result] = Future()
+    try:
+        made.set_result(work(item))
+    except Exception as error:
+        made.set_exception(error)
+    return made

@@ -47,6 +47,31 @@ def test_each_keeps_the_order_and_hands_on_errors():
     assert threads.each(str, range(3)) == ["0", "1", "2"]
 
 
+def test_the_calling_thread_is_one_of_those_that_work():
+    both = threading.Barrier(2, timeout=60)  # passed by two threads at once, or never
+
+    def work(_):
+        both.wait()
+        return threading.get_ident()
+
+    with threads.allowed(2):
+        assert threading.get_ident() in threads.each(work, range(2))
+
+
+def test_of_several_failures_the_first_part_says_its_own():
+    last = threading.Event()
+
+    def work(part):
+        if part == 0:
+            last.wait()
+        else:
+            last.set()
+        raise OSError(f"part {part}")
+
+    with threads.allowed(2), pytest.raises(OSError, match="part 0"):
+        threads.each(work, range(2))
+
+
 def test_no_part_still_reads_when_another_has_failed():
     begun, ended = threading.Event(), threading.Event()
 
