@@ -25,6 +25,7 @@ from .solve import ridge
 
 _RIDGE = 150.0  # pixels that a unit of a channel's weight costs
 _CHUNK = 1 << 15  # pixels at a time, so that they stay in the cache
+_PART = 1 << 17  # the same of short steps, which threads would else spend on waiting for each other
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def guess(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Flags]:
     planes = [np.ascontiguousarray(plane).reshape(-1) for plane in channels]
 
     def part(first: int) -> None:
-        last = first + _CHUNK
+        last = first + _PART
         some = flat[:, first:last]
         for channel, plane in enumerate(planes):
             np.subtract(plane[first:last], guesses.mean[channel], out=some[channel])
@@ -118,7 +119,7 @@ def guess(channels: Sequence[Floats], joint: Joint) -> tuple[Floats, Flags]:
         guesses.fill(some, code[first:last])
 
     guesses.prepare(code)
-    each(part, range(0, flat.shape[1], _CHUNK))
+    each(part, range(0, flat.shape[1], _PART))
     return z, seen
 
 

@@ -97,6 +97,7 @@ def test_blocks_of_pixels_do_not_show(monkeypatch):
     joint = impute.learn(planes, owner)
     whole, share = impute.complete(planes, joint)
     monkeypatch.setattr(impute, "_CHUNK", 777)
+    monkeypatch.setattr(impute, "_PART", 555)
     again = impute.learn(planes, owner)
     np.testing.assert_allclose(again.correlation, joint.correlation, atol=2e-6)
     parts, same = impute.complete(planes, joint)
