@@ -94,7 +94,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="treat images of --references that have no mask as clear wherever they hold values",
     )
-    add("--dem", metavar="DEM", help="digital elevation model, heights in metres, on any grid")
+    add(
+        "--dem",
+        metavar="DEM",
+        help="digital elevation model, heights in metres, or in feet if its unit says so, on any grid",
+    )
     add("--sar", metavar="SAR", help="Sentinel-1 backscatter (VV and VH, dB or linear power), on any grid")
     add(
         "--sun",

@@ -200,7 +200,10 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
         )
         self.add(
             QgsProcessingParameterRasterLayer("DEM", tr("Elevation (DEM)"), optional=True),
-            tr("Digital elevation model with heights in metres, on any grid and in any coordinate system."),
+            tr(
+                "Digital elevation model with heights in metres, or in feet if its unit says so, on any "
+                "grid and in any coordinate system."
+            ),
         )
         self.add_radar()
         self.add_text(

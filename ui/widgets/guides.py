@@ -23,7 +23,9 @@ class GuidesBox(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.dem = LayerChooser(RASTERS, tr("Elevation (DEM)"), empty=tr("none"))
-        self.dem.setToolTip(tr("Elevation in metres; any grid and coordinate system"))
+        self.dem.setToolTip(
+            tr("Elevation in metres, or in feet if its unit says so; any grid and coordinate system")
+        )
         self.sar = LayerChooser(RASTERS, tr("Radar (Sentinel-1)"), empty=tr("none"))
         self.sar.setToolTip(tr("Sentinel-1 VV and VH backscatter; any grid and coordinate system"))
         form = narrow_form(self)
