@@ -185,9 +185,7 @@ def _outcome(future: distributed.Future) -> Outcome:
         return outcome
     except distributed.KilledWorker:
         return failed(TerramendError("batch.lost"))
-    except (
-        TerramendError
-    ) as error:  # of a worker that must not do any row: it would soon have failed them all
+    except TerramendError as error:  # of a worker that must not do any row: it would soon fail them all
         path = str(error.arguments.get("path"))
         if error.code == "batch.unseen" and not os.path.exists(path):  # noqa: PTH110 - gone here too by now
             return failed(TerramendError("raster.missing", path=path))

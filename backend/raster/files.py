@@ -21,7 +21,7 @@ from .fill_tag import remembered
 from .gdal import gdal_name, open_dataset, sparse_sample
 from .grid import Grid
 from .mask_names import kind_of_file, mask_kind_of
-from .raster import Band, Raster, is_reflectance, telling
+from .raster import Band, Raster, in_own_values, is_reflectance, telling
 from .sensors import sensor_of, sensor_of_tags
 from .texts import descriptions
 from .warp import overlaps
@@ -144,9 +144,8 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
     bands = tuple(_band(file, i, path, naming, text or "", lone) for i, text in enumerate(said, 1))
     if set(file.dtypes) == {"uint8"} and kind_of_file(_stem(name)) in ("udm2", "qa60"):  # a flag a band
         bands = tuple(replace(band, role="class", wavelength=math.nan) for band in bands)
-    optical = [band for band in bands if band.role == "optical"]
-    if all(roles.is_radar(band.description) for band in optical):  # radar by itself is in its own values
-        bands = tuple(replace(band, role="index") if band in optical else band for band in bands)
+    if all(roles.is_radar(band.description) for band in bands if band.role == "optical"):  # radar by itself
+        bands = in_own_values(bands)
     for band in bands:
         if file.colorinterp[band.index - 1] == ColorInterp.alpha and band.role != "alpha":
             watch.notice("raster.alpha", name=name, band=band.index)

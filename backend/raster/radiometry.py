@@ -26,7 +26,7 @@ from ..errors import TerramendError
 from ..watch import Watch
 from . import dates
 from .gdal import sparse_sample
-from .raster import Band, Raster, is_reflectance
+from .raster import Band, Raster, in_own_values, is_reflectance
 
 OFFSET_SINCE = datetime.date(2022, 1, 25)
 KILO = 1e-3
@@ -89,8 +89,7 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
     floats = [b for b in raster.bands if b.role == "optical" and np.dtype(b.dtype).kind == "f"]
     high = max((_percentile(b, 98) for b in floats if (b.gain, b.bias) == (1, 0)), default=0.0)
     if high < 0:  # as radar in dB: light is not below zero all over
-        bands = tuple(replace(b, role="index") if b.role == "optical" else b for b in raster.bands)
-        return replace(raster, bands=bands)
+        return replace(raster, bands=in_own_values(raster.bands))
     bands = tuple(_guessed(band, raster, high, watch) for band in raster.bands)
     return replace(raster, bands=bands, surface=_level(rule or "", surface))
 

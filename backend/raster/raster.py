@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,11 @@ def telling(bands: Sequence[Band]) -> tuple[int, ...]:
 def is_reflectance(bands: Sequence[Band]) -> bool:
     """Whether a raster of these bands is one of reflectance: one of them is optical."""
     return any(band.role == "optical" for band in bands)
+
+
+def in_own_values(bands: Sequence[Band]) -> tuple[Band, ...]:
+    """The bands, those that were taken for light as what is filled in its own values."""
+    return tuple(replace(band, role="index") if band.role == "optical" else band for band in bands)
 
 
 def is_image(bands: Sequence[Band]) -> bool:
