@@ -129,7 +129,7 @@ def test_a_tile_that_is_all_gap_rests_on_a_weak_date_and_the_scene(quality):
     scene = Tile(image, gaps, (Reference(texture((200, 200), 61, bands=2, blur=3), 5),))
     model = find("guided").create(quality=quality)
     state = model.prepare(scene)
-    assert state.regression is not None and state.reference_share < 1
+    assert state.regression is not None and state.weights.references < 1
     made = model.predict(scene.cut(slice(60, 140), slice(60, 140)), state)
     assert np.isfinite(made.mean).all() and np.isfinite(made.std).all()
 
@@ -192,9 +192,9 @@ def test_a_fill_rests_on_terrain_only_where_that_takes_some_of_the_error():
     tile = Tile(image, gaps, terrain=terrain, pixel_size=(30.0, 30.0))
     model = find("guided").create()
     state = model.prepare(tile)
-    assert state.guide_tells and state.guide_share > 0.5
+    assert state.weights.guide_tells and state.weights.guide > 0.5
     made = model.predict(tile, state)
-    hardly = model.predict(tile, replace(state, guide_tells=False))
+    hardly = model.predict(tile, replace(state, weights=replace(state.weights, guide_tells=False)))
     gap = gaps.any(0)
     assert (made.source[gap] == Source.GUIDE).all() and (hardly.source[gap] == Source.SURROUNDINGS).all()
     np.testing.assert_array_equal(hardly.mean, made.mean)
@@ -223,7 +223,8 @@ def test_the_global_regression_reads_more_of_a_series_than_the_local_one():
         state = method.prepare(tile)
         assert len(state.regression.chosen) == 8
         assert len(state.regression.global_fit.more) == more
-        state = replace(state, regression=replace(state.regression, local=0.0), reference_share=1.0)
+        weights = replace(state.weights, references=1.0)
+        state = replace(state, regression=replace(state.regression, local=0.0), weights=weights)
         errors[dates] = rmse(method.predict(tile, state), truth, tile.gaps)
     assert errors[20] < 0.9 * errors[8]
 
@@ -238,9 +239,9 @@ def test_a_shore_that_follows_height_comes_back():
     tile = Tile(image, gaps, terrain=np.stack([height, flat, flat]).astype(np.float32))
     method = of_quality()
     state = method.prepare(tile)
-    assert state.nonlinear > 0.5  # as it is before hidden pixels prove it
+    assert state.weights.nonlinear > 0.5  # as it is before hidden pixels prove it
     curved = rmse(method.predict(tile, state), truth, gaps)
-    straight = replace(state, nonlinear=0.0)
+    straight = replace(state, weights=replace(state.weights, nonlinear=0.0))
     assert curved < 0.9 * rmse(method.predict(tile, straight), truth, gaps)
 
 
@@ -267,7 +268,11 @@ def test_few_pixels_lean_on_the_global_regression_and_a_trial_decides():
     tile = Tile(image, np.broadcast_to(gap, image.shape).copy(), (Reference(other, 5, "other"),))
     method = of_quality()
     state = method.prepare(tile)
-    assert 0 <= state.regression.local <= 1 and 0 <= state.regression.plate <= 1 and 0 <= state.stiff <= 1
+    assert (
+        0 <= state.regression.local <= 1
+        and 0 <= state.regression.plate <= 1
+        and 0 <= state.weights.stiff <= 1
+    )
     error = (method.predict(tile, state).mean - truth)[:, gap]
     assert np.sqrt(np.mean(error**2)) < 0.25 * truth.std()
 

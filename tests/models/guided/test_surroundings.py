@@ -79,7 +79,7 @@ def test_ferns_are_asked_around_gaps_only_and_know_nothing_of_what_is_hidden():
     tile = replace(tile, gaps=middle, image=np.where(middle, np.nan, truth).astype(np.float32))
     model = Guided()
     state = model.prepare(tile)
-    target = (tile.image - state.mean[:, None, None]) / state.scale[:, None, None]
+    target = state.standard.scores(tile.image)
     said = surroundings.say(tile, target, state.guide, 100)
     far = surroundings.AROUND + 1
     assert np.isnan(said.ferns[:, : 60 - far]).all() and np.isfinite(said.ferns[:, 60:68, 60:68]).all()
