@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +24,9 @@ from .raster.gapmap import GapMap
 from .raster.gdal import cache_within
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
 from .raster.outputs import Outputs, working_folder
-from .raster.provenance import Origin, describe_inputs
+from .raster.provenance import Origin, describe_inputs, marked
 from .raster.raster import Raster
+from .raster.references import Reference
 from .raster.scene import Scene
 from .raster.unchanged import unchanged
 from .raster.writer import GeoTiffWriter, is_cog, parse_options
@@ -118,7 +119,7 @@ class _Run:
     number: int
     scene: Scene
     gap_map: GapMap
-    files: tuple[dict[str, Any], ...]
+    files: Mapping[Path, Mapping[str, Any]]
     outputs: Outputs
     paths: Paths
     watch: Watch
@@ -176,8 +177,8 @@ class _Run:
             method.state_sha256,
             fraction,
             tuple(dates),
-            _credits(self.inputs),
-            self.files,
+            _credits(self.inputs.targets, self.scene.sources),
+            marked(self.files, self.inputs.unused(self.request, self.scene.sources)),
         )
 
     def _recipe(self, kept: Metadata) -> compose.Recipe:
@@ -262,9 +263,9 @@ def _say_smooth(filled: Sequence[Filled], watch: Watch) -> None:
         watch.notice("fill.smooth", percent=f"{100 * smooth / pixels:.0f}")
 
 
-def _credits(inputs: Inputs) -> tuple[str, ...]:
-    references = [raster for r in inputs.references for raster, _ in r.parts]
-    return tuple(dict.fromkeys(raster.credits for raster in [*inputs.targets, *references] if raster.credits))
+def _credits(targets: Sequence[Raster], references: Sequence[Reference]) -> tuple[str, ...]:
+    rasters = [*targets, *(raster for reference in references for raster, _ in reference.parts)]
+    return tuple(dict.fromkeys(raster.credits for raster in rasters if raster.credits))
 
 
 def _day(date: Any) -> str | None:

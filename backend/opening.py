@@ -47,6 +47,11 @@ class Inputs:
         """Bands before the `number`-th target, as `request.bands` counts them."""
         return sum(len(target.bands) for target in self.targets[:number])
 
+    def unused(self, request: FillRequest, used: Sequence[Reference]) -> set[str]:
+        """Those of `names` that stand for references which are not among the `used` ones alone."""
+        left = {name for reference in self.references if reference not in used for name in reference.names}
+        return left.difference(_names(request, self.targets, used))
+
     def span(self, number: int) -> tuple[float, float]:
         """Begin and end (0 to 1) of the `number`-th target's share of a run through all: of the samples."""
         samples = [len(target.bands) * target.grid.width * target.grid.height for target in self.targets]
@@ -138,8 +143,8 @@ def _names(
     request: FillRequest, targets: Sequence[Raster], references: Sequence[Reference]
 ) -> tuple[str, ...]:
     names = list(request.target)
-    for raster in [*targets, *(part for r in references for part, _ in r.parts)]:
-        names += [band.path for band in raster.bands]
-        names += [mask.path for mask in raster.masks]
-    names += [mask.path for r in references for mask in r.masks]
+    for target in targets:
+        names += [band.path for band in target.bands]
+        names += [mask.path for mask in target.masks]
+    names += [name for reference in references for name in reference.names]
     return tuple(dict.fromkeys(name for name in [*names, *named_inputs(request)] if name))

@@ -68,7 +68,7 @@ class Origin:
         return {f"TERRAMEND_{key}": text for key, text in tags.items()}
 
 
-def describe_inputs(names: Iterable[str], whole_hash: bool) -> tuple[dict[str, Any], ...]:
+def describe_inputs(names: Iterable[str], whole_hash: bool) -> dict[Path, dict[str, Any]]:
     """Name, size and time of change (UTC) of each input file, once, in the given order.
 
     Args:
@@ -79,7 +79,16 @@ def describe_inputs(names: Iterable[str], whole_hash: bool) -> tuple[dict[str, A
         for path in local_files(name):
             if path not in described:
                 described[path] = _describe(path, whole_hash)
-    return tuple(described.values())
+    return described
+
+
+def marked(files: Mapping[Path, Mapping[str, Any]], unused: Iterable[str]) -> tuple[Mapping[str, Any], ...]:
+    """What `describe_inputs` told; files that only `unused` names read are `left_out`.
+
+    They stay, because a batch must see when one of them was mended.
+    """
+    left = {path for name in unused for path in local_files(name)}
+    return tuple({**entry, "left_out": True} if path in left else entry for path, entry in files.items())
 
 
 def _describe(path: Path, whole_hash: bool) -> dict[str, Any]:

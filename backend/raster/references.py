@@ -51,6 +51,13 @@ class Reference:
         return tuple(raster.bands[i] for raster, wanted in self.parts for i in wanted)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """GDAL names of what is read of it, its masks last."""
+        bands = [band.path for raster, _ in self.parts for band in raster.bands]
+        masks = [mask for raster, _ in self.parts for mask in raster.masks]
+        return tuple(dict.fromkeys([*bands, *(mask.path for mask in (*masks, *self.masks))]))
+
+    @property
     def partner(self) -> Raster:
         """The finest raster: what its masks belong to."""
         return self.parts[0][0]

@@ -539,6 +539,33 @@ def test_tags_repeat_the_request_and_name_the_inputs(write):
     assert float(tags["TERRAMEND_GAP_FRACTION"]) == pytest.approx(gaps.mean(), abs=1e-6)
 
 
+def test_tags_tell_which_dates_were_left_out_and_credit_none_of_them(write):
+    scene, clear = image("uint16", 2, 40, 40), np.full((40, 40), 4, np.uint8)
+    target = write("T32TPT_20200101.tif", scene, nodata=0)
+    folder = target.parent / "dates"
+    folder.mkdir()
+    names = ("S2A_MSIL2A_20200301.tif", "S2A_MSIL2A_20210301.tif")
+    for name in names:
+        write(f"dates/{name}", scene)
+    write("dates/S2A_MSIL2A_20200301_SCL.tif", clear)
+    (folder / "S2A_MSIL2A_20210301_SCL.tif").write_text("no raster")
+    mask = write("gaps.tif", blobs(40, 40, 0.2).astype(np.uint8))
+    asked = request(target, mask, references_from=str(folder), model="copy")
+    run(asked)
+    with rasterio.open(asked.output) as file:
+        tags = file.tags()
+    told = {entry["name"]: entry.get("left_out", False) for entry in json.loads(tags["TERRAMEND_INPUTS"])}
+    assert told == {
+        "T32TPT_20200101.tif": False,
+        "S2A_MSIL2A_20200301.tif": False,
+        "S2A_MSIL2A_20200301_SCL.tif": False,
+        "S2A_MSIL2A_20210301.tif": True,
+        "S2A_MSIL2A_20210301_SCL.tif": True,
+        "gaps.tif": False,
+    }
+    assert "2021" not in tags["TERRAMEND_CREDITS"] and "2020" in tags["TERRAMEND_CREDITS"]
+
+
 # -- outputs whole or absent -------------------------------------------------------------
 
 
