@@ -17,11 +17,11 @@ from .errors import TerramendError
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
 from .raster.empty_inputs import say_blank
-from .raster.fill_bands import class_bands
+from .raster.fill_bands import class_bands, fill_bands
 from .raster.missed_cloud import say_missed
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
-from .raster.raster import Raster, telling
+from .raster.raster import Raster
 from .raster.references import Reference
 from .raster.scene import ReferenceInfo, Scene
 from .request import FillRequest, validate
@@ -56,13 +56,13 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
         row, why = choose(request, facts)
         covers = _covers(scene, watch)
-        wanted = [*scene.fill_bands, *class_bands(inputs.targets[0], request.bands, 0)]
-        gaps, footprint = gap_map.count(wanted)
+        wanted = _filled(request, inputs, scene, watch)
+        gaps, footprint = gap_map.count(wanted[0])
         watch.finish()
         return {
             **_about(inputs.targets[0]),
             "place": _place(scene),
-            "bands": _bands(inputs, scene, gap_map.fractions),
+            "bands": _bands(inputs, wanted, gap_map.fractions),
             "masks": [asdict(mask) for mask in gap_map.masks],
             "gap_fraction": gaps / max(footprint, 1),
             "gap_samples": gaps,
@@ -129,7 +129,19 @@ def _prompts(request: FillRequest, row: Row, scene: Scene) -> list[str]:
         raise TerramendError("model.value", model=row.name, settings=said, why=str(error)) from None
 
 
-def _bands(inputs: Inputs, scene: Scene, fractions: tuple[float, ...]) -> list[dict[str, Any]]:
+def _filled(request: FillRequest, inputs: Inputs, scene: Scene, watch: Watch) -> list[tuple[int, ...]]:
+    """Of each target the 0-based bands that a fill changes; the scene is the finest one's."""
+    found = []
+    for number, target in enumerate(inputs.targets):
+        first = inputs.first_band(number)
+        predicted = fill_bands(target, request.bands, first, watch) if number else scene.fill_bands
+        found.append((*predicted, *class_bands(target, request.bands, first)))
+    return found
+
+
+def _bands(
+    inputs: Inputs, wanted: list[tuple[int, ...]], fractions: tuple[float, ...]
+) -> list[dict[str, Any]]:
     """Every band of the product, numbered as `--bands` counts; gaps are known on the finest grid."""
     found: list[dict[str, Any]] = []
     for place, target in enumerate(inputs.targets):
@@ -142,7 +154,7 @@ def _bands(inputs: Inputs, scene: Scene, fractions: tuple[float, ...]) -> list[d
                     "wavelength": None if np.isnan(band.wavelength) else band.wavelength,
                     "dtype": band.dtype,
                     "pixel_size": target.grid.pixel_size[0],
-                    "filled": i in scene.fill_bands if place == 0 else i in telling(target.bands),
+                    "filled": i in wanted[place],
                     "gap_fraction": fractions[i] if place == 0 else None,
                 }
             )

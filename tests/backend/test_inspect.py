@@ -19,14 +19,17 @@ from terramend.models.registry import Row
 
 def write(path, image, left=600000.0, descriptions=None, **options):
     profile = {"driver": "GTiff", "count": image.shape[0], "height": image.shape[1], "width": image.shape[2]}
-    transform = Affine(10, 0, left, 0, -10, 5200000)
-    with rasterio.open(
-        path, "w", dtype=image.dtype, crs="EPSG:32632", transform=transform, **profile, **options
-    ) as file:
+    options = {"transform": Affine(10, 0, left, 0, -10, 5200000), **options}
+    with rasterio.open(path, "w", dtype=image.dtype, crs="EPSG:32632", **profile, **options) as file:
         file.write(image)
         if descriptions:
             file.descriptions = descriptions
     return str(path)
+
+
+def read(path):
+    with rasterio.open(path) as file:
+        return file.read()
 
 
 @pytest.fixture
@@ -103,6 +106,22 @@ def test_gaps_are_counted_as_a_fill_counts_them(request_of, tmp_path, bands):
     filled = fill(replace(asked, output=str(tmp_path / "out.tif")), Watch())
     assert (found["gap_samples"], found["gap_fraction"]) == (filled.gap_samples, filled.gap_fraction)
     assert found["gap_samples"] == 800 * (len(bands) or 2)
+    assert [band["number"] for band in found["bands"] if band["filled"]] == list(bands or (1, 2))
+
+
+@pytest.mark.parametrize("bands", [(), (1,), (4,), (2, 3)])
+def test_of_every_resolution_the_bands_are_told_that_a_fill_changes(request_of, tmp_path, bands):
+    coarse = np.random.default_rng(3).integers(1, 9000, (1, 40, 50)).astype(np.uint16)
+    place = {"transform": Affine(20, 0, 600000, 0, -20, 5200000)}
+    more = write(tmp_path / "S2_20200101_20m.tif", coarse, descriptions=("B11",), **place)
+    asked = request_of(bands=bands, references=(), dem=None, model="harmonic")
+    asked = replace(asked, target=(*asked.target, more), output=str(tmp_path / "out.tif"))
+    told = [band["number"] for band in inspect(asked, Watch())["bands"] if band["filled"]]
+    fill(asked, Watch())
+    before = [plane for name in asked.target for plane in read(name)]
+    after = [plane for name in ("out.tif", "out_20m.tif") for plane in read(tmp_path / name)]
+    changed = [i + 1 for i in range(4) if not np.array_equal(before[i], after[i])]
+    assert told == changed == list(bands or (1, 2, 4))
 
 
 def test_what_is_said(request_of, tmp_path):
