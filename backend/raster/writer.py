@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +151,7 @@ class GeoTiffWriter:
             del profile["interleave"]
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), writing(path):
             self._output = rasterio.open(self._flat, "w", crs=grid.crs, transform=grid.affine, **profile)
-            write_metadata(self._output, kept)
+            write_metadata(self._output, _named(kept) if self._cog else kept)
             self._output.update_tags(**tags)
 
     def write(self, window: Window, samples: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> None:
@@ -182,17 +184,45 @@ class GeoTiffWriter:
         skip = ("INTERLEAVE", "PREDICTOR")
         options = {names.get(k, k): v for k, v in self._options.items() if k not in skip}
         options.setdefault("COMPRESS", "DEFLATE")
-        if not any("" in band.tags for band in self._kept.bands):
-            options["COPY_SRC_MDD"] = "YES"  # tags of every domain; those of bands without one get lost by it
+        options["COPY_SRC_MDD"] = "YES"  # tags of every domain
         rasterio.shutil.copy(
             self._flat, self._path, driver="COG", PREDICTOR="YES", OVERVIEW_RESAMPLING=smooth, **options
         )
         self._flat.unlink()
+        _unname(self._path, sum(len(band.tags.get("", {})) for band in self._kept.bands))
 
     def abandon(self) -> None:
         """Close without finishing; the file is of no use and the caller removes it."""
         if not self._output.closed:
             self._output.close()
+
+
+_PLAIN = "TERRAMEND_PLAIN"
+"""The domain in which tags of bands that have none go into a COG: GDAL copies those of named domains only."""
+
+
+def _named(kept: Metadata) -> Metadata:
+    """The metadata, with plain tags of bands in the domain `_PLAIN`."""
+    bands = (
+        replace(band, tags={space or _PLAIN: tags for space, tags in band.tags.items()})
+        for band in kept.bands
+    )
+    return replace(kept, bands=tuple(bands))
+
+
+def _unname(path: Path, count: int) -> None:
+    """Make the `count` tags of the domain `_PLAIN` plain again: blanks take the attribute's place.
+
+    That is in the XML before a COG's pixels. Edited by GDAL the file would be a COG no more.
+    """
+    if not count:
+        return
+    domain = f' domain="{_PLAIN}"'.encode()
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+        place = content.find(domain)
+        while count and place >= 0:
+            content[place : place + len(domain)] = b" " * len(domain)
+            count, place = count - 1, content.find(domain, place)
 
 
 def _predictor(dtype: str) -> int:
