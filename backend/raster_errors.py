@@ -110,9 +110,14 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "reference.mask": (
             INPUT,
-            "The reference {path} has no mask of its clouds: name one with --reference-gaps "
-            "or in a JSON list, or say with --reference-gaps-kind none, "
-            "or of a folder's dates with --references-clear, that it is clear.",
+            "The reference {path} has no mask of its clouds: put one beside it, name one with "
+            "--reference-gaps, or say with --reference-gaps-kind none that it is clear.",
+        ),
+        "references.clouds": (
+            INPUT,
+            "Of the dates in {path} none can be used, for masks of their clouds are missing, as of {name}: "
+            "put one beside each (a_SCL.tif beside a.tif), or say with --references-clear that those without "
+            "a mask are clear.",
         ),
         "references.json": (
             INPUT,

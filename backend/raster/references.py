@@ -81,8 +81,8 @@ def open_references(
         folders: what is known of the folders already, as for `siblings.masks_beside`.
 
     Raises:
-        TerramendError: `reference.apart`, `reference.mask` (also where no date that was found is left,
-            for want of masks), `pair.crs`, and what opening raises.
+        TerramendError: `reference.apart`, `reference.mask`, `references.clouds` (where no date that was
+            found is left, for want of masks), `pair.crs`, and what opening raises.
     """
     opened: list[Reference] = []
     folders, own, unmasked = folders or Folders(), files_of(target), None
@@ -102,7 +102,7 @@ def open_references(
             if named or not error.code.startswith(OWN):
                 raise
             if error.code == "reference.mask":
-                unmasked = unmasked or error
+                unmasked = unmasked or asked.path
                 watch.notice("reference.unmasked", path=asked.path)
             else:
                 watch.notice("reference.broken", path=asked.path, why=str(error))
@@ -116,7 +116,7 @@ def open_references(
         else:
             watch.notice("reference.apart", path=asked.path)
     if unmasked is not None and all(reference.named for reference in opened):
-        raise unmasked
+        raise TerramendError("references.clouds", path=request.references_from, name=Path(unmasked).name)
     for reference in opened:
         if None not in (reference.surface, target.surface) and reference.surface != target.surface:
             watch.notice("reference.level", name=reference.name)

@@ -105,6 +105,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Path("text.tif").write_text("no raster\n")
         Path("wms.xml").write_text(WMS)
         Path("empty").mkdir()
+        Path("unmasked").mkdir()
+        for day in (1, 2):
+            save(f"unmasked/2024010{day}.tif", image)
         Path("broken.zip").write_bytes(b"PK\x03\x04 no archive")
         Path("S2A_MSIL2A_20240101T000000_N0510_R001_T33UUP_20240101T000000.SAFE").mkdir()
         Path("list.json").write_text('[{"path": 5}]')
@@ -193,6 +196,7 @@ WRONG = [
     (MASKED + "--reference bare_image.tif --reference-gaps-kind none", "pair.crs", ["bare_image.tif"]),
     (MASKED + "--references nowhere", "references.missing", ["nowhere"]),
     (MASKED + "--references empty", "references.none", ["empty"]),
+    (MASKED + "--references unmasked", "references.clouds", ["unmasked", "20240101.tif", "--references-clear"]),
     (MASKED + "--references list.json", "references.json", ["list.json"]),
     (MASKED + "--references nojson.json", "references.json", ["nojson.json", '[{"path": "b_scl.tif"']),
     (MASKED + "--references nameless.json", "references.json", ["nameless.json", "path"]),

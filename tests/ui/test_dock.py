@@ -199,7 +199,7 @@ def test_dates_are_listed_as_clear_only_while_that_is_said(
     until(lambda: not box.one_by_one.isHidden())
     box.clear.setChecked(False)
     assert box.one_by_one.isHidden()
-    until(lambda: "has no mask" in dock.bar.estimate.text())
+    until(lambda: "Of the dates in unmasked none can be used" in dock.bar.estimate.text())
     assert box.told.text() == "and all dates of unmasked" and box.one_by_one.isHidden()
 
 

@@ -90,9 +90,12 @@ def test_fields_of_the_request_are_called_as_in_the_windows(shouting: None) -> N
 def test_options_are_called_as_in_the_windows() -> None:
     sentence = ClientError("reference.mask", {"path": "--grow.tif"}).sentence
     assert sentence == (
-        "The reference --grow.tif has no mask of its clouds: name one with “Its gaps” (in the toolbox “Gap masks of "
-        "the other dates”) or in a JSON list, or say with “clear everywhere” (kind none), or of a folder's dates "
-        "with “Folder's unmasked dates are clear”, that it is clear."
+        "The reference --grow.tif has no mask of its clouds: put one beside it, name one with “Its gaps” (in the "
+        "toolbox “Gap masks of the other dates”), or say with “clear everywhere” (kind none) that it is clear."
+    )
+    folder = ClientError("references.clouds", {"path": "/a/dates", "name": "b.tif"}).sentence
+    assert folder.endswith(
+        "or say with “Folder's unmasked dates are clear” that those without a mask are clear."
     )
     needs = {"model": "copy", "needs": "references", "option": "--reference"}
     assert (

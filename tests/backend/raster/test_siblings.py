@@ -197,8 +197,11 @@ def test_dates_of_a_folder_without_masks_are_left_out_unless_none_remains(tmp_pa
     target = tif(tmp_path / "ndvi_20200101.tif")
     unmasked = tif(tmp_path / "ndvi_20200111.tif")
     asked, watch = FillRequest((target,), "o.tif", references_from=str(tmp_path)), Watch()
-    with pytest.raises(TerramendError, match="20200111.*no mask.*--references-clear"):
+    with pytest.raises(
+        TerramendError, match="missing, as of ndvi_20200111.tif.*--references-clear"
+    ) as caught:
         open_inputs(asked, watch)
+    assert caught.value.arguments["path"] == str(tmp_path) and "--reference-gaps" not in str(caught.value)
     tif(tmp_path / "ndvi_20200121.tif")
     tif(tmp_path / "ndvi_20200121_SCL.tif")
     inputs = open_inputs(asked, watch)
