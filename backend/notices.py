@@ -12,6 +12,7 @@ from typing import Any, Mapping
 # code: sentence. Notices do not stop a run; they are shown and kept in the result.
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
+        "batch.elsewhere": "{why} Its rows go to other workers.",
         "batch.packages": (
             "The cluster's worker {worker} has {theirs}, this machine {ours}: "
             "what it fills may differ in the last digits."

@@ -8,6 +8,7 @@ are swept by the writer.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -53,25 +54,31 @@ def run_requests(
             whose workers have the same Terramend and see the same files.
 
     Raises:
-        TerramendError: `batch.scheduler`, `batch.worker`, `batch.unseen`, `batch.read-only`, or
-            `run.cancelled`.
+        TerramendError: `batch.scheduler`, or `batch.worker`, `batch.unseen`, `batch.read-only` where no
+            worker may do a row; `run.cancelled`.
     """
     watch.stage("cluster")  # which takes seconds to be up, and these tell nothing of the rows
     with _client(scheduler, len(requests), watch) as (client, foreign):
         if foreign:
             _check_workers(client, scheduler, watch)
-        batch = f"terramend-{uuid.uuid4()}"
-        rows = [(request, from_json(request)) for request in requests]
-        with places.marks([asked for _, asked in rows] if foreign else []) as marks:
+        asked = [from_json(request) for request in requests]
+        with places.marks(asked if foreign else []) as marks:
             at_once = _at_once(client, len(requests))
             watch.stage("rows", len(requests), sum(at_once.values()))
-            waiting = _submitted(client, rows, marks, at_once, batch)
+            rows = _Rows(client, requests, asked, marks, at_once)
+            waiting = {rows.submit(position): position for position in range(len(requests))}
             seen = time.monotonic()
             try:
                 while waiting:
                     watch.check()
-                    for future in _finished(list(waiting)):
-                        yield waiting.pop(future), _outcome(future)
+                    for future in sorted(_finished(list(waiting)), key=waiting.__getitem__):
+                        position = waiting.pop(future)
+                        try:
+                            outcome = _outcome(future)
+                        except TerramendError as unfit:
+                            waiting[rows.elsewhere(position, unfit, watch)] = position
+                        else:
+                            yield position, outcome
                     if client.scheduler_info()["workers"]:
                         seen = time.monotonic()
                     elif time.monotonic() - seen > LONELY:
@@ -81,25 +88,66 @@ def run_requests(
                 raise TerramendError("batch.scheduler", scheduler=scheduler, why="it is gone") from None
             finally:
                 if waiting:
-                    _stop(client, batch, list(waiting))
+                    _stop(client, rows.batch, list(waiting))
 
 
-def _submitted(
-    client: distributed.Client,
-    rows: Sequence[tuple[dict[str, Any], FillRequest]],
-    marks: Mapping[str, str],
-    at_once: Mapping[str, int],
-    batch: str,
-) -> dict[distributed.Future, int]:
-    """The rows' futures and positions; a row that reads what earlier ones write comes after them."""
-    futures: list[distributed.Future] = []
-    makers: dict[str, distributed.Future] = {}
-    for position, (request, asked) in enumerate(rows):
-        before = [makers[name] for name in named(asked) if name in makers]
-        there = (identity(), places.seen(asked, marks), at_once)
-        futures.append(client.submit(work, request, batch, before, *there, key=f"{batch}-{position}"))
-        makers.update(dict.fromkeys(written(asked), futures[-1]))
-    return {future: position for position, future in enumerate(futures)}
+class _Rows:
+    """Puts the rows of a batch on a cluster, each again where a worker may not do it.
+
+    A row that reads what earlier ones write comes after them.
+    """
+
+    def __init__(
+        self,
+        client: distributed.Client,
+        requests: Sequence[dict[str, Any]],
+        asked: Sequence[FillRequest],
+        marks: Mapping[str, str],
+        at_once: Mapping[str, int],
+    ) -> None:
+        self.batch = f"terramend-{uuid.uuid4()}"
+        self._client, self._requests, self._at_once = client, requests, at_once
+        self._seen = [places.seen(one, marks) for one in asked]
+        self._before = _makers(asked)
+        self._futures: dict[int, distributed.Future] = {}
+        self._unfit: set[str] = set()
+        self._numbers = itertools.count()
+
+    def submit(self, position: int, **where: Any) -> distributed.Future:
+        """A row's future; `where`: on which workers, as Dask takes it."""
+        before = [self._futures[maker] for maker in self._before[position]]
+        there = (identity(), self._seen[position], self._at_once)
+        key = f"{self.batch}-{next(self._numbers)}"
+        future = self._client.submit(
+            work, self._requests[position], self.batch, before, *there, key=key, **where
+        )
+        self._futures[position] = future
+        return future
+
+    def elsewhere(self, position: int, unfit: TerramendError, watch: Watch) -> distributed.Future:
+        """The same on other workers than those that may not do rows, as the error says of one.
+
+        Raises:
+            TerramendError: that error, where there are no others.
+        """
+        worker = str(unfit.arguments["worker"])
+        fit = set(self._client.scheduler_info(n_workers=-1)["workers"]) - self._unfit - {worker}
+        if not fit:
+            raise unfit
+        if worker not in self._unfit:
+            watch.notice("batch.elsewhere", why=str(unfit))
+        self._unfit.add(worker)
+        return self.submit(position, workers=sorted(fit), allow_other_workers=True)  # once these are gone
+
+
+def _makers(asked: Sequence[FillRequest]) -> list[list[int]]:
+    """Of each row the earlier ones that write what it reads."""
+    writers: dict[str, int] = {}
+    found = []
+    for position, request in enumerate(asked):
+        found.append([writers[name] for name in named(request) if name in writers])
+        writers.update(dict.fromkeys(written(request), position))
+    return found
 
 
 @contextlib.contextmanager

@@ -330,6 +330,26 @@ def test_a_worker_of_another_terramend_that_joins_later_does_no_row(work, cluste
     assert list((folder / "dask").iterdir()) == []
 
 
+@pytest.mark.skipif(not OWN.exists(), reason="there is no path that each process sees in its own way")
+def test_rows_of_a_worker_that_may_not_do_them_go_to_another(work, cluster, tmp_path, monkeypatch):
+    folder, address, watch = work(4, 32), cluster[0], Watch()
+    monkeypatch.chdir(folder)
+    lines = [f"t{row}.tif,{OWN}/m.tif,dask/o{row}.tif,," for row in range(3)]
+    lines.append(f"t3.tif,{OWN}/m.tif,dask/o3.tif,dask/o0.tif,none")  # which waits for the first
+    text = "\n".join(["target,gaps,output,reference,reference-gaps-kind", *lines])
+    (folder / "dask.csv").write_text(text)
+    fit = worker(address, tmp_path / "fit", folder)
+    try:
+        with distributed.Client(address) as client:
+            client.wait_for_workers(2, timeout=LONG)
+        assert run(folder, "dask", address, watch)["done"] == 4
+    finally:
+        fit.kill()
+        fit.wait()
+    (notice,) = watch.notices
+    assert notice.code == "batch.elsewhere" and f"does not see {OWN}/m.tif" in str(notice)
+
+
 def test_other_packages_on_a_worker_are_told_and_a_worker_without_terramend_is_named(work, cluster, tmp_path):
     address = cluster[0]
     (tmp_path / "other.py").write_text("import numpy; numpy.__version__ = '1.0'")
