@@ -49,6 +49,15 @@ class Recipe:
         """Bands that become opaque where a pixel was filled."""
         return tuple(i for i, band in enumerate(self.target.bands) if band.role == "alpha")
 
+    @property
+    def other_nodata(self) -> tuple[int, ...]:
+        """Bands of several files whose nodata is not the output's: it has one for all, which they take."""
+        if self.nodata is None:
+            return ()
+        bands = enumerate(self.target.bands)
+        told = ((i, b.nodata) for i, b in bands if b.role not in ("class", "qa", "alpha"))
+        return tuple(i for i, nodata in told if nodata is not None and nodata != self.nodata)
+
     def forbidden(self, band: int) -> tuple[float | None, ...]:
         """Stored values that would make a filled sample of the band look like a gap again."""
         zero = 0.0 if self.target.zero_fill else None
@@ -100,6 +109,8 @@ def compose(
         block: blended predictions of `fill_bands`, or None.
     """
     samples = np.stack(stored).astype(recipe.dtype, copy=False)
+    for index in recipe.other_nodata:
+        samples[index][stored[index] == recipe.target.bands[index].nodata] = recipe.nodata
     gaps = codes[list(recipe.fill_bands)] == GAP
     filled = np.zeros_like(gaps) if block is None else gaps & np.isfinite(block.mean)
     for place, index in enumerate(recipe.fill_bands):

@@ -256,6 +256,8 @@ def validate(request: FillRequest) -> None:
             raise _wrong("sun", "azimuth is 0 to 360 and elevation above 0 up to 90 degrees")
     if any(band < 1 for band in request.bands) or len(set(request.bands)) != len(request.bands):
         raise _wrong("bands", "bands are counted from 1 and named once")
+    if request.target_nodata is not None and not math.isfinite(request.target_nodata):
+        raise _wrong("target_nodata", "it must be a finite number; NaN is never an observation")
     if request.memory_limit is not None and not request.memory_limit > 0:
         raise _wrong("memory_limit", "it is a number of gigabytes above 0")
     if request.jobs < 0:

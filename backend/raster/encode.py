@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .raster import holds
+
 Samples = NDArray[Any]
 
 NEIGHBOURHOODS = (3, 9, 33, 129)
@@ -53,14 +55,9 @@ def avoid(values: Samples, forbidden: Sequence[float | None]) -> Samples:
 
 def _exact(value: float, dtype: np.dtype[Any]) -> Any:
     """The value in the dtype, or None where no sample can equal it (NaN, out of range)."""
-    if np.isnan(value):
+    if not holds(dtype, value):
         return None
-    if dtype.kind == "f":
-        return dtype.type(value)
-    limits = np.iinfo(dtype)
-    if value != int(value) or not limits.min <= value <= limits.max:
-        return None
-    return dtype.type(int(value))
+    return dtype.type(value if dtype.kind == "f" else int(value))
 
 
 def _beside(stop: Any, taken: list[Any], dtype: np.dtype[Any]) -> Any:

@@ -18,7 +18,7 @@ from ..request import Mask
 from ..watch import Watch
 from . import dates, roles
 from .fill_tag import remembered
-from .gdal import gdal_name, open_dataset, sparse_sample
+from .gdal import gdal_name, open_dataset, scaling_of, sparse_sample
 from .grid import Grid
 from .mask_names import kind_of_file, mask_kind_of
 from .raster import Band, Raster, in_own_values, is_reflectance, telling
@@ -185,6 +185,7 @@ def _band(file: DatasetReader, index: int, path: str, sensor: str, said: str, lo
             wavelength = float(roles.COLOURS[kind.name])
     if role == "optical" and wavelength > 8000:
         role = "thermal"
+    gain, bias = scaling_of(file, index)
     return Band(
         path=path,
         index=index,
@@ -193,8 +194,8 @@ def _band(file: DatasetReader, index: int, path: str, sensor: str, said: str, lo
         wavelength=wavelength,
         dtype=file.dtypes[place],
         nodata=file.nodatavals[place],
-        gain=float(file.scales[place] or 1.0),
-        bias=float(file.offsets[place] or 0.0),
+        gain=gain,
+        bias=bias,
     )
 
 

@@ -26,7 +26,7 @@ from .closing import Closing
 from .enclosure import Enclosure, hull_columns
 from .gdal import has_stored_mask, open_dataset
 from .grid import Grid, Window
-from .raster import Raster, measured
+from .raster import Raster, holds, measured
 from .whole import close_whole
 
 Border = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -113,13 +113,9 @@ def _all(planes: NDArray[Any]) -> Flags:
 
 
 def _can_be_nodata(dtype: str, nodata: float | None) -> bool:
-    kind = np.dtype(dtype)
-    if kind.kind == "f":
+    if np.dtype(dtype).kind == "f":
         return True
-    if nodata is None or not float(nodata).is_integer():
-        return False
-    limits = np.iinfo(kind)
-    return limits.min <= nodata <= limits.max
+    return nodata is not None and holds(dtype, nodata)
 
 
 class Footprint(Closing):

@@ -180,6 +180,12 @@ def has_stored_mask(file: DatasetReader) -> bool:
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
+def scaling_of(file: DatasetReader, index: int) -> tuple[float, float]:
+    """Scale and offset of a band (from 1); 1 and 0 where the file states none, or what scales nothing."""
+    scale, offset = float(file.scales[index - 1]), float(file.offsets[index - 1])
+    return scale if scale and math.isfinite(scale) else 1.0, offset if math.isfinite(offset) else 0.0
+
+
 def sources_of(path: str) -> tuple[str, ...]:
     """The files that a VRT or a GDAL name draws on, through VRTs of VRTs; none for other rasters."""
     found: dict[str, str] = {}  # by their place: a VRT that refers to itself names it in ever new ways

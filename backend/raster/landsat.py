@@ -19,7 +19,7 @@ from ..request import Mask
 from ..watch import Watch
 from . import dates, radiometry
 from .files import grid_of
-from .gdal import open_dataset
+from .gdal import open_dataset, scaling_of
 from .grid import Grid
 from .product_files import ProductFiles, open_product_files
 from .raster import Band, Raster
@@ -139,7 +139,7 @@ def _band(name: str, key: str, sensor: str) -> tuple[Band, Grid]:
         grid = grid_of(file, name)
         nodata = file.nodatavals[0]
         dtype = file.dtypes[0]
-        gain, bias = float(file.scales[0] or 1.0), float(file.offsets[0] or 0.0)
+        gain, bias = scaling_of(file, 1)
     digits = key.lstrip("T")
     wavelength = wavelength_of(f"B{digits}", sensor)
     thermal = key.startswith("T") or wavelength > 8000

@@ -11,8 +11,8 @@ import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader, DatasetWriter
 
-from .gdal import open_dataset
-from .raster import Band, Raster
+from .gdal import open_dataset, scaling_of
+from .raster import Band, Raster, holds
 from .texts import descriptions, units
 
 OURS = "TERRAMEND_"
@@ -147,7 +147,7 @@ def _band(source: DatasetReader, band: Band, alone: bool) -> BandMetadata:
             colour, colormap = ColorInterp.undefined, None  # GeoTIFF has one palette for a file
     tags = _tags(source, band.index)
     return BandMetadata(
-        description, units(source)[i], source.scales[i], source.offsets[i], colour, colormap, tags
+        description, units(source)[i], *scaling_of(source, band.index), colour, colormap, tags
     )
 
 
@@ -195,6 +195,6 @@ def _nodata(raster: Raster, dtype: np.dtype[Any]) -> float | None:
         value = band.nodata
         if value is None:
             continue
-        if dtype.kind == "f" or (np.isfinite(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max):
+        if dtype.kind == "f" or holds(dtype, value):
             return value
     return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..request import Mask
 from .grid import Grid
@@ -21,6 +21,15 @@ HUGE = 1e30
 def measured(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which floats can be measurements: finite, and below `HUGE`."""
     return np.asarray(np.abs(values) < HUGE)
+
+
+def holds(dtype: DTypeLike, value: float) -> bool:
+    """Whether samples of a dtype can equal a value such as nodata: whole numbers no fraction, none NaN."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return not math.isnan(value)
+    limits = np.iinfo(kind)
+    return float(value).is_integer() and bool(limits.min <= value <= limits.max)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ...models.base import Floats
 from .closing import Closing
 from .gdal import FilePool, has_stored_mask
 from .grid import Grid, Window
-from .raster import Band, Raster, measured
+from .raster import Band, Raster, holds, measured
 from .resample import bilinear, block_mean, nearest
 from .warp import Warp, plan
 
@@ -251,12 +251,9 @@ def _fill(band: Band) -> float | int:
     """What stands outside the raster: nodata where the dtype can hold it, else 0."""
     if band.nodata is None:
         return 0
-    kind = np.dtype(band.dtype)
-    if kind.kind == "f":
+    if np.dtype(band.dtype).kind == "f":
         return band.nodata
-    limits = np.iinfo(kind)
-    whole = band.nodata == band.nodata and float(band.nodata).is_integer()
-    return int(band.nodata) if whole and limits.min <= band.nodata <= limits.max else 0
+    return int(band.nodata) if holds(band.dtype, band.nodata) else 0
 
 
 def _around(rows: Any, columns: Any, height: int, width: int) -> Window | None:

@@ -515,6 +515,24 @@ def test_overviews_on_request(write):
         assert file.overviews(1) == [2, 4]
 
 
+@pytest.mark.parametrize(("scale", "offset"), [(0.0, 0.0), (float("nan"), 0.0), (1.0, float("inf"))])
+def test_a_scaling_that_scales_nothing_is_none(write, scale, offset):
+    truth, gaps = image("uint16", 2, 60, 60), blobs(60, 60, 0.2)
+
+    def decorate(file):
+        file.scales, file.offsets = (scale,) * 2, (offset,) * 2
+
+    mask, plain = write("gaps.tif", gaps.astype(np.uint8)), write("plain.tif", truth)
+    stds = [str(plain.parent / f"{name}_std.tif") for name in ("plain", "odd")]
+    found = []
+    for target, std in zip((plain, write("odd.tif", truth, decorate)), stds, strict=True):
+        _, out = run(request(target, mask, std=std, radiometry="auto", overwrite=True))
+        with rasterio.open(std) as file:
+            found.append((out, file.read()))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[1][1][:, gaps] > 0).all()
+
+
 # -- tags --------------------------------------------------------------------------------
 
 

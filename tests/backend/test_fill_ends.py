@@ -142,6 +142,26 @@ def test_copies_are_of_the_same_band_whatever_the_order_of_the_files(write):
     assert fill(replace(asked, bands=(1, 2)), Watch()).unfilled_samples == 0  # as the notice advises
 
 
+@pytest.mark.parametrize("other", [65535, float("nan")])
+def test_nodata_of_several_files_becomes_the_one_that_the_output_has(write, other):
+    kind = "float32" if other != other else "uint16"
+    first, second = landscape(2, 60, 60).astype(kind)
+    first[:, :9], second[:, :9] = 0, other
+    names = [write("B02.tif", first, nodata=0), write("B03.tif", second, nodata=other)]
+    gaps = blobs(60, 60, 0.2)
+    gaps[:, :9] = False
+    asked = asked_for(names[0], write("gaps.tif", gaps.astype(np.uint8)))
+    asked = replace(asked, target=tuple(map(str, names)))
+    Path(asked.output).parent.mkdir()
+    fill(asked, Watch())
+    with rasterio.open(asked.output) as file:
+        out, nodata = file.read(), file.nodata
+    assert nodata == 0 and (out[0, :, :9] == 0).all()
+    assert np.isnan(out[1, :, :9]).all() if kind == "float32" else (out[1, :, :9] == 0).all()
+    for plane, source in zip(out, (first, second), strict=True):
+        np.testing.assert_array_equal(plane[:, 9:][~gaps[:, 9:]], source[:, 9:][~gaps[:, 9:]])
+
+
 def test_names_of_equal_looking_resolutions_differ(write):
     first = open_product([str(write("a.tif", np.ones((1, 4, 4), "uint8")))], radiometry="dn", watch=Watch())
     paths = output_paths(FillRequest(("a.tif",), "o.tif", std="s.tif"), [*first, *first, *first])

@@ -21,6 +21,7 @@ from terramend.backend.request import (
     from_json,
     request_hash,
     to_json,
+    validate,
 )
 
 PLAIN = FillRequest(target=("a.tif",), output="b.tif")
@@ -125,6 +126,12 @@ def test_wrong_fields_are_named(change, field) -> None:
     assert caught.value.code == "request.field"
     assert caught.value.arguments["field"] == field
     assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize("nodata", [float("nan"), float("inf")])
+def test_a_nodata_value_that_has_no_json_is_refused(nodata) -> None:
+    with pytest.raises(TerramendError, match="target_nodata.*finite"):
+        validate(dataclasses.replace(PLAIN, target_nodata=nodata))
 
 
 def test_missing_target_and_other_versions_are_refused() -> None:

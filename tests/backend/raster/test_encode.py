@@ -54,6 +54,12 @@ def test_no_value_equals_nodata_and_none_moves_further_than_needed(dtype, nodata
             values[~np.isin(values, [s for s in (nodata, other) if s is not None])]).all()  # fmt: skip
 
 
+@pytest.mark.parametrize("nodata", [float("inf"), 0.5, 1e300, -1.0])
+def test_nodata_that_no_whole_number_equals_moves_nothing(nodata):
+    values = np.array([0, 1, 255], np.uint8)
+    np.testing.assert_array_equal(avoid(values, [nodata]), values)
+
+
 def test_classes_come_from_the_neighbourhood():
     classes = np.full((40, 40), 4, np.uint8)
     classes[:, 20:] = 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,8 @@ def test_bands_of_different_files_and_dtypes(tmp_path):
     )
     kept = read_metadata(Raster("product", raster_of(first).grid, bands))
     assert kept.dtype == "uint16" and kept.nodata == 0
+    fraction = replace(bands[0], nodata=0.5)  # which no whole number is
+    assert read_metadata(Raster("product", raster_of(first).grid, (fraction, bands[1]))).nodata is None
     assert [band.description for band in kept.bands] == ["B02", "SCL"]
     assert kept.tags[""] == {"a": "1", "AREA_OR_POINT": "Area"}
 
