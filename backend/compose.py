@@ -32,6 +32,7 @@ class Recipe:
         class_bands: 0-based bands whose gaps take the most frequent class around them.
         dtype, nodata: of the output. to_nodata: gaps that stay become `nodata`.
         scales: declared scale of each band, for the deviation.
+        opaque: what each of `alpha_bands` holds where it hides nothing.
         clear: whether thin cloud is removed rather than gaps filled.
     """
 
@@ -42,6 +43,7 @@ class Recipe:
     nodata: float | None
     to_nodata: bool
     scales: tuple[float, ...]
+    opaque: tuple[float, ...]
     clear: bool = False
 
     @property
@@ -126,9 +128,8 @@ def compose(
         for place, index in enumerate(recipe.class_bands):
             samples[index][class_gaps[place] & ~classed[place]] = recipe.nodata
     done = Composed(samples, filled, gaps, class_gaps, classed)
-    for index in recipe.alpha_bands:
-        kind = np.dtype(recipe.target.bands[index].dtype)
-        samples[index][done.restored] = np.iinfo(kind).max if kind.kind in "iu" else 1
+    for index, opaque in zip(recipe.alpha_bands, recipe.opaque, strict=True):
+        samples[index][done.restored] = opaque
     return done
 
 

@@ -18,7 +18,7 @@ from .fill_grid import Tally, Writers, fill_grid
 from .method import Method, make_method
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
-from .raster.fill_bands import class_bands
+from .raster.fill_bands import class_bands, opaque
 from .raster.fill_tag import memory_of
 from .raster.gapmap import GapMap
 from .raster.gdal import cache_within
@@ -196,6 +196,7 @@ class _Run:
             nodata,
             to_nodata,
             tuple(band.scale for band in kept.bands),
+            tuple(opaque(band) for band in self.target.bands if band.role == "alpha"),
             self.request.mode == "clear",
         )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..errors import TerramendError
 from ..watch import Watch
 from .gapmap import GapMap
-from .raster import Band, Raster, is_reflectance, telling
+from .gdal import sparse_sample
+from .raster import Band, Raster, is_reflectance, measured, telling
 
 FEW = 100
 """Valid pixels up to which a band beside clearer ones is as good as empty."""
@@ -50,6 +53,19 @@ def class_bands(target: Raster, asked: tuple[int, ...], first_band: int) -> tupl
     return tuple(
         i for i, band in enumerate(target.bands) if band.role == "class" and i + 1 + first_band in asked
     )
+
+
+def opaque(band: Band) -> float:
+    """What an alpha band holds where it hides nothing: its most at some places, else its dtype's.
+
+    GDAL's warper writes 255 into bands of 32 bits too, floats among them.
+    """
+    values = sparse_sample(band.path, band.index)
+    most = values[measured(values)].max(initial=0)
+    if most > 0:
+        return float(most)
+    kind = np.dtype(band.dtype)
+    return float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
 
 
 def known_bands(

@@ -287,9 +287,10 @@ def test_std_is_nan_outside_and_provenance_tells_sources(write):
 # -- bands with other roles --------------------------------------------------------------
 
 
-def test_alpha_becomes_opaque_where_filled_and_classes_stay(write):
-    truth, gaps = image("uint8", 3, 50, 50), blobs(50, 50, 0.2)
-    samples = np.concatenate([truth, np.full((1, 50, 50), 4, np.uint8), np.full((1, 50, 50), 255, np.uint8)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_alpha_becomes_opaque_where_filled_and_classes_stay(write, dtype):
+    truth, gaps = image(dtype, 3, 50, 50), blobs(50, 50, 0.2)
+    samples = np.concatenate([truth, np.full((1, 50, 50), 4, dtype), np.full((1, 50, 50), 255, dtype)])
     samples[:3, gaps], samples[4, gaps] = 0, 0
 
     def decorate(file):
