@@ -350,7 +350,7 @@ def _alive(pid: int) -> bool:
         return not ended
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter of a number that no process can have
         return False
     except PermissionError:
         return True

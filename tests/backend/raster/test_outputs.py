@@ -246,6 +246,14 @@ CONTAINER = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount
     shutil.which("unshare") is None or subprocess.run([*CONTAINER, "true"], capture_output=True).returncode,
     reason="no containers can be begun",
 )
+@pytest.mark.posix("numbers of processes")
+def test_a_left_over_with_a_number_that_no_process_has_is_swept_too(tmp_path):
+    odd = tmp_path / temporary_name("out.tif").replace(f"-{os.getpid()}-", f"-{10**20}-")
+    odd.touch()
+    sweep(tmp_path)
+    assert not odd.exists()
+
+
 def test_a_container_of_the_same_name_does_not_sweep_what_is_written_outside(tmp_path):
     mine = tmp_path / (temporary_name("b.tif") + ".tif")
     mine.touch()
