@@ -140,6 +140,7 @@ def sides(found: list[Found], watch: Watch) -> dict[str, str]:
 
 
 def _bounds(grid: Grid) -> tiling.Bounds | None:
+    """The grid's in degrees; east of west, also where longitudes begin anew between them."""
     if grid.centre is None or grid.crs is None:
         return None
     corners = [
@@ -148,7 +149,8 @@ def _bounds(grid: Grid) -> tiling.Bounds | None:
     ]
     xs, ys = zip(*corners, strict=True)
     box = (min(xs), min(ys), max(xs), max(ys))
-    return rasterio.warp.transform_bounds(grid.crs, "EPSG:4326", *box)
+    west, south, east, north = rasterio.warp.transform_bounds(grid.crs, "EPSG:4326", *box)
+    return west, south, east if west <= east else east + 360, north
 
 
 def prepare(found: Found, folder: Path, watch: Watch) -> Path | None:

@@ -9,12 +9,14 @@ import threading
 import numpy as np
 import pytest
 import rasterio
+import rasterio.warp
 from affine import Affine
 from terramend.backend.cli import main, parser_of
 from terramend.backend.datasets import catalog, holdout_masks
 from terramend.backend.datasets.folder import read
 from terramend.backend.errors import TerramendError
 from terramend.backend.fetch import command, earth_engine, regions
+from terramend.backend.fetch.scenes import find, sides
 from terramend.backend.watch import Watch
 
 BOX = "36.5,-1.1,36.65,-0.95"
@@ -169,6 +171,18 @@ def scenes(tmp_path):
     write(root / "neighbour_20200101.tif", image, left=601000.0, names=names)
     write(root / "far_20200101.tif", image, left=700000.0, names=names)
     return root
+
+
+def test_scenes_that_share_ground_at_180_degrees_are_on_one_side(tmp_path):
+    image = np.ones((4, 90, 80), np.uint16)
+    for name, left in (("across", 765_000.0), ("east", 766_500.0), ("alone", 600_000.0), ("west", 764_000.0)):
+        write(tmp_path / f"{name}.tif", image, left=left, crs="EPSG:32660")
+    found = find(tmp_path, None, Watch())
+    with rasterio.open(tmp_path / "across.tif") as file:
+        west, _, east, _ = rasterio.warp.transform_bounds(file.crs, "EPSG:4326", *file.bounds)
+    assert west > 179.9 and east < -179.9
+    where = sides(found, Watch())
+    assert where["across"] == where["east"] == where["west"] != where["alone"]
 
 
 def test_scenes_at_hand_are_prepared(scenes, tmp_path, capsys):
