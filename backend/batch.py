@@ -223,16 +223,12 @@ class _Report:
         return self._before.get((request_hash(row.request), row.request.output), {})
 
     def _write(self) -> None:
-        draft = self._path.with_name(self._path.name + ".tmp")
-        with _placed(self._path):
-            try:
-                with _to_write(draft, "w") as file:
-                    writer = csv.DictWriter(file, COLUMNS)
-                    writer.writeheader()
-                    writer.writerows(self._lines[number] for number in sorted(self._lines))
-                draft.replace(self._path)
-            finally:
-                draft.unlink(missing_ok=True)
+        from .raster.outputs import written  # loads rasterio
+
+        with _placed(self._path), written(self._path) as draft, _to_write(draft, "w") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self._lines[number] for number in sorted(self._lines))
 
 
 def _to_write(path: Path, mode: str) -> IO[str]:

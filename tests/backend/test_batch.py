@@ -199,6 +199,13 @@ def test_a_file_that_is_no_table_of_results_is_not_replaced(work, capsys):
     assert (work / "notes.csv").read_text() == "mine\n"
 
 
+def test_a_file_beside_the_table_of_results_is_nobodys_draft(work, capsys):
+    mine = work / "table_results.csv.tmp"
+    mine.write_text("mine")
+    assert terramend(capsys, "batch", work / "table.csv")[1]["done"] == 2
+    assert mine.read_text() == "mine" and len(results(work)) == 3
+
+
 @pytest.mark.parametrize("place", ["none/r.csv", "."])
 def test_a_place_where_no_results_can_be_written(work, capsys, place):
     status = cli.main(["batch", str(work / "table.csv"), "--results", str(work / place)])
