@@ -100,6 +100,7 @@ def fill(
                 with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
                     run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch, views)
                     filled.append(run.fill())
+        _say_nothing(request, inputs, filled, watch)
         _say_smooth(filled, watch)
         if views is not None:
             _save_views(request, views, outputs)
@@ -135,11 +136,6 @@ class _Run:
         kept = read_metadata(self.target)
         recipe = self._recipe(kept)
         gaps, footprint = self.gap_map.count([*scene.fill_bands, *recipe.class_bands])
-        if not gaps:
-            if self.request.mode == "clear":
-                watch.notice("clear.nothing", name=self.target.name)
-            else:
-                watch.notice("fill.nothing")
         predicted, _ = self.gap_map.count(scene.fill_bands)
         overview = scene.overview if predicted else None
         tell = self.views.add if self.views is not None and self.number == 0 else None
@@ -254,6 +250,16 @@ def _bytes(target: Raster, paths: Paths, *, cog: bool, clear: bool) -> int:
     provenance = 0.2 if paths.provenance else 0
     twice = 2 if cog else 1  # a COG is copied from a plain file
     return int(pixels * (main + std + provenance) * twice)
+
+
+def _say_nothing(request: FillRequest, inputs: Inputs, filled: Sequence[Filled], watch: Watch) -> None:
+    """Where no grid had a gap; some of a product may have none, or none of the bands that were asked for."""
+    if any(part.tally.gaps for part in filled):
+        return
+    if request.mode == "clear":
+        watch.notice("clear.nothing", name=inputs.targets[0].name)
+    else:
+        watch.notice("fill.nothing")
 
 
 def _say_smooth(filled: Sequence[Filled], watch: Watch) -> None:

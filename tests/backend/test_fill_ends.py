@@ -107,6 +107,10 @@ def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
     only_third = fill(replace(asked, bands=(3,), overwrite=True, std=None), Watch())
     with rasterio.open(only_third.outputs[0]) as file:
         np.testing.assert_array_equal(file.read(), fine)
+    assert only_third.gap_samples  # though the finest grid is copied
+    assert "fill.nothing" not in [notice["code"] for notice in only_third.notices]
+    nowhere = fill(replace(asked, gaps=(Mask("", "none"),), overwrite=True, std=None), Watch())
+    assert [notice["code"] for notice in nowhere.notices] == ["fill.nothing"]
 
 
 def test_copies_are_of_the_same_band_whatever_the_order_of_the_files(write):
