@@ -20,6 +20,7 @@ import numpy as np
 from ...models.base import Flags
 from ..errors import TerramendError
 from ..raster.grid import Window
+from ..raster.outputs import written
 from .gaps import blob
 
 KINDS = ("pixels", "clouds")
@@ -91,10 +92,8 @@ def save(path: Path, masks: Mapping[HoldoutMask, Flags]) -> None:
     bits: dict[str, Any] = {
         f"bits{number}": np.packbits(flags) for number, flags in enumerate(masks.values())
     }
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as sink:
+    with written(path) as part, part.open("wb") as sink:
         np.savez_compressed(sink, table=np.frombuffer(table.encode(), np.uint8), **bits)
-    part.replace(path)
 
 
 def load(path: Path) -> Iterator[tuple[HoldoutMask, Flags]]:

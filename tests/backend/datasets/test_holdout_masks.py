@@ -1,5 +1,7 @@
 """Masks that hide known pixels: shares, seeds, and a store that gives back the same bits."""
 
+import errno
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,6 +63,21 @@ def test_a_store_gives_back_the_same_bits(tmp_path):
         np.testing.assert_array_equal(found[entry], flags)
         assert entry.share == pytest.approx(flags.sum() / known[Window(*entry.window).slices].sum(), abs=1e-4)
     assert {entry.kind for entry in found} == set(holdout_masks.KINDS)
+
+
+def test_a_store_that_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
+    path, masks = tmp_path / "masks.npz", {}
+    holdout_masks.save(path, masks)
+    before = path.read_bytes()
+
+    def full(sink, **_):
+        sink.write(b"a part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="No space"):
+        holdout_masks.save(path, masks)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "foreign"])
