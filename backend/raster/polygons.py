@@ -162,7 +162,22 @@ def _to_pixels(geometries: Geometries, crs: str | None, grid: Grid, file: str) -
         y = -y  # QGIS shows a raster that lies nowhere with its rows counted downwards from 0
     columns, rows = ~grid.affine @ (x, y)
     moved = shapely.set_coordinates(geometries.copy(), np.column_stack([columns, rows]))
-    return moved[np.isfinite(shapely.bounds(moved)).all(axis=1)]
+    return _by_turns(moved[np.isfinite(shapely.bounds(moved)).all(axis=1)], grid)
+
+
+def _by_turns(geometries: Geometries, grid: Grid) -> Geometries:
+    """Those that reach into the grid by a whole turn of longitude too; all where none does.
+
+    A raster of 0 to 360 degrees meets polygons of -180 to 180, and one across 180 those on both sides.
+    """
+    a, b, _, d, _, _ = grid.transform
+    if grid.crs is None or b or d or not rasterio.crs.CRS.from_wkt(grid.crs).is_geographic:
+        return geometries
+    turns = [np.array([k * 360 / a, 0]) for k in (-1, 0, 1)]
+    everywhere = np.concatenate([shapely.transform(geometries, turn.__add__) for turn in turns])
+    bounds = shapely.bounds(everywhere)
+    reaching = everywhere[(bounds[:, 0] < grid.width) & (bounds[:, 2] > 0)]
+    return reaching if len(reaching) else geometries
 
 
 def _gpkg_layers(file: str) -> list[tuple[str, str, int]]:

@@ -152,6 +152,28 @@ def test_degrees_onto_metres(tmp_path):
     assert flags.sum() == pytest.approx((x[1] - x[0]) * (y[1] - y[0]) / 100, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("left", "boxes"),
+    [
+        (350.0, [(-9.75, -9.5)]), (-10.0, [(350.25, 350.5)]), (-370.0, [(-9.75, -9.5)]),
+        (179.75, [(180.0, 180.25)]), (179.875, [(179.5, 180.0), (-180.0, -179.625), (100.0, 101.0)]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_longitudes_meet_whichever_way_they_are_counted(tmp_path, left, boxes, mirrored):
+    """The eastern half of a raster of half a degree, or all of it."""
+    size = -1 / 64 if mirrored else 1 / 64
+    transform = (size, 0, left + 0.5 * mirrored, 0, -1 / 64, 10.5)
+    place = Grid(CRS.from_epsg(4326).to_wkt(), transform, 32, 32)
+    shape = shapely.MultiPolygon([shapely.box(west, 9, east, 11) for west, east in boxes])
+    found = read_polygons(geojson(tmp_path / "a.geojson", shape), place, Watch())
+    columns = found.inside(place.whole).all(axis=0)
+    assert found.inside(place.whole).any(axis=0).tolist() == columns.tolist()
+    expected = np.ones(32, bool) if len(boxes) > 1 else np.arange(32) >= 16
+    assert columns.tolist() == (expected[::-1] if mirrored else expected).tolist()
+    assert -32 <= found.bounds[0] < found.bounds[2] <= 64  # polygons that lie elsewhere are none of it
+
+
 def test_windows_are_cut_from_the_whole(tmp_path):
     polygons = read_polygons(esri(tmp_path / "a.shp", SQUARE), GRID, Watch())
     for window in GRID.blocks(7):
