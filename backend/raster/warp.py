@@ -34,7 +34,8 @@ class Warp:
     Attributes:
         affine: target (column, row) to source (column, row) where one CRS serves both; else None.
         spacing: target pixels between lattice nodes where the CRSs differ.
-        turn: source columns of a full turn of longitude, 0 where the source's columns are none.
+        turn: source columns of a full turn of longitude, 0 where the source's columns are none, or one
+            CRS serves both and the target does not reach over an end of the source to its other one.
         about: source column of the target's middle; the others lie within half a turn of it until they
             are brought to the source, so that no step of longitude runs through the target.
         scale: source pixels per target pixel, down and across, at the target's middle.
@@ -59,7 +60,7 @@ class Warp:
     def shift(self) -> tuple[int, int] | None:
         """Whole source rows and columns by which aligned grids are apart, or None."""
         a = self.affine
-        if a is None or (a.a, a.b, a.d, a.e) != (1, 0, 0, 1) or a.c % 1 or a.f % 1:
+        if a is None or (a.a, a.b, a.d, a.e) != (1, 0, 0, 1) or a.c % 1 or a.f % 1 or self.turn:
             return None
         return int(a.f), int(a.c)
 
@@ -76,10 +77,10 @@ class Warp:
             return down, self._met(across)
         a = self.affine
         if a.b == 0 and a.d == 0:
-            return (rows * a.e + a.f)[:, None], (columns * a.a + a.c)[None, :]
+            return (rows * a.e + a.f)[:, None], self._met(columns * a.a + a.c)[None, :]
         return (
             (rows * a.e)[:, None] + (columns * a.d)[None, :] + a.f,
-            (rows * a.b)[:, None] + (columns * a.a)[None, :] + a.c,
+            self._met((rows * a.b)[:, None] + (columns * a.a)[None, :] + a.c),
         )
 
     def _interpolated(self, window: Window) -> tuple[Places, Places]:
@@ -127,7 +128,8 @@ def plan(source: Grid, target: Grid) -> Warp:
         raise ValueError("one grid has a CRS and the other has none")
     if source.crs == target.crs or _crs(source) == _crs(target):
         source = _same_turn(source, target)
-        return _with_scale(Warp(source, target, _snapped(~source.affine @ target.affine, target)))
+        warp = Warp(source, target, _snapped(~source.affine @ target.affine, target))
+        return _with_scale(_across_ends(warp))
     return _with_scale(_lattice(_turned(Warp(source, target, None))))
 
 
@@ -168,6 +170,19 @@ def _same_turn(source: Grid, target: Grid) -> Grid:
     turn = 360.0 * round((here[0] - there[0]) / 360.0)
     a, b, c, d, e, f = source.transform
     return Grid(source.crs, (a, b, c + turn, d, e, f), source.width, source.height) if turn else source
+
+
+def _across_ends(warp: Warp) -> Warp:
+    """The warp with a turn where the target reaches over an end of a source that goes on at its other one."""
+    a = warp.source.affine
+    if warp.affine is None or warp.source.crs is None or a.b or a.d or not _crs(warp.source).is_geographic:
+        return warp
+    height, width, turn = warp.target.height, warp.target.width, 360.0 / abs(a.a)
+    columns = [(warp.affine @ corner)[0] for corner in ((0, 0), (width, 0), (0, height), (width, height))]
+    first, last = min(columns), max(columns)
+    over = last > warp.source.width + SNAP and last - turn > SNAP
+    under = first < -SNAP and first + turn < warp.source.width - SNAP
+    return replace(warp, turn=turn) if over or under else warp
 
 
 def _turned(warp: Warp) -> Warp:

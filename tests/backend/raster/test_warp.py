@@ -147,6 +147,20 @@ def test_a_target_across_the_antimeridian_meets_longitudes_on_both_sides(left):
     assert np.abs(off).max() < 0.02
 
 
+@pytest.mark.parametrize(("first", "left"), [(-180.0, 179.5), (-180.0, -180.5), (0.0, -0.5), (0.0, 359.5)])
+@pytest.mark.parametrize("size", [0.01, 0.0125])
+def test_the_ends_of_a_globe_meet_in_a_target_of_the_same_crs(first, left, size):
+    source, target = grid(WGS84, first, 90.0, 0.01, 36000, 18000), grid(WGS84, left, 10.0, size, 80, 70)
+    warp = plan(source, target)
+    rows, columns = warp.places(target.whole)
+    assert warp.shift is None and ((columns >= 0) & (columns < 36000)).all()
+    expected = left + size * (np.arange(80) + 0.5)
+    np.testing.assert_allclose((first + 0.01 * columns[0] - expected + 180) % 360, 180, atol=1e-6)
+    np.testing.assert_allclose(90 - 0.01 * rows[:, 0], 10 - size * (np.arange(70) + 0.5), atol=1e-6)
+    within = plan(source, grid(WGS84, 20.0, 10.0, 0.01, 80, 70))
+    assert within.turn == 0 and within.shift is not None
+
+
 def test_no_overlap_and_small_overlap():
     assert not overlaps(grid(UTM32, 700000, 5200000, 10, 50, 50), TARGET)
     assert overlaps(grid(UTM32, 600440, 5199660, 10, 1, 1), TARGET)
