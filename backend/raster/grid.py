@@ -137,6 +137,26 @@ class Grid:
         found = float(latitude), float(longitude)
         return found if all(map(math.isfinite, found)) else None
 
+    @property
+    def north(self) -> float:
+        """Degrees by which true north lies clockwise of the CRS's own at the middle; 0 where no CRS tells.
+
+        A degree or two in a zone of UTM, any angle in a polar projection.
+        """
+        place = self.centre
+        if self.crs is None or place is None or abs(place[0]) > 89.99:
+            return 0.0
+        latitude, longitude = place
+        crs, step = rasterio.crs.CRS.from_wkt(self.crs), 1e-4
+        try:
+            (x, above), (y, beyond) = to_crs(
+                rasterio.crs.CRS.from_epsg(4326), crs, [longitude] * 2, [latitude, latitude + step]
+            )
+        except ValueError:
+            return 0.0
+        angle = math.degrees(math.atan2(above - x, beyond - y))
+        return angle if math.isfinite(angle) else 0.0
+
     def same_crs(self, other: Grid) -> bool:
         """Whether both have one CRS, however it is written, or none."""
         if self.crs is None or other.crs is None or self.crs == other.crs:

@@ -29,12 +29,13 @@ class TerrainReader(Closing):
     Args:
         dem: elevation in metres in its first band.
         grid: the scene's grid.
-        sun: azimuth (from north, clockwise) and elevation in degrees; None: no illumination.
+        sun: azimuth (from true north, clockwise) and elevation in degrees; None: no illumination.
     """
 
     def __init__(self, dem: Raster, grid: Grid, sun: tuple[float, float] | None) -> None:
         self._reader = RasterReader(dem, grid)
-        self._grid, self._sun = grid, sun
+        self._grid = grid
+        self._sun = None if sun is None else (sun[0] + grid.north, sun[1])  # azimuth from the CRS's north
         down, across = grid.pixel_size
         coarse = max(dem.grid.pixel_size[0] / down, dem.grid.pixel_size[1] / across)
         self._span = min(max(1, round(coarse)), FAR) if math.isfinite(coarse) else 1

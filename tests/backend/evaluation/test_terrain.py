@@ -39,7 +39,7 @@ def test_flat_ground_and_no_sun() -> None:
 def test_cases_have_the_terrain_that_a_fill_has(tmp_path: Path) -> None:
     height = np.random.default_rng(1).uniform(100, 400, (40, 50)).astype(np.float32)
     height[10:13, 20] = np.nan
-    target = Grid(CRS.from_epsg(32632).to_wkt(), (20.0, 0.0, 5e5, 0.0, -20.0, 5e6), 50, 40)
+    target = Grid(CRS.from_epsg(32632).to_wkt(), (20.0, 0.0, 5e5 - 500, 0.0, -20.0, 5e6), 50, 40)
     path = str(tmp_path / "dem.tif")
     profile = {"width": 50, "height": 40, "count": 1, "dtype": "float32", "nodata": np.nan}
     transform = rasterio.Affine(*target.transform)

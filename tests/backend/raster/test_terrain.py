@@ -6,6 +6,7 @@ import makers
 import numpy as np
 import pytest
 import rasterio
+import rasterio.warp
 from affine import Affine
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.grid import Grid, Window
@@ -46,10 +47,30 @@ def test_a_plane_has_its_slope_and_illumination(tmp_path, east, north, angle):
     with TerrainReader(dem, target, SUN) as reader:
         height, slope, light = reader.read(target.whole)
     assert np.abs(slope - math.atan(math.hypot(east, north))).max() < 2e-3
-    assert np.abs(light - illumination(east, north)).max() < 2e-3
+    latitude, longitude = target.centre  # of the zone whose middle is 9 degrees east
+    convergence = math.degrees(
+        math.atan(math.tan(math.radians(longitude - 9)) * math.sin(math.radians(latitude)))
+    )
+    assert np.abs(light - illumination(east, north, (SUN[0] - convergence, SUN[1]))).max() < 1e-4
     rise = (height[0, -1] - height[0, 0]) / (59 * 10)
     turned = math.radians(angle)
     assert rise == pytest.approx(east * math.cos(turned) + north * math.sin(turned), abs=1e-3)
+
+
+@pytest.mark.parametrize("longitude", [-45.0, 45.0, 100.0, -170.0])
+def test_light_comes_from_where_the_sun_stands_in_a_polar_projection(tmp_path, longitude):
+    """Of a dome around the pole every slope faces away from north; seen in degrees it falls southwards."""
+    polar = rasterio.crs.CRS.from_epsg(3413)
+    (x,), (y,) = rasterio.warp.transform("EPSG:4326", polar, [longitude], [70.0])
+    target = Grid(polar.to_wkt(), (30.0, 0, x - 900, 0, -30.0, y + 900), 60, 60)
+    rows, columns = np.mgrid[:100, :100]
+    east, north = x - 1500 + 30 * (columns + 0.5), y + 1500 - 30 * (rows + 0.5)
+    height = (0.3 * (np.hypot(x, y) - np.hypot(east, north)) + 1000).astype(np.float32)
+    path = makers.write(tmp_path / "dem.tif", height, 30, crs=polar, left=x - 1500, top=y + 1500)
+    dem = open_guide(path, target, "--dem", Watch())
+    with TerrainReader(dem, target, SUN) as reader:
+        light = reader.read(target.whole)[2]
+    assert np.abs(light - illumination(0.0, 0.3)).max() < 0.01
 
 
 def test_windows_agree_and_coarse_dems_have_no_facets(tmp_path):
