@@ -46,7 +46,9 @@ def is_done(request: FillRequest) -> bool:
         return False
     inputs = {entry["name"] for entry in json.loads(tags[0].get(INPUTS_TAG, "[]"))}
     made = min(map(_changed, map(Path, rasters)))
-    return not any(_changed_since(name, made, inputs) for name in named(request))
+    return not (
+        any(_changed_since(name, made, inputs) for name in named(request)) or _masked_since(request, made)
+    )
 
 
 def do(request: dict[str, Any], watch: Watch) -> Outcome:
@@ -77,13 +79,37 @@ def _tags(name: str) -> dict[str, str]:
 
 def named(request: FillRequest) -> list[str]:
     """What a request reads, as it and its list of references name it."""
+    return named_inputs(request, _listed(request))
+
+
+def _listed(request: FillRequest) -> list[Reference]:
+    """The dates of a request's JSON list of references."""
     from .raster.siblings import listed
 
-    references: list[Reference] = []
     if request.references_from and Path(request.references_from).is_file():
         with contextlib.suppress(TerramendError):  # the row will say what is wrong with the list
-            references += listed(Path(request.references_from))
-    return named_inputs(request, references)
+            return list(listed(Path(request.references_from)))
+    return []
+
+
+def _masked_since(request: FillRequest, made: float) -> bool:
+    """Whether masks came beside dates of a JSON list that names none: one without a mask was left out."""
+    from .raster.mask_names import mask_kind_of
+
+    folders = {Path(date.path).parent for date in _listed(request) if not date.masks}
+    places = [place for folder in folders for place in (folder, folder / "masks") if place.is_dir()]
+    newer = (entry for place in places for entry in place.iterdir() if _changed(entry) > made)
+    return any(mask_kind_of(entry.name) and not _is_fill(entry) for entry in newer)
+
+
+def _is_fill(path: Path) -> bool:
+    """Whether a file is a filled raster, whatever its name says; masks that Terramend made are none."""
+    from rasterio.errors import RasterioError
+
+    try:
+        return "TERRAMEND_MODEL" in _tags(str(path))
+    except RasterioError:
+        return False
 
 
 def _changed_since(name: str, made: float, inputs: Set[str]) -> bool:

@@ -144,6 +144,23 @@ def test_a_row_is_out_of_date_with_each_file_that_it_read(work, capsys, touched)
     assert terramend(capsys, *words)[1]["skipped"] == 0
 
 
+def test_a_row_is_out_of_date_once_a_date_of_its_list_has_the_mask_for_want_of_which_it_was_left_out(
+    work, capsys
+):
+    (work / "b_cloudmask.tif").write_bytes((work / "m.tif").read_bytes())
+    (work / "list.json").write_text('["b.tif", "c.tif"]')
+    lines = ["target,gaps,references,output", "a.tif,m.tif,list.json,o.tif", "a.tif,m.tif,,a_cloudmask.tif"]
+    words = ("batch", table(work, "\n".join(lines)), "--overwrite")  # the latter's output is no mask
+    assert terramend(capsys, *words)[1]["done"] == 2
+    assert "c.tif has no mask" in results(work)[0]["notices"]
+    assert terramend(capsys, *words)[1]["skipped"] == 2
+    (work / "c_cloudmask.tif").write_bytes((work / "m.tif").read_bytes())
+    touch(work / "c_cloudmask.tif")
+    assert terramend(capsys, *words)[1]["done"] == 1
+    assert "no mask" not in results(work)[0]["notices"]
+    assert terramend(capsys, *words)[1]["skipped"] == 2
+
+
 def test_a_row_that_reads_what_another_writes_anew_is_out_of_date(work, capsys):
     lines = [
         "target,gaps,output,reference,reference-gaps-kind",
