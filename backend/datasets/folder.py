@@ -219,6 +219,7 @@ def read(folder: Path, name: str) -> Place:
         gaps = ~np.isfinite(image).all(0) | _gaps(found, own, image.shape[1:])
         dates.append(Date(own, image, gaps, date_in(own), _radar(found, own)))
     terrain = next(iter(found.kinds.get("terrain", {})), None)
+    sun = None if first.sun is None else (first.sun[0] + first.grid.north, first.sun[1])
     return Place(
         folder.name,
         name,
@@ -227,7 +228,7 @@ def read(folder: Path, name: str) -> Place:
         tuple(dates),
         first.grid.pixel_size,
         elevation(terrain) if terrain else None,
-        first.sun,
+        sun,
     )
 
 

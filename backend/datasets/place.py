@@ -38,7 +38,7 @@ class Place:
         dates: in time order where days are known.
         pixel_size: metres, height and width of a pixel.
         elevation: (H, W) float32 metres, NaN where the DEM has none, or None.
-        sun: azimuth and elevation in degrees where source or orbit tell, or None.
+        sun: azimuth (from the grid's north) and elevation in degrees where source or orbit tell, or None.
         pairs: names of (cloudy, clear) dates that were published as a pair.
         scale: of the values: `reflectance`, or what stands in for it.
         centre: latitude and longitude in degrees, or None; `catalog` reads it from the files.
