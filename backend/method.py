@@ -97,6 +97,10 @@ def make_method(
             give_memory_back()
         state = run_cancellable(lambda: _prepared(model, seen, workers), watch.check)
         _say_learnt(state, scene, watch)
+        if findings(state).logarithms:
+            reason += (
+                " The values spread over orders of magnitude, so they are filled on a logarithmic scale."
+            )
         del seen, tiles
         give_memory_back()
     return Method(
@@ -168,6 +172,8 @@ def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
         say_moved([reference.name for reference in scene.references], found.offsets, watch)
     if found.line:
         watch.notice("fill.line", name=scene.target.name, percent=f"{100 * found.line:.0f}")
+    if found.logarithms:
+        watch.notice("fill.logarithms", name=scene.target.name)
     if found.haze:
         grown = max((mask.growth for mask in scene.gap_map.masks), default=0.0)  # which --grow replaces
         watch.notice("mask.fringe", pixels=found.haze, grow=math.ceil(grown + found.haze))

@@ -179,6 +179,11 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Little of {name} was observed: where other dates are clear, its gaps follow the line in time "
             "between them by {percent} %. The uncertainty says how sure that is."
         ),
+        "fill.logarithms": (
+            "The values of {name} are never negative and spread over orders of magnitude, as those of "
+            "chlorophyll or light at night do: they are filled on a logarithmic scale, and what is filled "
+            "estimates the median."
+        ),
         "fill.smooth": (
             "{percent} % of the filled pixels rest on their surroundings alone: without another date, "
             "terrain or radar texture cannot come back in wide gaps, and the uncertainty is larger there."

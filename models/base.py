@@ -220,11 +220,13 @@ class Findings:
         haze: pixels around the gaps that are hazy, of which nothing is learnt; 0 where none are.
         line: weight (0..1) of a line in time between the other dates, where little was observed to learn
             from; 0 where enough was.
+        logarithms: whether values spread so far that they were filled on a logarithmic scale.
     """
 
     offsets: tuple[tuple[int, int], ...] = ()
     haze: int = 0
     line: float = 0.0
+    logarithms: bool = False
 
 
 def findings(state: Any) -> Findings:

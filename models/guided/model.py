@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base import Findings, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, observed
-from . import bands, coregister, haze_rim, outliers, regression, timeline
+from . import amounts, bands, coregister, haze_rim, outliers, regression, timeline
 from .half import halved
 from .select import LIMIT
 from .state import State, learn
@@ -47,6 +47,8 @@ class Guided:
 
     def prepare(self, overview: Tile) -> State:
         """Move and choose references, learn coefficients, and try all on hidden pixels of the scene."""
+        scale = amounts.learn(overview)
+        overview = amounts.scaled(overview, scale)
         seen_bands = bands.seen(overview)
         overview = bands.shown(overview, seen_bands)
         hazy = haze_rim.width(overview)
@@ -56,8 +58,8 @@ class Guided:
         seen = outliers.learn(overview) if self.settings.outliers else None
         overview = outliers.cleared(overview, seen)
         state, alone = self._learnt(overview), timeline.learn(overview, seen_bands)
-        found = Findings(offsets, hazy, float(alone.weight.max()) if alone else 0.0)
-        return replace(state, bands=seen_bands, findings=found, outliers=seen, timeline=alone)
+        found = Findings(offsets, hazy, float(alone.weight.max()) if alone else 0.0, scale is not None)
+        return replace(state, amounts=scale, bands=seen_bands, findings=found, outliers=seen, timeline=alone)
 
     def _learnt(self, overview: Tile) -> State:
         """What is known of a scene whose references lie where they should, and show the ground."""
@@ -78,7 +80,8 @@ class Guided:
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
-        tile = coregister.moved(bands.shown(tile, state.bands), state.findings.offsets)
+        tile = bands.shown(amounts.scaled(tile, state.amounts), state.bands)
+        tile = coregister.moved(tile, state.findings.offsets)
         tile = outliers.cleared(tile, state.outliers)
         gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
         made = fill(haze_rim.hidden(tile, state.findings.haze), state, self.settings, self.torch_device)
@@ -87,7 +90,8 @@ class Guided:
         made.source[~gap] = Source.VALID
         made.source[gap & ~np.isfinite(made.image).any(0)] = Source.UNFILLED
         made.main[made.source != Source.REFERENCE] = -1
-        return Prediction(made.image, made.std, made.source, made.main)
+        said = Prediction(made.image, made.std, made.source, made.main)
+        return amounts.told(said, state.amounts)
 
 
 def of_quality(quality: str = "default") -> Guided:

@@ -11,7 +11,7 @@ from ..base import Findings, Floats, Tile
 from ..classical.common import Base, observed, spread
 from ..holdout import CLASSES
 from ..planes import moments
-from . import outliers, regression, surroundings, timeline
+from . import amounts, outliers, regression, surroundings, timeline
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 NONLINEAR = 0.5  # weight before a trial of the nonlinear regression on terrain and radar
@@ -89,6 +89,7 @@ class State:
         bands: of each reference, those that are read (see `bands`). findings: how far each reference lies
             off, and how wide the haze around gaps is. outliers: where dates stand out; None if nobody looks.
         timeline: what other dates say by themselves; None where enough was observed to learn from.
+        amounts: the logarithmic scale that all of this is on; None where values are taken as they are.
     """
 
     standard: Standard
@@ -101,6 +102,7 @@ class State:
     findings: Findings = field(default_factory=Findings)
     outliers: outliers.Outliers | None = None
     timeline: timeline.Timeline | None = None
+    amounts: amounts.Amounts | None = None
 
     def fernless(self) -> State:
         """The same without the scene's ferns."""

@@ -10,6 +10,8 @@ import pytest
 import rasterio
 from scipy import ndimage
 from terramend.backend import method
+from terramend.backend.accuracy import accuracy
+from terramend.backend.expect import expect
 from terramend.backend.fill import fill
 from terramend.backend.method import make_method, stoppable
 from terramend.backend.opening import open_grid, open_inputs
@@ -50,6 +52,44 @@ def test_the_growth_that_haze_asks_for_counts_from_the_mask(tmp_path):
     assert grow == 2 + pixels and f"--grow {grow}px would fill it too" in said["message"]
     again = fill(replace(request, grow=f"{grow}px"), Watch())
     assert "mask.fringe" not in [notice["code"] for notice in again.notices]
+
+
+@pytest.mark.parametrize("name", ["chlor_a", "B08"])
+def test_amounts_are_filled_as_logarithms_and_result_and_tags_say_so(write, name):
+    """Where the band's name says that it is light, nothing is said, and it is filled as light."""
+    fields = np.log(landscape(1, 150, 140, seed=6, low=1, high=4))
+    days = [
+        np.exp(5 * (fields + 0.02 * np.random.default_rng(k).standard_normal(fields.shape))) for k in (1, 2)
+    ]
+    stored, other = (day.astype(np.float32) / np.float32(300) for day in days)
+    gaps = blobs(150, 140, 0.2)
+
+    def named(file):
+        file.descriptions = (name,)
+
+    target = write("in.tif", stored, decorate=named)
+    request = FillRequest(
+        (str(target),), str(target.parent / "o.tif"), std=str(target.parent / "s.tif"), model="auto",
+        gaps=(Mask(str(write("gaps.tif", gaps.astype(np.uint8)))),),
+        references=(Reference(str(write("other.tif", other, decorate=named)), (Mask("", "none"),)),),
+    )  # fmt: skip
+    result = fill(request, Watch())
+    told = "fill.logarithms" in [notice["code"] for notice in result.notices]
+    with rasterio.open(request.output) as file:
+        out, tags = file.read(), file.tags()
+    assert told == ("logarithmic" in result.model_reason) == ("logarithmic" in tags["TERRAMEND_MODEL_REASON"])
+    assert told == (name == "chlor_a")
+    np.testing.assert_array_equal(out[:, ~gaps], stored[:, ~gaps])
+    with rasterio.open(request.std) as file:
+        std = file.read()
+    error = np.abs(out - stored)[:, gaps]
+    assert (std[:, ~gaps] == 0).all() and 0.8 < (error <= 1.645 * std[:, gaps]).mean() <= 1
+    if told:
+        assert (out[:, gaps] >= stored.min()).all()
+        stated = expect(request, Watch())
+        assert "fill.logarithms" in [notice["code"] for notice in stated["notices"]]
+        found = accuracy(request, Watch())
+        assert 0.5 < found["rmse"] / found["expected_error"] < 2 and found["coverage"] > 0.8
 
 
 def test_methods_that_take_long_are_told_when_to_stop() -> None:

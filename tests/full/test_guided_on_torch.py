@@ -147,6 +147,18 @@ def test_a_tile_without_anything_valid_is_the_same():
     same(model, empty, state)
 
 
+def test_amounts_on_their_logarithmic_scale_are_the_same():
+    def spread(image):
+        return (2e-3 * np.exp(20 * (image - 0.25))).astype(np.float32)
+
+    tile, model = scene(bands=1, dates=2), of_quality("default")
+    references = tuple(replace(r, image=spread(r.image)) for r in tile.references)
+    tile = replace(tile, image=spread(tile.image), references=references)
+    state = model.prepare(tile)
+    assert state.findings.logarithms
+    same(model, tile, state)
+
+
 def same(model, tile, state):
     plainly = model.predict(tile, state)
     other = replace(model, torch_device="cpu").predict(tile, state)
