@@ -35,6 +35,7 @@ from .environment import State, Variant
 from .installation_run import InstallationRun, alone
 from .installer import Plan
 from .interpreter import VARIABLE, managed_folder
+from .listed import ListedTask
 from .tr import tr
 
 
@@ -47,6 +48,7 @@ class EnvironmentDialog(QDialog):
         self.folder = folder or managed_folder()
         self.run: Optional[InstallationRun] = None
         self._past: Optional[InstallationRun] = None
+        self._listed: Optional[ListedTask] = None
         self.purpose = _text(
             tr(
                 "Terramend computes in a Python of its own, apart from QGIS's. It can install one into your "
@@ -239,6 +241,7 @@ class EnvironmentDialog(QDialog):
         self.run.progress.connect(self._progressed)
         self.run.line.connect(self.log.appendPlainText)
         self.run.ended.connect(self._ended)
+        self._listed = ListedTask(tr("Terramend: installing its backend"), self._stop_in_list, asked=True)
         self.run.start()
         self._progressed(0.0, "")
         self._show_state()
@@ -253,6 +256,16 @@ class EnvironmentDialog(QDialog):
         """Cancel and wait: the plugin is going."""
         if self.run is not None:
             self.run.cancel(wait=10.0)
+        self._leave_list(False)
+
+    def _stop_in_list(self) -> None:
+        self._listed = None  # QGIS deletes it
+        self.stop()
+
+    def _leave_list(self, well: bool) -> None:
+        listed, self._listed = self._listed, None
+        if listed is not None:
+            listed.end(well)
 
     def remove_environment(self) -> None:
         """Remove the managed environment."""
@@ -304,11 +317,14 @@ class EnvironmentDialog(QDialog):
     def _progressed(self, share: float, what: str) -> None:
         self.bar.setRange(0, 100)
         self.bar.setValue(round(100 * share))
+        if self._listed is not None:
+            self._listed.setProgress(100 * share)
         if what:
             self.step.setText(tr("Working on: {what}").format(what=what))
 
     def _ended(self, error: Optional[ClientError]) -> None:
         self._past, self.run = self.run, None  # kept: it must not be deleted by its own thread
+        self._leave_list(error is None)
         if error is None:
             settings.put("backend/python", "")
             self._say(tr("The environment is installed and computes."))

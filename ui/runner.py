@@ -7,6 +7,8 @@ from typing import Any, Callable, Dict, Mapping, Optional
 from qgis.core import QgsApplication, QgsFeedback, QgsTask
 
 from .client import Call, ClientError, client
+from .listed import ListedTask
+from .messages import overall_percent
 from .request_builder import Built
 from .tr import tr
 
@@ -44,6 +46,7 @@ class Run:
 
     Args:
         method: of the backend. built: the request.
+        title: for QGIS's list of tasks; without one it stands in none. `asked`: see `ListedTask`.
         on_result, on_error: exactly one of them is called, in the GUI thread. An error is
             an exception whose text is a sentence; `ClientError.cancelled` tells a cancel.
     """
@@ -57,8 +60,12 @@ class Run:
         on_error: Callable[[Exception], None],
         on_progress: Optional[Callable[[Mapping[str, Any]], None]] = None,
         on_log: Optional[Callable[[str], None]] = None,
+        title: str = "",
+        asked: bool = False,
     ) -> None:
         self.built = built
+        self._title, self._asked = title, asked
+        self._listed: Optional[ListedTask] = None
         self._method = method
         self._on_result, self._on_error = on_result, on_error
         self._on_progress, self._on_log = on_progress, on_log
@@ -84,7 +91,7 @@ class Run:
         self._abandoned = True
         self.cancel()
         if self._task is None:  # a client that is closed next tells of no end
-            self.built.remove()
+            self._end(False)
 
     def _converted(self, error: Optional[Exception]) -> None:
         self._task = None
@@ -93,22 +100,39 @@ class Run:
         if error is not None:
             self._failed(error)
             return
+        if self._title:
+            self._listed = ListedTask(self._title, self._cancelled_in_list, self._asked)
         self._call = client().call(
             self._method,
             {"request": self.built.request},
-            on_progress=lambda progress: self._tell(self._on_progress, progress),
+            on_progress=self._progressed,
             on_log=lambda sentence: self._tell(self._on_log, sentence),
             on_result=self._finished,
             on_error=self._failed,
         )
 
+    def _cancelled_in_list(self) -> None:
+        self._listed = None  # QGIS deletes it, while the backend may still have news
+        self.cancel()
+
+    def _progressed(self, progress: Mapping[str, Any]) -> None:
+        if self._listed is not None:
+            self._listed.setProgress(overall_percent(progress))
+        self._tell(self._on_progress, progress)
+
     def _finished(self, result: Dict[str, Any]) -> None:
-        self.built.remove()
+        self._end(True)
         self._tell(self._on_result, result)
 
     def _failed(self, error: Exception) -> None:
-        self.built.remove()
+        self._end(False)
         self._tell(self._on_error, error)
+
+    def _end(self, well: bool) -> None:
+        self.built.remove()
+        listed, self._listed = self._listed, None
+        if listed is not None:
+            listed.end(well)
 
     def _tell(self, listener: Optional[Callable[[Any], None]], news: Any) -> None:
         if listener is not None and not self._abandoned:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qgis.core import QgsApplication, QgsTask
 from qgis.gui import QgsFileWidget
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QLockFile, Qt
@@ -149,8 +150,9 @@ def test_nothing_is_removed_under_the_hands_of_another_window(dialog: Any) -> No
     assert list(dialog.folder.parent.iterdir()) == [] and "was removed" in dialog.step.text()
 
 
+@pytest.mark.parametrize("by", ["dialog", "list of tasks"])
 def test_cancel_while_it_installs(
-    dialog: Any, until: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dialog: Any, until: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     from terramend.ui import base_python
 
@@ -161,8 +163,11 @@ def test_cancel_while_it_installs(
     press(dialog.install)
     assert dialog.bar.isVisible() and dialog.cancel.isVisible() and not dialog.install.isEnabled()
     until(lambda: "a line from venv" in dialog.log.toPlainText())
-    press(dialog.cancel)
-    until(lambda: dialog.run is None)
+    (task,) = QgsApplication.taskManager().activeTasks()
+    assert task.description() == "Terramend: installing its backend"
+    assert not task.flags() & QgsTask.Flag.CancelWithoutPrompt, "QGIS asks before it quits"
+    press(dialog.cancel) if by == "dialog" else task.cancel()
+    until(lambda: dialog.run is None and not QgsApplication.taskManager().activeTasks())
     assert "Cancelled" in dialog.step.text()
     assert not dialog.cancel.isVisible() and dialog.install.isEnabled()
     assert list(dialog.folder.parent.iterdir()) == []

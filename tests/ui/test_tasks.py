@@ -1,0 +1,86 @@
+"""Runs in QGIS's own list of tasks: QGIS asks before it quits, and they can be cancelled there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qgis.core import Qgis, QgsApplication, QgsTask
+
+
+def tasks() -> list[QgsTask]:
+    """Those that are on."""
+    return QgsApplication.taskManager().activeTasks()
+
+
+@pytest.fixture(autouse=True)
+def none_before(qgis_app: Any, until: Callable) -> None:
+    until(lambda: not tasks())
+
+
+LONG = (("prior", "harmonic"), ("steps", "1000"))
+"""Settings of `aligndiff` that take minutes, and heed a cancel at once."""
+
+
+@pytest.fixture
+def long_fill(dock: Any, until: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A fill that writes, and will not end by itself while the test lasts."""
+    from dataclasses import replace
+
+    chosen = dock.form.choices
+    monkeypatch.setattr(dock.form, "choices", lambda: replace(chosen(), model="aligndiff", settings=LONG))
+    dock.form.output.path.setFilePath(str(tmp_path / "result.tif"))
+    dock.bar.fill.click()
+    until(lambda: any(tmp_path.glob(".*")))
+    return dock
+
+
+def test_a_fill_is_listed_by_name_and_cancelled_there(
+    long_fill: Any, iface: Any, until: Callable, tmp_path: Path
+) -> None:
+    (task,) = tasks()
+    assert task.description() == "Terramend: filling target" and task.canCancel()
+    assert not task.flags() & QgsTask.Flag.CancelWithoutPrompt, "QGIS asks before it quits"
+    assert task.dependentLayers() == [], "layers may go while the run is on"
+    QgsApplication.taskManager().cancelAll()  # as QGIS does when it quits, and its list for one of them
+    until(lambda: long_fill.run is None and not tasks())
+    assert iface.said[-1] == ("Cancelled; nothing was written.", Qgis.MessageLevel.Info)
+    assert list(tmp_path.glob("*.tif")) == list(tmp_path.glob(".*")) == []
+
+
+def test_it_goes_from_the_list_with_the_docks_cancel(long_fill: Any, until: Callable) -> None:
+    assert len(tasks()) == 1
+    long_fill.bar.cancel.click()
+    until(lambda: long_fill.run is None and not tasks())
+
+
+def test_it_goes_from_the_list_with_the_dock(long_fill: Any, until: Callable) -> None:
+    from terramend.ui import client
+
+    assert len(tasks()) == 1
+    long_fill.close_down()
+    client.close()
+    until(lambda: not tasks())
+
+
+def test_the_list_shows_how_far_it_is_and_how_it_ended(dock: Any, until: Callable, tmp_path: Path) -> None:
+    dock.form.output.path.setFilePath(str(tmp_path / "result.tif"))
+    dock.bar.fill.click()
+    (task,) = tasks()
+    seen: list[float] = []
+    ends: list[str] = []
+    task.progressChanged.connect(seen.append)
+    task.taskCompleted.connect(lambda: ends.append("completed"))
+    task.taskTerminated.connect(lambda: ends.append("terminated"))
+    until(lambda: dock.run is None and bool(ends))
+    assert ends == ["completed"] and seen == sorted(seen) and len({round(share) for share in seen}) > 3
+
+
+def test_what_is_only_looked_at_does_not_keep_qgis_open(dock: Any, until: Callable) -> None:
+    dock.bar.preview.click()
+    (task,) = tasks()
+    assert task.description() == "Terramend: preview of target"
+    assert task.flags() & QgsTask.Flag.CancelWithoutPrompt
+    until(lambda: dock.run is None and not tasks())

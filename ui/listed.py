@@ -1,0 +1,59 @@
+"""Work that goes on elsewhere, in QGIS's list of tasks: to be seen, to be cancelled, to be asked about.
+
+Before QGIS quits it asks whether tasks may be cancelled, and what runs in another process is none by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable
+
+from qgis.core import QgsApplication, QgsTask
+
+from .tr import tr
+
+
+def title_of(method: str, name: str) -> str:
+    """What the list calls a run of the backend for the raster `name`."""
+    titles = {
+        "fill": tr("Terramend: filling {name}"),
+        "preview": tr("Terramend: preview of {name}"),
+        "mask": tr("Terramend: gaps of {name}"),
+    }
+    return titles[method].format(name=name)
+
+
+class ListedTask(QgsTask):
+    """An entry of the list, from now until `end`. No layer is bound to it: all may go meanwhile.
+
+    Args:
+        title: what the list shows.
+        cancel: called when the user cancels it there, or agrees to when QGIS quits.
+        asked: whether QGIS asks before it quits; else it cancels without a word.
+    """
+
+    def __init__(self, title: str, cancel: Callable[[], None], asked: bool) -> None:
+        flags = QgsTask.Flag.CanCancel
+        if not asked:
+            flags = flags | QgsTask.Flag.CancelWithoutPrompt
+        super().__init__(title, flags)
+        self._cancel = cancel
+        self._over = threading.Event()
+        self._well = False
+        QgsApplication.taskManager().addTask(self)
+
+    def end(self, well: bool) -> None:
+        """The work is over, well or not. Whoever made the entry forgets it now: QGIS deletes it."""
+        self._well = well
+        self._over.set()
+
+    def cancel(self) -> None:
+        """Called by QGIS. The entry goes at once: a QGIS that quits waits for it, and hears no news."""
+        super().cancel()
+        self._over.set()
+        self._cancel()
+
+    def run(self) -> bool:
+        """Called by QGIS in a thread of its own."""
+        self._over.wait()
+        return self._well
