@@ -170,7 +170,8 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "output.locked": (
             ENVIRONMENT,
-            "{path} could not be put in place ({why}): close the programs that use it and run again.",
+            "{path} could not be put in place ({why}): close the programs that use it (in QGIS, remove its "
+            "layer), or choose another name, and run again.",
         ),
         "output.long": (INPUT, "The name of {path} is too long: give it one of at most {most} bytes."),
         "output.lossy": (

@@ -294,6 +294,11 @@ def _check(path: Path, inputs: list[Path], overwrite: bool) -> None:
             raise TerramendError("output.sidecar", path=str(path), sidecar=str(sidecar))
     if not overwrite:
         _spare(path)
+    elif path.exists():
+        try:  # Windows replaces no file that a program such as QGIS holds open: better said before the work
+            path.rename(path)  # to its own name, which changes nothing
+        except OSError as error:
+            raise TerramendError("output.locked", path=str(path), why=_why(error)) from None
 
 
 def _is_kept_by_owner(path: Path) -> bool:

@@ -113,6 +113,22 @@ def test_existing_output_needs_overwrite(tmp_path):
     Outputs([str(tmp_path / "out.tif")], [], True)
 
 
+def test_a_file_that_windows_would_not_replace_is_refused_before_the_work(tmp_path, monkeypatch):
+    """A program holds it open, such as QGIS, where it is a layer."""
+
+    def held(path: Path, target: Path) -> Path:
+        raise PermissionError(13, "in use")
+
+    path = tmp_path / "out.tif"
+    path.write_bytes(b"old")
+    Outputs([str(path)], [], overwrite=True)
+    assert path.read_bytes() == b"old"
+    monkeypatch.setattr(Path, "rename", held)
+    said = refused("output.locked", [path], overwrite=True)
+    assert str(path) in said and "in use" in said and "in QGIS, remove its layer" in said
+    Outputs([str(tmp_path / "new.tif")], [], overwrite=True)
+
+
 def test_another_ending_than_that_of_a_geotiff_is_refused(tmp_path):
     assert ".tif" in refused("output.ending", [tmp_path / "out.png"])
     Outputs([str(tmp_path / name) for name in ("a.TIF", "b.tiff", "c", "d_2020.01")], [], False)
