@@ -23,7 +23,7 @@ from .prompt_regions import region
 Named = tuple[str, float]
 """A band: description, and nanometres or NaN."""
 
-TOKEN = "<AlignDiff>"  # noqa: S105 (a word of the prompt)
+TOKEN = "<AlignDiff>"  # noqa: S105 # nosec B105 - a word of the prompt
 """The word that stands for this model in every prompt."""
 SPACE = TOKEN + " {region}, {band}"
 TIME = TOKEN + " {region}, {date}, {day}, {band}"

@@ -69,7 +69,8 @@ def _directions(lines: Floats, slopes: Floats, units: int) -> tuple[Floats, Floa
     leaning += 1e-3 * leaning.max() + 1e-9
     directions = random.standard_normal((units, len(leaning))) * leaning
     directions /= np.sqrt((directions**2 * deviation**2).sum(1, keepdims=True))
-    return directions.astype(np.float32), random.uniform(-1.5, 1.5, units).astype(np.float32)
+    offsets = random.uniform(-1.5, 1.5, units)  # nosec B311 - nothing is to be kept secret
+    return directions.astype(np.float32), offsets.astype(np.float32)
 
 
 def _ridge(x: Floats, y: Floats, weight: Floats, slope: float) -> Floats:
