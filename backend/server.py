@@ -152,7 +152,14 @@ class Server:
                 on_progress=Throttle(lambda progress: self._progress(call, progress)),
                 on_notice=lambda notice: self._notice(call, notice),
             )
+            if self._is_taken(LANES[call.method], call):
+                self._progress(call, Progress("wait", 0, 0, None))
             self._lanes[LANES[call.method]].put(call)
+
+    def _is_taken(self, lane: str, call: Call) -> bool:
+        """Whether other calls go through a lane first."""
+        with self._changing:
+            return any(LANES.get(other.method) == lane for other in self._open.values() if other is not call)
 
     def _greet(self, params: Mapping[str, Any]) -> dict[str, Any]:
         spoken = params.get("protocol")

@@ -76,6 +76,7 @@ def told_in_windows(result: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 _SPANS = {
+    "wait": (0, 0),
     "open": (0, 0.5),
     "list": (0.5, 1),
     "dates": (1, 2),
@@ -93,6 +94,7 @@ _SPANS = {
 def stage_title(stage: str) -> str:
     """What a stage does, in the user's language."""
     titles = {
+        "wait": tr("Waiting for another run of Terramend to end"),
         "open": tr("Opening the files"),
         "list": tr("Looking into the folder of other dates"),
         "dates": tr("Opening the other dates"),

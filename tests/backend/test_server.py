@@ -210,6 +210,16 @@ def test_small_questions_are_answered_meanwhile_and_cancel_is_quick(client, long
     assert client.ask(5, "cancel", {"id": 1})["result"] == {"cancelled": False}
 
 
+def test_a_fill_that_waits_for_another_says_so(client, long, scene):
+    client.call(1, "fill", {"request": long})
+    client.progress(1, "fill")
+    assert "wait" not in [m["params"]["stage"] for m in client.seen if m.get("method") == "progress"]
+    client.call(2, "fill", {"request": scene(output=long["output"] + "2.tif")})
+    client.progress(2, "wait")
+    client.call(3, "cancel", {"id": 1})
+    assert "wait" not in client.reply(2)["result"]["seconds"]
+
+
 def test_one_fill_at_a_time_and_a_waiting_one_is_cancelled_at_once(client, long, scene):
     client.call(1, "fill", {"request": long})
     client.progress(1, "prepare")
@@ -217,7 +227,8 @@ def test_one_fill_at_a_time_and_a_waiting_one_is_cancelled_at_once(client, long,
     client.call(3, "fill", {"request": scene(output=long["output"] + "3.tif")})
     client.write(protocol.encode(protocol.notification("cancel", {"id": 2})))
     assert client.reply(2)["error"]["code"] == CANCELLED
-    assert not any(m.get("params", {}).get("id") == 3 for m in client.seen)
+    told = [m["params"] for m in client.seen if m.get("params", {}).get("id") == 3]
+    assert {params["stage"] for params in told} <= {"wait"}
     client.write(protocol.encode(protocol.notification("cancel", {"id": 1})))
     assert client.reply(1)["error"]["code"] == CANCELLED
     assert client.reply(3)["result"]["outputs"] == [long["output"] + "3.tif"]

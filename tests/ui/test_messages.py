@@ -156,6 +156,7 @@ def test_durations(seconds: float, said: str) -> None:
 
 
 def test_progress_line() -> None:
+    assert progress_sentence({"stage": "wait"}) == "Waiting for another run of Terramend to end"
     line = progress_sentence({"stage": "fill", "done": 3, "total": 40, "eta": 75.2})
     assert line == "Filling: 8 %, 75 s left"
     assert progress_sentence({"stage": "write", "done": 0, "total": 0, "eta": None}) == "Writing"
@@ -177,6 +178,7 @@ def test_overall_percent_grows_through_the_stages() -> None:
     steps = [
         (stage, done)
         for stage in (
+            "wait",
             "open",
             "list",
             "dates",
