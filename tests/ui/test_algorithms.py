@@ -21,6 +21,7 @@ from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
@@ -488,6 +489,32 @@ def test_what_does_not_go_together_is_said_before_anything_runs(
         run("fillgaps", **parameters)
     assert str(error.value).endswith(sentence)
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_a_layer_may_be_given_as_a_path(provider: Any, scene: dict[str, str]) -> None:
+    """It was said not to exist. (Of lists QGIS itself takes texts alone.)"""
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps").create()
+    algorithm.initAlgorithm({})
+    context = QgsProcessingContext()  # owns what it loads
+    given = {"TARGET": Path(scene["target"]), "GAPS": [scene["mask"]], "OUTPUT": "o.tif"}
+    fine, why = algorithm.checkParameterValues(given, context)
+    assert fine, why
+    assert algorithm.choices(given, context).target[0].source() == scene["target"]
+
+
+def test_selected_features_are_not_taken_for_all(provider: Any, scene: dict[str, str]) -> None:
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps").create()
+    algorithm.initAlgorithm({})
+    polygons = QgsVectorLayer("Polygon?crs=EPSG:4326", "polygons", "memory")
+    project, context = QgsProject(), QgsProcessingContext()
+    project.addMapLayer(polygons)
+    context.setProject(project)
+    for selected in (False, True):
+        area = QgsProcessingFeatureSourceDefinition(polygons.id(), selected)
+        given = {"TARGET": scene["target"], "AREA": area, "OUTPUT": "o.tif"}
+        fine, why = algorithm.checkParameterValues(given, context)
+        assert fine is not selected, why
+        assert not selected or why.startswith("The selected features of a layer cannot be given")
 
 
 def test_a_number_that_a_model_leaves_empty_is_none(provider: Any, scene: dict[str, str]) -> None:

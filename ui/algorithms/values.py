@@ -29,11 +29,21 @@ BETWEEN = {
 
 
 def items(value: Any, context: QgsProcessingContext) -> List[Any]:
-    """Layers, ids, paths and texts in a parameter's value, one by one."""
+    """Layers, ids, paths and texts in a parameter's value, one by one.
+
+    Raises:
+        ChoiceError: the selected features of a layer are meant; QGIS would take them all.
+    """
     if isinstance(value, QgsProcessingOutputLayerDefinition):
         value = value.sink
     elif isinstance(value, QgsProcessingFeatureSourceDefinition):
+        if value.selectedFeaturesOnly:
+            raise ChoiceError(
+                tr("The selected features of a layer cannot be given: save them as a layer, and give that.")
+            )
         value = value.source
+    elif isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, QgsProperty):
         value, _ = value.value(context.expressionContext())
     if isinstance(value, (list, tuple)):
