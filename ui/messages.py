@@ -85,10 +85,11 @@ _SPANS = {
     "prepare": (8, 14),
     "learn": (14, 16),
     "fill": (16, 97),
+    "check": (16, 100),
     "write": (97, 99),
     "save": (99, 100),
 }
-"""Stages of a fill: percent of the whole at their begin and at their end."""
+"""Stages of a fill, and of a check of its accuracy: percent of the whole at their begin and at their end."""
 
 
 def stage_title(stage: str) -> str:
@@ -103,6 +104,7 @@ def stage_title(stage: str) -> str:
         "prepare": tr("Looking at the whole scene"),
         "learn": tr("Learning from it"),
         "fill": tr("Filling"),
+        "check": tr("Filling hidden pixels"),
         "write": tr("Writing"),
         "save": tr("Saving"),
         "install": tr("Installing a network"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +19,12 @@ from terramend.ui.messages import (
     notice_sentence,
     overall_percent,
     progress_sentence,
+    stage_title,
     tenths_of_long,
 )
 from terramend.ui.option_words import in_windows
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Shouting(QTranslator):
@@ -163,6 +168,17 @@ def test_progress_line() -> None:
     assert (
         progress_sentence({"stage": "of tomorrow", "done": 1, "total": 2, "eta": None}) == "Of tomorrow: 50 %"
     )
+
+
+SHOWN = [path for path in (ROOT / "backend").glob("*.py") if not path.name.startswith("batch")]
+SHOWN += (ROOT / "backend" / "raster").glob("*.py")
+STAGES = {name for path in SHOWN for name in re.findall(r"\.stage\(\"(\w+)\"", path.read_text("utf-8"))}
+
+
+def test_every_stage_is_said_in_the_users_language(shouting: None) -> None:
+    assert {"open", "fill", "check", "install"} <= STAGES
+    for stage in sorted({*STAGES, "wait"}):
+        assert stage_title(stage).isupper(), stage
 
 
 def test_a_log_tells_of_tenths_of_what_takes_long() -> None:
