@@ -238,7 +238,7 @@ class TerramendDock(QDockWidget):
         if there and not self._may_replace(there):
             return
         subject = self.form.target.subject()
-        parameters = to_parameters(choices)  # now: layers may go while the run is on
+        remember = history.entry(to_parameters(choices))  # now: layers may go while the run is on
 
         def load(result: Mapping[str, Any]) -> None:
             title = tr("{name}, filled").format(name=subject.name)
@@ -251,7 +251,7 @@ class TerramendDock(QDockWidget):
 
         def told(result: Dict[str, Any]) -> str:
             self.result = result
-            history.remember(parameters)
+            remember()
             return inspection.outcome(result)
 
         def done(result: Dict[str, Any]) -> None:

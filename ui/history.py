@@ -20,8 +20,10 @@ class NoBatchDialogError(Exception):
     """Processing's batch dialog is another one in this QGIS; the text says where to open it."""
 
 
-def remember(parameters: Mapping[str, Any]) -> None:
-    """Enter a run into Processing's history, from where it can be repeated.
+def entry(parameters: Mapping[str, Any]) -> Callable[[], None]:
+    """An entry of Processing's history, from where a run can be repeated; called, it is made.
+
+    Layers are written as what they are read from, which is known only while they are in the project.
 
     Args:
         parameters: of `terramend:fillgaps`.
@@ -31,20 +33,26 @@ def remember(parameters: Mapping[str, Any]) -> None:
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
     command = algorithm.asPythonCommand(given, context)
+    details: Dict[str, Any] = {}
     if hasattr(QgsGui, "historyProviderRegistry"):  # QGIS 3.24 and later
         shell, expressible = algorithm.asQgisProcessCommand(given, context)
-        details: Dict[str, Any] = {
+        details = {
             "python_command": command,
             "algorithm_id": algorithm.id(),
             "parameters": algorithm.asMap(given, context),
         }
         if expressible:
             details["process_command"] = shell
-        QgsGui.historyProviderRegistry().addEntry("processing", details)
-        return
-    from processing.core.ProcessingLog import ProcessingLog
 
-    ProcessingLog.addToLog(command)
+    def make() -> None:
+        if details:
+            QgsGui.historyProviderRegistry().addEntry("processing", details)
+        else:
+            from processing.core.ProcessingLog import ProcessingLog
+
+            ProcessingLog.addToLog(command)
+
+    return make
 
 
 def batch_dialog(parameters: Mapping[str, Any], parent: QWidget) -> QWidget:

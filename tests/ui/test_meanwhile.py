@@ -96,11 +96,14 @@ def test_what_is_only_looked_at_goes_with_its_project(
 def test_mask_and_other_date_are_removed(
     dock: Any, iface: Any, layers: Any, fill: Callable, until: Callable, history_command: Callable
 ) -> None:
+    files = [layers[name].source() for name in ("target", "mask", "other")]
     ids = [layers["mask"].id(), layers["other"].id()]
     fill(lambda: QgsProject.instance().removeMapLayers(ids))
     assert iface.said[-1][0].startswith("Filled 22.4 % in "), iface.said
     assert group_names() == ["target, filled"]
-    assert 'processing.run("terramend:fillgaps"' in history_command()
+    command = history_command()
+    assert 'processing.run("terramend:fillgaps"' in command
+    assert all(repr(file) in command for file in files), "ids of layers that are gone repeat nothing"
     assert dock.swipe._before == layers["target"].id()
     until(lambda: "would be filled" in dock.bar.estimate.text())  # of what is chosen now
 

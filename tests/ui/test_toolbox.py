@@ -130,7 +130,7 @@ def test_what_the_dock_ran_can_be_repeated(
         choices = Choices(
             (target,), str(tmp_path / "filled.tif"), (MaskChoice(scene["mask"]),), classes, model="nearest"
         )
-        history.remember(to_parameters(choices))
+        history.entry(to_parameters(choices))()
         assert classes_of(repeat()) == list(classes)
 
 
@@ -140,7 +140,7 @@ def test_the_history_offers_a_run_of_the_dock_for_the_shell(
     if not hasattr(QgsGui, "historyProviderRegistry"):
         pytest.skip("before QGIS 3.24 the history holds Python alone")
     choices = Choices((target,), str(tmp_path / "filled.tif"), (MaskChoice(scene["mask"]),), model="nearest")
-    history.remember(to_parameters(choices))
+    history.entry(to_parameters(choices))()
     told = QgsGui.historyProviderRegistry().queryEntries(providerId="processing")[-1].entry
     words = shlex.split(told["process_command"])
     assert words[:3] == ["qgis_process", "run", "terramend:fillgaps"]
