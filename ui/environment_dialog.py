@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QLabel,
+    QMessageBox,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
@@ -32,6 +33,7 @@ from ..backend.errors import TerramendError
 from . import environment, network, settings
 from .client import ClientError, client
 from .environment import State, Variant
+from .inspection import literal
 from .installation_run import InstallationRun, alone
 from .installer import Plan
 from .interpreter import VARIABLE, managed_folder
@@ -268,7 +270,14 @@ class EnvironmentDialog(QDialog):
             listed.end(well)
 
     def remove_environment(self) -> None:
-        """Remove the managed environment."""
+        """Remove the managed environment, once the user has agreed: it may be gigabytes to download again."""
+        question = tr(
+            "Remove the environment in {folder}? Terramend computes nothing until one is installed again. "
+            "A fill that is running is cancelled."
+        ).format(folder=self.folder)
+        answer = QMessageBox.question(self, self.windowTitle(), literal(question))
+        if answer != QMessageBox.StandardButton.Yes:
+            return
         client().stop()
         try:
             with alone(self.folder):

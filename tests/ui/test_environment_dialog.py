@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QPlainTextEdit,
     QProgressBar,
 )
@@ -35,6 +36,7 @@ def dialog(qgis_app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until
     from terramend.ui.environment_dialog import EnvironmentDialog
 
     monkeypatch.delenv("TERRAMEND_PYTHON")
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
     settings.put("backend/python", "")
     made = EnvironmentDialog(None, tmp_path / "Profil mit Ümlaut" / "environment")
     made.show()
@@ -132,6 +134,17 @@ def test_one_installation_at_a_time(dialog: Any, until: Callable, tmp_path: Path
     press(dialog.install)
     until(lambda: dialog.run is None)
     assert "holds no wheels" in dialog.step.text() and list(dialog.folder.parent.iterdir()) == []
+
+
+def test_nothing_is_removed_unasked(dialog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The button stands beside the one that repairs."""
+    asked: list[str] = []
+    answer = QMessageBox.StandardButton.No
+    monkeypatch.setattr(QMessageBox, "question", lambda *given: asked.append(given[2]) or answer)
+    dialog.folder.mkdir(parents=True)
+    dialog.refresh()
+    press(dialog.remove)
+    assert dialog.folder.is_dir() and len(asked) == 1 and str(dialog.folder) in asked[0]
 
 
 def test_nothing_is_removed_under_the_hands_of_another_window(dialog: Any) -> None:
