@@ -16,6 +16,7 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QThread, pyqtSignal, pyqtSlot
 
 from .interpreter import chosen_interpreter
+from .listed import lent_thread
 from .messages import ClientError, notice_sentence, overall_percent, progress_sentence, tenths_of_long
 from .supervisor import Call, Supervisor
 from .tr import tr
@@ -104,6 +105,15 @@ class BackendClient(QObject):
         self.run_begins.emit()
         news: queue.SimpleQueue[Tuple[str, Any]] = queue.SimpleQueue()
         call = self._supervisor.submit(method, params, lambda kind, value: news.put((kind, value)))
+        if QThread.currentThread() == self.thread():
+            return self._wait(call, news, feedback)
+        with lent_thread():
+            return self._wait(call, news, feedback)
+
+    def _wait(
+        self, call: Call, news: queue.SimpleQueue[Tuple[str, Any]], feedback: Optional[QgsProcessingFeedback]
+    ) -> Dict[str, Any]:
+        """Pass a call's news on until it has its result; for errors see `call_blocking`."""
         stage, tenths = "", 0
         # The batch dialog of QGIS 3.22 runs us in its own thread: between two reports it would neither draw
         # nor hear Cancel. Scripts wait there too, but nobody may change a project under their feet.

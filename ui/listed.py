@@ -5,10 +5,12 @@ Before QGIS quits it asks whether tasks may be cancelled, and what runs in anoth
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from typing import Callable
+from typing import Callable, Iterator
 
 from qgis.core import QgsApplication, QgsTask
+from qgis.PyQt.QtCore import QThreadPool
 
 from .tr import tr
 
@@ -21,6 +23,20 @@ def title_of(method: str, name: str) -> str:
         "mask": tr("Terramend: gaps of {name}"),
     }
     return titles[method].format(name=name)
+
+
+@contextlib.contextmanager
+def lent_thread() -> Iterator[None]:
+    """While a task's thread does nothing but wait, another may run in its place.
+
+    QGIS draws its maps with the same few threads, of which there are as many as cores.
+    """
+    pool = QThreadPool.globalInstance()
+    pool.releaseThread()
+    try:
+        yield
+    finally:
+        pool.reserveThread()
 
 
 class ListedTask(QgsTask):
@@ -55,5 +71,6 @@ class ListedTask(QgsTask):
 
     def run(self) -> bool:
         """Called by QGIS in a thread of its own."""
-        self._over.wait()
+        with lent_thread():
+            self._over.wait()
         return self._well

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from qgis.core import Qgis, QgsApplication, QgsTask
+from qgis.core import Qgis, QgsApplication, QgsProcessingFeedback, QgsTask
+from qgis.PyQt.QtCore import QThreadPool
+from terramend.ui.listed import ListedTask
 
 
 def tasks() -> list[QgsTask]:
@@ -84,3 +87,52 @@ def test_what_is_only_looked_at_does_not_keep_qgis_open(dock: Any, until: Callab
     assert task.description() == "Terramend: preview of target"
     assert task.flags() & QgsTask.Flag.CancelWithoutPrompt
     until(lambda: dock.run is None and not tasks())
+
+
+@pytest.fixture
+def one_thread(qgis_app: Any) -> Iterator[None]:
+    """A machine of one core: its tasks, and maps that are drawn, wait for each other."""
+    pool = QThreadPool.globalInstance()
+    usual = pool.maxThreadCount()
+    pool.setMaxThreadCount(1)
+    yield
+    assert pool.maxThreadCount() == 1 and pool.activeThreadCount() == 0
+    pool.setMaxThreadCount(usual)
+
+
+def others_run(until: Callable) -> None:
+    ran: list[bool] = []
+    other = QgsTask.fromFunction("other", lambda task: ran.append(True))
+    QgsApplication.taskManager().addTask(other)
+    until(lambda: bool(ran))
+
+
+def test_an_entry_of_the_list_keeps_no_other_task_waiting(one_thread: None, until: Callable) -> None:
+    listed = ListedTask("listed", lambda: None, asked=True)
+    until(lambda: listed.status() == QgsTask.TaskStatus.Running)
+    try:
+        others_run(until)
+    finally:
+        listed.end(True)
+    until(lambda: not tasks())
+
+
+def test_a_run_of_the_toolbox_keeps_no_other_task_waiting(
+    client: Any, one_thread: None, until: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = threading.Event()
+    calls: list[Any] = []
+
+    def submit(method: str, params: Any, sink: Callable[[str, Any], None]) -> None:
+        calls.append(sink)
+        began.set()
+
+    monkeypatch.setattr(client._supervisor, "submit", submit)
+    run = QgsTask.fromFunction("run", lambda task: client.call_blocking("fill", {}, QgsProcessingFeedback()))
+    QgsApplication.taskManager().addTask(run)
+    until(began.is_set)
+    try:
+        others_run(until)
+    finally:
+        calls[0]("result", {})
+    until(lambda: not tasks())
