@@ -27,7 +27,6 @@ from qgis.PyQt.QtWidgets import (
 from . import history, inspection, project_state
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
-from .listed import title_of
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
 from .results import add_results, earlier_results, remove_results, show_gap_mask
@@ -393,8 +392,7 @@ class TerramendDock(QDockWidget):
             on_error=fail,
             on_progress=self.bar.show_progress,
             on_log=self.teller.note,
-            title=title_of(method, name),
-            asked=method == "fill",  # the others leave nothing that lasts
+            title=tr("Terramend: filling {name}").format(name=name) if method == "fill" else "",
         )
 
     def _end(self) -> None:

@@ -243,7 +243,7 @@ class EnvironmentDialog(QDialog):
         self.run.progress.connect(self._progressed)
         self.run.line.connect(self.log.appendPlainText)
         self.run.ended.connect(self._ended)
-        self._listed = ListedTask(tr("Terramend: installing its backend"), self._stop_in_list, asked=True)
+        self._listed = ListedTask(tr("Terramend: installing its backend"), self._stop_in_list)
         self.run.start()
         self._progressed(0.0, "")
         self._show_state()

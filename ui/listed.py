@@ -12,18 +12,6 @@ from typing import Callable, Iterator
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import QThreadPool
 
-from .tr import tr
-
-
-def title_of(method: str, name: str) -> str:
-    """What the list calls a run of the backend for the raster `name`."""
-    titles = {
-        "fill": tr("Terramend: filling {name}"),
-        "preview": tr("Terramend: preview of {name}"),
-        "mask": tr("Terramend: gaps of {name}"),
-    }
-    return titles[method].format(name=name)
-
 
 @contextlib.contextmanager
 def lent_thread() -> Iterator[None]:
@@ -45,14 +33,10 @@ class ListedTask(QgsTask):
     Args:
         title: what the list shows.
         cancel: called when the user cancels it there, or agrees to when QGIS quits.
-        asked: whether QGIS asks before it quits; else it cancels without a word.
     """
 
-    def __init__(self, title: str, cancel: Callable[[], None], asked: bool) -> None:
-        flags = QgsTask.Flag.CanCancel
-        if not asked:
-            flags = flags | QgsTask.Flag.CancelWithoutPrompt
-        super().__init__(title, flags)
+    def __init__(self, title: str, cancel: Callable[[], None]) -> None:
+        super().__init__(title, QgsTask.Flag.CanCancel)
         self._cancel = cancel
         self._over = threading.Event()
         self._well = False

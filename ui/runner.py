@@ -46,7 +46,7 @@ class Run:
 
     Args:
         method: of the backend. built: the request.
-        title: for QGIS's list of tasks; without one it stands in none. `asked`: see `ListedTask`.
+        title: for QGIS's list of tasks; without one it stands in none.
         on_result, on_error: exactly one of them is called, in the GUI thread. An error is
             an exception whose text is a sentence; `ClientError.cancelled` tells a cancel.
     """
@@ -61,10 +61,9 @@ class Run:
         on_progress: Optional[Callable[[Mapping[str, Any]], None]] = None,
         on_log: Optional[Callable[[str], None]] = None,
         title: str = "",
-        asked: bool = False,
     ) -> None:
         self.built = built
-        self._title, self._asked = title, asked
+        self._title = title
         self._listed: Optional[ListedTask] = None
         self._method = method
         self._on_result, self._on_error = on_result, on_error
@@ -101,7 +100,7 @@ class Run:
             self._failed(error)
             return
         if self._title:
-            self._listed = ListedTask(self._title, self._cancelled_in_list, self._asked)
+            self._listed = ListedTask(self._title, self._cancelled_in_list)
         self._call = client().call(
             self._method,
             {"request": self.built.request},
