@@ -63,7 +63,8 @@ def add_results(
     """Load a fill's outputs as a group right above the target, or above the group of its bands.
 
     A layer of an earlier fill of the same target that shows one of these files stays as the
-    analyst made it, with the new pixels; what is new goes into its group.
+    analyst made it, with the new pixels; what is new goes into its group. Layers of these files
+    that the analyst added by hand show the new pixels, too.
 
     Args:
         result: `backend.request.FillResult` as JSON.
@@ -84,6 +85,9 @@ def add_results(
         for number, path in enumerate(result.get(kind, ())):
             of = _stem(path) if number else subject.name  # in lists of layers the group is not seen
             layer = QgsRasterLayer(path, tr("{label}, {name}").format(label=label, name=of))
+            for old in _showing([path], project, role=None):
+                if old.bandCount() == layer.bandCount():
+                    _reread(old)
             known = [la for la in _showing([path], project) if _may_stay(la, layer, subject)]
             for old in known:
                 _reread(old)
@@ -185,10 +189,13 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
         layer.triggerRepaint()
 
 
-def _showing(paths: Iterable[str], project: QgsProject) -> List[QgsRasterLayer]:
-    """The results in the project that show one of these files."""
-    files, layers = {Path(path) for path in paths}, project.mapLayers().values()
-    return [la for la in layers if la.customProperty(ROLE) == "result" and Path(la.source()) in files]
+def _showing(
+    paths: Iterable[str], project: QgsProject, role: Optional[str] = "result"
+) -> List[QgsRasterLayer]:
+    """The results in the project that show one of these files; `role` None: the layers of others."""
+    files = {Path(path) for path in paths}
+    layers = [la for la in project.mapLayers().values() if isinstance(la, QgsRasterLayer)]
+    return [la for la in layers if la.customProperty(ROLE) == role and Path(la.source()) in files]
 
 
 def _may_stay(layer: QgsRasterLayer, now: QgsRasterLayer, subject: Subject) -> bool:

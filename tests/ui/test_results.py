@@ -277,6 +277,20 @@ def test_the_ramp_of_an_uncertainty_follows_its_values_until_it_is_changed(
     assert std.opacity() == 0.5
 
 
+def test_a_layer_that_was_added_by_hand_shows_the_new_pixels(
+    target: QgsRasterLayer, scene: dict[str, str], result: dict[str, Any]
+) -> None:
+    path = result["outputs"][0]
+    mine = QgsRasterLayer(path, "mine")
+    QgsProject.instance().addMapLayer(mine)
+    before = mine.dataProvider().bandStatistics(1).maximumValue
+    replace(path, scene["truth"])
+    filled, _ = add_results(result, Subject("target", target.id(), False), "made", QgsProject.instance())
+    now = mine.dataProvider().bandStatistics(1).maximumValue
+    assert now == gdal.Open(path).ReadAsArray()[0].max() != before
+    assert mine.name() == "mine" and filled is not mine
+
+
 def test_layers_of_another_target_do_not_stay(
     target: QgsRasterLayer, scene: dict[str, str], result: dict[str, Any]
 ) -> None:
