@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-from pathlib import Path
 from typing import Any
 
 from ...models.weights import fingerprint
@@ -31,32 +30,6 @@ RIVALS = ("mcgan", "sar-opt-cgan", "dsen2-cr", "glf-cr")
 PARTS = ("tables", "speed")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `terramend experiment align-cr`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/align-cr-experiment"), help="folder of runs, rows and report"
-    )
-    parser.add_argument(
-        "--config",
-        default="small",
-        choices=("small", "paper"),
-        help="configuration of all networks (default: small)",
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=3, help="number of seeds of Align-CR and its two ablations (default: 3)"
-    )
-    parser.add_argument("--budget", type=float, default=1.0, help="factor on all training steps (default: 1)")
-    parser.add_argument("--rivals", default=",".join(RIVALS), help="rival networks to train (default: all)")
-    parser.add_argument(
-        "--parts", default="tables,speed", help="parts to run, of tables, speed (default: both)"
-    )
-    parser.add_argument("--scenes", type=int, default=0, help="largest number of scenes; 0 (default): all")
-    parser.add_argument(
-        "--run", type=Path, help="folder of a longer run of align-cr, reported in a row of its own"
-    )
-
-
 def main(options: argparse.Namespace, watch: Watch) -> None:
     """Train what is missing, measure what is new, write the report.
 
@@ -64,7 +37,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         TerramendError: a part or network that is none, or data without cases.
     """
     parts = named("--parts", options.parts, PARTS, least=1)
-    rivals = named("--rivals", options.rivals, RIVALS)
+    rivals = RIVALS if options.rivals is None else named("--rivals", options.rivals, RIVALS)
     rows: dict[str, list[Numbers]] = {}
     truth: Numbers = {}
     chosen: list[Case] = []

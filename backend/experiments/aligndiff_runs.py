@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...models.aligndiff.network import STAGES
-from ..training.recipe import changes_of, load_config
+from ..training.names import changes_of
+from ..training.recipe import load_config
 from ..watch import Watch
 from .runs import trained
 

@@ -1,4 +1,7 @@
-"""`terramend experiment NAME`: one paper's experiment, resumable, with its report."""
+"""`terramend experiment NAME`: one paper's experiment, resumable, with its report.
+
+An experiment's module, and torch with it, is imported when it runs, so that `--help` answers everywhere.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ..errors import TerramendError
 from ..failure import cancelled_as
 from ..training.alone import alone
 from ..watch import Watch
-from . import runs
+from .options import ARGUMENTS
 
 EXPERIMENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -44,9 +47,6 @@ LEAST: Mapping[str, int] = MappingProxyType({"seeds": 1, "each": 1, "gap_places"
 class Experiment(Protocol):
     """What an experiment's module offers."""
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Its options."""
-
     def main(self, options: argparse.Namespace, watch: Watch) -> None:
         """Run what is missing and write the report."""
 
@@ -55,8 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A subcommand for every experiment."""
     names = parser.add_subparsers(dest="experiment", metavar="NAME", required=True)
     for name, (_, line) in EXPERIMENTS.items():
-        made = names.add_parser(name, help=line, description=line[:1].upper() + line[1:] + ".")
-        experiment(name).add_arguments(made)
+        ARGUMENTS[name](names.add_parser(name, help=line, description=line[:1].upper() + line[1:] + "."))
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
@@ -73,6 +72,8 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         raise TerramendError("command.option", option="--budget", why="it must be a number above 0")
     with cancelled_as("research.cancelled", out=str(options.out)), alone(options.out):
         if options.experiment != "mend":  # which trains nothing, and whose data may be one split
+            from . import runs
+
             runs.begin(options.data, options.out)
         experiment(options.experiment).main(options, watch)
 

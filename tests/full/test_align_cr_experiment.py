@@ -16,6 +16,7 @@ from terramend.backend.experiments import (  # noqa: E402
     align_cr,
     align_cr_report,
     align_cr_speed,
+    command,
     radar_cases,
     radar_rows,
     runs,
@@ -57,8 +58,8 @@ def pack(tmp_path):
 
 def options(pack, out, *more):
     parser = argparse.ArgumentParser()
-    align_cr.add_arguments(parser)
-    return parser.parse_args(["--data", str(pack), "--out", str(out), *more])
+    command.add_arguments(parser)
+    return parser.parse_args(["align-cr", "--data", str(pack), "--out", str(out), *more])
 
 
 def test_cases_are_of_scenes_that_nobody_trained_on(pack) -> None:

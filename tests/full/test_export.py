@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnx", reason="the full environment is not installed (make env-full)")
@@ -23,7 +24,7 @@ def run(tmp_path) -> Path:
     from safetensors.numpy import save_file
 
     folder = shutil.copytree(PACKAGED / "msda-cr", tmp_path / "run")
-    save_file({"a": export_command.np.arange(100, dtype="float32")}, folder / "network.safetensors")
+    save_file({"a": np.arange(100, dtype="float32")}, folder / "network.safetensors")
     return folder
 
 

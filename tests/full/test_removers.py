@@ -12,7 +12,8 @@ from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.training import checkpoint, removers  # noqa: E402
 from terramend.backend.training.adversary import adversarial  # noqa: E402
 from terramend.backend.training.export import export  # noqa: E402
-from terramend.backend.training.recipe import RECIPES, load_config, maker  # noqa: E402
+from terramend.backend.training.names import RECIPES  # noqa: E402
+from terramend.backend.training.recipe import load_config, maker  # noqa: E402
 from terramend.models.diffusion.unet import parameters  # noqa: E402
 from terramend.models.onnx import session  # noqa: E402
 from terramend.models.rivals.network import NETWORKS, Discriminator, make  # noqa: E402

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 import onnx  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
-from terramend.backend.training import de, export_command, removers  # noqa: E402
+from terramend.backend.training import de, halves, removers  # noqa: E402
 from terramend.backend.training.recipe import build  # noqa: E402
 from terramend.models import registry  # noqa: E402
 from terramend.models.base import Tile  # noqa: E402
@@ -126,5 +126,5 @@ def test_halved_networks_hold_their_large_constants_in_half_precision() -> None:
     model = onnx.load(PACKAGED / "msda-cr" / "remover.onnx")
     types = [numpy_helper.to_array(c).dtype for c in model.graph.initializer if np.prod(c.dims) > 64]
     assert types and all(kind == np.float16 for kind in types)
-    again = export_command.halved(model)  # nothing is left to round
+    again = halves.halved(model)  # nothing is left to round
     assert len(again.graph.node) == len(model.graph.node)
