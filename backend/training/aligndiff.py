@@ -270,8 +270,6 @@ def _latents(
         write(average, config, vocabulary, out)
         pictures.losses({f"aligndiff, {stage}": out / "loss.csv"}, out / "loss.png")
 
-    if alignment is not None:
-        alignment.features.to("cpu")
     return Recipe(model, batch, loss, schedule, finish)
 
 

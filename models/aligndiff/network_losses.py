@@ -67,7 +67,16 @@ class Alignment:
     style: float = 100.0
 
     def __call__(self, made: Tensor, truth: Tensor, weight: Tensor) -> dict[str, Tensor]:
-        """Losses of (N, K, H, W) images, weighted by (N,): a one-step x0 says little where t is large."""
+        """Losses of (N, K, H, W) images, weighted by (N,): a one-step x0 says little where t is large.
+
+        On the images' device, and in single precision whatever the network learns in: sums over all places
+        of products of features leave half precision's range, and their differences its digits.
+        """
+        self.features.to(made.device)
+        with torch.autocast(made.device.type, enabled=False):
+            return self._terms(made.float(), truth.float(), weight.float())
+
+    def _terms(self, made: Tensor, truth: Tensor, weight: Tensor) -> dict[str, Tensor]:
         bands = made.shape[1]
         flat, wanted = (image.reshape(-1, 1, *image.shape[2:]) for image in (made, truth))
         with torch.no_grad():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,26 @@ def test_alignment_weighs_samples_and_pulls_towards_the_truth() -> None:
         alignment(made, truth, torch.ones(2))
     )
     assert alignment.total(alignment(truth, truth, torch.ones(2))) == 0
+
+
+def test_alignment_goes_where_its_images_are(monkeypatch) -> None:
+    """Networks are trained on a GPU, VGG's weights are read elsewhere: `meta` stands for any other device."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which `meta` has not
+    alignment = network_losses.Alignment(network_losses.Features(narrow((2, 2, 3, 3, 3))))
+    made, truth = (torch.rand(2, 1, 32, 32, device="meta") for _ in range(2))
+    terms = alignment(made, truth, torch.ones(2, device="meta"))
+    assert {value.device.type for value in terms.values()} == {"meta"}
+
+
+def test_alignment_is_of_single_precision_where_networks_learn_in_half() -> None:
+    alignment = network_losses.Alignment(network_losses.Features(narrow((2, 2, 3, 3, 3))))
+    truth, weight = torch.rand(2, 1, 32, 32), torch.ones(2)
+    made = truth + 0.01 * torch.rand(2, 1, 32, 32)
+    plain = alignment(made, truth, weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = alignment(made, truth, weight)
+    for name, value in plain.items():
+        torch.testing.assert_close(half[name], value, rtol=1e-5, atol=0)
 
 
 def test_vgg_weights_of_a_user(tmp_path) -> None:
