@@ -56,10 +56,9 @@ def _tables(
     options: argparse.Namespace, rivals: tuple[str, ...], chosen: list[Case], watch: Watch
 ) -> tuple[dict[str, list[Numbers]], Numbers]:
     """Name of each row and its numbers, one a seed; and those of the clear images themselves."""
-    learned, out = options.data / "train", options.out
     longer = radar.load(options.run) if options.run is not None else None
     config = load_config("segmenter", options.config)  # the judge, not a row: always trained in full
-    run = trained("segmenter", config, learned, out, watch)
+    run = trained("segmenter", config, options, watch)
     judge, bands = segmenter.load(run), int(config["network"]["bands"])
     methods = classical()
     for seed in range(options.seeds):
@@ -78,12 +77,12 @@ def _tables(
     watch.stage("rows", len(methods) + 1)
     for method in [*methods, Method("cloud-free", ["clear"], lambda case, _: case.clear)]:
         key = [method.key, names, run.name]
-        numbers = cached(out / "rows", key, functools.partial(measured, method, chosen, judge, bands))
+        numbers = cached(options.out / "rows", key, functools.partial(measured, method, chosen, judge, bands))
         rows.setdefault(method.name, []).append(numbers)
         watch.advance()
     (truth,) = rows.pop("cloud-free")
     shown = [m for m in methods if m.seed == 0]
-    align_cr_report.picture([case for case in chosen if not case.made], shown, out / "pictures.png")
+    align_cr_report.picture([case for case in chosen if not case.made], shown, options.out / "pictures.png")
     return rows, truth
 
 
@@ -98,7 +97,7 @@ def _row(
         part.pop("radar_gain", None)
     config["network"] = part
     label = "-".join(["seed", *(f"{key}={value}" for key, value in switch.items())])
-    run = trained(kind, config, options.data / "train", options.out, watch, label)
+    run = trained(kind, config, options, watch, label)
     return network(name, radar.load(run), run.name, seed)
 
 

@@ -55,9 +55,7 @@ def ours(options: argparse.Namespace, seed: int, watch: Watch) -> dict[str, Path
         start = str(folders[before]) if before else config["start"]
         changes = {"start": start, "data": {**config["data"], "terrain": name != "plain"}}
         chosen = _stage(options, config, stage, seed, "samples-plain" if name == "plain" else "samples")
-        folders[name] = trained(
-            "aligndiff", {**chosen, **changes}, options.data / "train", options.out, watch, name
-        )
+        folders[name] = trained("aligndiff", {**chosen, **changes}, options, watch, name)
     return folders
 
 
@@ -70,7 +68,7 @@ def together(options: argparse.Namespace, autoencoder: Path, watch: Watch) -> Pa
         "data": {**config["data"], "wavelengths": list(VISIBLE)},
         "network": {**config["network"], "bands": len(VISIBLE)},
     }
-    return trained("aligndiff", chosen, options.data / "train", options.out, watch, "together")
+    return trained("aligndiff", chosen, options, watch, "together")
 
 
 def rivals(options: argparse.Namespace, task: str, watch: Watch) -> dict[str, Path]:
@@ -95,7 +93,7 @@ def rivals(options: argparse.Namespace, task: str, watch: Watch) -> dict[str, Pa
             "training": training,
         }
         label = "terrain" if "terrain" in given else "seed"
-        folders[name] = trained(name, chosen, options.data / "train", options.out, watch, label)
+        folders[name] = trained(name, chosen, options, watch, label)
     return folders
 
 

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
 
+from ..device import on_torch
 from ..errors import TerramendError
 from ..failure import cancelled_as
 from ..training.alone import alone
+from ..training.names import add_device
 from ..watch import Watch
 from .options import ARGUMENTS
 
@@ -55,14 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A subcommand for every experiment."""
     names = parser.add_subparsers(dest="experiment", metavar="NAME", required=True)
     for name, (_, line) in EXPERIMENTS.items():
-        ARGUMENTS[name](names.add_parser(name, help=line, description=line[:1].upper() + line[1:] + "."))
+        made = names.add_parser(name, help=line, description=line[:1].upper() + line[1:] + ".")
+        ARGUMENTS[name](made)
+        if name != "mend":  # which trains nothing
+            add_device(made)
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
     """Run the experiment that was named.
 
     Raises:
-        TerramendError: `command.option` for numbers with which none can be run.
+        TerramendError: `command.option` for numbers with which none can be run; `environment.device`.
     """
     for name, least in LEAST.items():
         if getattr(options, name, least) < least:
@@ -70,8 +75,10 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
             raise TerramendError("command.option", option=option, why=why)
     if not 0 < getattr(options, "budget", 1.0) < math.inf:
         raise TerramendError("command.option", option="--budget", why="it must be a number above 0")
+    if options.experiment != "mend":
+        options.device = on_torch(options.device) or "cpu"
     with cancelled_as("research.cancelled", out=str(options.out)), alone(options.out):
-        if options.experiment != "mend":  # which trains nothing, and whose data may be one split
+        if options.experiment != "mend":  # whose data may be one split
             from . import runs
 
             runs.begin(options.data, options.out)

@@ -165,7 +165,7 @@ def _remover(name: str, options: argparse.Namespace, seed: int, watch: Watch) ->
     config = load_config(name, size, {"training.seed": str(seed)})
     config["data"] |= REAL
     config["training"]["steps"] = _steps(config["training"]["steps"], options)
-    return trained(name, config, options.data / "train", options.out, watch)
+    return trained(name, config, options, watch)
 
 
 def _stages(config: dict[str, Any], run: Path, options: argparse.Namespace, seed: int, watch: Watch) -> Path:
@@ -178,7 +178,7 @@ def _stages(config: dict[str, Any], run: Path, options: argparse.Namespace, seed
         schedule = {**schedule, "seed": seed, "steps": _steps(schedule["steps"], options)}
         part = {**config[stage], "training": schedule}
         chosen = {**config, "stage": stage, "start": str(folder), "reference": str(run), stage: part}
-        folder = trained("de", chosen, options.data / "train", options.out, watch, stage)
+        folder = trained("de", chosen, options, watch, stage)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import hashlib
 import json
@@ -51,24 +52,25 @@ def begin(data: Path, out: Path) -> None:
 
 
 def trained(
-    name: str, config: dict[str, Any], data: Path, out: Path, watch: Watch, label: str = "seed"
+    name: str, config: dict[str, Any], options: argparse.Namespace, watch: Watch, label: str = "seed"
 ) -> Path:
     """Folder of a finished run of `config`, named by its hash and seed; trained now where it is missing.
 
-    Paths below `out` count from there.
+    Paths below `options.out` count from there.
 
     Args:
         name: of the recipe.
         config: with `training`, or of a recipe in stages: that of its `stage` counts.
+        options: `data`, `out` and `device` of the experiment.
         label: what the folder's name says between recipe and seed.
     """
     part = config[config["stage"]] if "stage" in config else config
     seed = part["training"]["seed"]
-    key = hashlib.sha256(canonical_json(below(out, config)).encode()).hexdigest()[:12]
-    folder = out / "runs" / f"{name}-{label}-{seed}-{key}"
+    key = hashlib.sha256(canonical_json(below(options.out, config)).encode()).hexdigest()[:12]
+    folder = options.out / "runs" / f"{name}-{label}-{seed}-{key}"
     if not (folder / "config.json").exists():
-        run = made(name, config, data, watch)
-        average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
+        run = made(name, config, options.data / "train", watch)
+        average = train(run.model, run.batch, run.loss, run.schedule, folder, watch, options.device)
         finish(run, average, folder)
     return folder
 

@@ -52,7 +52,7 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
     numbers = _kept(measured)
     if numbers is None:
         run = made("ddpm", config, options.data / "train", watch)
-        average = train(run.model, run.batch, run.loss, run.schedule, folder, watch)
+        average = train(run.model, run.batch, run.loss, run.schedule, folder, watch, options.device)
         finish(run, average, folder)
         numbers = measure(average, config, options.data / "val", folder, watch)
         write_whole(measured, json.dumps(numbers))

@@ -29,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     names.add_changes(parser)
     parser.add_argument("--schedule", help="ddpm only: noise schedule linear, cosine or sigmoid")
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="cpu", help="processor (default: cpu)"
-    )
+    names.add_device(parser)
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:

@@ -63,6 +63,16 @@ def add_changes(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`, which `device.on_torch` understands."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="cpu",
+        help="processor that trains the networks (default: cpu)",
+    )
+
+
 def changes_of(options: argparse.Namespace) -> dict[str, str]:
     """What `--set` changes of a configuration, as `load_config` takes it."""
     return dict(text.partition("=")[::2] for text in options.set)

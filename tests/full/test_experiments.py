@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from terramend.backend import device  # noqa: E402
 from terramend.backend.datasets.gaps import Gap  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.evaluation.cases import Case, Recipe, View, save  # noqa: E402
@@ -140,6 +141,37 @@ def test_two_experiments_are_not_run_in_one_folder(data, tmp_path, monkeypatch) 
     monkeypatch.setattr(schedules, "main", lambda *_: None)
     experiment(*words)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["begun.json"]
+
+
+def test_networks_are_trained_where_torch_computes(data, tmp_path, monkeypatch) -> None:
+    asked = []
+    made = argparse.Namespace(model=None, batch=None, loss=None, schedule=None)
+    for module in (runs, schedules):
+        monkeypatch.setattr(module, "made", lambda *_: made)
+        monkeypatch.setattr(module, "train", lambda *arguments: asked.append(arguments[6]))
+        monkeypatch.setattr(module, "finish", lambda *_: None)
+    monkeypatch.setattr(schedules, "measure", lambda *_: {"error": {}})
+    monkeypatch.setattr(schedules, "write_whole", lambda *_: None)
+    monkeypatch.setattr(schedules.schedules_report, "write", lambda *_: None)
+
+    def main(options: argparse.Namespace, watch: Watch) -> None:
+        runs.trained("align-cr", {"training": {"seed": 0}}, options, watch)
+
+    monkeypatch.setattr(align_cr, "main", main)
+    for name, count in (("align-cr", 1), ("schedules", 3)):
+        words = (name, "--data", data, "--out", tmp_path / name, "--seeds", "1")
+        experiment(*words)
+        monkeypatch.setattr(device, "torch_probe", lambda: device.Probe("cuda", False, None, "no driver"))
+        experiment(*words, "--device", "auto")
+        with pytest.raises(TerramendError, match=r"cuda was asked for but does not compute here \(no driver\)"):
+            experiment(*words, "--device", "cuda")
+        assert asked == 2 * count * ["cpu"]
+        asked.clear()
+        monkeypatch.setattr(device, "torch_probe", lambda: device.Probe("cuda", True, 1.0, ""))
+        for word in ("auto", "cuda"):
+            experiment(*words, "--device", word)
+        assert asked == 2 * count * ["cuda"]
+        asked.clear()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"numbers"', "\0"])

@@ -223,7 +223,7 @@ def test_a_checkpoint_that_was_cut_off_is_said(name, data, tmp_path) -> None:
 
 def test_a_run_that_was_stopped_while_it_was_written_is_no_finished_run(data, tmp_path, monkeypatch) -> None:
     config = {**REMOVER, "training": {**REMOVER["training"], "steps": 1, "seed": 0}}
-    asked = "spa-gan", config, data / "train", tmp_path, Watch()
+    asked = "spa-gan", config, argparse.Namespace(data=data, out=tmp_path, device="cpu"), Watch()
     with monkeypatch.context() as patched:
         patched.setattr(removers, "export", lambda *_: (_ for _ in ()).throw(InterruptedError))
         with pytest.raises(InterruptedError):
