@@ -76,18 +76,23 @@ class Method:
         return "fill" in self.modes and all(given[need] for need in self.needs)
 
     def version(self) -> str:
-        """Hash of the code and weights that the numbers depend on."""
+        """Hash of the code and weights that the numbers depend on, also those of a run that settings name."""
         if self.group != "ours":
             names = ("peers_space", "peers_time", "regress", "membrane", "oracle")
             return fingerprint([HERE / f"{name}.py" for name in names])
         base = self.name.split("?")[0].split("@")[0]
         folders = {"classical", "guided", *(["mend"] if "@best" in self.name else [])}
-        folders |= {row.factory.split(".")[0] for row in registry.ROWS if row.name == base}
+        rows = [row for row in registry.ROWS if row.name == base]
+        folders |= {row.factory.split(".")[0] for row in rows}
+        if any("weights" in row.options for row in rows):  # what networks sample with, and begin from
+            folders |= {"diffusion", "rivals"}
         paths = [HERE.parent / "trial.py"] if base == "auto" else []
         paths += [path for path in MODELS.glob("*.py") if path.stem != "registry"]
         paths += [path for folder in folders for path in (MODELS / folder).rglob("*.py")]
         paths += [path for path in (MODELS / "weights").rglob("*") if path.is_file()]
-        return fingerprint(sorted(paths))
+        runs = [Path(str(self.settings[word])) for word in ("weights", "mend") if word in self.settings]
+        own = [path for run in runs for kind in ("*.json", "*.onnx") for path in sorted(run.glob(kind))]
+        return fingerprint([*sorted(paths), *own])
 
 
 def _peer(function: Callable[..., Floats]) -> Callable[[Mapping[str, Any]], Callable[[Sample], Filled]]:

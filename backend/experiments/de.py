@@ -28,6 +28,7 @@ from ...models.weights import PACKAGED
 from ..errors import TerramendError
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
+from ..evaluation.methods import find
 from ..evaluation.perceptual import checked
 from ..failure import reason
 from ..training import de, removers
@@ -218,9 +219,10 @@ def _gaps(
     for seed, nets in enumerate(networks):
         own = gap_rows(nets, reference, first=seed == 0)
         todo += [(name, method, nets.weights_sha256) for name, method in own.items()]
+    version = find("de").version()  # of guided, which all rows begin from, too
     watch.stage("gaps", len(todo))
     for name, method, sha in todo:
-        key = [name, sha, [[case.name, track] for case, track in chosen]]
+        key = [name, sha, version, [[case.name, track] for case, track in chosen]]
         numbers = cached(options.out / "gaps", key, functools.partial(gap_measured, method, chosen, root))
         rows.setdefault(name, []).append(numbers)
         watch.advance()

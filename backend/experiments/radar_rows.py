@@ -20,6 +20,7 @@ from ...models.base import Floats, Tile
 from ...models.rivals.network import Remover
 from ..datasets import landcover
 from ..evaluation import metrics
+from ..evaluation.methods import find
 from ..training import radar, segmenter
 from .radar_cases import Case
 from .runs import Numbers
@@ -65,11 +66,12 @@ def classical() -> list[Method]:
 
         return make
 
+    version = find("guided").version()  # of its code and harmonic's
     return [
         Method("do nothing", ["nothing"], lambda case, _: case.cloudy),
-        Method("harmonic surface", ["harmonic"], filler("harmonic", False)),
-        Method("guided", ["guided", "alone"], filler("guided", False)),
-        Method("guided with radar", ["guided"], filler("guided", True)),
+        Method("harmonic surface", ["harmonic", version], filler("harmonic", False)),
+        Method("guided", ["guided", "alone", version], filler("guided", False)),
+        Method("guided with radar", ["guided", version], filler("guided", True)),
     ]
 
 

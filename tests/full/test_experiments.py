@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 from terramend.backend import device  # noqa: E402
 from terramend.backend.datasets.gaps import Gap  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
+from terramend.backend.evaluation import methods  # noqa: E402
 from terramend.backend.evaluation.cases import Case, Recipe, View, save  # noqa: E402
-from terramend.backend.experiments import align_cr, aligndiff, command, de, runs, schedules  # noqa: E402
+from terramend.backend.experiments import align_cr, aligndiff, command, de, radar_rows, runs, schedules  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 
 
@@ -163,7 +164,9 @@ def test_networks_are_trained_where_torch_computes(data, tmp_path, monkeypatch) 
         experiment(*words)
         monkeypatch.setattr(device, "torch_probe", lambda: device.Probe("cuda", False, None, "no driver"))
         experiment(*words, "--device", "auto")
-        with pytest.raises(TerramendError, match=r"cuda was asked for but does not compute here \(no driver\)"):
+        with pytest.raises(
+            TerramendError, match=r"cuda was asked for but does not compute here \(no driver\)"
+        ):
             experiment(*words, "--device", "cuda")
         assert asked == 2 * count * ["cpu"]
         asked.clear()
@@ -182,6 +185,27 @@ def test_a_row_that_a_crash_spoiled_is_measured_anew(text, tmp_path) -> None:
     row.write_text(text)
     assert runs.cached(tmp_path, ["key"], lambda: {"psnr": [3.0]}) == {"psnr": [3.0]}
     assert runs.cached(tmp_path, ["key"], lambda: {"psnr": [4.0]}) == {"psnr": [3.0]}
+
+
+def test_rows_that_lean_on_guided_are_measured_anew_by_other_code(tmp_path, monkeypatch) -> None:
+    measured = []
+
+    def measure(*_: object) -> runs.Numbers:
+        measured.append(1)
+        return {"psnr": [1.0]}
+
+    monkeypatch.setattr(de, "gap_measured", measure)
+    monkeypatch.setattr(de, "gap_rows", lambda *_, **__: {"DE": None})
+    options, networks = argparse.Namespace(data=tmp_path, out=tmp_path), argparse.Namespace(weights_sha256="")
+
+    def rows() -> list[str]:
+        de._gaps(options, [], networks, Watch())
+        return [str(method.key) for method in radar_rows.classical()]
+
+    before = rows()
+    assert rows() == before and len(measured) == 4
+    monkeypatch.setattr(methods, "fingerprint", lambda _: "other")
+    assert [key for key in rows() if key in before] == ["['nothing']"] and len(measured) == 8
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"error"', "\0"])

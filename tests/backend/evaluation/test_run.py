@@ -18,7 +18,7 @@ import pytest
 from terramend.backend.datasets.catalog import ground
 from terramend.backend.device import cores
 from terramend.backend.errors import TerramendError
-from terramend.backend.evaluation import bootstrap, command, measure, report, run, scene, tables
+from terramend.backend.evaluation import bootstrap, command, measure, methods, report, run, scene, tables
 from terramend.backend.evaluation.cases import Recipe, save
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.methods import find
@@ -63,6 +63,29 @@ def test_auto_is_guided_with_what_its_trial_chose(recipe: Recipe, scenes: Path, 
     levels = {name: [row["psnr"] for row in found if row["method"] == name] for name in names}
     assert levels["auto@fast"] == levels["guided@fast"]  # a good date keeps its place
     assert find("auto@fast").version() != find("guided@fast").version()
+
+
+@pytest.mark.parametrize("name", ["align-cr?weights={}", "guided@best?mend={}"])
+def test_rows_of_a_run_that_was_trained_further_are_made_anew(name: str, tmp_path: Path) -> None:
+    (tmp_path / "network.onnx").write_text("a")
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "loss.csv").write_text("step")
+    seen = {find(name.format(tmp_path)).version()}
+    (tmp_path / "loss.csv").write_text("step,rate")
+    seen.add(find(name.format(tmp_path)).version())
+    assert len(seen) == 1
+    (tmp_path / "network.onnx").write_text("b")
+    seen.add(find(name.format(tmp_path)).version())
+    (tmp_path / "config.json").write_text("[]")
+    seen.add(find(name.format(tmp_path)).version())
+    assert len(seen) == 3
+
+
+def test_rows_of_networks_depend_on_what_they_are_sampled_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "fingerprint", lambda paths: " ".join(path.as_posix() for path in paths))
+    told = {name: find(name).version() for name in ("guided", "aligndiff", "ddpm", "de")}
+    assert [name for name, paths in told.items() if "diffusion/sampler.py" not in paths] == ["guided"]
+    assert "rivals/model.py" in told["de"]
 
 
 def test_a_second_run_does_only_what_is_missing(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
