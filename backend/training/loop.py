@@ -42,7 +42,7 @@ class Schedule:
             of it (1: it stays). decay: weight decay. clip: gradient norm.
         halve: instead of the cosine, the step at which the rate is halved first, and the steps
             between further halvings. slow: parameters in modules of these names learn at a tenth.
-        average: decay of the exponential moving average of the weights.
+        average: decay of the exponential moving average of the weights; less over the first steps.
         precision: `no`, `bf16` or `fp16`. save_every: steps between checkpoints.
 
     Raises:

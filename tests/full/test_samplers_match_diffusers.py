@@ -31,6 +31,8 @@ def score(x: np.ndarray, t: int) -> np.ndarray:
 def test_betas() -> None:
     linear = diffusers.DDPMScheduler(beta_schedule="linear", beta_start=1e-4, beta_end=0.02)
     assert np.allclose(linear.alphas_cumprod.numpy(), schedules.make("linear", 1000).bar, rtol=2e-5)
+    stable = diffusers.DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
+    assert np.allclose(stable.alphas_cumprod.numpy(), schedules.make("scaled-linear", 1000).bar, rtol=2e-5)
     cosine = diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2")
     assert np.allclose(cosine.betas.numpy(), schedules.cosine(1000), rtol=1e-4, atol=1e-7)
     shifted = diffusers.DDIMScheduler(beta_schedule="linear", rescale_betas_zero_snr=True)

@@ -66,6 +66,36 @@ def test_time_embedding_values() -> None:
     assert torch.allclose(made[1], torch.stack([slow[0].cos(), slow[1].cos(), slow[0].sin(), slow[1].sin()]))
 
 
+@pytest.mark.parametrize("film", [True, False])
+def test_a_residual_block_against_its_formula(film) -> None:
+    """Time scales and shifts what is normalised (Dhariwal, Nichol 2021), or is added before that is done."""
+    torch.manual_seed(2)
+    block = unet.Residual(4, 6, 5, dataclasses.replace(TINY, film=film, groups=2))
+    torch.nn.init.normal_(block.after[1].weight)
+    x, time = torch.randn(2, 4, 5, 3), torch.randn(2, 5)
+
+    def normed(hidden, layer):
+        parts = hidden.reshape(2, 2, -1)
+        parts = (parts - parts.mean(2, keepdim=True)) / (
+            parts.var(2, correction=0, keepdim=True) + 1e-5
+        ).sqrt()
+        return parts.reshape(hidden.shape) * layer.weight[:, None, None] + layer.bias[:, None, None]
+
+    def active(hidden):
+        return hidden * torch.sigmoid(hidden)
+
+    conv = torch.nn.functional.conv2d
+    hidden = conv(active(normed(x, block.before[0])), block.before[2].weight, block.before[2].bias, padding=1)
+    said = (active(time) @ block.time[1].weight.T + block.time[1].bias)[:, :, None, None]
+    if film:
+        hidden = normed(hidden, block.norm) * (1 + said[:, :6]) + said[:, 6:]
+    else:
+        hidden = normed(hidden + said, block.norm)
+    hidden = conv(active(hidden), block.after[1].weight, block.after[1].bias, padding=1)
+    expected = hidden + conv(x, block.skip.weight, block.skip.bias)
+    assert torch.allclose(block(x, time), expected, atol=1e-5)
+
+
 def test_attention_against_a_loop() -> None:
     torch.manual_seed(1)
     layer = unet.Attention(8, TINY)

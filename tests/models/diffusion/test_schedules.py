@@ -45,6 +45,13 @@ def test_cosine_and_sigmoid_closed_forms() -> None:
     )
 
 
+def test_scaled_linear_is_stable_diffusions() -> None:
+    betas = schedules.make("scaled-linear", 1000).betas
+    line = np.linspace(np.sqrt(0.00085), np.sqrt(0.012), 1000)
+    assert np.allclose(betas, line**2, rtol=1e-12)
+    assert schedules.make("scaled-linear", 1000).bar[-1] == pytest.approx(0.00466, abs=1e-5)
+
+
 def test_zero_terminal_snr_keeps_the_first_step() -> None:
     plain, shifted = schedules.make("linear", 1000), schedules.make("linear", 1000, zero_snr=True)
     assert shifted.bar[0] == pytest.approx(plain.bar[0], rel=1e-9)
