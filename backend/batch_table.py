@@ -280,7 +280,7 @@ def _column(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     from .cli import Parser
 
-    parser = Parser(prog="terramend batch", add_help=False, allow_abbrev=False)
+    parser = Parser(prog="terramend batch", add_help=False)
     add_arguments(parser)
     return parser
 

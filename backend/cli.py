@@ -75,7 +75,10 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 class Parser(argparse.ArgumentParser):
-    """Argparse whose faults are errors with one sentence."""
+    """Argparse whose faults are errors with one sentence, and which takes no option that is cut short."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)  # of subcommands too, which argparse makes itself
 
     def error(self, message: str) -> NoReturn:
         """Raise `command.usage`."""
@@ -161,7 +164,7 @@ def available() -> dict[str, Command]:
 def parser_of(name: str) -> Parser:
     """The parser of one command."""
     command = available()[name]
-    parser = Parser(prog=f"terramend {name}", description=_sentence(command.help), allow_abbrev=False)
+    parser = Parser(prog=f"terramend {name}", description=_sentence(command.help))
     parser.set_defaults(command=name)
     importlib.import_module("." + command.module, __package__).add_arguments(parser)
     return parser

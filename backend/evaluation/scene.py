@@ -34,7 +34,7 @@ def check(words: Sequence[str], methods: Sequence[str], watch: Watch) -> dict[st
     Raises:
         TerramendError: as `accuracy` of any of them.
     """
-    parser = Parser(prog="terramend evaluate --scene", allow_abbrev=False)
+    parser = Parser(prog="terramend evaluate --scene")
     cli_request.add_arguments(parser, output=False)
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     asked = cli_request.fields(parser.parse_args(list(words)), "accuracy.tif")  # never written

@@ -204,6 +204,13 @@ def test_every_option_is_explained(command):
         assert action.help and not action.help.startswith(("of ", "in ", "how ")), action.option_strings
 
 
+@pytest.mark.parametrize("words", ["fill a.tif --gap m.tif -o o.tif", "experiment de --data . --rival cvae"])
+def test_no_option_is_taken_that_is_cut_short(words):
+    name, *rest = words.split()
+    with pytest.raises(TerramendError, match="Unrecognized arguments: --"):
+        cli.parser_of(name).parse_args(rest)
+
+
 def test_a_command_without_its_module_is_not_offered(monkeypatch):
     monkeypatch.setitem(cli.COMMANDS, "dream", cli.Command("no such thing", "dreams.command"))
     assert "dream" not in cli.available()
