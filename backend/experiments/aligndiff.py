@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...models.aligndiff.model import FILES
 from ...models.aligndiff.network import STAGES
+from ...models.weights import configuration
 from ..errors import TerramendError
 from ..evaluation import cases
 from ..evaluation.command import RECIPES
 from ..evaluation.methods import find
 from ..evaluation.perceptual import checked
+from ..failure import reason
 from ..training.patches import nearest
 from ..watch import Watch
 from . import aligndiff_report, aligndiff_runs
@@ -126,7 +129,15 @@ def _shows(case: cases.Case, root: Path, waves: Sequence[float]) -> bool:
 def _runs(options: argparse.Namespace, watch: Watch) -> list[tuple[int, Stages]]:
     """Seed and the folders of its stages."""
     if options.runs:
-        return [(0, {stage: options.runs / stage for stage in STAGES})]
+        folders = {stage: options.runs / stage for stage in STAGES}
+        for stage in STAGES[1:]:  # said before anything is measured
+            try:
+                configuration(folders[stage], *FILES)
+            except ValueError as error:
+                raise TerramendError(
+                    "training.start", path=str(folders[stage]), name="aligndiff", why=reason(error)
+                ) from None
+        return [(0, folders)]
     return [(seed, aligndiff_runs.ours(options, seed, watch)) for seed in range(options.seeds)]
 
 

@@ -27,8 +27,10 @@ from ...models.mend.model import BLOCK, CONFIG, MARGIN, Mend
 from ...models.mend.trust import Trust
 from ...models.onnx import session
 from ..datasets.catalog import ground
+from ..errors import TerramendError
 from ..evaluation.cases import TRACKS, Case, Sample, fingerprint, load, sample, verify
 from ..evaluation.command import RECIPES, data_root
+from ..failure import reason
 from ..raster.outputs import write_whole, written
 from ..training import mend_samples
 from ..watch import Watch
@@ -42,11 +44,22 @@ GUIDED = Path(guided.__file__).parent
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
-    """Fit, test, decide, write."""
+    """Fit, test, decide, write.
+
+    Raises:
+        TerramendError: `training.start` where the run has no network; `training.samples`.
+    """
     path, settings = options.run / options.network, options.run / CONFIG
-    config = json.loads(settings.read_text("utf-8"))
-    correction = Mend(of_quality("best"), session(path), Trust({}, {}), "")
-    stores = [mend_samples.open_store(Path(part["folder"])) for part in config["samples"]]
+    try:
+        config = json.loads(settings.read_text("utf-8"))
+        folders = [Path(part["folder"]) for part in config["samples"]]
+        network = session(path)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise TerramendError(
+            "training.start", path=str(options.run), name="mend", why=reason(error)
+        ) from None
+    correction = Mend(of_quality("best"), network, Trust({}, {}), "")
+    stores = [mend_samples.open_store(folder) for folder in folders]
     tracks = tuple(options.tracks.split(",")) if options.tracks else ()
     tested = list(on_val(data_root(options.data, "val"), correction, options.out / "priors", tracks, watch))
     cases = {one.case for one in tested}

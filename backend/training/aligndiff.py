@@ -85,7 +85,7 @@ def start(config: dict[str, Any]) -> tuple[AlignDiff, tokens.Vocabulary]:
         if where:
             return network_store.pretrained(where)
         if config["stage"] != STAGES[0]:
-            raise OSError("this stage starts from the one before: --set start=FOLDER")
+            raise _wrong(f"the stage {config['stage']} begins with the run before it: --set start=FOLDER")
         vocabulary = vocabulary_of(config)
         return make(layout(config, vocabulary)), vocabulary
     except OSError as error:

@@ -102,6 +102,10 @@ def test_data_that_are_a_link_are_looked_into(data, tmp_path) -> None:
         (("align-cr", "--parts", ","), "--parts is not valid: it names none of tables, speed"),
         (("aligndiff-task1",), "are missing or are not those that the cases were made from"),
         (("aligndiff-task2", "--cases", "none.json"), "none.json holds no case of the track T1 and the kind"),
+        (
+            ("aligndiff-task1", "--cases", "one.json", "--runs", "nowhere"),
+            "nowhere/diffusion is no run of align",
+        ),
         (("aligndiff-task1", "--cases", "one.json", "--also", "x"), "There is no method x to evaluate"),
         (("aligndiff-task1", "--cases", "one.json", "--config", "own.json"), "it has no entry autoencoder"),
     ],
@@ -132,6 +136,14 @@ def test_networks_that_are_none_are_said_before_anything_is_trained(data, tmp_pa
         experiment("de", "--data", data, "--out", tmp_path, "--run", "nowhere", "--parts", "pairs")
     with pytest.raises(SystemExit):
         experiment("align-cr", "--data", data, "--config", "own.json")
+
+
+@pytest.mark.parametrize("text", [None, "{}", '{"samples": [{"folder": "crops"}]}', '{"samples": [3]}', "["])
+def test_a_run_of_mend_without_a_network_is_said(text, data, tmp_path) -> None:
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    with pytest.raises(TerramendError, match=r"is no run of mend to begin from \(.+\): train it first"):
+        experiment("mend", "--data", data, "--run", tmp_path, "--out", tmp_path / "out")
 
 
 def test_two_experiments_are_not_run_in_one_folder(data, tmp_path, monkeypatch) -> None:
