@@ -8,7 +8,17 @@ from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 from ..models import threads
-from ..models.base import Movable, Observable, Prediction, Reconstructor, SamplerStep, Tile, digest, findings
+from ..models.base import (
+    Movable,
+    Observable,
+    Ordered,
+    Prediction,
+    Reconstructor,
+    SamplerStep,
+    Tile,
+    digest,
+    findings,
+)
 from ..models.registry import Row
 from .budget import Budget, Sight, budget
 from .choose import Facts, choose, create, tried_reason
@@ -74,8 +84,7 @@ def make_method(
     facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
     row, reason = choose(request, facts)
     model = _created(row, request, facts.references > 0, watch, tell)
-    if request.mode == "clear":
-        _say_order(model, scene, watch)
+    _say_order(model, request.mode, scene, watch)
     plan = plan_tiles(scene.grid, _channels(scene), getattr(model, "context", row.context))
     allowed = budget(plan, _sight(scene, row), request.jobs, request.memory_limit, row.name)
     state, way = None, None
@@ -133,12 +142,13 @@ def _created(
     return model.observed(tell)
 
 
-def _say_order(model: Reconstructor, scene: Scene, watch: Watch) -> None:
+def _say_order(model: Reconstructor, mode: str, scene: Scene, watch: Watch) -> None:
     """A notice where a network that reads certain bands can only go by their number."""
-    read = getattr(model, "wavelengths", ())
-    if len(read) == len(scene.fill_bands) and not any(map(math.isfinite, scene.wavelengths)):
+    if not isinstance(model, Ordered) or any(map(math.isfinite, scene.wavelengths)):
+        return
+    if read := model.order(mode, len(scene.fill_bands)):
         order = ", ".join(f"{centre:.0f} nm" for centre in read)
-        watch.notice("clear.order", name=scene.target.name, order=order)
+        watch.notice("bands.order", name=scene.target.name, order=order)
 
 
 def _seen(

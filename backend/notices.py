@@ -26,14 +26,14 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is; "
             "--bands {band} fills it by itself, if other dates have it."
         ),
+        "bands.order": (
+            "{name} does not say which bands it has: they are taken in the order {order}, as the network "
+            "reads them. Choose them with --bands, or name them in the file, if that is wrong."
+        ),
         "bands.thermal": "Band {band} is thermal: what is filled is an estimate of the clear sky's value.",
         "clear.nothing": (
             "Nothing of {name} was observed inside what the masks mark and the extent holds: the output is a "
             "copy of the target."
-        ),
-        "clear.order": (
-            "{name} does not say which bands it has: they are taken in the order {order}, as the network "
-            "reads them. Choose them with --bands, or name them in the file, if that is wrong."
         ),
         "fetch.note": "The region {region} may be of no use: {note}.",
         "fetch.skipped": "{name} is left out: {why}",

@@ -32,6 +32,11 @@ def matching(tile: Tile, wavelengths: Sequence[float]) -> list[int] | None:
     return chosen
 
 
+def by_number(wavelengths: Sequence[float], count: int) -> tuple[float, ...]:
+    """What `matching` takes `count` bands without centres for: `wavelengths` in their order, or nothing."""
+    return tuple(wavelengths) if len(wavelengths) == count else ()
+
+
 def band_near(wavelengths: Sequence[float], low: float, high: float) -> int | None:
     """Index of the band between `low` and `high` nanometres that is nearest their middle: B08, not B07."""
     inside = [i for i, centre in enumerate(wavelengths) if low <= centre <= high]

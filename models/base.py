@@ -185,6 +185,14 @@ class Movable(Protocol):
         """The same, predicting on a torch device; None: where it computes without torch."""
 
 
+@runtime_checkable
+class Ordered(Protocol):
+    """A method whose network knows certain bands, and goes by their number where a raster names none."""
+
+    def order(self, mode: str, count: int) -> tuple[float, ...]:
+        """Nanometres that `count` unnamed bands are taken for, in their order; empty: they are not."""
+
+
 @dataclass(frozen=True)
 class SamplerStep:
     """One step of a sampler on a window, for people to look at.

@@ -80,6 +80,10 @@ class Radar:
         """What its network runs on."""
         return provider(self.network)
 
+    def order(self, mode: str, count: int) -> tuple[float, ...]:
+        """See `base.Ordered`."""
+        return SLOTS[: min(count, self.bands)] if count <= len(SLOTS) else ()
+
     def prepare(self, overview: Tile) -> State | None:
         """Fill the overview, and try the correction where valid pixels are hidden."""
         if _clouded(overview):

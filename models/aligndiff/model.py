@@ -17,7 +17,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from .. import registry
-from ..bands import matching
+from ..bands import by_number, matching
 from ..base import Findings, Flags, Floats, Prediction, Reconstructor, Source, Tile, findings, sources
 from ..classical.membrane import cascade
 from ..diffusion import schedules
@@ -135,6 +135,10 @@ class AlignDiff:
     def provider(self) -> str | None:
         """What networks in ONNX Runtime run on."""
         return getattr(self.networks, "provider", None)
+
+    def order(self, mode: str, count: int) -> tuple[float, ...]:
+        """See `base.Ordered`."""
+        return by_number(self.wavelengths, count)
 
     def prepare(self, overview: Tile) -> State:
         """The prior's state and the bands' statistics."""

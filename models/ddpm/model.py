@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from ..bands import matching
+from ..bands import by_number, matching
 from ..base import Floats, Prediction, Source, Tile, sources
 from ..diffusion import sampler, schedules
 from ..diffusion.noise import noise
@@ -100,6 +100,10 @@ class Inpainter:
     def provider(self) -> str:
         """What its network runs on."""
         return provider(self.prior.network)
+
+    def order(self, mode: str, count: int) -> tuple[float, ...]:
+        """See `base.Ordered`."""
+        return by_number(RGB, count)
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""

@@ -47,6 +47,10 @@ class Both:
         """The same, telling of every step."""
         return Both(self.fill.observed(tell), self.clear.observed(tell))
 
+    def order(self, mode: str, count: int) -> tuple[float, ...]:
+        """See `base.Ordered`."""
+        return (self.clear if mode == "clear" else self.fill).order(mode, count)
+
     def prepare(self, overview: Tile) -> State:
         """The state of the one that the scene is for."""
         return self.of(overview).prepare(overview)

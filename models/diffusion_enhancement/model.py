@@ -19,7 +19,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ..bands import matching
+from ..bands import by_number, matching
 from ..base import Findings, Flags, Floats, Prediction, Reconstructor, SamplerStep, Source, Tile, findings
 from ..diffusion import sampler, scaling, schedules
 from ..diffusion.noise import noise
@@ -141,6 +141,10 @@ class Enhancer:
     def observed(self, tell: Callable[[SamplerStep], None]) -> Enhancer:
         """The same, telling of the first sample at every step."""
         return replace(self, tell=tell)
+
+    def order(self, mode: str, count: int) -> tuple[float, ...]:
+        """See `base.Ordered`."""
+        return by_number(self.networks.wavelengths, count)
 
     def prepare(self, overview: Tile) -> State:
         """The reference's state and the bands' statistics."""

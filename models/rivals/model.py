@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from ..bands import matching
+from ..bands import by_number, matching
 from ..base import Floats, Prediction, Source, Tile, sources
 from ..diffusion.scaling import reflected, shown
 from ..onnx import provider, session
@@ -31,6 +31,10 @@ class Remover:
     def provider(self) -> str:
         """What its network runs on."""
         return provider(self.network)
+
+    def order(self, mode: str, count: int) -> tuple[float, ...]:
+        """See `base.Ordered`."""
+        return by_number(self.wavelengths, count)
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""

@@ -147,17 +147,50 @@ def test_a_raster_without_colours_is_refused(hazy):
     assert not path.with_name("out.tif").exists()
 
 
+@pytest.mark.parametrize(
+    ("mode", "model", "said"),
+    [
+        ("clear", "de", ["665 nm, 560 nm, 490 nm"]),
+        ("clear", "align-cr", ["490 nm, 560 nm, 665 nm"]),
+        ("fill", "align-cr", ["490 nm, 560 nm, 665 nm"]),
+        ("fill", "ddpm", ["665 nm, 560 nm, 490 nm"]),
+        ("fill", "de", []),  # any band, one at a time
+        ("fill", "aligndiff", []),
+        ("fill", "guided", []),
+    ],
+)
+def test_networks_say_in_which_order_they_take_unnamed_bands(hazy, mode, model, said):
+    path, *_ = hazy
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("", "", "", "")
+        profile = {**file.profile, "count": 2, "dtype": "float32", "nodata": None}
+    sar, gaps = path.with_name("sar.tif"), np.zeros((1, 80, 96), np.uint8)
+    with rasterio.open(sar, "w", **profile) as file:
+        file.write(np.random.default_rng(1).uniform(-20, -5, (2, 80, 96)).astype(np.float32))
+    gaps[0, 30:40, 30:40] = 1
+    with rasterio.open(path.with_name("gaps.tif"), "w", **{**profile, "count": 1, "dtype": "uint8"}) as file:
+        file.write(gaps)
+    given = {"gaps": (Mask(str(path.with_name("gaps.tif")), "nonzero"),)} if mode == "fill" else {}
+    given |= {"sar": str(sar)} if model == "align-cr" else {}
+    out = str(path.with_name("out.tif"))
+    request = FillRequest(
+        (str(path),), out, mode, model=model, radiometry="sentinel2", bands=(1, 2, 3), quality="fast", **given
+    )
+    told = [n["message"] for n in fill(request, Watch()).notices if n["code"] == "bands.order"]
+    assert len(told) == len(said) and all(order in message for order, message in zip(said, told))
+
+
 def test_bands_that_go_by_their_number_are_said(hazy):
     path, *_ = hazy
     with rasterio.open(path, "r+") as file:
         file.descriptions = ("", "", "", "")
     result, _ = cleared(path, bands=(1, 2, 3))
-    (said,) = (notice["message"] for notice in result.notices if notice["code"] == "clear.order")
+    (said,) = (notice["message"] for notice in result.notices if notice["code"] == "bands.order")
     assert "665 nm, 560 nm, 490 nm" in said and "hazy.tif" in said
     path.with_name("out.tif").unlink()
     with rasterio.open(path, "r+") as file:
         file.descriptions = NAMES
-    assert not [n for n in cleared(path, bands=(1, 2, 3))[0].notices if n["code"] == "clear.order"]
+    assert not [n for n in cleared(path, bands=(1, 2, 3))[0].notices if n["code"] == "bands.order"]
 
 
 def test_from_the_shell(hazy, capsys):

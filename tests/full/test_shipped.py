@@ -14,9 +14,11 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 import onnx  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
-from terramend.backend.training import de, halves, removers  # noqa: E402
+from terramend.backend.training import aligndiff, de, halves, removers  # noqa: E402
 from terramend.backend.training.recipe import build  # noqa: E402
 from terramend.models import registry  # noqa: E402
+from terramend.models.aligndiff import model as graphs  # noqa: E402
+from terramend.models.aligndiff.prompt import NUMBERS, TOKEN  # noqa: E402
 from terramend.models.base import Tile  # noqa: E402
 from terramend.models.ddpm import model as ddpm  # noqa: E402
 from terramend.models.diffusion import sampler, schedules  # noqa: E402
@@ -120,6 +122,27 @@ def test_ddpm() -> None:
     with torch.no_grad():
         expected = net(torch.from_numpy(x), torch.full((2,), 77.0)).numpy()
     assert np.abs(ddpm.load(PACKAGED / "ddpm").denoise(x, 77) - expected).max() < 1e-3
+
+
+def test_aligndiff() -> None:
+    (torched, words), (light, _) = aligndiff.load(PACKAGED / "aligndiff"), graphs.load(PACKAGED / "aligndiff")
+    random = np.random.default_rng(0)
+    image, hint = (random.normal(0, 0.5, (1, n, 64, 96)).astype(np.float32) for n in (1, 10))
+    text, place = f"{TOKEN} Peru, 2019-05-03, 123, NIR", random.normal(size=NUMBERS).astype(np.float32)
+    ids = torch.from_numpy(words.encode(text))[None]
+    with torch.no_grad():
+        latents = torched.encode(torch.from_numpy(image))
+        context = torched.context(ids, torch.from_numpy(place)[None])
+        given = torch.randn(latents.shape), torch.tensor([700.0]), context, torch.from_numpy(hint), latents
+        said, decoded = torched.denoise(*given), torched.decode(latents)
+    arrays = [given[0].numpy(), 700, context.numpy(), hint, latents.numpy()]
+    for mine, theirs in (
+        (light.encode(image), latents),
+        (light.context(text, place), context),
+        (light.denoise(*arrays), said),
+        (light.decode(latents.numpy()), decoded),
+    ):
+        assert np.abs(mine - theirs.numpy()).max() < 1e-4
 
 
 def test_halved_networks_hold_their_large_constants_in_half_precision() -> None:
