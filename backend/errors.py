@@ -231,6 +231,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The method {model} has nothing here that a GPU could compute: choose --device auto, "
             "or another method.",
         ),
+        "model.lacks": (
+            INPUT,
+            "{model} found nothing in {name} that it can fill: it needs bands with reflectance at {needs}; "
+            "name them in the raster's band descriptions (such as B04, B03, B02), or choose another method.",
+        ),
         "model.mode": (INPUT, "The method {model} cannot do {mode}; these can: {known}."),
         "model.needs": (INPUT, "The method {model} needs {needs}: add {option}, or choose --model auto."),
         "model.network": (

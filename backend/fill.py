@@ -100,6 +100,7 @@ def fill(
                 with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
                     run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch, views)
                     filled.append(run.fill())
+        _refuse_unread(inputs, filled)
         _say_nothing(request, inputs, filled, watch)
         _say_smooth(filled, watch)
         if views is not None:
@@ -250,6 +251,18 @@ def _bytes(target: Raster, paths: Paths, *, cog: bool, clear: bool) -> int:
     provenance = 0.2 if paths.provenance else 0
     twice = 2 if cog else 1  # a COG is copied from a plain file
     return int(pixels * (main + std + provenance) * twice)
+
+
+def _refuse_unread(inputs: Inputs, filled: Sequence[Filled]) -> None:
+    """Where nothing was filled, for the network reads bands that no grid has; of a product one grid may do.
+
+    Raises:
+        TerramendError: `model.lacks`.
+    """
+    if all(part.method.lacks and part.tally.unfilled == part.tally.gaps for part in filled):
+        method, name = filled[0].method, inputs.targets[0].name
+        needs = ", ".join(f"{centre:.0f} nm" for centre in method.lacks)
+        raise TerramendError("model.lacks", model=method.row.name, name=name, needs=needs)
 
 
 def _say_nothing(request: FillRequest, inputs: Inputs, filled: Sequence[Filled], watch: Watch) -> None:

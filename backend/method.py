@@ -8,6 +8,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 from ..models import threads
+from ..models.bands import matching
 from ..models.base import (
     Movable,
     Observable,
@@ -49,6 +50,7 @@ class Method:
         device: where it computes. provider, weights_sha256: of its network in ONNX Runtime, or None.
         state_sha256: of what it learned from the whole scene.
         tried: what `auto` measured on hidden pixels before it chose; empty where nothing was.
+        lacks: nanometres of the bands that it reads together, where the scene lacks one; else empty.
     """
 
     row: Row
@@ -61,6 +63,7 @@ class Method:
     weights_sha256: str | None
     state_sha256: str
     tried: tuple[Tried, ...] = ()
+    lacks: tuple[float, ...] = ()
 
 
 def make_method(
@@ -89,12 +92,15 @@ def make_method(
     allowed = budget(plan, _sight(scene, row), request.jobs, request.memory_limit, row.name)
     state, way = None, None
     tried: tuple[Tried, ...] = ()
+    lacks: tuple[float, ...] = ()
     if overview is not None:
         workers = allowed.readers
         ways = candidates(facts.references, facts.terrain, facts.sar)
         trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
         seen, tiles = _seen(scene, overview, read or scene.tile, trying, workers, watch)
         scene.rest()
+        reads = getattr(model, "wavelengths", ())
+        lacks = reads if matching(seen, reads) is None else ()
         give_memory_back()  # what reading held, and below what the trial did, is more than learning wants
         if trying:
             tried = run_cancellable(lambda: _tried(model, ways, tiles, workers), watch.check)
@@ -122,6 +128,7 @@ def make_method(
         getattr(model, "weights_sha256", None),
         digest(state),
         tried,
+        lacks,
     )
 
 

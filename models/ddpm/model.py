@@ -101,9 +101,14 @@ class Inpainter:
         """What its network runs on."""
         return provider(self.prior.network)
 
+    @property
+    def wavelengths(self) -> tuple[float, ...]:
+        """Nanometres of the bands that it draws together."""
+        return RGB
+
     def order(self, mode: str, count: int) -> tuple[float, ...]:
         """See `base.Ordered`."""
-        return by_number(RGB, count)
+        return by_number(self.wavelengths, count)
 
     def prepare(self, overview: Tile) -> None:
         """Nothing is learned of the scene."""
@@ -111,7 +116,7 @@ class Inpainter:
     def predict(self, tile: Tile, state: None) -> Prediction:
         """Fill red, green and blue where any of the three has a gap; other bands stay unfilled."""
         mean, std = (np.full(tile.image.shape, np.nan, np.float32) for _ in range(2))
-        bands = matching(tile, RGB)
+        bands = matching(tile, self.wavelengths)
         if bands is not None and tile.gaps[bands].any():
             image = tile.image[bands]
             known = np.asarray(np.isfinite(image).all(0) & ~tile.gaps[bands].any(0))

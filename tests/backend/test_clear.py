@@ -147,6 +147,26 @@ def test_a_raster_without_colours_is_refused(hazy):
     assert not path.with_name("out.tif").exists()
 
 
+@pytest.mark.parametrize("names", [("x", "y", "z", "w"), ("B08", "B8A", "B11", "B12")])
+def test_a_fill_of_red_green_and_blue_alone_says_what_it_lacks(hazy, names):
+    path, *_ = hazy
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = names
+    out = path.with_name("out.tif")
+    request = FillRequest((str(path),), str(out), model="ddpm", quality="fast", radiometry="sentinel2")
+    with rasterio.open(path, "r+") as file:
+        image = file.read()
+        image[:, 30:40, 30:40] = 0
+        file.write(image)
+    with pytest.raises(TerramendError, match=r"hazy.tif.*at 665 nm, 560 nm, 490 nm.*B04") as caught:
+        fill(request, Watch())
+    assert caught.value.code == "model.lacks" and not out.exists()
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("B08", "B04", "B03", "B02")
+    result = fill(request, Watch())
+    assert result.gap_samples == 400 and result.unfilled_samples == 100  # near infrared is not drawn
+
+
 @pytest.mark.parametrize(
     ("mode", "model", "said"),
     [
