@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from ..device import on_torch
+from ..errors import TerramendError
 from ..failure import cancelled_as
 from ..watch import Watch
 from . import names
@@ -33,11 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace, watch: Watch) -> None:
-    """Train, then write weights, curves and pictures to the run's folder."""
+    """Train, then write weights, curves and pictures to the run's folder.
+
+    Raises:
+        TerramendError: `training.unknown`, `command.option`, and what loading, reading and training say.
+    """
+    names.module_of(options.name)  # an unknown network is said before its configuration is looked for
     changes = names.changes_of(options)
     if options.schedule:
+        if options.name != "ddpm":
+            why = f"only ddpm has it; what the configuration of {options.name} holds is changed by --set"
+            raise TerramendError("command.option", option="--schedule", why=why)
         changes["diffusion.noise"] = options.schedule
-    names.module_of(options.name)  # an unknown network is said before its configuration is looked for
     with cancelled_as("research.cancelled", out=str(options.out)):
         _run(options, changes, watch)
 

@@ -154,6 +154,10 @@ def test_the_schedule_of_ddpm_is_an_option(monkeypatch) -> None:
         with pytest.raises(InterruptedError):
             command.main(options(schedule=schedule), Watch())
     assert asked == [("ddpm", name) for name in ("linear", "cosine", "sigmoid")]
+    with pytest.raises(TerramendError, match="--schedule is not valid: only ddpm has it.*--set"):
+        command.main(options(name="de", schedule="cosine"), Watch())
+    with pytest.raises(TerramendError, match="no network called foo"):
+        command.main(options(name="foo", schedule="cosine"), Watch())
 
 
 def test_unknown_networks_folders_and_devices() -> None:
