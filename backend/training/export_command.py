@@ -38,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from", dest="run", type=Path, required=True, help="folder of a finished training run"
     )
     parser.add_argument("--title", required=True, help="title of the network, one line")
-    parser.add_argument("--licence", default="CC BY 4.0", help="licence of the weights (default: CC BY 4.0)")
+    parser.add_argument(
+        "--licence",
+        required=True,
+        help="licence of the weights; those of all data that they learned from must allow it",
+    )
     parser.add_argument(
         "--to",
         type=Path,

@@ -211,6 +211,12 @@ def test_no_option_is_taken_that_is_cut_short(words):
         cli.parser_of(name).parse_args(rest)
 
 
+def test_a_licence_of_weights_is_named():
+    """Whoever exports knows what the data's licences allow; none is written by itself."""
+    with pytest.raises(TerramendError, match="required: --licence"):
+        cli.parser_of("export").parse_args(["net", "--from", "run", "--title", "A network"])
+
+
 def test_a_command_without_its_module_is_not_offered(monkeypatch):
     monkeypatch.setitem(cli.COMMANDS, "dream", cli.Command("no such thing", "dreams.command"))
     assert "dream" not in cli.available()
