@@ -228,7 +228,10 @@ def _of_files(found: radar_layouts.Triplet, bilinear: bool) -> Scene:
 
 
 def _crop(planes: Floats, random: np.random.Generator, size: int, coarse: float) -> Floats:
-    """A turned, mirrored crop; smaller images are repeated at the edge and stay unknown there."""
+    """A turned, mirrored crop. Smaller images go on as their mirror image, very small ones as their edge.
+
+    All planes go on alike, so what is added is a sample like others: its truth is known where the image's is.
+    """
     shrink = 2 if random.random() < coarse and min(planes.shape[1:]) >= 2 * size else 1
     side = size * shrink
     grow = [(0, 0), *((0, max(0, side - length)) for length in planes.shape[1:])]

@@ -80,3 +80,13 @@ def test_radar_and_bands_that_are_withheld():
 def test_images_smaller_than_a_crop_are_continued(size):
     drawn = bank(height=50, width=60).draw(0, 0, 3, size, Shares())
     assert drawn["given"].shape == (3, 10, size, size) and np.isfinite(drawn["given"]).all()
+
+
+def test_what_continues_an_image_is_known_and_fits_in_all_planes():
+    drawn = bank(height=50, width=60).draw(0, 0, 4, 64, Shares(pair=1, vary=False, **PLAIN))
+    assert (drawn["known"] == 1).all()
+    values = [np.unique(clear[0]).size for clear in drawn["clear"]]
+    assert values == 4 * [50 * 60]  # all of the image, and of what lies beyond nothing else
+    cloud = np.broadcast_to(drawn["weigh"] > 0.5, drawn["clear"].shape)
+    given = drawn["given"][:, :6]
+    assert (given[cloud] == np.float32(0.9)).all() and np.array_equal(given[~cloud], drawn["clear"][~cloud])
