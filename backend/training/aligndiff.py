@@ -15,6 +15,7 @@ model's own loss stands, because in training it says noise (or x0), not an image
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,7 +211,7 @@ def _latents(
         raise _wrong(f"{stage}.own goes with noise.predicts=x0")
     bars = torch.from_numpy(forward.bar).float()
     store = samples.stored(config, data, config["data"]["terrain"], watch)
-    cached = encode(model, vocabulary, store)
+    encoded = functools.cache(lambda: encode(model, vocabulary, store))  # of the first batch: where it trains
     part = config["alignment"]
     alignment = None
     if stage == "adapter" and part["weights"]:
@@ -218,6 +219,7 @@ def _latents(
 
     def batch(step: int, number: int) -> Batch:
         number += step * schedule.accumulate
+        cached = encoded()
         random = np.random.default_rng([schedule.seed, number])
         chosen = random.choice(len(store.hint), schedule.batch, replace=len(store.hint) < schedule.batch)
         clean = cached.clean[chosen]
@@ -299,20 +301,23 @@ def self_made(
 
 
 def encode(model: AlignDiff, vocabulary: tokens.Vocabulary, store: samples.Store, count: int = 16) -> Cached:
-    """Run the frozen autoencoder once over all crops."""
+    """Run the frozen autoencoder once over all crops, on the device where it is; the CPU keeps them."""
     bands, factor = store.clean.shape[1], model.layout.factor
     parts: dict[str, list[torch.Tensor]] = {"clean": [], "prior": [], "weight": []}
+    device, learning = model.scale.device, model.training
     model.eval()
     with torch.no_grad():
         for first in range(0, len(store.hint), count):
             hint = store.hint[first : first + count].astype(np.float32)
             clean = torch.from_numpy(store.clean[first : first + count].astype(np.float32))
-            parts["clean"].append(model.encode(clean))
-            parts["prior"].append(model.encode(torch.from_numpy(hint[:, 5 + bands : 5 + 2 * bands])))
+            prior = torch.from_numpy(hint[:, 5 + bands : 5 + 2 * bands])
+            parts["clean"].append(model.encode(clean.to(device)).cpu())
+            parts["prior"].append(model.encode(prior.to(device)).cpu())
             hidden = np.stack([latent_gap(gap > 0.5, factor) for gap in hint[:, 4]])
             parts["weight"].append(
                 torch.from_numpy(np.where(hidden, 1, samples.KNOWN).astype(np.float32))[:, None]
             )
+    model.train(learning)
     ids = torch.from_numpy(np.stack([vocabulary.encode(text) for text in store.texts]))
     return Cached(torch.cat(parts["clean"]), torch.cat(parts["prior"]), torch.cat(parts["weight"]), ids)
 

@@ -165,6 +165,23 @@ def test_samples_are_repeated_and_hide_the_right_share(runs, data, tmp_path) -> 
     assert caught.value.code == "training.empty"
 
 
+def test_crops_are_encoded_once_and_where_the_networks_train(runs, data, monkeypatch) -> None:
+    config = json.loads((runs / "diffusion" / "config.json").read_text())
+    config["start"] = str(runs / "autoencoder")
+    made = aligndiff.recipe(config, data, Watch())
+    asked = []
+
+    def encode(image: torch.Tensor) -> torch.Tensor:
+        asked.append((image.device.type, len(image), made.model.training))
+        return torch.zeros(len(image), 4, 8, 8)
+
+    monkeypatch.setattr(made.model, "encode", encode)
+    made.model.to("meta").train()
+    batches = [made.batch(step, 0) for step in range(2)]
+    assert asked == 2 * [("meta", 6, False)] and made.model.training
+    assert {tensor.device.type for batch in batches for tensor in batch.values()} == {"cpu"}
+
+
 def test_bands_together_begin_with_the_autoencoder_of_single_bands(runs, data, tmp_path) -> None:
     config = json.loads((runs / "autoencoder" / "config.json").read_text())
     config |= {
