@@ -87,12 +87,17 @@ class Method:
         if any("weights" in row.options for row in rows):  # what networks sample with, and begin from
             folders |= {"diffusion", "rivals"}
         paths = [HERE.parent / "trial.py"] if base == "auto" else []
-        paths += [path for path in MODELS.glob("*.py") if path.stem != "registry"]
-        paths += [path for folder in folders for path in (MODELS / folder).rglob("*.py")]
+        paths += sources(*folders)
         paths += [path for path in (MODELS / "weights").rglob("*") if path.is_file()]
         runs = [Path(str(self.settings[word])) for word in ("weights", "mend") if word in self.settings]
         own = [path for run in runs for kind in ("*.json", "*.onnx") for path in sorted(run.glob(kind))]
         return fingerprint([*sorted(paths), *own])
+
+
+def sources(*folders: str) -> list[Path]:
+    """The Python files of `folders` of `models`, and those that several of them share."""
+    shared = [path for path in MODELS.glob("*.py") if path.stem != "registry"]
+    return sorted([*shared, *(path for folder in folders for path in (MODELS / folder).rglob("*.py"))])
 
 
 def _peer(function: Callable[..., Floats]) -> Callable[[Mapping[str, Any]], Callable[[Sample], Filled]]:

@@ -49,7 +49,7 @@ from .de_rows import (
     measured,
     network,
 )
-from .runs import Numbers, cached, configured, named, trained
+from .runs import Numbers, cached, configured, named, trained, version
 
 REAL = {"without": [], "haze": 0.0}
 """Data of the networks that are compared: all real pairs and nothing made; none of them is given away."""
@@ -118,9 +118,10 @@ def _pairs(options: argparse.Namespace, rivals: tuple[str, ...], watch: Watch) -
             joint = _stages(load_config("de", options.config), run, options, seed, watch)
             methods += _rows(joint, removers.load(run), run.name, options, seed)
     rows: dict[str, list[Numbers]] = {}
+    code = version("diffusion", "diffusion_enhancement", "rivals", recipes=("de", "noising", "removers"))
     watch.stage("rows", len(methods))
     for method in methods:
-        key = [method.key, list(seen.names), str(options.lpips or "") if method.judged else ""]
+        key = [method.key, list(seen.names), str(options.lpips or "") if method.judged else "", code]
         numbers = cached(options.out / "rows", key, functools.partial(measured, method, seen, perceptual))
         rows.setdefault(method.name, []).append(numbers)
         watch.advance()
@@ -219,10 +220,10 @@ def _gaps(
     for seed, nets in enumerate(networks):
         own = gap_rows(nets, reference, first=seed == 0)
         todo += [(name, method, nets.weights_sha256) for name, method in own.items()]
-    version = find("de").version()  # of guided, which all rows begin from, too
+    code = find("de").version()  # of guided, which all rows begin from, too
     watch.stage("gaps", len(todo))
     for name, method, sha in todo:
-        key = [name, sha, version, [[case.name, track] for case, track in chosen]]
+        key = [name, sha, code, [[case.name, track] for case, track in chosen]]
         numbers = cached(options.out / "gaps", key, functools.partial(gap_measured, method, chosen, root))
         rows.setdefault(name, []).append(numbers)
         watch.advance()

@@ -6,12 +6,14 @@ import argparse
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..datasets.contents import contents
 from ..errors import TerramendError
+from ..evaluation.cases import fingerprint
+from ..evaluation.methods import sources
 from ..raster.outputs import write_whole
 from ..request import canonical_json
 from ..training import alone
@@ -82,6 +84,12 @@ def below(out: Path, value: Any) -> Any:
     if isinstance(value, str) and Path(value).is_relative_to(out):
         return Path(value).relative_to(out).as_posix()
     return value
+
+
+def version(*folders: str, recipes: Sequence[str]) -> str:
+    """Hash of the code that rows of networks in torch run: `folders` of `models`, modules of `training`."""
+    own = [Path(alone.__file__).with_name(f"{name}.py") for name in recipes]
+    return fingerprint([*sources(*folders), *own])
 
 
 def cached(path: Path, key: Any, make: Callable[[], Numbers]) -> Numbers:

@@ -1,6 +1,6 @@
 """`terramend experiment schedules`: linear, cosine and sigmoid noise, same seed, data and budget.
 
-Rows are cached by the hash of their configuration, and an unfinished row goes on where it
+Rows are cached by the hashes of their configuration and code, and an unfinished row goes on where it
 stopped. Losses of different schedules weigh noise levels differently, so the runs are
 compared at common log-SNR, and by what they draw.
 """
@@ -26,6 +26,7 @@ from ..training.names import changes_of
 from ..training.recipe import finish, load_config, made
 from ..watch import Watch
 from . import inception, schedules_report, statistics
+from .runs import version
 
 LEVELS = (-6.0, -3.0, 0.0, 3.0, 6.0)
 """Log-SNR at which the denoising error is read."""
@@ -48,24 +49,24 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
     key = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:12]
     name, seed = config["diffusion"]["noise"], config["training"]["seed"]
     folder = options.out / f"{name}-{seed}-{key}"
-    measured = folder / "metrics.json"
-    numbers = _kept(measured)
+    measured, code = folder / "metrics.json", version("ddpm", "diffusion", recipes=("ddpm", "noising"))
+    numbers = _kept(measured, code)
     if numbers is None:
         run = made("ddpm", config, options.data / "train", watch)
         average = train(run.model, run.batch, run.loss, run.schedule, folder, watch, options.device)
         finish(run, average, folder)
         numbers = measure(average, config, options.data / "val", folder, watch)
-        write_whole(measured, json.dumps(numbers))
+        write_whole(measured, json.dumps({"code": code, "numbers": numbers}))
     return {"schedule": name, "seed": seed, "folder": str(folder), **numbers}
 
 
-def _kept(path: Path) -> dict[str, Any] | None:
-    """What `measure` found in an earlier run; None where none is, or a crash spoiled it."""
+def _kept(path: Path, code: str) -> dict[str, Any] | None:
+    """What `measure` found by this code in an earlier run; None where none is, or a crash spoiled it."""
     try:
         found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        return dict(found["numbers"]) if found["code"] == code else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("error"), dict) else None
 
 
 def measure(

@@ -220,7 +220,47 @@ def test_rows_that_lean_on_guided_are_measured_anew_by_other_code(tmp_path, monk
     assert [key for key in rows() if key in before] == ["['nothing']"] and len(measured) == 8
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"error"', "\0"])
+@pytest.mark.parametrize("name", ["de", "align-cr", "schedules"])
+def test_rows_of_networks_are_measured_anew_by_other_code(name, data, tmp_path, monkeypatch) -> None:
+    measured = []
+
+    def measure(*_: object) -> dict[str, object]:
+        measured.append(1)
+        return {"error": {"0": 0.1}}
+
+    monkeypatch.setattr(de, "pair_bank", lambda *_: argparse.Namespace(names=()))
+    monkeypatch.setattr(de.removers, "load", lambda _: None)
+    monkeypatch.setattr(de, "classical", lambda _: [])
+    monkeypatch.setattr(de, "_remover", lambda *_: tmp_path)
+    monkeypatch.setattr(de, "_stages", lambda *_: tmp_path)
+    monkeypatch.setattr(de, "_rows", lambda *_: [de.network("DE", None, "run")])
+    monkeypatch.setattr(de, "_picture", lambda *_: None)
+    monkeypatch.setattr(align_cr, "cases", lambda *_: [])
+    monkeypatch.setattr(align_cr, "trained", lambda *_: tmp_path)
+    monkeypatch.setattr(align_cr.segmenter, "load", lambda _: None)
+    monkeypatch.setattr(align_cr, "_row", lambda *_: align_cr.network("Align-CR", None, "run"))
+    monkeypatch.setattr(align_cr.align_cr_report, "picture", lambda *_: None)
+    made = argparse.Namespace(model=None, batch=None, loss=None, schedule=None)
+    monkeypatch.setattr(schedules, "made", lambda *_: made)
+    monkeypatch.setattr(schedules, "train", lambda *given: given[4].mkdir(parents=True, exist_ok=True))
+    monkeypatch.setattr(schedules, "finish", lambda *_: None)
+    for module, word in ((de, "measured"), (align_cr, "measured"), (schedules, "measure")):
+        monkeypatch.setattr(module, word, measure)
+    for report in (de.de_report, align_cr.align_cr_report, schedules.schedules_report):
+        monkeypatch.setattr(report, "write", lambda *_: None)
+    words = [name, "--data", data, "--out", tmp_path / "out", "--seeds", 1]
+    words += {"de": ["--parts", "pairs"], "align-cr": ["--parts", "tables"]}.get(name, [])
+    words += [] if name == "schedules" else ["--rivals", ""]
+    experiment(*words)
+    count = len(measured)
+    experiment(*words)
+    assert len(measured) == count > 0
+    monkeypatch.setattr(runs, "fingerprint", lambda _: "other")
+    experiment(*words)
+    assert len(measured) == 2 * count
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"numbers"', "\0"])
 def test_a_schedule_that_a_crash_spoiled_is_measured_anew(text, data, tmp_path, monkeypatch) -> None:
     measured = []
 
