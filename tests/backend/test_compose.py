@@ -144,6 +144,8 @@ def test_deviation_and_provenance_agree_with_what_was_filled(core):
     )
     assert (source[done.gaps.any(axis=0) & ~filled] == Source.UNFILLED).all()
     assert not np.isin(source[~filled], (Source.REFERENCE,)).any()
+    alone = done.class_gaps.any(axis=0) & ~done.gaps.any(axis=0)  # only class bands have gaps there
+    assert (source[alone] == np.where(classed.any(axis=0), Source.SURROUNDINGS, Source.UNFILLED)[alone]).all()
 
 
 def test_a_pixel_is_restored_where_all_bands_that_had_gaps_are_filled():

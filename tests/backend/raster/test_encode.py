@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terramend.backend.raster.encode import avoid, encode, frequent_class
+from terramend.backend.compose import CLASS_REACH
+from terramend.backend.raster.encode import NEIGHBOURHOODS, avoid, encode, frequent_class
 
 DTYPES = ("uint8", "int16", "uint16", "float32")
 
@@ -31,6 +32,17 @@ def test_infinite_reflectance_stays_inside_float32():
     assert np.isfinite(encode(np.array([np.inf, -np.inf, 3e38], np.float32), "float32", 1e-4, 0.0)).all()
 
 
+def beside(value, stops, kind):
+    """The nearest value below that is allowed, or above where the dtype ends first."""
+    for way, end in ((-1, -np.inf), (1, np.inf)):
+        near = value
+        while near in stops:
+            near = np.nextafter(kind.type(near), kind.type(end)) if kind.kind == "f" else near + way
+        if kind.kind == "f" or np.iinfo(kind).min <= near <= np.iinfo(kind).max:
+            return near
+    raise AssertionError
+
+
 @given(
     dtype=st.sampled_from(DTYPES),
     nodata=st.sampled_from([0.0, 255.0, -32768.0, -9999.0, 65535.0, 1.0, float("nan"), None]),
@@ -48,8 +60,8 @@ def test_no_value_equals_nodata_and_none_moves_further_than_needed(dtype, nodata
     for stop in (nodata, other):
         if stop is not None:
             assert not (moved == stop).any()
-    steps = np.abs(moved.astype(np.float64) - values.astype(np.float64))
-    assert steps.max() <= 2
+    for before, after in zip(values.tolist(), moved.tolist(), strict=True):
+        assert after == beside(before, {nodata, other}, np.dtype(dtype))
     assert (moved[~np.isin(values, [s for s in (nodata, other) if s is not None])] ==
             values[~np.isin(values, [s for s in (nodata, other) if s is not None])]).all()  # fmt: skip
 
@@ -76,3 +88,24 @@ def test_without_any_valid_class_nothing_changes():
     made, found = frequent_class(classes, np.ones((3, 3), bool))
     np.testing.assert_array_equal(made, classes)
     assert not found.any()
+
+
+@given(side=st.integers(1, 24), share=st.floats(0, 1), kinds=st.integers(1, 4), seed=st.integers(0, 99))
+def test_the_smallest_window_that_knows_a_class_tells_the_most_frequent(side, share, kinds, seed):
+    random = np.random.default_rng(seed)
+    classes = random.integers(0, kinds, (side, side + 3)).astype(np.uint8)
+    gaps = random.random(classes.shape) < 1 - share**3
+    made, found = frequent_class(classes, gaps)
+    for row, column in np.ndindex(classes.shape):
+        expected, told = classes[row, column], False
+        for reach in (size // 2 for size in NEIGHBOURHOODS):
+            near = np.s_[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
+            counts = np.bincount(classes[near][~gaps[near]])
+            if gaps[row, column] and counts.size:
+                expected, told = counts.argmax(), True
+                break
+        assert (made[row, column], found[row, column]) == (expected, told)
+
+
+def test_a_core_sees_as_far_around_itself_as_classes_are_sought():
+    assert NEIGHBOURHOODS[-1] == 2 * CLASS_REACH + 1 and all(side % 2 for side in NEIGHBOURHOODS)

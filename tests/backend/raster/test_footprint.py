@@ -27,7 +27,8 @@ def test_holes_are_gaps_and_what_is_open_is_outside(tmp_path, tmp, dtype, nodata
     found = codes(target, directory=tmp, watch=watch)
     assert np.array_equal(found[0], np.choose(parts, [V, O, G, O]))
     assert np.array_equal(found[0], found[1])
-    assert "mask.open-nodata" in [n.code for n in watch.notices]
+    (said,) = (n.arguments["percent"] for n in watch.notices if n.code == "mask.open-nodata")
+    assert said == round(100 * (45 + 30) / (2000 - 55), 1)  # of the hull: without 55 pixels of the corner
     filled = codes(target, directory=tmp, fill_swath_edges=True)
     corner = np.add.outer(np.arange(40), np.arange(50)) >= 10  # the hull cuts the corner off
     assert np.array_equal(

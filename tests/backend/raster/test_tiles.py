@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terramend.backend.raster.grid import Grid
-from terramend.backend.raster.tiles import BLOCK, WORKING_SET, TilePlan, plan_tiles
+from terramend.backend.raster.tiles import BLOCK, WORKING_COPIES, WORKING_SET, TilePlan, plan_tiles
 
 
 def grid(height: int, width: int) -> Grid:
@@ -42,3 +42,13 @@ def test_a_tile_stays_near_the_working_set(channels):
 def test_a_small_grid_is_one_tile():
     (tile,) = plan_tiles(grid(1, 1), 12, 32).tiles()
     assert tile.core == tile.cover == grid(1, 1).whole
+
+
+@given(height=sizes, width=sizes, core=st.integers(8, 40), context=st.integers(0, 20))
+def test_memory_is_that_of_the_largest_tile_and_never_of_more_than_the_grid(height, width, core, context):
+    plan = TilePlan(grid(height, width), core, 4, context, channels=3)
+    samples = 3 * min(core + 4 + 2 * context, height) * min(core + 4 + 2 * context, width)
+    assert plan.tile_bytes == 4 * samples * WORKING_COPIES
+    for tile in plan.tiles():
+        seen = tile.cover.grown(context, plan.grid)
+        assert 3 * seen.height * seen.width <= samples
