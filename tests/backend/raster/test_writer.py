@@ -236,6 +236,17 @@ def test_options_that_would_change_pixels_or_layout_are_refused():
         assert caught.value.code == code
 
 
+def test_deflate_is_quick_where_nobody_asks_for_small(tmp_path):
+    flat = np.kron(noise("uint16", (1, 40, 40)), np.ones((1, 8, 8), np.uint16))
+    source = make(tmp_path / "in.tif", flat)
+    options = ([], ["ZLEVEL=1"], ["ZLEVEL=9"])
+    quick, said, small = (
+        copy(source, tmp_path / f"{number}.tif", options=option).read_bytes()
+        for number, option in enumerate(options)
+    )
+    assert quick == said and len(small) < len(quick)
+
+
 @pytest.mark.parametrize("compress", ["LZW", "ZSTD", "NONE", "LZMA", "PACKBITS"])
 def test_other_lossless_compressions(tmp_path, compress):
     samples = noise("int16", (2, 70, 80))
