@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terramend.models.holdout import ErrorTable, distance_to_valid, pseudo_gap
+from terramend.models.holdout import (
+    ErrorTable,
+    distance_class,
+    distance_to_valid,
+    error_table,
+    over_distance,
+    pseudo_gap,
+)
 
 
 @settings(max_examples=60)
@@ -54,3 +61,43 @@ def test_errors_change_with_distance_without_steps():
     far = np.abs(np.diff(line[:, 8:], axis=1)).max(1)
     assert (far < 0.15 * np.abs(np.diff(rms[:, 2:]))[:, 0]).all()
     assert np.isnan(std[:, ~gap]).all()
+
+
+def test_a_table_says_its_values_in_the_middles_of_classes_and_a_line_over_logarithms_between():
+    table = np.array([[0.1, 0.2, 0.4, 0.3], [1.0, 3.0, 2.0, 5.0]], np.float32)
+    np.testing.assert_allclose(
+        over_distance(table, np.array([1, 2.6, 8.6, 28], np.float32)), table, rtol=1e-5
+    )
+    between = np.sqrt([1 * 2.6, 2.6 * 8.6, 8.6 * 28]).astype(np.float32)
+    np.testing.assert_allclose(over_distance(table, between), (table[:, 1:] + table[:, :-1]) / 2, rtol=1e-5)
+    ends = over_distance(table, np.array([0, 500], np.float32))
+    np.testing.assert_allclose(ends, table[:, [0, 3]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_errors_are_tabled_by_distance_and_never_fall_with_it(step):
+    """Of a wide gap and of single pixels, a part of which is hidden."""
+    distances = np.array([1, np.sqrt(2), 2, 4, 5, 16, 17, 90])
+    assert distance_class(distances).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    gaps = np.zeros((40, 60), bool)
+    gaps[2:14, 2:50] = gaps[20:38:3, 2:50:3] = True
+    hidden = gaps.copy()
+    hidden[:, 40:] = False
+    random = np.random.default_rng(5)
+    error = random.standard_normal((3, 40, 60)).astype(np.float32)
+    depth = np.minimum(np.arange(12) + 1, 12 - np.arange(12))  # rows of the wide gap, where its ends are far
+    error[:, 2:14, 8:44] *= depth[:, None]
+    error[1] = np.nan
+    at = distance_to_valid(gaps) * step
+    error[2, at < 4.5] *= 9  # what is further off cannot be less
+    rms = error_table(error, hidden, gaps, np.array([7, 8, 9], np.float32), step).rms
+    expected = []
+    for low, high in ((0, 1.5), (1.5, 4.5), (4.5, 16.5), (16.5, np.inf)):
+        chosen = hidden & (at >= low) & (at < high)
+        expected.append(np.sqrt(np.mean(error[0, chosen] ** 2)) if chosen.sum() >= 16 else None)
+    known = [k for k, value in enumerate(expected) if value is not None]
+    assert known == ([0, 1, 2] if step == 1 else [1, 2, 3])
+    filled = [expected[min(known, key=lambda j: abs(j - k))] for k in range(4)]
+    np.testing.assert_allclose(rms[0], np.maximum.accumulate(filled), rtol=1e-5)
+    np.testing.assert_array_equal(rms[1], 8)  # nothing hidden was predicted
+    assert (np.diff(rms[2]) >= 0).all() and rms[2, 3] > 5
