@@ -114,3 +114,9 @@ def test_decode_raises_nothing_else(line):
 def test_codes_follow_the_exit_statuses():
     codes = [protocol.code_of(status) for status in (1, 2, 3, 4, 5)]
     assert codes == [protocol.INTERNAL_ERROR, -32002, -32003, -32004, -32005]
+
+
+def test_codes_of_errors_are_those_of_json_rpc():
+    assert (protocol.PARSE_ERROR, protocol.INVALID_REQUEST) == (-32700, -32600)
+    assert (protocol.METHOD_NOT_FOUND, protocol.INVALID_PARAMS) == (-32601, -32602)
+    assert protocol.INTERNAL_ERROR == -32603

@@ -98,12 +98,17 @@ def test_hash_knows_everything_else() -> None:
         ({"grow": "3 feet"}, "grow"),
         ({"classes": ["haze"]}, "classes"),
         ({"cloud_threshold": 101}, "cloud_threshold"),
+        ({"cloud_threshold": -0.1}, "cloud_threshold"),
         ({"date": "June"}, "date"),
         ({"references": [{"path": "r", "date": "2020-02-31"}]}, "references"),
         ({"references": [{"path": " ; "}]}, "references"),
         ({"sun": [400, 10]}, "sun"),
         ({"sun": [10]}, "sun"),
+        ({"sun": [-0.1, 10]}, "sun"),
+        ({"sun": [10, 0]}, "sun"),
+        ({"sun": [10, 90.1]}, "sun"),
         ({"bands": [0]}, "bands"),
+        ({"bands": [2, 1, 2]}, "bands"),
         ({"bands": [True]}, "bands"),
         ({"memory_limit": 0}, "memory_limit"),
         ({"memory_limit": float("inf")}, "memory_limit"),
@@ -116,6 +121,7 @@ def test_hash_knows_everything_else() -> None:
         ({"references": [{"path": " ; "}]}, "references"),
         ({"jobs": -1}, "jobs"),
         ({"seed": -1}, "seed"),
+        ({"seed": 2**63}, "seed"),
         ({"creation_options": ["COMPRESS"]}, "creation_options"),
         ({"colour": "blue"}, "colour"),
     ],
@@ -126,6 +132,18 @@ def test_wrong_fields_are_named(change, field) -> None:
     assert caught.value.code == "request.field"
     assert caught.value.arguments["field"] == field
     assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sun": [0, 90]}, {"sun": [360, 0.1]}, {"cloud_threshold": 0}, {"cloud_threshold": 100},
+        {"seed": 2**63 - 1}, {"bands": [1]}, {"memory_limit": 0.1}, {"grow": "0"}, {"jobs": 0},
+    ],
+)  # fmt: skip
+def test_ranges_hold_their_ends(change) -> None:
+    ((name, value),) = change.items()
+    assert to_json(from_json({**to_json(PLAIN), **change}))[name] == value
 
 
 @pytest.mark.parametrize("nodata", [float("nan"), float("inf")])

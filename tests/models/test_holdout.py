@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terramend.models.holdout import (
+    LEAST,
     ErrorTable,
+    _parts,
     distance_class,
     distance_to_valid,
     error_table,
@@ -47,6 +49,25 @@ def test_a_large_gap_is_tried_on_a_large_one():
 def test_without_a_gap_blocks_are_hidden():
     hidden = pseudo_gap(np.ones((64, 64), bool), np.zeros((64, 64), bool))
     assert hidden is not None and hidden.mean() == 0.25
+
+
+@pytest.mark.parametrize(("size", "shaped"), [(LEAST, True), (LEAST - 1, False)])
+def test_a_gap_of_few_pixels_is_too_small_a_shape(size, shaped):
+    gap = np.zeros((64, 64), bool)
+    gap[1, :size] = True
+    hidden = pseudo_gap(~gap, gap)
+    assert hidden is not None and (hidden.sum() == size) == shaped
+    assert shaped or hidden.sum() > 900  # blocks
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (2, 2), (64, 33)])
+def test_a_shape_that_hides_too_much_is_tried_on_each_half_and_each_quarter(shape):
+    whole, *halves = _parts(shape)
+    assert whole.all() and len(halves) == 8
+    for cut in (halves[:2], halves[2:4], halves[4:]):
+        assert (np.sum(cut, axis=0) == 1).all()
+        sizes = [part.sum() for part in cut]
+        assert min(sizes) > 0 and max(sizes) - min(sizes) <= max(shape)
 
 
 def test_errors_change_with_distance_without_steps():
