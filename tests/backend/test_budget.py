@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terramend.backend import budget as module
-from terramend.backend.budget import AHEAD, PROCESS, WRITE, Sight, budget
+from terramend.backend.budget import AHEAD, PROCESS, READ, WRITE, Sight, budget
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.gdal import cache_bytes
 from terramend.backend.raster.grid import Grid
@@ -84,3 +84,35 @@ def test_dates_count_and_so_many_fit_as_is_said():
 
 def test_a_method_that_does_not_regress_needs_less():
     assert replace(MANY, regresses=False).least() < MANY.least() / 1.2
+
+
+@given(st.integers(1, 90), st.integers(1, 2000), st.integers(0, 6), st.booleans(), st.booleans())
+def test_the_limit_that_an_error_names_does_and_less_does_not(channels, side, dates, kept, regresses):
+    grid = Grid(None, SQUARE, 5000, 5000)
+
+    def of(count: int) -> tuple[TilePlan, Sight]:
+        sight = Sight(side * side, side * side, 4, (4,) * count, 0, kept, regresses)
+        return plan_tiles(grid, channels + sum(sight.dates), 64), sight
+
+    def refused(count: int, limit: float) -> TerramendError:
+        with pytest.raises(TerramendError) as caught:
+            budget(*of(count), 2, limit, "guided")
+        return caught.value
+
+    needs = [float(refused(count, 0.2).arguments["need"]) for count in range(dates + 1)]
+    for count, need in enumerate(needs):
+        plan, sight = of(count)
+        assert budget(plan, sight, 2, need, "guided").workers >= 1
+        base = PROCESS + cache_bytes(need)
+        assert base + WRITE + sight.kept_bytes + plan.tile_bytes <= need * 1e9
+        assert base + sight.seen_bytes + sight.reading_bytes <= need * 1e9
+        refused(count, need - 0.101)  # it is rounded up to tenths
+        if 0 < count < dates and needs[dates] - 0.101 > need:
+            assert refused(dates, need).arguments["fits"] >= count
+
+
+def test_one_source_is_read_at_a_time_and_the_widest_takes_most():
+    narrow = replace(SMALL, bands=1)
+    assert narrow.reading_bytes == READ * narrow.strip
+    for wide in (replace(narrow, bands=5), replace(narrow, dates=(2, 5)), replace(narrow, guides=5)):
+        assert wide.reading_bytes == 5 * narrow.reading_bytes
