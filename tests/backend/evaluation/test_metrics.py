@@ -130,3 +130,20 @@ def test_what_another_date_differs_by_widens_the_intervals() -> None:
     assert numbers["hits_with_change"] == pytest.approx(metrics.LEVELS, abs=0.012)
     assert numbers["hits"] == metrics.uncertainty(mean - later, std)["hits"]
     assert numbers["hits"][metrics.LEVELS.index(0.9)] < 0.5  # type: ignore[index]
+
+
+def test_score_tells_bias_vegetation_and_intervals_of_the_scored_pixels_alone() -> None:
+    scored = np.zeros((48, 40), bool)
+    scored[5:25, 5:25] = True
+    std = np.random.default_rng(8).uniform(0.02, 0.2, TRUTH.shape)
+    numbers = metrics.score(np.where(scored, NOISY, 9), TRUTH, scored, (485.0, 660.0, 840.0), std)
+    error = (NOISY - TRUTH)[:, scored].astype(float)
+    (_, *ours), (_, *theirs) = NOISY[:, scored], TRUTH[:, scored]
+    bright = np.sum(ours, axis=0) > 0  # noise makes a pixel or two negative
+    apart = np.subtract(*[(near - red) / (near + red) for red, near in (ours, theirs)])[bright]
+    assert numbers["bias"] == pytest.approx(error.mean(), rel=1e-3)
+    assert numbers["ndvi"] == pytest.approx(np.sqrt(np.mean(apart**2)), rel=1e-4)
+    assert numbers["width90"] == pytest.approx(2 * 1.6448536 * std[:, scored].mean())
+    assert metrics.LEVELS == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+    dark = metrics.score(0 * TRUTH, 0 * TRUTH, scored, (485.0, 660.0, 840.0))
+    assert math.isnan(dark["ndvi"]) and dark["rmse"] == 0  # type: ignore[arg-type]
