@@ -1,6 +1,7 @@
 """Surfaces through what lies around a gap."""
 
 import numpy as np
+from scipy.signal import convolve2d
 from terramend.models.guided import spatial
 
 
@@ -19,3 +20,25 @@ def test_sweeps_of_the_stiffer_surface_are_stable():
     moving = np.zeros((40, 40), bool)
     moving[4:36, 4:36] = True
     assert np.abs(spatial.stiffen(values, moving, 400)).max() < 10
+
+
+def test_stencils_are_powers_of_the_laplacian():
+    laplace = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]])
+    second = convolve2d(laplace, laplace)
+    third = convolve2d(second, laplace)
+    plate = (1 - spatial.TENSION) * second + spatial.TENSION * np.pad(laplace, 1)
+    np.testing.assert_allclose(spatial.operator(), plate / plate[2, 2], rtol=1e-6)
+    said = spatial._powers()
+    np.testing.assert_allclose(said[0], np.pad(second, 1) / second[2, 2], rtol=1e-12)
+    np.testing.assert_allclose(said[1], third / third[3, 3], rtol=1e-12)
+
+
+def test_the_plate_continues_a_slope_across_a_narrow_gap_and_leaves_what_is_known():
+    rows, columns = np.indices((40, 44), np.float32)
+    truth = 0.3 * rows - 0.2 * columns
+    image = truth.copy()
+    image[10:14, 5:40] = np.nan
+    made = spatial.fill(image)
+    np.testing.assert_allclose(made, truth, atol=1e-3)
+    np.testing.assert_array_equal(made[np.isfinite(image)], truth[np.isfinite(image)])
+    assert np.isnan(spatial.fill(np.full((5, 5), np.nan, np.float32))).all()
