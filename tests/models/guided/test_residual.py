@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 from terramend.models.guided import residual
 from terramend.models.guided.residual import Rim
 from terramend.models.holdout import distance_to_valid
@@ -56,6 +57,20 @@ def test_a_local_mean_is_drawn_to_the_prior_as_by_so_many_pixels(level, prior, s
     np.testing.assert_allclose(made, (level + share * prior) / (1 + share), atol=1e-4)
     nothing = residual.local_mean(0 * ones, 0 * ones, sigma, prior, doubt)
     np.testing.assert_allclose(nothing, prior, atol=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [6.0, 24.0])
+def test_a_local_mean_is_a_gaussian_one(sigma):
+    random = np.random.default_rng(2)
+    values = 5 * ndimage.gaussian_filter(random.standard_normal((157, 171)), 5).astype(np.float32)
+    known = (random.random(values.shape) < 0.7).astype(np.float32)
+    made = residual.local_mean(values * known, known, sigma, 0.0, 1e-3)
+    expected = ndimage.gaussian_filter(values * known, sigma) / ndimage.gaussian_filter(known, sigma)
+    inside = np.s_[int(2 * sigma) : -int(2 * sigma)]
+    off = (made - expected)[inside, inside]
+    assert made.shape == values.shape and off.std() < 0.1 * expected[inside, inside].std()
+    variance = residual.variance(values * known, known, 0.0)
+    assert variance.shape == values.shape and variance.min() >= residual.FLOOR
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.4])

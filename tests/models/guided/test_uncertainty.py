@@ -7,6 +7,7 @@ import pytest
 from terramend.models.base import Tile
 from terramend.models.guided import uncertainty
 from terramend.models.guided.model import of_quality
+from terramend.models.holdout import distance_to_valid
 
 
 def trial_of(hidden, truth):
@@ -39,6 +40,15 @@ def test_a_small_patch_proves_little_and_too_few_blocks_nothing():
         return uncertainty.share_of_first(trial_of(hidden, truth), first, second, scale, 0.2)
 
     assert share(8) == 0.2
+    three = np.zeros((96, 96), bool)
+    three[:8, :24] = True
+    two = three & (np.arange(96) < 16)
+    better = truth + noise / 2  # of what the second errs it errs half, everywhere
+    said = [
+        uncertainty.share_of_first(trial_of(part, truth), better, truth + noise, scale, 0.2)
+        for part in (two, three)
+    ]
+    assert said == [0.2, pytest.approx(1)]
     assert 0.2 < share(16) < 0.4 < share(48) < share(96) < 0.75
 
 
@@ -98,6 +108,22 @@ def test_a_small_scene_is_tried_several_times_and_no_pixel_is_hidden_twice():
     for bands, tries in ((20, 4), (250, 2), (400, 1)):  # what many bands cost, they do not prove
         many = Tile(np.repeat(image[:1], bands, 0), np.repeat(gaps[:1], bands, 0))
         assert len(uncertainty.make_trial(many).tiles) == tries
+
+
+def test_a_large_scene_is_tried_where_its_share_of_gaps_is_met_at_distances_of_scene_pixels():
+    """All of the gap lies in the last corner, that no other window shows."""
+    side = 2 * uncertainty.SIDE + 88
+    image, gaps = (
+        np.random.default_rng(7).random((1, side, side)).astype(np.float32),
+        np.zeros((1, side, side), bool),
+    )
+    gaps[0, 460:500, 470:500] = True
+    seen = uncertainty.make_trial(Tile(image, gaps, step=4))
+    (tile,) = seen.tiles
+    first = side - 88 - uncertainty.SIDE
+    np.testing.assert_array_equal(seen.truth, image[:, first : first + 256, first : first + 256])
+    np.testing.assert_array_equal(seen.distance, 4 * distance_to_valid(tile.gaps[0]))
+    assert not seen.whole
 
 
 def test_the_deviation_is_larger_where_the_picture_changes_from_pixel_to_pixel():
