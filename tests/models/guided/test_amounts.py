@@ -172,3 +172,13 @@ def test_no_reflectance_of_several_bands_is_taken_for_amounts(seed, bands, level
     image[:, rng.random((32, 32)) < water] *= 0.1
     image = np.clip(image, 0, None).astype(np.float32)
     assert amounts.learn(Tile(image, np.zeros(image.shape, bool))) is None
+
+
+def test_the_scale_is_that_of_the_lower_quartile_and_fills_go_a_quarter_of_the_range_above_it():
+    tile, _ = scene(4, 2)
+    image = tile.image + np.float32(0.3)
+    known = amounts.learn(replace(tile, image=image))
+    seen = image[~tile.gaps]
+    np.testing.assert_allclose(known.knee, np.quantile(seen, 0.25), rtol=1e-4)
+    np.testing.assert_allclose(known.low, seen.min(), rtol=1e-6)
+    np.testing.assert_allclose(known.high, seen.max() + 0.25 * (seen.max() - seen.min()), rtol=1e-5)
