@@ -269,6 +269,22 @@ def sparse_sample(path: str, index: int) -> NDArray[Any]:
     return np.concatenate(parts)
 
 
+def read_ends(path: str) -> None:
+    """Read the last pixel of a local raster, and of its coarsest overview: one that was cut off lacks them.
+
+    Raises:
+        TerramendError: as `open_dataset`. RasterioError: where they cannot be read.
+    """
+    if not is_local(path):  # on the web each read takes its time, and what lies there is seldom cut off
+        return
+    with open_dataset(path) as file:
+        apart = file.driver == "GTiff"  # JPEG 2000 has its overviews in the pixels
+        levels = len(file.overviews(1)) if apart else 0
+    for level in (None, levels - 1) if levels else (None,):
+        with open_dataset(path, level) as file:
+            file.read(window=((file.height - 1, file.height), (file.width - 1, file.width)))
+
+
 def looks_like_service(path: str) -> bool:
     """Whether a path is a map service's address rather than a raster: WMS, WMTS, XYZ tiles."""
     text = path.lower()

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TerramendError
+from ..failure import as_error
 from ..request import FillRequest, Mask
 from ..watch import Watch
 from .closing import Closing
-from .gdal import FilePool
+from .gdal import FilePool, read_ends
 from .grid import Grid, Window
 from .growth import grow as grown
 from .mask_kinds import FILL
@@ -116,7 +117,11 @@ def open_gaps(
                     files=files,
                 )
                 opened.enter_context(own)
-        except TerramendError as error:
+                for mask in () if reference.named else own.masks:
+                    if mask.kind != "polygons":
+                        read_ends(mask.path)
+        except Exception as failure:
+            error = as_error(failure)
             if reference.named or not error.code.startswith(OWN):
                 raise
             refused = refused or error

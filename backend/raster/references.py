@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import TerramendError
+from ..failure import as_error
 from ..request import FillRequest, Mask
 from ..request import Reference as AskedReference
 from ..watch import Watch
 from .fill_tag import is_filled
-from .gdal import has_stored_mask, open_dataset
+from .gdal import has_stored_mask, open_dataset, read_ends
 from .guides import paired
 from .products import open_by_itself
 from .raster import Band, Raster, is_reflectance, telling
@@ -21,7 +22,7 @@ from .warp import overlaps
 LEFT_OUT = ("reference.broken", "reference.apart", "reference.unmasked")
 """Notices of dates that are not used, which name them by their `path`."""
 
-OWN = ("raster.", "product.", "pair.", "radiometry.", "reference.", "mask.", "polygons.")
+OWN = ("raster.", "product.", "pair.", "radiometry.", "reference.", "mask.", "polygons.", "file.read")
 """Codes of what is wrong with a date or its mask; one of a folder or list is left out for it."""
 
 
@@ -98,7 +99,11 @@ def open_references(
         clear = request.references_clear and not named
         try:
             reference = open_reference(asked, target, watch, folders, clear=clear)
-        except TerramendError as error:
+            if reference is not None and not named:
+                for path in dict.fromkeys(band.path for band in reference.bands):
+                    read_ends(path)
+        except Exception as failure:
+            error = as_error(failure)
             if named or not error.code.startswith(OWN):
                 raise
             if error.code == "reference.mask":

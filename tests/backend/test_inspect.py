@@ -78,18 +78,21 @@ def test_a_date_of_a_folder_whose_mask_cannot_be_used_is_left_out_unless_none_re
     folder.mkdir()
     pixels = np.random.default_rng(1).integers(1, 9000, (2, 80, 100)).astype(np.uint16)
     codes = np.random.default_rng(2).integers(0, 9, (1, 80, 100)).astype(np.uint8)
-    dates = [write(folder / f"S2_2020030{day}.tif", pixels) for day in (1, 2, 3)]
+    dates = [write(folder / f"S2_2020030{day}.tif", pixels) for day in (1, 2, 3, 4)]
     write(folder / "S2_20200301_mask.tif", codes)  # it may be of several tables
     (folder / "S2_20200302_SCL.tif").write_text("no raster")
+    cut = folder / "S2_20200304_SCL.tif"
+    write(cut, np.full((1, 80, 100), 4, np.uint8))
+    cut.write_bytes(cut.read_bytes()[:-1000])
     asked = request_of(references=(), references_from=str(folder))
     for look in (inspect, expect):
         with pytest.raises(TerramendError, match="20200302_SCL.tif cannot be read|20200301_mask.tif means"):
             look(asked, Watch())
     write(folder / "S2_20200303_SCL.tif", np.full((1, 80, 100), 4, np.uint8))
     found = inspect(asked, Watch())
-    assert [facts["path"] for facts in found["references"]] == dates[2:]
-    assert [notice["code"] for notice in found["left_out"]] == ["reference.broken"] * 2
-    assert [notice["arguments"]["path"] for notice in found["left_out"]] == dates[:2]
+    assert [facts["path"] for facts in found["references"]] == dates[2:3]
+    assert [notice["code"] for notice in found["left_out"]] == ["reference.broken"] * 3
+    assert [notice["arguments"]["path"] for notice in found["left_out"]] == [*dates[:2], dates[3]]
     assert expect(asked, Watch())["expected_error"] is not None
     filled = fill(replace(asked, output=str(tmp_path / "out.tif")), Watch())
     assert [used["name"] for used in filled.references] == ["S2_20200303.tif"]

@@ -334,6 +334,25 @@ def test_a_damaged_file_among_the_dates_of_a_folder_is_left_out(tmp_path):
         open_inputs(named, Watch())
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("part", ["pixels", "overviews"])
+def test_a_date_that_is_cut_off_behind_its_header_is_left_out_of_a_folder(tmp_path, dtype, part):
+    target, cut = tif(tmp_path / "t_20200101.tif"), tmp_path / "s_20200111.tif"
+    makers.write(cut, np.random.default_rng(0).uniform(1, 9000, (2, 200, 200)).astype(dtype), nodata=0)
+    kept = cut.stat().st_size // 2
+    if part == "overviews":  # behind the pixels
+        kept *= 2
+        with rasterio.open(cut, "r+") as file:
+            file.build_overviews([2, 4])
+    cut.write_bytes(cut.read_bytes()[: kept + 4000])
+    tif(tmp_path / "s_20200121.tif")
+    asked = FillRequest((target,), "o.tif", references_from=str(tmp_path), references_clear=True)
+    watch = Watch()
+    assert [Path(r.path).name for r in open_inputs(asked, watch).references] == ["s_20200121.tif"]
+    (told,) = [notice.sentence for notice in watch.notices if notice.code == "reference.broken"]
+    assert f"{cut} is left out of the other dates. A raster could not be read to its end" in told
+
+
 def test_json_list(tmp_path):
     target = tif(tmp_path / "t.tif")
     tif(tmp_path / "a.tif")
