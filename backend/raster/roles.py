@@ -49,9 +49,13 @@ _CLASS = re.compile(
     rf"(^|[^a-z])(scl|fmask|class(es|ification)?|{_COVER}|"
     r"label|labels|clm|cld|cloud_?mask|mask|cloud_?prob(ability)?|cldprb|snwprb|clouds?|shadows?)([^a-z]|$)"
 )
+_WATER = r"chl|chla|chlor_?a|chlorophyll|tsm|spm|turbidity|kd_?\d+|sst"
+_AT_NIGHT = r"(avg|median)_rad|avg_rade\d+h|dnb|svdnb|ntl|night_?lights?"
+"""Of light at night alone: other radiance is a band's, and what its name says of its colour counts."""
+_AMOUNT = rf"{_WATER}|{_AT_NIGHT}|precip|precipitation|rainfall|soil[ _]?moisture|sm_surface|biomass"
 _INDEX = re.compile(
-    r"(^|[^a-z])(ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
-    r"aot|wvp|(solar|sensor)?(zenith|azimuth)|vaa|vza|saa|sza|[sv]zen|raz|day_of_year)([^a-z]|$)"
+    rf"(^|[^a-z])({_AMOUNT}|ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
+    r"aot|aod|optical_depth|wvp|(solar|sensor)?(zenith|azimuth)|vaa|vza|saa|sza|[sv]zen|raz|day_of_year)([^a-z]|$)"
 )
 _THERMAL = re.compile(
     r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt(_band\d+)?)([^a-z]|$)"

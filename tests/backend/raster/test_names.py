@@ -23,6 +23,12 @@ from terramend.backend.raster.sensors import sensor_of
         ("esa_worldcover", "class"), ("LC_Type1", "class"), ("land use", "class"), ("NLCD_2019", "class"),
         ("cloud probability", "class"), ("clouds", "class"),
         ("NDVI", "index"), ("EVI", "index"), ("ndwi_mean", "index"), ("solar zenith", "index"),
+        ("chlor_a", "index"), ("CHL_NN", "index"), ("chl-oc4me", "index"), ("CHLA", "index"), ("Kd_490", "index"),
+        ("kd490", "index"), ("TSM_NN", "index"), ("spm", "index"), ("turbidity", "index"), ("avg_rad", "index"),
+        ("avg_rade9h", "index"), ("Gap_Filled_DNB_BRDF-Corrected_NTL", "index"), ("nightlights", "index"),
+        ("AOD_550", "index"), ("Optical_Depth_047", "index"), ("sst", "index"), ("precipitation", "index"),
+        ("soil moisture", "index"), ("sm_surface", "index"), ("biomass", "index"),
+        ("Oa08_radiance", "optical"), ("radiance 665 nm", "optical"), ("Rrs_443", "optical"),
         ("alpha", "alpha"), ("Alpha", "alpha"),
     ],
 )  # fmt: skip
@@ -41,6 +47,8 @@ def test_roles(name, role):
         ("landcover_2017", "class"), ("ESA_WorldCover_10m_2021_v200_N45E012_Map", "class"),
         ("nlcd_2019_land_cover_l48_20210604", "class"), ("landcover_2017_B5", "optical"), ("lulc_ndvi", "optical"),
         ("unmasked_cloudy_scene", "optical"), ("LC08_x_ST_B10", "thermal"), ("", "optical"),
+        ("chlor_a_2023", "index"), ("A2023001.L3m_DAY_CHL_chlor_a_4km", "index"), ("2023-01-01_turbidity", "index"),
+        ("SVDNB_npp_20230101-20230131_00N060E_vcmcfg_v10_c202302.avg_rade9h", "index"),
     ],
 )  # fmt: skip
 def test_roles_of_files(stem, role):

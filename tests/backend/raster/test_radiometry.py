@@ -87,6 +87,13 @@ def test_guesses_are_said(tmp_path):
     assert late[::2] == ((1e-4, 0), ["radiometry.guess"])
 
 
+@pytest.mark.parametrize("high", [40, 4000])
+def test_amounts_that_say_their_name_are_the_files_own_values(tmp_path, high):
+    named = tif(tmp_path, dtype=np.float32, high=high, descriptions=("chlor_a", "tsm"))
+    got, raster, codes = found(named)
+    assert (got, in_words(raster), codes) == ((1, 0), "the file's own values", [])
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_bands_named_as_collection_2_names_them_are_scaled_so(tmp_path, dtype):
     """Earth Engine's exports; others who named their bands so have scaled the values anew."""
