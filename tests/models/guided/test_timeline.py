@@ -157,6 +157,15 @@ def test_one_date_is_copied_with_its_own_spread_as_the_deviation():
     np.testing.assert_allclose(made.std, np.broadcast_to(known.spread[:, None, None], image.shape), rtol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3)])
+def test_a_date_of_a_few_pixels_does_not_pass_for_sure(shape):
+    """The spread of one pixel is zero."""
+    tile, _ = scene((0, 10), 0, shape=shape)
+    model = find("guided").create("default")
+    said = model.predict(tile, model.prepare(tile))
+    assert np.array_equal(said.mean, tile.references[0].image) and (said.std >= 0.1).all()
+
+
 def test_dates_that_are_not_known_are_copied_and_compared_all_the_same():
     tile, _ = scene(range(0, 80, 10), 4)
     tile = replace(tile, references=tuple(replace(r, days=None) for r in tile.references))
