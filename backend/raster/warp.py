@@ -38,7 +38,7 @@ class Warp:
             CRS serves both and the target does not reach over an end of the source to its other one.
         about: source column of the target's middle; the others lie within half a turn of it until they
             are brought to the source, so that no step of longitude runs through the target.
-        scale: source pixels per target pixel, down and across, at the target's middle.
+        scale: source pixels per target pixel, down and across, as at most places of the target.
     """
 
     source: Grid
@@ -147,12 +147,18 @@ def overlaps(source: Grid, target: Grid) -> bool:
 
 
 def _with_scale(warp: Warp) -> Warp:
-    """The warp with its local scale at the target's middle; 1 where that cannot be told."""
-    row, column = warp.target.height / 2, warp.target.width / 2
-    rows, columns = warp._unbroken(np.array([row, row + 1, row]), np.array([column, column, column + 1]))
-    down = float(abs(rows[1] - rows[0]) + abs(rows[2] - rows[0]))
-    across = float(abs(columns[1] - columns[0]) + abs(columns[2] - columns[0]))
-    return replace(warp, scale=(down, across)) if math.isfinite(down + across) else warp
+    """The warp with its local scale: the median of nine places, as one may be a pole; 1 where none tells."""
+    shares = np.array([0.25, 0.5, 0.75])
+    rows, columns = np.meshgrid(warp.target.height * shares, warp.target.width * shares, indexing="ij")
+    here = warp._unbroken(rows, columns)
+    below, beside = warp._unbroken(rows + 1, columns), warp._unbroken(rows, columns + 1)
+    with np.errstate(invalid="ignore"):
+        found = np.array([abs(b - a) + abs(c - a) for a, b, c in zip(here, below, beside, strict=True)])
+    known = np.isfinite(found).all(axis=0)
+    if not known.any():
+        return warp
+    down, across = np.median(found[:, known], axis=1)
+    return replace(warp, scale=(float(down), float(across)))
 
 
 def _snapped(affine: Affine, target: Grid) -> Affine:

@@ -170,3 +170,13 @@ def test_no_overlap_and_small_overlap():
 def test_one_crs_alone_is_refused():
     with pytest.raises(ValueError, match="CRS"):
         plan(Grid(None, (1, 0, 0, 0, 1, 0), 5, 5), TARGET)
+
+
+@pytest.mark.parametrize("off", [0, 37, 1000])
+def test_a_pole_amid_the_target_does_not_say_how_many_longitudes_a_pixel_holds(off):
+    """They all meet there: taken at the pole, means of a quarter of all longitudes were read everywhere."""
+    polar = rasterio.crs.CRS.from_epsg(3995).to_wkt()
+    target = grid(polar, off - 100e3, 100e3 - off, 1000, 200, 200)
+    source = grid(WGS84, -180, 90, 0.01, 36000, 4000)
+    longitudes = 0.5 * np.hypot(100e3, 100e3) * np.radians(0.01)  # metres of a source column, half way out
+    assert plan(source, target).scale[1] == pytest.approx(1000 / longitudes, rel=0.5)
