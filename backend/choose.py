@@ -11,9 +11,9 @@ from ..models.base import Reconstructor
 from ..models.registry import ROWS, Row, find
 from .device import for_networks
 from .errors import TerramendError
-from .request import FillRequest
+from .request import FillRequest, figure
 from .trial import Tried
-from .units import WORDS, figure
+from .units import WORDS
 from .weights import with_network
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}

@@ -7,7 +7,8 @@ from typing import Any
 
 from . import cli_request
 from .cli_fill import call
-from .units import WORDS, figure, rows
+from .request import figure
+from .units import WORDS, rows
 from .watch import Watch
 
 

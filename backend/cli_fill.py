@@ -10,8 +10,9 @@ from typing import Any
 from . import cli_request
 from .calls import CALLS
 from .errors import TerramendError
+from .request import figure
 from .terminal import duration
-from .units import WORDS, figure
+from .units import WORDS
 from .watch import Watch
 
 

@@ -186,6 +186,15 @@ class FillResult:
     schema_version: int = SCHEMA_VERSION
 
 
+def figure(error: float, unit: str, sign: str = "") -> str:
+    """An error in `units.WORDS[unit]` as all doors tell it; `sign` `+`: with its sign."""
+    if unit == "kilokelvin":
+        return f"{1000 * error:{sign}.2f}"
+    if not sign and unit == "reflectance" and 0 < error < 0.001:  # of values that were guessed to be that
+        return f"{error:.2g}"
+    return f"{error:{sign}{'.3g' if unit == 'values' else '.4f'}}"  # a file's values may be of any size
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces and no NaN: one text for one value."""
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""What errors are in, and how they are told."""
+"""What errors are in, and of what an accuracy check tells them; `request.figure` writes them out."""
 
 from __future__ import annotations
 
@@ -15,12 +15,3 @@ def rows(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], str]]:
     unit = result["unit"]
     found = [("all bands", result, unit), *((band["band"], band, unit) for band in result["bands"])]
     return found + ([("NDVI", result["ndvi"], "reflectance")] if result["ndvi"] else [])
-
-
-def figure(error: float, unit: str, sign: str = "") -> str:
-    """An error in a unit as people are told it, the unit being `WORDS[unit]`; `sign` `+`: with its sign."""
-    if unit == "kilokelvin":
-        return f"{1000 * error:{sign}.2f}"
-    if not sign and unit == "reflectance" and 0 < error < 0.001:  # of values that were guessed to be that
-        return f"{error:.2g}"
-    return f"{error:{sign}{'.3g' if unit == 'values' else '.4f'}}"  # a file's values may be of any size

@@ -6,6 +6,7 @@ import html
 import re
 from typing import Any, Mapping, Optional
 
+from ..backend.request import figure
 from .messages import duration
 from .tr import tr
 
@@ -30,16 +31,15 @@ def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None)
     return f"{text}. {plain(reason)} ({found['model']})"
 
 
-def error_words(result: Mapping[str, Any], figure: str = "expected_error") -> str:
+def error_words(result: Mapping[str, Any], which: str = "expected_error") -> str:
     """An error that a result holds, with what it is in."""
-    error, unit = result[figure], result.get("unit", "reflectance")
+    unit = result.get("unit", "reflectance")
+    error = figure(result[which], unit)
     if unit == "values":
-        return tr("{error:.3g} (the file's own values)").format(error=error)
+        return tr("{error} (the file's own values)").format(error=error)
     if unit == "kilokelvin":
-        return tr("{error:.2g} K").format(error=1000 * error)
-    if 0 < error < 0.001:  # of values that were guessed to be reflectance
-        return tr("{error:.2g} reflectance").format(error=error)
-    return tr("{error:.3f} reflectance").format(error=error)
+        return tr("{error} K").format(error=error)
+    return tr("{error} reflectance").format(error=error)
 
 
 def plain(sentence: str) -> str:

@@ -11,8 +11,8 @@ from ..choose import named
 from ..cli import Parser
 from ..cli_fill import call, of_options
 from ..errors import TerramendError
-from ..request import QUALITIES, from_json
-from ..units import WORDS, figure
+from ..request import QUALITIES, figure, from_json
+from ..units import WORDS
 from ..watch import Watch
 
 DEFAULT = ("auto", "idw")

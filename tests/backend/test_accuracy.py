@@ -10,8 +10,7 @@ import rasterio
 from terramend.backend import accuracy as checking
 from terramend.backend.accuracy import Errors, accuracy
 from terramend.backend.errors import TerramendError
-from terramend.backend.request import FillRequest, Mask, Reference
-from terramend.backend.units import figure
+from terramend.backend.request import FillRequest, Mask, Reference, figure
 from terramend.backend.watch import Watch
 from terramend.models.base import Prediction, Source
 from terramend.models.registry import Row

@@ -226,9 +226,10 @@ def test_overall_percent_grows_through_the_grids_of_a_product() -> None:
 
 
 def test_errors_are_told_in_their_unit() -> None:
-    assert error_words({"expected_error": 0.0123}) == "0.012 reflectance"
+    """With the figures that the shell prints and that sentences hold."""
+    assert error_words({"expected_error": 0.01234}) == "0.0123 reflectance"
     assert error_words({"expected_error": 0.00021}) == "0.00021 reflectance"
-    assert error_words({"expected_error": 0.0123, "unit": "kilokelvin"}) == "12 K"
+    assert error_words({"expected_error": 0.0123, "unit": "kilokelvin"}) == "12.30 K"
     assert error_words({"expected_error": 618.4, "unit": "values"}) == "618 (the file's own values)"
 
 
