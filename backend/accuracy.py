@@ -51,8 +51,8 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
         `expected_error` (RMSE as stated for the hidden samples), `expected_before` and `expected_after` (RMSE
         in the scene's real gaps, as the method states it, and times found over stated error of the hidden
         samples; None where not known), `ndvi` (the same figures, or None), `bands` (the same for each),
-        `samples`, `unfilled_samples`, `hidden_under`, `unit`, `model`, `model_reason`, `tried` (what `auto`
-        measured), `quality`, `notices`.
+        `samples`, `unfilled_samples`, `hidden_under`, `unit`, `model`, `model_reason`, `reasons` (it as
+        notices), `tried` (what `auto` measured), `quality`, `notices`.
 
     Raises:
         TerramendError: as a fill; `accuracy.nothing` where nothing can be hidden, `model.band` where only
@@ -247,6 +247,7 @@ def _result(request: FillRequest, checks: list[Check], watch: Watch) -> dict[str
         "unit": first.unit,
         "model": first.method.row.name,
         "model_reason": first.method.reason,
+        "reasons": [one.to_json() for one in first.method.reasons],
         "tried": [one.to_json() for one in first.method.tried],
         "quality": request.quality,
         "notices": [notice.to_json() for notice in watch.notices],

@@ -10,10 +10,9 @@ from difflib import get_close_matches
 from ..models.base import Reconstructor
 from ..models.registry import ROWS, Row, find
 from .device import for_networks
-from .errors import TerramendError
+from .errors import Notice, TerramendError
 from .request import FillRequest, figure
 from .trial import Tried
-from .units import WORDS
 from .weights import with_network
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
@@ -75,7 +74,7 @@ def named(request: FillRequest) -> Row | None:
     return row
 
 
-def choose(request: FillRequest, facts: Facts) -> tuple[Row, str]:
+def choose(request: FillRequest, facts: Facts) -> tuple[Row, Notice]:
     """The method and one sentence that says why it is the one.
 
     Raises:
@@ -86,11 +85,11 @@ def choose(request: FillRequest, facts: Facts) -> tuple[Row, str]:
     if row is None:
         row = _auto(request)
         if request.mode == "clear":
-            return row, f"{row.title} removes thin cloud."
+            return row, Notice("reason.clear", {"title": row.title})
         return row, _reason(facts)
     for need in sorted(row.needs & OPTION_OF.keys() - facts.held):
         raise TerramendError("model.needs", model=row.name, needs=need, option=OPTION_OF[need])
-    return row, f"{row.title} was asked for."
+    return row, Notice("reason.asked", {"title": row.title})
 
 
 def create(row: Row, request: FillRequest) -> Reconstructor:
@@ -121,45 +120,47 @@ def _auto(request: FillRequest) -> Row:
     return next(r for r in ROWS if request.mode in r.modes and not r.untrained)
 
 
-def _reason(facts: Facts) -> str:
+def _reason(facts: Facts) -> Notice:
+    if facts.references > 1:
+        return Notice("reason.dates", {"count": facts.references})
     if facts.references:
-        dates = "one other date" if facts.references == 1 else f"{facts.references} other dates"
-        return f"{dates[0].upper()}{dates[1:]} of this place can show what lies in the gaps."
+        return Notice("reason.date")
     if facts.terrain and facts.sar:
-        return "There is no other date, so terrain and radar guide the fill where they explain the image."
-    if facts.terrain:
-        return "There is no other date, so the terrain guides the fill where it explains the image."
-    if facts.sar:
-        return "There is no other date, so radar guides the fill where it explains the image."
-    return "There is no other date and no terrain, so only the surroundings can be used: expect smooth fills."
+        return Notice("reason.guides")
+    if facts.terrain or facts.sar:
+        return Notice("reason.terrain" if facts.terrain else "reason.sar")
+    return Notice("reason.surroundings")
 
 
-def tried_reason(reason: str, tried: Sequence[Tried], unit: str = "reflectance") -> str:
-    """The sentence of `choose` with the figures that were measured; as it is where nothing was.
+def tried_reason(reason: Notice, tried: Sequence[Tried], unit: str = "reflectance") -> tuple[Notice, ...]:
+    """What `choose` says with the figures that were measured; as it is where nothing was.
 
     Args:
         unit: of the figures, of `units.WORDS`.
     """
     if not tried:
-        return reason
+        return (reason,)
     first, chosen = tried[0], next(one for one in tried if one.chosen)
     if chosen is not first:
-        return (
-            f"On hidden pixels of this scene {chosen.way.words} fill with an error of "
-            f"{figure(chosen.rmse, unit)}, clearly below the {figure(first.rmse, unit)} with "
-            f"{first.way.words}, which is therefore left out."
-        )
-    told = [f"{figure(one.rmse, unit)} with {one.way.words}" for one in tried]
-    close = ", too close to change" if min(one.rmse for one in tried) < first.rmse else ""
-    listed = f"{', '.join(told[:-1])} and {told[-1]}{close}"
-    return f"{reason[:-1]}: on hidden pixels of this scene the error in {WORDS[unit]} is {listed}."
+        return (Notice("reason.left", _figures((first, chosen), unit)),)
+    code = "reason.two" if len(tried) == 2 else "reason.three"
+    told = (reason, Notice(code, {"unit": Notice(f"unit.{unit}"), **_figures(tried, unit)}))
+    return (*told, Notice("reason.close")) if min(one.rmse for one in tried) < first.rmse else told
 
 
-def untried_reason(reason: str, request: FillRequest, facts: Facts) -> str:
-    """The sentence of `choose` where filling will measure before it decides."""
+def _figures(tried: Sequence[Tried], unit: str) -> dict[str, object]:
+    """The arguments `error`, `way`, `error_2`, `way_2`, ... of a sentence."""
+    found: dict[str, object] = {}
+    for end, one in zip(("", "_2", "_3"), tried, strict=False):
+        found |= {f"error{end}": figure(one.rmse, unit), f"way{end}": one.way.name}
+    return found
+
+
+def untried_reason(reason: Notice, request: FillRequest, facts: Facts) -> tuple[Notice, ...]:
+    """What `choose` says where filling will measure before it decides."""
     if request.model != "auto" or request.mode != "fill" or not facts.held:
-        return reason
-    return f"{reason[:-1]}; filling first tries that on hidden pixels of this scene."
+        return (reason,)
+    return (reason, Notice("reason.untried"))
 
 
 def _check_settings(request: FillRequest, row: Row) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, Mapping
 
-from .notices import NOTICES, Notice
+from .notices import NOTICES, Notice, together
 from .raster_errors import RASTERS
 from .research_errors import RESEARCH
 
-__all__ = ["ERRORS", "NOTICES", "Notice", "TerramendError"]
+__all__ = ["ERRORS", "NOTICES", "Notice", "TerramendError", "together"]
 
 INPUT, ENVIRONMENT, CANCELLED, PARTIAL, INTERNAL = 2, 3, 4, 5, 1
 """Exit statuses: the user's input, the environment, cancelled, part of a batch, our fault."""

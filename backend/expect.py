@@ -28,7 +28,7 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     Returns:
         JSON: `expected_error` (root mean square of the standard deviations in those gaps, in `unit`;
         None where there are none or it is not known), `unit`, `samples`, `model`, `model_reason`,
-        `tried`, `notices`.
+        `reasons`, `tried`, `notices`.
 
     Raises:
         TerramendError: as a fill of the request would.
@@ -60,6 +60,7 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         "samples": count,
         "model": method.row.name,
         "model_reason": method.reason,
+        "reasons": [one.to_json() for one in method.reasons],
         "tried": [one.to_json() for one in method.tried],
         "notices": [notice.to_json() for notice in watch.notices],
     }

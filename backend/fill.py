@@ -325,4 +325,5 @@ def _result(
         provenances=tuple(part.provenance for part in paths if part.provenance),
         pictures=tuple(path for path in (request.weights_map, request.trajectory) if path),
         unit=main.unit,
+        reasons=tuple(one.to_json() for one in main.method.reasons),
     )

@@ -13,7 +13,7 @@ from ..models.aligndiff import prompt
 from ..models.aligndiff.prompt_regions import region
 from ..models.registry import Row
 from .choose import Facts, choose, named, untried_reason
-from .errors import TerramendError
+from .errors import TerramendError, together
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
 from .raster.empty_inputs import say_blank
@@ -40,7 +40,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         wavelength, pixel size, whether filled, gap fraction), `masks` (path, kind, growth in pixels, share
         marked), `gap_fraction`, `gap_samples`, `references` (path, name, date, days, bands, masks with
         path and kind, cover), `left_out` (a notice of each date of a folder or list that is not used),
-        `dem` and `sar` (path, cover) or None, `model`, `model_reason`, `prompts` (of each band
+        `dem` and `sar` (path, cover) or None, `model`, `model_reason`, `reasons`, `prompts` (of each band
         that is filled, where the model reads them), `notices`. Covers and fractions are 0 to 1.
 
     Raises:
@@ -58,6 +58,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         covers = _covers(scene, watch)
         wanted = _filled(request, inputs, scene, watch)
         gaps, footprint = gap_map.count(wanted[0])
+        reasons = untried_reason(why, request, facts)
         watch.finish()
         return {
             **_about(inputs.targets[0]),
@@ -76,7 +77,8 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
             "dem": {"path": request.dem, "cover": covers["terrain"]} if request.dem else None,
             "sar": {"path": request.sar, "cover": covers["sar"]} if request.sar else None,
             "model": row.name,
-            "model_reason": untried_reason(why, request, facts),
+            "model_reason": together(reasons),
+            "reasons": [one.to_json() for one in reasons],
             "prompts": _prompts(request, row, scene),
             "notices": [notice.to_json() for notice in watch.notices],
         }

@@ -24,7 +24,7 @@ from ..models.registry import Row
 from .budget import Budget, Sight, budget
 from .choose import Facts, choose, create, tried_reason
 from .device import on_torch, where
-from .errors import TerramendError
+from .errors import Notice, TerramendError, together
 from .flow import run_cancellable
 from .process import give_memory_back
 from .raster import detail
@@ -45,7 +45,7 @@ class Method:
     """A chosen reconstructor that has seen the scene.
 
     Attributes:
-        row, reason: what was chosen and why. predict: for one tile; safe in threads.
+        row, reasons: what was chosen and why. predict: for one tile; safe in threads.
         plan: the scene's tiles. allowed: how many of them at once.
         device: where it computes. provider, weights_sha256: of its network in ONNX Runtime, or None.
         state_sha256: of what it learned from the whole scene.
@@ -54,7 +54,7 @@ class Method:
     """
 
     row: Row
-    reason: str
+    reasons: tuple[Notice, ...]
     predict: Callable[[Tile], Prediction]
     plan: TilePlan
     allowed: Budget
@@ -64,6 +64,11 @@ class Method:
     state_sha256: str
     tried: tuple[Tried, ...] = ()
     lacks: tuple[float, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why it was chosen, in English."""
+        return together(self.reasons)
 
 
 def make_method(
@@ -86,6 +91,7 @@ def make_method(
     """
     facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
     row, reason = choose(request, facts)
+    reasons: tuple[Notice, ...] = (reason,)
     model = _created(row, request, facts.references > 0, watch, tell)
     _say_order(model, request.mode, scene, watch)
     plan = plan_tiles(scene.grid, _channels(scene), getattr(model, "context", row.context))
@@ -104,7 +110,7 @@ def make_method(
         give_memory_back()  # what reading held, and below what the trial did, is more than learning wants
         if trying:
             tried = run_cancellable(lambda: _tried(model, ways, tiles, workers), watch.check)
-            reason = tried_reason(reason, tried, scene.unit)
+            reasons = tried_reason(reason, tried, scene.unit)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
             if isinstance(model, Movable) and not seen.references:
@@ -113,14 +119,12 @@ def make_method(
         state = run_cancellable(lambda: _prepared(model, seen, workers), watch.check)
         _say_learnt(state, scene, watch)
         if findings(state).logarithms:
-            reason += (
-                " The values spread over orders of magnitude, so they are filled on a logarithmic scale."
-            )
+            reasons = (*reasons, Notice("reason.logarithms"))
         del seen, tiles
         give_memory_back()
     return Method(
         row,
-        reason,
+        reasons,
         lambda tile: model.predict(way.shown(tile) if way else tile, state),
         plan,
         allowed,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
+
+from .reasons import REASONS
 
 # code: sentence. Notices do not stop a run; they are shown and kept in the result.
 NOTICES: Mapping[str, str] = MappingProxyType(
@@ -194,13 +196,17 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "training.split": "{path} is learnt from, and the other splits beside it are left to test by.",
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
+        **REASONS,
     }
 )
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the user should know but that does not stop the run."""
+    """Something that the user should know but that does not stop the run.
+
+    Arguments may be notices themselves, which name a thing in the sentence.
+    """
 
     code: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -212,4 +218,13 @@ class Notice:
 
     def to_json(self) -> dict[str, Any]:
         """The notice as it stands in results and `log` notifications."""
-        return {"code": self.code, "arguments": dict(self.arguments), "message": self.sentence}
+        arguments = {k: v.to_json() if isinstance(v, Notice) else v for k, v in self.arguments.items()}
+        return {"code": self.code, "arguments": arguments, "message": self.sentence}
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def together(notices: Sequence[Notice]) -> str:
+    """Their sentences, one after the other."""
+    return " ".join(notice.sentence for notice in notices)

@@ -145,7 +145,7 @@ class FillResult:
     Attributes:
         request_hash: name of the request. outputs: files written, main file first.
         std, provenance: of the main file, or None. stds, provenances: of every output, where asked for.
-        model, model_reason: what was used, and the one sentence that says why.
+        model, model_reason: what was used, and why. reasons: why, each sentence as in `notices`.
         tried: what `auto` measured on hidden pixels: `with`, `rmse` (in `unit`), `samples`, `chosen`.
         weights_sha256: of the network, or None. device: what really computed.
         gap_samples, gap_fraction: samples asked for, and their share of the footprint.
@@ -183,6 +183,7 @@ class FillResult:
     provenances: Tuple[str, ...] = ()
     pictures: Tuple[str, ...] = ()
     unit: str = "reflectance"
+    reasons: Tuple[Mapping[str, Any], ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..models import threads
 from ..models.base import Flags, Reconstructor, Tile
 from ..models.holdout import pseudo_gap
+from .errors import Notice
 
 WINDOWS = 3
 """Windows at full size (see `raster.detail`) that are tried: a second or two of work."""
@@ -35,7 +36,12 @@ class Candidate:
     """A way to fill: which of `references`, `terrain`, `sar` it may see, and how a sentence names it."""
 
     leans: frozenset[str]
-    words: str
+    name: Notice
+
+    @property
+    def words(self) -> str:
+        """Its name in English."""
+        return self.name.sentence
 
     def shown(self, tile: Tile) -> Tile:
         """The tile without what the candidate may not see."""
@@ -66,14 +72,14 @@ class Tried:
 def candidates(references: int, terrain: bool, sar: bool) -> tuple[Candidate, ...]:
     """Ways that make sense with what a scene holds, the preferred one first."""
     guides = frozenset(name for name, there in (("terrain", terrain), ("sar", sar)) if there)
-    guided = " and ".join(word for word, there in (("terrain", terrain), ("radar", sar)) if there)
     found = []
     if references:
-        dates = "the other date" if references == 1 else f"{references} other dates"
+        dates = Notice("way.date") if references == 1 else Notice("way.dates", {"count": references})
         found.append(Candidate(guides | {"references"}, dates))
     if guides:
-        found.append(Candidate(guides, f"the {guided} alone" if references else f"the {guided}"))
-    return (*found, Candidate(frozenset(), "the surroundings alone"))
+        code = "way.guides" if len(guides) > 1 else f"way.{next(iter(guides))}"
+        found.append(Candidate(guides, Notice(f"{code}-alone" if references else code)))
+    return (*found, Candidate(frozenset(), Notice("way.surroundings")))
 
 
 def compare(model: Reconstructor, ways: Sequence[Candidate], tiles: Sequence[Tile]) -> tuple[Tried, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-WORDS = {"reflectance": "reflectance", "kilokelvin": "kelvin", "values": "the file's own values"}
+from .reasons import REASONS
+
+WORDS = {unit: REASONS[f"unit.{unit}"] for unit in ("reflectance", "kilokelvin", "values")}
 """What people are told, by unit. Temperatures of a raster with optical bands are read in `kilokelvin`;
 indices, and temperatures of a raster without, as the file's own `values`."""
 

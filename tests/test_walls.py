@@ -37,6 +37,7 @@ QGIS_LOADS = (
     "raster_errors",
     "research_errors",
     "notices",
+    "reasons",
     "launch",
     "version",
 )

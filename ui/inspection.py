@@ -7,7 +7,7 @@ import re
 from typing import Any, Mapping, Optional
 
 from ..backend.request import figure
-from .messages import duration
+from .messages import duration, reason_sentence
 from .tr import tr
 
 
@@ -27,8 +27,7 @@ def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None)
     text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(found["gap_fraction"]))
     if told and told["expected_error"] is not None:
         text += tr(", expected error about ± {error}").format(error=error_words(told))
-    reason = (told or found)["model_reason"]
-    return f"{text}. {plain(reason)} ({found['model']})"
+    return f"{text}. {plain(reason_sentence(told or found))} ({found['model']})"
 
 
 def error_words(result: Mapping[str, Any], which: str = "expected_error") -> str:

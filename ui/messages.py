@@ -61,6 +61,11 @@ def notice_sentence(notice: Mapping[str, Any]) -> str:
     return _fill(NOTICES.get(code, ""), notice.get("arguments") or {}, message)
 
 
+def reason_sentence(result: Mapping[str, Any]) -> str:
+    """Why a result's method was chosen."""
+    return " ".join(notice_sentence(reason) for reason in result["reasons"])
+
+
 def notice_in_short(notice: Mapping[str, Any]) -> str:
     """The sentence of a notice with file names in the place of paths, and without what is in brackets."""
     return _BRACKETS.sub("", short_form(notice_sentence(notice), notice.get("arguments") or {}))
@@ -156,7 +161,7 @@ def _fill(template: str, arguments: Mapping[str, Any], fallback: str) -> str:
     if not template:
         return fallback
     try:
-        given = dict(arguments)
+        given = {key: notice_sentence(v) if isinstance(v, Mapping) else v for key, v in arguments.items()}
         if "option" in given:
             given["option"] = in_windows(str(given["option"]))
         return in_windows(tr(template)).format(**given)

@@ -40,6 +40,8 @@ def test_it_is_what_the_fill_will_state_and_a_decimated_preview_states_none(two_
     assert made.expected_error is not None
     assert found["expected_error"] == pytest.approx(made.expected_error, rel=0.15)
     assert found["model_reason"] == made.model_reason and found["tried"] == list(made.tried)
+    assert found["reasons"] == list(made.reasons)
+    assert " ".join(reason["message"] for reason in made.reasons) == made.model_reason
     assert preview(two_dates, Watch(), 128).expected_error is None
     assert preview(two_dates, Watch(), 4096).expected_error == made.expected_error
 

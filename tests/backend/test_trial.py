@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from terramend.backend import trial
 from terramend.backend.choose import Facts, choose, tried_reason, untried_reason
+from terramend.backend.errors import Notice, together
 from terramend.backend.request import FillRequest
 from terramend.models import threads
 from terramend.models.base import Prediction, Reference, Source, Tile
@@ -16,6 +18,7 @@ from terramend.models.registry import find
 from .conftest import blobs, landscape
 
 REQUEST = FillRequest(target=("a.tif",), output="b.tif")
+AS_IT_WAS = Notice("reason.surroundings")
 PAIR = trial.candidates(1, False, False)
 
 
@@ -85,9 +88,9 @@ def test_the_first_way_is_left_only_for_a_clearly_better_one(alone, leaves):
     tile, truth = scene()
     tried = trial.compare(Errs(truth, 0.01, alone), PAIR, [tile])
     assert tried[1].chosen == leaves
-    sentence = tried_reason(choose(REQUEST, Facts(references=1))[1], tried)
+    sentence = together(tried_reason(choose(REQUEST, Facts(references=1))[1], tried))
     assert "0.0100" in sentence and f"{alone:.4f}" in sentence
-    assert "in the file's own values" in tried_reason("As it was.", tried, "values") or leaves
+    assert "in the file's own values" in together(tried_reason(AS_IT_WAS, tried, "values")) or leaves
     assert ("left out" in sentence) == leaves and ("too close" in sentence) != leaves
 
 
@@ -117,11 +120,27 @@ def test_nothing_is_decided_on_few_pixels():
     tile, truth = scene()
     few = replace(tile, image=np.where(np.arange(220) < 6, tile.image, np.float32(np.nan)))
     assert trial.compare(Errs(truth, 0.01, 0.03), PAIR, [few]) == ()
-    assert tried_reason("As it was.", ()) == "As it was."
+    assert tried_reason(AS_IT_WAS, ()) == (AS_IT_WAS,)
 
 
 def test_inspection_says_that_filling_will_try():
     reason = choose(REQUEST, Facts(references=1))[1]
-    assert "hidden pixels" in untried_reason(reason, REQUEST, Facts(references=1))
-    assert untried_reason(reason, REQUEST, Facts()) == reason
-    assert untried_reason(reason, replace(REQUEST, model="guided"), Facts(references=1)) == reason
+    assert "hidden pixels" in together(untried_reason(reason, REQUEST, Facts(references=1)))
+    assert untried_reason(reason, REQUEST, Facts()) == (reason,)
+    assert untried_reason(reason, replace(REQUEST, model="guided"), Facts(references=1)) == (reason,)
+
+
+@pytest.mark.parametrize("references", [0, 1, 3])
+@pytest.mark.parametrize("terrain", [False, True])
+@pytest.mark.parametrize("sar", [False, True])
+def test_what_is_tried_is_told_in_whole_sentences(references, terrain, sar):
+    ways = trial.candidates(references, terrain, sar)
+    if len(ways) == 1:
+        return
+    reason = choose(REQUEST, Facts(references, terrain, sar))[1]
+    for best in range(len(ways)):
+        tried = [trial.Tried(way, 0.02 + 0.01 * i, 900, i == best) for i, way in enumerate(ways)]
+        told = [one.to_json() for one in tried_reason(reason, tried)]
+        assert json.loads(json.dumps(told)) == told
+        named = [way.words for way in ways] if best == 0 else [ways[0].words, ways[best].words]
+        assert all(words in told[-1]["message"] for words in named)

@@ -65,6 +65,17 @@ def test_notices_too(shouting: None) -> None:
     assert notice_sentence(Notice("fill.nothing").to_json()).isupper()
 
 
+def test_why_a_method_was_chosen_too(shouting: None) -> None:
+    measured = {"unit": Notice("unit.reflectance"), "error": "0.0100", "error_2": "0.0300"}
+    measured |= {"way": Notice("way.date"), "way_2": Notice("way.surroundings")}
+    reasons = [Notice("reason.date").to_json(), Notice("reason.two", measured).to_json()]
+    said = estimate(looked(reasons=reasons))
+    assert said.endswith(
+        "ONE OTHER DATE OF THIS PLACE CAN SHOW WHAT LIES IN THE GAPS. ON HIDDEN PIXELS OF THIS SCENE THE ERROR IN "
+        "REFLECTANCE IS 0.0100 WITH THE OTHER DATE AND 0.0300 WITH THE SURROUNDINGS ALONE. (guided)"
+    )
+
+
 @pytest.mark.parametrize("code", [*ERRORS, *NOTICES])
 def test_every_template_survives_translation(shouting: None, code: str) -> None:
     template = ERRORS[code][1] if code in ERRORS else NOTICES[code]
@@ -236,12 +247,13 @@ def test_errors_are_told_in_their_unit() -> None:
 def looked(**other: Any) -> dict[str, Any]:
     """What `inspect` says of a scene, as far as the line above the buttons needs it."""
     found = {"gap_fraction": 0.25, "masks": [], "references": [], "dem": None, "sar": None}
-    return {**found, "model": "guided", "model_reason": "Only the surroundings can be used.", **other}
+    reasons = [Notice("reason.asked", {"title": "Guided"}).to_json()]
+    return {**found, "model": "guided", "reasons": reasons, **other}
 
 
 def test_what_would_be_filled_and_what_would_mend_it() -> None:
     assert estimate(looked()) == (
-        "<b>25.0 % of the scene would be filled</b>. Only the surroundings can be used. (guided)"
+        "<b>25.0 % of the scene would be filled</b>. Guided was asked for. (guided)"
     )
     nothing = "No gaps were found: nothing would be filled."
     assert estimate(looked(gap_fraction=0)) == f"{nothing} Choose a mask of the clouds, or polygons."

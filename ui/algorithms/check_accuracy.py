@@ -18,6 +18,7 @@ from qgis.core import (
 
 from ...backend.errors import NOTICES
 from ..inspection import error_words
+from ..messages import reason_sentence
 from ..request_builder import UNWRITTEN, Built, build
 from ..tr import tr
 from .base import TerramendAlgorithm
@@ -90,7 +91,7 @@ class CheckAccuracy(TerramendAlgorithm):
         """Let the backend hide, fill and compare."""
         result = self.ask("accuracy", context, feedback, html=self._report)
         _reword(Path(self._report), result["notices"])
-        feedback.pushInfo(result["model_reason"])
+        feedback.pushInfo(reason_sentence(result))
         if result["expected_after"] is not None:
             feedback.pushInfo(
                 tr(

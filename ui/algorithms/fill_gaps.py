@@ -19,6 +19,7 @@ from qgis.core import (
 )
 
 from ..inspection import error_words
+from ..messages import reason_sentence
 from ..request_builder import Built, build
 from ..results import Styler
 from ..tr import tr
@@ -163,7 +164,7 @@ class FillGaps(TerramendAlgorithm):
     ) -> Dict[str, Any]:
         """Let the backend fill."""
         result = self.ask(self.CALL, context, feedback)
-        feedback.pushInfo(result["model_reason"])
+        feedback.pushInfo(reason_sentence(result))
         feedback.pushInfo(
             self.share_sentence().format(
                 share=100 * result["gap_fraction"],
