@@ -22,7 +22,7 @@ from ..backend.errors import TerramendError
 from ..backend.request import FillRequest, Mask, Reference, to_json, validate
 from .choices import SAME, ChoiceError, Choices, MaskChoice
 from .messages import error_sentence
-from .sources import Conversion, LayerOrPath, SourceError, SourceMaker
+from .sources import Conversion, LayerOrPath, SourceError, SourceMaker, source_from_here
 from .tr import tr
 
 REFUSALS = (ChoiceError, SourceError)
@@ -95,6 +95,9 @@ def _request(choices: Choices, maker: SourceMaker, extra: Dict[str, Any]) -> Fil
     for reference in choices.references:
         masks = () if reference.mask is None else (_mask(reference.mask, maker),)
         references.append(Reference(maker.raster(reference.source), masks, reference.date))
+    same = {name: getattr(choices, name) for name in SAME}
+    if choices.references_from:
+        same["references_from"] = source_from_here(choices.references_from)
     return FillRequest(
         target=tuple(source.path for source in sources),
         gaps=tuple(_mask(mask, maker) for mask in choices.gaps),
@@ -104,7 +107,7 @@ def _request(choices: Choices, maker: SourceMaker, extra: Dict[str, Any]) -> Fil
         target_crs=_common([source.crs for source in sources], tr("coordinate systems")),
         target_nodata=_common([source.nodata for source in sources], tr("nodata values")),
         extent=_extent(choices, maker),
-        **{name: getattr(choices, name) for name in SAME},
+        **same,
         **extra,
     )
 

@@ -7,6 +7,7 @@ that draw pictures are refused, and what only QGIS can read is converted by QGIS
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Optional, Tuple, Union
@@ -62,6 +63,18 @@ PART = 35
 
 QGIS_UNKNOWN = -3.4028234663852886e38
 """The lowest float32: no measurement, so nothing is lost by declaring it."""
+
+
+def from_here(path: str) -> str:
+    """The path of a file; a relative one begins where QGIS stands, which the backend may not."""
+    return path if not path or Path(path).is_absolute() else str(Path(path).absolute())
+
+
+def source_from_here(name: str) -> str:
+    """As `from_here`, of a source; what is no file stays as it is: addresses, names that GDAL alone reads."""
+    path, bar, layer = name.partition("|")
+    there = os.path.exists(path)  # noqa: PTH110 - Path's raises where a folder is closed to us
+    return from_here(path) + bar + layer if there else name
 
 
 class SourceError(Exception):
@@ -144,7 +157,7 @@ class SourceMaker:
             SourceError: the layer holds no polygons.
         """
         if isinstance(item, str):
-            return item
+            return source_from_here(item)
         if (
             not isinstance(item, QgsVectorLayer)
             or item.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry
@@ -159,7 +172,7 @@ class SourceMaker:
             and not item.isEditable()
             and item.crs() == item.dataProvider().crs()
         ):
-            return str(item.source())
+            return source_from_here(str(item.source()))
         return self._export(item)
 
     def rectangle(self, box: QgsReferencedRectangle) -> str:
@@ -179,7 +192,7 @@ class SourceMaker:
 
     def _raster(self, item: LayerOrPath, wrap: bool) -> Source:
         if isinstance(item, str):
-            return Source(item)
+            return Source(source_from_here(item))
         if not isinstance(item, QgsRasterLayer):
             raise SourceError(tr("The layer {name} is no raster.").format(name=item.name()))
         if item.providerType() in PICTURES:
@@ -230,7 +243,7 @@ class SourceMaker:
         """What a layer is read from; a mosaic (VRT) that is written out in the layer itself gets a file."""
         source = str(layer.source())
         if not source.lstrip().startswith("<VRTDataset"):
-            return source
+            return source_from_here(source)
         path = self._path(layer, ".vrt")
         Path(path).write_text(source, "utf-8")
         return path

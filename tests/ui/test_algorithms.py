@@ -101,6 +101,38 @@ def test_without_a_backend_no_window_opens_but_a_sentence(
     assert not able and "under Plugins > Terramend > Backend environment" in why and "TERRAMEND_PYTHON" in why
 
 
+def test_relative_paths_are_those_of_qgis_wherever_the_backend_started(
+    run: Any, scene: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = Path(scene["target"]).parent
+    (beside / "dates").mkdir()
+    shutil.copy(scene["other"], beside / "dates")
+    ring = [[2.79, 42.34], [2.82, 42.34], [2.82, 42.36], [2.79, 42.36], [2.79, 42.34]]
+    (beside / "area.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    whole = run("makegapmask", TARGET=scene["target"], GAPS=[scene["mask"]], OUTPUT="TEMPORARY_OUTPUT")
+    target, mask, other = (Path(scene[key]).name for key in ("target", "mask", "other"))
+    monkeypatch.chdir(beside)
+    made = run("makegapmask", TARGET=target, GAPS=[mask], OUTPUT="dates/mask.tif")
+    assert made == {**whole, "OUTPUT": str(beside / "dates" / "mask.tif")}
+    Path(made["OUTPUT"]).unlink()
+    filled = run(
+        "fillgaps", PRODUCT=target, GAPS=[mask], REFERENCES=[other], REFERENCE_GAPS_KIND="none", AREA="area.geojson",
+        QUALITY="fast", OUTPUT="filled.tif", STD="dates/std.tif", PROVENANCE="dates/provenance.tif",
+    )  # fmt: skip
+    for key, name in (
+        ("OUTPUT", "filled.tif"),
+        ("STD", "dates/std.tif"),
+        ("PROVENANCE", "dates/provenance.tif"),
+    ):
+        assert filled[key] == str(beside / name) and (beside / name).is_file()
+        (beside / name).unlink()
+    checked = run(
+        "checkaccuracy", TARGET=target, GAPS=[mask], REFERENCES_FROM="dates", REFERENCES_CLEAR=True,
+        QUALITY="fast", OUTPUT="report.html",
+    )  # fmt: skip
+    assert checked["OUTPUT"] == str(beside / "report.html") and (beside / "report.html").is_file()
+
+
 def test_a_mask_is_made_and_its_output_feeds_the_fill(
     run: Any, scene: dict[str, str], tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from ...backend.errors import NOTICES
 from ..inspection import error_words
 from ..messages import reason_sentence
 from ..request_builder import UNWRITTEN, Built, build
+from ..sources import from_here
 from ..tr import tr
 from .base import TerramendAlgorithm
 
@@ -82,7 +83,7 @@ class CheckAccuracy(TerramendAlgorithm):
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request of the fill that is checked; its own output is never written."""
-        self._report = self.parameterAsFileOutput(parameters, "OUTPUT", context)
+        self._report = from_here(self.parameterAsFileOutput(parameters, "OUTPUT", context))
         return build(replace(self.choices(parameters, context), output=UNWRITTEN), overwrite=True)
 
     def processAlgorithm(

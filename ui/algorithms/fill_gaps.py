@@ -22,6 +22,7 @@ from ..inspection import error_words
 from ..messages import reason_sentence
 from ..request_builder import Built, build
 from ..results import Styler
+from ..sources import from_here
 from ..tr import tr
 from ..widgets.output import unfilled_titles
 from .base import TerramendAlgorithm
@@ -152,7 +153,10 @@ class FillGaps(TerramendAlgorithm):
             self.parameterAsOutputLayer(parameters, name, context) for name in ("OUTPUT", "STD", "PROVENANCE")
         )
         choices = replace(
-            self.choices(parameters, context), output=output, std=std or None, provenance=provenance or None
+            self.choices(parameters, context),
+            output=from_here(output),
+            std=from_here(std) or None,
+            provenance=from_here(provenance) or None,
         )
         target = choices.target[0]
         self._style_of = target.id() if isinstance(target, QgsRasterLayer) else ""

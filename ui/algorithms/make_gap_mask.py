@@ -13,6 +13,7 @@ from qgis.core import (
 )
 
 from ..request_builder import Built, build
+from ..sources import from_here
 from ..tr import tr
 from .base import TerramendAlgorithm
 
@@ -56,7 +57,7 @@ class MakeGapMask(TerramendAlgorithm):
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request whose gaps are written."""
-        output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        output = from_here(self.parameterAsOutputLayer(parameters, "OUTPUT", context))
         return build(replace(self.choices(parameters, context), output=output), overwrite=True)
 
     def processAlgorithm(
