@@ -11,9 +11,10 @@ from typing import Any, List, Optional
 from qgis.core import QgsApplication
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QAction
 
-from .ui import client, interpreter, settings
+from .ui import client, guide, interpreter, settings
 from .ui.icon import icon
 from .ui.provider import TerramendProvider
 from .ui.tr import tr
@@ -29,6 +30,7 @@ class TerramendPlugin:
         self.provider: Optional[TerramendProvider] = None
         self.dock: Any = None
         self.dialog: Any = None
+        self.guide: Any = None
         self.actions: List[QAction] = []
 
     def initProcessing(self) -> None:  # noqa: N802 (the name is QGIS's)
@@ -45,6 +47,9 @@ class TerramendPlugin:
         toggle.toggled.connect(self.show_dock)
         self.iface.addToolBarIcon(toggle)
         self._add_action(tr("Backend environment…")).triggered.connect(self.show_environment)
+        self.guide = guide.Guide(self.iface.mainWindow())
+        self._add_action(tr("User guide")).triggered.connect(lambda: self.guide.show_page(guide.START))
+        QDesktopServices.setUrlHandler(guide.SCHEME, self.guide.show_address)
 
     def unload(self) -> None:
         """Take everything away and end the backend."""
@@ -53,6 +58,10 @@ class TerramendPlugin:
             self.iface.removePluginMenu(MENU, action)
             action.deleteLater()
         self.actions = []
+        if self.guide is not None:
+            QDesktopServices.unsetUrlHandler(guide.SCHEME)
+            sip.delete(self.guide)
+            self.guide = None
         if self.dialog is not None:
             self.dialog.abandon()
             sip.delete(self.dialog)

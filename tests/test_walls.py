@@ -160,9 +160,12 @@ def test_zip_holds_the_allow_list_only(tmp_path: Path) -> None:
         "terramend/plugin.py",
     } <= set(names)
     forbidden = re.compile(
-        r"/(tests|sample|datasets|evaluation|fetch|training|experiments|images)/|\.(pyc|exe|dll|so|sh|bat|tif)$"
+        r"/(tests|sample|datasets|evaluation|fetch|training|experiments)/|\.(pyc|exe|dll|so|sh|bat|tif)$"
     )
     assert not [name for name in names if forbidden.search(name)]
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs").glob("*.md"))
+    pictures = {f"terramend/docs/{name}" for name in re.findall(r"\]\((images/[^)]+)\)", pages)}
+    assert {name for name in names if "/images/" in name} == pictures, "what the guide in QGIS shows"
     assert archive.stat().st_size <= 10 * 2**20
     networks = {name.split("/")[3] for name in names if name.endswith(".onnx")}
     assert networks == {name for row in ROWS if row.group == "network" for name in row.networks.values()}

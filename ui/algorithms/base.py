@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from qgis.core import (
@@ -21,6 +20,7 @@ from qgis.PyQt.QtGui import QIcon
 from ...backend.request import DEFAULT_CLASSES
 from ..choices import ChoiceError, Choices, from_values
 from ..client import ClientError, client
+from ..guide import address
 from ..icon import icon
 from ..interpreter import chosen_interpreter
 from ..messages import told_in_windows
@@ -62,9 +62,8 @@ class TerramendAlgorithm(AlgorithmWithParameters):
         return icon(self.ICON)
 
     def helpUrl(self) -> str:
-        """The page of the user guide that travels with the plugin."""
-        page = Path(__file__).parents[2] / "docs" / self.HELP_PAGE
-        return page.as_uri() if page.is_file() else ""
+        """The page of the user guide, which Processing's Help opens."""
+        return address(self.HELP_PAGE)
 
     def canExecute(self) -> Tuple[bool, str]:
         """Called by Processing before it opens a window: without a backend nobody need fill it in."""
