@@ -55,7 +55,7 @@ class TerramendPlugin:
         """Take everything away and end the backend."""
         for action in self.actions:
             self.iface.removeToolBarIcon(action)
-            self.iface.removePluginMenu(MENU, action)
+            self.iface.removePluginRasterMenu(MENU, action)
             action.deleteLater()
         self.actions = []
         if self.guide is not None:
@@ -106,7 +106,7 @@ class TerramendPlugin:
 
     def _add_action(self, text: str) -> QAction:
         action = QAction(text, self.iface.mainWindow())
-        self.iface.addPluginToMenu(MENU, action)
+        self.iface.addPluginToRasterMenu(MENU, action)
         self.actions.append(action)
         return action
 

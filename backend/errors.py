@@ -322,7 +322,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "backend.absent": (
             ENVIRONMENT,
             "Terramend has no Python for its backend yet: install one, or choose one, "
-            "under Plugins > Terramend > Backend environment, or name one in the variable TERRAMEND_PYTHON.",
+            "under Raster > Terramend > Backend environment, or name one in the variable TERRAMEND_PYTHON.",
         ),
         "backend.base": (
             ENVIRONMENT,
@@ -346,17 +346,17 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "backend.interpreter": (
             ENVIRONMENT,
             "The interpreter {path} cannot be started ({why}): "
-            "choose another one under Plugins > Terramend > Backend environment.",
+            "choose another one under Raster > Terramend > Backend environment.",
         ),
         "backend.outdated": (
             ENVIRONMENT,
             "The backend's Python environment was made for another version of Terramend: "
-            "press Repair under Plugins > Terramend > Backend environment.",
+            "press Repair under Raster > Terramend > Backend environment.",
         ),
         "backend.start": (
             ENVIRONMENT,
             "The backend does not start ({why}): "
-            "press Repair, or choose another Python, under Plugins > Terramend > Backend environment.",
+            "press Repair, or choose another Python, under Raster > Terramend > Backend environment.",
         ),
         "backend.unproven": (
             ENVIRONMENT,

@@ -33,7 +33,7 @@ def left():
     names = [
         w.objectName() or w.windowTitle() for w in mine if "Terramend" in w.objectName() + w.windowTitle()
     ]
-    menu = [a.text() for a in iface.pluginMenu().actions() if "Terramend" in a.text()]
+    menu = [a.text() for a in iface.rasterMenu().actions() if "Terramend" in a.text()]
     actions = [a.text() for a in window.findChildren(QAction) if a.text() == "Fill gaps in a raster"]
     provider = QgsApplication.processingRegistry().providerById("terramend")
     threads = [t.name for t in threading.enumerate() if t.name.startswith("terramend")]

@@ -98,7 +98,7 @@ def test_without_a_backend_no_window_opens_but_a_sentence(
     monkeypatch.delenv("TERRAMEND_PYTHON")
     monkeypatch.setattr(interpreter, "managed_folder", lambda: tmp_path / "environment")
     able, why = provider.algorithm("fillgaps").canExecute()
-    assert not able and "under Plugins > Terramend > Backend environment" in why and "TERRAMEND_PYTHON" in why
+    assert not able and "under Raster > Terramend > Backend environment" in why and "TERRAMEND_PYTHON" in why
 
 
 def test_relative_paths_are_those_of_qgis_wherever_the_backend_started(

@@ -6,6 +6,7 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from qgis.core import QgsApplication
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent
 from qgis.PyQt.QtWidgets import QAction, QDockWidget, QWidget
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def terramend_widgets(window: Any) -> list[Any]:
@@ -43,10 +46,10 @@ class Interface:
         if action in self.icons:
             self.icons.remove(action)
 
-    def addPluginToMenu(self, menu: str, action: QAction) -> None:  # noqa: N802
+    def addPluginToRasterMenu(self, menu: str, action: QAction) -> None:  # noqa: N802
         self.menu.append((menu, action))
 
-    def removePluginMenu(self, menu: str, action: QAction) -> None:  # noqa: N802
+    def removePluginRasterMenu(self, menu: str, action: QAction) -> None:  # noqa: N802
         self.menu.remove((menu, action))
 
     def addDockWidget(self, area: Any, dock: QDockWidget) -> None:  # noqa: N802
@@ -90,6 +93,15 @@ def test_without_a_window_there_are_algorithms_only(qgis_app: Any) -> None:
     assert {a.name() for a in provider().algorithms()} >= {"fillgaps", "makegapmask", "checkaccuracy"}
     plugin.unload()
     assert provider() is None
+
+
+def test_the_menu_is_that_of_the_category(iface: Interface) -> None:
+    metadata = ConfigParser(interpolation=None)
+    metadata.read(ROOT / "metadata.txt", "utf-8")
+    plugin = load(iface)
+    assert [menu for menu, _ in iface.menu] == ["Terramend"] * 3
+    assert metadata["general"]["category"] == "Raster"
+    plugin.unload()
 
 
 def test_load_use_unload_and_again_without_leftovers(
