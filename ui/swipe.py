@@ -58,9 +58,10 @@ class SwipeItem(QgsMapCanvasItem):
         painter.setBrush(QColor(255, 255, 255))
         painter.setPen(QPen(QColor(0, 0, 0, 160), 1))
         painter.drawEllipse(middle)
-        low = height - 32  # the message bar lies over the upper edge
-        left = QRectF(8, low if self.upright else max(y - 32, 0), x - 16, 24)
-        right = QRectF(x + 8, low, width - x - 16, 24) if self.upright else QRectF(8, low, width - 16, 24)
+        tall = painter.fontMetrics().height() + 6
+        low = height - tall - 8  # the message bar lies over the upper edge
+        left = QRectF(8, low if self.upright else max(y - tall - 8, 0), x - 16, tall)
+        right = QRectF(x + 8, low, width - x - 16, tall) if self.upright else QRectF(8, low, width - 16, tall)
         self._label(painter, tr("before"), left, Qt.AlignmentFlag.AlignLeft)
         self._label(painter, tr("after"), right, Qt.AlignmentFlag.AlignRight)
 

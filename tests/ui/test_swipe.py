@@ -9,7 +9,7 @@ import pytest
 from qgis.core import QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
-from qgis.PyQt.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter
+from qgis.PyQt.QtGui import QFont, QFontMetrics, QImage, QKeyEvent, QMouseEvent, QPainter
 from qgis.PyQt.QtWidgets import QApplication
 from terramend.ui.results import BEFORE
 from terramend.ui.swipe import SwipeItem, SwipeTool
@@ -43,13 +43,30 @@ def items(canvas: QgsMapCanvas) -> list[SwipeItem]:
     return [item for item in canvas.scene().items() if isinstance(item, SwipeItem)]
 
 
-def painted(item: SwipeItem, canvas: QgsMapCanvas) -> QImage:
+def painted(item: SwipeItem, canvas: QgsMapCanvas, font: QFont | None = None) -> QImage:
     image = QImage(canvas.size(), QImage.Format.Format_ARGB32)
     image.fill(0)
     painter = QPainter(image)
+    if font is not None:
+        painter.setFont(font)
     item.paint(painter)
     painter.end()
     return image
+
+
+def test_labels_lie_on_plates_as_high_as_the_letters(
+    canvas: QgsMapCanvas, pair: Any, until: Callable
+) -> None:
+    tool = SwipeTool(canvas)
+    tool.compare(*pair)
+    canvas.setMapTool(tool)
+    until(lambda: tool.picture is not None)
+    large = QFont()
+    large.setPixelSize(40)
+    image = painted(items(canvas)[0], canvas, large)
+    inside = canvas.width() - 12  # of the plate, beside the letters
+    plate = [y for y in range(image.height()) if image.pixelColor(inside, y).alpha()]
+    assert QFontMetrics(large).height() <= len(plate) and plate[-1] < image.height() - 4
 
 
 def test_before_is_left_of_the_line(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
