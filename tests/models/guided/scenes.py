@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from terramend.models.base import Tile
 
 
 def thinned(tile, step):
@@ -37,3 +38,19 @@ def hide(truth, gap):
     """(image, gaps): the truth (B, H, W) with all bands missing in a gap (H, W)."""
     gaps = np.broadcast_to(gap, truth.shape)
     return np.where(gaps, np.nan, truth).astype(np.float32), gaps.copy()
+
+
+def patchwork(seed=0, side=128):
+    """Fields in a tree of which kinds of soil and height each decide: no sum of functions of both."""
+    random = np.random.default_rng(seed)
+    soil, height = (random.integers(0, 4, (side // 16, side // 16)).repeat(16, 0).repeat(16, 1) for _ in "ab")
+    kinds = random.uniform(0.05, 0.4, (2, 4, 4))
+    truth = kinds[:, soil, height] + random.normal(0, 0.004, (2, side, side))
+    radar = np.stack([3.0 * soil - 15, 0 * soil]) + random.normal(0, 0.3, (2, side, side))
+    terrain = np.stack([100.0 * height, 0 * height, 0 * height])
+    rows, columns = np.indices((side, side))
+    gaps = np.broadcast_to((rows // 12 % 3 == 1) & (columns // 12 % 2 == 0), truth.shape).copy()
+    image = np.where(gaps, np.nan, truth)
+    planes = (image, terrain, radar)
+    image, terrain, radar = (plane.astype(np.float32) for plane in planes)
+    return Tile(image, gaps, terrain=terrain, sar=radar, pixel_size=(10.0, 10.0)), truth

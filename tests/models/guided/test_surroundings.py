@@ -11,7 +11,7 @@ from terramend.models.guided.model import Guided
 from terramend.models.guided.regression import Settings
 from terramend.models.guided.terrain import sar_features, terrain_features
 
-from .scenes import blobs, texture
+from .scenes import blobs, patchwork, texture
 
 
 def test_radar_tells_a_town_from_a_field_as_bright_and_an_overview_tells_it_too():
@@ -39,22 +39,6 @@ def test_a_void_of_the_terrain_is_no_plateau():
     whole, filled = (terrain_features(planes, (10.0, 10.0), 1) for planes in (terrain, torn))
     for right, made in zip(whole, filled, strict=True):
         np.testing.assert_allclose(made, right, atol=0.02 * max(np.ptp(right), 1.0))
-
-
-def patchwork(seed=0, side=128):
-    """Fields in a tree of which kinds of soil and height each decide: no sum of functions of both."""
-    random = np.random.default_rng(seed)
-    soil, height = (random.integers(0, 4, (side // 16, side // 16)).repeat(16, 0).repeat(16, 1) for _ in "ab")
-    kinds = random.uniform(0.05, 0.4, (2, 4, 4))
-    truth = kinds[:, soil, height] + random.normal(0, 0.004, (2, side, side))
-    radar = np.stack([3.0 * soil - 15, 0 * soil]) + random.normal(0, 0.3, (2, side, side))
-    terrain = np.stack([100.0 * height, 0 * height, 0 * height])
-    rows, columns = np.indices((side, side))
-    gaps = np.broadcast_to((rows // 12 % 3 == 1) & (columns // 12 % 2 == 0), truth.shape).copy()
-    image = np.where(gaps, np.nan, truth)
-    planes = (image, terrain, radar)
-    image, terrain, radar = (plane.astype(np.float32) for plane in planes)
-    return Tile(image, gaps, terrain=terrain, sar=radar, pixel_size=(10.0, 10.0)), truth
 
 
 @pytest.mark.parametrize("shrunk", [False, True])
