@@ -32,6 +32,8 @@ def test_stencils_are_powers_of_the_laplacian():
     said = spatial._powers()
     np.testing.assert_allclose(said[0], np.pad(second, 1) / second[2, 2], rtol=1e-12)
     np.testing.assert_allclose(said[1], third / third[3, 3], rtol=1e-12)
+    stiff, _ = spatial._stiff_operator()
+    np.testing.assert_allclose(stiff, said[0] + spatial._STIFFER * (said[1] - said[0]), rtol=1e-5, atol=1e-7)
 
 
 def test_the_plate_continues_slopes_across_a_narrow_gap_where_the_membrane_cuts_the_bend_short():
