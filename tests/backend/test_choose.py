@@ -34,14 +34,15 @@ def refused(code: str, request: FillRequest, facts: Facts = NOTHING) -> str:
     ],
 )
 def test_auto_says_why(facts, word):
-    row, sentence = choose(REQUEST, facts)
+    row, reason = choose(REQUEST, facts)
+    sentence = reason.sentence
     assert row.name == "guided" and word in sentence
     assert sentence.endswith(".") and sentence.count(".") == 1
 
 
 def test_a_named_method_is_taken():
-    row, sentence = choose(replace(REQUEST, model="harmonic"), Facts())
-    assert row.name == "harmonic" and row.title in sentence
+    row, reason = choose(replace(REQUEST, model="harmonic"), Facts())
+    assert row.name == "harmonic" and row.title in reason.sentence
 
 
 def test_unknown_names_list_the_known():
