@@ -219,7 +219,6 @@ def read(folder: Path, name: str) -> Place:
         gaps = ~np.isfinite(image).all(0) | _gaps(found, own, image.shape[1:])
         dates.append(Date(own, image, gaps, date_in(own), _radar(found, own)))
     terrain = next(iter(found.kinds.get("terrain", {})), None)
-    sun = None if first.sun is None else (first.sun[0] + first.grid.north, first.sun[1])
     return Place(
         folder.name,
         name,
@@ -228,7 +227,7 @@ def read(folder: Path, name: str) -> Place:
         tuple(dates),
         first.grid.pixel_size,
         elevation(terrain) if terrain else None,
-        sun,
+        first.grid.sun_from_north(first.sun),
     )
 
 

@@ -124,6 +124,11 @@ class Grid:
         return down * factor, right * factor
 
     @property
+    def geographic(self) -> bool:
+        """Whether its coordinates are longitudes and latitudes in degrees."""
+        return self.crs is not None and bool(rasterio.crs.CRS.from_wkt(self.crs).is_geographic)
+
+    @property
     def centre(self) -> tuple[float, float] | None:
         """Latitude and longitude of the middle in degrees (WGS 84), or None where no CRS tells."""
         crs = rasterio.crs.CRS.from_wkt(self.crs) if self.crs else None
@@ -156,6 +161,10 @@ class Grid:
             return 0.0
         angle = math.degrees(math.atan2(above - x, beyond - y))
         return angle if math.isfinite(angle) else 0.0
+
+    def sun_from_north(self, sun: tuple[float, float] | None) -> tuple[float, float] | None:
+        """Azimuth (from true north, clockwise) and elevation in degrees, the azimuth from the CRS's north."""
+        return None if sun is None else (sun[0] + self.north, sun[1])
 
     def same_crs(self, other: Grid) -> bool:
         """Whether both have one CRS, however it is written, or none."""

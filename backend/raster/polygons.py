@@ -171,7 +171,7 @@ def _by_turns(geometries: Geometries, grid: Grid) -> Geometries:
     A raster of 0 to 360 degrees meets polygons of -180 to 180, and one across 180 those on both sides.
     """
     a, b, _, d, _, _ = grid.transform
-    if grid.crs is None or b or d or not rasterio.crs.CRS.from_wkt(grid.crs).is_geographic:
+    if b or d or not grid.geographic:
         return geometries
     turns = [np.array([k * 360 / a, 0]) for k in (-1, 0, 1)]
     everywhere = np.concatenate([shapely.transform(geometries, turn.__add__) for turn in turns])

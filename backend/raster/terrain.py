@@ -35,7 +35,7 @@ class TerrainReader(Closing):
     def __init__(self, dem: Raster, grid: Grid, sun: tuple[float, float] | None) -> None:
         self._reader = RasterReader(dem, grid)
         self._grid = grid
-        self._sun = None if sun is None else (sun[0] + grid.north, sun[1])  # azimuth from the CRS's north
+        self._sun = grid.sun_from_north(sun)
         down, across = grid.pixel_size
         coarse = max(dem.grid.pixel_size[0] / down, dem.grid.pixel_size[1] / across)
         self._span = min(max(1, round(coarse)), FAR) if math.isfinite(coarse) else 1

@@ -170,7 +170,7 @@ def _snapped(affine: Affine, target: Grid) -> Affine:
 
 def _same_turn(source: Grid, target: Grid) -> Grid:
     """The source moved by full turns of longitude next to the target: 0..360 meets -180..180."""
-    if source.crs is None or not _crs(source).is_geographic:
+    if not source.geographic:
         return source
     here, there = (grid.affine @ (grid.width / 2, grid.height / 2) for grid in (target, source))
     turn = 360.0 * round((here[0] - there[0]) / 360.0)
@@ -181,7 +181,7 @@ def _same_turn(source: Grid, target: Grid) -> Grid:
 def _across_ends(warp: Warp) -> Warp:
     """The warp with a turn where the target reaches over an end of a source that goes on at its other one."""
     a = warp.source.affine
-    if warp.affine is None or warp.source.crs is None or a.b or a.d or not _crs(warp.source).is_geographic:
+    if warp.affine is None or a.b or a.d or not warp.source.geographic:
         return warp
     height, width, turn = warp.target.height, warp.target.width, 360.0 / abs(a.a)
     columns = [(warp.affine @ corner)[0] for corner in ((0, 0), (width, 0), (0, height), (width, height))]
@@ -193,7 +193,7 @@ def _across_ends(warp: Warp) -> Warp:
 
 def _turned(warp: Warp) -> Warp:
     """The warp with the turn that the source's columns count, where they are longitudes."""
-    if not _crs(warp.source).is_geographic or warp.source.affine.b or warp.source.affine.d:
+    if not warp.source.geographic or warp.source.affine.b or warp.source.affine.d:
         return warp
     middle = warp.exact(np.array([warp.target.height / 2]), np.array([warp.target.width / 2]))[1][0]
     about = float(middle) if math.isfinite(middle) else warp.source.width / 2
