@@ -18,6 +18,9 @@ SURE = np.float32(1e-6)
 FEW = 12
 """Observed pixels below which their spread says nothing."""
 
+UNSEEN = 0.1
+"""Standard deviation of a band, at least, of which fewer pixels were observed."""
+
 Fill = Callable[[Floats], Floats]
 """(H, W) float32 with NaN at unknown pixels -> the same with all of them filled (or all NaN)."""
 
@@ -74,8 +77,8 @@ def anchor(image: Floats, gaps: Flags, tile: Tile, base: Base) -> Floats:
 
 
 def spread(overview: Tile) -> NDArray[np.float32]:
-    """(B,) standard deviation of each band's observed pixels; 0.1 at least of fewer than a dozen."""
-    out = np.full(len(overview.image), 0.1, np.float32)
+    """(B,) standard deviation of each band's observed pixels; `UNSEEN` at least of fewer than `FEW`."""
+    out = np.full(len(overview.image), UNSEEN, np.float32)
     for band, (image, valid) in enumerate(zip(overview.image, overview.valid, strict=True)):
         count, found = np.count_nonzero(valid), moments(image, valid)[1]
         out[band] = found if count >= FEW else max(found, out[band])

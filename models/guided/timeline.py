@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Reference, Source, Tile
-from ..classical.common import FEW, SURE
+from ..classical.common import FEW, SURE, UNSEEN
 from ..classical.time import Line, between
 from ..planes import everywhere, sampled
 
@@ -138,7 +138,7 @@ def _wandering(
     few = [replace(r, image=r.image[:bands].reshape(bands, -1)[:, None, places]) for r in nearest]
     pixels = np.concatenate([r.image[:, 0] for r in few], axis=1)
     pixels = pixels[:, everywhere(pixels)]
-    least = SURE if pixels.shape[1] >= FEW else 0.1  # as `classical.common.spread`
+    least = SURE if pixels.shape[1] >= FEW else UNSEEN
     spread = np.maximum(pixels.std(axis=1, dtype=np.float64) if pixels.size else np.zeros(bands), least)
     spread = spread.astype(np.float32)
     inner: list[Floats] = []  # (3, B) of a date: span, and variances of level and of pixels
