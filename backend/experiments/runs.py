@@ -118,13 +118,13 @@ def configured(name: str) -> Iterator[None]:
         raise TerramendError("training.config", name=name, why=f"it has no entry {error.args[0]}") from None
 
 
-def named(option: str, text: str, known: tuple[str, ...], least: int = 0) -> tuple[str, ...]:
-    """The words of a list with commas.
+def named(option: str, text: str | None, known: tuple[str, ...], least: int = 0) -> tuple[str, ...]:
+    """The words of a list with commas; None stands for all that are known.
 
     Raises:
         TerramendError: a word that is not known, or fewer than `least` words.
     """
-    words = tuple(word for word in text.split(",") if word)
+    words = known if text is None else tuple(word for word in text.split(",") if word)
     if len(words) < least:
         why = f"it names none of {', '.join(known)}"
         raise TerramendError("command.option", option=option, why=why)
