@@ -38,7 +38,7 @@ from . import checkpoint, noising, pictures
 from .export import export
 from .features import vgg
 from .loop import Batch, Schedule
-from .recipe import REFUSED, Recipe, build, conclude, whole
+from .recipe import REFUSED, Recipe, build, check_start, conclude, whole
 
 WEIGHTS = "aligndiff.safetensors"
 BEGIN = 0.9
@@ -85,8 +85,7 @@ def start(config: dict[str, Any]) -> tuple[AlignDiff, tokens.Vocabulary]:
     try:
         if where:
             return network_store.pretrained(where)
-        if config["stage"] != STAGES[0]:
-            raise _wrong(f"the stage {config['stage']} begins with the run before it: --set start=FOLDER")
+        check_start(config, STAGES, "aligndiff")
         vocabulary = vocabulary_of(config)
         return make(layout(config, vocabulary)), vocabulary
     except OSError as error:

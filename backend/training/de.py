@@ -31,7 +31,7 @@ from ..watch import Watch
 from . import checkpoint, gap_crops, haze, noising, pictures, removers
 from .export import export
 from .loop import Batch, Schedule
-from .recipe import Recipe, build, conclude, whole
+from .recipe import Recipe, build, check_start, conclude, whole
 
 WEIGHTS = "de.safetensors"
 Drawn = dict[str, torch.Tensor]
@@ -95,9 +95,7 @@ def _fits(config: dict[str, Any]) -> None:
     use, bands, clip = config["use"], config["network"]["bands"], config["diffusion"]["clip"]
     if use not in ("clear", "fill"):
         raise TerramendError("training.config", name="de", why=f"use is clear or fill, not {use}")
-    if config["stage"] != STAGES[0] and not config["start"]:
-        why = f"the stage {config['stage']} begins with the run before it: --set start=FOLDER"
-        raise TerramendError("training.config", name="de", why=why)
+    check_start(config, STAGES, "de")
     if not clip > 0:
         raise TerramendError("training.config", name="diffusion", why=f"clip lies above 0, not {clip}")
     if use == "clear" and bands != len(config["data"]["wavelengths"]):

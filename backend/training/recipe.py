@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -147,6 +147,17 @@ def _alike(value: Any, example: Any, name: str, path: str = "it") -> None:
     if isinstance(value, dict):
         for key in value.keys() & example.keys():
             _alike(value[key], example[key], name, key if path == "it" else f"{path}.{key}")
+
+
+def check_start(config: Mapping[str, Any], stages: Sequence[str], name: str) -> None:
+    """Refuse a later one of the `stages` that a recipe `name` is trained in without the run before it.
+
+    Raises:
+        TerramendError: `training.config`.
+    """
+    if config["stage"] != stages[0] and not config["start"]:
+        why = f"the stage {config['stage']} begins with the run before it: --set start=FOLDER"
+        raise TerramendError("training.config", name=name, why=why)
 
 
 def whole(config: Mapping[str, Any], key: str, name: str) -> int:
