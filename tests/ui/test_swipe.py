@@ -43,6 +43,14 @@ def items(canvas: QgsMapCanvas) -> list[SwipeItem]:
     return [item for item in canvas.scene().items() if isinstance(item, SwipeItem)]
 
 
+def swiping(canvas: QgsMapCanvas, pair: Any, until: Callable) -> SwipeTool:
+    tool = SwipeTool(canvas)
+    tool.compare(*pair)
+    canvas.setMapTool(tool)
+    until(lambda: tool.picture is not None)
+    return tool
+
+
 def painted(item: SwipeItem, canvas: QgsMapCanvas, font: QFont | None = None) -> QImage:
     image = QImage(canvas.size(), QImage.Format.Format_ARGB32)
     image.fill(0)
@@ -57,10 +65,7 @@ def painted(item: SwipeItem, canvas: QgsMapCanvas, font: QFont | None = None) ->
 def test_labels_lie_on_plates_as_high_as_the_letters(
     canvas: QgsMapCanvas, pair: Any, until: Callable
 ) -> None:
-    tool = SwipeTool(canvas)
-    tool.compare(*pair)
-    canvas.setMapTool(tool)
-    until(lambda: tool.picture is not None)
+    swiping(canvas, pair, until)
     large = QFont()
     large.setPixelSize(40)
     image = painted(items(canvas)[0], canvas, large)
@@ -70,10 +75,7 @@ def test_labels_lie_on_plates_as_high_as_the_letters(
 
 
 def test_before_is_left_of_the_line(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
-    tool = SwipeTool(canvas)
-    tool.compare(*pair)
-    canvas.setMapTool(tool)
-    until(lambda: tool.picture is not None)
+    tool = swiping(canvas, pair, until)
     drag(canvas, 100, 150)
     item = items(canvas)[0]
     assert item.share == pytest.approx(0.25)
@@ -92,10 +94,7 @@ def test_before_is_left_of_the_line(canvas: QgsMapCanvas, pair: Any, until: Call
 
 
 def test_on_a_turned_map_before_lies_where_it_is(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
-    tool = SwipeTool(canvas)
-    tool.compare(*pair)
-    canvas.setMapTool(tool)
-    until(lambda: tool.picture is not None)
+    tool = swiping(canvas, pair, until)
     straight = tool.picture
     canvas.setRotation(30)
     until(lambda: tool.picture is not None and tool.picture is not straight)
@@ -160,10 +159,7 @@ def test_a_pair_that_is_gone_does_no_harm(canvas: QgsMapCanvas, pair: Any, qgis_
 def test_it_ends_when_a_layer_of_the_pair_is_removed(
     canvas: QgsMapCanvas, pair: Any, until: Callable
 ) -> None:
-    tool = SwipeTool(canvas)
-    tool.compare(*pair)
-    canvas.setMapTool(tool)
-    until(lambda: tool.picture is not None)
+    tool = swiping(canvas, pair, until)
     QgsProject.instance().removeMapLayer(pair[1].id())
     assert canvas.mapTool() is not tool
     assert items(canvas) == [] and not tool.has_pair()

@@ -320,14 +320,20 @@ def test_an_earlier_fill_as_a_date_is_said_to_be_one(tmp_path):
     assert "reference.filled" in [notice.code for notice in watch.notices]
 
 
+def broken(asked: FillRequest) -> str:
+    """What is said of the one date that is left out, where another is not."""
+    watch = Watch()
+    assert [Path(r.path).name for r in open_inputs(asked, watch).references] == ["s_20200121.tif"]
+    (told,) = [notice for notice in watch.notices if notice.code == "reference.broken"]
+    return told.sentence
+
+
 def test_a_damaged_file_among_the_dates_of_a_folder_is_left_out(tmp_path):
     target, damaged = tif(tmp_path / "t_20200101.tif"), tmp_path / "s_20200111.tif"
     damaged.write_bytes(b"II*\0 cut off")
     tif(tmp_path / "s_20200121.tif")
     asked = FillRequest((target,), "o.tif", references_from=str(tmp_path), references_clear=True)
-    watch = Watch()
-    assert [Path(r.path).name for r in open_inputs(asked, watch).references] == ["s_20200121.tif"]
-    (told,) = [notice.sentence for notice in watch.notices if notice.code == "reference.broken"]
+    told = broken(asked)
     assert f"{damaged} is left out of the other dates. {damaged} cannot be read" in told
     named = replace(asked, references_from=None, references=(Reference(str(damaged), (Mask("", "none"),)),))
     with pytest.raises(TerramendError, match="cannot be read"):
@@ -347,9 +353,7 @@ def test_a_date_that_is_cut_off_behind_its_header_is_left_out_of_a_folder(tmp_pa
     cut.write_bytes(cut.read_bytes()[: kept + 4000])
     tif(tmp_path / "s_20200121.tif")
     asked = FillRequest((target,), "o.tif", references_from=str(tmp_path), references_clear=True)
-    watch = Watch()
-    assert [Path(r.path).name for r in open_inputs(asked, watch).references] == ["s_20200121.tif"]
-    (told,) = [notice.sentence for notice in watch.notices if notice.code == "reference.broken"]
+    told = broken(asked)
     assert f"{cut} is left out of the other dates. A raster could not be read to its end" in told
 
 
