@@ -14,6 +14,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsReferencedRectangle,
 )
+from qgis.gui import QgsMapTool
 from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
@@ -106,6 +107,7 @@ class TerramendDock(QDockWidget):
         self.more.log_asked.connect(self.teller.setVisible)
         self.more.experimental_asked.connect(self._ask_backend)
         self.more.start_over_asked.connect(self.start_over)
+        self.swipe.activated.connect(self._comparing)
         self.swipe.ended.connect(self._compared)
         client().status_changed.connect(self.bar.device.setText)
         client().started.connect(self._ask_again)
@@ -122,8 +124,19 @@ class TerramendDock(QDockWidget):
         if self.run is not None:
             self.run.abandon()
         if not sip.isdeleted(self.swipe):  # when QGIS quits, the canvas may have taken it along
-            self._iface.mapCanvas().unsetMapTool(self.swipe)
+            self.swipe.end()
+            if self.swipe.used:
+                self._hand_over_map()
             sip.delete(self.swipe)  # the canvas owns it, and it knows the dock
+
+    def _hand_over_map(self) -> None:
+        """Let QGIS forget the swipe tool: it keeps the last one that edits nothing, for when editing ends."""
+        canvas = self._iface.mapCanvas()
+        tool = canvas.mapTool()
+        if tool is None or tool.flags() & QgsMapTool.Flag.EditTool:
+            self._iface.actionPan().trigger()
+            if tool is not None:
+                canvas.setMapTool(tool)
 
     def _ask_backend(self) -> None:
         """Device line and methods, as the backend tells them."""
@@ -300,21 +313,24 @@ class TerramendDock(QDockWidget):
 
     def compare(self, on: bool) -> None:
         """Switch the swipe tool on or off."""
-        canvas = self._iface.mapCanvas()
         if on and not self.swipe.has_pair():
             self._compared()
             self.teller.say(
                 tr("There is nothing to compare yet: fill a raster first."), Qgis.MessageLevel.Info
             )
         elif on:
-            canvas.setMapTool(self.swipe)
+            self.swipe.begin()
             if self.swipe.is_hidden():
                 text = tr(
                     "The map does not show the filled layer: switch it on, above the one it was made from."
                 )
                 self.teller.say(text, Qgis.MessageLevel.Info)
-        elif canvas.mapTool() is self.swipe:
-            canvas.unsetMapTool(self.swipe)
+        else:
+            self.swipe.end()
+
+    def _comparing(self) -> None:
+        """The canvas has the swipe tool, also where QGIS came back to it because editing has ended."""
+        self.bar.compare.setChecked(True)
 
     def _compared(self) -> None:
         """The swipe tool was put away, by whomever."""

@@ -96,6 +96,9 @@ class SwipeTool(QgsMapTool):
         self._after: Optional[str] = None
         self._item: Optional[SwipeItem] = None
         self._job: Optional[QgsMapRendererParallelJob] = None
+        self._earlier: Optional[QgsMapTool] = None
+        self.used = False
+        """Whether the canvas has had it: QGIS may come back to it when editing ends."""
         self.setCursor(Qt.CursorShape.SplitHCursor)
 
     def compare(self, before: QgsMapLayer, after: QgsMapLayer) -> None:
@@ -104,6 +107,21 @@ class SwipeTool(QgsMapTool):
         if self.isActive():
             self._render()
 
+    def begin(self) -> None:
+        """Take the canvas, until `end` or until another tool is chosen."""
+        if not self.isActive():
+            self._earlier = self._canvas.mapTool()
+            self._canvas.setMapTool(self)
+
+    def end(self) -> None:
+        """Give the canvas back to the tool it had: without any it stands still, and some QGIS crash."""
+        if self._item is None:  # another tool has it, or is about to: the canvas still names this one
+            return
+        if self._earlier in self._canvas.findChildren(QgsMapTool):  # it may be another plugin's, and gone
+            self._canvas.setMapTool(self._earlier)
+        else:
+            self._canvas.unsetMapTool(self)
+
     @property
     def picture(self) -> Optional[QImage]:
         """The picture of before, once it is rendered."""
@@ -111,13 +129,14 @@ class SwipeTool(QgsMapTool):
 
     def activate(self) -> None:
         """Called by the canvas."""
-        super().activate()
+        self.used = True
         self.has_pair()
         self._item = SwipeItem(self._canvas)
         QgsProject.instance().layersRemoved.connect(self._layers_removed)
         self._canvas.mapCanvasRefreshed.connect(self._render)
         self._canvas.extentsChanged.connect(self._forget_picture)
         self._render()
+        super().activate()  # last: whoever hears of it may end it at once
 
     def deactivate(self) -> None:
         """Called by the canvas; leaves nothing behind."""
@@ -144,7 +163,7 @@ class SwipeTool(QgsMapTool):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Turn the line, or end."""
         if event.key() == Qt.Key.Key_Escape:
-            self._canvas.unsetMapTool(self)
+            self.end()
         elif event.key() in (Qt.Key.Key_H, Qt.Key.Key_V) and self._item is not None:
             self._item.upright = event.key() == Qt.Key.Key_V
             upright, flat = Qt.CursorShape.SplitHCursor, Qt.CursorShape.SplitVCursor
@@ -203,7 +222,7 @@ class SwipeTool(QgsMapTool):
     def _layers_removed(self, _ids: List[str]) -> None:
         """Without the pair there is nothing to compare any more."""
         if not self._pair():
-            self._canvas.unsetMapTool(self)
+            self.end()
 
     def _render(self) -> None:
         if self._item is None or not self._pair():

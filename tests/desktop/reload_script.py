@@ -1,6 +1,6 @@
 """Runs inside a real QGIS desktop: load, use, reload and unload the plugin; say what was left.
 
-The answer goes as JSON to the file that RELOAD_ANSWER names.
+The answer goes as JSON to the file that RELOAD_ANSWER names; RELOAD_SCENE is a raster.
 """
 
 import gc
@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 import qgis.utils
-from qgis.core import QgsApplication, QgsProject
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QEvent, QTimer
 from qgis.PyQt.QtWidgets import QAction, QApplication, QDialog, QDockWidget
 from qgis.utils import iface
@@ -57,6 +57,21 @@ def use():
     return {"visible": plugin.dock.isVisible(), "wide": wide, "pid": backend.pid, **left()}
 
 
+def draw_after_swiping():
+    pair = [QgsRasterLayer(os.environ["RELOAD_SCENE"], name) for name in ("before", "after")]
+    drawn = QgsVectorLayer("Polygon?crs=EPSG:32631", "drawn", "memory")
+    QgsProject.instance().addMapLayers([*pair, drawn])
+    iface.setActiveLayer(drawn)
+    swipe = qgis.utils.plugins["terramend"].dock.swipe
+    swipe.compare(*pair)
+    swipe.begin()
+    assert iface.mapCanvas().mapTool() is swipe
+    drawn.startEditing()
+    settle()
+    iface.actionAddFeature().trigger()
+    return drawn
+
+
 def main():
     try:
         assert qgis.utils.loadPlugin("terramend") and qgis.utils.startPlugin("terramend")
@@ -64,8 +79,13 @@ def main():
             answer["rounds"].append(use())
             qgis.utils.reloadPlugin("terramend")
         answer["last"] = use()
+        drawn = draw_after_swiping()
         qgis.utils.unloadPlugin("terramend")
         settle()
+        answer["tools"] = [type(iface.mapCanvas().mapTool()).__name__]
+        drawn.rollBack()  # QGIS goes back to the last tool that edits nothing
+        settle()
+        answer["tools"].append(type(iface.mapCanvas().mapTool()).__name__)
         for thread in threading.enumerate():
             if thread.name.startswith("terramend"):
                 thread.join(60)  # what has nothing left to do may need a moment to go

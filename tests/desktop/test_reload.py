@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,12 +18,14 @@ def test_reload_and_unload_leave_nothing(tmp_path: Path) -> None:
     runtime = tmp_path / "runtime"
     runtime.mkdir(mode=0o700)
     answer = tmp_path / "answer.json"
+    scene = shutil.copy(ROOT / "sample" / "two_dates" / "boadella_2020-01-13.tif", tmp_path)
     environ = {
         **os.environ,
         "PATH": "/usr/bin:/bin",
         "QGIS_PLUGINPATH": str(plugins),
         "XDG_RUNTIME_DIR": str(runtime),
         "RELOAD_ANSWER": str(answer),
+        "RELOAD_SCENE": str(scene),
         "TERRAMEND_PYTHON": os.environ.get("TERRAMEND_PYTHON", str(ROOT / ".venv" / "bin" / "python")),
     }
     for name in ("VIRTUAL_ENV", "QT_QPA_PLATFORM", "PYTHONHOME", "PYTHONPATH"):
@@ -45,6 +48,7 @@ def test_reload_and_unload_leave_nothing(tmp_path: Path) -> None:
         assert len(one["menu"]) == 1
     assert len({one["pid"] for one in used}) == 4, "every reload starts a backend of its own"
     assert not [pid for pid in {one["pid"] for one in used} if Path(f"/proc/{pid}").exists()]
+    assert told["tools"] == ["QgsMapToolDigitizeFeature", "QgsMapToolPan"], "none of them is the plugin's"
     assert told["left"] == {
         "widgets": [], "menu": [], "actions": [], "provider": False, "threads": [], "modules": [],
     }  # fmt: skip

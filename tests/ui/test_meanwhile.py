@@ -17,6 +17,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.gui import QgsMapTool
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QMessageBox, QPushButton
@@ -245,6 +246,23 @@ def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill:
     assert dock.bar.compare.isChecked() and dock.swipe.isActive()
     dock.bar.compare.click()
     assert not dock.swipe.isActive() and len(iface.said) == said
+
+
+def test_the_button_follows_the_maps_tool(dock: Any, iface: Any, layers: Any) -> None:
+    """QGIS itself comes back to the last tool that edits nothing, when editing ends."""
+    canvas = iface.mapCanvas()
+    earlier, other = QgsMapTool(canvas), QgsMapTool(canvas)
+    dock.swipe.compare(layers["target"], layers["other"])
+    canvas.setMapTool(earlier)
+    dock.bar.compare.click()
+    tools: list[Any] = []
+    canvas.mapToolSet.connect(lambda tool, _: tools.append(tool))
+    canvas.setMapTool(other)
+    assert not dock.bar.compare.isChecked() and tools == [other]
+    canvas.setMapTool(dock.swipe)
+    assert dock.bar.compare.isChecked()
+    dock.bar.compare.click()
+    assert not dock.bar.compare.isChecked() and canvas.mapTool() is earlier
 
 
 def test_both_sides_would_be_the_same_where_the_filled_layer_is_hidden(

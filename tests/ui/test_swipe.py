@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.gui import QgsMapCanvas
+from qgis.gui import QgsMapCanvas, QgsMapTool, QgsMapToolPan
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
 from qgis.PyQt.QtGui import QFont, QFontMetrics, QImage, QKeyEvent, QMouseEvent, QPainter
 from qgis.PyQt.QtWidgets import QApplication
@@ -116,14 +117,41 @@ def test_it_leaves_nothing_behind(canvas: QgsMapCanvas, pair: Any, until: Callab
     assert len(items(canvas)) == 1
     canvas.zoomByFactor(0.5)  # the picture no longer fits
     assert tool.picture is None
-    QApplication.sendEvent(
-        canvas, QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier)
-    )
+    press_escape(canvas)
     assert canvas.mapTool() is not tool
     assert items(canvas) == [] and ended == [True]
     canvas.setMapTool(tool)
     until(lambda: tool.picture is not None)
     canvas.unsetMapTool(tool)
+
+
+def press_escape(canvas: QgsMapCanvas) -> None:
+    none = Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(canvas, QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Escape, none))
+
+
+def test_the_map_goes_back_to_the_tool_it_had(canvas: QgsMapCanvas, pair: Any) -> None:
+    """Without any tool it does not move, and some QGIS crash when a table is selected (issue 61053 of QGIS)."""
+    pan, tool = QgsMapToolPan(canvas), SwipeTool(canvas)
+    tool.compare(*pair)
+    canvas.setMapTool(pan)
+    tool.begin()
+    tool.begin()
+    assert canvas.mapTool() is tool
+    press_escape(canvas)
+    assert canvas.mapTool() is pan
+    tool.begin()
+    QgsProject.instance().removeMapLayer(pair[1].id())
+    assert canvas.mapTool() is pan
+    other = QgsMapTool(canvas)
+    tool.begin()
+    canvas.setMapTool(other)
+    tool.end()
+    assert canvas.mapTool() is other, "it was chosen meanwhile"
+    tool.begin()
+    sip.delete(other)
+    tool.end()
+    assert canvas.mapTool() is None
 
 
 def test_the_pair_is_found_by_itself(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
