@@ -392,6 +392,34 @@ def test_a_group_of_bands_is_followed(form: Any, bands: list[QgsRasterLayer], un
     assert told == [["b3"], ["Bands of group renamed"]]
 
 
+def test_groups_of_one_name_are_told_apart(
+    form: Any, bands: list[QgsRasterLayer], scene: dict[str, str], tmp_path: Path
+) -> None:
+    root = QgsProject.instance().layerTreeRoot()
+
+    def group(parent: str, *numbers: int) -> None:
+        """A further group "bands"; its layers are called after the one it stands in."""
+        made = (root.addGroup(parent) if parent else root).addGroup("bands")
+        for number in numbers:
+            layer = QgsRasterLayer(str(tmp_path / f"b{number}.tif"), f"{parent or 'root'}{number}")
+            QgsProject.instance().addMapLayer(layer, False)
+            made.addLayer(layer)
+
+    form.target.chooser.set_item("Bands of group bands")
+    group("2020/01", 1, 2)
+    assert form.target.chooser.item() == "Bands of group bands" and len(form.choices().target) == 3
+    form.target.chooser.set_item("Bands of group bands in 2020/01")
+    assert chosen(form)["target"] == ["2020/011", "2020/012"]
+    assert form.target.subject().name == "Bands of group bands in 2020/01", "what results are called after"
+    group("", 2, 3)
+    form.target.chooser.set_item("Bands of group bands (2)")
+    assert chosen(form)["target"] == ["root2", "root3"]
+    form.target.chooser.set_item("Bands of group bands (1)")
+    assert chosen(form)["target"] == ["b1", "b2", "b3"]
+    root.removeChildNode(root.findGroup("bands"))
+    assert chosen(form)["target"] == [], "nothing takes its place"
+
+
 def test_bands_that_are_no_group_stay_together(
     form: Any, bands: list[QgsRasterLayer], until: Callable
 ) -> None:

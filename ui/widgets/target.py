@@ -142,7 +142,8 @@ class TargetBox(QWidget):
         """The target as a run has to know it."""
         items, chosen = self.items(), self.chooser.item()
         first = items[0].id() if items and isinstance(items[0], QgsMapLayer) else ""
-        return Subject("" if chosen is None else _name(chosen), first, len(items) > 1)
+        whole = chosen is None or chosen in self._groups or chosen in self._loose  # a name, no path
+        return Subject(str(chosen or "") if whole else _name(chosen), first, len(items) > 1)
 
     def show_facts(self, text: str, more: str = "") -> None:
         """Say what was found out about the target, and more in the tip; nothing hides the line."""
@@ -152,14 +153,18 @@ class TargetBox(QWidget):
 
     def _offer_groups(self, *_: Any) -> None:
         """Offer each layer group whose layers, but for results, are all single-band rasters."""
-        found: Dict[str, Tuple[QgsRasterLayer, ...]] = {}
+        offered: List[Tuple[QgsLayerTreeGroup, Tuple[QgsRasterLayer, ...]]] = []
         for group in _groups(QgsProject.instance().layerTreeRoot()):
             nodes = (node.layer() for node in group.findLayers())
             layers = tuple(la for la in nodes if la is None or la.customProperty(ROLE) is None)
             if len(layers) > 1 and all(
                 isinstance(la, QgsRasterLayer) and la.bandCount() == 1 for la in layers
             ):
-                found[tr("Bands of group {name}").format(name=group.name())] = layers
+                offered.append((group, layers))
+        names = _group_names([group for group, _ in offered])
+        found = {
+            tr("Bands of group {name}").format(name=name): layers for name, (_, layers) in zip(names, offered)
+        }
         was, self._groups = self._groups, found
         name = str(self.chooser.item())
         if name in was and name in found and was[name] != found[name]:
@@ -182,6 +187,21 @@ class TargetBox(QWidget):
 
 def _name(item: LayerOrPath) -> str:
     return file_name(item) if isinstance(item, str) else str(item.name())
+
+
+def _group_names(groups: List[QgsLayerTreeGroup]) -> List[str]:
+    """Names by which the groups are told from each other, as QGIS lets several be called the same."""
+    own = [group.name() for group in groups]
+    names = [
+        tr("{name} in {parent}").format(name=name, parent=group.parent().name())
+        if own.count(name) > 1 and group.parent().name()
+        else name
+        for name, group in zip(own, groups)
+    ]
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})"
+        for i, name in enumerate(names)
+    ]
 
 
 def _ids(items: Tuple[LayerOrPath, ...]) -> Set[str]:
