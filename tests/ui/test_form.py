@@ -420,6 +420,17 @@ def test_groups_of_one_name_are_told_apart(
     assert chosen(form)["target"] == [], "nothing takes its place"
 
 
+def test_groups_of_a_project_that_is_opened_are_offered(
+    form: Any, bands: list[QgsRasterLayer], tmp_path: Path
+) -> None:
+    project = QgsProject.instance()
+    assert project.write(str(tmp_path / "project.qgz"))
+    project.clear()
+    assert form.target.chooser.combo.additionalItems() == []
+    assert project.read(str(tmp_path / "project.qgz"))
+    assert form.target.chooser.combo.additionalItems() == ["Bands of group bands"]
+
+
 def test_bands_that_are_no_group_stay_together(
     form: Any, bands: list[QgsRasterLayer], until: Callable
 ) -> None:

@@ -85,6 +85,7 @@ class TargetBox(QWidget):
         root.addedChildren.connect(self._offer_groups)
         root.removedChildren.connect(self._offer_groups)
         root.nameChanged.connect(self._offer_groups)
+        QgsProject.instance().readProject.connect(self._offer_groups)  # its groups came before their layers
         self._offer_groups()
 
     def check(self) -> None:
@@ -109,7 +110,7 @@ class TargetBox(QWidget):
         self.radiometry.setCurrentIndex(max(self.radiometry.findData(choices.radiometry), 0))
         self.date.setText(choices.date or "")
         self.sun.setText(sun_text(choices.sun) if choices.sun else "")
-        self._offer_groups()  # a project that is being read tells its groups before their layers
+        self._offer_groups()  # as in `__init__`, whoever hears first of a project that was read
         names = [name for name, layers in self._groups.items() if layers == choices.target]
         if names:
             self.chooser.set_item(names[0])
