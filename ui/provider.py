@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, List, Optional
 
-from qgis.core import QgsProcessingProvider
+from qgis import gui
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingProvider
 from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QApplication
@@ -60,15 +61,24 @@ class TerramendProvider(QgsProcessingProvider):
             self.addAlgorithm(algorithm())
 
     def unload(self) -> None:
-        """Called on removal. Dialogs of its algorithms go too: the next press of Run would crash QGIS."""
+        """Called on removal. Dialogs of its algorithms go too, and of models with one of them inside.
+
+        The next press of Run would crash QGIS.
+        """
         for dialog in _algorithm_dialogs():
-            algorithm = None if sip.isdeleted(dialog) else dialog.algorithm()
-            if algorithm is not None and algorithm.provider() is self:
+            if not sip.isdeleted(dialog) and _is_of(self, dialog.algorithm()):
                 if hasattr(dialog, "forceClose"):
                     dialog.forceClose()
                 if not sip.isdeleted(dialog):
                     _end(dialog)
         super().unload()
+
+
+def _is_of(provider: QgsProcessingProvider, algorithm: Optional[QgsProcessingAlgorithm]) -> bool:
+    """Whether an algorithm is one of the provider's, or a model that runs one."""
+    if isinstance(algorithm, QgsProcessingModelAlgorithm):
+        return any(_is_of(provider, child.algorithm()) for child in algorithm.childAlgorithms().values())
+    return algorithm is not None and algorithm.provider() is provider
 
 
 def _end(dialog: Any) -> None:
@@ -83,6 +93,13 @@ def _end(dialog: Any) -> None:
 
 
 def _algorithm_dialogs() -> List[Any]:
-    """Windows of algorithms; since QGIS 4.2 they are widgets that lie in a window or dock of their own."""
-    found = [widget for widget in QApplication.allWidgets() if hasattr(widget, "algorithm")]
-    return [widget for widget in found if widget.isWindow() or hasattr(widget, "forceClose")]
+    """Processing's windows of algorithms; since QGIS 4.2 they are widgets that lie in a window or dock.
+
+    Other plugins' windows may have an `algorithm` of their own, which is anything.
+    """
+    kind = getattr(gui, "QgsProcessingAlgorithmDialogBase", ())
+    return [
+        widget
+        for widget in QApplication.allWidgets()
+        if isinstance(widget, kind) or (hasattr(widget, "algorithm") and hasattr(widget, "forceClose"))
+    ]

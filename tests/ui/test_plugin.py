@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qgis.core import QgsApplication
+from qgis.core import QgsApplication, QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent
-from qgis.PyQt.QtWidgets import QAction, QDockWidget, QWidget
+from qgis.PyQt.QtWidgets import QAction, QComboBox, QDialog, QDockWidget, QWidget
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -172,6 +172,42 @@ def test_dialogs_of_its_algorithms_go_with_the_plugin(
     plugin.unload()
     assert all(sip.isdeleted(dialog) for dialog in dialogs) and not sip.isdeleted(other)
     sip.delete(other)
+
+
+def test_so_do_those_of_models_with_one_of_its_algorithms(
+    iface: Interface, qgis_iface: Any, qgis_processing: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import processing
+
+    monkeypatch.setattr(qgis_iface, "browserModel", lambda: None)
+    plugin = load(iface)
+
+    def model(algorithm: str) -> QgsProcessingModelAlgorithm:
+        made = QgsProcessingModelAlgorithm(f"model of {algorithm}", "")
+        made.addChildAlgorithm(QgsProcessingModelChildAlgorithm(algorithm))
+        made.setProvider(
+            QgsApplication.processingRegistry().providerById("native")
+        )  # the dialog asks for one
+        return made
+
+    ours = processing.createAlgorithmDialog(model("terramend:makegapmask"), {})
+    other = processing.createAlgorithmDialog(model("native:buffer"), {})
+    assert ours.algorithm().childAlgorithms() and other.algorithm().childAlgorithms()
+    plugin.unload()
+    assert sip.isdeleted(ours) and not sip.isdeleted(other)
+    sip.delete(other)
+
+
+def test_windows_of_other_plugins_may_have_an_algorithm_of_their_own(
+    iface: Interface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *fault: faults.append(fault))
+    plugin = load(iface)
+    window = QDialog()
+    window.algorithm = QComboBox(window)
+    plugin.unload()
+    assert not faults and not sip.isdeleted(window)
 
 
 def test_a_dialog_that_runs_ends_its_run_first(
