@@ -17,9 +17,10 @@ from qgis.PyQt.QtCore import QThreadPool
 def lent_thread() -> Iterator[None]:
     """While a task's thread does nothing but wait, another may run in its place.
 
-    QGIS draws its maps with the same few threads, of which there are as many as cores.
+    There are as many as cores. Older QGIS draws its maps with the same; newer ones have a pool for tasks.
     """
-    pool = QThreadPool.globalInstance()
+    manager = QgsApplication.taskManager()
+    pool = manager.threadPool() if hasattr(manager, "threadPool") else QThreadPool.globalInstance()
     pool.releaseThread()
     try:
         yield

@@ -89,13 +89,17 @@ def test_what_leaves_nothing_that_lasts_is_not_asked_about(dock: Any, until: Cal
 
 @pytest.fixture
 def one_thread(qgis_app: Any) -> Iterator[None]:
-    """A machine of one core: its tasks, and maps that are drawn, wait for each other."""
-    pool = QThreadPool.globalInstance()
-    usual = pool.maxThreadCount()
-    pool.setMaxThreadCount(1)
+    """A machine of one core: its tasks wait for each other, and in older QGIS maps that are drawn for them."""
+    pools = [QThreadPool.globalInstance()]
+    if hasattr(QgsApplication.taskManager(), "threadPool"):
+        pools.append(QgsApplication.taskManager().threadPool())
+    usual = [pool.maxThreadCount() for pool in pools]
+    for pool in pools:
+        pool.setMaxThreadCount(1)
     yield
-    assert pool.maxThreadCount() == 1 and pool.activeThreadCount() == 0
-    pool.setMaxThreadCount(usual)
+    assert all(pool.maxThreadCount() == 1 and pool.activeThreadCount() == 0 for pool in pools)
+    for pool, count in zip(pools, usual, strict=True):
+        pool.setMaxThreadCount(count)
 
 
 def others_run(until: Callable) -> None:
