@@ -59,9 +59,25 @@ def load(project: QgsProject) -> Optional[Choices]:
     if not known or not text:
         return None
     try:
-        return from_parameters(_each_file(json.loads(text), project.readPath), project)
+        parameters = json.loads(text)
+        if not _is_of_this_version(parameters):
+            return None
+        return from_parameters(_each_file(parameters, project.readPath), project)
     except (ValueError, ChoiceError, TypeError):  # written by another version
         return None
+
+
+def _is_of_this_version(parameters: Any) -> bool:
+    """Whether parameters are of the kinds that `save` writes; what the form cannot show would break it."""
+    usual = to_parameters(Choices(cloud_threshold=0.0))
+
+    def fits(name: str, value: Any) -> bool:
+        kind = str if usual.get(name) is None else type(usual[name])
+        if kind is list:
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return value is None or isinstance(value, (float, int) if kind is float else kind)
+
+    return isinstance(parameters, dict) and all(fits(name, value) for name, value in parameters.items())
 
 
 def from_layer(layer: QgsMapLayer, project: QgsProject) -> Tuple[Choices, Tuple[str, ...]]:

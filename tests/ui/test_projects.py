@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from osgeo import gdal
 from qgis.core import QgsProcessingUtils, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
+from qgis.PyQt.QtXml import QDomDocument
 
 
 def test_choices_stay_in_their_project(dock: Any, tmp_path: Path) -> None:
@@ -67,6 +70,36 @@ def test_what_the_map_shows_is_still_that_when_the_project_comes_back(dock: Any,
         assert extent.currentData() == "whole"
         assert project.read(str(tmp_path / "project.qgz"))
         assert extent.currentData() == kind
+
+
+@pytest.mark.parametrize(
+    "other", [{"GROW": 3}, {"DATE": 20240630}, {"STD": True}, {"GAPS": "mask"}, {"CLASSES": [1]}, {"SEED": "1"}]
+)  # fmt: skip
+def test_choices_of_another_version_leave_the_dock_as_it_is(dock: Any, other: dict[str, Any]) -> None:
+    from terramend.ui import project_state
+
+    project = QgsProject.instance()
+    project_state.save(dock.form.remembered(), project)
+    written = json.loads(project.readEntry("terramend", "/choices")[0])
+    for text in (json.dumps([written]), json.dumps({**written, **other})):
+        project.writeEntry("terramend", "/choices", text)
+        assert project_state.load(project) is None
+        project.readProject.emit(QDomDocument())
+        heard: list[bool] = []
+        dock.form.changed.connect(lambda heard=heard: heard.append(True))
+        dock.form.gaps.swath.toggle()
+        assert heard, "it still answers"
+
+
+def test_a_widening_that_cannot_be_shown_is_said(dock: Any, iface: Any, until: Callable) -> None:
+    from terramend.ui import project_state
+
+    project = QgsProject.instance()
+    project_state.save(replace(dock.form.remembered(), grow="far", std=None), project)
+    project.readProject.emit(QDomDocument())
+    until(lambda: "Widen by: 'far' is no distance" in dock.bar.estimate.text())
+    dock.form.gaps.grow.setValue(2)
+    assert dock.form.choices().grow == "2px" and dock.form.choices().std is None
 
 
 def test_a_sun_that_cannot_be_read_costs_nothing_else(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from qgis.core import QgsMapLayer, QgsRasterLayer
@@ -199,9 +200,9 @@ class GapsBox(QWidget):
             self.add_row().show_choice(choice)
         for name, box in self.classes.items():
             box.setChecked(name in choices.classes)
-        text = choices.grow or "-1px"
-        self.unit.setCurrentIndex(1 if text.endswith("m") else 0)
-        self.grow.setValue(float(text.rstrip("pxm")))
+        read = re.fullmatch(r"(\d+(?:\.\d+)?)(px|m)?", choices.grow or "")
+        self.unit.setCurrentIndex(1 if read and read[2] == "m" else 0)
+        self.grow.setValue(float(read[1]) if read else -1)
         self._loaded, self._as_loaded = choices.grow, self._widening()  # the box shows whole numbers only
         self.swath.setChecked(choices.fill_swath_edges)
 
