@@ -66,7 +66,7 @@ class TerramendDock(QDockWidget):
         self._preview: List[str] = []  # layer ids
         self._visits = project_state.Visits()
         self._closed = False
-        self._outlook = Outlook(self.form, self.bar, self.teller.note)
+        self._outlook = Outlook(self.form, self.bar, self.teller.note, self.isHidden)
         self._lay_out()
         self._connect()
         self._restore()
@@ -76,6 +76,7 @@ class TerramendDock(QDockWidget):
         """The dock opens, at first or again: for the raster that is selected, where none is chosen."""
         super().showEvent(event)
         self.form.target.suggest(self._iface.activeLayer())
+        self._outlook.again()  # closed, it asked nothing
 
     # --- layout and wiring ---
 

@@ -33,10 +33,13 @@ class Outlook:
     Args:
         form: where the choices are made, and what was found is shown.
         bar: has the line. note: takes sentences for the log.
+        hidden: whether nobody can see the line; then nothing is asked, as a look takes all cores.
     """
 
-    def __init__(self, form: ChoicesForm, bar: RunBar, note: Callable[[str], None]) -> None:
-        self._form, self._bar, self._note = form, bar, note
+    def __init__(
+        self, form: ChoicesForm, bar: RunBar, note: Callable[[str], None], hidden: Callable[[], bool]
+    ) -> None:
+        self._form, self._bar, self._note, self._hidden = form, bar, note, hidden
         self._run: Optional[Run] = None
         self._asked: Optional[Choices] = None  # the choices that the line speaks of
         self._target: Tuple[LayerOrPath, ...] = ()  # of which facts and masks are shown
@@ -61,7 +64,7 @@ class Outlook:
         self._timer.start()
 
     def again(self) -> None:
-        """Ask once more, unless it is known: another backend may answer what the last one could not."""
+        """Ask, unless it is known: another backend may answer what the last one could not."""
         if self._asked is None:
             self._timer.start()
 
@@ -105,7 +108,7 @@ class Outlook:
         """Ask the backend what would be filled; the newest question counts."""
         self._drop()
         self._asked = None
-        if self._resting:
+        if self._resting or self._hidden():
             return
         try:
             choices = self._form.choices()

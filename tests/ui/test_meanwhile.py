@@ -21,6 +21,8 @@ from qgis.gui import QgsMapTool
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QMessageBox, QPushButton
+from terramend.ui import outlook
+from terramend.ui.runner import Run
 
 
 @pytest.fixture
@@ -155,6 +157,27 @@ def test_what_would_be_filled_follows_the_map(dock: Any, iface: Any, layers: Any
     asked = dock._outlook._asked
     canvas.setExtent(box)
     assert dock._outlook._asked is asked is not None
+
+
+def test_a_dock_that_is_closed_asks_nothing_until_it_is_opened(
+    dock: Any, until: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: "expected error" in dock.bar.estimate.text())
+    asked: list[str] = []
+
+    def run(method: str, *given: Any, **more: Any) -> Run:
+        asked.append(method)
+        return Run(method, *given, **more)
+
+    monkeypatch.setattr(outlook, "Run", run)
+    dock.close()
+    dock.form.gaps.grow.setValue(5)
+    assert dock._outlook._timer.isActive()
+    until(lambda: not dock._outlook._timer.isActive())
+    assert asked == [] and dock._outlook._run is None
+    dock.show()
+    until(lambda: "expected error" in dock.bar.estimate.text())
+    assert asked == ["inspect", "expect"]
 
 
 def test_a_run_of_the_toolbox_does_not_wait_for_the_outlook(
