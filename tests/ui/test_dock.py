@@ -660,12 +660,18 @@ def test_experimental_methods_are_offered_on_request(dock: Any, until: Callable)
     assert not box.model.model().item(box.model.findData("torch")).isEnabled()
     settings.put("experimental", True)
     box.show_methods(rows)
-    assert box.model.findData("bold") > 0
+    box.model.setCurrentIndex(box.model.findData("bold"))
+    heard: list[str] = []
+    box.changed.connect(lambda: heard.append(box.values()["model"]))
+    box.show_methods(rows)
+    assert heard == [] and box.values()["model"] == "bold"
     ours = MethodBox().model  # before a backend has been asked
     assert ours.findData("de") > 0 and ours.findData("ddpm") > 0
     assert ours.findData("msda-cr") < 0  # it takes no gaps
     settings.put("experimental", False)
     assert MethodBox().model.findData("de") < 0
+    box.show_methods(rows)
+    assert heard == ["auto"], "what was said of the method that is gone holds no more"
 
 
 def test_prompts_are_shown_and_what_is_typed_fills(

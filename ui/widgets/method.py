@@ -102,6 +102,8 @@ class MethodBox(QWidget):
             for row in rows
         }
         self._offer()
+        if self.model.currentData() != chosen:
+            self.changed.emit()
 
     def _offer(self) -> None:
         """Options and lacking networks of the chosen method; a choice by itself has none."""
