@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -30,6 +32,7 @@ from qgis.core import (
     QgsProject,
     QgsProperty,
     QgsRasterLayer,
+    QgsRectangle,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QDate
@@ -547,6 +550,49 @@ def test_selected_features_are_not_taken_for_all(provider: Any, scene: dict[str,
         fine, why = algorithm.checkParameterValues(given, context)
         assert fine is not selected, why
         assert not selected or why.startswith("The selected features of a layer cannot be given")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("RADIOMETRY", 1, "Values are: 1 is none of auto, reflectance"),
+        ("UNFILLED", "nodate", "What can't be filled: nodate is none of keep, nodata."),
+        ("QUALITY", QgsProperty.fromExpression("'be' || 'tter'"), "Quality: better is none of"),
+        ("CLASSES", "cloud,smoke", "Classes that are gaps: cloud,smoke is none of cloud"),
+        ("CLASSES", ["cloud", "smoke"], "Classes that are gaps: cloud, smoke is none of cloud"),
+        ("EXTENT", "/nowhere/extent.tif", "Fill only inside this extent: /nowhere/extent.tif is no extent"),
+        ("EXTENT", QgsProperty.fromExpression("'1,2,3'"), "Fill only inside this extent: 1,2,3 is no extent"),
+    ],
+)  # fmt: skip
+def test_what_a_model_gives_is_not_replaced_by_a_default(
+    provider: Any, scene: dict[str, str], name: str, value: Any, why: str
+) -> None:
+    """QGIS's own choices give numbers, which QGIS took for no word at all: other pixels, without a word."""
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps").create()
+    algorithm.initAlgorithm({})
+    with pytest.raises(QgsProcessingException, match=re.escape(why)):
+        algorithm.prepareAlgorithm(
+            {"TARGET": scene["target"], "OUTPUT": "o.tif", name: value},
+            QgsProcessingContext(),
+            QgsProcessingFeedback(),
+        )
+
+
+def test_words_and_extents_come_in_many_ways(provider: Any, scene: dict[str, str]) -> None:
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps").create()
+    algorithm.initAlgorithm({})
+    words = QgsProperty.fromExpression("array('cloud', 'snow')"), ["cloud", "snow"], "cloud,snow"
+    box = "2.8,2.81,42.34,42.35 [EPSG:4326]"
+    boxes = box, QgsProperty.fromExpression(f"'{box}'"), QgsRectangle(2.8, 42.34, 2.81, 42.35), scene["other"]
+    for classes, extent in itertools.product((*words,), boxes):
+        given = {"TARGET": scene["target"], "CLASSES": classes, "EXTENT": extent, "QUALITY": "fast"}
+        choices = algorithm.choices(given, QgsProcessingContext())
+        assert choices.classes == ("cloud", "snow") and choices.quality == "fast"
+        assert round(choices.extent.xMinimum(), 1) == 2.8
+    for empty in (NULL, None, "", QgsProperty.fromExpression("NULL")):
+        given = {"TARGET": scene["target"], "CLASSES": empty, "EXTENT": empty, "UNFILLED": empty}
+        choices = algorithm.choices(given, QgsProcessingContext())
+        assert (choices.extent, choices.unfilled) == (None, "keep")
 
 
 def test_a_number_that_a_model_leaves_empty_is_none(provider: Any, scene: dict[str, str]) -> None:

@@ -28,7 +28,7 @@ from ..request_builder import REFUSALS, UNWRITTEN, Built, build
 from ..sources import SourceError
 from ..tr import tr
 from .parameters import AlgorithmWithParameters
-from .values import items, not_found, number, text
+from .values import items, not_found, number, text, words
 
 FAILURES = (*REFUSALS, ClientError)
 """Errors whose text is a sentence for the user."""
@@ -129,8 +129,13 @@ class TerramendAlgorithm(AlgorithmWithParameters):
         if kind == "extent":
             box = self.parameterAsExtent(parameters, name, context)
             crs = self.parameterAsExtentCrs(parameters, name, context)
-            return None if box.isNull() else QgsReferencedRectangle(box, crs)
+            given = items(parameters.get(name), context)
+            if given and box.isNull():  # a model asks for no check, and the whole scene would be filled
+                sentence = tr("{label}: {value} is no extent, and no layer that has one.")
+                raise ChoiceError(sentence.format(label=definition.description(), value=given[0]))
+            return QgsReferencedRectangle(box, crs) if given else None
         if kind == "enum":
+            parameters = {name: words(definition, parameters.get(name), context)}
             if definition.allowMultiple():
                 return self.parameterAsEnumStrings(parameters, name, context)
             return self.parameterAsEnumString(parameters, name, context)

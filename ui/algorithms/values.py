@@ -71,6 +71,21 @@ def number(
     return None
 
 
+def words(definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext) -> Any:
+    """The words in a choice of fixed ones: None, one or several. For others QGIS takes its default.
+
+    Raises:
+        ChoiceError: it is none of them, such as the number that QGIS's own choices give in a model.
+    """
+    given = items(value, context)
+    chosen = given if len(given) > 1 else next(iter(given), None)
+    if given and not definition.checkValueIsAcceptable(chosen, context):
+        label, told, known = definition.description(), ", ".join(map(str, given)), definition.options()
+        sentence = tr("{label}: {value} is none of {words}.")
+        raise ChoiceError(sentence.format(label=label, value=told, words=", ".join(known)))
+    return chosen
+
+
 def text(definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext) -> str:
     """A text or file parameter's value, empty where it has none. QGIS takes nothing for what is no text.
 
@@ -81,20 +96,20 @@ def text(definition: QgsProcessingParameterDefinition, value: Any, context: QgsP
         value, _ = value.value(context.expressionContext())
     between = BETWEEN.get(definition.name(), "")
     parts = value if between and isinstance(value, (list, tuple)) else [value]
-    words = []
+    told = []
     for part in parts:
         if part is None or part == NULL:
-            words.append("")
+            told.append("")
         elif isinstance(part, (str, int, float, os.PathLike)):
-            words.append(str(part))
+            told.append(str(part))
         elif isinstance(part, datetime.date):
-            words.append(part.isoformat()[: len("2024-06-30")])
+            told.append(part.isoformat()[: len("2024-06-30")])
         elif isinstance(part, (QDate, QDateTime)):
-            words.append(part.toString(Qt.DateFormat.ISODate)[: len("2024-06-30")])
+            told.append(part.toString(Qt.DateFormat.ISODate)[: len("2024-06-30")])
         else:
             sentence = tr("{label}: {value} is no text; give it as one.")
             raise ChoiceError(sentence.format(label=definition.description(), value=part))
-    return between.join(words)
+    return between.join(told)
 
 
 def not_found(item: Any, label: str, context: QgsProcessingContext) -> str:
