@@ -154,10 +154,11 @@ class SourceMaker:
         """The path of a polygon file; scratch, filtered and edited layers are exported.
 
         Raises:
-            SourceError: the layer holds no polygons.
+            SourceError: the layer holds no polygons, or is broken.
         """
         if isinstance(item, str):
             return source_from_here(item)
+        _refuse_broken(item)
         if (
             not isinstance(item, QgsVectorLayer)
             or item.geometryType() != QgsWkbTypes.GeometryType.PolygonGeometry
@@ -202,12 +203,7 @@ class SourceMaker:
                     "values; use the raster file itself."
                 ).format(name=item.name())
             )
-        if not item.isValid():
-            sentence = tr(
-                "The layer {name} is broken: QGIS cannot open {path}; repair its data source, or choose "
-                "another layer."
-            )
-            raise SourceError(sentence.format(name=item.name(), path=item.publicSource()[:200]))
+        _refuse_broken(item)
         nodata = _nodata_override(item)
         if not self._backend_reads(item) or len(nodata) > 1 or any(low != high for low, high in nodata):
             return Source(self._convert(item))
@@ -224,6 +220,8 @@ class SourceMaker:
         if layer.providerType() != "gdal" or "authcfg=" in source:
             return False
         parts = QgsProviderRegistry.instance().decodeUri("gdal", source)
+        if parts.get("credentialOptions"):  # of a cloud's storage, which only QGIS can open with them
+            return False
         options = parts.get("openOptions") or []
         try:
             dataset = gdal.OpenEx(parts["path"] if options else source, gdal.OF_RASTER, open_options=options)
@@ -310,6 +308,15 @@ class SourceMaker:
                 )
             )
         return path
+
+
+def _refuse_broken(layer: QgsMapLayer) -> None:
+    if not layer.isValid():
+        sentence = tr(
+            "The layer {name} is broken: QGIS cannot open {path}; repair its data source, or choose "
+            "another layer."
+        )
+        raise SourceError(sentence.format(name=layer.name(), path=layer.publicSource()[:200]))
 
 
 def _failed(status: Any) -> bool:

@@ -142,6 +142,20 @@ def test_a_broken_layer_is_named(maker: SourceMaker, tmp_path: Path) -> None:
         SourceError, match="gone is broken: QGIS cannot open .*gone.tif; repair its data source, or"
     ):
         maker.raster(gone)
+    gone = QgsVectorLayer(str(tmp_path / "gone.gpkg"), "gone", "ogr")
+    with pytest.raises(SourceError, match=r"gone is broken: QGIS cannot open .*gone\.gpkg"):
+        maker.polygons(gone)
+
+
+def test_what_needs_credentials_of_the_layer_is_converted(maker: SourceMaker, scene: dict[str, str]) -> None:
+    """QGIS 3.40 and later keep those of a cloud's storage in the layer's source."""
+    layer = QgsRasterLayer(f"{scene['target']}|credential:AWS_REGION=eu-north-1", "of a bucket")
+    if not layer.isValid():
+        pytest.skip("this QGIS knows no credentials in a layer's source")
+    path = maker.raster(layer)
+    maker.conversions[0].run(QgsFeedback())
+    now, was = gdal.Open(path).ReadAsArray(), gdal.Open(scene["target"]).ReadAsArray()
+    assert (now == was).all()
 
 
 def test_what_is_said_of_a_layer_holds_no_password(maker: SourceMaker) -> None:
