@@ -16,6 +16,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
+    QgsDataSourceUri,
     QgsFeature,
     QgsFeedback,
     QgsGeometry,
@@ -75,6 +76,11 @@ def source_from_here(name: str) -> str:
     path, bar, layer = name.partition("|")
     there = os.path.exists(path)  # noqa: PTH110 - Path's raises where a folder is closed to us
     return from_here(path) + bar + layer if there else name
+
+
+def public_source(layer: QgsMapLayer) -> str:
+    """What a layer is read from, without passwords. `publicSource` of QGIS 3.44 leaves those of databases."""
+    return str(QgsDataSourceUri.removePassword(layer.source())).partition("|credential:")[0][:200]
 
 
 class SourceError(Exception):
@@ -232,7 +238,7 @@ class SourceMaker:
                 "The layer {name} cannot be read: {path} is gone or damaged; put it back, or choose "
                 "another layer."
             )
-            raise SourceError(text.format(name=layer.name(), path=layer.publicSource()[:200]))
+            raise SourceError(text.format(name=layer.name(), path=public_source(layer)))
         if options or source.startswith("/vsimem/"):
             return False
         return dataset.GetDriver().ShortName in BACKEND_DRIVERS
@@ -288,7 +294,7 @@ class SourceMaker:
         if made is None:
             raise SourceError(
                 tr("The layer {name} cannot be read: {path}").format(
-                    name=layer.name(), path=layer.publicSource()
+                    name=layer.name(), path=public_source(layer)
                 )
             )
         return path
@@ -316,7 +322,7 @@ def _refuse_broken(layer: QgsMapLayer) -> None:
             "The layer {name} is broken: QGIS cannot open {path}; repair its data source, or choose "
             "another layer."
         )
-        raise SourceError(sentence.format(name=layer.name(), path=layer.publicSource()[:200]))
+        raise SourceError(sentence.format(name=layer.name(), path=public_source(layer)))
 
 
 def _failed(status: Any) -> bool:

@@ -163,6 +163,10 @@ def test_what_is_said_of_a_layer_holds_no_password(maker: SourceMaker) -> None:
     with pytest.raises(SourceError, match="user='me'") as refused:
         maker.raster(QgsRasterLayer(database, "of a database"))
     assert "secret" not in str(refused.value)
+    bucket = QgsRasterLayer("/vsis3/bucket/gone.tif|credential:AWS_SECRET_ACCESS_KEY=secret", "of a bucket")
+    with pytest.raises(SourceError, match=r"/vsis3/bucket/gone\.tif; repair") as refused:
+        maker.raster(bucket)
+    assert "secret" not in str(refused.value)
 
 
 def test_subdatasets_and_archives_keep_their_names(

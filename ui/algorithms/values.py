@@ -19,6 +19,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt
 
 from ..choices import ChoiceError
+from ..sources import public_source
 from ..tr import tr
 
 BETWEEN = {
@@ -118,4 +119,4 @@ def not_found(item: Any, label: str, context: QgsProcessingContext) -> str:
         return tr("{label}: the layer {name} is not of the right kind.").format(label=label, name=item.name())
     known = context.project().mapLayer(str(item)) if context.project() else None
     sentence = tr("{path} ({label}) does not exist or cannot be opened: check the path.")
-    return sentence.format(path=known.publicSource() if known is not None else item, label=label)
+    return sentence.format(path=public_source(known) if known is not None else item, label=label)

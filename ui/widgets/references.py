@@ -21,7 +21,7 @@ from qgis.PyQt.QtWidgets import (
 from ..choices import Choices, MaskChoice, ReferenceChoice, join_kinds, layer_of
 from ..inspection import literal
 from ..results import ROLE
-from ..sources import PICTURES, LayerOrPath
+from ..sources import PICTURES, LayerOrPath, public_source
 from ..tr import tr
 from .folder_line import FolderLine
 from .layer_chooser import file_name
@@ -238,7 +238,7 @@ class ReferencesBox(QWidget):
         name = file_name(source) if isinstance(source, str) else source.name()
         item.setText(NAME, name)
         item.setToolTip(
-            NAME, literal(source if isinstance(source, str) else f"{name}\n{source.publicSource()}")
+            NAME, literal(source if isinstance(source, str) else f"{name}\n{public_source(source)}")
         )
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(NAME, Qt.CheckState.Checked if reference else Qt.CheckState.Unchecked)
