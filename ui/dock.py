@@ -185,9 +185,16 @@ class TerramendDock(QDockWidget):
     def _restore(self, *_: Any) -> None:
         choices = project_state.load(QgsProject.instance())
         if choices is not None:
-            self.form.show_choices(choices)
+            self._show_choices(choices)
             if project_state.follows_map(QgsProject.instance()):
                 self.form.output.follow_map()
+
+    def _show_choices(self, choices: Choices) -> None:
+        """Show remembered choices; say where their method is none that is offered."""
+        self.form.show_choices(choices)
+        if self.form.remembered().model != choices.model:
+            text = tr("{name} is not offered: another method is chosen. “More” offers experimental ones.")
+            self.teller.warn(text.format(name=choices.model))
 
     def _remember(self, *_: Any) -> None:
         """The project is being saved; only now, so that looking around does not change it."""
@@ -216,7 +223,7 @@ class TerramendDock(QDockWidget):
             self.teller.warn(str(error))
             return
         extras = self.form.output.values()
-        self.form.show_choices(replace(choices, std=extras["std"], provenance=extras["provenance"]))
+        self._show_choices(replace(choices, std=extras["std"], provenance=extras["provenance"]))
         self.teller.say(
             tr("Settings of {name} are loaded.").format(name=layer.name()), Qgis.MessageLevel.Success
         )

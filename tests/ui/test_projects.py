@@ -91,6 +91,19 @@ def test_choices_of_another_version_leave_the_dock_as_it_is(dock: Any, other: di
         assert heard, "it still answers"
 
 
+def test_a_method_that_is_not_offered_is_said(dock: Any, iface: Any) -> None:
+    """Without a word the settings of a result would give another."""
+    from terramend.ui import project_state
+
+    project = QgsProject.instance()
+    for method, says in (("harmonic", False), ("ddpm", True)):
+        iface.said.clear()
+        project_state.save(replace(dock.form.remembered(), model=method), project)
+        project.readProject.emit(QDomDocument())
+        assert dock.form.choices().model == ("auto" if says else method)
+        assert [text.startswith("ddpm is not offered") for text, _ in iface.said] == [True] * says
+
+
 def test_a_widening_that_cannot_be_shown_is_said(dock: Any, iface: Any, until: Callable) -> None:
     from terramend.ui import project_state
 
