@@ -227,6 +227,9 @@ class EnvironmentDialog(QDialog):
     def start(self) -> None:
         """Install or repair: the user pressed the button that says what will be downloaded."""
         offline = self.offline.isChecked()
+        if offline and not self.wheels.filePath().strip():  # nowhere would be where QGIS stands
+            self._say(tr("Choose the folder of wheels first."))
+            return
         wheels = Path(self.wheels.filePath()) if offline else None
         settings.put("environment/wheels", self.wheels.filePath())
         settings.put("environment/declined", False)

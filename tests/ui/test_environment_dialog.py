@@ -108,6 +108,17 @@ def test_texts_have_room_in_a_large_font(large_font: None, dialog: Any, qgis_app
             assert label.height() >= label.heightForWidth(label.width()), label.text()
 
 
+def test_without_a_folder_of_wheels_nothing_begins(
+    dialog: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QGIS may stand in a folder that holds some."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some-1.0-py3-none-any.whl").touch()
+    dialog.offline.setChecked(True)
+    press(dialog.install)
+    assert dialog.run is None and dialog.step.text() == "Choose the folder of wheels first."
+
+
 def test_failed_install_tells_why(dialog: Any, until: Callable, tmp_path: Path) -> None:
     dialog.offline.setChecked(True)
     dialog.wheels.setFilePath(str(tmp_path))
