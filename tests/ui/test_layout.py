@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QFont
+from qgis.PyQt.QtCore import QPoint, QPointF, Qt
+from qgis.PyQt.QtGui import QFont, QWheelEvent
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QScrollArea,
     QWidget,
 )
+from terramend.ui.widgets.scroll import FormScrollArea
 
 LACKING = {
     "name": "ddpm",
@@ -137,6 +138,25 @@ def tabs(dock: Any) -> list[QWidget]:
             found.append(widget)
         widget = widget.nextInFocusChain()
     return found
+
+
+def test_scrolling_changes_no_choice_that_comes_under_the_mouse(dock: Any, qgis_app: Any) -> None:
+    quality, grow = dock.form.method.quality, dock.form.gaps.grow
+    area = dock.findChild(FormScrollArea)
+    row = dock.form.gaps.add_row()
+    chosen = dock.form.choices()
+
+    def turn_wheel(widget: QWidget) -> None:
+        down, none = QPoint(0, -120), Qt.MouseButton.NoButton
+        middle = QPointF(widget.rect().center())
+        where, phase = QPointF(widget.mapToGlobal(middle.toPoint())), Qt.ScrollPhase.NoScrollPhase
+        keys = Qt.KeyboardModifier.NoModifier
+        qgis_app.sendEvent(widget, QWheelEvent(middle, where, down, down, none, keys, phase, False))
+
+    for box in (quality, grow, dock.form.target.chooser.combo, row.chooser.combo):
+        turn_wheel(area.viewport())
+        turn_wheel(box)
+    assert dock.form.choices() == chosen
 
 
 def test_the_tab_key_goes_as_the_eye_does(dock: Any) -> None:

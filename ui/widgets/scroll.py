@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from qgis.gui import QgsScrollArea
 from qgis.PyQt.QtCore import QSize
-from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QWidget
+from qgis.PyQt.QtWidgets import QFrame, QWidget
 
 NARROW = 300
 """Pixels of width at which the form may begin to scroll sideways: wide fonts, long translations."""
@@ -12,8 +13,11 @@ USUAL = 400
 """Pixels of width at which the names and dates of a series stand beside each other."""
 
 
-class FormScrollArea(QScrollArea):
-    """Scrolls up and down; sideways only where it is narrower than what is in it."""
+class FormScrollArea(QgsScrollArea):
+    """Scrolls up and down; sideways only where it is narrower than what is in it.
+
+    QGIS's own area: while it scrolls, the wheel changes no choice that comes under the mouse.
+    """
 
     def __init__(self, content: QWidget) -> None:
         super().__init__()
