@@ -16,6 +16,7 @@ from .choose import Facts, choose, named, untried_reason
 from .errors import TerramendError, together
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
+from .raster.copies import say_copies
 from .raster.empty_inputs import say_blank
 from .raster.fill_bands import class_bands, fill_bands
 from .raster.missed_cloud import say_missed
@@ -169,6 +170,7 @@ def _covers(scene: Scene, watch: Watch) -> dict[str, Any]:
         return {"references": [], "terrain": 0.0, "sar": 0.0}
     overview = scene.overview(SIDE)
     say_blank(overview, watch)
+    say_copies(overview, watch)
     say_missed(overview, watch)
     return {
         "references": [_observed(reference.image) for reference in overview.references],

@@ -28,6 +28,7 @@ from .errors import Notice, TerramendError, together
 from .flow import run_cancellable
 from .process import give_memory_back
 from .raster import detail
+from .raster.copies import say_copies
 from .raster.empty_inputs import say_blank
 from .raster.grid import Window
 from .raster.missed_cloud import say_missed
@@ -175,6 +176,7 @@ def _seen(
         seen = overview()
     watch.stage("learn")
     say_blank(seen, watch)
+    say_copies(seen, watch)
     say_missed(seen, watch)
     say_partly(seen, watch)
     tiles: tuple[Tile, ...] = ()

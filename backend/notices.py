@@ -99,6 +99,11 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Check the mask and how it is read."
         ),
         "reference.broken": "{path} is left out of the other dates. {why}",
+        "reference.copy": (
+            "{name} holds the very values of the raster to fill at {percent} % of the pixels that both "
+            "show, as a copy or a mosaic of it does: what it shows in the gaps is taken over, clouds too, "
+            "and the uncertainty cannot tell. Leave it out, or give it a mask."
+        ),
         "reference.date": "The date of {name} is not known: it is used as if it were close in time.",
         "reference.filled": (
             "{name} was filled by Terramend: its estimates are taken as if they had been observed. "
