@@ -257,19 +257,14 @@ class _Builder:
         gap = np.zeros(shape, bool)
         asked = np.zeros(shape[1:], bool)
         for number, layer in enumerate(self.stack.layers):
-            window = strip.grown(layer.growth.margin, self.target.grid)
-            inner = strip.within(window)
-            marked = self.stack.marked(layer, layer.bits(window))
-            here = marked[:, inner[0], inner[1]]
+            window = strip.grown(self.stack.margin_of(layer), self.target.grid)
+            rows, columns = strip.within(window)
+            bits = layer.bits(window)
+            here = self.stack.marked(layer, bits)[:, rows, columns]
             self.marked[number] += int(np.count_nonzero(here))
             if layer.kind not in VALIDITY:
                 asked |= here.any(axis=0)
-            for plane, flags in enumerate(marked):
-                part = grown(flags, layer.growth)[inner]
-                if layer.planes == 1:
-                    gap |= part
-                else:
-                    gap[plane] |= part
+            gap |= self.stack.gaps(layer, bits)[:, rows, columns]
         if self.whole:
             return self._observed(strip, gap)
         window = strip.grown(self.nodata_growth.margin, self.target.grid)

@@ -14,9 +14,17 @@ from .closing import Closing
 from .gdal import FilePool
 from .grid import Grid, Window
 from .growth import Growth, parse_growth
-from .mask_kinds import ANY_CLASS, Bits, selection
+from .growth import grow as grown
+from .mask_kinds import ANY_CLASS, FILL, Bits, selection
 from .mask_raster import open_raster_mask
 from .polygons import Polygons, is_vector, read_polygons
+
+UNSEEN = Growth(4, 4)
+"""Pixels by which marks reach into what their mask calls unobserved, which it does where any band is missing.
+
+Bands end some pixels apart at the stripes of Landsat 7 and at the edges of swaths. What one of them shows
+there beside a cloud is cloud, and no mask says so.
+"""
 
 
 class MaskLayer(Protocol):
@@ -74,12 +82,31 @@ class MaskStack(Closing):
     @property
     def margin(self) -> int:
         """Pixels around a window that can reach into it by growth."""
-        return max((layer.growth.margin for layer in self.layers), default=0)
+        return max((self.margin_of(layer) for layer in self.layers), default=0)
+
+    def margin_of(self, layer: MaskLayer) -> int:
+        """The same of one layer."""
+        unseen = UNSEEN.margin if layer.classes and layer.has_fill else 0
+        return max(layer.growth.margin, unseen)
 
     def marked(self, layer: MaskLayer, bits: Bits) -> NDArray[np.bool_]:
         """Where the layer's bits mean a gap for the ticked classes."""
         wanted = self._selection if layer.classes else ANY_CLASS
         return bits & np.uint8(wanted) != 0
+
+    def gaps(self, layer: MaskLayer, bits: Bits) -> NDArray[np.bool_]:
+        """What the layer marks, grown, and what it did not observe within `UNSEEN` of that.
+
+        Exact where `bits` reach `margin_of` the layer beyond what is read from the result.
+        """
+        found = []
+        for marked, plane in zip(self.marked(layer, bits), bits, strict=True):
+            gap = grown(marked, layer.growth)
+            unseen = plane & np.uint8(FILL) != 0
+            if layer.classes and unseen.any():
+                gap = gap | grown(marked, UNSEEN) & unseen
+            found.append(gap)
+        return np.stack(found)
 
     def close(self) -> None:
         """Close the files, where they are this stack's own."""

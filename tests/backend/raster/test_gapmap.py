@@ -54,6 +54,27 @@ def test_classes_are_ticked(tmp_path, tmp, plain, classes, marked):
     assert set(np.unique(scl[(found[0] == G) & (scl > 0)])) == marked
 
 
+@pytest.mark.parametrize("grow", [None, "0", "6px"])
+def test_cloud_reaches_into_what_its_mask_did_not_observe(tmp_path, tmp, grow):
+    """Stripes of Landsat 7: QA_PIXEL calls fill what any band lacks, and other bands show a little more."""
+    stripe = np.zeros((70, 90), bool)
+    stripe[30:42] = True
+    samples = np.full((2, 70, 90), 7, np.uint8)
+    samples[0, 30:40], samples[1, 32:42] = 0, 0
+    target = raster(save(tmp_path / "t.tif", samples, nodata=0))
+    cloud = np.zeros((70, 90), bool)
+    cloud[:, 50:] = True
+    qa = np.where(cloud, 22280, 21824).astype(np.uint16)
+    qa[stripe] = 1
+    mask = Mask(save(tmp_path / "qa.tif", qa, nodata=1), "qa_pixel")
+    found = codes(target, mask, directory=tmp, grow=grow, fill_swath_edges=True)
+    seen, marked = samples > 0, cloud & ~stripe
+    radius = {None: 1, "0": 0, "6px": 6}[grow]
+    assert ((found == G) == (disc(marked, radius) | disc(marked, 4) & stripe | ~seen)).all()
+    assert (found[:, stripe & cloud] == G).all()
+    assert (found[:, :, :44][seen[:, :, :44]] == V).all()
+
+
 def test_the_products_own_masks_are_used_where_none_is_given(tmp_path, tmp, plain):
     flags = np.eye(70, 90, dtype=bool)
     own = Raster("t", plain.grid, plain.bands, masks=(Mask(save(tmp_path / "m.tif", flags), "nonzero"),))
