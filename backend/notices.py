@@ -123,6 +123,11 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{path} has no mask of its clouds and is left out of the other dates: put one beside it, "
             "or say with --references-clear that those without a mask are clear."
         ),
+        "reference.units": (
+            "{name} holds values {times} times those of the raster to fill, as where one file lacks its "
+            "scale: regressions allow for it, a line in time leaves it out, and what is copied of it is "
+            "wrong. Write the scale into that file (gdal_edit -scale)."
+        ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
         "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
         "sar.beside": "{name} holds one polarisation; the other is read from {path}, which lies beside it.",

@@ -26,6 +26,7 @@ from .gapmap import GAP, OUTSIDE, VALID, Codes, GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
 from .guides import open_guide
+from .magnitude import times
 from .raster import Band, Raster
 from .reader import RasterReader
 from .reference_gaps import ReferenceGaps, open_gaps
@@ -327,7 +328,7 @@ def open_scene(
         opened.callback(files.close)
         references, gaps = open_gaps(request, target, references, files, opened, told)
         row = find(request.model)
-        alike = tuple(likes(target.bands, chosen, reference.bands) for reference in references)
+        alike = tuple(_alike(target, chosen, reference, told) for reference in references)
         for first, reference in zip(alike, references, strict=True):
             if first is None and row is not None and row.copies:
                 _say_unlike(reference, len(chosen), request.model, told)
@@ -337,6 +338,20 @@ def open_scene(
             opened.pop_all(), files, repeated=repeated,
             left_out=tuple(notice for notice in told.notices if notice.code in LEFT_OUT),
         )  # fmt: skip
+
+
+def _alike(
+    target: Raster, chosen: tuple[int, ...], reference: Reference, watch: Watch
+) -> tuple[int, ...] | None:
+    """As `likes`, but None of a date in other units: own values have no reflectance that both become."""
+    first = likes(target.bands, chosen, reference.bands)
+    if first is None or unit_of(target.bands, chosen) != "values":
+        return first
+    factor = times([target.bands[i] for i in chosen], [reference.bands[i] for i in first])
+    if factor is None:
+        return first
+    watch.notice("reference.units", name=reference.name, times=f"{factor:.3g}")
+    return None
 
 
 def _say_unlike(reference: Reference, wanted: int, model: str, watch: Watch) -> None:

@@ -245,6 +245,40 @@ def test_an_image_without_optical_bands_is_about_its_temperatures_and_indices(tm
     assert [len(reference.image) for reference in tile.references] == [1, 1, 1]
 
 
+def test_a_date_of_an_index_in_other_units_does_not_show_the_same(tmp_path):
+    """One without its scale, one in bytes; how the ground changed, or how large whole numbers are, proves nothing."""
+    ndvi = np.linspace(0.1, 0.9, 150 * 180).reshape(1, 150, 180)
+    path = makers.write(
+        tmp_path / "ndvi_20240501.tif", (ndvi * 1e4).astype(np.int16), scales=(1e-4,), offsets=(0,)
+    )
+    others = {
+        "ndvi_20240511.tif": ((ndvi * 1e4).astype(np.int16), {}),
+        "ndvi_20240521.tif": ((ndvi * 200).astype(np.uint8), {}),
+        "ndvi_20240531.tif": (ndvi.astype(np.float32), {}),
+        "ndvi_20240610.tif": ((ndvi * 100).astype(np.int16), {"scales": (1e-4,), "offsets": (0,)}),
+        "ndvi_20240620.tif": (np.zeros((1, 150, 180), np.float32), {}),
+    }
+    mine = tuple(
+        Reference(makers.write(tmp_path / name, values, **options), CLEAR)
+        for name, (values, options) in others.items()
+    )
+    watch = Watch()
+    with scene_of(tmp_path, path, watch, references=mine) as scene:
+        assert [info.alike for info in scene.references] == [False, False, True, True, True]
+    told = [n for n in watch.notices if n.code in ("reference.units", "notice.alike")]
+    assert [n.code for n in told] == ["reference.units", "notice.alike"]
+    assert "ndvi_20240511.tif holds values 1e+04 times those" in told[0].sentence
+
+
+def test_reflectance_is_never_in_other_units(tmp_path):
+    """Scaling is told from the files, or guessed; dark scenes are no fault."""
+    path = makers.write(tmp_path / "a_20240501.tif", image(0))
+    dark = Reference(makers.write(tmp_path / "b_20240511.tif", (image(0) / 1e6).astype(np.float32)), CLEAR)
+    with scene_of(tmp_path, path, watch := Watch(), references=(dark,)) as scene:
+        assert scene.references[0].alike
+    assert "reference.units" not in [notice.code for notice in watch.notices]
+
+
 def test_a_product_of_several_resolutions_is_one_reference(tmp_path):
     product = makers.make_safe(tmp_path)
     rng = np.random.default_rng(0)

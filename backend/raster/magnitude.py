@@ -1,0 +1,53 @@
+"""Whether another date of an index, a temperature or the like is in the numbers of the raster to fill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .gdal import sparse_sample
+from .raster import Band, measured
+
+FAR = 20.0
+"""Times that values of files which are stored in two ways differ at least, to be taken for other units."""
+
+
+def times(target: Sequence[Band], other: Sequence[Band]) -> float | None:
+    """How many times larger another date's values are, where that cannot be for what is on the ground.
+
+    Files that are stored alike (kind of numbers, scale, offset) are of one series, however their values
+    differ. What is stored in two ways, as bytes and fractions, or with a scale and without, is compared by
+    its large values; what lies under clouds counts too, as it is in the same units.
+
+    Args:
+        target, other: bands that show the same, in the same order.
+
+    Returns:
+        None where the files are stored alike, values are of one size, or one shows nothing.
+    """
+    found = []
+    for own, its in zip(target, other, strict=True):
+        if _stored(own) == _stored(its):
+            return None
+        large, others = _large(own), _large(its)
+        if not large or not others:
+            return None
+        found.append(others / large)
+    ratio = float(np.median(found)) if found else 1.0
+    return ratio if max(ratio, 1 / ratio) >= FAR else None
+
+
+def _stored(band: Band) -> tuple[bool, int, float, float]:
+    kind = np.dtype(band.dtype)
+    whole = kind.kind in "iu"
+    return whole, kind.itemsize if whole else 0, band.gain, band.bias
+
+
+def _large(band: Band) -> float:
+    """The 98th percentile of a band's sizes, 0 where nothing is known."""
+    values = sparse_sample(band.path, band.index).astype(np.float64)
+    known = measured(values)
+    if band.nodata is not None:
+        known &= values != band.nodata
+    return float(np.quantile(np.abs(values[known] * band.gain + band.bias), 0.98)) if known.any() else 0.0
