@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 
@@ -30,6 +32,10 @@ ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".b
 """Of files that are taken for rasters in a folder."""
 UNDECLARED = (-9999, -10000, -32768)
 """What stands for nodata by custom, also in files that do not declare it."""
+FULL, PART = 65535, 0.01
+"""The same of 16 bits without a sign, where all bands hold it at this share of the pixels: light seldom
+saturates in all bands at once.
+"""
 PROBES = 33
 """Places along each side where undeclared fill is looked for."""
 
@@ -214,18 +220,33 @@ def _is_alpha(path: str, index: int, description: str, sensor: str) -> bool:
 
 
 def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band, ...]:
-    """The bands; one of `UNDECLARED` that stands in a part of the first is taken for nodata of its likes."""
+    """The bands; one of `UNDECLARED`, or `FULL`, that stands in a part of them is taken for nodata."""
     role = bands[said[0]].role if (said := telling(bands)) else ""
-    first = next((b for b in bands if b.role == role and np.dtype(b.dtype).kind in "if"), None)
+    first = next(
+        (b for b in bands if b.role == role and (b.dtype == "uint16" or np.dtype(b.dtype).kind in "if")), None
+    )
     if first is None or first.nodata is not None or np.dtype(first.dtype).itemsize == 1:
         return bands
     values = sparse_sample(first.path, first.index)
-    found = [value for value in UNDECLARED if (values == value).any()]
+    alike = [b for b in bands if b.role == role and b.dtype == first.dtype and b.nodata is None]
+    if first.dtype == "uint16":
+        found = [FULL] if len(alike) > 1 and _full(values, alike) else []
+    else:
+        found = [value for value in UNDECLARED if (values == value).any()]
     if not found:
         return bands
     watch.notice("raster.undeclared", name=name, value=found[0])
-    alike = [b.role == role and b.dtype == first.dtype and b.nodata is None for b in bands]
-    return tuple(replace(b, nodata=float(found[0])) if a else b for b, a in zip(bands, alike, strict=True))
+    return tuple(replace(b, nodata=float(found[0])) if b in alike else b for b in bands)
+
+
+def _full(values: NDArray[Any], bands: Sequence[Band]) -> bool:
+    """Whether `FULL` stands for nodata; `values`: `sparse_sample` of the first of the bands."""
+    full = values == FULL
+    for band in bands[1:]:
+        if full.mean() < PART:
+            return False
+        full &= sparse_sample(band.path, band.index) == FULL
+    return bool(full.mean() >= PART)
 
 
 def _stem(name: str) -> str:

@@ -172,6 +172,28 @@ def test_nodata_by_custom_is_taken_for_that_and_said(tmp_path, dtype, value, row
     assert plain.bands[0].nodata is None
 
 
+@pytest.mark.parametrize(
+    ("dtype", "bands", "rows", "apart", "taken"),
+    [
+        ("uint16", 3, 20, 0, True),
+        ("uint16", 3, 1, 0, False),  # a few saturated pixels
+        ("uint16", 3, 20, 20, False),  # each band saturates elsewhere
+        ("uint16", 1, 20, 0, False),
+        ("int32", 3, 20, 0, False),
+    ],
+)
+def test_the_largest_number_in_all_bands_is_nodata(tmp_path, dtype, bands, rows, apart, taken):
+    image = np.full((bands, 80, 80), 1000, dtype)
+    for number in range(bands):
+        image[number, apart * number : apart * number + rows, :20] = 65535
+    watch = Watch()
+    (raster,) = open_raster(str(makers.write(tmp_path / "a.tif", image)), watch)
+    assert {band.nodata for band in raster.bands} == {65535 if taken else None}
+    assert ("raster.undeclared" in [n.code for n in watch.notices]) == taken
+    (declared,) = open_raster(str(makers.write(tmp_path / "b.tif", image, nodata=0)), watch)
+    assert declared.bands[0].nodata == 0
+
+
 def test_alpha_and_stored_masks_hide(tmp_path):
     image = np.full((4, 40, 40), 200, np.uint8)
     image[3, :10] = 0
