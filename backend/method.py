@@ -31,7 +31,7 @@ from .raster import detail
 from .raster.copies import say_copies
 from .raster.empty_inputs import say_blank
 from .raster.grid import Window
-from .raster.missed_cloud import say_missed
+from .raster.missed_cloud import say_missed, say_specks
 from .raster.offsets import say_moved
 from .raster.sar import say_partly
 from .raster.scene import STRIP, Scene, overview_step
@@ -185,7 +185,13 @@ def _seen(
             tiles = tuple(read(window) for window in detail.windows(seen, scene.grid))
         elif trying:
             tiles = tuple(read(window) for window in detail.windows(seen, scene.grid, WINDOWS))
+    say_specks(tiles if seen.step > 1 else (seen,), _growth(scene), watch)
     return replace(seen, detail=tiles if seen.step > 1 else ()), tiles[:WINDOWS]
+
+
+def _growth(scene: Scene) -> float:
+    """Pixels by which the scene's masks are grown, which --grow replaces."""
+    return max((mask.growth for mask in scene.gap_map.masks), default=0.0)
 
 
 def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
@@ -198,8 +204,7 @@ def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
     if found.logarithms:
         watch.notice("fill.logarithms", name=scene.target.name)
     if found.haze:
-        grown = max((mask.growth for mask in scene.gap_map.masks), default=0.0)  # which --grow replaces
-        watch.notice("mask.fringe", pixels=found.haze, grow=math.ceil(grown + found.haze))
+        watch.notice("mask.fringe", pixels=found.haze, grow=math.ceil(_growth(scene) + found.haze))
 
 
 def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:

@@ -83,6 +83,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{percent} % of the valid pixels next to the gaps disagree with the other dates: "
             "the mask may miss cloud or shadow there. Growing it with --grow may help."
         ),
+        "mask.specks": (
+            "{percent} % of the single valid pixels inside the gaps disagree with the other dates: the mask "
+            "may have missed cloud there, which fills are drawn to. --grow {grow}px fills them too."
+        ),
         "notice.alike": "The same holds for {count} more of the other dates.",
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",

@@ -1,6 +1,9 @@
-"""Missed cloud: valid pixels around the gaps that disagree with what the other dates show."""
+"""Missed cloud: valid pixels around and inside the gaps that disagree with what the other dates show."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -19,6 +22,8 @@ SAMPLE = 50_000
 """Pixels away from the gaps that are enough to compare with."""
 SUSPECT = 0.1
 """Share of disagreeing rim pixels from which missed cloud is suspected."""
+SPECKS, ODD = 5, 0.3
+"""Single pixels inside gaps that are judged at least, and the share of them that raises suspicion."""
 
 
 def say_missed(overview: Tile, watch: Watch) -> None:
@@ -44,14 +49,47 @@ def missed_share(overview: Tile) -> float | None:
     # Of a coarse pixel beside a gap the target shows what is not gap, the other dates all of it.
     beside = 0 if overview.step == 1 else 1
     near, at = (_grown(gaps, pixels) for pixels in (beside + WIDTH, beside))
-    around, away = (np.flatnonzero(valid & where) for where in (near & ~at, ~near))
+    share = _disagreeing(overview, valid & near & ~at, valid & ~near, LEAST)
+    return None if share is None else max(share, 0.0)
+
+
+def say_specks(looks: Sequence[Tile], growth: float, watch: Watch) -> None:
+    """A notice where single valid pixels inside gaps look like cloud, which fills are drawn to.
+
+    Args:
+        looks: the scene at full size, or windows of it. growth: pixels by which masks are grown already.
+    """
+    shares = [share for look in looks if (share := specks_share(look)) is not None]
+    if shares and max(shares) > ODD:
+        watch.notice("mask.specks", percent=round(100 * max(shares)), grow=math.ceil(growth + 1))
+
+
+def specks_share(look: Tile) -> float | None:
+    """The share of valid pixels enclosed by gaps, single or in pairs, that disagree as `missed_share` has it.
+
+    Returns:
+        A share of at most 1, or None without references or where there are too few of them.
+    """
+    valid = look.valid.all(axis=0)
+    gaps: Flags = np.asarray(look.gaps.any(axis=0))
+    closed = cv2.morphologyEx(gaps.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
+    return _disagreeing(look, valid & closed, valid & ~_grown(gaps, WIDTH), SPECKS)
+
+
+def _disagreeing(overview: Tile, near: Flags, far: Flags, least: int) -> float | None:
+    """The share of pixels that disagree with the reference that explains the target best, less the usual one.
+
+    Args:
+        near: (H, W) whose share it is. far: (H, W) what it is usual for. least: how many must be compared.
+    """
+    around, away = np.flatnonzero(near), np.flatnonzero(far)
     away = away[:: max(1, away.size // SAMPLE)]
     target_around, target_away = (_brightness(overview.image, places) for places in (around, away))
     best: tuple[float, float] | None = None
     for reference in overview.references:
         other_around, other_away = (_brightness(reference.image, places) for places in (around, away))
         rim, rest = np.isfinite(other_around), np.isfinite(other_away)
-        if min(np.count_nonzero(rim), np.count_nonzero(rest)) < LEAST:
+        if np.count_nonzero(rim) < least or np.count_nonzero(rest) < LEAST:
             continue
         x, y = other_away[rest], target_away[rest]
         spread_x, middle_x, middle_y = float(np.var(x)), x.mean(), y.mean()
@@ -62,7 +100,7 @@ def missed_share(overview: Tile) -> float | None:
         share = _beyond(off_rim, spread) - _beyond(off_rest, spread)
         if best is None or spread < best[0]:
             best = (spread, share)
-    return None if best is None else max(best[1], 0.0)
+    return None if best is None else best[1]
 
 
 def _grown(gaps: Flags, pixels: int) -> Flags:

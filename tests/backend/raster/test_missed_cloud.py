@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from terramend.backend.raster.missed_cloud import missed_share, say_missed
+from terramend.backend.raster.missed_cloud import missed_share, say_missed, say_specks, specks_share
 from terramend.backend.watch import Watch
 from terramend.models.base import Reference, Tile
 
@@ -67,3 +67,35 @@ def test_coarse_pixels_at_the_edge_of_a_gap_are_no_missed_cloud():
     other = ground.reshape(1, 160, 4, 160, 4).mean((2, 4)).astype(np.float32)
     seen = Tile(coarse, np.isnan(coarse), (Reference(other, 5, "other"),), step=4)
     assert missed_share(seen) < 0.03
+
+
+def speckled(share, clear=0.0, references=True):
+    """A cloud whose mask misses single pixels; `clear`: how many of those are ground."""
+    seen = tile(0, references)
+    rng = np.random.default_rng(9)
+    gaps = seen.gaps[0]
+    missed = gaps & (rng.random(gaps.shape) < share)
+    image = seen.image.copy()
+    ground = np.stack([tile(80).image[0], tile(80).image[1]]) - np.float32(0.3)
+    image[:, missed] = np.where(rng.random(gaps.shape) < clear, ground, ground + np.float32(0.3))[:, missed]
+    return Tile(image, np.broadcast_to(gaps & ~missed, image.shape), seen.references)
+
+
+def test_single_pixels_that_the_mask_missed_are_said():
+    seen, watch = speckled(0.01), Watch()
+    assert specks_share(seen) > 0.7
+    say_specks([tile(0), seen], 1.5, watch)
+    assert watch.notices[0].code == "mask.specks" and "--grow 3px" in watch.notices[0].sentence
+
+
+def test_single_pixels_of_clear_ground_are_not_blamed():
+    watch = Watch()
+    say_specks([speckled(0.01, clear=1.0), tile(0)], 0, watch)
+    assert watch.notices == []
+    assert specks_share(speckled(0.01, clear=1.0)) < 0.1
+    assert specks_share(tile(0)) is None
+
+
+def test_single_pixels_are_judged_by_other_dates_alone():
+    """Without any, a gap that lies over a lake would make its shore look like missed cloud."""
+    assert specks_share(speckled(0.01, references=False)) is None
