@@ -53,8 +53,9 @@ _WATER = r"chl|chla|chlor_?a|chlorophyll|tsm|spm|turbidity|kd_?\d+|sst"
 _AT_NIGHT = r"(avg|median)_rad|avg_rade\d+h|dnb|svdnb|ntl|night_?lights?"
 """Of light at night alone: other radiance is a band's, and what its name says of its colour counts."""
 _AMOUNT = rf"{_WATER}|{_AT_NIGHT}|precip|precipitation|rainfall|soil[ _]?moisture|sm_surface|biomass"
+_TERRAIN = r"dem|dsm|dtm|srtm|elevation|altitude|height|slope|aspect|hillshade"
 _INDEX = re.compile(
-    rf"(^|[^a-z])({_AMOUNT}|ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
+    rf"(^|[^a-z])({_AMOUNT}|{_TERRAIN}|ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
     r"aot|aod|optical_depth|wvp|(solar|sensor)?(zenith|azimuth)|vaa|vza|saa|sza|[sv]zen|raz|day_of_year)([^a-z]|$)"
 )
 _THERMAL = re.compile(
@@ -146,7 +147,8 @@ def role_of_file(stem: str) -> str:
     """The role of a file's only band, from the file's name alone.
 
     A mask is named so at its end (`..._SCL_20m`, `..._QA_PIXEL`, `..._cloudmask`) or begins with `mask`:
-    `clouds_removed` is no mask. A map of land cover may say so anywhere, unless it ends in a band's name.
+    `clouds_removed` is no mask. A map of land cover, or an index, may say so anywhere, unless it ends in a
+    band's name: `slope_county_B04` is light.
     """
     words = words_of(stem)
     tail, last = "_".join(words[-2:]), words[-1] if words else ""
@@ -155,7 +157,9 @@ def role_of_file(stem: str) -> str:
     if mask_kind_of(last) or (words and words[0].lower() in ("mask", "cloudmask")):
         return "class"
     role = role_of(stem)
-    no_band = role_of(last) == "optical" and math.isnan(wavelength_of(last, "sentinel2"))
-    if no_band and _COVERED.search(stem.lower()):
+    band = math.isfinite(wavelength_of(last, "sentinel2"))
+    if role_of(last) == "optical" and not band and _COVERED.search(stem.lower()):
         return role
+    if role == "index" and role_of(last) == "optical" and band:
+        return "optical"
     return role if role in ("index", "thermal") or role_of(last) == role else "optical"

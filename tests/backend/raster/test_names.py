@@ -28,6 +28,7 @@ from terramend.backend.raster.sensors import sensor_of
         ("avg_rade9h", "index"), ("Gap_Filled_DNB_BRDF-Corrected_NTL", "index"), ("nightlights", "index"),
         ("AOD_550", "index"), ("Optical_Depth_047", "index"), ("sst", "index"), ("precipitation", "index"),
         ("soil moisture", "index"), ("sm_surface", "index"), ("biomass", "index"),
+        ("elevation", "index"), ("elevation_m", "index"), ("DEM", "index"), ("slope", "index"), ("aspect", "index"),
         ("Oa08_radiance", "optical"), ("radiance 665 nm", "optical"), ("Rrs_443", "optical"),
         ("alpha", "alpha"), ("Alpha", "alpha"),
     ],
@@ -47,7 +48,8 @@ def test_roles(name, role):
         ("landcover_2017", "class"), ("ESA_WorldCover_10m_2021_v200_N45E012_Map", "class"),
         ("nlcd_2019_land_cover_l48_20210604", "class"), ("landcover_2017_B5", "optical"), ("lulc_ndvi", "optical"),
         ("unmasked_cloudy_scene", "optical"), ("LC08_x_ST_B10", "thermal"), ("", "optical"),
-        ("chlor_a_2023", "index"), ("A2023001.L3m_DAY_CHL_chlor_a_4km", "index"), ("2023-01-01_turbidity", "index"),
+        ("chlor_a_2023", "index"), ("srtm_n37_w123_1arc_v3", "index"), ("slope_county_20200101_B04", "optical"),
+        ("Copernicus_DSM_COG_10_N46_00_E010_00_DEM", "index"), ("height_red", "optical"), ("A2023001.L3m_DAY_CHL_chlor_a_4km", "index"), ("2023-01-01_turbidity", "index"),
         ("SVDNB_npp_20230101-20230131_00N060E_vcmcfg_v10_c202302.avg_rade9h", "index"),
     ],
 )  # fmt: skip

@@ -94,6 +94,16 @@ def test_amounts_that_say_their_name_are_the_files_own_values(tmp_path, high):
     assert (got, in_words(raster), codes) == ((1, 0), "the file's own values", [])
 
 
+def test_elevation_beside_reflectance_does_not_scale_it(tmp_path):
+    """Metres of one band made ten-thousandths of the others; what it holds under clouds is observed all the same."""
+    names = ("blue", "green", "elevation")
+    image = np.random.default_rng(0).uniform(0.05, 0.4, (3, 40, 40)).astype(np.float32)
+    image[2] *= 5000
+    got, raster, codes = found(makers.write(tmp_path / "stack.tif", image, descriptions=names))
+    assert (got, codes) == ((1, 0), [])
+    assert [band.role for band in raster.bands] == ["optical", "optical", "index"]
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_bands_named_as_collection_2_names_them_are_scaled_so(tmp_path, dtype):
     """Earth Engine's exports; others who named their bands so have scaled the values anew."""
