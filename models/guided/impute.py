@@ -164,7 +164,8 @@ def learn_further(channels: Sequence[Floats], owner: NDArray[np.intp], complete:
         if not len(places):
             return
         values = np.stack([channels[channel].reshape(-1)[places] for channel in mine.tolist()])
-        mean[mine], scale[mine] = values.mean(1), np.maximum(values.std(1), np.float32(1e-6))
+        mean[mine], spread = values.mean(1), values.std(1)
+        scale[mine] = np.where(spread > 1e-6, spread, 1)
         z = (values - mean[mine, None]) / scale[mine, None]
         both = np.concatenate([flat[:, places], z]).astype(np.float64)
         penalty = np.full(len(flat), 0.01 * len(places) + _RIDGE)

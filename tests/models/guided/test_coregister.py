@@ -152,3 +152,60 @@ def test_a_date_that_shows_the_gap_alone_stays(seed):
     tile, _ = scene((0, 0), seed=seed)
     image = np.where(tile.gaps, tile.references[0].image, np.float32(np.nan))
     assert coregister.offsets(replace(tile, references=(Reference(image),))) == ((0, 0),)
+
+
+@pytest.mark.parametrize("offset", [(coregister.REACH, 0), (-3, -coregister.REACH), (11, 4)])
+def test_what_is_best_at_the_edge_of_what_is_tried_may_lie_beyond_and_stays(offset):
+    tile, _ = scene(offset, noise=0)
+    assert coregister.offsets(tile) == ((0, 0),)
+
+
+def test_a_date_that_fits_hardly_better_elsewhere_stays():
+    tile, truth = scene((0, 0))
+    for share, found in ((0.51, (0, 0)), (0.6, (0, 4))):
+        image = (1 - share) * truth + share * np.roll(truth, 4, 2)
+        assert coregister.offsets(replace(tile, references=(Reference(image),))) == (found,)
+
+
+def test_light_and_haze_over_a_date_do_not_hide_where_it_lies():
+    tile, _ = scene((3, -2))
+    haze = ndimage.gaussian_filter(np.random.default_rng(9).standard_normal(SHAPE), 15)
+    image = tile.references[0].image + (0.3 * haze / haze.std()).astype(np.float32)
+    assert coregister.offsets(replace(tile, references=(Reference(image),))) == ((3, -2),)
+
+
+def test_stripes_that_both_lack_are_no_shapes():
+    tile, truth = scene((2, -3))
+    stripe = np.broadcast_to(np.arange(SHAPE[0])[:, None] % 16 < 4, truth.shape)
+    image = np.where(stripe, np.float32(np.nan), tile.references[0].image)
+    tile = replace(
+        tile,
+        image=np.where(stripe, np.float32(np.nan), truth),
+        gaps=stripe.copy(),
+        references=(Reference(image),),
+    )
+    assert coregister.offsets(tile) == ((2, -3),)
+
+
+def test_windows_of_other_brightness_side_by_side_do_not_see_each_other():
+    tile, _ = scene((0, 7), noise=0)
+    snow = replace(
+        tile,
+        image=tile.image + np.float32(9),
+        references=(Reference(tile.references[0].image + np.float32(9)),),
+    )
+    small = replace(thinned(tile, 2), detail=(tile, snow, tile))
+    assert coregister.offsets(small) == ((0, 7),)
+
+
+def test_half_of_what_is_compared_does_not_speak_for_the_rest():
+    """A ribbon of which one half is seen at its place, and again over the other half, seven columns on."""
+    tile, truth = scene((0, 0))
+    columns = np.arange(SHAPE[1])
+    ribbon = (columns >= 40) & (columns < 56)
+    seen = np.where(columns < 47, truth, np.roll(truth, 7, 2))
+    image, date = (np.where(ribbon, planes, np.float32(np.nan)) for planes in (truth, seen))
+    tile = replace(tile, image=image, gaps=np.isnan(image), references=(Reference(date),))
+    assert coregister.offsets(tile) == ((0, 0),)
+    wide = replace(tile, image=truth, gaps=np.zeros_like(tile.gaps), references=(Reference(seen),))
+    assert coregister.offsets(wide) == ((0, 7),)

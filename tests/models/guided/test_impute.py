@@ -105,3 +105,39 @@ def test_what_a_date_is_beyond_the_others_has_nothing_of_them():
 def test_the_ridge_is_stronger_where_fewer_pixels_taught():
     few, many = (learn(list(texture(shape, 5, bands=2)), np.array([0, 1])) for shape in ((12, 12), (90, 90)))
     assert few.penalty == pytest.approx(0.01 + 150 / 144) and many.penalty == pytest.approx(0.01 + 150 / 8100)
+
+
+def test_dates_that_are_compared_on_different_pixels_make_a_sound_whole():
+    """Each two of three agree where the third is missing, but for the last two, which are opposed."""
+    plane = texture((60, 66), 7, bands=1)[0]
+    thirds = np.arange(66) // 22
+    planes = [np.where(thirds == k, np.float32(np.nan), plane) for k in range(3)]
+    planes[2][:, thirds == 0] *= -1
+    joint = learn(planes, np.arange(3))
+    assert np.linalg.eigvalsh(joint.correlation).min() > 0
+    filled, _ = complete(planes, joint)
+    assert np.abs(filled).max() < 10  # deviations
+
+
+def test_a_channel_that_is_the_same_everywhere_says_nothing_and_harms_nothing():
+    random = np.random.default_rng(8)
+    told, flat = texture((40, 44), 3, bands=2), np.full((40, 44), 0.2, np.float32)
+    told[1, 10:20, 10:20] = flat[30:, 30:] = np.nan
+    owner = np.array([0, 1, 2])
+    filled, _ = complete([*told, flat], learn([*told, flat], owner))
+    alone, _ = complete(list(told), learn(list(told), owner[:2]))
+    assert not filled[2].any()
+    np.testing.assert_allclose(filled[:2], alone, atol=1e-3)
+    known = random.standard_normal((2, 40, 44)).astype(np.float32)
+    made = complete_further([flat], known, learn_further([flat], np.array([0]), known))
+    assert np.abs(made[2]).max() < 1e-3
+    elsewhere = complete_further([flat + np.float32(0.1)], known, learn_further([flat], np.array([0]), known))
+    assert np.abs(elsewhere[2]).max() < 1  # a tile shows another value than all of the overview
+
+
+def test_a_date_that_only_a_tile_shows_is_taken_in_without_harm():
+    """The overview of a large scene may have no pixel of a date that is clear in a few tiles."""
+    known, never = texture((30, 34), 3), np.full((30, 34), np.nan, np.float32)
+    further = learn_further([never], np.array([0]), known)
+    made = complete_further([known[0]], known, further)
+    assert np.isfinite(made).all() and not further.weights.any()
