@@ -98,10 +98,13 @@ def cleared(tile: Tile, known: Outliers | None) -> Tile:
 
 
 def _standard(image: Floats) -> tuple[Floats, float]:
-    """Weights (B,) and the constant that make the mean of the z-scored bands of an image (B, H, W)."""
+    """Weights (B,) and the constant that make the mean of the z-scored bands of an image (B, H, W).
+
+    A band that is the same everywhere says nothing.
+    """
     clear = everywhere(image)
     mean, deviation = np.array([moments(plane, clear) for plane in image]).T
-    weights = 1 / (len(image) * np.maximum(deviation, 1e-6))
+    weights = np.where(deviation > 1e-6, 1 / (len(image) * np.maximum(deviation, 1e-6)), 0)
     return weights.astype(np.float32), -float((weights * mean).sum())
 
 

@@ -92,7 +92,9 @@ def test_a_date_that_no_window_shows_is_read_as_it_is():
     small = replace(tile, step=2, detail=(replace(tile, references=(*tile.references[:2], hidden)),))
     known = outliers.learn(small)
     assert known.trusted[known.chosen.index(2)]
-    assert outliers.cleared(tile, known).references[2] is tile.references[2]
+    seen = outliers.cleared(spoilt(tile, 1), known)
+    assert seen.references[2] is tile.references[2]
+    assert np.isnan(seen.references[1].image[:, 42:58, 52:73]).all()
 
 
 def test_windows_at_full_size_teach_and_are_cleared():
@@ -105,6 +107,79 @@ def test_windows_at_full_size_teach_and_are_cleared():
     expected = outliers.cleared(tile, known)
     for one, other in zip(seen.detail[0].references, expected.references, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
+
+
+def test_a_scene_that_is_seen_coarse_only_says_nothing():
+    tile, _ = scene(3)
+    assert outliers.learn(thinned(tile, 2)) is None
+
+
+def test_a_cloud_does_not_make_the_clear_date_a_shadow():
+    """Of two dates each is what the other is not, and the cloud is small: it hardly moves what is usual."""
+    tile, _ = scene(2)
+    seen = outliers.cleared(spoilt(tile, 1, 0.5, np.s_[:, 44:52, 60:68]), outliers.learn(tile))
+    assert np.isnan(seen.references[1].image[:, 45:51, 61:67]).all()
+    assert np.isfinite(seen.references[0].image[:, 40:56, 56:72]).all()
+
+
+def test_a_date_that_is_alone_at_a_pixel_is_read():
+    tile, _ = scene(3)
+    for date in (0, 2):
+        tile = spoilt(tile, date, np.nan)
+    tile = spoilt(tile, 1)
+    seen = outliers.cleared(tile, outliers.learn(tile))
+    assert np.isfinite(seen.references[1].image[CLOUD]).all()
+
+
+def test_where_more_than_a_fifth_of_a_date_stands_out_it_is_another_season():
+    tile, _ = scene(4)
+    for by, where in ((0.25, np.s_[:, :, :15]), (-0.25, np.s_[:, :, 95:])):
+        tile = spoilt(tile, 0, by, where)
+    known = outliers.learn(tile)
+    assert known.trusted[known.chosen.index(0)]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.15, -0.5])
+def test_what_the_target_shares_in_part_or_the_other_way_is_kept(share):
+    tile, _ = scene(2)
+    image = tile.image.copy()
+    image[CLOUD] += np.float32(0.25 * share)
+    known = outliers.learn(spoilt(replace(tile, image=image), 1))
+    assert known.trusted[known.chosen.index(1)]
+
+
+def test_what_little_of_a_cloud_is_seen_of_the_target_says_whether_it_shares_it():
+    tile, _ = scene(2)
+    tile = spoilt(tile, 1, where=np.s_[:, 40:60, 54:75])  # all but a column lies in the gap
+    snow = tile.image.copy()
+    snow[:, 40:60, 54] += np.float32(0.25)
+    few = np.where(np.arange(96)[:, None] < 45, snow, np.float32(np.nan))  # which prove nothing
+    for image, shared in ((tile.image, False), (snow, True), (few, False)):
+        known = outliers.learn(replace(tile, image=image))
+        assert known.trusted[known.chosen.index(1)] == shared
+
+
+def test_a_strip_between_gaps_of_a_date_is_judged_by_what_is_there():
+    tile, _ = scene(3)
+    tile = spoilt(spoilt(tile, 1, np.nan, np.s_[:, 40:49, 20:50]), 1, np.nan, np.s_[:, 50:59, 20:50])
+    strip = np.s_[:, 49:50, 20:50]
+    tile = spoilt(tile, 1, 0.12, strip)
+    assert np.isnan(outliers.cleared(tile, outliers.learn(tile)).references[1].image[strip]).all()
+
+
+def test_a_band_that_is_the_same_everywhere_says_nothing():
+    tile, _ = scene(3)
+    flat = [r.image.copy() for r in tile.references]
+    for image in flat:
+        image[2] = 0.1
+    tile = replace(
+        tile, references=tuple(replace(r, image=i) for r, i in zip(tile.references, flat, strict=True))
+    )
+    known = outliers.learn(tile)
+    seen = outliers.cleared(spoilt(tile, 1), known)
+    assert np.isnan(seen.references[1].image[:, 42:58, 52:73]).all()
+    other = spoilt(tile, 1, 0.1, np.s_[2, :, :])  # a tile shows another value of it
+    assert outliers.cleared(other, known).references == other.references
 
 
 @pytest.mark.parametrize("quality", ["default", "best"])
