@@ -77,7 +77,7 @@ def _haze(looks: Sequence[Tile], valid: list[Flags]) -> list[Floats] | None:
     """
     centres = np.array(looks[0].wavelengths)
     visible = np.flatnonzero(centres < _VISIBLE)
-    if len(centres) != len(looks[0].image) or len(visible) < 2:
+    if len(visible) < 2:
         return None
     order = visible[np.argsort(centres[visible])]
     blue, red = (

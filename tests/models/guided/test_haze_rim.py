@@ -95,3 +95,68 @@ def test_any_scene_will_do(height, width, share, pixels, seed):
     seen = haze_rim.hidden(tile, pixels)
     assert (seen.gaps >= gaps).all() and np.isnan(seen.image[seen.gaps]).all()
     np.testing.assert_array_equal(seen.image[~seen.gaps], image[~seen.gaps])
+
+
+def plots(blue=0.0, within=6.5, blocks=(3, 3), seed=4, everywhere=True, side=6):
+    """A gap in the middle of each block of 32 pixels, around which it is bluer by so many deviations.
+
+    In all blocks, or in the first one only.
+    """
+    shape = 32 * blocks[0], 32 * blocks[1]
+    rows, columns = np.indices(shape)
+    gap = (np.abs(rows % 32 - 15.5) < side / 2) & (np.abs(columns % 32 - 15.5) < side / 2)
+    red, green = texture(shape, seed, bands=2, blur=2)
+    random = np.random.default_rng(seed).standard_normal(shape)
+    near = (haze_rim._away(gap) <= within) & (everywhere | ((rows < 32) & (columns < 32)))
+    image = np.stack([0.6 * red + 0.003 * (random + blue * near), red, green]).astype(np.float32)
+    gaps = np.broadcast_to(gap, image.shape).copy()
+    return Tile(np.where(gaps, np.float32(np.nan), image), gaps, wavelengths=(490.0, 665.0, 842.0))
+
+
+@pytest.mark.parametrize("within", [2.5, 4.5, 6.5])
+def test_haze_is_as_wide_as_it_is(within):
+    assert haze_rim.width(plots(3.0, within, side=2)) == int(within)
+
+
+def test_of_haze_that_covers_too_much_the_inner_rings_are_left_out():
+    tile = plots(3.0, 6.5)
+    there, away = tile.valid[0], haze_rim._away(tile.gaps[0])
+    left = [width for width in (2, 4, 6) if (there & (away > width)).sum() >= 0.8 * there.sum()]
+    assert haze_rim.width(tile) == max(left) < 6
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2], [2, 1, 0], [1, 2, 0]])
+def test_bands_are_known_by_their_colours_in_any_order(order):
+    tile = plots(3.0, 2.5)
+    colours = tuple(np.array(tile.wavelengths)[order])
+    assert haze_rim.width(replace(tile, image=tile.image[order], wavelengths=colours)) == 2
+
+
+def test_what_is_hardly_bluer_is_no_haze():
+    assert haze_rim.width(plots(0.5, 2.5)) == 0
+
+
+def test_what_is_blue_beside_one_gap_is_a_roof():
+    assert haze_rim.width(plots(50.0, 2.5, everywhere=False)) == 0
+
+
+def test_a_roof_does_not_hide_the_haze():
+    tile = plots(2.0, 2.5)
+    image = tile.image.copy()
+    image[0, 14:18, 20:22] += 5
+    assert haze_rim.width(replace(tile, image=image)) == 2
+
+
+def test_two_blocks_prove_nothing_and_those_of_two_windows_do():
+    tile = plots(3.0, 2.5, blocks=(1, 2))
+    assert haze_rim.width(tile) == 0
+    assert haze_rim.width(replace(tile, step=8, detail=(tile, plots(3.0, 2.5, (1, 2), seed=5)))) == 2
+
+
+def test_so_many_pixels_around_each_bands_own_gaps_are_hidden():
+    gaps = np.zeros((2, 15, 15), bool)
+    gaps[0, 7, 7] = True
+    seen = haze_rim.hidden(Tile(np.ones((2, 15, 15), np.float32), gaps), 2)
+    rows, columns = np.indices((15, 15)) - 7
+    np.testing.assert_array_equal(seen.gaps, [np.hypot(rows, columns) <= 2, gaps[1]])
+    np.testing.assert_array_equal(np.isnan(seen.image), seen.gaps)

@@ -188,3 +188,118 @@ def test_where_no_date_is_clear_a_clouded_scene_stays_unfilled():
     filled = np.isfinite(made.mean)
     assert not filled[hole].any() and filled.sum() == made.mean.size - BANDS * 100
     assert (made.source[10:20, 10:20] == Source.UNFILLED).all()
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_the_level_that_a_few_pixels_show_is_believed_by_how_many_blocks_they_lie_in(step):
+    """What is known of a level before and what is seen of it, each by its certainty."""
+    tile, truth = scene(range(0, 80, 10), 4, observed=patch(), level=0.03, pixels=0.02)
+    seen = learnt(replace(tile, step=step))
+    before = learnt(replace(tile, image=np.full_like(tile.image, np.nan), gaps=np.ones_like(tile.gaps))).doubt
+    off = (truth - between(tile.references, BANDS, truth.shape[1:]).values)[:, patch()].mean(axis=1)
+    rows, columns = (place * step // 8 for place in np.nonzero(patch()))
+    error = 5 * seen.rate / len(set(zip(rows.tolist(), columns.tolist())))  # five days of span
+    np.testing.assert_allclose(seen.level, off * before / (before + error), rtol=1e-4)
+    np.testing.assert_allclose(seen.doubt, before * error / (before + error), rtol=1e-4)
+
+
+def test_a_fill_is_a_mixture_of_both_laws():
+    """Mean and deviation of one draw from the line's law by its weight, else from the regression's."""
+    random = np.random.default_rng(3)
+    shape = (4, 12, 14)
+    early, late = (random.random(shape).astype(np.float32) for _ in "ab")
+    early[:, 8:], late[:, :, 10:] = np.nan, np.nan  # neither is clear in a corner
+    dates = (Reference(early[:1] * 0, 3, alike=False), Reference(early, -6), Reference(late, 0))
+    gaps = np.ones(shape, bool)
+    gaps[:, 0] = gaps[1, :, 8:] = False
+    tile = Tile(np.where(gaps, np.nan, np.float32(0.5)), gaps, dates)
+    weight = np.array([0.3, 0.8, 0.0, 0.5], np.float32)
+    level, doubt, rate, spread = (random.uniform(0.01, 0.1, 4).astype(np.float32) for _ in "abcd")
+    spread *= 10
+    known = timeline.Timeline((1, 2), weight, level, doubt, rate, spread, True)
+    said, sure = random.random(shape).astype(np.float32), random.uniform(0.01, 3, shape).astype(np.float32)
+    said[:, 4:6] = sure[:, 6:7] = np.nan  # the regression says nothing
+    mean, std = said.copy(), sure.copy()
+    source, main = np.full(shape[1:], Source.SURROUNDINGS, np.uint8), np.full(shape[1:], -1, np.int16)
+    timeline.mix(tile, known, mean, std, source, main)
+
+    own = np.where(np.isfinite(late), late, early) + level[:, None, None]
+    span = np.where(np.isfinite(late[0]), 1, 6)  # a day at least, also of the same day
+    variance = rate[:, None, None] * span + doubt[:, None, None]
+    there = gaps & np.isfinite(own) & (weight > 0)[:, None, None]
+    told = np.isfinite(said) & np.isfinite(sure)
+    w = np.broadcast_to(weight[:, None, None], shape)
+    sure2 = np.minimum(sure, spread[:, None, None]) ** 2
+    second = w * (variance + own**2) + (1 - w) * (sure2 + said**2)
+    mixed = w * own + (1 - w) * said
+    np.testing.assert_allclose(mean[there & told], mixed[there & told], rtol=1e-5)
+    np.testing.assert_allclose(std[there & told], np.sqrt(second - mixed**2)[there & told], rtol=1e-4)
+    np.testing.assert_allclose(mean[there & ~told], own[there & ~told], rtol=1e-6)
+    np.testing.assert_allclose(std[there & ~told], np.sqrt(variance)[there & ~told], rtol=1e-5)
+    np.testing.assert_array_equal(mean[~there], said[~there])
+    np.testing.assert_array_equal(std[~there], sure[~there])
+    leans = (there & ((w > 0.5) | ~told)).any(axis=0)
+    np.testing.assert_array_equal(source, np.where(leans, Source.REFERENCE, Source.SURROUNDINGS))
+    np.testing.assert_array_equal(main, np.where(leans, np.where(np.isfinite(late[0]), 2, 1), -1))
+
+
+def test_of_a_wide_landscape_a_region_is_enough():
+    tile, _ = scene(range(0, 80, 10), 4, observed=patch(side=5))
+    assert learnt(replace(tile, step=32)) is not None  # 25 of 4608 pixels, and a tenth of 512 x 512
+    assert learnt(replace(tile, step=64)) is None
+
+
+def test_the_share_that_was_observed_is_of_all_of_the_scene():
+    tile, _ = scene(range(0, 80, 10), 4, observed=patch(side=25))  # 13.6 %, and 15.7 % of the rest
+    assert learnt(tile) is not None
+
+
+def test_a_band_that_was_observed_is_left_to_the_regressions():
+    tile, truth = scene(range(0, 80, 10), 4)
+    image, gaps = tile.image.copy(), tile.gaps.copy()
+    gaps[0, 10:] = False
+    image[0, 10:] = truth[0, 10:]
+    known = learnt(replace(tile, image=image, gaps=gaps))
+    assert known.weight.tolist() == [0, 1]
+
+
+def test_dates_of_which_one_is_not_known_are_all_a_day_away():
+    tile, _ = scene(range(0, 80, 10), 4)
+    unknown = replace(tile, references=(*tile.references[:-1], replace(tile.references[-1], days=None)))
+    known = learnt(unknown)
+    assert not known.dated
+    none = learnt(replace(tile, references=tuple(replace(r, days=None) for r in tile.references)))
+    mean, std = np.full_like(tile.image, np.nan), np.full_like(tile.image, np.nan)
+    source, main = np.zeros(tile.image.shape[1:], np.uint8), np.zeros(tile.image.shape[1:], np.int16)
+    for one in (known, none):
+        timeline.mix(unknown, one, mean, std, source, main)
+        np.testing.assert_allclose(std, np.sqrt(one.rate + one.doubt)[:, None, None] + 0 * std, rtol=1e-5)
+
+
+def test_far_dates_say_nothing_of_how_the_near_ones_wander():
+    tile, _ = scene(range(0, 210, 10), 10)
+    wild = tuple(Reference(texture((64, 72), 50 + k, BANDS), 900 + 10 * k) for k in range(4))
+    near, all_ = learnt(tile), learnt(replace(tile, references=(*wild, *tile.references)))
+    assert len(near.dates) == 20 and len(all_.dates) == 24
+    for name in ("rate", "doubt", "spread"):
+        np.testing.assert_array_equal(getattr(near, name), getattr(all_, name))
+
+
+def test_dates_that_share_a_few_pixels_are_not_compared():
+    """Half of their spread's square is what two pixels of a land that one knows nothing of differ by."""
+    tile, _ = scene((0, 10, 20), 1)
+    for columns, compared in ((1, False), (2, True)):
+        images = [r.image.copy() for r in tile.references]
+        images[0][:, :, 36 + columns :], images[1][:, :, :36] = np.nan, np.nan
+        images[1][:, 40:, 36:38] = np.nan  # 40 pixels a column are common
+        dates = tuple(replace(r, image=i) for r, i in zip(tile.references, images, strict=True))
+        known = learnt(replace(tile, references=dates))
+        assert np.allclose(known.rate, known.spread**2 / 20, rtol=0.02) != compared
+
+
+def test_dates_that_are_all_alike_are_copied_surely():
+    tile, _ = scene(range(0, 80, 10), 4, observed=patch())
+    same = tuple(replace(r, image=tile.references[0].image) for r in tile.references)
+    tile = replace(tile, references=same)
+    known = learnt(tile)
+    assert np.isfinite(known.level).all() and (known.rate > 0).all() and (known.doubt > 0).all()
