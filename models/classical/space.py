@@ -52,7 +52,7 @@ def _triangles(known: bytes, shape: tuple[int, int]) -> Triangles | None:
     """The triangles of a mask of known pixels, or None; kept, as bands mostly share their gaps."""
     flags = np.frombuffer(known, bool).reshape(shape)
     points, unknown = np.argwhere(_rim(flags)), np.argwhere(~flags)
-    if len(points) < 4 or len(unknown) == 0 or (np.ptp(points, axis=0) == 0).any():
+    if len(points) < 4:
         return None
     try:
         mesh = scipy.spatial.Delaunay(points)

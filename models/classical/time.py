@@ -71,7 +71,7 @@ def between(references: tuple[Reference, ...], bands: int, shape: tuple[int, int
     start, end = np.abs(days[first]), np.abs(days[second])
     both = (first >= 0) & (second >= 0)
     with np.errstate(invalid="ignore"):
-        whole = np.maximum(start + end, 1)
+        whole = start + end
         values = np.where(both, early + start / whole * (late - early), np.where(first >= 0, early, late))
         span = np.where(both, start * end / whole, np.fmax(start, end))
     index = np.where((second >= 0) & ((first < 0) | (end < start)), second, first)

@@ -38,7 +38,10 @@ def _powers() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _stiff_operator() -> tuple[Floats, float]:
-    """The stiff surface's stencil, and the largest factor by which a sweep may step and stay stable."""
+    """The stiff surface's stencil, and the factor by which a sweep steps.
+
+    Half of the largest that stays stable, 2 (1 + `MOMENTUM`) over the stencil's largest eigenvalue.
+    """
     second, third = _powers()
     stencil = (1 - _STIFFER) * second + _STIFFER * third
     checkerboard = (-1.0) ** np.add.outer(np.arange(7), np.arange(7))

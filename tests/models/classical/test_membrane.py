@@ -81,3 +81,24 @@ def test_without_any_known_pixel_nothing_is_invented():
     assert np.isnan(solve(empty)).all()
     full = np.ones((4, 5), np.float32)
     np.testing.assert_array_equal(solve(full), full)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (17, 16), (16, 33), (19, 35)])
+def test_a_constant_stays_at_odd_edges_too(shape):
+    image = np.full(shape, 0.7, np.float32)
+    image[np.random.default_rng(2).random(shape) < 0.8] = np.nan
+    image[0, 0] = 0.7
+    for method in (cascade, solve):
+        np.testing.assert_allclose(method(image), 0.7, rtol=1e-5)
+
+
+def test_a_few_cycles_solve_a_gap_of_any_size_and_the_start_is_near_where_holes_are_scattered():
+    y, x = np.mgrid[:257, :271]
+    truth = (0.2 + 0.1 * np.sin(x / 9) * np.cos(y / 7)).astype(np.float32)
+    for radius in (20, 110):
+        image = np.where(np.hypot(y - 128, x - 135) < radius, np.float32(np.nan), truth)
+        exact = solve(image, tolerance=1e-7, cycles=100)
+        assert np.abs(solve(image, tolerance=1e-9, cycles=3) - exact).max() < 0.02 * truth.std()
+        np.testing.assert_allclose(solve(image, tolerance=1e-9, cycles=8), exact, atol=1e-3 * truth.std())
+    image = np.where(np.random.default_rng(0).random(truth.shape) < 0.7, np.float32(np.nan), truth)
+    assert (cascade(image) - solve(image, tolerance=1e-7)).std() < 0.02 * truth.std()

@@ -126,3 +126,74 @@ def test_linear_is_interpolation_on_the_triangles_of_the_rim():
         inside = np.isfinite(theirs)
         assert inside.mean() > 0.8
         np.testing.assert_allclose(linear(values)[~known][inside], theirs[inside], atol=1e-4)
+
+
+def test_the_mean_is_that_of_what_is_observed_and_as_sure_as_that_is_spread():
+    random = np.random.default_rng(3)
+    image = random.normal([[[0.2]], [[0.5]], [[0.1]]], [[[0.02]], [[0.05]], [[0.1]]], (3, 30, 33)).astype(
+        np.float32
+    )
+    gaps = random.random(image.shape) < 0.3
+    gaps[2] = True
+    tile, model = Tile(np.where(gaps, np.float32(np.nan), image), gaps), find("mean").create()
+    made = model.predict(tile, model.prepare(tile))
+    for band in (0, 1):
+        seen, gap = image[band][~gaps[band]], gaps[band]
+        np.testing.assert_allclose(made.mean[band][gap], seen.mean(), rtol=1e-5)
+        np.testing.assert_allclose(made.std[band][gap], seen.std(), rtol=1e-4)
+    assert np.isnan(made.mean[2]).all() and np.isnan(made.std[2]).all()
+
+
+def test_in_noise_the_nearest_pixel_errs_by_root_two_of_its_spread():
+    random = np.random.default_rng(4)
+    truth = (0.3 + 0.04 * random.standard_normal((1, 120, 130))).astype(np.float32)
+    gaps = np.broadcast_to(
+        scipy.ndimage.gaussian_filter(random.standard_normal(truth.shape[1:]), 3) > 0.04, truth.shape
+    )
+    tile, model = Tile(np.where(gaps, np.float32(np.nan), truth), gaps.copy()), find("nearest").create()
+    made = model.predict(tile, model.prepare(tile))
+    np.testing.assert_allclose(made.std[gaps], 0.04 * np.sqrt(2), rtol=0.1)
+
+
+@pytest.mark.parametrize("method", [nearest, linear, inverse_distance])
+def test_without_any_known_pixel_and_without_a_gap_nothing_changes(method):
+    for image in (
+        np.full((7, 9), np.nan, np.float32),
+        np.random.default_rng(1).random((7, 9)).astype(np.float32),
+    ):
+        np.testing.assert_array_equal(method(image), image)
+
+
+@pytest.mark.parametrize("line", [np.s_[3, :], np.s_[:, 4], (range(7), range(7)), ([3, 2], [4, 4])])
+def test_beside_a_line_of_known_pixels_there_are_no_triangles(line):
+    image = np.full((7, 9), np.nan, np.float32)
+    image[line] = np.arange(image[line].size)
+    np.testing.assert_array_equal(linear(image), nearest(image))
+
+
+@pytest.mark.parametrize("name", ["copy", "time-linear"])
+def test_a_date_is_read_where_all_bands_of_the_target_are_there(name):
+    gaps = np.ones((2, 3, 4), bool)
+    shape = (3, 3, 4)
+    best = dated(-5, 0.2, shape)
+    best.image[1, 0] = np.nan  # a band is missing in the first line
+    best.image[2] = np.nan  # the target has no third
+    fewer = dated(-1, 0.9, (1, 3, 4))
+    tile = Tile(np.full((2, 3, 4), np.nan, np.float32), gaps, (fewer, dated(-40, 0.6, shape), best))
+    model = find(name).create()
+    made = model.predict(tile, model.prepare(tile))
+    np.testing.assert_array_equal(made.mean[:, 0], np.float32(0.6))
+    np.testing.assert_array_equal(made.mean[:, 1:], np.float32(0.2))
+    assert made.reference[0].tolist() == [1] * 4 and (made.reference[1:] == 2).all()
+
+
+def test_on_a_line_between_dates_the_nearer_one_is_the_main_one():
+    tile = Tile(
+        np.full((1, 2, 2), np.nan, np.float32),
+        np.ones((1, 2, 2), bool),
+        (dated(-30, 0.2, (1, 2, 2)), dated(10, 0.6, (1, 2, 2))),
+    )
+    model = find("time-linear").create()
+    made = model.predict(tile, model.prepare(tile))
+    np.testing.assert_allclose(made.mean, 0.5, rtol=1e-6)
+    assert (made.reference == 1).all()

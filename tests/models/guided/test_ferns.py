@@ -124,3 +124,41 @@ def test_a_trial_of_a_large_scene_never_asks_ferns_that_saw_what_is_hidden(monke
     monkeypatch.setattr(ferns, "learn", watched)
     state = Guided().prepare(tile)
     assert state.regression.ferns is not None and len(grown) == 2
+
+
+def test_it_is_asked_along_lines_of_all_directions_where_a_pixel_lies():
+    rows, columns = np.array([1, 0]), np.array([0, 1])
+    ways = ferns.along(rows, columns)
+    np.testing.assert_allclose(np.linalg.norm(ways, axis=1), 1, rtol=1e-6)
+    turns = np.abs(ways[:, None, 0] * ways[:, 1] - ways[:, None, 1] * ways[:, 0])[
+        ~np.eye(len(ways), dtype=bool)
+    ]
+    assert turns.min() == pytest.approx(np.sin(np.pi / len(ways)), rel=1e-4)  # none is parallel to another
+
+
+def test_of_a_tile_what_is_known_teaches_and_what_is_near_is_told():
+    random = np.random.default_rng(4)
+    shape = (190, 210)
+    leading, first, second = (random.standard_normal((2, *shape)).astype(np.float32) for _ in "abc")
+    planes = ferns.Planes(leading, first, second, 40, 1000)
+    weight = (random.random(shape) < 0.4) * random.uniform(0.3, 1, shape).astype(np.float32)
+    target = np.where(weight > 0, first + np.sign(second), np.float32(np.nan))
+    learnt = ferns.learn_in(planes, target, weight, 20)
+
+    def pixels(where):
+        rows, columns = np.nonzero(where)
+        return ferns.Pixels(leading[:, where], first[:, where], second[:, where], rows + 40, columns + 1000)
+
+    known, near = weight > 0, random.random(shape) < 0.9
+    alone = ferns.learn(pixels(known), target[:, known], weight[known], 20)
+    np.testing.assert_allclose(learnt.leaves, alone.leaves, atol=1e-6)
+    made = ferns.predict_in(learnt, planes, near)
+    np.testing.assert_allclose(made[:, near], ferns.predict(alone, pixels(near)), atol=1e-5)
+    assert np.isnan(made[:, ~near]).all()
+
+
+def test_where_both_regressions_are_right_ferns_add_nothing():
+    some = pixels(500)
+    right = (some.first + some.second) / 2
+    learnt = ferns.learn(some, right, np.ones(500, np.float32), 10)
+    np.testing.assert_array_equal(ferns.predict(learnt, some), right)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
-from terramend.models.guided import residual
+from terramend.models.classical import membrane
+from terramend.models.guided import residual, spatial
 from terramend.models.guided.residual import Rim
 from terramend.models.holdout import distance_to_valid
 
@@ -129,3 +130,22 @@ def test_deep_in_a_gap_its_own_surroundings_tell_not_the_tiles():
 def test_a_tile_that_knows_nothing_says_what_it_was_told():
     nothing = np.zeros((30, 40), np.float32)
     assert (residual.variance(nothing, nothing, 0.25) == 0.25).all()
+
+
+def test_a_plate_starts_from_the_membrane_and_moves_what_is_near_the_rim():
+    rows, columns = np.indices(SHAPE)
+    gap = square()
+    rim = rim_of(gap)
+    left = np.where(gap, 0, np.sin(rows / 3) + np.cos(columns / 4)).astype(np.float32)
+    plain = membrane.solve(left, cycles=2, pyramid=membrane.MaskPyramid(~gap))
+    made = rim.carry(left, 0.5, plate=1.0)
+    deep = gap & (rim.distance > residual.NEAR)
+    np.testing.assert_allclose(made[deep], plain[deep], atol=1e-6)
+    expected = spatial.plate(plain, gap & ~deep, residual.SWEEPS)
+    np.testing.assert_allclose(made[gap], expected[gap], atol=1e-6)
+    assert np.abs(expected - plain)[gap & ~deep].max() > 0.01
+
+
+def test_a_residual_of_nought_is_not_quite_sure():
+    known = np.ones(SHAPE, np.float32)
+    np.testing.assert_allclose(residual.variance(0 * known, known, 1.0), residual.FLOOR)

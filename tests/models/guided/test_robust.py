@@ -39,3 +39,12 @@ def test_what_is_not_valid_neither_counts_nor_is_judged():
     np.testing.assert_array_equal(robust.cauchy(left, valid), clean)
     assert (clean[:10] == 1).all() and (clean[10:] < 1).all()
     np.testing.assert_array_equal(robust.cauchy(left, np.zeros(SHAPE, bool)), np.ones(SHAPE, np.float32))
+
+
+def test_large_pictures_are_weighed_pixel_by_pixel_like_small_ones():
+    random = np.random.default_rng(2)
+    left = random.standard_normal((2, 300, 700)).astype(np.float32)
+    valid = random.random((300, 700)) < 0.7
+    cut = [robust.CUT * robust.deviation(band[valid][:: int(valid.sum() / 20000)]) for band in left]
+    expected = 1 / (1 + np.mean([(band / c) ** 2 for band, c in zip(left, cut, strict=True)], axis=0))
+    np.testing.assert_allclose(robust.cauchy(left, valid), np.where(valid, expected, 1), rtol=1e-4)

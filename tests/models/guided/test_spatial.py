@@ -1,9 +1,11 @@
 """Surfaces through what lies around a gap."""
 
 import numpy as np
+import pytest
 from scipy.signal import convolve2d
 from terramend.models.classical import membrane
 from terramend.models.guided import spatial
+from terramend.models.holdout import distance_to_valid
 
 
 def test_the_stiffer_surface_keeps_curvature_where_the_plate_flattens_it():
@@ -46,3 +48,36 @@ def test_the_plate_continues_slopes_across_a_narrow_gap_where_the_membrane_cuts_
     assert np.abs(made - truth)[hidden].max() < 0.6 * np.abs(taut - truth)[hidden].max()
     np.testing.assert_array_equal(made[~hidden], truth[~hidden])
     assert np.isnan(spatial.fill(np.full((5, 5), np.nan, np.float32))).all()
+
+
+def test_deep_in_a_gap_the_membrane_is_left_alone():
+    rows, columns = np.indices((60, 64), np.float32)
+    image = (np.sin(rows / 5) + np.cos(columns / 7)).astype(np.float32)
+    image[15:45, 15:50] = np.nan
+    deep = distance_to_valid(np.isnan(image)) > spatial.REACH
+    plain = membrane.solve(image, cycles=3)
+    for stiff in (0.0, 1.0):
+        made = spatial.fill(image, stiff=stiff)
+        np.testing.assert_array_equal(made[deep], plain[deep])
+        assert np.abs(made - plain)[~deep].max() > 0.01
+
+
+@pytest.mark.parametrize("surface", [spatial.plate, spatial.stiffen])
+def test_a_surface_goes_on_beyond_the_edge_as_in_a_mirror(surface):
+    random = np.random.default_rng(6)
+    values, moving = random.random((20, 24)).astype(np.float32), random.random((20, 24)) < 0.5
+    wide, both = (np.concatenate([part, part[:, ::-1]], axis=1) for part in (values, moving))
+    np.testing.assert_allclose(surface(values, moving, 9), surface(wide, both, 9)[:, :24], atol=1e-5)
+    high, both = (np.concatenate([part[::-1], part]) for part in (values, moving))
+    np.testing.assert_allclose(surface(values, moving, 9), surface(high, both, 9)[20:], atol=1e-5)
+
+
+@pytest.mark.parametrize("surface", [spatial.plate, spatial.stiffen])
+def test_after_many_sweeps_a_surface_solves_its_equation(surface):
+    values = np.random.default_rng(7).random((24, 26)).astype(np.float32)
+    moving = np.zeros((24, 26), bool)
+    moving[8:14, 9:16] = True
+    made = surface(values, moving, 4000)
+    stencil = spatial.operator() if surface is spatial.plate else spatial._stiff_operator()[0]
+    assert np.abs(convolve2d(made, stencil, "same"))[moving].max() < 1e-3
+    np.testing.assert_array_equal(made[~moving], values[~moving])
