@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from terramend.models.base import Source, Tile
-from terramend.models.guided import ferns, surroundings
+from terramend.models.guided import ferns, spatial, surroundings
 from terramend.models.guided.half import halved
 from terramend.models.guided.model import Guided
 from terramend.models.guided.regression import Settings
@@ -104,3 +104,41 @@ def test_flat_terrain_is_none():
     made = model.predict(flat, model.prepare(flat))
     np.testing.assert_array_equal(made.mean, model.predict(tile, model.prepare(tile)).mean)
     assert (made.source[gaps[0]] == Source.SURROUNDINGS).all()
+
+
+@pytest.mark.parametrize("stiff", [0.0, 0.7])
+def test_the_error_of_a_guess_is_filled_and_the_guess_laid_under_it(stiff):
+    image, guess = texture((40, 44), 1, bands=3), texture((40, 44), 2, bands=3)
+    gaps = np.stack([blobs((40, 44), k, 0.3) for k in range(3)])
+    gaps[2] = False
+    image[gaps] = np.nan
+    alone, laid = (surroundings.fill(image, gaps, some, stiff) for some in (None, guess))
+    for band in range(2):
+        np.testing.assert_array_equal(alone[band], spatial.fill(image[band], stiff))
+        error = spatial.fill(image[band] - guess[band], stiff)
+        np.testing.assert_allclose(laid[band], error + guess[band], atol=1e-6)
+    np.testing.assert_array_equal([alone[2], laid[2]], [image[2], image[2]])
+
+
+def test_roughness_is_the_deviation_of_detail_where_a_dozen_pixels_show_some():
+    rows, columns = np.indices((120, 130), np.float32)
+    random = np.random.default_rng(3)
+    image = np.stack(
+        [0.2 * rows + 0.1 * columns + s * random.standard_normal(rows.shape) for s in (1, 1, 4, 1)]
+    )
+    image[:, random.random(rows.shape) < 0.3] = np.nan
+    for band, count in ((0, 0), (1, 11), (3, 12)):
+        image[band][np.cumsum(np.isfinite(image[band])).reshape(rows.shape) > count] = np.nan
+    made = surroundings.roughness(image.astype(np.float32), np.array([7, 8, 9, 10], np.float32))
+    assert (made[0] == 7).all() and (made[1] == 8).all() and (made[3] < 9).all()
+    assert np.mean(made[2]) == pytest.approx(4, rel=0.1)  # not that of the slope, which is 7
+
+
+def test_four_hundred_pixels_teach_what_radar_says_and_fewer_do_not():
+    tile, truth = patchwork(side=64)
+    target = (truth - truth.mean()) / truth.std()
+    for count in (399, 400):
+        known = np.arange(64 * 64).reshape(64, 64) < count
+        image = np.where(known, target, np.nan).astype(np.float32)
+        few = replace(tile, image=image, gaps=np.broadcast_to(~known, image.shape))
+        assert (surroundings.learn(few, image, 0) is None) == (count < 400)
