@@ -72,8 +72,6 @@ def _offset(target: Floats, image: Floats, places: NDArray[np.intp], pieces: int
 
     `places` (n,) are flat, `REACH` from the edges of the `pieces` that lie side by side.
     """
-    if len(places) < _LEAST:
-        return 0, 0
     bands = _pairs(target, image, places)
 
     def pair(number: int) -> _Pair:

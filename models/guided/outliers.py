@@ -32,14 +32,13 @@ class Outliers:
     """How the brightness of some dates follows from that of the others.
 
     Attributes:
-        chosen: n indices of references. weights: of each one's bands. offsets: (n,) what is added.
+        chosen: n indices of references. weights: of each one's bands.
         joint: of the n brightnesses. spread: (n,) robust deviation of what the others leave unexplained.
         trusted: (n,) dates that are read as they are.
     """
 
     chosen: tuple[int, ...]
     weights: tuple[Floats, ...]
-    offsets: Floats
     joint: impute.Joint
     spread: Floats
     trusted: NDArray[np.bool_]
@@ -58,8 +57,8 @@ def learn(overview: Tile) -> Outliers | None:
     images = [concat([look.references[index].image[seen] for look in looks]) for index in chosen]
     target = concat([look.image[seen] for look in looks])
     known = everywhere(target)
-    weights, offsets = zip(*each(_standard, [*images, target]), strict=True)
-    planes = _brightnesses([*images, target], weights, offsets)
+    weights = tuple(each(_standard, [*images, target]))
+    planes = _brightnesses([*images, target], weights)
     count = len(chosen)
     joint = impute.learn(planes[:-1], np.arange(count))
     together = impute.learn(planes, np.arange(count + 1))
@@ -72,7 +71,7 @@ def learn(overview: Tile) -> Outliers | None:
         shared = _slope(z, surprise[date], together, date, far & known)
         pixels = clear[date].sum()
         trusted[date] = pixels < _SEEN or far.sum() > _MOST * pixels or abs(shared) > _SHARED
-    return Outliers(chosen, weights[:-1], np.array(offsets[:-1], np.float32), joint, spread, trusted)
+    return Outliers(chosen, weights[:-1], joint, spread, trusted)
 
 
 def cleared(tile: Tile, known: Outliers | None) -> Tile:
@@ -80,7 +79,7 @@ def cleared(tile: Tile, known: Outliers | None) -> Tile:
     if known is None or known.trusted.all():
         return tile
     images = [tile.references[index].image for index in known.chosen]
-    planes = _brightnesses(images, known.weights, known.offsets)
+    planes = _brightnesses(images, known.weights)
     surprise, clear = _surprises(planes, known.joint)
     outstanding = _outliers(surprise, clear, known.spread)
 
@@ -97,26 +96,24 @@ def cleared(tile: Tile, known: Outliers | None) -> Tile:
     return replace(tile, references=tuple(references), detail=detail)
 
 
-def _standard(image: Floats) -> tuple[Floats, float]:
-    """Weights (B,) and the constant that make the mean of the z-scored bands of an image (B, H, W).
+def _standard(image: Floats) -> Floats:
+    """Weights (B,) that make the mean of the z-scored bands of an image (B, H, W), but for a constant.
 
     A band that is the same everywhere says nothing.
     """
     clear = everywhere(image)
-    mean, deviation = np.array([moments(plane, clear) for plane in image]).T
+    deviation = np.array([moments(plane, clear)[1] for plane in image])
     weights = np.where(deviation > 1e-6, 1 / (len(image) * np.maximum(deviation, 1e-6)), 0)
-    return weights.astype(np.float32), -float((weights * mean).sum())
+    return weights.astype(np.float32)
 
 
-def _brightnesses(
-    images: Sequence[Floats], weights: Sequence[Floats], offsets: Sequence[float] | Floats
-) -> list[Floats]:
+def _brightnesses(images: Sequence[Floats], weights: Sequence[Floats]) -> list[Floats]:
     """(H, W) of each image (B, H, W), NaN where any band is missing."""
 
     def one(date: int) -> Floats:
         out = np.empty((1, *images[date].shape[1:]), np.float32)
         combine(weights[date][None], np.ascontiguousarray(images[date]), out)
-        return out[0] + np.float32(offsets[date])
+        return out[0]
 
     return each(one, range(len(images)))
 

@@ -143,7 +143,7 @@ def test_little_that_is_valid_proves_nothing():
     tile, _ = scene((3, 3))
     image = np.where(np.arange(SHAPE[1]) < 12, tile.image, np.float32(np.nan))
     assert coregister.offsets(replace(tile, image=image)) == ((0, 0),)
-    tiny = replace(tile, image=tile.image[:, :20], references=(Reference(tile.references[0].image[:, :20]),))
+    tiny = replace(tile, image=tile.image[:, :30], references=(Reference(tile.references[0].image[:, :30]),))
     assert coregister.offsets(tiny) == ((0, 0),)
 
 
@@ -209,3 +209,12 @@ def test_half_of_what_is_compared_does_not_speak_for_the_rest():
     assert coregister.offsets(tile) == ((0, 0),)
     wide = replace(tile, image=truth, gaps=np.zeros_like(tile.gaps), references=(Reference(seen),))
     assert coregister.offsets(wide) == ((0, 7),)
+
+
+def test_a_date_is_compared_first_by_the_band_that_shows_most():
+    tile, _ = scene((3, -2), noise=0)
+    noise = 0.1 * np.random.default_rng(8).standard_normal(SHAPE)
+    for band in (0, 1):
+        image = tile.references[0].image.copy()
+        image[band] = noise
+        assert coregister.offsets(replace(tile, references=(Reference(image),))) == ((3, -2),)

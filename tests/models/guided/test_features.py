@@ -28,7 +28,7 @@ def test_directions_that_tell_of_the_target_come_strongest_first_and_each_once()
     channels = np.random.default_rng(2).standard_normal((4, 50, 50)).astype(np.float32)
     channels[1] += 20  # a level says nothing
     faint, strong = 0.3 * (channels[0] + channels[2]) + 5, channels[1] - 2 * channels[3]
-    weight = (np.indices((50, 50))[0] < 45).astype(np.float32)
+    weight = (np.indices((50, 50))[0] >= 5).astype(np.float32)
     target = np.stack([faint, strong, strong, 0 * faint])
     target[:, weight == 0] = np.nan
     axes = supervised_axes(channels, target, weight)

@@ -155,6 +155,11 @@ def test_of_a_tile_what_is_known_teaches_and_what_is_near_is_told():
     made = ferns.predict_in(learnt, planes, near)
     np.testing.assert_allclose(made[:, near], ferns.predict(alone, pixels(near)), atol=1e-5)
     assert np.isnan(made[:, ~near]).all()
+    cut = np.s_[:, 50:, 60:]
+    part = ferns.Planes(leading[cut], first[cut], second[cut], 90, 1060)
+    np.testing.assert_array_equal(
+        ferns.predict_in(learnt, part, near[50:, 60:]), made[cut]
+    )  # the same ground
 
 
 def test_where_both_regressions_are_right_ferns_add_nothing():

@@ -149,3 +149,10 @@ def test_a_plate_starts_from_the_membrane_and_moves_what_is_near_the_rim():
 def test_a_residual_of_nought_is_not_quite_sure():
     known = np.ones(SHAPE, np.float32)
     np.testing.assert_allclose(residual.variance(0 * known, known, 1.0), residual.FLOOR)
+
+
+def test_holes_do_not_change_how_coherent_a_ramp_is():
+    rows, columns = np.indices(SHAPE)
+    ramp = (rows + 2.0 * columns - 60).astype(np.float32)
+    ramp[10:20:4, 12:40:5] = np.nan  # each has eight known neighbours
+    assert residual.coherence(ramp) == pytest.approx(1, abs=0.01)

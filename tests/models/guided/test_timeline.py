@@ -303,3 +303,16 @@ def test_dates_that_are_all_alike_are_copied_surely():
     tile = replace(tile, references=same)
     known = learnt(tile)
     assert np.isfinite(known.level).all() and (known.rate > 0).all() and (known.doubt > 0).all()
+
+
+def test_what_is_seen_where_no_date_is_clear_says_nothing_of_the_level():
+    tile, _ = scene(range(0, 80, 10), 4, observed=patch())
+    torn = [np.where(patch() & (np.arange(72) < 33), np.float32(np.nan), r.image) for r in tile.references]
+    tile = replace(
+        tile, references=tuple(replace(r, image=i) for r, i in zip(tile.references, torn, strict=True))
+    )
+    half = tile.hiding(patch() & (np.arange(72) < 33))
+    known, same = learnt(tile), learnt(half)
+    np.testing.assert_array_equal(known.level, same.level)
+    np.testing.assert_array_equal(known.doubt, same.doubt)
+    assert np.isfinite(known.level).all()
