@@ -58,8 +58,12 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Add a mask that has them, or polygons."
         ),
         "mask.fringe": (
-            "Within {pixels} pixels of the gaps lies haze that the mask does not mark: guided learns nothing "
-            "from it. --grow {grow}px would fill it too."
+            "Within {pixels} pixels of the gaps lies cloud or haze that the mask does not mark: guided "
+            "learns nothing from it. --grow {grow}px would fill it too."
+        ),
+        "mask.fringe-shadow": (
+            "Within {pixels} pixels of the gaps lies shadow that the mask does not mark: guided learns "
+            "nothing from it. --grow {grow}px would fill it too."
         ),
         "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
         "mask.open-nodata": (

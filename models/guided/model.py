@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base import Findings, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, observed
-from . import amounts, bands, coregister, haze_rim, outliers, regression, timeline
+from . import amounts, bands, coregister, fringe, outliers, regression, timeline
 from .half import halved
 from .select import LIMIT
 from .state import State, learn
@@ -51,15 +51,23 @@ class Guided:
         overview = amounts.scaled(overview, scale)
         seen_bands = bands.seen(overview)
         overview = bands.shown(overview, seen_bands)
-        hazy = haze_rim.width(overview)
-        overview = haze_rim.hidden(overview, hazy)
+        edge = fringe.learn(overview)
+        overview = fringe.hidden(overview, edge)
         offsets = coregister.offsets(overview)
         overview = coregister.moved(overview, offsets)
         seen = outliers.learn(overview) if self.settings.outliers else None
         overview = outliers.cleared(overview, seen)
         state, alone = self._learnt(overview), timeline.learn(overview, seen_bands)
-        found = Findings(offsets, hazy, float(alone.weight.max()) if alone else 0.0, scale is not None)
-        return replace(state, amounts=scale, bands=seen_bands, findings=found, outliers=seen, timeline=alone)
+        found = Findings(
+            offsets=offsets,
+            haze=edge.cloud if edge else 0,
+            shadow=edge.shadow if edge else 0,
+            line=float(alone.weight.max()) if alone else 0.0,
+            logarithms=scale is not None,
+        )
+        return replace(
+            state, amounts=scale, bands=seen_bands, findings=found, fringe=edge, outliers=seen, timeline=alone
+        )
 
     def _learnt(self, overview: Tile) -> State:
         """What is known of a scene whose references lie where they should, and show the ground."""
@@ -81,10 +89,11 @@ class Guided:
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
         tile = bands.shown(amounts.scaled(tile, state.amounts), state.bands)
+        gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
+        tile = fringe.hidden(tile, state.fringe)
         tile = coregister.moved(tile, state.findings.offsets)
         tile = outliers.cleared(tile, state.outliers)
-        gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
-        made = fill(haze_rim.hidden(tile, state.findings.haze), state, self.settings, self.torch_device)
+        made = fill(tile, state, self.settings, self.torch_device)
         made.image[~gaps] = np.nan
         made.std[~np.isfinite(made.image)] = np.nan
         made.source[~gap] = Source.VALID

@@ -11,7 +11,7 @@ from ..base import Findings, Floats, Tile
 from ..classical.common import Base, observed, spread
 from ..holdout import CLASSES
 from ..planes import moments
-from . import amounts, outliers, regression, surroundings, timeline
+from . import amounts, fringe, outliers, regression, surroundings, timeline
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 NONLINEAR = 0.5  # weight before a trial of the nonlinear regression on terrain and radar
@@ -86,8 +86,9 @@ class State:
     Attributes:
         regression: None without a useful reference. guide: None without terrain and radar.
         base: the overview filled, for gaps that are larger than a tile; None where references do alone.
-        bands: of each reference, those that are read (see `bands`). findings: how far each reference lies
-            off, and how wide the haze around gaps is. outliers: where dates stand out; None if nobody looks.
+        bands: of each reference, those that are read (see `bands`). findings: what the user is told of.
+        fringe: cloud and shadow beside gaps; None without. outliers: where dates stand out; None if nobody
+            looks.
         timeline: what other dates say by themselves; None where enough was observed to learn from.
         amounts: the logarithmic scale that all of this is on; None where values are taken as they are.
     """
@@ -100,6 +101,7 @@ class State:
     base: Base | None = None
     bands: tuple[tuple[int, ...], ...] = ()
     findings: Findings = field(default_factory=Findings)
+    fringe: fringe.Fringe | None = None
     outliers: outliers.Outliers | None = None
     timeline: timeline.Timeline | None = None
     amounts: amounts.Amounts | None = None

@@ -1,0 +1,113 @@
+"""What cloud or shadow costs that a mask missed: `guided`, the same without its look at fringes, and a peer.
+
+Scenes of which the ground is known lie under real cloud shapes. Beside these, where the mask calls the ground
+clear, it is made half as bright within a shift of 7 rows and 5 columns (shadow), or on its way to white by
+`0.4 exp(-distance / 3 pixels)` (rim). PSNR in dB at hidden pixels, means over places of those over cases; in
+brackets what 90 % intervals hold.
+
+    python benchmarks/bench_fringe.py --data ../shared/data/val
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+from terramend.backend.evaluation import cases, methods
+from terramend.models.base import Flags, Floats, Tile
+from terramend.models.guided import fringe
+from terramend.models.registry import find
+
+PEERS = {"S": "gdal", "T1": "lsq-one-residual", "T4": "lsq-all-residual"}  # the best of each track
+SHIFT, SHADE = (7, 5), 0.5  # rows and columns; share of the light
+WHITE, VEIL, LENGTH = 0.7, 0.4, 3.0  # reflectance; share of it at the gap; pixels within which it fades
+CLEAR = 0.05  # share of white below which nobody would call it cloud
+
+Made = tuple[Tile, Flags]
+
+
+def shadow(tile: Tile) -> Made:
+    """The tile with shadow beside its gaps, and where that is."""
+    gap = np.any(tile.gaps, axis=0)
+    dark = np.zeros_like(gap)
+    dark[SHIFT[0] :, SHIFT[1] :] = gap[: -SHIFT[0], : -SHIFT[1]]
+    dark &= ~gap
+    share = cv2.GaussianBlur(dark.astype(np.float32), (0, 0), 1.0)
+    return replace(tile, image=tile.image * (1 - (1 - np.float32(SHADE)) * share)), dark
+
+
+def rim(tile: Tile) -> Made:
+    """The tile with thin cloud around its gaps, and where that is."""
+    gap = np.any(tile.gaps, axis=0)
+    away = cv2.distanceTransform((~gap).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    share = np.float32(VEIL) * np.exp(-away / np.float32(LENGTH))
+    return replace(tile, image=tile.image + share * (np.float32(WHITE) - tile.image)), (share > CLEAR) & ~gap
+
+
+def figures(mean: Floats, std: Floats | None, sample: cases.Sample) -> tuple[float, float]:
+    """PSNR, and the share in 90 % intervals (NaN without)."""
+    error = (mean - sample.truth)[:, sample.scored]
+    held = np.nan if std is None else (np.abs(error) < 1.645 * std[:, sample.scored]).mean()
+    return -10 * float(np.log10(np.nanmean(error**2))), float(held)
+
+
+def guided(tile: Tile) -> methods.Filled:
+    """What `guided` says."""
+    model = find("guided").create()
+    made = model.predict(tile, model.prepare(tile))
+    return made.mean, made.std
+
+
+def blind(tile: Tile) -> methods.Filled:
+    """The same if it took all for ground that the mask does not mark."""
+    with patch.object(fringe, "learn", lambda overview: None):
+        return guided(tile)
+
+
+def measured(
+    sample: cases.Sample, track: str, spoil: Callable[[Tile], Made]
+) -> dict[str, tuple[float, float]]:
+    """The figures of each row of a table."""
+    peer = methods.find(PEERS[track])
+    spoilt, where = spoil(sample.tile)
+    own = peer.make(peer.settings)
+    rows = {
+        "guided, nothing missed": guided(sample.tile),
+        "guided": guided(spoilt),
+        "without its look at the fringe": blind(spoilt),
+        "guided, the mask marks it": guided(spoilt.hiding(where)),
+        peer.title: own(replace(sample, tile=spoilt)),
+    }
+    return {title: figures(*made, sample) for title, made in rows.items()}
+
+
+def main() -> None:
+    """Measure and print a table a track and fault."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of a split, `train` or `val`")
+    root = parser.parse_args().data
+    recipe = cases.load(methods.HERE / "recipes" / f"{root.name}.json")
+    chosen = [case for case in recipe.cases if case.gap.kind == "cloud" and case.name.endswith("cloud0")]
+    for track in PEERS:
+        for name, spoil in (("shadow", shadow), ("rim", rim)):
+            found: dict[str, list[dict[str, tuple[float, float]]]] = defaultdict(list)
+            for case in chosen:
+                if track in case.tracks:
+                    sample = cases.sample(case, track, root)
+                    if sample.scored.any():
+                        found[case.place].append(measured(sample, track, spoil))
+            print(f"\n{track}, {name}: {len(found)} places")
+            for title in next(iter(found.values()))[0]:
+                pairs = np.array([np.mean([row[title] for row in rows], axis=0) for rows in found.values()])
+                psnr, held = pairs.mean(0)
+                print(f"  {title:34} {psnr:6.2f}" + ("" if np.isnan(held) else f"  ({held:.0%})"))
+
+
+if __name__ == "__main__":
+    main()
