@@ -1,13 +1,13 @@
 """Any folder of scenes: a subfolder (or the folder itself) is a place, its GeoTIFFs are dates.
 
-By words in the file names: `dem`, `srtm`, `elevation` is the terrain; `s1`, `sar` radar, VV and VH, in dB or
-linear; `mask`, `cloudmask`, `clouds` nonzero is a gap; `cloudprob`, `SCL`, `QA_PIXEL`, `BQA`, `Fmask` and
-the like are read as a fill reads them, from any grid. All else is an optical date; a mask or radar image
-belongs to the date whose day, or else whose name, it shares; a mask that is called by its word alone
-(`clouds.tif`) to all that have none of its kind. The other files of a place lie on one grid; what does not
-is left out (`terramend fetch landsat --from` brings scenes and DEMs onto one), and `layout` says so. Values
-become reflectance as in a fill: by tags, scale and offset, product names. Tags that are read besides:
-`date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
+By words in the file names: `dem` (also `CopDEM`), `dsm`, `dtm`, `srtm`, `elevation` is the terrain; `s1`,
+`s1a`, `sentinel1`, `sar` radar, VV and VH, in dB or linear; `mask`, `cloudmask`, `clouds` nonzero is a gap;
+`cloudprob`, `SCL`, `QA_PIXEL`, `BQA`, `Fmask` and the like are read as a fill reads them, from any grid. All
+else is an optical date; a mask or radar image belongs to the date whose day, or else whose name, it shares; a
+mask that is called by its word alone (`clouds.tif`) to all that have none of its kind. The other files of a
+place lie on one grid; what does not is left out (`terramend fetch landsat --from` brings scenes and DEMs onto
+one), and `layout` says so. Values become reflectance as in a fill: by tags, scale and offset, product names.
+Tags that are read besides: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ..raster.raster import Band, Raster
 from ..raster.reader import RasterReader
 from ..raster.reference_gaps import ReferenceGaps
 from ..raster.sar import SarReader
+from ..raster.siblings import RADAR_WORDS, TERRAIN_WORDS
 from ..request import DEFAULT_CLASSES, Mask
 from ..watch import Watch
 from .files import (
@@ -48,8 +49,8 @@ from .files import (
 from .place import Date, Place
 
 _KINDS = (
-    ("terrain", r"(dem|srtm|elevation)"),
-    ("sar", r"(s1|sar)"),
+    ("terrain", TERRAIN_WORDS),
+    ("sar", f"({RADAR_WORDS})"),
     ("probability", r"(cloudprob|clp)"),
     ("mask", WORDS),
 )

@@ -282,11 +282,15 @@ def accompanies(stem: str, own: Set[str] = frozenset()) -> bool:
     return any(word.lower() not in own for word in _COMPANION.findall(stem))
 
 
-_RADAR = {"sar", "s1", "s1a", "s1b", "s1c"}
+TERRAIN_WORDS = r"(?:[a-z]*(?:dem|dsm|dtm)|srtm|elevation)(?:\d+m?)?"
+"""Words that say elevation in the name of a file: `dem`, `CopDEM`, `NASADEM`, `dtm10m`."""
+_SENTINEL = ("s", "sentinel", "sentinel-", "sentinel_")
+_RADAR = {"sar", *(f"{word}1{satellite}" for word in _SENTINEL for satellite in ("", *"abcd"))}
 """Words that say radar, but not of which polarisation."""
+RADAR_WORDS = "|".join(sorted(_RADAR))
 
 _COMPANION = re.compile(
-    r"(?<![a-z0-9])(dem|dsm|dtm|srtm|elevation|slope|aspect|hillshade|sar|s1[abc]?|vv|vh|radsat|aerosol|emis|emsd|"
+    rf"(?<![a-z0-9])({TERRAIN_WORDS}|slope|aspect|hillshade|{RADAR_WORDS}|vv|vh|radsat|aerosol|emis|emsd|"
     r"atran|cdist|drad|trad|urad|tci|aot|wvp|atb|saa|sza|vaa|vza|szen|vzen|raz|day_of_year|"
     r"std|provenance|truth|ql(?!_quality_cloud))(?![a-z0-9])",
     re.IGNORECASE,

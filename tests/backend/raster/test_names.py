@@ -9,6 +9,7 @@ from terramend.backend.raster.dates import date_in, date_of_tags, sun_of_tags
 from terramend.backend.raster.mask_names import mask_kind_of
 from terramend.backend.raster.roles import naming, role_of, role_of_file, wavelength_of
 from terramend.backend.raster.sensors import sensor_of
+from terramend.backend.raster.siblings import accompanies
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,22 @@ def test_what_was_freed_of_clouds_is_no_mask(stem):
     assert mask_kind_of(stem) is None
     assert mask_kind_of(f"{stem}_mask") == "auto"
     assert folder.kind(Path(f"{stem.replace(' ', '_')}.tif")) == "optical"
+
+
+@pytest.mark.parametrize(
+    ("stem", "kind"),
+    [
+        ("CopDEM", "terrain"), ("CopDEM_30m", "terrain"), ("Copernicus_DSM_COG_10_N46_00_E011_00_DEM", "terrain"),
+        ("dtm10m", "terrain"), ("srtm30", "terrain"), ("NASADEM_HGT_n46e011", "terrain"), ("place-elevation", "terrain"),
+        ("S1A_IW_GRDH_1SDV_20200101T052601_20200101T052626_030606_0381D8", "sar"), ("Sentinel1_20200101", "sar"),
+        ("sentinel-1_20200101", "sar"), ("2020-01-01_s1", "sar"), ("20200101_SAR", "sar"), ("S1D_20260101", "sar"),
+        ("S2A_20200101", "optical"), ("sentinel-2_20200101", "optical"), ("S10_20200101", "optical"),
+        ("demo_20200101", "optical"), ("academy_20200101", "optical"),
+    ],
+)  # fmt: skip
+def test_terrain_and_radar_by_the_names_that_they_come_with(stem, kind):
+    assert folder.kind(Path(f"{stem}.tif")) == kind
+    assert accompanies(stem) == (kind != "optical")
 
 
 @pytest.mark.parametrize(
