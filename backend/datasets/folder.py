@@ -3,15 +3,17 @@
 By words in the file names: `dem` (also `CopDEM`), `dsm`, `dtm`, `srtm`, `elevation` is the terrain; `s1`,
 `s1a`, `sentinel1`, `sar` radar, VV and VH, in dB or linear; `mask`, `cloudmask`, `clouds` nonzero is a gap;
 `cloudprob`, `SCL`, `QA_PIXEL`, `BQA`, `Fmask` and the like are read as a fill reads them, from any grid. All
-else is an optical date; a mask or radar image belongs to the date whose day, or else whose name, it shares; a
-mask that is called by its word alone (`clouds.tif`) to all that have none of its kind. The other files of a
-place lie on one grid; what does not is left out (`terramend fetch landsat --from` brings scenes and DEMs onto
-one), and `layout` says so. Values become reflectance as in a fill: by tags, scale and offset, product names.
-Tags that are read besides: `date`, `sun` (azimuth,elevation), a band's `wavelength` (nm).
+else is an optical date; a mask or radar image belongs to the date whose day, or else whose name, it shares,
+radar else to those whose days are nearest; a mask that is called by its word alone (`clouds.tif`) to all that
+have none of its kind. The other files of a place lie on one grid; what does not is left out (`terramend fetch
+landsat --from` brings scenes and DEMs onto one), and `layout` says so. Values become reflectance as in a
+fill: by tags, scale and offset, product names. Tags that are read besides: `date`, `sun` (azimuth,elevation),
+a band's `wavelength` (nm).
 """
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -264,9 +266,18 @@ def _decoded(path: Path, main: Grid) -> Flags:
         return marked(main.whole)
 
 
+def _nearest(paths: Collection[Path], day: datetime.date | None) -> Path | None:
+    """The file of the nearest day, the earlier of two that are as near; the only one whatever its day."""
+    if len(paths) == 1:
+        return next(iter(paths))
+    dated = [(date_in(path.stem) or date_in(tag(path, "date")), path) for path in sorted(paths)]
+    near = [(abs((other - day).days), other, path) for other, path in dated if other and day]
+    return min(near)[2] if near else None
+
+
 def _radar(found: Layout, own: str) -> Floats | None:
     owned = found.kinds.get("sar", {})
-    path = _partner(owned, own) or (next(iter(owned)) if len(owned) == 1 else None)
+    path = _partner(owned, own) or _nearest(owned, date_in(own))
     if path is None:
         return None
     main = found.dates[own].grid

@@ -121,6 +121,15 @@ def test_radar_is_read_as_in_a_fill(tmp_path: Path) -> None:
     np.testing.assert_allclose(date.sar[:, 1, 1], [-10, -20], atol=1e-4)
 
 
+def test_radar_of_other_days_goes_to_the_nearest_date(tmp_path: Path) -> None:
+    for day in ("20200301", "20200401", "20200421"):
+        _write(tmp_path / f"S2_{day}.tif", np.full((2, 8, 9), 900, np.uint16))
+    for day, level in (("20200228", -1200), ("20200411", -1500)):
+        _write(tmp_path / f"S1A_{day}.tif", np.full((2, 8, 9), level, np.int16))
+    dates = folder.read(tmp_path, tmp_path.name).dates
+    assert [None if d.sar is None else float(d.sar[0, 0, 0]) for d in dates] == [-12, -15, -15]
+
+
 def test_masks_are_known_by_the_names_that_products_give_them(tmp_path: Path) -> None:
     image, scl = np.full((2, 8, 9), 900, np.uint16), np.full((1, 8, 9), 4, np.uint8)
     scl[0, 1, 2], scl[0, 3, :2] = 9, 3  # cloud, shadow
