@@ -98,7 +98,10 @@ def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) 
             place = place.get(folder) if isinstance(place, dict) else None
         optional = _OPTIONAL if folders[-1:] == ["training"] else {}
         if not isinstance(place, dict) or last not in {*place, *optional}:
-            raise TerramendError("training.config", name=size, why=f"it has no entry {key}")
+            why = f"it has no entry {key}"
+            if meant := [e for e in _every(config) if e.endswith("." + key)]:
+                why += f"; there is {', '.join(meant)}"
+            raise TerramendError("training.config", name=size, why=why)
         try:
             value = json.loads(text)
         except ValueError:
@@ -106,6 +109,14 @@ def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) 
         _alike(value, {**optional, **place}[last], size, key)
         place[last] = value
     return config
+
+
+def _every(config: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Every entry that `--set` can change, as it names it."""
+    for key in {**config, **(_OPTIONAL if path.endswith("training.") else {})}:
+        yield path + key
+        if isinstance(config.get(key), dict):
+            yield from _every(config[key], f"{path}{key}.")
 
 
 SHIPPED = Path("out")

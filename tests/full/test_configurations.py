@@ -77,6 +77,17 @@ def test_a_wrong_entry(name, key, value, said, tmp_path) -> None:
     assert said in str(caught.value) and str(caught.value).startswith("The training configuration ")
 
 
+def test_an_entry_of_a_stage_is_told_by_what_it_is_called() -> None:
+    with pytest.raises(TerramendError) as caught:
+        recipe.load_config("de", "small", {"training.steps": "20"})
+    told = "no entry training.steps; there is coarse.training.steps, weights.training.steps, joint.training.steps"
+    assert told in str(caught.value)
+    with pytest.raises(TerramendError, match="there is coarse.training.accumulate,"):
+        recipe.load_config("de", "small", {"training.accumulate": "2"})
+    with pytest.raises(TerramendError, match=r"it has no entry training\.stepz\.$"):
+        recipe.load_config("de", "small", {"training.stepz": "20"})
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
