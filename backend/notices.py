@@ -182,8 +182,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{path} is left out: {first} is of the same date, and a date is one file with all its bands."
         ),
         "evaluate.grid": (
-            "{path} is left out: it does not lie on the grid of {first}. "
-            "terramend fetch landsat --from FOLDER brings scenes and elevation onto one."
+            "{path} is left out: it does not lie on the grid of {first}. Each place has a folder of its own; "
+            "terramend fetch landsat --from FOLDER brings scenes and elevation of a place onto one grid."
         ),
         "evaluate.radar": "{path} is left out: radar has two bands, VV and VH.",
         "evaluate.no-clouds": (
@@ -212,6 +212,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{path} was learnt from other data ({before}) than --data holds now ({now}): the steps that are "
             "done are not done again. For a network of these data alone name a new folder with --out."
         ),
+        "training.left-out": "Files below {path} that are not learnt from: {count}. The first: {first}",
         "training.split": "{path} is learnt from, and the other splits beside it are left to test by.",
         "fill.nothing": "No gaps were found inside the area: the output is a copy of the target.",
         **REASONS,

@@ -134,8 +134,8 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "training.empty": (
             INPUT,
-            "{path} is no folder with scenes that this network can learn from: give a folder of scenes, "
-            "or the folder of one split of the data pack.",
+            "{path} is no folder with scenes that this network can learn from ({wanted}): give a folder of "
+            "such scenes, or the folder of one split of the data pack.",
         ),
         "training.features": (
             INPUT,
@@ -145,7 +145,8 @@ RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
         "training.pairs": (
             INPUT,
             "{path} is no folder with pairs of a cloudy and a clear image in the bands that are asked for: "
-            "give a split of the data pack, or a folder laid out like RICE, CUHK-CR or SEN12MS-CR.",
+            "give a split of the data pack, a folder laid out like RICE, CUHK-CR or SEN12MS-CR, or files "
+            "NAME_cloudy.tif beside NAME_clear.tif.",
         ),
         "training.precision": (
             INPUT,

@@ -110,7 +110,11 @@ def source_files(root: Path, dataset: str, name: str) -> list[Path]:
     return reader(path).files(path, name)
 
 
+def is_own(root: Path, dataset: str) -> bool:
+    """Whether it is a user's own folder of scenes, none of the pack or of a published data set."""
+    return reader((root / dataset).resolve()) is folder
+
+
 def left_out(root: Path, dataset: str, name: str) -> tuple[Notice, ...]:
     """Files that a user's own folder holds and the place does not, with the reason."""
-    path = (root / dataset).resolve()
-    return folder.layout(path, name).left if reader(path) is folder else ()
+    return folder.layout((root / dataset).resolve(), name).left if is_own(root, dataset) else ()

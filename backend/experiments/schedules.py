@@ -73,7 +73,7 @@ def measure(
     model: torch.nn.Module, config: dict[str, Any], data: Path, folder: Path, watch: Watch
 ) -> dict[str, Any]:
     """Denoising error per log-SNR, and distances of samples to real patches the model never saw."""
-    real = ddpm.crops(config, data)(99, 0, SAMPLES)
+    real = ddpm.crops(config, data, watch)(99, 0, SAMPLES)
     parts = []
     watch.stage("measure", SAMPLES // 16)
     for seed in range(100, 100 + SAMPLES // 16):

@@ -38,6 +38,7 @@ from . import checkpoint, noising, pictures
 from .export import export
 from .features import vgg
 from .loop import Batch, Schedule
+from .patches import tell_left_out
 from .recipe import REFUSED, Recipe, build, check_start, conclude, whole
 
 WEIGHTS = "aligndiff.safetensors"
@@ -66,7 +67,7 @@ def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
         network_adapter.adapt(model, vocabulary.ids[prompt.TOKEN], config["rank"])
     freeze(model, stage)
     if stage == STAGES[0]:
-        return _autoencoder(config, data, model, vocabulary, schedule)
+        return _autoencoder(config, data, model, vocabulary, schedule, watch)
     return _latents(config, data, model, vocabulary, schedule, watch)
 
 
@@ -137,9 +138,15 @@ def load(run: Path) -> tuple[AlignDiff, tokens.Vocabulary]:
 
 
 def _autoencoder(
-    config: dict[str, Any], data: Path, model: AlignDiff, vocabulary: tokens.Vocabulary, schedule: Schedule
+    config: dict[str, Any],
+    data: Path,
+    model: AlignDiff,
+    vocabulary: tokens.Vocabulary,
+    schedule: Schedule,
+    watch: Watch,
 ) -> Recipe:
     drawn = samples.bank(data, (), config["size"], config["without"])
+    tell_left_out(drawn.left, data, watch)
     factor, width = model.layout.factor, model.autoencoder.config.latent_channels
 
     def batch(step: int, part: int) -> Batch:

@@ -29,10 +29,11 @@ from ..datasets.gaps import Gap, make
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from ..evaluation.terrain import channels as terrain_of
+from ..notices import Notice
 from ..raster.outputs import write_whole
 from ..watch import Watch
 from .crop_store import new_array, provide, read
-from .patches import CLEAR, pick
+from .patches import CLEAR, pick, tell_left_out
 
 SHARE = (0.1, 0.5)
 """A gap hides this much of a crop."""
@@ -77,11 +78,13 @@ class Bank:
 
     Attributes:
         wavelengths: nanometres of the bands that are drawn together; empty: one band, any.
+        left: why files of a user's own folders are not among the scenes, a notice each.
     """
 
     scenes: tuple[Scene, ...]
     masks: tuple[Flags, ...]
     wavelengths: tuple[float, ...] = ()
+    left: tuple[Notice, ...] = ()
 
     def crop(self, random: np.random.Generator, size: int) -> tuple[Scene, list[int], tuple[slice, slice]]:
         """A scene, its bands and a window."""
@@ -150,10 +153,12 @@ def bank(data: Path, wavelengths: Sequence[float], size: int, without: Sequence[
     """
     scenes: list[Scene] = []
     masks: list[Flags] = []
+    left: list[Notice] = []
     for dataset, name in catalog.places(data) if data.is_dir() else []:
         if dataset in without:
             continue
         place = catalog.read_place(data, dataset, name)
+        left += catalog.left_out(data, dataset, name)
         masks += [d.gaps for d in place.dates if 0.05 <= d.gaps.mean() <= 0.9 and min(d.gaps.shape) >= 32]
         if not place.dates or min(place.shape) < size or place.scale.startswith("display"):
             continue
@@ -166,8 +171,10 @@ def bank(data: Path, wavelengths: Sequence[float], size: int, without: Sequence[
             if date.gaps.mean() <= CLEAR and date.name not in hazy and len(date.image):
                 scenes.append(_scene(place, date, chosen, relief))
     if not scenes:
-        raise TerramendError("training.empty", path=str(data))
-    return Bank(tuple(scenes), tuple(masks), tuple(wavelengths))
+        near = f" with bands near {', '.join(f'{w:g}' for w in wavelengths)} nm" if wavelengths else ""
+        wanted = f"clear dates of at least {size} x {size} pixels{near}"
+        raise TerramendError("training.empty", path=str(data), wanted=wanted)
+    return Bank(tuple(scenes), tuple(masks), tuple(wavelengths), tuple(left))
 
 
 def _scene(place: Place, date: Date, chosen: list[int], terrain: Floats | None) -> Scene:
@@ -227,6 +234,7 @@ def stored(config: Mapping[str, Any], data: Path, terrain: bool, watch: Watch) -
 
     def draw() -> None:
         drawn = bank(data, tuple(config["data"]["wavelengths"]), size, config["without"])
+        tell_left_out(drawn.left, data, watch)
         build(drawn, folder, part["count"], size, part["seed"], watch, terrain)
 
     chosen = {"samples.count": part["count"], "samples.seed": part["seed"], "data.terrain": terrain}

@@ -25,7 +25,7 @@ from ..watch import Watch
 from . import checkpoint, noising, pictures
 from .export import export
 from .loop import Batch, Schedule
-from .patches import averaged, clear_bank
+from .patches import averaged, clear_bank, tell_left_out
 from .recipe import Recipe, build, conclude, whole
 
 
@@ -35,7 +35,7 @@ def display(reflectance: Floats) -> Floats:
 
 
 def crops(
-    config: dict[str, Any], data: Path, without: Sequence[str] = ()
+    config: dict[str, Any], data: Path, watch: Watch, without: Sequence[str] = ()
 ) -> Callable[[int, int, int], Floats]:
     """(seed, step, count) to (count, 3, size, size) crops of clear scenes in -1..1.
 
@@ -46,6 +46,7 @@ def crops(
     """
     size, shrink = (whole({"shrink": 1, **config}, key, "ddpm") for key in ("size", "shrink"))
     bank = clear_bank(data, RGB, size * shrink, without)
+    tell_left_out(bank.left, data, watch)
 
     def drawn(seed: int, step: int, count: int) -> Floats:
         return averaged(display(bank.draw(seed, step, count, size * shrink)), shrink)
@@ -67,7 +68,7 @@ def draw(
     return ddim(schedule, denoise, config["diffusion"]["predicts"], count, size, steps, seed)
 
 
-def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     """The run that `config` describes, on the clear scenes in `data`."""
     schedule = build(Schedule, config["training"], "training")
     net = build(UNetConfig, config["network"], "network")
@@ -75,7 +76,7 @@ def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
         why = "inputs and outputs must be 3: red, green, blue"
         raise TerramendError("training.config", name="network", why=why)
     forward, kind = noising.forward(config, "diffusion.noise"), config["diffusion"]["predicts"]
-    drawn, size = crops(config, data, config.get("without", ())), config["size"]
+    drawn, size = crops(config, data, watch, config.get("without", ())), config["size"]
     torch.manual_seed(schedule.seed)
     model = UNet(net)
 

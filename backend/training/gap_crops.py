@@ -38,7 +38,7 @@ def source(
     store = mend_samples.stored(config["samples"], data, watch)
     learnt = np.flatnonzero(~store.held_out())
     if not len(learnt):
-        raise TerramendError("training.empty", path=str(data))
+        raise TerramendError("training.empty", path=str(data), wanted=mend_samples.WANTED)
     assert store.base.shape[1] == BASE  # noqa: S101 (made by this version)
 
     def draw(seed: int, step: int, count: int, size: int, shrink: int) -> dict[str, torch.Tensor]:

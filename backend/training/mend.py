@@ -46,7 +46,7 @@ def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
         kept = ~store.held_out() & (~store.made_up() | part.get("made_up", True))
         learnt += [(k, index) for index in np.flatnonzero(kept)]
     if not learnt:
-        raise TerramendError("training.empty", path=str(data))
+        raise TerramendError("training.empty", path=str(data), wanted=mend_samples.WANTED)
 
     def batch(step: int, part: int) -> Batch:
         random = np.random.default_rng([schedule.seed, step, part])

@@ -41,6 +41,8 @@ RESEARCH_ONLY = ("planet_cr", "rice_rgb_pairs")
 HELD_OUT, SALT = 6, "c"
 """One place in so many is never learned from; with this salt they are of every kind (cities, plots
 in a series with radar, relief, pairs, patches)."""
+WANTED = f"places that are not kept to choose by, as one of {HELD_OUT} is"
+"""What `training.empty` says is missing where every place is held out."""
 
 Half = NDArray[np.float16]
 

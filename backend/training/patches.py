@@ -13,6 +13,8 @@ from ...models.base import Floats
 from ..datasets import catalog, paired, sen12ms
 from ..datasets.place import Place
 from ..errors import TerramendError
+from ..notices import Notice
+from ..watch import Watch
 
 KEPT = 512
 """Patches of large sets that are kept in memory."""
@@ -51,11 +53,13 @@ class Bank:
     Attributes:
         names: of the images. areas: in pixels; larger images are drawn more often.
         read: an index to (C, H, W) float32 reflectance without NaN.
+        left: why files of a user's own folders are not among them, a notice each.
     """
 
     names: tuple[str, ...]
     areas: tuple[int, ...]
     read: Callable[[int], Floats]
+    left: tuple[Notice, ...] = ()
 
     def draw(self, seed: int, step: int, count: int, size: int) -> Floats:
         """(count, C, size, size): crops of images drawn by area, mirrored at random."""
@@ -89,6 +93,7 @@ def clear_bank(
         TerramendError: `training.empty` where nothing fits.
     """
     readers: list[tuple[str, int, Callable[[], Floats]]] = []
+    left: list[Notice] = []
     for dataset, name in catalog.places(data) if data.is_dir() else []:
         if dataset in without:
             continue
@@ -99,6 +104,7 @@ def clear_bank(
                 readers.append((f"{dataset}/{name}", area, call))
             continue
         place = catalog.read_place(data, dataset, name)
+        left += catalog.left_out(data, dataset, name)
         bands = pick(place, wavelengths)
         if bands is None or min(place.shape) < smallest or place.scale != "reflectance":
             continue
@@ -110,9 +116,17 @@ def clear_bank(
             found = f"{dataset}/{name}/{date.name}", image[0].size, functools.partial(_kept, image)
             readers.append(found)
     if not readers:
-        raise TerramendError("training.empty", path=str(data))
+        wanted = f"clear dates of at least {smallest} x {smallest} pixels with bands near "
+        wanted += f"{', '.join(f'{w:g}' for w in wavelengths)} nm, by their names or tags"
+        raise TerramendError("training.empty", path=str(data), wanted=wanted)
     names, areas, calls = zip(*readers, strict=True)
-    return Bank(names, areas, functools.lru_cache(KEPT)(lambda index: calls[index]()))
+    return Bank(names, areas, functools.lru_cache(KEPT)(lambda index: calls[index]()), tuple(left))
+
+
+def tell_left_out(left: Sequence[Notice], data: Path, watch: Watch) -> None:
+    """Say how many files below `data` are not learnt from, and of the first why."""
+    if left:
+        watch.notice("training.left-out", path=str(data), count=len(left), first=left[0])
 
 
 def closed(image: Floats) -> Floats:

@@ -21,6 +21,7 @@ from . import checkpoint, pictures, radar_bank, removers
 from .adversary import Trained, adversarial
 from .export import export
 from .loop import Batch, Schedule
+from .patches import tell_left_out
 from .recipe import Recipe, build, conclude, whole
 
 Terms = dict[str, torch.Tensor]
@@ -29,13 +30,14 @@ CLOUD, FLOOR, POWER = 5.0, 1e-6, 0.45
 """Of Align-CR's loss: extra weight of cloud, epsilon squared, exponent."""
 
 
-def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     """The run that `config` describes, on the scenes in `data`."""
     schedule = build(Schedule, config["training"], "training")
     kind, size = config["network"]["kind"], whole(config, "size", "network")
     part = dict(config["samples"])
     radar_as = part.pop("bilinear", False), part.pop("despeckle", False)
     bank = radar_bank.shared(data, tuple(part.pop("exclude", ())), *radar_as)
+    tell_left_out(bank.left, data, watch)
     shares: radar_bank.Shares = build(radar_bank.Shares, part, "samples")
     torch.manual_seed(schedule.seed)
     model = removers.trained(config["network"], RADAR)

@@ -20,6 +20,7 @@ from ...models.base import Flags, Floats
 from ..datasets import catalog, radar_layouts
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
+from ..notices import Notice
 from . import haze
 from .patches import CLEAR, averaged, nearest
 
@@ -29,6 +30,12 @@ DATES = 3
 """Clear dates of a place that are used, spread over its time."""
 SMALLEST = 96
 """Pixels that a scene of the pack is high and wide at least."""
+WANTED = (
+    f"clear dates of at least {SMALLEST} x {SMALLEST} pixels with three of the bands at "
+    f"{', '.join(f'{slot:g}' for slot in inputs.SLOTS)} nm by their names or tags, or SEN12MS-CR, "
+    "SEN12MS-CR-TS or Planet-CR as published"
+)
+"""What `bank` looks for."""
 CHANGED = 0.05
 """Where there is no mask, cloud is where any band is brighter by more than this reflectance."""
 
@@ -73,13 +80,18 @@ class Shares:
 
 @dataclass(frozen=True)
 class Bank:
-    """Scenes by number, cloud shapes (H, W) to cut gaps with, and which scenes have radar."""
+    """Scenes by number, cloud shapes (H, W) to cut gaps with, and which scenes have radar.
+
+    Attributes:
+        left: why files of a user's own folders are not among the scenes, a notice each.
+    """
 
     names: tuple[str, ...]
     read: Callable[[int], Scene]
     shapes: tuple[Flags, ...]
     with_radar: tuple[int, ...]
     without: tuple[int, ...]
+    left: tuple[Notice, ...] = ()
 
     def draw(self, seed: int, step: int, count: int, size: int, shares: Shares) -> dict[str, Any]:
         """Arrays of a batch: `given` (count, 10, size, size), `clear` (count, 6, ...), `weigh` and `known`.
@@ -144,31 +156,37 @@ def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False, despec
     """Every scene below `data` that has at least three of the six bands.
 
     Args:
-        data: a split of the pack, or folders of the layouts of `radar_layouts`.
+        data: a split of the pack, folders of the layouts of `radar_layouts`, or where there are none of
+            these, any folder of scenes.
         exclude: data sets of the pack that are left out. bilinear: how coarser radar is enlarged.
         despeckle: whether radar is smoothed.
 
     Raises:
-        TerramendError: `training.pairs` where there is nothing.
+        TerramendError: `training.empty` where there is nothing.
     """
     readers: list[tuple[str, bool, Callable[[], Scene]]] = []
     shapes: list[Flags] = []
+    left: list[Notice] = []
+    published = radar_layouts.find(data) if data.is_dir() else []
     for dataset, name in catalog.places(data) if data.is_dir() else []:
-        if dataset in exclude or dataset not in catalog.READERS or radar_layouts.held_out(name):
+        if dataset in exclude or radar_layouts.held_out(name):
+            continue
+        if dataset not in catalog.READERS and (published or not catalog.is_own(data, dataset)):
             continue
         place = catalog.read_place(data, dataset, name)
+        left += catalog.left_out(data, dataset, name)
         shapes += [d.gaps for d in place.dates if 0.05 <= d.gaps.mean() <= 0.9 and min(d.gaps.shape) >= 128]
         readers += [
             (f"{dataset}/{name}/{clear}", sar, functools.partial(_of_place, data, dataset, name, *dates))
             for clear, sar, dates in _chosen(place)
         ]
-    for found in radar_layouts.find(data) if data.is_dir() else []:
+    for found in published:
         if Path(found.name).parts[0] in catalog.READERS:
             continue
         if radar_layouts.trained_on(found):
             readers.append((found.name, True, functools.partial(_of_files, found, bilinear)))
     if not readers:
-        raise TerramendError("training.pairs", path=str(data))
+        raise TerramendError("training.empty", path=str(data), wanted=WANTED)
     calls = [call for _, _, call in readers]
 
     def one(index: int) -> Scene:
@@ -179,7 +197,7 @@ def bank(data: Path, exclude: Sequence[str] = (), bilinear: bool = False, despec
     radar = [index for index, (_, sar, _) in enumerate(readers) if sar]
     others = [index for index, (_, sar, _) in enumerate(readers) if not sar]
     names = tuple(name for name, _, _ in readers)
-    return Bank(names, read, tuple(shapes), tuple(radar), tuple(others))
+    return Bank(names, read, tuple(shapes), tuple(radar), tuple(others), tuple(left))
 
 
 shared = functools.lru_cache(maxsize=1)(bank)

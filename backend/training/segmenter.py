@@ -20,6 +20,7 @@ from ..errors import TerramendError
 from ..watch import Watch
 from . import checkpoint, pictures, radar_bank
 from .loop import Batch, Schedule
+from .patches import tell_left_out
 from .recipe import REFUSED, Recipe, build, conclude, whole
 
 KINDS = {"small": Small, "deeplabv3+": DeepLab}
@@ -39,11 +40,12 @@ def built(config: dict[str, Any]) -> torch.nn.Module:
         raise TerramendError("training.config", name="network", why=str(error)) from None
 
 
-def recipe(config: dict[str, Any], data: Path, _: Watch) -> Recipe:
+def recipe(config: dict[str, Any], data: Path, watch: Watch) -> Recipe:
     """The run that `config` describes, on the clear images in `data`."""
     schedule = build(Schedule, config["training"], "training")
     part, bands, size = dict(config["samples"]), config["network"]["bands"], whole(config, "size", "network")
     bank = radar_bank.shared(data, tuple(part.pop("exclude", ())))
+    tell_left_out(bank.left, data, watch)
     shares = radar_bank.Shares(radar=0.5, pair=0, haze=0, four=0)
     torch.manual_seed(schedule.seed)
     model = built(config["network"])

@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
+from hills import hills  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from terramend.backend import device  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
@@ -146,6 +147,20 @@ def test_of_data_with_its_splits_only_one_is_learnt_from(tmp_path) -> None:
     assert [notice.code for notice in watch.notices] == ["training.split"]
     with pytest.raises(TerramendError, match="no folder with scenes"):
         command.main(options(data=tmp_path / "train", out=tmp_path / "run"), watch)
+
+
+def test_files_that_are_not_learnt_from_are_said(tmp_path) -> None:
+    data = hills(tmp_path / "data", 96, 96, (665, 560, 490))
+    aspect = data / "hills" / "one" / "z_aspect.tif"
+    shutil.copy(data / "hills" / "one" / "dem.tif", aspect)
+    told = f"{aspect} is left out: it has 1 bands, and 2020-05-01.tif has 3."
+    for name in ("ddpm", "aligndiff", "palette", "align-cr"):
+        config, watch = recipe.load_config(name, "small"), Watch()
+        if name == "palette":
+            config["samples"] |= {"folder": str(tmp_path / "samples"), "count": 1}
+        recipe.made(name, config, data, watch)
+        (said,) = map(str, watch.notices)
+        assert said == f"Files below {data} that are not learnt from: 1. The first: {told}"
 
 
 def options(**changes: object) -> argparse.Namespace:

@@ -62,8 +62,8 @@ def test_published_crops_are_shrunk_after_they_are_shown(tmp_path) -> None:
     """The report's 256 pixels are halved, not cut, and its gamma comes first."""
     data = hills(tmp_path, 256, 256, RGB)
     assert [load_config("ddpm", "paper")[key] for key in ("size", "shrink")] == [128, 2]
-    whole = training.crops({"size": 256}, data)(1, 2, 3)
-    halved = training.crops({"size": 128, "shrink": 2}, data)(1, 2, 3)
+    whole = training.crops({"size": 256}, data, Watch())(1, 2, 3)
+    halved = training.crops({"size": 128, "shrink": 2}, data, Watch())(1, 2, 3)
     assert halved.shape == (3, 3, 128, 128)
     np.testing.assert_allclose(halved, averaged(whole, 2), atol=1e-6)
 
@@ -77,7 +77,9 @@ def test_an_error_of_the_velocity_counts_as_one_of_the_noise(tmp_path) -> None:
     batch = made.batch(0, 0)
     said = torch.randn(batch["x"].shape)
     bar = torch.from_numpy(make("sigmoid", 50).bar).float()[batch["t"] - 1][:, None, None, None]
-    noise = noised(torch.from_numpy(training.crops(config, data)(0, 0, 4)), make("sigmoid", 50), 0)["noise"]
+    noise = noised(torch.from_numpy(training.crops(config, data, Watch())(0, 0, 4)), make("sigmoid", 50), 0)[
+        "noise"
+    ]
     error = bar.sqrt() * said + (1 - bar).sqrt() * batch["x"] - noise
     torch.testing.assert_close(made.loss(lambda *_: said, batch, 0)["loss"], error.square().mean())
 

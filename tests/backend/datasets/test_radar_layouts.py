@@ -1,5 +1,7 @@
 """Triplets in published layouts, and that no test region gets into training."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -128,6 +130,28 @@ def test_reads_planet_cr(tmp_path):
         radar_bank.bank(tmp_path)
 
 
+def test_own_scenes_with_radar_are_learnt_from(tmp_path):
+    bands = ("B02", "B03", "B04", "B08", "B11", "B12")
+    for place in ("Alpha", "Bravo"):
+        for name in ("S2_20190612", "S2_20190702"):
+            write(tmp_path / place / f"{name}.tif", np.full((6, 128, 128), 1000, np.uint16))
+            with rasterio.open(tmp_path / place / f"{name}.tif", "r+") as target:
+                target.descriptions = bands
+        cloud = np.zeros((1, 128, 128), np.uint8)
+        cloud[:, 20:90, 30:80] = 1
+        write(tmp_path / place / "S2_20190702_cloudmask.tif", cloud)
+        write(tmp_path / place / "S1A_20190611.tif", np.full((2, 128, 128), -12.5, np.float32))
+        write(tmp_path / place / "slope.tif", np.full((1, 128, 128), 0.5, np.float32))
+    bank = radar_bank.bank(tmp_path)
+    assert bank.names == ("Alpha/Alpha/2019-06-12", "Bravo/Bravo/2019-06-12") and bank.with_radar == (0, 1)
+    scene = bank.read(0)
+    assert scene.clear == pytest.approx(0.1) and scene.sar[0] == pytest.approx(-12.5)
+    assert scene.cloudy is None and [int(shape.sum()) for shape in bank.shapes] == [70 * 50] * 2
+    assert [Path(notice.arguments["path"]).name for notice in bank.left] == ["slope.tif"] * 2
+
+
 def test_nothing_to_learn_from_is_said(tmp_path):
-    with pytest.raises(TerramendError):
+    with pytest.raises(
+        TerramendError, match="clear dates of at least 96 x 96 pixels with three of the bands"
+    ):
         radar_bank.bank(tmp_path)
