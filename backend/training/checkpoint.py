@@ -76,6 +76,13 @@ def _write(
     save_file(generators, folder / "random.safetensors")
     text = json.dumps({"step": step, "optimizer": scalars, **state}, indent=1)
     (folder / "state.json").write_text(text, "utf-8")
+    as_shared(folder, folder / "state.json")
+
+
+def as_shared(folder: Path, like: Path) -> None:
+    """Give weights the rights that another new file has: safetensors leaves them to their owner alone."""
+    for path in folder.glob("*.safetensors"):
+        shutil.copymode(like, path)
 
 
 def latest(out: Path) -> Path | None:

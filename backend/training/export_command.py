@@ -142,6 +142,7 @@ def _write(options: argparse.Namespace, networks: list[Path], folder: Path, watc
         with _of_run(options):
             tensors = {name: half(value) for name, value in load_file(path).items()}
         save_file(tensors, folder / path.name)
+        shutil.copymode(folder / "config.json", folder / path.name)  # not for its owner alone
         watch.advance()
     for name in BESIDE:
         if (options.run / name).is_file():

@@ -19,7 +19,7 @@ from ..failure import reason
 from ..raster.outputs import sweep, temporary_name, write_whole
 from ..watch import Watch
 from . import names
-from .checkpoint import latest
+from .checkpoint import as_shared, latest
 from .loop import LOG, Batch, Schedule
 
 CONFIG = "config.json"
@@ -246,6 +246,7 @@ def finish(run: Recipe, average: torch.nn.Module, out: Path) -> None:
         shutil.copyfile(out / LOG, made / LOG)  # its curve is drawn
         run.finish(average, made)
         (made / LOG).unlink()
+        as_shared(made, made / CONFIG)
         (out / CONFIG).unlink(missing_ok=True)  # while files are exchanged there is no run
         for path in sorted(made.iterdir(), key=lambda path: path.name == CONFIG):
             path.replace(out / path.name)

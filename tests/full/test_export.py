@@ -51,6 +51,13 @@ def test_what_is_exported_is_what_the_manifest_pins(run, tmp_path) -> None:
     assert lacking(pinned, tmp_path / "to" / "net") == []
 
 
+@pytest.mark.posix("rights of files")
+def test_others_may_read_all_of_a_network(run, tmp_path) -> None:
+    export(run, tmp_path / "to")
+    made = {path.name: path.stat().st_mode for path in (tmp_path / "to" / "net").iterdir()}
+    assert set(made.values()) == {made["config.json"]} and "network.safetensors" in made
+
+
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("report", range(3))
 def test_a_cancelled_export_leaves_all_as_it_was(run, tmp_path, before, report) -> None:

@@ -129,6 +129,16 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, mon
     assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
 
 
+@pytest.mark.posix("rights of files")
+def test_others_may_read_and_go_on_with_a_run(data, tmp_path) -> None:
+    config = tmp_path / "tiny.json"
+    config.write_text(json.dumps(REMOVER))
+    training.main(options("spa-gan", config, data, tmp_path / "run"), Watch())
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert {path.stat().st_mode for path in files} == {config.stat().st_mode}
+    assert sum(path.suffix == ".safetensors" for path in files) == 5
+
+
 def test_a_cancelled_run_says_what_is_kept(data, tmp_path) -> None:
     config = tmp_path / "tiny.json"
     config.write_text(json.dumps(REMOVER))
