@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace, changes: dict[str, str], watch: Watch) -> 
     data = _split(options.data, watch)
     made = recipe.made(options.name, config, data, watch)
     with alone(options.out):
-        recipe.begin(config, data, options.out, watch)
+        recipe.begin(options.name, config, data, options.out, watch)
         average = train(made.model, made.batch, made.loss, made.schedule, options.out, watch, device)
         recipe.finish(made, average, options.out)
     watch.finish()

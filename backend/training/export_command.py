@@ -12,18 +12,19 @@ import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...models.registry import ROWS
+from ...models.registry import ROWS, find
 from ...models.weights import PACKAGED
 from ..errors import TerramendError
 from ..failure import reason
 from ..raster.outputs import sweep, temporary_name, write_whole
 from ..version import VERSION
 from ..watch import Watch
+from . import names
 
 BESIDE = ("vocab.json", "merges.txt")
 """Files without numbers that a network reads: what prompts are made of."""
@@ -73,7 +74,9 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     with _beside(folder) as made:
         _write(options, networks, made, watch)
         with _of_run(options):
-            held["weights"][options.name] = describe(made, options.title, options.licence)
+            held["weights"][options.name] = describe(
+                made, options.title, options.licence, learnt(options.run)
+            )
         watch.check()
         folder.mkdir(exist_ok=True)
         for path in sorted(made.iterdir(), key=lambda path: path.name == "config.json"):
@@ -149,12 +152,38 @@ def _write(options: argparse.Namespace, networks: list[Path], folder: Path, watc
             shutil.copyfile(options.run / name, folder / name)
 
 
-def describe(folder: Path, title: str, licence: str) -> dict[str, Any]:
-    """Write a network's `card.md`; returns what the manifest says of it: its needs, each file's hash."""
+def learnt(run: Path) -> list[str]:
+    """What a run tells for the card of its network: how to use it, and how it was trained."""
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    path = run / names.BEGUN
+    begun = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    name = str(begun.get(names.NAME))
+    row = find(name)
+    modes = row.modes if row else ()
+    uses = [f"terramend {m} --model {name} --set weights=FOLDER" for m in modes if config.get("use", m) == m]
+    if name == "mend":
+        uses = ["terramend fill --quality best --set mend=FOLDER"]
+    told = [f"Runs in `{use}`, FOLDER being this one." for use in uses]
+    training = config.get(config.get("stage"), config).get("training", {})
+    if {"steps", "batch"} <= training.keys():
+        batch = training["batch"] * training.get("accumulate", 1)
+        stage = f", of the stage {config['stage']}" if "stage" in config else ""
+        told.append(f"Trained in {training['steps']} steps of {batch} samples{stage}.")
+    if names.DATA in begun:
+        told.append(f"Learnt from a folder of {begun[names.DATA]} (a hash of names and sizes).")
+    return told
+
+
+def describe(folder: Path, title: str, licence: str, told: Sequence[str] = ()) -> dict[str, Any]:
+    """Write a network's `card.md`; returns what the manifest says of it: its needs, each file's hash.
+
+    Args:
+        told: by its run (`learnt`).
+    """
     config = json.loads((folder / "config.json").read_text("utf-8"))
     bands = [f"{wavelength:g} nm" for wavelength in config.get("data", {}).get("wavelengths", [])]
     beside = [folder / name for name in BESIDE if (folder / name).is_file()]
-    (folder / "card.md").write_text(card(folder.name, title, licence, bands), "utf-8")
+    (folder / "card.md").write_text(card(folder.name, title, licence, bands, told), "utf-8")
     files = [*sorted(folder.glob("*.onnx")), folder / "config.json", folder / "card.md", *beside]
     return {
         "title": title,
@@ -171,7 +200,7 @@ def describe(folder: Path, title: str, licence: str) -> dict[str, Any]:
     }
 
 
-def card(name: str, title: str, licence: str, bands: list[str]) -> str:
+def card(name: str, title: str, licence: str, bands: list[str], told: Sequence[str] = ()) -> str:
     """What a folder of weights says of itself, wherever it is carried; its method's card says all."""
     rows = [row for row in ROWS if name in row.networks.values()]
     uses = [
@@ -185,6 +214,7 @@ def card(name: str, title: str, licence: str, bands: list[str]) -> str:
         f"Weights of Terramend {VERSION}. Licence: {licence}.",
         f"Reads reflectance at {', '.join(bands)}." if bands else "Reads reflectance.",
         *(f"Runs in `{use}`." for use in uses),
+        *told,
         *(f"Data, training, figures and limits: `{path}` in Terramend's source." for path in about),
         "`config.json` is the configuration that it was trained with.",
     ]

@@ -36,6 +36,10 @@ RECIPES: Mapping[str, str] = MappingProxyType(
 """Name of each trainable network and the module that makes its recipe (`recipe.Maker`)."""
 
 
+BEGUN, NAME, DATA = "begun.json", "NAME", "--data"
+"""A run's file of what it was begun with, and its entries that tell the network and its data's contents."""
+
+
 def module_of(name: str) -> str:
     """The module that trains `name`, relative to this package.
 

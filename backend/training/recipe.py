@@ -188,12 +188,8 @@ REFUSED = (TypeError, ValueError, RuntimeError)
 """What networks raise for a layout that cannot be built: torch refuses sizes below 0 by the last."""
 
 
-DATA = "--data"
-"""Entry of `begun.json` that tells the data's contents."""
-
-
-def begin(config: Mapping[str, Any], data: Path, out: Path, watch: Watch) -> None:
-    """Write `begun.json`; where a run stands already, see that it was begun with the same.
+def begin(name: str, config: Mapping[str, Any], data: Path, out: Path, watch: Watch) -> None:
+    """Write `begun.json` of a run of `name`; where one stands already, see that it was begun with the same.
 
     How long, how fast and by which loss (the parts `training` and `loss`) may change on the way; so may
     the data, which a notice says.
@@ -201,7 +197,8 @@ def begin(config: Mapping[str, Any], data: Path, out: Path, watch: Watch) -> Non
     Raises:
         TerramendError: `training.resume`, naming the first entry that differs.
     """
-    asked, path, found = {**dict(_entries(config)), DATA: contents(data)}, out / "begun.json", latest(out)
+    asked = {**dict(_entries(config)), names.NAME: name, names.DATA: contents(data)}
+    path, found = out / names.BEGUN, latest(out)
     if found is None:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(asked, indent=1))
@@ -211,8 +208,9 @@ def begin(config: Mapping[str, Any], data: Path, out: Path, watch: Watch) -> Non
         except (ValueError, TypeError) as error:
             why = f"{path.name} does not say with which: {reason(error)}"
             raise TerramendError("training.resume", path=str(found), why=why) from None
-        now = asked.pop(DATA)
-        then = before.pop(DATA, now)
+        now = asked.pop(names.DATA)
+        then = before.pop(names.DATA, now)
+        before.setdefault(names.NAME, name)  # which earlier versions did not keep
         for key in {**before, **asked}:
             if before.get(key) != asked.get(key):
                 why = f"{key} was {json.dumps(before.get(key))}, and is {json.dumps(asked.get(key))}"

@@ -127,7 +127,7 @@ def test_of_a_log_only_whole_rows_are_kept(out, left) -> None:
 def test_a_run_that_does_not_say_how_it_was_begun_is_not_gone_on_with(out, text) -> None:
     (out / "begun.json").write_text(text)
     with pytest.raises(TerramendError, match=r"begun.json does not say with which") as caught:
-        recipe.begin({"size": 1}, out, out, Watch())
+        recipe.begin("ddpm", {"size": 1}, out, out, Watch())
     assert caught.value.code == "training.resume"
 
 

@@ -51,6 +51,19 @@ def test_what_is_exported_is_what_the_manifest_pins(run, tmp_path) -> None:
     assert lacking(pinned, tmp_path / "to" / "net") == []
 
 
+def test_the_card_says_how_a_network_runs_and_what_it_learnt_from(run, tmp_path) -> None:
+    begun = {"size": 64, "NAME": "msda-cr", "--data": "3 files, 9 bytes, abc"}
+    (run / "begun.json").write_text(json.dumps(begun))
+    export(run, tmp_path / "to")
+    card = (tmp_path / "to" / "net" / "card.md").read_text("utf-8")
+    training = json.loads((run / "config.json").read_text("utf-8"))["training"]
+    assert (
+        "- Runs in `terramend clear --model msda-cr --set weights=FOLDER`, FOLDER being this one.\n" in card
+    )
+    assert f"- Trained in {training['steps']} steps of {training['batch']} samples.\n" in card
+    assert "- Learnt from a folder of 3 files, 9 bytes, abc (a hash of names and sizes).\n" in card
+
+
 @pytest.mark.posix("rights of files")
 def test_others_may_read_all_of_a_network(run, tmp_path) -> None:
     export(run, tmp_path / "to")
