@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from terramend.backend import cli
+from terramend.models.registry import ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("models/*/CARD.md"), *ROOT.glob("docs/*.md"), ROOT / "README.md"])
@@ -35,6 +36,14 @@ def test_commands_are_taken(page) -> None:
         name, *words = shlex.split(re.sub(r"(\w)\|[\w|-]+", r"\1", plain))  # the first of several words
         if words:
             cli.parser_of(name).parse_args(words)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_guide_tells_of_every_method(row) -> None:
+    pages = [(ROOT / "docs" / name).read_text("utf-8") for name in ("methods.md", "networks.md")]
+    assert re.search(
+        rf"(?<![\w-]){row.name}(?![\w-])", "".join(pages[: 2 if row.group == "experimental" else 1])
+    )
 
 
 def test_there_are_commands() -> None:
