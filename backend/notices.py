@@ -37,6 +37,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Nothing of {name} was observed inside what the masks mark and the extent holds: the output is a "
             "copy of the target."
         ),
+        "experiment.trains": "The network in {path} is trained.",
         "fetch.note": "The region {region} may be of no use: {note}.",
         "fetch.skipped": "{name} is left out: {why}",
         "guide.blank": (

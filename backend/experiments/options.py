@@ -13,7 +13,9 @@ from ..training.names import add_changes, trained_by
 
 def _add_folders(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the splits train and val")
-    parser.add_argument("--out", type=Path, default=Path(out), help="folder of runs, rows and report")
+    parser.add_argument(
+        "--out", type=Path, default=Path(out), help=f"folder of runs, rows and report (default: {out})"
+    )
 
 
 def _add_lpips(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +79,7 @@ def _align_cr(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=int, default=3, help="number of seeds of Align-CR and its two ablations (default: 3)"
     )
     parser.add_argument("--budget", type=float, default=1.0, help="factor on all training steps (default: 1)")
-    parser.add_argument("--rivals", help="rival networks to train (default: all)")
+    parser.add_argument("--rivals", help="rival networks to train, with commas between them (default: all)")
     parser.add_argument(
         "--parts", default="tables,speed", help="parts to run, of tables, speed (default: both)"
     )
@@ -107,7 +109,9 @@ def _de(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parts", default="pairs,gaps,speed", help="parts to run, of pairs, gaps, speed (default: all)"
     )
-    parser.add_argument("--rivals", help="reference networks to train for comparison (default: all)")
+    parser.add_argument(
+        "--rivals", help="reference networks to train for comparison, with commas between them (default: all)"
+    )
     parser.add_argument(
         "--budget", type=float, default=0.2, help="factor on all training steps (default: 0.2)"
     )

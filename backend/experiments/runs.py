@@ -71,6 +71,7 @@ def trained(
     key = hashlib.sha256(canonical_json(below(options.out, config)).encode()).hexdigest()[:12]
     folder = options.out / "runs" / f"{name}-{label}-{seed}-{key}"
     if not (folder / "config.json").exists():
+        watch.notice("experiment.trains", path=str(folder))
         run = made(name, config, options.data / "train", watch)
         average = train(run.model, run.batch, run.loss, run.schedule, folder, watch, options.device)
         finish(run, average, folder)

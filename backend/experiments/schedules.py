@@ -52,6 +52,7 @@ def _row(config: dict[str, Any], options: argparse.Namespace, watch: Watch) -> d
     measured, code = folder / "metrics.json", version("ddpm", "diffusion", recipes=("ddpm", "noising"))
     numbers = _kept(measured, code)
     if numbers is None:
+        watch.notice("experiment.trains", path=str(folder))
         run = made("ddpm", config, options.data / "train", watch)
         average = train(run.model, run.batch, run.loss, run.schedule, folder, watch, options.device)
         finish(run, average, folder)

@@ -305,8 +305,12 @@ def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypa
         "1",
     ]
     words += ["--parts", "pairs", "--rivals", "amgan-cr", "--reference", "spa-gan", "--budget", "0.002"]
-    command.main(parser.parse_args(words), Watch())
+    watch = Watch()
+    command.main(parser.parse_args(words), watch)
     told = capsys.readouterr().out
+    said = {str(notice) for notice in watch.notices if notice.code == "experiment.trains"}
+    made = [path for path in (tmp_path / "out" / "runs").iterdir() if path.is_dir()]
+    assert said == {f"The network in {path} is trained." for path in made} and len(made) == 5
     report = json.loads((tmp_path / "out" / "report.json").read_text())["pairs"]
     names = [row[0] for row in report["rows"]]
     assert names == [
@@ -329,8 +333,9 @@ def test_the_experiment_measures_every_row_once(data, tmp_path, capsys, monkeypa
 
     monkeypatch.setattr(runs, "train", none)
     monkeypatch.setattr(experiment, "measured", none)
-    command.main(parser.parse_args(words), Watch())
-    assert capsys.readouterr().out == told
+    watch = Watch()
+    command.main(parser.parse_args(words), watch)
+    assert capsys.readouterr().out == told and not watch.notices
     (tmp_path / "out").rename(tmp_path / "moved")  # and called from elsewhere
     monkeypatch.chdir(tmp_path)
     words[words.index("--out") + 1] = "moved"
