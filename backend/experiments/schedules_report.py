@@ -44,7 +44,7 @@ def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     )
     parts = [
         f"<p>{len(rows)} runs: the same data, budget and seeds for each schedule. "
-        "Mean and standard deviation over seeds; lower is better everywhere.</p>",
+        "Mean over seeds, and after +- the standard deviation; lower is better everywhere.</p>",
         table(head, body),
         "<h2>Finding</h2>",
         *(f"<p>{html.escape(f)}</p>" for f in findings),
@@ -62,21 +62,22 @@ def write(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
 
 
 def _spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over seeds."""
-    return f"{np.mean(values):.4f} +- {np.std(values, ddof=1) if len(values) > 1 else 0:.4f}"
+    """Mean, and standard deviation over seeds where there are several."""
+    return f"{np.mean(values):.4f}" + (f" +- {np.std(values, ddof=1):.4f}" if len(values) > 1 else "")
 
 
 def finding(per: Mapping[str, Mapping[str, Sequence[float]]], column: str, label: str) -> str:
-    """Whether the best schedule's lead over the second exceeds the spread over seeds."""
+    """Whether the best schedule's lead over the second exceeds the spread over seeds; one seed has none."""
     ranked = sorted(per, key=lambda name: float(np.mean(per[name][column])))
     if len(ranked) < 2:
         return f"{label}: only {ranked[0]} was run."
     first, second = (np.asarray(per[name][column]) for name in ranked[:2])
     gap = second.mean() - first.mean()
-    noise = np.sqrt(first.var(ddof=1) + second.var(ddof=1)) if len(first) > 1 else np.inf
-    order = " < ".join(ranked)
-    word = "clear of" if gap > 2 * noise else "within"
-    return f"{label}: {order}; the lead of {ranked[0]} ({gap:.4f}) is {word} twice the spread over seeds."
+    told = f"{label}: {' < '.join(ranked)}; the lead of {ranked[0]} ({gap:.4f})"
+    if min(len(first), len(second)) < 2:
+        return f"{told} may be chance: one seed has no spread to compare it with."
+    noise = np.sqrt(first.var(ddof=1) + second.var(ddof=1))
+    return f"{told} is {'clear of' if gap > 2 * noise else 'within'} twice the spread over seeds."
 
 
 def curves(path: Path) -> None:

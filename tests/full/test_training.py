@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="the full environment is not install
 
 import cv2  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
-from terramend.backend.experiments import command, de_report, de_rows, runs  # noqa: E402
+from terramend.backend.experiments import command, de_report, de_rows, runs, schedules_report  # noqa: E402
 from terramend.backend.experiments import de as experiment  # noqa: E402
 from terramend.backend.training import checkpoint, de, loop, removers, sample_command  # noqa: E402
 from terramend.backend.training import command as training  # noqa: E402
@@ -370,6 +370,20 @@ def test_findings_say_what_the_interval_allows() -> None:
     places[:] = ["a"] * 4
     alone = de_report.finding(numbers(21, 22, 23, 24), numbers(20, 20, 21, 21), "it", "full.psnr")
     assert "gain +2.0000 at one place, " in alone and alone.endswith("no difference can be told.")
+
+
+def test_a_lead_is_held_to_the_spread_over_seeds_which_one_seed_has_not() -> None:
+    several = {"linear": {"fid": [5.0, 5.2]}, "cosine": {"fid": [4.0, 4.2]}}
+    told = schedules_report.finding(several, "fid", "fid")
+    assert (
+        told == "fid: cosine < linear; the lead of cosine (1.0000) is clear of twice the spread over seeds."
+    )
+    several["linear"]["fid"] = [3.0, 5.6]
+    assert schedules_report.finding(several, "fid", "fid").endswith("is within twice the spread over seeds.")
+    one = {name: {"fid": values["fid"][:1]} for name, values in several.items()}
+    told = schedules_report.finding(one, "fid", "fid")
+    assert told.startswith("fid: linear < cosine; the lead of linear (1.0000) may be chance: one seed")
+    assert schedules_report._spread([4.0]) == "4.0000" and "+- 0.1414" in schedules_report._spread([4.0, 4.2])
 
 
 def test_rows_of_gap_filling(data_pack, tmp_path, monkeypatch) -> None:
