@@ -145,7 +145,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The network {name} is on no server yet: choose its folder by --from, which in Terramend's "
             "source is models/weights/{name}.",
         ),
-        "weights.unknown": (INPUT, "There is no network {name} to install; there are: {known}."),
+        "weights.unknown": (
+            INPUT,
+            "There is no network {name} to install; there are: {known}. One that you trained or were given "
+            "is not installed: name its method, and add --set weights=FOLDER.",
+        ),
         # settings
         "setting.file": (INPUT, "The settings file {path} cannot be used: {why}; mend that."),
         "setting.unknown": (

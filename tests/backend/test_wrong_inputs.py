@@ -263,7 +263,7 @@ WRONG = [
     ("models install", "command.usage", ["NAME"]),
     ("models align-cr --from folder", "command.usage", ["install", "--from"]),
     ("models guided align-cr", "command.usage", ["install"]),
-    ("models install nothing", "weights.unknown", ["nothing"]),
+    ("models install nothing", "weights.unknown", ["nothing", "--set weights=FOLDER"]),
     ("models remove x", "model.unknown", ["remove", "guided"]),
     ("batch", "command.usage", ["TABLE.csv", "--folder"]),
     ("batch none.csv", "batch.table", ["none.csv"]),
