@@ -48,6 +48,7 @@ from .files import (
     raw,
     tag,
 )
+from .paired import is_cloudy_half
 from .place import Date, Place
 
 _KINDS = (
@@ -76,16 +77,17 @@ def _places(folder: Path) -> dict[str, Path]:
 
 def names(folder: Path) -> list[str]:
     """The places: subfolders with GeoTIFFs, or the folder itself."""
-    return [
-        name
-        for name, path in _places(folder).items()
-        if any(kind(file) == "optical" for file in geotiffs(path))
-    ]
+    found = {name: _files(path) for name, path in _places(folder).items()}
+    return [name for name, paths in found.items() if any(kind(path) == "optical" for path in paths)]
 
 
 def files(folder: Path, name: str) -> list[Path]:
-    """All GeoTIFFs of a place."""
-    return geotiffs(_places(folder)[name])
+    """All GeoTIFFs of a place, but for the cloudy images of pairs: they would pass for clear dates."""
+    return _files(_places(folder)[name])
+
+
+def _files(place: Path) -> list[Path]:
+    return [path for path in geotiffs(place) if not is_cloudy_half(path)]
 
 
 @dataclass(frozen=True)

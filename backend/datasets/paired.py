@@ -66,6 +66,14 @@ def find(root: Path) -> list[Found]:
     return [found[name] for name in sorted(found)]
 
 
+def is_cloudy_half(path: Path) -> bool:
+    """Whether a file is the cloudy image of a pair: so called, or its folder, and the clear one beside it."""
+    if path.stem.endswith("_cloudy"):
+        return _twin(path.parent, path.stem.removesuffix("_cloudy") + "_clear") is not None
+    clear = dict(FOLDERS).get(path.parent.name)
+    return clear is not None and _twin(path.parent.parent / clear, path.stem) is not None
+
+
 def _stack(paths: tuple[Path, ...]) -> Floats:
     images = []
     for path in paths:

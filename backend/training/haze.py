@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...models.base import Floats
 from ...models.diffusion.scaling import reflected, shown
+from ..datasets import catalog, paired
 from ..errors import TerramendError
 from .pairs import Draw, pair_bank
 from .patches import averaged, clear_bank
@@ -47,9 +48,15 @@ def source(part: dict[str, Any], data: Path, smallest: int) -> Draw:
 def _land(
     real: Draw | None, data: Path, bands: Sequence[float], smallest: int, without: Sequence[str]
 ) -> Land:
-    """What made cloud is laid over: clear scenes, or where there are none, the clear images of the pairs."""
+    """What made cloud is laid over: clear scenes, or where there are none, the clear images of the pairs.
+
+    Folders of pairs are no scenes: of pairs in one folder only those on the first one's grid would be read.
+    """
+    pairs = [] if real is None else paired.find(data)
+    images = [path.relative_to(data).parts for pair in pairs for path in (*pair.cloudy, *pair.clear)]
+    folders = {parts[0] if len(parts) > 1 else "." for parts in images} - catalog.READERS.keys()
     try:
-        return clear_bank(data, bands, smallest, without=without).draw
+        return clear_bank(data, bands, smallest, without=(*without, *folders)).draw
     except TerramendError as error:
         if error.code != "training.empty" or real is None:
             raise

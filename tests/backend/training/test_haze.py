@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+import rasterio
 from terramend.backend.errors import TerramendError
 from terramend.backend.training import haze
-from terramend.backend.training.patches import Bank
+from terramend.backend.training.patches import Bank, clear_bank
 from terramend.models.ddpm.model import RGB
 from terramend.models.diffusion.scaling import reflected
 
@@ -66,6 +67,23 @@ def test_only_made_pairs_need_no_real_ones(tmp_path):
         haze.source(part, tmp_path, 16)
     with pytest.raises(TerramendError, match="no folder with pairs"):
         haze.source({**part, "haze": 0.0}, tmp_path, 16)
+
+
+@pytest.mark.parametrize("names", [("{}_cloudy", "{}_clear"), ("cloudy/{}", "clear/{}")])
+def test_cloudy_images_of_own_pairs_are_no_land(names, tmp_path):
+    for place, level in enumerate((500, 1000)):
+        for name, value in zip(names, (level + 4000, level), strict=True):
+            path = tmp_path / f"{name.format(place)}.tif"
+            path.parent.mkdir(exist_ok=True)
+            where = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, place * 9000, 0, -10, 0)}
+            size = {"count": 3, "height": 40, "width": 40, "dtype": "uint16"}
+            with rasterio.open(path, "w", driver="GTiff", **size, **where) as sink:
+                sink.write(np.full((3, 40, 40), value, np.uint16))
+                sink.descriptions = ("B04", "B03", "B02")
+    clear = haze.source({"wavelengths": RGB, "haze": 0.9}, tmp_path, 16)(0, 0, 30, 16)[1]
+    assert np.unique(reflected(clear).round(4)) == pytest.approx([0.05, 0.1], abs=1e-4)
+    land = clear_bank(tmp_path, RGB, 16)
+    assert [float(land.read(index).max()) for index in range(len(land.names))] == pytest.approx([0.05])
 
 
 def test_land_under_made_cloud_is_that_of_the_pairs_where_there_are_no_scenes(tmp_path):
