@@ -95,7 +95,7 @@ def pictures():
     save(window, "dock")
     dock.bar.compare.click()
     canvas = iface.mapCanvas()
-    until(lambda: dock.swipe.picture is not None)
+    until(lambda: dock.comparison.swipe.picture is not None)
     where = QPointF(canvas.width() * 0.5, canvas.height() * 0.5)
     for kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease):
         left = Qt.MouseButton.LeftButton

@@ -14,8 +14,6 @@ from qgis.core import (
     QgsRasterLayer,
     QgsReferencedRectangle,
 )
-from qgis.gui import QgsMapTool
-from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import (
     QDockWidget,
@@ -28,12 +26,12 @@ from qgis.PyQt.QtWidgets import (
 from . import history, inspection, project_state
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
+from .comparison import Comparison
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
 from .results import add_results, earlier_results, remove_results, show_gap_mask
 from .runner import Run
 from .sources import SourceError
-from .swipe import SwipeTool
 from .teller import Teller
 from .tr import tr
 from .widgets.form import ChoicesForm
@@ -59,7 +57,7 @@ class TerramendDock(QDockWidget):
         self.bar = RunBar()
         self.more = MoreButton()
         self.teller = Teller(iface.messageBar())
-        self.swipe = SwipeTool(iface.mapCanvas())
+        self.comparison = Comparison(iface, self.bar.compare, self.teller)
         self.run: Optional[Run] = None
         self.result: Optional[Dict[str, Any]] = None
         self.batch: Optional[QWidget] = None
@@ -103,13 +101,10 @@ class TerramendDock(QDockWidget):
         self.bar.fill_asked.connect(self.fill)
         self.bar.cancel_asked.connect(self.cancel)
         self.bar.batch_asked.connect(self.open_batch)
-        self.bar.compare_asked.connect(self.compare)
         self.more.load_asked.connect(self.load_from_active_layer)
         self.more.log_asked.connect(self.teller.setVisible)
         self.more.experimental_asked.connect(self._ask_backend)
         self.more.start_over_asked.connect(self.start_over)
-        self.swipe.activated.connect(self._comparing)
-        self.swipe.ended.connect(self._compared)
         client().status_changed.connect(self.bar.device.setText)
         client().started.connect(self._ask_again)
         client().run_begins.connect(self._give_way)
@@ -124,20 +119,7 @@ class TerramendDock(QDockWidget):
         self.form.method.network.close_down()
         if self.run is not None:
             self.run.abandon()
-        if not sip.isdeleted(self.swipe):  # when QGIS quits, the canvas may have taken it along
-            self.swipe.end()
-            if self.swipe.used:
-                self._hand_over_map()
-            sip.delete(self.swipe)  # the canvas owns it, and it knows the dock
-
-    def _hand_over_map(self) -> None:
-        """Let QGIS forget the swipe tool: it keeps the last one that edits nothing, for when editing ends."""
-        canvas = self._iface.mapCanvas()
-        tool = canvas.mapTool()
-        if tool is None or tool.flags() & QgsMapTool.Flag.EditTool:
-            self._iface.actionPan().trigger()
-            if tool is not None:
-                canvas.setMapTool(tool)
+        self.comparison.close_down()
 
     def _ask_backend(self) -> None:
         """Device line and methods, as the backend tells them."""
@@ -266,7 +248,7 @@ class TerramendDock(QDockWidget):
             layers = add_results(result, subject, title, QgsProject.instance())
             before = subject.layer()
             if before is not None:
-                self.swipe.compare(before, layers[0])
+                self.comparison.swipe.compare(before, layers[0])
             remove_results(replaced, QgsProject.instance())
 
         def told(result: Dict[str, Any]) -> str:
@@ -318,31 +300,6 @@ class TerramendDock(QDockWidget):
         if self.run is not None:
             self.bar.stage.setText(tr("Cancelling…"))
             self.run.cancel()
-
-    def compare(self, on: bool) -> None:
-        """Switch the swipe tool on or off."""
-        if on and not self.swipe.has_pair():
-            self._compared()
-            self.teller.say(
-                tr("There is nothing to compare yet: fill a raster first."), Qgis.MessageLevel.Info
-            )
-        elif on:
-            self.swipe.begin()
-            if self.swipe.is_hidden():
-                text = tr(
-                    "The map does not show the filled layer: switch it on, above the one it was made from."
-                )
-                self.teller.say(text, Qgis.MessageLevel.Info)
-        else:
-            self.swipe.end()
-
-    def _comparing(self) -> None:
-        """The canvas has the swipe tool, also where QGIS came back to it because editing has ended."""
-        self.bar.compare.setChecked(True)
-
-    def _compared(self) -> None:
-        """The swipe tool was put away, by whomever."""
-        self.bar.compare.setChecked(False)
 
     def open_batch(self) -> None:
         """Open Processing's batch dialog with these choices."""

@@ -62,7 +62,7 @@ def draw_after_swiping():
     drawn = QgsVectorLayer("Polygon?crs=EPSG:32631", "drawn", "memory")
     QgsProject.instance().addMapLayers([*pair, drawn])
     iface.setActiveLayer(drawn)
-    swipe = qgis.utils.plugins["terramend"].dock.swipe
+    swipe = qgis.utils.plugins["terramend"].dock.comparison.swipe
     swipe.compare(*pair)
     swipe.begin()
     assert iface.mapCanvas().mapTool() is swipe

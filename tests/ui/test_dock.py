@@ -722,7 +722,7 @@ def test_nothing_keeps_a_closed_dock_alive(
 
     tools = iface.mapCanvas().findChildren(QgsMapTool)
     made = TerramendDock(iface)
-    known = weakref.ref(made), weakref.ref(made.swipe), weakref.ref(made.form)
+    known = weakref.ref(made), weakref.ref(made.comparison.swipe), weakref.ref(made.form)
     made.close_down()
     sip.delete(made)
     del made

@@ -79,7 +79,7 @@ def test_the_project_is_closed_and_opened_again(
     target = layers["target"].id()
     fill(leave_and_return)
     assert iface.offered == [] and group_names() == ["target, filled"]
-    assert dock.swipe._before == target in project.mapLayers()
+    assert dock.comparison.swipe._before == target in project.mapLayers()
 
 
 @pytest.mark.parametrize("what", ["preview", "gaps"])
@@ -107,14 +107,14 @@ def test_mask_and_other_date_are_removed(
     command = history_command()
     assert 'processing.run("terramend:fillgaps"' in command
     assert all(repr(file) in command for file in files), "ids of layers that are gone repeat nothing"
-    assert dock.swipe._before == layers["target"].id()
+    assert dock.comparison.swipe._before == layers["target"].id()
     until(lambda: "would be filled" in dock.bar.estimate.text())  # of what is chosen now
 
 
 def test_another_target_is_chosen(dock: Any, layers: Any, fill: Callable) -> None:
     fill(lambda: dock.form.target.chooser.set_item(layers["other"]))
     assert group_names() == ["target, filled"]
-    assert dock.swipe._before == layers["target"].id()
+    assert dock.comparison.swipe._before == layers["target"].id()
 
 
 def test_a_layer_goes_while_the_outlook_is_asked(dock: Any, layers: Any, until: Callable) -> None:
@@ -253,7 +253,9 @@ def test_every_file_that_would_be_replaced_is_asked_about(
     fill(lambda: None)
     assert asked[-1].count(str(tmp_path)) == 3
     assert group_names() == ["target, filled"]
-    assert dock.swipe._after == old.id() and not QgsProject.instance().mapLayersByName("filled, target")
+    assert dock.comparison.swipe._after == old.id() and not QgsProject.instance().mapLayersByName(
+        "filled, target"
+    )
 
 
 def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill: Callable) -> None:
@@ -266,23 +268,23 @@ def test_without_a_pair_there_is_nothing_to_compare(dock: Any, iface: Any, fill:
     iface.mapCanvas().setLayers([filled, dock.form.target.items()[0]])
     said = len(iface.said)
     dock.bar.compare.click()
-    assert dock.bar.compare.isChecked() and dock.swipe.isActive()
+    assert dock.bar.compare.isChecked() and dock.comparison.swipe.isActive()
     dock.bar.compare.click()
-    assert not dock.swipe.isActive() and len(iface.said) == said
+    assert not dock.comparison.swipe.isActive() and len(iface.said) == said
 
 
 def test_the_button_follows_the_maps_tool(dock: Any, iface: Any, layers: Any) -> None:
     """QGIS itself comes back to the last tool that edits nothing, when editing ends."""
     canvas = iface.mapCanvas()
     earlier, other = QgsMapTool(canvas), QgsMapTool(canvas)
-    dock.swipe.compare(layers["target"], layers["other"])
+    dock.comparison.swipe.compare(layers["target"], layers["other"])
     canvas.setMapTool(earlier)
     dock.bar.compare.click()
     tools: list[Any] = []
     canvas.mapToolSet.connect(lambda tool, _: tools.append(tool))
     canvas.setMapTool(other)
     assert not dock.bar.compare.isChecked() and tools == [other]
-    canvas.setMapTool(dock.swipe)
+    canvas.setMapTool(dock.comparison.swipe)
     assert dock.bar.compare.isChecked()
     dock.bar.compare.click()
     assert not dock.bar.compare.isChecked() and canvas.mapTool() is earlier

@@ -33,7 +33,6 @@ class RunBar(QWidget):
     fill_asked = pyqtSignal()
     cancel_asked = pyqtSignal()
     batch_asked = pyqtSignal()
-    compare_asked = pyqtSignal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +92,6 @@ class RunBar(QWidget):
         self.fill.clicked.connect(self.fill_asked)
         self.cancel.clicked.connect(self.cancel_asked)
         self.batch.clicked.connect(self.batch_asked)
-        self.compare.toggled.connect(self.compare_asked)
         self.set_running(False)
 
     def add_button(self, button: QWidget) -> None:
