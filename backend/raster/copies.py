@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.base import Reference, Tile
+from ...models.planes import everywhere, sampled
 from ..watch import Together, Watch
 
 SAMPLE = 50_000
@@ -39,8 +40,8 @@ def copied_share(overview: Tile, reference: Reference) -> float | None:
     if not count or not reference.alike or len(reference.image) < count:
         return None
     target, other = overview.image.reshape(count, -1), reference.image[:count].reshape(count, -1)
-    both = np.flatnonzero(np.all(overview.valid, axis=0).ravel() & np.isfinite(other).all(axis=0))
-    both = both[:: max(1, both.size // SAMPLE)]
+    valid = everywhere(overview.image) & ~overview.gaps.any(axis=0)
+    both = sampled(valid & everywhere(reference.image[:count]), SAMPLE)
     if both.size < LEAST:
         return None
     values, found = target[:, both].astype(np.float64), other[:, both]

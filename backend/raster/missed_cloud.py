@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.base import Flags, Floats, Tile
+from ...models.planes import sampled
 from ..watch import Watch
 
 WIDTH = 3
@@ -70,6 +71,8 @@ def specks_share(look: Tile) -> float | None:
     Returns:
         A share of at most 1, or None without references or where there are too few of them.
     """
+    if not look.references:
+        return None
     valid = look.valid.all(axis=0)
     gaps: Flags = np.asarray(look.gaps.any(axis=0))
     closed = cv2.morphologyEx(gaps.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
@@ -82,8 +85,7 @@ def _disagreeing(overview: Tile, near: Flags, far: Flags, least: int) -> float |
     Args:
         near: (H, W) whose share it is. far: (H, W) what it is usual for. least: how many must be compared.
     """
-    around, away = np.flatnonzero(near), np.flatnonzero(far)
-    away = away[:: max(1, away.size // SAMPLE)]
+    around, away = np.flatnonzero(near), sampled(far, SAMPLE)
     target_around, target_away = (_brightness(overview.image, places) for places in (around, away))
     best: tuple[float, float] | None = None
     for reference in overview.references:

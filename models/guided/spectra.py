@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
+from ..planes import everywhere
 from ..ridge import ridge_weights
 from . import robust
 
@@ -62,9 +63,12 @@ def cloud_and_shadow(looks: Sequence[Tile], ground: Sequence[Flags]) -> tuple[Fi
     """
     centres = np.array(looks[0].wavelengths)
     lit = (centres > _SUNLIT[0]) & (centres < _SUNLIT[1])
-    if len(centres) != len(looks[0].image) or not lit.any():
+    if not lit.any():
         return None
-    known = [there & np.isfinite(look.image[lit]).all(0) for look, there in zip(looks, ground, strict=True)]
+    known = [
+        there & everywhere([look.image[band] for band in np.flatnonzero(lit)])
+        for look, there in zip(looks, ground, strict=True)
+    ]
     stride = sum(map(np.count_nonzero, known)) // _SAMPLE + 1
     places = [np.flatnonzero(there)[::stride] for there in known]
 
