@@ -15,7 +15,7 @@ from .messages import ClientError, notice_sentence, progress_sentence
 from .request_builder import REFUSALS, UNWRITTEN, Built, build
 from .runner import Run
 from .short_form import short_form
-from .sources import LayerOrPath
+from .sources import Conversion, LayerOrPath
 from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.run_bar import RunBar
@@ -120,7 +120,7 @@ class Outlook:
         except REFUSALS as error:
             self._refuse(str(error))
             return
-        if built.conversions:
+        if any(isinstance(conversion, Conversion) for conversion in built.conversions):
             built.remove()
             self._refuse(
                 tr("QGIS must convert a layer first; what would be filled is known when you press Fill.")

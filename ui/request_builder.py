@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -22,7 +22,7 @@ from ..backend.errors import TerramendError
 from ..backend.request import FillRequest, Mask, Reference, to_json, validate
 from .choices import SAME, ChoiceError, Choices, MaskChoice
 from .messages import error_sentence
-from .sources import Conversion, LayerOrPath, SourceError, SourceMaker, source_from_here
+from .sources import Conversion, Export, LayerOrPath, SourceError, SourceMaker, source_from_here
 from .tr import tr
 
 REFUSALS = (ChoiceError, SourceError)
@@ -42,7 +42,7 @@ class Built:
     """
 
     request: Dict[str, Any]
-    conversions: Tuple[Conversion, ...]
+    conversions: Tuple[Union[Conversion, Export], ...]
     folder: str
 
     def convert(self, feedback: QgsFeedback) -> None:

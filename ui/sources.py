@@ -18,7 +18,9 @@ from qgis.core import (
     QgsCoordinateTransformContext,
     QgsDataSourceUri,
     QgsFeature,
+    QgsFeatureRequest,
     QgsFeedback,
+    QgsFields,
     QgsGeometry,
     QgsMapLayer,
     QgsProviderRegistry,
@@ -31,6 +33,7 @@ from qgis.core import (
     QgsReferencedRectangle,
     QgsVectorFileWriter,
     QgsVectorLayer,
+    QgsVectorLayerFeatureSource,
     QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import Qt
@@ -128,6 +131,38 @@ class Conversion:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Polygons that QGIS must write before the backend can read them; many of them take seconds.
+
+    `features` are those of the layer as it is now, edits that are not saved among them, and need no layer.
+    """
+
+    features: QgsVectorLayerFeatureSource
+    geometry: QgsWkbTypes.Type
+    crs: QgsCoordinateReferenceSystem
+    path: str
+    name: str
+
+    def run(self, feedback: QgsFeedback) -> None:
+        """Write the GeoPackage, as `Conversion.run` writes a raster."""
+        options = QgsVectorFileWriter.SaveVectorOptions()
+        options.driverName = "GPKG"
+        writer = QgsVectorFileWriter.create(
+            self.path, QgsFields(), self.geometry, self.crs, QgsCoordinateTransformContext(), options
+        )
+        for feature in self.features.getFeatures(QgsFeatureRequest().setNoAttributes()):
+            if feedback.isCanceled() or not writer.addFeature(feature):
+                break
+        why = writer.errorMessage() if _failed(writer.hasError()) else ""
+        del writer  # only now is the file whole
+        if feedback.isCanceled():
+            raise ClientError("run.cancelled")
+        if why:
+            sentence = tr("The polygons of {name} could not be exported: {why}")
+            raise SourceError(sentence.format(name=self.name, why=why))
+
+
+@dataclass(frozen=True)
 class Source:
     """A path for the backend; `crs` and `nodata` where the layer overrides its file."""
 
@@ -145,7 +180,7 @@ class SourceMaker:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.conversions: List[Conversion] = []
+        self.conversions: List[Union[Conversion, Export]] = []
         self._count = 0
 
     def target(self, item: LayerOrPath) -> Source:
@@ -301,18 +336,8 @@ class SourceMaker:
 
     def _export(self, layer: QgsVectorLayer) -> str:
         path = self._path(layer, ".gpkg")
-        options = QgsVectorFileWriter.SaveVectorOptions()
-        options.driverName = "GPKG"
-        options.skipAttributeCreation = True  # a column "fid" of another type or with repeats is refused
-        outcome = QgsVectorFileWriter.writeAsVectorFormatV3(
-            layer, path, QgsCoordinateTransformContext(), options
-        )
-        if _failed(outcome[0]):
-            raise SourceError(
-                tr("The polygons of {name} could not be exported: {why}").format(
-                    name=layer.name(), why=outcome[1]
-                )
-            )
+        features = QgsVectorLayerFeatureSource(layer)
+        self.conversions.append(Export(features, layer.wkbType(), layer.crs(), path, layer.name()))
         return path
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsFeedback,
     QgsProcessingContext,
     QgsProject,
     QgsRasterLayer,
@@ -152,6 +153,7 @@ def test_an_extent_beside_a_product_whose_crs_qgis_does_not_know(qgis_new_projec
     box = QgsReferencedRectangle(BOX, QgsCoordinateReferenceSystem("EPSG:4326"))
     built = build(Choices(target=("/somewhere/S2A.SAFE",), output="/out.tif", extent=box))
     assert built.request["extent"].endswith(".gpkg")
+    built.convert(QgsFeedback())
     assert Path(built.request["extent"]).exists()
     built.remove()
 

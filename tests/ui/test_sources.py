@@ -21,6 +21,8 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
+from terramend.ui.messages import ClientError
 from terramend.ui.sources import BACKEND_DRIVERS, SourceError, SourceMaker
 
 
@@ -41,6 +43,13 @@ def polygons(kind: str = "Polygon") -> QgsVectorLayer:
     feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(2.8, 42.33, 2.81, 42.34)))
     made.dataProvider().addFeature(feature)
     return made
+
+
+def exported(maker: SourceMaker, layer: QgsVectorLayer) -> str:
+    """The path of polygons that QGIS has to write, written."""
+    path = maker.polygons(layer)
+    maker.conversions.pop().run(QgsFeedback())
+    return path
 
 
 def test_a_plain_layer_is_its_file(maker: SourceMaker, layer: QgsRasterLayer, scene: dict[str, str]) -> None:
@@ -189,13 +198,42 @@ def test_subdatasets_and_archives_keep_their_names(
 
 def test_scratch_and_filtered_polygons_are_exported(maker: SourceMaker, tmp_path: Path) -> None:
     scratch = polygons()
-    path = maker.polygons(scratch)
+    path = exported(maker, scratch)
     saved = QgsVectorLayer(path, "saved")
     assert saved.featureCount() == 1
     assert saved.crs().authid() == "EPSG:4326"
     assert maker.polygons(saved).split("|")[0] == path
     saved.setSubsetString("fid > 5")
-    assert QgsVectorLayer(maker.polygons(saved), "filtered").featureCount() == 0
+    assert QgsVectorLayer(exported(maker, saved), "filtered").featureCount() == 0
+
+
+def test_polygons_are_exported_as_they_were_when_asked_for(maker: SourceMaker) -> None:
+    """In a thread, as many of them take seconds: meanwhile the layer is edited on, and removed."""
+    scratch = polygons()
+    scratch.startEditing()
+    scratch.addFeature(next(scratch.getFeatures()))
+    path = maker.polygons(scratch)
+    assert not Path(path).exists()
+    scratch.addFeature(next(scratch.getFeatures()))
+    sip.delete(scratch)
+    maker.conversions[0].run(QgsFeedback())
+    assert QgsVectorLayer(path, "saved").featureCount() == 2
+
+
+def test_an_export_of_polygons_can_be_stopped(maker: SourceMaker) -> None:
+    maker.polygons(polygons())
+    feedback = QgsFeedback()
+    feedback.cancel()
+    with pytest.raises(ClientError) as stopped:
+        maker.conversions[0].run(feedback)
+    assert stopped.value.cancelled
+
+
+def test_polygons_that_find_no_room_are_told(maker: SourceMaker) -> None:
+    path = maker.polygons(polygons())
+    Path(path).parent.rmdir()
+    with pytest.raises(SourceError, match="The polygons of drawn by hand could not be exported: "):
+        maker.conversions[0].run(QgsFeedback())
 
 
 @pytest.mark.parametrize("kind", ["integer", "string"])
@@ -208,7 +246,7 @@ def test_a_column_called_fid_is_no_hindrance(maker: SourceMaker, kind: str) -> N
         feature.setAttributes([1])
         made.dataProvider().addFeature(feature)
     assert made.featureCount() == 2
-    assert QgsVectorLayer(maker.polygons(made), "saved").featureCount() == 2
+    assert QgsVectorLayer(exported(maker, made), "saved").featureCount() == 2
 
 
 @pytest.mark.parametrize("letter", ["x", "影"])
@@ -220,7 +258,7 @@ def test_a_long_name_is_no_hindrance(maker: SourceMaker, layer: QgsRasterLayer, 
     assert path.name.startswith("2020-01-13") and path.name.endswith("hole.vrt") and path.is_file()
     drawn = polygons()
     drawn.setName(layer.name())
-    assert Path(maker.polygons(drawn)).is_file()
+    assert Path(exported(maker, drawn)).is_file()
 
 
 def test_points_are_no_polygons(maker: SourceMaker) -> None:
