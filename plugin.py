@@ -41,14 +41,15 @@ class TerramendPlugin:
     def initGui(self) -> None:  # noqa: N802 (the name is QGIS's)
         """Add button and menu; dock and dialog are made when they are first wanted."""
         self.initProcessing()
-        toggle = self._add_action(tr("Fill gaps in a raster"))
+        toggle = self._add_action("Fill", tr("Fill gaps in a raster"))
         toggle.setIcon(icon("terramend"))
         toggle.setCheckable(True)
         toggle.toggled.connect(self.show_dock)
         self.iface.addToolBarIcon(toggle)
-        self._add_action(tr("Backend environment…")).triggered.connect(self.show_environment)
+        self._add_action("Environment", tr("Backend environment…")).triggered.connect(self.show_environment)
         self.guide = guide.Guide(self.iface.mainWindow())
-        self._add_action(tr("User guide")).triggered.connect(lambda: self.guide.show_page(guide.START))
+        show_guide = self._add_action("Guide", tr("User guide"))
+        show_guide.triggered.connect(lambda: self.guide.show_page(guide.START))
         QDesktopServices.setUrlHandler(guide.SCHEME, self.guide.show_address)
 
     def unload(self) -> None:
@@ -104,8 +105,10 @@ class TerramendPlugin:
         self.dialog.show()
         self.dialog.raise_()
 
-    def _add_action(self, text: str) -> QAction:
+    def _add_action(self, name: str, text: str) -> QAction:
+        """`name`: by which QGIS's customization, shortcuts and tests of windows know it."""
         action = QAction(text, self.iface.mainWindow())
+        action.setObjectName(f"Terramend{name}Action")
         self.iface.addPluginToRasterMenu(MENU, action)
         self.actions.append(action)
         return action

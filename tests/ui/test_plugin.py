@@ -104,6 +104,14 @@ def test_the_menu_is_that_of_the_category(iface: Interface) -> None:
     plugin.unload()
 
 
+def test_actions_have_names_of_their_own(iface: Interface) -> None:
+    """QGIS's customization and tests of windows know them by these, in every language."""
+    plugin = load(iface)
+    names = [action.objectName() for _, action in iface.menu]
+    assert names == ["TerramendFillAction", "TerramendEnvironmentAction", "TerramendGuideAction"]
+    plugin.unload()
+
+
 def test_load_use_unload_and_again_without_leftovers(
     iface: Interface, qgis_app: Any, until: Callable, alive: Callable[[int], bool]
 ) -> None:
