@@ -120,6 +120,7 @@ class TerramendDock(QDockWidget):
         if self.run is not None:
             self.run.abandon()
         self.comparison.close_down()
+        self.teller.close_down()
 
     def _ask_backend(self) -> None:
         """Device line and methods, as the backend tells them."""
@@ -265,7 +266,7 @@ class TerramendDock(QDockWidget):
         def elsewhere(result: Dict[str, Any]) -> None:
             text = tr("Its project is no longer open, so no layers were added: {path}. {outcome}")
             text = text.format(outcome=told(result), path=result["outputs"][0])
-            self.teller.offer(text, tr("Add layers here"), lambda: None if self._closed else load(result))
+            self.teller.offer(text, tr("Add layers here"), lambda: load(result))
 
         self._start("fill", choices, done, elsewhere=elsewhere, overwrite=bool(there))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 from qgis.core import Qgis
-from qgis.gui import QgsMessageBar
+from qgis.gui import QgsMessageBar, QgsMessageBarItem
+from qgis.PyQt import sip
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QPushButton
 
 from .inspection import plain
@@ -33,6 +34,7 @@ class Teller(QPlainTextEdit):
         self.setMaximumBlockCount(LINES)
         self.setFixedHeight(110)
         self.hide()
+        self._offers: List[QgsMessageBarItem] = []
 
     def note(self, text: str) -> None:
         """Add a line to the log."""
@@ -56,8 +58,19 @@ class Teller(QPlainTextEdit):
 
         def do() -> None:
             action()
-            self._messages.popWidget(message)
+            self._take_back(message)
 
         button.clicked.connect(do)
         message.layout().addWidget(button)
+        self._offers.append(message)
         self._messages.pushWidget(message, Qgis.MessageLevel.Success)
+
+    def close_down(self) -> None:
+        """Take back what is still offered: nobody is there to do it."""
+        for message in list(self._offers):
+            self._take_back(message)
+
+    def _take_back(self, message: QgsMessageBarItem) -> None:
+        self._offers.remove(message)
+        if not sip.isdeleted(message):  # the user may have closed it
+            self._messages.popWidget(message)

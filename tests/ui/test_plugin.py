@@ -139,6 +139,16 @@ def test_load_use_unload_and_again_without_leftovers(
     plugin.unload()  # a second time does no harm
 
 
+def test_unloaded_it_offers_nothing_more(iface: Interface, backend_python: str) -> None:
+    plugin = load(iface)
+    iface.icons[0].trigger()
+    bar = iface.messageBar()
+    plugin.dock.teller.offer("Its project is no longer open", "Add layers here", lambda: None)
+    assert len(bar.items()) == 1
+    plugin.unload()
+    assert bar.items() == []
+
+
 def test_unloaded_in_the_middle_of_a_run_it_leaves_no_temporary_files(
     iface: Interface, qgis_app: Any, scene: dict[str, str], until: Callable
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.gui import QgsMessageBar
+from qgis.PyQt.QtCore import QEvent
 from qgis.PyQt.QtWidgets import QPushButton, QTextBrowser
 from terramend.ui.teller import Teller
 
@@ -19,6 +20,19 @@ def test_the_button_acts_once_and_the_message_goes(qgis_app: Any) -> None:
     assert message.duration() == 0  # it stays
     message.findChild(QPushButton).click()
     assert done == [1] and bar.currentItem() is None
+
+
+def test_what_nobody_can_do_any_more_is_not_offered(qgis_app: Any) -> None:
+    """The plugin is unloaded: QGIS's bar stays."""
+    bar = QgsMessageBar()
+    teller = Teller(bar)
+    for name in ("a.tif", "b.tif", "c.tif"):
+        teller.offer(f"{name} is there", "Load", lambda: None)
+    bar.popWidget(bar.currentItem())  # closed by the user
+    qgis_app.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
+    bar.pushMessage("of somebody else")
+    teller.close_down()
+    assert [item.text() for item in bar.items()] == ["of somebody else"]
 
 
 def test_names_are_shown_as_they_are(qgis_app: Any) -> None:
