@@ -8,6 +8,7 @@ that draw pictures are refused, and what only QGIS can read is converted by QGIS
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Optional, Tuple, Union
@@ -59,6 +60,10 @@ PICTURES = ("wms", "arcgismapserver", "vectortile")
 
 VECTORS = (".gpkg", ".geojson", ".json", ".shp")
 """Endings of polygon files that the backend reads; others are exported."""
+
+
+WINDOWS_OWN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Names that Windows gives no file, whatever their ending: they are its devices."""
 
 
 PART = 35
@@ -295,6 +300,8 @@ class SourceMaker:
         stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in layer.name()) or "layer"
         if len(stem) > 2 * PART:  # file systems take 255 bytes, and a letter may be three
             stem = f"{stem[:PART]}_{stem[-PART:]}"
+        if WINDOWS_OWN.match(stem):
+            stem = f"_{stem}"
         return str(folder / (stem + extension))
 
     def _convert(self, layer: QgsRasterLayer) -> str:

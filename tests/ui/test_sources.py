@@ -261,6 +261,15 @@ def test_a_long_name_is_no_hindrance(maker: SourceMaker, layer: QgsRasterLayer, 
     assert Path(exported(maker, drawn)).is_file()
 
 
+@pytest.mark.parametrize(
+    ("name", "stem"), [("con", "_con"), ("AUX.2020", "_AUX.2020"), ("lpt1", "_lpt1"), ("console", "console")]
+)
+def test_a_device_of_windows_is_no_file(maker: SourceMaker, name: str, stem: str) -> None:
+    drawn = polygons()
+    drawn.setName(name)
+    assert Path(maker.polygons(drawn)).name == f"{stem}.gpkg"
+
+
 def test_points_are_no_polygons(maker: SourceMaker) -> None:
     with pytest.raises(SourceError, match="holds no polygons"):
         maker.polygons(QgsVectorLayer("Point?crs=EPSG:4326", "wells", "memory"))
