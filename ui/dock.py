@@ -61,7 +61,7 @@ class TerramendDock(QDockWidget):
         self.run: Optional[Run] = None
         self.result: Optional[Dict[str, Any]] = None
         self.batch: Optional[QWidget] = None
-        self._preview: List[str] = []  # layer ids
+        self._preview: Dict[str, str] = {}  # ids of its layers, and their files
         self._visits = project_state.Visits()
         self._closed = False
         self._outlook = Outlook(self.form, self.bar, self.teller.note, self.isHidden)
@@ -397,9 +397,11 @@ class TerramendDock(QDockWidget):
 
     def _replace_preview(self, layers: List[QgsMapLayer]) -> None:
         self._forget_preview()
-        self._preview = [layer.id() for layer in layers]
+        self._preview = {layer.id(): layer.source() for layer in layers}
 
     def _forget_preview(self) -> None:
-        """Take the layers of the last preview away."""
-        remove_results(self._preview, QgsProject.instance())
-        self._preview = []
+        """Take the layers of the last preview away; one that shows another file by now is the analyst's."""
+        project, preview = QgsProject.instance(), self._preview
+        shown = [layer for layer in project.mapLayers().values() if layer.source() == preview.get(layer.id())]
+        remove_results([layer.id() for layer in shown], project)
+        self._preview = {}

@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import Qgis, QgsApplication, QgsProject, QgsRasterDataProvider, QgsRasterLayer, QgsRectangle
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsDataProvider,
+    QgsProject,
+    QgsRasterDataProvider,
+    QgsRasterLayer,
+    QgsRectangle,
+)
 from qgis.gui import QgsMapCanvas, QgsMapTool
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, Qt
@@ -333,6 +341,22 @@ def test_preview_is_the_visible_part_and_is_not_saved(
     until(lambda: dock.run is None)
     groups = [node.name() for node in QgsProject.instance().layerTreeRoot().findGroups()]
     assert groups == ["target, preview (not saved)"]
+
+
+def test_what_shows_another_file_by_now_is_no_preview(
+    dock: Any, layers: Any, scene: dict[str, str], until: Callable
+) -> None:
+    """The analyst gave the layer of the gaps another source: it and what lies beside that file are theirs."""
+    kept = Path(f"{scene['other_mask']}.aux.xml")
+    kept.write_text("<PAMDataset/>")
+    click(dock.form.gaps.show_button)
+    until(lambda: dock.run is None)
+    (layer,) = QgsProject.instance().mapLayersByName("target, gaps (not saved)")
+    layer.setDataSource(scene["other_mask"], "mine", "gdal", QgsDataProvider.ProviderOptions())
+    click(dock.form.gaps.show_button)
+    until(lambda: dock.run is None)
+    assert QgsProject.instance().mapLayersByName("mine") == [layer] and kept.exists()
+    assert len(QgsProject.instance().mapLayersByName("target, gaps (not saved)")) == 1
 
 
 def test_preview_where_the_map_shows_another_place(
