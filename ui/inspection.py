@@ -24,10 +24,13 @@ def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None)
     nothing = not (found["references"] or found["dem"] or found["sar"])
     if found["gap_fraction"] == 1 and nothing and found["model"] == "guided":
         return tr("<b>Every pixel is a gap</b>, so nothing can be filled: choose other dates of this place.")
-    text = tr("<b>{share} of the scene would be filled</b>").format(share=percent(found["gap_fraction"]))
+    share = percent(found["gap_fraction"])
     if told and told["expected_error"] is not None:
-        text += tr(", expected error about ± {error}").format(error=error_words(told))
-    return f"{text}. {plain(reason_sentence(told or found))} ({found['model']})"
+        text = tr("<b>{share} of the scene would be filled</b>, expected error about ± {error}.")
+        text = text.format(share=share, error=error_words(told))
+    else:
+        text = tr("<b>{share} of the scene would be filled</b>.").format(share=share)
+    return f"{text} {plain(reason_sentence(told or found))} ({found['model']})"
 
 
 def error_words(result: Mapping[str, Any], which: str = "expected_error") -> str:
@@ -77,17 +80,20 @@ def outcome(result: Mapping[str, Any]) -> str:
     """
     if not result["gap_samples"]:
         return tr("There was nothing to fill.")
-    text = tr("Filled {share} in {time} ({model})").format(
+    text, error = tr("Filled {share} in {time} ({model})."), ""
+    if result.get("expected_error") is not None:
+        text = tr("Filled {share} in {time} ({model}), expected error ± {error}.")
+        error = error_words(result)
+    text = text.format(
         share=percent(result["gap_fraction"]),
         time=duration(sum(result["seconds"].values())),
         model=result["model"],
+        error=error,
     )
-    if result.get("expected_error") is not None:
-        text += tr(", expected error ± {error}").format(error=error_words(result))
     if result["unfilled_samples"]:
         share = result["unfilled_samples"] / result["gap_samples"]
-        text += tr("; {share} of the gaps could not be filled").format(share=percent(share))
-    return text + "."
+        text += " " + tr("{share} of the gaps could not be filled.").format(share=percent(share))
+    return text
 
 
 def mask_made(result: Mapping[str, Any]) -> str:

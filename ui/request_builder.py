@@ -104,8 +104,14 @@ def _request(choices: Choices, maker: SourceMaker, extra: Dict[str, Any]) -> Fil
         references=tuple(references),
         dem=None if choices.dem is None else maker.raster(choices.dem),
         sar=None if choices.sar is None else maker.raster(choices.sar),
-        target_crs=_common([source.crs for source in sources], tr("coordinate systems")),
-        target_nodata=_common([source.nodata for source in sources], tr("nodata values")),
+        target_crs=_common(
+            [source.crs for source in sources],
+            tr("The target's layers have different coordinate systems in their properties; make them equal."),
+        ),
+        target_nodata=_common(
+            [source.nodata for source in sources],
+            tr("The target's layers have different nodata values in their properties; make them equal."),
+        ),
         extent=_extent(choices, maker),
         **same,
         **extra,
@@ -120,14 +126,10 @@ def _mask(mask: MaskChoice, maker: SourceMaker) -> Mask:
     return Mask(maker.raster(mask.source), mask.kind)
 
 
-def _common(values: List[Any], what: str) -> Any:
+def _common(values: List[Any], refusal: str) -> Any:
     """The one override that all single-band layers of the target share."""
     if len(set(values)) > 1:
-        raise SourceError(
-            tr("The layers of the target have different {what} in their properties; make them equal.").format(
-                what=what
-            )
-        )
+        raise SourceError(refusal)
     return values[0] if values else None
 
 
