@@ -156,6 +156,9 @@ class Export:
             self.path, QgsFields(), self.geometry, self.crs, QgsCoordinateTransformContext(), options
         )
         for feature in self.features.getFeatures(QgsFeatureRequest().setNoAttributes()):
+            geometry = feature.geometry()
+            if not geometry.isNull():  # the backend knows no curves
+                feature.setGeometry(geometry.constGet().segmentize())
             if feedback.isCanceled() or not writer.addFeature(feature):
                 break
         why = writer.errorMessage() if _failed(writer.hasError()) else ""
@@ -217,6 +220,7 @@ class SourceMaker:
             and options.partition("=")[0] in ("", "layername")
             and "|" not in options
             and not item.isEditable()
+            and not QgsWkbTypes.isCurvedType(item.wkbType())
             and item.crs() == item.dataProvider().crs()
         ):
             return source_from_here(str(item.source()))
@@ -344,7 +348,8 @@ class SourceMaker:
     def _export(self, layer: QgsVectorLayer) -> str:
         path = self._path(layer, ".gpkg")
         features = QgsVectorLayerFeatureSource(layer)
-        self.conversions.append(Export(features, layer.wkbType(), layer.crs(), path, layer.name()))
+        straight = QgsWkbTypes.linearType(layer.wkbType())
+        self.conversions.append(Export(features, straight, layer.crs(), path, layer.name()))
         return path
 
 

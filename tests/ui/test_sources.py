@@ -12,6 +12,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
     QgsFeature,
     QgsFeedback,
     QgsGeometry,
@@ -19,7 +20,9 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRasterRange,
     QgsRectangle,
+    QgsVectorFileWriter,
     QgsVectorLayer,
+    QgsWkbTypes,
 )
 from qgis.PyQt import sip
 from terramend.ui.messages import ClientError
@@ -218,6 +221,26 @@ def test_polygons_are_exported_as_they_were_when_asked_for(maker: SourceMaker) -
     sip.delete(scratch)
     maker.conversions[0].run(QgsFeedback())
     assert QgsVectorLayer(path, "saved").featureCount() == 2
+
+
+@pytest.mark.parametrize(
+    "part", ["CurvePolygon (CircularString (0 1,1 2,2 1,1 0,0 1))", "((0 0,2 0,2 2,0 2,0 0))"]
+)
+def test_curves_are_made_straight(maker: SourceMaker, tmp_path: Path, part: str) -> None:
+    """The backend knows none; saved as a GeoPackage they stay what they are."""
+    round_ = QgsVectorLayer("MultiSurface?crs=EPSG:4326", "round", "memory")
+    for wkt in (f"MultiSurface ({part})", ""):
+        feature = QgsFeature()
+        feature.setGeometry(QgsGeometry.fromWkt(wkt))
+        round_.dataProvider().addFeature(feature)
+    file, options = str(tmp_path / "round.gpkg"), QgsVectorFileWriter.SaveVectorOptions()
+    QgsVectorFileWriter.writeAsVectorFormatV3(round_, file, QgsCoordinateTransformContext(), options)
+    for layer in (round_, QgsVectorLayer(file, "of a file")):
+        assert QgsWkbTypes.displayString(layer.wkbType()) == "MultiSurface"
+        saved = QgsVectorLayer(exported(maker, layer), "saved")
+        first = next(saved.getFeatures()).geometry()
+        assert first.area() == pytest.approx(next(layer.getFeatures()).geometry().area(), rel=0.001)
+        assert QgsWkbTypes.displayString(first.wkbType()) == "MultiPolygon"
 
 
 def test_an_export_of_polygons_can_be_stopped(maker: SourceMaker) -> None:
