@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from qgis.core import (
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
     QgsFeedback,
     QgsProcessingContext,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
     QgsReferencedRectangle,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
 )
 from terramend.backend.request import from_json
 from terramend.ui.choices import (
@@ -25,6 +28,7 @@ from terramend.ui.choices import (
     from_parameters,
     from_request,
     from_values,
+    layer_of,
     to_parameters,
 )
 from terramend.ui.request_builder import build
@@ -156,6 +160,18 @@ def test_an_extent_beside_a_product_whose_crs_qgis_does_not_know(qgis_new_projec
     built.convert(QgsFeedback())
     assert Path(built.request["extent"]).exists()
     built.remove()
+
+
+def test_a_file_is_the_layer_that_shows_it(qgis_new_project: None, tmp_path: Path) -> None:
+    """QGIS names the layer in a GeoPackage, requests need not."""
+    path = str(tmp_path / "drawn.gpkg")
+    scratch, options = QgsVectorLayer("Polygon", "drawn", "memory"), QgsVectorFileWriter.SaveVectorOptions()
+    QgsVectorFileWriter.writeAsVectorFormatV3(scratch, path, QgsCoordinateTransformContext(), options)
+    layer = QgsVectorLayer(f"{path}|layername=drawn", "mine")
+    QgsProject.instance().addMapLayer(layer)
+    for text in (path, layer.source(), layer.id()):
+        assert layer_of(text, QgsProject.instance()) is layer
+    assert layer_of(f"{path}|layername=other", QgsProject.instance()) is None
 
 
 def test_bad_choices_leave_no_folder(layers: dict[str, QgsRasterLayer], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from terramend.backend.errors import ERRORS, NOTICES, Notice
-from terramend.ui.inspection import error_words, estimate, facts
+from terramend.ui.inspection import error_words, estimate, facts, outcome
 from terramend.ui.messages import (
     ClientError,
     duration,
@@ -263,6 +263,15 @@ def test_what_would_be_filled_and_what_would_mend_it() -> None:
     )
     for guide in ({"references": [{}]}, {"dem": {"cover": 1}}, {"sar": {"cover": 1}}, {"model": "ddpm"}):
         assert "100.0 % of the scene would be filled" in estimate(looked(gap_fraction=1.0, **guide))
+
+
+def test_what_a_fill_did() -> None:
+    filled = {"gap_samples": 200, "gap_fraction": 0.25, "unfilled_samples": 0, "seconds": {"fill": 2.4}}
+    filled = {**filled, "model": "guided", "expected_error": 0.0123}
+    assert outcome(filled) == "Filled 25.0 % in 2 s (guided), expected error ± 0.0123 reflectance."
+    none = {**filled, "expected_error": None, "unfilled_samples": 20}
+    assert outcome(none) == "Filled 25.0 % in 2 s (guided). 10.0 % of the gaps could not be filled."
+    assert outcome({**filled, "gap_samples": 0}) == "There was nothing to fill."
 
 
 def test_one_band_is_not_several() -> None:

@@ -19,7 +19,6 @@ def test_choices_stay_in_their_project(dock: Any, tmp_path: Path) -> None:
     """No project inherits those of another."""
     project, box = QgsProject.instance(), dock.form.target
     other = QgsProject()
-    other = QgsProject()
     assert other.write(str(tmp_path / "other.qgz"))
     sip.delete(other)
     for begin in (project.clear, lambda: project.read(str(tmp_path / "other.qgz"))):
@@ -160,9 +159,10 @@ def test_what_a_result_cannot_give_back_is_said(layers: Any, scene: dict[str, st
     """Made by the command line with two masks of one date and a mask that is gone."""
     from terramend.ui.project_state import TAG, from_layer
 
-    gone = str(tmp_path / "gone.tif")
+    gone, inside = str(tmp_path / "gone.tif"), "/vsizip/folder/other.zip/a.tif"
     request = {
         "target": [scene["target"]],
+        "gaps": [{"path": inside}, {"path": 'NETCDF:"folder/a.nc":mask'}],
         "references": [
             {"path": scene["other"], "masks": [{"path": scene["other_mask"]}, {"path": scene["mask"]}]},
             {"path": scene["truth"], "masks": [{"path": gone}]},
@@ -172,6 +172,7 @@ def test_what_a_result_cannot_give_back_is_said(layers: Any, scene: dict[str, st
     gdal.Translate(path, scene["target"], metadataOptions=[f"{TAG}={json.dumps(request)}"])
     choices, losses = from_layer(QgsRasterLayer(path, "filled"), QgsProject.instance())
     assert [other.mask and other.mask.source for other in choices.references] == [layers["other_mask"], None]
+    assert [mask.source for mask in choices.gaps] == [inside, 'NETCDF:"folder/a.nc":mask'], "GDAL's own names"
     assert losses[0] == f"Files that are gone were left out: {gone}"
     assert losses[1].endswith(f"its further masks were left out: {scene['mask']}") and len(losses) == 2
 

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from osgeo import gdal
+from osgeo import gdal, gdal_array
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsDateTimeRange,
@@ -275,6 +276,25 @@ def test_the_ramp_of_an_uncertainty_follows_its_values_until_it_is_changed(
     add_results(result, subject, "made", project)
     assert std.renderer().classificationMax() == pytest.approx(3 * before, rel=0.02)
     assert std.opacity() == 0.5
+
+
+def test_the_ramp_of_an_uncertainty_is_made_for_what_was_filled(qgis_app: Any, tmp_path: Path) -> None:
+    """Nearly all is valid, where it is 0, and a few of the filled pixels stick out."""
+    path, values = str(tmp_path / "std.tif"), np.zeros((100, 100), np.float32)
+    values[:10] = np.linspace(0.001, 1, 1000).reshape(10, 100)
+    values[0, 0] = 1.2
+    gdal_array.SaveArray(values, path)
+    layer = QgsRasterLayer(path, "std")
+    style_std(layer)
+    assert layer.renderer().classificationMax() == pytest.approx(0.98, abs=0.01)
+
+
+def test_bands_that_are_no_group_have_their_results_above_the_first(
+    target: QgsRasterLayer, result: dict[str, Any]
+) -> None:
+    add_results(result, Subject("2 bands from target", target.id(), True), "made", QgsProject.instance())
+    names = [node.name() for node in QgsProject.instance().layerTreeRoot().children()]
+    assert names == ["made", "target"]
 
 
 def test_a_layer_that_was_added_by_hand_shows_the_new_pixels(

@@ -82,6 +82,26 @@ def test_overrides_of_other_rasters_are_wrapped(maker: SourceMaker, layer: QgsRa
     assert wrapped.ReadRaster() == gdal.Open(layer.source()).ReadRaster()
 
 
+def test_a_nodata_value_of_another_raster_is_wrapped(maker: SourceMaker, layer: QgsRasterLayer) -> None:
+    """The request can carry that of the target alone."""
+    for band in range(1, 5):
+        layer.dataProvider().setUseSourceNoDataValue(band, False)
+    layer.dataProvider().setUserNoDataValue(1, [QgsRasterRange(7, 7)])
+    assert gdal.Open(maker.raster(layer)).GetRasterBand(1).GetNoDataValue() == 7
+
+
+@pytest.mark.parametrize("more", ["|option:NUM_THREADS=2", " authcfg='abcdefg'"])
+def test_what_only_this_qgis_can_open_is_converted(
+    maker: SourceMaker, scene: dict[str, str], more: str
+) -> None:
+    """By options of the layer, or by a login that QGIS keeps."""
+    layer = QgsRasterLayer(scene["target"] + more, "of mine")
+    assert layer.isValid()
+    path = maker.raster(layer)
+    maker.conversions[0].run(QgsFeedback())
+    assert (gdal.Open(path).ReadAsArray() == gdal.Open(scene["target"]).ReadAsArray()).all()
+
+
 @pytest.mark.parametrize("exceptions", [False, True])  # newer QGIS asks GDAL for them
 def test_overrides_that_gdal_cannot_wrap_are_told(
     maker: SourceMaker, layer: QgsRasterLayer, monkeypatch: pytest.MonkeyPatch, exceptions: bool
@@ -221,6 +241,20 @@ def test_polygons_are_exported_as_they_were_when_asked_for(maker: SourceMaker) -
     sip.delete(scratch)
     maker.conversions[0].run(QgsFeedback())
     assert QgsVectorLayer(path, "saved").featureCount() == 2
+
+
+def test_what_a_layer_of_polygons_says_beyond_its_file_goes_along(maker: SourceMaker) -> None:
+    """Its CRS, and edits that are not saved yet."""
+    saved = QgsVectorLayer(exported(maker, polygons()), "saved")
+    file = maker.polygons(saved)
+    saved.setCrs(QgsCoordinateReferenceSystem("EPSG:4258"))
+    assert QgsVectorLayer(exported(maker, saved), "elsewhere").crs().authid() == "EPSG:4258"
+    saved.setCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
+    assert maker.polygons(saved) == file and not maker.conversions
+    saved.startEditing()
+    saved.deleteFeature(1)
+    assert QgsVectorLayer(exported(maker, saved), "edited").featureCount() == 0
+    saved.rollBack()
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,14 @@ def test_on_a_turned_map_before_lies_where_it_is(canvas: QgsMapCanvas, pair: Any
     canvas.unsetMapTool(tool)
 
 
+def test_before_is_drawn_over_a_map_that_shows_neither(
+    canvas: QgsMapCanvas, pair: Any, until: Callable
+) -> None:
+    canvas.setLayers([])
+    picture = swiping(canvas, pair, until).picture
+    assert picture is not None and picture.pixelColor(200, 150) != picture.pixelColor(0, 0)
+
+
 def test_it_leaves_nothing_behind(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
     tool = SwipeTool(canvas)
     ended: list[bool] = []
