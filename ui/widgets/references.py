@@ -99,29 +99,32 @@ class ReferencesBox(QWidget):
         self._single_band = True
         self.tree.itemChanged.connect(self._edited)
         self.tree.itemDoubleClicked.connect(self._edit_date)
-        self._soon = QTimer(self)  # a project that is read brings its layers one by one
+        self._soon = QTimer(self)  # projects and scripts bring, rename and remove layers one by one
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.refresh)
         project = QgsProject.instance()
         project.layersAdded.connect(self._refresh_soon)
         project.layersRemoved.connect(self._let_go)
-        project.layerTreeRoot().nameChanged.connect(self.refresh)
+        project.layerTreeRoot().nameChanged.connect(self._refresh_soon)
         self.refresh()
 
-    def refresh(self, *_: Any) -> None:
+    def refresh(self) -> None:
         """List the project's rasters again, keeping what was ticked."""
         chosen = {row.key: self._reference(row) for row in self._rows if self._ticked(row)}
         self._fill(chosen)
 
-    def _refresh_soon(self, _layers: Any) -> None:
+    def _refresh_soon(self, *_: Any) -> None:
         self._soon.start(0)
 
-    def _let_go(self, _ids: List[str]) -> None:
+    def _let_go(self, ids: List[str]) -> None:
         """Layers are gone; say which of them were used."""
         used = [row for row in self._rows if self._ticked(row)]
-        gone = [row.item.text(NAME) for row in used if self._is_gone(row.key)]
-        gone += [row.mask.currentText() for row in used if self._is_gone(row.mask.currentData())]
-        self.refresh()
+        gone = [row.item.text(NAME) for row in used if row.key in ids]
+        gone += [row.mask.currentText() for row in used if row.mask.currentData() in ids]
+        self._rows = [row for row in self._rows if row.key not in ids]
+        self._refresh_soon()
+        if gone:
+            self.changed.emit()
         for name in gone:
             self.lost.emit(name)
 

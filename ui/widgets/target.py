@@ -155,7 +155,7 @@ class TargetBox(QWidget):
     def _offer_groups(self, *_: Any) -> None:
         """Offer each layer group whose layers, but for results, are all single-band rasters."""
         offered: List[Tuple[QgsLayerTreeGroup, Tuple[QgsRasterLayer, ...]]] = []
-        for group in _groups(QgsProject.instance().layerTreeRoot()):
+        for group in QgsProject.instance().layerTreeRoot().findGroups(True):
             nodes = (node.layer() for node in group.findLayers())
             layers = tuple(la for la in nodes if la is None or la.customProperty(ROLE) is None)
             if len(layers) > 1 and all(
@@ -207,11 +207,3 @@ def _group_names(groups: List[QgsLayerTreeGroup]) -> List[str]:
 
 def _ids(items: Tuple[LayerOrPath, ...]) -> Set[str]:
     return {item.id() for item in items if isinstance(item, QgsMapLayer)}
-
-
-def _groups(parent: QgsLayerTreeGroup) -> List[QgsLayerTreeGroup]:
-    groups = []
-    for child in parent.children():
-        if isinstance(child, QgsLayerTreeGroup):
-            groups += [child, *_groups(child)]
-    return groups
