@@ -389,7 +389,7 @@ def test_in_a_model(client: Any, provider: Any, scene: dict[str, str], qgis_new_
     context = QgsProcessingContext()
     (filled,) = [made.name() for made in model.destinationParameterDefinitions()]  # as this QGIS calls it
     results, ok = model.run({filled: "TEMPORARY_OUTPUT"}, context, QgsProcessingFeedback())
-    assert ok
+    assert ok and context.layersToLoadOnCompletion() == {}, "nobody asked for layers"
     assert (read(results[filled])[:, read(scene["mask"]) > 0] > 0).all()
 
 

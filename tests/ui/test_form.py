@@ -342,11 +342,14 @@ def test_how_masks_of_other_dates_are_read_is_chosen_below_them(
     second = box._rows[-1]
     second.mask.choose(layers["mask"])
     assert {reference.mask.kind for reference in form.choices().references} == {"scl"}, "read as the first"
+    box.kind.setCurrentIndex(box.kind.findData("qa60"))
+    assert [reference.mask.kind for reference in form.choices().references] == ["qa60", "qa60"]
     box.kind.setEditText("fmask; value=2,3")
     kinds = [reference.mask.kind for reference in form.choices().references]
     assert kinds == ["fmask", "value=2,3"]
     form.show_choices(form.choices())
     assert box.kind.currentText() == "fmask;value=2,3"
+    box._rows[-1].mask.choose(layers["target"])  # another mask is read as was said of this date
     assert [reference.mask.kind for reference in form.choices().references] == kinds
     box._rows[-1].item.setCheckState(0, Qt.CheckState.Unchecked)
     assert box.kind.kind() == "fmask", "of the one that is left"

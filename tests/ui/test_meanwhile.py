@@ -228,6 +228,15 @@ def test_a_notice_is_once_in_the_log(dock: Any, layers: Any, fill: Callable) -> 
     assert dock.teller.toPlainText().count("rest on their surroundings alone") == 1
 
 
+def test_what_is_chosen_while_a_fill_is_on_is_asked_about_behind_it(
+    dock: Any, fill: Callable, until: Callable
+) -> None:
+    fill(lambda: dock.form.gaps.grow.setValue(5))
+    assert dock.bar.estimate.text().startswith("Filled 22.4 %")
+    until(lambda: "would be filled" in dock.bar.estimate.text())
+    assert "22.4 %" not in dock.bar.estimate.text()
+
+
 def test_gaps_are_not_shown_while_a_run_is_on(dock: Any, fill: Callable) -> None:
     seen: list[bool] = []
     fill(lambda: seen.append(dock.form.gaps.show_button.isEnabled()))
