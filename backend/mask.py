@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
+from .opening import say_own_masks
 from .raster.gapmap import GAP, GapMap, build_gap_map, in_force
 from .raster.grid import Window
 from .raster.mask_detect import OWN_TAG
@@ -20,6 +21,7 @@ from .raster.metadata import BandMetadata, Metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.products import open_product
 from .raster.raster import Raster
+from .raster.siblings import Folders
 from .raster.unchanged import states, unchanged
 from .raster.writer import GeoTiffWriter
 from .request import FillRequest, request_hash, validate
@@ -51,10 +53,12 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
     validate(request)
     watch.stage("open")
     before = states([*request.target, *(mask.path for mask in request.gaps)])
+    folders = Folders()
     target = open_product(
         request.target, radiometry="dn", crs=request.target_crs,
-        nodata=request.target_nodata, watch=watch,
+        nodata=request.target_nodata, watch=watch, folders=folders,
     )[0]  # fmt: skip
+    say_own_masks(request, (target,), folders, watch)
     with ExitStack() as stack:
         names = _inputs(request, target)
         before = {**states(names), **before}

@@ -82,6 +82,17 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
     )
     _check_bands(request, targets)
     say_classes(targets, watch)
+    say_own_masks(request, targets, folders, watch)
+    found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
+    with Together(watch) as told:
+        references = open_references(request, targets[0], told, found, folders)
+    left_out = tuple(notice for notice in told.notices if notice.code in LEFT_OUT)
+    names = _names(request, targets, references)
+    return Inputs(targets, references, names, {**states(names), **asked}, left_out=left_out)
+
+
+def say_own_masks(request: FillRequest, targets: Sequence[Raster], folders: Folders, watch: Watch) -> None:
+    """Tell of a mask of the target's own that is not used, or that was asked for and is not there."""
     if (request.own_mask or not request.gaps) and not any(target.masks for target in targets):
         beside = masks_beside(request.target, targets[0], folders)[:1]
         for mask in beside:
@@ -92,12 +103,6 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
     if request.mode == "fill" and drawn and not request.own_mask:
         for mask in targets[0].masks[:1]:
             watch.notice("mask.own", path=mask.path, name=targets[0].name)
-    found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
-    with Together(watch) as told:
-        references = open_references(request, targets[0], told, found, folders)
-    left_out = tuple(notice for notice in told.notices if notice.code in LEFT_OUT)
-    names = _names(request, targets, references)
-    return Inputs(targets, references, names, {**states(names), **asked}, left_out=left_out)
 
 
 def _drawn(mask: Mask) -> bool:

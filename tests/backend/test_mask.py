@@ -1,10 +1,12 @@
 """`make_mask`: the raster that `terramend mask` writes."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from terramend.backend.errors import TerramendError
 from terramend.backend.mask import make_mask
 from terramend.backend.raster import outputs
@@ -66,6 +68,29 @@ def test_the_own_mask_is_united_with_those_named(request_, scl, write):
         assert np.array_equal(classes & 3 > 0, expected)
         expected[50:52] = True
         assert np.array_equal(gaps, expected)
+
+
+def test_a_mask_of_the_rasters_own_that_is_not_used_is_told_of(request_, scl, write, tmp_path):
+    with rasterio.open(request_.target[0]) as target:
+        area = {
+            **shapely.box(*target.bounds).__geo_interface__,
+            "crs": {"properties": {"name": str(target.crs)}},
+        }
+    (tmp_path / "drawn.geojson").write_text(json.dumps(area))
+    drawn = (Mask(str(tmp_path / "drawn.geojson")),)
+
+    def told(**changes):
+        watch = Watch()
+        make_mask(replace(request_, overwrite=True, **changes), watch)
+        return {notice.code for notice in watch.notices}
+
+    assert "mask.no-own" in told(own_mask=True)
+    assert "mask.own" not in told(gaps=drawn)
+    write("T33_20200101_image_cloudmask.tif", scl)
+    assert "mask.beside" in told(gaps=())
+    write("T33_20200101_image_SCL.tif", scl)
+    assert "mask.own" in told(gaps=drawn)
+    assert not told(gaps=drawn, own_mask=True) & {"mask.own", "mask.no-own", "mask.beside"}
 
 
 def test_classes_are_written_as_bits(request_, scl):
