@@ -121,6 +121,8 @@ class Grid:
             degree = math.radians(1) * 6371008.8  # mean Earth radius, IUGG
             return down * degree, right * degree * max(math.cos(latitude), 0.01)
         factor = float(crs.linear_units_factor[1]) if crs.is_projected else 1.0  # local plane: metres
+        if 'PROJECTION["Mercator_' in self.crs and self.centre:  # of web maps: at 60° half a metre
+            factor *= max(math.cos(math.radians(self.centre[0])), 0.01)
         return down * factor, right * factor
 
     @property

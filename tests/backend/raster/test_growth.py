@@ -88,6 +88,15 @@ def test_metres_on_a_geographic_grid_are_an_ellipse():
     assert growth.across == pytest.approx(growth.down / math.cos(math.radians(60)), rel=0.01)
 
 
+def test_metres_on_a_web_map_are_those_on_the_ground():
+    """At 60 degrees north its unit is half a metre; one of UTM is a metre."""
+    northing = 6378137 * math.asinh(math.tan(math.radians(60)))
+    for code, north, unit in ((3857, northing, 0.5), (3395, northing, 0.5), (32631, 6.65e6, 1)):
+        grid = Grid(CRS.from_epsg(code).to_wkt(), (10, 0, 3e5, 0, -10, north), 9, 9)
+        assert grid.pixel_size == pytest.approx((10 * unit, 10 * unit), rel=0.01)
+        assert parse_growth("60m", grid).down == pytest.approx(6 / unit, rel=0.01)
+
+
 def test_metres_need_a_pixel_size():
     with pytest.raises(TerramendError, match="in pixels"):
         parse_growth("30m", Grid(None, (1, 0, 0, 0, 1, 0), 5, 5))
