@@ -230,12 +230,18 @@ def from_json(data: Any) -> FillRequest:
     if version != SCHEMA_VERSION:
         raise TerramendError("request.version", found=version, expected=SCHEMA_VERSION)
     request = _build(FillRequest, data, "")
-    validate(request)
+    _check(request)
     return request
 
 
 def validate(request: FillRequest) -> None:
-    """Check every rule that needs no file. Raises `request.field` for the first fault."""
+    """Check types, and every rule that needs no file. Raises `request.field` for the first fault."""
+    _build(FillRequest, asdict(request), "")
+    _check(request)
+
+
+def _check(request: FillRequest) -> None:
+    """The rules that need no file."""
     if not request.target or not all(request.target):
         raise _wrong("target", "give the raster to fill")
     if not request.output:
@@ -266,8 +272,6 @@ def validate(request: FillRequest) -> None:
             raise _wrong("sun", "azimuth is 0 to 360 and elevation above 0 up to 90 degrees")
     if any(band < 1 for band in request.bands) or len(set(request.bands)) != len(request.bands):
         raise _wrong("bands", "bands are counted from 1 and named once")
-    if request.target_nodata is not None and not math.isfinite(request.target_nodata):
-        raise _wrong("target_nodata", "it must be a finite number; NaN is never an observation")
     if request.memory_limit is not None and not request.memory_limit > 0:
         raise _wrong("memory_limit", "it is a number of gigabytes above 0")
     if request.jobs < 0:
@@ -301,7 +305,7 @@ def _wrong(name: str, why: str) -> TerramendError:
 def _build(cls: Any, data: Any, path: str) -> Any:
     """A frozen dataclass from JSON, its types checked against the annotations."""
     if not isinstance(data, Mapping):
-        raise _wrong(path or "request", "it must be a JSON object")
+        raise _wrong(path.rstrip("."), f"each is a {cls.__name__} with a path")
     hints = _hints(cls)
     names = {f.name for f in fields(cls)}
     unknown = sorted(set(data) - names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -132,6 +133,28 @@ def test_wrong_fields_are_named(change, field) -> None:
     assert caught.value.code == "request.field"
     assert caught.value.arguments["field"] == field
     assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"target": "a.tif"}, "target"),
+        ({"target": (Path("a.tif"),)}, "target"),
+        ({"gaps": ("m.tif",)}, "gaps"),
+        ({"gaps": None}, "gaps"),
+        ({"references": (Reference("r.tif", masks=("m.tif",)),)}, "references.masks"),
+        ({"grow": 3}, "grow"),
+        ({"sun": (10,)}, "sun"),
+        ({"std": True}, "std"),
+        ({"settings": {"mend": "x"}}, "settings"),
+        ({"memory_limit": float("inf")}, "memory_limit"),
+        ({"target_nodata": float("nan")}, "target_nodata"),
+    ],
+)
+def test_wrong_types_that_python_lets_by_are_named(change, field) -> None:
+    with pytest.raises(TerramendError) as caught:
+        validate(dataclasses.replace(PLAIN, **change))
+    assert (caught.value.code, caught.value.arguments["field"]) == ("request.field", field)
 
 
 @pytest.mark.parametrize(
