@@ -224,16 +224,12 @@ def _flatten(tree: Any) -> Groups:
 def _odl(text: str) -> Groups:
     """The groups of the text form: `GROUP = NAME`, `KEY = VALUE`, `END_GROUP = NAME`."""
     groups: Groups = {}
-    stack: list[str] = []
+    group = ""
     for line in text.splitlines():
         key, found, value = (part.strip() for part in line.partition("="))
-        if not found:
-            continue
         value = value.strip('"')
         if key == "GROUP":
-            stack.append(value)
-        elif key == "END_GROUP" and stack:
-            stack.pop()
-        elif stack:
-            groups.setdefault(stack[-1], {})[key] = value
+            group = value
+        elif found and key != "END_GROUP":
+            groups.setdefault(group, {})[key] = value
     return groups
