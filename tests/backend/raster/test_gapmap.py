@@ -162,6 +162,14 @@ def test_a_mask_that_covers_a_part_marks_nothing_beyond(tmp_path, tmp, plain):
     assert [n.code for n in watch.notices] == ["mask.partial"]
 
 
+def test_a_finer_mask_that_begins_within_a_pixel_marks_it(tmp_path, tmp, plain):
+    place = (2.5, 0, 300107.5, 0, -2.5, 4999792.5)
+    path = save(tmp_path / "m.tif", np.ones((20, 30), bool), transform=place)
+    expected = np.zeros((70, 90), bool)
+    expected[20:26, 10:19] = True
+    assert np.array_equal(codes(plain, Mask(path), directory=tmp)[0] == G, expected)
+
+
 def test_a_mask_in_another_crs(tmp_path, tmp, plain):
     from rasterio.warp import Resampling, reproject
 

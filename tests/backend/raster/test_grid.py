@@ -1,7 +1,8 @@
-"""Windows of a grid: what two of them share, and halves."""
+"""Windows of a grid: what two of them share, halves, and where they lie."""
 
 import numpy as np
-from terramend.backend.raster.grid import Window
+from rasterio import Affine
+from terramend.backend.raster.grid import Grid, Window
 
 
 def test_windows_meet_where_both_are():
@@ -20,3 +21,10 @@ def test_windows_meet_where_both_are():
 def test_halves_make_the_window():
     upper, lower = Window(3, 4, 7, 5).halves()
     assert (upper, lower) == (Window(3, 4, 3, 5), Window(6, 4, 4, 5))
+
+
+def test_a_window_lies_where_its_pixels_do_also_on_a_turned_grid():
+    affine = Affine.translation(300000, 5000000) @ Affine.rotation(30) @ Affine.scale(10, -10)
+    window = Grid(None, tuple(affine)[:6], 90, 70).cut(Window(20, 30, 8, 9))
+    assert np.allclose(window.affine @ (2, 3), affine @ (32, 23))
+    assert (window.width, window.height) == (9, 8)

@@ -81,6 +81,13 @@ def test_any_band_of_a_mask_per_band_counts(write):
         assert np.array_equal(found(TARGET.whole), flags.any(axis=0))
 
 
+def test_what_any_band_of_a_mask_per_band_did_not_observe_is_a_gap(write):
+    flags = np.zeros((3, 60, 80), np.uint8)
+    flags[1, 5:9] = 255
+    with gaps(Mask(str(write("m.tif", flags, nodata=255)), "nodata"), bands=3) as found:
+        assert np.array_equal(found(TARGET.whole), flags.any(axis=0))
+
+
 @pytest.fixture(scope="module")
 def turned(tmp_path_factory):
     """A mask on a turned grid in another CRS."""
