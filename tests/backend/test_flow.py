@@ -108,6 +108,27 @@ def test_a_cancel_does_not_wait_for_a_worker_deep_in_a_tile():
     no_threads_stay()
 
 
+def test_a_stopped_flow_waits_a_moment_for_a_worker_that_is_nearly_done():
+    closed, finished = threading.Event(), threading.Event()
+
+    def read():
+        try:
+            yield from range(9)
+        finally:
+            closed.set()
+
+    def work(n):
+        if n:
+            closed.wait(60)
+            time.sleep(0.1)
+            finished.set()
+
+    flow = in_order(read(), work, 1, 2, nothing)
+    next(flow)
+    flow.close()
+    assert finished.is_set()
+
+
 def test_the_reader_is_closed_in_its_own_thread():
     seen = []
 

@@ -105,6 +105,11 @@ def test_no_message(line, code, id):
     assert (caught.value.code, caught.value.id) == (code, id)
 
 
+def test_ids_are_short_texts_and_integers_of_64_bits():
+    assert all(map(protocol.is_id, ("", "x" * 200, 2**63 - 1, 1 - 2**63)))
+    assert not any(map(protocol.is_id, ("x" * 201, 2**63, -(2**63))))
+
+
 @given(st.binary(max_size=200))
 def test_decode_raises_nothing_else(line):
     with contextlib.suppress(protocol.ProtocolError):
