@@ -6,13 +6,17 @@ import csv
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import rasterio
 from terramend.backend import batch, cli
+from terramend.backend.batch_row import is_done
 from terramend.backend.batch_table import from_folder, from_table
 from terramend.backend.errors import TerramendError
+from terramend.backend.fill import fill
+from terramend.backend.request import FillRequest
 from terramend.backend.watch import Watch
 
 from .conftest import blobs, landscape, table
@@ -181,6 +185,14 @@ def test_an_extra_output_of_another_run_does_not_count(work, capsys):
     assert terramend(capsys, *words, "--seed", "1", "--std")[1]["done"] == 1
     with rasterio.open(work / "o_std.tif") as file:
         assert file.tags()["TERRAMEND_SEED"] == "1"
+
+
+def test_a_row_is_done_once_all_that_it_writes_is_there(work):
+    request = FillRequest((str(work / "a.tif"),), str(work / "o.tif"), model="nearest", radiometry="dn")
+    fill(request, Watch())
+    assert is_done(request)
+    for name in ("std", "provenance", "weights_map", "trajectory"):
+        assert not is_done(replace(request, **{name: str(work / "other.png")}))
 
 
 def test_each_row_has_its_own_prompt(work, capsys):
