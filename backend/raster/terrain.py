@@ -38,7 +38,7 @@ class TerrainReader(Closing):
         self._sun = grid.sun_from_north(sun)
         down, across = grid.pixel_size
         coarse = max(dem.grid.pixel_size[0] / down, dem.grid.pixel_size[1] / across)
-        self._span = min(max(1, round(coarse)), FAR) if math.isfinite(coarse) else 1
+        self._span = min(max(1, round(coarse)), FAR)
 
     def close(self) -> None:
         """Close the DEM."""
