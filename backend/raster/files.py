@@ -134,7 +134,7 @@ def grid_of(file: DatasetReader, path: str) -> Grid:
 def short(path: str) -> str:
     """The last part of a path or GDAL name, for messages and for what it tells of dates and bands."""
     inner = re.match(r'^[A-Z0-9_]+:"?([^"]+?)"?:/*([^":]+)$', path)
-    if inner and not re.match(r"^[A-Za-z]$", path.split(":", 1)[0]):
+    if inner:
         return f"{PurePosixPath(inner.group(1).replace(chr(92), '/')).name}:{inner.group(2)}"
     plain = path.split("?", 1)[0] if path.startswith(("http", "vrt:", "/vsicurl")) else path
     return plain.replace("\\", "/").rstrip('/"').rsplit("/", 1)[-1] or path
