@@ -364,6 +364,20 @@ main(None, Watch())
     assert [message["id"] for message in messages] == [1, 2]
 
 
+def test_what_a_library_warns_of_is_told_of_no_call():
+    script = """
+import logging
+from terramend.backend import calls
+calls.CALLS["doctor"] = lambda params, watch: logging.getLogger("a.library").warning("odd") or {}
+server.main(None, server.Watch())"""
+    client = Client(sys.executable, "-I", "-c", PATIENT.replace("server.main(None, server.Watch())", script))
+    client.ask(1, "initialize", {"protocol": protocol.PROTOCOL})
+    client.ask(2, "doctor")
+    assert client.end() == 0
+    logs = [message["params"] for message in client.seen if message.get("method") == "log"]
+    assert logs == [{"id": None, "level": "warning", "message": "odd"}]
+
+
 METHODS = st.sampled_from([*protocol.CALLS, "initialised", "", "rpc.discover", "__class__"])
 IDS = st.integers(-3, 50) | st.text(max_size=4) | st.sampled_from([None, True, 1.5, [], {}, "x" * 300, 2**70])
 JSON = st.recursive(

@@ -363,6 +363,12 @@ def test_a_text_without_a_folder_is_said_by_its_own_name(tmp_path):
     assert caught.value.filename == str(tmp_path / "none" / "report.json")
 
 
+def test_what_another_file_lacks_is_said_of_that_one(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, outputs.written(tmp_path / "report.json"):
+        (tmp_path / "input.json").read_text()
+    assert caught.value.filename == str(tmp_path / "input.json")
+
+
 def test_a_text_that_a_folder_stands_in_the_way_of(tmp_path):
     (tmp_path / "report.json").mkdir()
     with pytest.raises(TerramendError) as caught:
