@@ -156,7 +156,7 @@ def test_overviews_come_back_where_the_target_had_them(tmp_path):
 def test_cog_on_request(tmp_path):
     samples = noise("uint16", (2, 700, 900))
     source = make(tmp_path / "in.tif", samples, lambda o: o.update_tags(sensor="MSI"))
-    options = ["COG=YES", "ZLEVEL=3"]
+    options = ["COG=YES", "ZLEVEL=3", "PREDICTOR=2", "INTERLEAVE=BAND"]
     with rasterio.open(copy(source, tmp_path / "out.tif", options=options, tags={"A": "1"})) as out:
         assert out.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG" and out.overviews(1)
         np.testing.assert_array_equal(out.read(), samples)
