@@ -305,6 +305,19 @@ def test_alpha_becomes_opaque_where_filled_and_classes_stay(write, dtype):
     assert (out[4] == 255).all()
 
 
+@pytest.mark.parametrize(("dtype", "most"), [("uint8", 255), ("uint16", 65535), ("float32", 1)])
+def test_alpha_that_hid_everything_becomes_as_opaque_as_its_dtype_can_say(write, dtype, most):
+    def decorate(file):
+        file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+
+    target = write("in.tif", np.zeros((4, 50, 50), dtype), decorate)
+    other = write("other.tif", image(dtype, 3, 50, 50))
+    references = (Reference(str(other), (Mask("", "none"),)),)
+    everywhere = write("gaps.tif", np.ones((50, 50), np.uint8))
+    _, out = run(request(target, everywhere, model="copy", references=references))
+    assert (out[3] == most).all()
+
+
 def test_a_map_of_classes_that_does_not_say_so_is_told_of_and_how_it_is_filled(write):
     classes = np.kron(np.random.default_rng(0).choice([1, 3, 7], (12, 12)), np.ones((8, 8), int))
     gaps = blobs(96, 96, 0.1)
