@@ -15,7 +15,7 @@ def say_blank(overview: Tile, watch: Watch) -> None:
             if _blank(reference.image):
                 heard.notice("reference.blank", name=reference.name)
     for image, option in ((overview.terrain, "--dem"), (overview.sar, "--sar")):
-        if image is not None and _blank(image[:1] if option == "--dem" else image):
+        if image is not None and _blank(image):
             watch.notice("guide.blank", option=option)
 
 
