@@ -162,7 +162,7 @@ def _tags(source: DatasetReader, band: int) -> Tags:
         except UnicodeDecodeError:  # XML that is not in UTF-8; of other tags rasterio leaves such out itself
             continue
         kept[space] = {key: text for key, text in tags.items() if not key.startswith(_STALE)}
-    return {space: tags for space, tags in kept.items() if tags}
+    return kept
 
 
 def _write_tags(output: DatasetWriter, band: int, tags: Tags) -> None:
