@@ -662,3 +662,26 @@ def test_zeros_of_another_date_are_a_hole_where_it_declares_none(write, dtype, b
     result, filled = run(request(write("t.tif", scene), write("m.tif", mask), **more))
     assert result.unfilled_samples == (0 if seen else bands * 16)
     np.testing.assert_allclose(filled, other if seen else scene, rtol=1e-5)
+
+
+@pytest.mark.parametrize("more", ["alpha", "SCL"])
+def test_zeros_are_seen_beside_alpha_and_a_class_makes_no_third_band(write, more):
+    bands = 3 if more == "alpha" else 2
+    names = ("B02", "B03", "B04")[:bands]
+    scene, mask = image("uint16", bands, 48, 48), np.zeros((48, 48), "uint8")
+    mask[20:32, 20:32] = 1
+    other = scene.copy()
+    other[:, 24:28, 24:28] = 0
+
+    def decorate(file):
+        file.descriptions = (*names, more)[: file.count]
+        if more == "alpha" and file.count > bands:
+            file.colorinterp = [ColorInterp.undefined] * bands + [ColorInterp.alpha]
+
+    last = np.full((1, 48, 48), 65535 if more == "alpha" else 4, "uint16")
+    reference = Reference(str(write("r.tif", np.concatenate([other, last]), decorate)), (Mask("", "none"),))
+    result, filled = run(
+        request(write("t.tif", scene, decorate), write("m.tif", mask), references=(reference,), model="copy")
+    )
+    assert result.unfilled_samples == 0
+    np.testing.assert_array_equal(filled, other)

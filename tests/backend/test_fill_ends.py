@@ -210,6 +210,11 @@ def test_a_full_disk_is_said_before_anything_is_written(write, monkeypatch):
         fill(asked_for(target, mask), Watch())
     assert caught.value.code == "output.space"
     assert list((target.parent / "out").iterdir()) == []
+    usage.free = 40 * 40  # holds the raster, but not the one beside it of which a COG is made
+    assert fill(asked_for(target, mask), Watch()).outputs
+    with pytest.raises(TerramendError) as caught:
+        fill(asked_for(target, mask, creation_options=("COG=YES",), overwrite=True), Watch())
+    assert caught.value.code == "output.space"
 
 
 def test_progress_reaches_its_total(write):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from rasterio import Affine
+from rasterio.crs import CRS
 from terramend.backend.raster.grid import Grid, Window
 
 
@@ -28,3 +29,13 @@ def test_a_window_lies_where_its_pixels_do_also_on_a_turned_grid():
     window = Grid(None, tuple(affine)[:6], 90, 70).cut(Window(20, 30, 8, 9))
     assert np.allclose(window.affine @ (2, 3), affine @ (32, 23))
     assert (window.width, window.height) == (9, 8)
+
+
+def test_a_crs_is_the_same_however_it_is_written():
+    square = (10.0, 0.0, 300000.0, 0.0, -10.0, 5000000.0)
+    one, other, none = (
+        Grid(crs, square, 9, 9)
+        for crs in (CRS.from_epsg(32633).to_wkt(), CRS.from_epsg(32633).to_wkt(version="WKT2_2019"), None)
+    )
+    assert one.crs != other.crs and one.same_as(other)
+    assert not one.same_as(Grid(CRS.from_epsg(32634).to_wkt(), square, 9, 9)) and not one.same_as(none)

@@ -228,6 +228,11 @@ def test_nodata_kind(values, nodata, expected):
     assert bits.tolist() == [[[flag * FILL for flag in expected]]]
 
 
+def test_nan_may_be_one_of_the_values():
+    bits = plain_decoder("value=nan,3", (1,), None).decode(np.array([[[np.nan, 1.0, 3.0]]]))
+    assert bits.tolist() == [[[ANY_CLASS, 0, ANY_CLASS]]]
+
+
 def test_nan_is_no_gap_for_nonzero():
     bits = plain_decoder("nonzero", (1,), None).decode(np.array([[[np.nan, 1.0]]]))
     assert bits.tolist() == [[[0, ANY_CLASS]]]

@@ -136,7 +136,7 @@ def test_dates(text, date):
 
 
 @pytest.mark.parametrize(
-    "text", ["scene", "20201301", "19500101", "29990101", "123456789012", "v2020", "20200230"]
+    "text", ["scene", "20201301", "19500101", "29990101", "20991231", "123456789012", "v2020", "20200230"]
 )
 def test_no_dates(text):
     assert date_in(text) is None

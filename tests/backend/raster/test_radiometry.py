@@ -165,3 +165,10 @@ def test_rasters_without_optical_bands_keep_their_own_values(tmp_path, option):
     for name in ("MOD13_NDVI.tif", "LST_2020-01-13.tif", "S1_2020-01-13_VV.tif"):
         said, raster, codes = found(lone(name), radiometry=option)
         assert said == (1, 0) and codes == [] and in_words(raster) == "the file's own values"
+
+
+def test_radar_keeps_its_own_values_beside_a_band_that_is_none(tmp_path):
+    values = np.random.default_rng(0).uniform(0.02, 0.3, (3, 60, 60)).astype(np.float32)
+    path = makers.write(tmp_path / "s1.tif", values, descriptions=("VV", "VH", "SCL"))
+    (raster,) = open_product([path], watch=Watch())
+    assert [band.role for band in raster.bands] == ["index", "index", "class"]

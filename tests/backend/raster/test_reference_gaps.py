@@ -56,6 +56,7 @@ def test_a_mask_that_covers_its_date_covers_it_also_where_that_is_a_part_of_the_
         path = write(f"{columns}.tif", flags, crs=UTM, transform=Affine(*place))
         with gaps(Mask(str(path), "nonzero"), reference=half, watch=watch) as found:
             assert found(TARGET.whole).sum() == 60 * min(columns, 40)
+            assert not found(Window(0, 0, 60, 20)).any()  # all beside the mask
         assert [n.code for n in watch.notices] == told
     assert watch.notices[0].arguments["percent"] == 50
 
