@@ -38,3 +38,12 @@ def test_rows_that_run_at_once_on_a_machine_share_its_cores(row_on_a_worker, mon
     assert row_on_a_worker(at_once={"10.0.0.7": 32}) == 1
     assert row_on_a_worker(at_once={"10.0.0.8": 1}) == 4  # one that joined later: by its own threads
     assert row_on_a_worker(jobs=3, at_once={"10.0.0.7": 4}) == 3
+
+
+def test_a_row_of_a_cancelled_batch_is_told_whether_it_runs_or_begins(row_on_a_worker, monkeypatch):
+    monkeypatch.setattr(module, "_cancelled", set())
+    monkeypatch.setattr(
+        module, "do", lambda request, watch: (watch.cancelled, module.cancel("batch"), watch.cancelled)
+    )
+    assert row_on_a_worker() == (False, None, True)
+    assert row_on_a_worker() == (True, None, True)
