@@ -191,6 +191,16 @@ def test_masks_of_other_dates_are_said_as_they_are_read(request_of, tmp_path):
     assert f"  {mask.path}: read as nonzero\n" in in_words(found)
 
 
+def test_days_between_are_told_of_dates_that_are_known(request_of, tmp_path):
+    write(tmp_path / "other.tif", read(tmp_path / "S2_20200111.tif"), left=600500.0)
+    names, clear = ("S2_20200111.tif", "other.tif"), (Mask("", "none"),)
+    others = tuple(Reference(str(tmp_path / name), clear) for name in names)
+    found = inspect(request_of(references=others), Watch())
+    assert [date["days"] for date in found["references"]] == [10, None]
+    first, second = [line for line in in_words(found).splitlines() if line.startswith("Reference ")]
+    assert "+10 days" in first and "days" not in second
+
+
 def test_errors_are_those_of_a_fill(request_of, tmp_path):
     (tmp_path / "S2_20200111_mask.tif").unlink()
     with pytest.raises(TerramendError, match="has no mask"):
