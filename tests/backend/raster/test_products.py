@@ -84,7 +84,10 @@ def test_alpha_and_palette(tmp_path):
 def test_the_fourth_of_four_bytes_is_no_alpha_for_that(tmp_path, name, role):
     """GDAL declares it so unless told otherwise; near infrared would be made opaque where it was filled."""
     names = ("red", "green", "blue", name) if name else None
-    path = makers.write(tmp_path / "a.tif", image(4, dtype=np.uint8, high=255), descriptions=names)
+    pixels = image(4, dtype=np.uint8, high=255)
+    if name:
+        pixels[3] = 255  # as alpha is, but what it is called counts
+    path = makers.write(tmp_path / "a.tif", pixels, descriptions=names)
     with rasterio.open(path) as file:
         assert file.colorinterp[3] == ColorInterp.alpha
     watch = Watch()
