@@ -353,6 +353,15 @@ def test_a_second_signal_does_not_break_an_import_off(tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
 
 
+def test_signals_go_where_they_went_before_once_a_call_is_over(capsys):
+    before = signal.signal(signal.SIGINT, heard := lambda *_: None)
+    try:
+        assert cli.main(["models"]) == 0
+        assert signal.getsignal(signal.SIGINT) is heard
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.posix("such signals")
 def test_what_nohup_begins_outlives_the_terminal(quick, tmp_path):
     process = subprocess.Popen(
