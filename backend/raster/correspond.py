@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from .raster import Band, telling
+from .roles import measured_by
 
 NEAR = 0.05
 """Share of a wavelength by which bands of two sensors that mean one colour differ at most."""
@@ -16,6 +17,7 @@ def likes(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Band]) 
     """Of each chosen band the other date's band that shows the same; None where one has none.
 
     By wavelength, by name, or by place where a date has as many bands as the target and names do not tell.
+    Night is not day and EVI is not NDVI, though each may be its file's only band.
 
     Args:
         target: all bands of the raster to fill. chosen: 0-based, those that are filled.
@@ -43,7 +45,12 @@ def _by_place(target: Sequence[Band], chosen: Sequence[int], other: Sequence[Ban
     said = [[math.isfinite(b.wavelength) for b in bands] for bands in (other, [target[i] for i in chosen])]
     if all(map(any, said)) or len(places) != len(other) or not set(chosen) <= set(places):
         return None
-    return tuple(places.index(i) for i in chosen)
+    found = tuple(places.index(i) for i in chosen)
+    for own, its in ((target[i], other[place]) for i, place in zip(chosen, found, strict=True)):
+        one, two = measured_by(own.description), measured_by(its.description)
+        if one - two and two - one:
+            return None
+    return found
 
 
 def _like(band: Band, others: Sequence[Band]) -> int | None:

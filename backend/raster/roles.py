@@ -54,8 +54,12 @@ _AT_NIGHT = r"(avg|median)_rad|avg_rade\d+h|dnb|svdnb|ntl|night_?lights?"
 """Of light at night alone: other radiance is a band's, and what its name says of its colour counts."""
 _AMOUNT = rf"{_WATER}|{_AT_NIGHT}|precip|precipitation|rainfall|soil[ _]?moisture|sm_surface|biomass"
 _TERRAIN = r"dem|dsm|dtm|srtm|elevation|altitude|height|slope|aspect|hillshade"
+_SCALAR = (
+    rf"{_AMOUNT}|{_TERRAIN}|"
+    r"ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre"
+)
 _INDEX = re.compile(
-    rf"(^|[^a-z])({_AMOUNT}|{_TERRAIN}|ndvi|evi2?|savi|msavi|ndwi|mndwi|ndmi|ndsi|nbr2?|lai|fapar|fcover|ndbi|gndvi|ndre|"
+    rf"(^|[^a-z])({_SCALAR}|"
     r"aot|aod|optical_depth|wvp|(solar|sensor)?(zenith|azimuth)|vaa|vza|saa|sza|[sv]zen|raz|day_of_year)([^a-z]|$)"
 )
 _THERMAL = re.compile(
@@ -63,11 +67,17 @@ _THERMAL = re.compile(
 )
 _RADAR = re.compile(r"(^|[^a-z0-9])(vv|vh|hh|hv)([^a-z0-9]|$)")
 """Polarisations, which radar's bands are named by."""
+_MEASURED = re.compile(rf"(?<![a-z])({_SCALAR}|lst|vv|vh|hh|hv|day|night)(?![a-z])")
 
 
 def is_radar(name: str) -> bool:
     """Whether the name of a band, or of a file with one, says radar."""
     return _RADAR.search(name.strip().lower()) is not None
+
+
+def measured_by(name: str) -> frozenset[str]:
+    """What a band's name says that it measures: an index, an amount, a polarisation, by day or by night."""
+    return frozenset(found.group(1) for found in _MEASURED.finditer(name.lower()))
 
 
 def role_of(name: str, *, alpha: bool = False, palette: bool = False) -> str:

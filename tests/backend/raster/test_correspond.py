@@ -42,3 +42,21 @@ def test_a_band_without_its_like_is_told():
     assert likes(S2, (4,), bands("SR_B5", "SR_B4", sensor="landsat8")) is None
     assert likes(S2, (3,), bands("SR_B5", sensor="landsat8")) == (0,)
     assert math.isnan(bands("")[0].wavelength)
+
+
+@pytest.mark.parametrize(
+    ("target", "other"),
+    [
+        ("MOD11A1.061_LST_Day_1km_doy2020177_aid0001", "MOD11A1.061_LST_Night_1km_doy2020178_aid0001"),
+        (
+            "MOD13Q1.061__250m_16_days_NDVI_doy2020177_aid0001",
+            "MOD13Q1.061__250m_16_days_EVI_doy2020193_aid0001",
+        ),
+        ("S1A_20200101_VV", "S1A_20200113_VH"),
+        ("LAI_20200101", "FAPAR_20200111"),
+    ],
+)
+def test_what_is_measured_otherwise_is_not_alike_though_it_is_the_only_band(target, other):
+    assert likes(bands(target), (0,), bands(other)) is None
+    assert likes(bands(target), (0,), bands(target.replace("2020", "2019"))) == (0,)
+    assert likes(bands(target), (0,), bands("Band 1")) == (0,)
