@@ -32,9 +32,12 @@ def kind_of_file(stem: str) -> str | None:
 
 
 def words_of(stem: str) -> list[str]:
-    """The words of a file's name without resolutions, and the band number that Sentinel-2's masks bear."""
+    """The words of a file's name that say what it is.
+
+    Without resolutions, the band number of Sentinel-2's masks, and AppEEARS's day and number at the end.
+    """
     words = re.split(r"[^A-Za-z0-9]+", stem)
-    return [w for w in words if w and not re.fullmatch(r"\d{2,4}m|\dkm|B00", w)]
+    return [w for w in words if w and not re.fullmatch(r"\d{2,4}m|\dkm|B00|doy\d{7,}|aid\d{4}", w)]
 
 
 @lru_cache(maxsize=8192)  # every date of a folder asks about all names in it

@@ -131,6 +131,26 @@ def test_dates_of_an_index_are_found_for_an_index_alone(tmp_path):
     assert [Path(reference.path).name for reference in found] == names
 
 
+@pytest.mark.parametrize(
+    ("layer", "others"),
+    [
+        ("MOD11A1.061_LST_Day_1km", ["QC_Day", "Emis_31", "Clear_day_cov", "Day_view_angl", "Day_view_time"]),
+        ("MOD13Q1.061__250m_16_days_NDVI", ["VI_Quality", "pixel_reliability", "composite_day_of_the_year",
+                                            "sun_zenith_angle"]),
+        ("MCD15A3H.061_Lai_500m", ["FparLai_QC", "FparExtra_QC", "LaiStdDev_500m"]),
+        ("VNP46A2.001_DNB_BRDF-Corrected_NTL", ["Mandatory_Quality_Flag", "QF_Cloud_Mask"]),
+        ("MOD09GA.061_sur_refl_b01_1", ["QC_500m_1", "state_1km_1"]),
+    ],
+)  # fmt: skip
+def test_what_appeears_lays_beside_a_layer_is_no_date_of_it(tmp_path, layer, others):
+    for day in ("2020177", "2020193"):
+        for name in [layer, *(f"{layer.split('_')[0]}_{other}" for other in others)]:
+            tif(tmp_path / f"{name}_doy{day}_aid0001.tif")
+    target = opened(str(tmp_path / f"{layer}_doy2020177_aid0001.tif"))
+    found = find_references(str(tmp_path), target, Watch())
+    assert [Path(r.path).name for r in found] == [f"{layer}_doy2020193_aid0001.tif"]
+
+
 def radar(path):
     """Two bands in dB that are named by their polarisations."""
     return tif(path, 2, descriptions=("VV", "VH"))
