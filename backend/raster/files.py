@@ -174,7 +174,10 @@ def _describe(file: DatasetReader, path: str, watch: Watch) -> Raster:
 
 
 def _band(file: DatasetReader, index: int, path: str, sensor: str, said: str, lone: str) -> Band:
-    """One band; a file's only band without description goes by the file's name."""
+    """One band; a file's only band whose description does not tell what it is goes by the file's name.
+
+    Programs write such as `Band 1`, `nd` (Earth Engine, of any index) or a date there.
+    """
     place, description = index - 1, said
     kind = file.colorinterp[place]
     if not description and lone:
@@ -182,7 +185,8 @@ def _band(file: DatasetReader, index: int, path: str, sensor: str, said: str, lo
         description = word.group(1) if word else _stem(lone)
     alpha = kind == ColorInterp.alpha and _is_alpha(path, index, description, sensor)
     role = roles.role_of(description, alpha=alpha, palette=kind == ColorInterp.palette)
-    if lone and not said and role != "alpha":
+    untold = role == "optical" and math.isnan(roles.wavelength_of(description, sensor))
+    if lone and role != "alpha" and (untold or not said):
         role = "class" if kind == ColorInterp.palette else roles.role_of_file(_stem(lone))
     wavelength = math.nan
     if role in ("optical", "thermal"):

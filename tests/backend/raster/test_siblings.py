@@ -131,6 +131,15 @@ def test_dates_of_an_index_are_found_for_an_index_alone(tmp_path):
     assert [Path(reference.path).name for reference in found] == names
 
 
+@pytest.mark.parametrize("said", ["nd", "Band 1", "2020-01-01"])
+def test_dates_of_an_index_are_found_though_its_band_is_called_otherwise(tmp_path, said):
+    target = opened(tif(tmp_path / "NDVI_20200101.tif", descriptions=(said,)))
+    tif(tmp_path / "NDVI_20200111.tif", descriptions=(said,))
+    assert target.bands[0].role == "index"
+    found = find_references(str(tmp_path), target, Watch())
+    assert [Path(reference.path).name for reference in found] == ["NDVI_20200111.tif"]
+
+
 @pytest.mark.parametrize(
     ("layer", "others"),
     [
