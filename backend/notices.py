@@ -24,6 +24,11 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{count} rasters in {folder} were written by Terramend ({first} first) and are left out: "
             "name in a table what is to be filled again."
         ),
+        "bands.dates": (
+            "The bands of {name} are dates, from {first} to {last}, but bands of one raster are taken for "
+            "one day: none is learnt from another. Write each date into a file that is named by it "
+            "(gdal_translate -b N), and name their folder as other dates."
+        ),
         "bands.empty": (
             "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is; "
             "--bands {band} fills it by itself, if other dates have it."

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import TerramendError
 from ..watch import Watch
+from .dates import date_in
 from .gapmap import GapMap
 from .gdal import sparse_sample
 from .raster import Band, Raster, is_reflectance, measured, telling
@@ -19,6 +20,8 @@ FEW = 100
 def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: Watch) -> tuple[int, ...]:
     """0-based bands of `target` that are predicted; class bands are not, `compose` fills them by majority.
 
+    A notice says where bands are dates by their names.
+
     Args:
         asked: 1-based bands as the request counts them, over all rasters of the product; empty: `telling`.
         first_band: number of the product's bands before this raster's.
@@ -26,6 +29,9 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
     Raises:
         TerramendError: `model.band` for a QA or alpha band.
     """
+    days = sorted(day for band in target.bands if (day := date_in(band.description)))
+    if days and days[0] < days[-1]:
+        watch.notice("bands.dates", name=target.name, first=str(days[0]), last=str(days[-1]))
     if not asked:
         return telling(target.bands)
     chosen = tuple(n - 1 - first_band for n in sorted(asked) if 0 <= n - 1 - first_band < len(target.bands))

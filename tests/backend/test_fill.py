@@ -116,6 +116,19 @@ def test_a_band_with_hardly_a_valid_pixel_stays_and_spoils_no_other(write, valid
     assert alone.unfilled_samples == 0 and (out[1] > 0).all()
 
 
+@pytest.mark.parametrize("second, said", [("2016-08-04", True), ("2016-07-25", False)])
+def test_a_stack_of_dates_is_told_that_none_is_learnt_from_another(write, second, said):
+    samples = image("uint16", 2, 60, 50)
+    samples[:, 20:30, 20:30] = 0
+    path = write("stack.tif", samples, nodata=0)
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("B04_2016-07-25", f"B08_{second}")
+    result, _ = run(request(path, None))
+    assert [n["message"].split(", but")[0] for n in result.notices if n["code"] == "bands.dates"] == [
+        "The bands of stack.tif are dates, from 2016-07-25 to 2016-08-04"
+    ] * said
+
+
 @pytest.mark.parametrize(
     "crs, transform",
     [
