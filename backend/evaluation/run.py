@@ -129,11 +129,10 @@ def _found(names: Sequence[str], watch: Watch) -> Iterator[Method]:
 
 
 def _quick(cases: Sequence[Case]) -> list[Case]:
-    """The first cloud (or real) case of each place."""
+    """The first cloud (or real) case of each place; the first of each kind where no place has one."""
     first: dict[tuple[str, str, str], Case] = {}
-    for case in cases:
-        if case.gap.kind in ("cloud", "own", "whole"):
-            first.setdefault((case.dataset, case.place, case.gap.kind), case)
+    for case in [case for case in cases if case.gap.kind in ("cloud", "own", "whole")] or cases:
+        first.setdefault((case.dataset, case.place, case.gap.kind), case)
     return list(first.values())
 
 

@@ -88,6 +88,17 @@ def test_rows_of_networks_depend_on_what_they_are_sampled_with(monkeypatch: pyte
     assert "rivals/model.py" in told["de"]
 
 
+def test_a_quick_run_without_cloud_cases_takes_one_of_each_kind(
+    recipe: Recipe, scenes: Path, tmp_path: Path
+) -> None:
+    made = tuple(case for case in recipe.cases if case.gap.kind not in ("cloud", "own", "whole"))
+    places = {(case.dataset, case.place, case.gap.kind) for case in made}
+    done = run_evaluate(
+        replace(recipe, cases=made), scenes, tmp_path, tracks=["S"], methods=["gdal"], quick=True, jobs=1
+    )
+    assert 0 < len(done.rows) <= len(places) < len(made)
+
+
 def test_a_second_run_does_only_what_is_missing(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
     first = run_evaluate(recipe, scenes, tmp_path, methods=["band-mean"], quick=True, jobs=1)
     file = tmp_path / ROWS
