@@ -33,7 +33,6 @@ from .raster.empty_inputs import say_blank
 from .raster.grid import Window
 from .raster.missed_cloud import say_missed, say_specks
 from .raster.offsets import say_moved
-from .raster.sar import say_partly
 from .raster.scene import STRIP, Scene, overview_step
 from .raster.tiles import TilePlan, plan_tiles
 from .request import FillRequest
@@ -178,7 +177,6 @@ def _seen(
     say_blank(seen, watch)
     say_copies(seen, watch)
     say_missed(seen, watch)
-    say_partly(seen, watch)
     tiles: tuple[Tile, ...] = ()
     with threads.allowed(workers):
         if seen.step > 1:

@@ -51,6 +51,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "guide.feet": "{name} is in feet; it is turned into metres.",
         "guide.first-band": "{path} has several bands; the first is taken as elevation.",
+        "guide.partly": (
+            "What {option} names covers {percent} % of the gaps; the rest is filled without it. "
+            "Of several tiles make one raster (gdalbuildvrt)."
+        ),
         "mask.beside": (
             "{path} looks like a mask of {name}, but its name does not say how to read it: it is not used. "
             "Name it with --gaps."
@@ -143,7 +147,6 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "wrong. Write the scale into that file (gdal_edit -scale)."
         ),
         "sar.amplitude": "{name} looks like uncalibrated amplitudes; they are turned into dB as they are.",
-        "sar.partly": "The radar image covers {percent} % of the gaps; the rest is filled without it.",
         "sar.beside": "{name} holds one polarisation; the other is read from {path}, which lies beside it.",
         "sar.one": "{name} has one band that is not named VV or VH; it is taken as VV.",
         "sar.order": "{name} has no bands named VV and VH: band {vv} is taken as VV and band {vh} as VH.",

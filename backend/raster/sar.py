@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...models.base import Floats, Tile
+from ...models.base import Floats
 from ..errors import TerramendError
 from ..watch import Watch
 from .closing import Closing
@@ -18,9 +18,6 @@ from .reader import RasterReader
 
 LOWEST = -40.0
 """dB below which a linear value is taken for noise (sigma nought of a calm lake is about -25)."""
-
-ALL = 0.995
-"""Share of the gaps from which radar counts as covering them."""
 
 
 class SarReader(Closing):
@@ -55,16 +52,6 @@ class SarReader(Closing):
             if band is not None:
                 out[place] = _to_db(self._reader.reflectance(window, [band])[0], self._form)
         return out
-
-
-def say_partly(overview: Tile, watch: Watch) -> None:
-    """A notice where radar does not cover all gaps."""
-    gaps = overview.gaps.any(0)
-    if overview.sar is None or not gaps.any():
-        return
-    share = float(np.asarray(np.isfinite(overview.sar).any(0))[np.asarray(gaps)].mean())
-    if share < ALL:
-        watch.notice("sar.partly", percent=int(100 * share))
 
 
 def _to_db(values: Floats, form: str) -> Floats:

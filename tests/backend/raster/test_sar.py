@@ -10,9 +10,8 @@ from terramend.backend.raster.files import open_raster
 from terramend.backend.raster.grid import Grid
 from terramend.backend.raster.guides import open_guide
 from terramend.backend.raster.polarisations import files_of
-from terramend.backend.raster.sar import SarReader, say_partly
+from terramend.backend.raster.sar import SarReader
 from terramend.backend.watch import Watch
-from terramend.models.base import Tile
 
 RNG = np.random.default_rng(3)
 VV = (-9 + 2 * RNG.standard_normal((64, 64))).astype(np.float32)
@@ -103,16 +102,6 @@ def test_zero_is_no_backscatter_in_db_either(tmp_path, times):
 def test_an_optical_image_is_refused(tmp_path):
     with pytest.raises(TerramendError, match="--reference"):
         read(tmp_path, np.stack([VV, VH, VV, VH]), descriptions=("blue", "green", "red", "nir"))
-
-
-@pytest.mark.parametrize(("columns", "said"), [(64, []), (16, [25])])
-def test_radar_that_covers_a_part_of_the_gaps_is_said(columns, said):
-    gaps = np.ones((2, 64, 64), bool)
-    sar = np.stack([VV, VH])
-    sar[:, :, columns:] = np.nan
-    watch = Watch()
-    say_partly(Tile(np.full((2, 64, 64), np.nan, np.float32), gaps, sar=sar), watch)
-    assert [notice.arguments["percent"] for notice in watch.notices] == said
 
 
 def test_the_other_polarisation_is_read_from_the_file_beside(tmp_path):
