@@ -13,7 +13,9 @@ FAR = 20.0
 """Times that values of files which are stored in two ways differ at least, to be taken for other units."""
 
 
-def times(target: Sequence[Band], other: Sequence[Band]) -> float | None:
+def times(
+    target: Sequence[Band], other: Sequence[Band], dates: Sequence[Sequence[Band]] = ()
+) -> float | None:
     """How many times larger another date's values are, where that cannot be for what is on the ground.
 
     Files that are stored alike (kind of numbers, scale, offset) are of one series, however their values
@@ -22,15 +24,18 @@ def times(target: Sequence[Band], other: Sequence[Band]) -> float | None:
 
     Args:
         target, other: bands that show the same, in the same order.
+        dates: such bands of all dates; the first that is stored as the target speaks for one without values.
 
     Returns:
-        None where the files are stored alike, values are of one size, or one shows nothing.
+        None where the files are stored alike, values are of one size, or nothing is known of one.
     """
     found = []
-    for own, its in zip(target, other, strict=True):
+    for place, (own, its) in enumerate(zip(target, other, strict=True)):
         if _stored(own) == _stored(its):
             return None
-        large, others = _large(own), _large(its)
+        kin = (bands[place] for bands in dates if _stored(bands[place]) == _stored(own))
+        large = next((size for band in (own, *kin) if (size := _large(band))), 0.0)
+        others = _large(its)
         if not large or not others:
             return None
         found.append(others / large)

@@ -328,7 +328,7 @@ def open_scene(
         opened.callback(files.close)
         references, gaps = open_gaps(request, target, references, files, opened, told)
         row = find(request.model)
-        alike = tuple(_alike(target, chosen, reference, told) for reference in references)
+        alike = _alike(target, chosen, references, told)
         for first, reference in zip(alike, references, strict=True):
             if first is None and row is not None and row.copies:
                 _say_unlike(reference, len(chosen), request.model, told)
@@ -341,17 +341,20 @@ def open_scene(
 
 
 def _alike(
-    target: Raster, chosen: tuple[int, ...], reference: Reference, watch: Watch
-) -> tuple[int, ...] | None:
-    """As `likes`, but None of a date in other units: own values have no reflectance that both become."""
-    first = likes(target.bands, chosen, reference.bands)
-    if first is None or unit_of(target.bands, chosen) != "values":
-        return first
-    factor = times([target.bands[i] for i in chosen], [reference.bands[i] for i in first])
-    if factor is None:
-        return first
-    watch.notice("reference.units", name=reference.name, times=f"{factor:.3g}")
-    return None
+    target: Raster, chosen: tuple[int, ...], references: tuple[Reference, ...], watch: Watch
+) -> tuple[tuple[int, ...] | None, ...]:
+    """Of each date as `likes`, but None in other units: own values have no reflectance that both become."""
+    found = [likes(target.bands, chosen, reference.bands) for reference in references]
+    if unit_of(target.bands, chosen) != "values":
+        return tuple(found)
+    shown = [[date.bands[i] for i in first or ()] for first, date in zip(found, references, strict=True)]
+    dates = [bands for bands in shown if bands]
+    for place, (bands, reference) in enumerate(zip(shown, references, strict=True)):
+        factor = times([target.bands[i] for i in chosen], bands, dates) if bands else None
+        if factor is not None:
+            watch.notice("reference.units", name=reference.name, times=f"{factor:.3g}")
+            found[place] = None
+    return tuple(found)
 
 
 def _say_unlike(reference: Reference, wanted: int, model: str, watch: Watch) -> None:

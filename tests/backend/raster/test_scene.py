@@ -270,6 +270,19 @@ def test_a_date_of_an_index_in_other_units_does_not_show_the_same(tmp_path):
     assert "ndvi_20240511.tif holds values 1e+04 times those" in told[0].sentence
 
 
+def test_of_a_clouded_raster_the_dates_stored_as_it_is_tell_the_units(tmp_path):
+    ndvi = np.linspace(0.1, 0.9, 150 * 180).reshape(1, 150, 180).astype(np.float32)
+    path = makers.write(tmp_path / "ndvi_20240501.tif", np.full_like(ndvi, np.nan))
+    others = {"ndvi_20240511.tif": (ndvi * 1e4).astype(np.int16), "ndvi_20240521.tif": ndvi}
+    mine = tuple(Reference(makers.write(tmp_path / name, values), CLEAR) for name, values in others.items())
+    watch = Watch()
+    with scene_of(tmp_path, path, watch, references=mine) as scene:
+        assert [info.alike for info in scene.references] == [False, True]
+    assert [n.arguments["name"] for n in watch.notices if n.code == "reference.units"] == [
+        "ndvi_20240511.tif"
+    ]
+
+
 def test_reflectance_is_never_in_other_units(tmp_path):
     """Scaling is told from the files, or guessed; dark scenes are no fault."""
     path = makers.write(tmp_path / "a_20240501.tif", image(0))
