@@ -93,7 +93,6 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
     """
     from .raster.files import ENDINGS
     from .raster.fill_tag import is_filled
-    from .raster.mask_names import kind_of_file
 
     place = Path(os.path.realpath(folder))
     # An entry that is a link keeps its name: {folder} is where it was found.
@@ -108,7 +107,7 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
     drafts = [_row(1, cell, folder, common) for cell in cells]
     used = {_found(name) for draft in drafts if draft.request for name in _files(draft.request)}
     kept = [cell["target"] for cell in cells if os.path.normcase(cell["target"]) not in used]
-    kept = [name for name in kept if kind_of_file(Path(name).stem) is None] or kept
+    kept = [name for name in kept if not _is_quality(Path(name).stem)] or kept
     ours = {name for name in kept if Path(name).suffix.lower() in ENDINGS and is_filled(name)}
     if ours and len(ours) == len(kept):
         raise TerramendError("batch.written", folder=str(folder), pattern=pattern)
@@ -248,6 +247,14 @@ def _files(request: FillRequest) -> set[str]:
 def _is_other(name: str) -> bool:
     """Whether an entry of a folder can be no target."""
     return name.startswith(".") or name.lower().endswith(".csv")
+
+
+def _is_quality(stem: str) -> bool:
+    """Whether a file's name says that it holds a quality band, of which masks are made or not."""
+    from .raster.mask_names import kind_of_file
+    from .raster.roles import role_of_file
+
+    return kind_of_file(stem) is not None or role_of_file(stem) == "qa"
 
 
 def _found(name: str) -> str:

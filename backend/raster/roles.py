@@ -43,6 +43,8 @@ _QA = re.compile(
     r"(^|[^a-z])(qa|qa60|qa\d+|bqa|udm|udm2|quality|pixel_?qa|radsat|valid_?mask|datamask|dqf?|"
     r"(state|qc)(_\w+)?)([^a-z]|$)|_qa_|qa_pixel"
 )
+_QUALITY_OF = re.compile(r"qc_(day|night)|quality_flag")
+"""Layers of MODIS and VIIRS, as files' names end in them."""
 _COVER = r"land[ _]?(cover|use)|world_?cover|corine|nlcd|lc_type\d|lulc"
 _COVERED = re.compile(rf"(^|[^a-z])({_COVER})([^a-z]|$)")
 _CLASS = re.compile(
@@ -164,6 +166,8 @@ def role_of_file(stem: str) -> str:
     tail, last = "_".join(words[-2:]), words[-1] if words else ""
     if kind_of_file(stem):
         return "qa" if role_of(tail) == "qa" else "class"
+    if _QUALITY_OF.fullmatch(tail.lower()):
+        return "qa"
     if mask_kind_of(last) or (words and words[0].lower() in ("mask", "cloudmask")):
         return "class"
     role = role_of(stem)

@@ -292,7 +292,7 @@ RADAR_WORDS = "|".join(sorted(_RADAR))
 _COMPANION = re.compile(
     rf"(?<![a-z0-9])({TERRAIN_WORDS}|slope|aspect|hillshade|{RADAR_WORDS}|vv|vh|radsat|aerosol|emis|emsd|"
     r"atran|cdist|drad|trad|urad|tci|aot|wvp|atb|saa|sza|vaa|vza|szen|vzen|raz|day_of_(?:the_)?year|"
-    r"qc_(?:day|night|500m)|quality_flag|pixel_reliability|clear_(?:day|night)_cov|(?:day|night)_view_(?:angl|time)|"
+    r"qc_500m|pixel_reliability|clear_(?:day|night)_cov|(?:day|night)_view_(?:angl|time)|"
     r"(?:zenith|azimuth)_angle|(?:lai|fpar)stddev|"
     r"std|provenance|truth|ql(?!_quality_cloud))(?![a-z0-9])",
     re.IGNORECASE,

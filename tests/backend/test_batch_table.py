@@ -229,7 +229,13 @@ def test_a_folder_without_its_masks_and_outputs(tmp_path):
 
 
 def test_a_folder_without_the_quality_bands_beside_its_scenes(tmp_path):
-    for name in ("a.tif", "a_SCL.tif", "clouds_2020.tif", "landsat8_BQA.tif"):
+    quality = (
+        "a_SCL.tif",
+        "landsat8_BQA.tif",
+        "MOD11A1.061_QC_Day_doy2020177_aid0001.tif",
+        "a_VI_Quality.tif",
+    )
+    for name in ("a.tif", "clouds_2020.tif", *quality):
         (tmp_path / name).touch()
     common = {"output": "{folder}/out/{stem}.tif"}
     rows = from_folder(tmp_path, "*.tif", common, Watch())
