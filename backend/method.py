@@ -201,6 +201,8 @@ def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
         watch.notice("fill.line", name=scene.target.name, percent=f"{100 * found.line:.0f}")
     if found.logarithms:
         watch.notice("fill.logarithms", name=scene.target.name)
+    if found.cast:
+        watch.notice("mask.cast-shadow")
     for code, pixels in (("mask.fringe", found.haze), ("mask.fringe-shadow", found.shadow)):
         if pixels:
             watch.notice(code, pixels=pixels, grow=math.ceil(_growth(scene) + pixels))

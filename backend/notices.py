@@ -75,6 +75,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Within {pixels} pixels of the gaps lies shadow that the mask does not mark: guided learns "
             "nothing from it. --grow {grow}px would fill it too."
         ),
+        "mask.cast-shadow": (
+            "Shadows of the clouds lie apart from them, and the mask does not mark them: guided learns "
+            "nothing from them, and they stay as they are. Add a mask that has them, or polygons."
+        ),
         "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
         "mask.open-nodata": (
             "{percent} % of the scene's outline is nodata that is open to its edge (as the stripes of "

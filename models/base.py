@@ -227,7 +227,7 @@ class Findings:
     Attributes:
         offsets: rows and columns in scene pixels by which each reference lies off; empty where none is read.
         haze, shadow: how many pixels from the gaps there is cloud or haze, and shadow, that the mask left and
-            of which nothing is learnt; 0 for none.
+            of which nothing is learnt; 0 for none. cast: whether there is such shadow anywhere.
         line: weight (0..1) of a line in time between the other dates, where little was observed to learn
             from; 0 where enough was.
         logarithms: whether values spread so far that they were filled on a logarithmic scale.
@@ -236,6 +236,7 @@ class Findings:
     offsets: tuple[tuple[int, int], ...] = ()
     haze: int = 0
     shadow: int = 0
+    cast: bool = False
     line: float = 0.0
     logarithms: bool = False
 

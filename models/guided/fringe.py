@@ -1,7 +1,8 @@
-"""Cloud and shadow at the edge of gaps that the mask left: they would be carried in as if they were ground.
+"""Cloud and shadow that the target's mask left: else they would be learnt from, and carried in, as ground.
 
 Valid pixels beside gaps are compared with those further off, block by block. Where they are more like cloud,
-or like shadow, they are not learnt from, nor filled: they stay as they are.
+or like shadow, they are not learnt from, nor filled: they stay as they are. So does shadow far from the gaps,
+which has their shape (`cast`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..base import Flags, Floats, Tile
 from ..planes import concat, masked
+from . import cast
 from .spectra import Filter, cloud_and_shadow
 
 _HALF = 0.5  # of a pixel: what edges lie beyond the pixels' centres
@@ -32,11 +34,13 @@ class Fringe:
     """What lies beside gaps.
 
     Attributes:
-        cloud, shadow: how many pixels from gaps they reach; 0 for not at all. dark: tells shadow from ground.
+        cloud, shadow: how many pixels from gaps they reach; 0 for not at all. far: whether there is shadow
+            elsewhere too. dark: tells shadow from ground.
     """
 
     cloud: int
     shadow: int
+    far: bool
     dark: Filter
 
 
@@ -53,14 +57,17 @@ def learn(overview: Tile) -> Fringe | None:
     there = distance > _RINGS[0]
     most = next((int(k) for k in _RINGS[:0:-1] if (distance > k).sum() >= _LEFT * there.sum()), 0)
 
-    def width(one: Filter) -> int:
-        value = concat([one.of(look) for look in looks])
+    def width(parts: list[Floats]) -> int:
+        value = concat(parts)
         known = np.isfinite(value)
         return min(_width(known, distance, block, masked(np.clip(value, -_TAIL, _TAIL), known)), most)
 
     bright, dark = filters
-    cloud, shadow = width(bright), width(dark)
-    return Fringe(cloud, shadow, dark) if cloud or shadow else None
+    darkness = [dark.of(look) for look in looks]
+    cloud, shadow = width([bright.of(look) for look in looks]), width(darkness)
+    gaps, shade = [one <= _RINGS[0] for one in away], [_shade(one) for one in darkness]
+    far = cast.found(gaps, shade, [np.isfinite(one) for one in darkness])
+    return Fringe(cloud, shadow, far, dark) if cloud or shadow or far else None
 
 
 def hidden(tile: Tile, fringe: Fringe | None) -> Tile:
@@ -71,9 +78,9 @@ def hidden(tile: Tile, fringe: Fringe | None) -> Tile:
         return replace(tile, detail=tuple(hidden(look, fringe) for look in tile.detail))
     away = [_away(gap) for gap in tile.gaps]
     near = np.stack([distance <= fringe.cloud + _HALF for distance in away])
-    if fringe.shadow:
-        shade = _shade(fringe.dark.of(tile))
-        near |= np.stack([shade & (distance <= fringe.shadow + _HALF) for distance in away])
+    if fringe.shadow or fringe.far:
+        shade, reach = _shade(fringe.dark.of(tile)), np.inf if fringe.far else fringe.shadow + _HALF
+        near |= np.stack([shade & (distance <= reach) for distance in away])
     return tile.hiding(near)
 
 

@@ -54,6 +54,37 @@ def test_the_growth_that_haze_asks_for_counts_from_the_mask(tmp_path):
     assert "mask.fringe" not in [notice["code"] for notice in again.notices]
 
 
+def test_shadow_away_from_the_clouds_is_told_of(tmp_path):
+    """And stays as it is, bit by bit."""
+    rng = np.random.default_rng(5)
+    mask = blobs(200, 200, 0.2)
+    shadow = np.zeros_like(mask)
+    shadow[35:, 20:] = mask[:-35, :-20]
+    ground, green = landscape(2, 200, 200, seed=4) / 1e4
+    clear = np.stack([0.6 * ground, 0.8 * ground, ground, green])
+    dark = clear * np.where(shadow & ~mask, 0.6, 1) + rng.normal(0, 0.002, clear.shape)
+    profile = {
+        "driver": "GTiff", "height": 200, "width": 200,
+        "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
+    }  # fmt: skip
+    for name, image in (("a_2024-05-01", dark), ("b_2024-05-11", 0.9 * clear + 0.02)):
+        with rasterio.open(tmp_path / f"{name}.tif", "w", count=4, dtype="float32", **profile) as file:
+            file.write(image.astype("float32"))
+            file.descriptions = ("B02", "B03", "B04", "B08")
+    with rasterio.open(tmp_path / "mask.tif", "w", count=1, dtype="uint8", **profile) as file:
+        file.write(mask.astype("uint8"), 1)
+    request = FillRequest(
+        (str(tmp_path / "a_2024-05-01.tif"),), str(tmp_path / "o.tif"), model="guided", quality="fast",
+        gaps=(Mask(str(tmp_path / "mask.tif")),),
+        references=(Reference(str(tmp_path / "b_2024-05-11.tif"), (Mask("", "none"),)),),
+    )  # fmt: skip
+    assert "mask.cast-shadow" in [notice["code"] for notice in fill(request, Watch()).notices]
+    with rasterio.open(tmp_path / "o.tif") as made:
+        filled = made.read()
+    np.testing.assert_array_equal(filled[:, ~mask], dark.astype("float32")[:, ~mask])
+    assert np.sqrt(((filled - clear)[:, mask] ** 2).mean()) < 0.01
+
+
 @pytest.mark.parametrize("name", ["chlor_a", "B08"])
 def test_amounts_are_filled_as_logarithms_and_result_and_tags_say_so(write, name):
     """Where the band's name says that it is light, nothing is said, and it is filled as light."""

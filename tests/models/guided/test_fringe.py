@@ -73,6 +73,53 @@ def test_neither_haze_nor_shadow_enters_the_fill(quality, fault, monkeypatch):
     assert with_it < 0.85 * error(model, tile, truth)
 
 
+def far_shaded(tile, truth):
+    """(tile, where, date): shadow well away from the gaps, which another date does not show."""
+    gap = tile.gaps[0]
+    dark = np.zeros_like(gap)
+    dark[40:, :-25] = gap[:-40, 25:]
+    dark &= ~gap
+    noise = np.random.default_rng(8).normal(0, 0.004, truth.shape)
+    date = Reference((0.9 * truth + 0.02 + noise).astype(np.float32), days=5)
+    image = np.where(dark, np.float32(0.6) * tile.image, tile.image)
+    return replace(tile, image=image, references=(date,)), dark
+
+
+@pytest.mark.parametrize("quality", ["fast", "default"])
+def test_shadow_far_from_the_gaps_is_not_learnt_from(quality, monkeypatch):
+    clear, truth = clouded()
+    tile, dark = far_shaded(clear, truth)
+    model = of_quality(quality)
+    assert model.prepare(tile).findings.cast
+    seen = fringe.hidden(tile, fringe.learn(tile))
+    more = seen.gaps[0] & ~tile.gaps[0]
+    assert more[dark].mean() > 0.9 and more[~dark & ~tile.gaps[0]].mean() < 0.05
+    with_it = error(model, tile, truth)
+    monkeypatch.setattr(fringe, "learn", lambda overview: None)
+    assert with_it < 0.8 * error(model, tile, truth)
+
+
+def test_windows_of_a_large_scene_show_shadow_far_from_the_gaps():
+    tile, _ = far_shaded(*clouded(side=512))
+    small = halved(halved(halved(tile)))
+    looks = tuple(tile.cut(slice(row, row + 256), slice(row, row + 256)) for row in (0, 256))
+    assert fringe.learn(replace(small, detail=looks)).far
+
+
+def test_shadow_far_from_the_gaps_shows_without_a_date_and_dark_ground_is_none():
+    clear, truth = clouded()
+    tile, _ = far_shaded(clear, truth)
+    assert fringe.learn(replace(tile, references=())).far
+    lakes = blobs(truth.shape[1:], 55, 0.1)
+    assert fringe.learn(replace(clear, image=np.where(lakes, 0.3 * clear.image, clear.image))) is None
+
+
+def test_a_date_of_other_fields_makes_no_shadow():
+    tile, truth = clouded()
+    date = Reference(np.where(blobs(truth.shape[1:], 55, 0.1), 1.6 * truth, truth).astype(np.float32), days=5)
+    assert fringe.learn(replace(tile, references=(date,))) is None
+
+
 def test_only_what_is_dark_is_hidden_beside_a_shadow():
     tile, dark = shaded(clouded()[0])
     found = fringe.learn(tile)
@@ -212,7 +259,9 @@ def test_two_blocks_prove_nothing_and_those_of_two_windows_do():
 def test_so_many_pixels_around_each_bands_own_gaps_are_hidden():
     gaps = np.zeros((2, 15, 15), bool)
     gaps[0, 7, 7] = True
-    found = fringe.Fringe(2, 0, fringe.Filter(np.ones(2, np.float32), -1, np.zeros(0, np.float32), 0.0))
+    found = fringe.Fringe(
+        2, 0, False, fringe.Filter(np.ones(2, np.float32), -1, np.zeros(0, np.float32), 0.0)
+    )
     seen = fringe.hidden(Tile(np.ones((2, 15, 15), np.float32), gaps), found)
     rows, columns = np.indices((15, 15)) - 7
     np.testing.assert_array_equal(seen.gaps, [np.hypot(rows, columns) <= 2.5, gaps[1]])
