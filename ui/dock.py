@@ -27,11 +27,11 @@ from . import history, inspection, project_state
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
 from .comparison import Comparison
+from .conversions import SourceError
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
 from .results import add_results, earlier_results, remove_results, show_gap_mask
 from .runner import Run
-from .sources import SourceError
 from .teller import Teller
 from .tr import tr
 from .widgets.form import ChoicesForm

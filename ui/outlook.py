@@ -11,11 +11,12 @@ from qgis.PyQt.QtCore import QTimer
 
 from . import inspection
 from .choices import ChoiceError, Choices
+from .conversions import Conversion
 from .messages import ClientError, notice_sentence, progress_sentence
 from .request_builder import REFUSALS, UNWRITTEN, Built, build
 from .runner import Run
 from .short_form import short_form
-from .sources import Conversion, LayerOrPath
+from .sources import LayerOrPath
 from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.run_bar import RunBar

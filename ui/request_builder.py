@@ -21,8 +21,9 @@ from qgis.core import (
 from ..backend.errors import TerramendError
 from ..backend.request import FillRequest, Mask, Reference, to_json, validate
 from .choices import SAME, ChoiceError, Choices, MaskChoice
+from .conversions import Conversion, Export, SourceError
 from .messages import error_sentence
-from .sources import Conversion, Export, LayerOrPath, SourceError, SourceMaker, source_from_here
+from .sources import LayerOrPath, SourceMaker, source_from_here
 from .tr import tr
 
 REFUSALS = (ChoiceError, SourceError)

@@ -25,8 +25,8 @@ from qgis.core import (
     QgsWkbTypes,
 )
 from qgis.PyQt import sip
-from terramend.ui.messages import ClientError
-from terramend.ui.sources import BACKEND_DRIVERS, SourceError, SourceMaker
+from terramend.ui.conversions import SourceError
+from terramend.ui.sources import BACKEND_DRIVERS, SourceMaker
 
 
 @pytest.fixture
@@ -275,35 +275,6 @@ def test_curves_are_made_straight(maker: SourceMaker, tmp_path: Path, part: str)
         first = next(saved.getFeatures()).geometry()
         assert first.area() == pytest.approx(next(layer.getFeatures()).geometry().area(), rel=0.001)
         assert QgsWkbTypes.displayString(first.wkbType()) == "MultiPolygon"
-
-
-def test_an_export_of_polygons_can_be_stopped(maker: SourceMaker) -> None:
-    maker.polygons(polygons())
-    feedback = QgsFeedback()
-    feedback.cancel()
-    with pytest.raises(ClientError) as stopped:
-        maker.conversions[0].run(feedback)
-    assert stopped.value.cancelled
-
-
-def test_polygons_that_find_no_room_are_told(maker: SourceMaker) -> None:
-    path = maker.polygons(polygons())
-    Path(path).parent.rmdir()
-    with pytest.raises(SourceError, match="The polygons of drawn by hand could not be exported: "):
-        maker.conversions[0].run(QgsFeedback())
-
-
-@pytest.mark.parametrize("kind", ["integer", "string"])
-def test_a_column_called_fid_is_no_hindrance(maker: SourceMaker, kind: str) -> None:
-    """Layers that were merged or imported have one, with the same numbers again."""
-    made = QgsVectorLayer(f"Polygon?crs=EPSG:4326&field=fid:{kind}", "merged", "memory")
-    for _ in range(2):
-        feature = QgsFeature(made.fields())
-        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(2.8, 42.33, 2.81, 42.34)))
-        feature.setAttributes([1])
-        made.dataProvider().addFeature(feature)
-    assert made.featureCount() == 2
-    assert QgsVectorLayer(exported(maker, made), "saved").featureCount() == 2
 
 
 @pytest.mark.parametrize("letter", ["x", "影"])
