@@ -8,7 +8,6 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from qgis.core import (
     Qgis,
-    QgsMapLayer,
     QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
@@ -30,7 +29,7 @@ from .comparison import Comparison
 from .conversions import SourceError
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build
-from .results import add_results, earlier_results, remove_results, show_gap_mask
+from .results import Preview, add_results, earlier_results, remove_results, show_gap_mask
 from .runner import Run
 from .teller import Teller
 from .tr import tr
@@ -61,7 +60,7 @@ class TerramendDock(QDockWidget):
         self.run: Optional[Run] = None
         self.result: Optional[Dict[str, Any]] = None
         self.batch: Optional[QWidget] = None
-        self._preview: Dict[str, str] = {}  # ids of its layers, and their files
+        self._preview = Preview()
         self._visits = project_state.Visits()
         self._closed = False
         self._outlook = Outlook(self.form, self.bar, self.teller.note, self.isHidden)
@@ -225,7 +224,7 @@ class TerramendDock(QDockWidget):
         subject = self.form.target.subject()
 
         def done(result: Mapping[str, Any]) -> None:
-            self._replace_preview([show_gap_mask(path, subject.name, QgsProject.instance())])
+            self._preview.replace([show_gap_mask(path, subject.name, QgsProject.instance())])
             self.teller.say(inspection.mask_made(result), Qgis.MessageLevel.Success)
 
         self._start("mask", choices, done)
@@ -259,7 +258,7 @@ class TerramendDock(QDockWidget):
 
         def done(result: Dict[str, Any]) -> None:
             load(result)
-            self._forget_preview()
+            self._preview.forget()
             self._outlook.settle(choices, inspection.outcome(result), result.get("notices", ()))
             self.teller.say(told(result), Qgis.MessageLevel.Success)
 
@@ -282,7 +281,7 @@ class TerramendDock(QDockWidget):
 
         def done(result: Dict[str, Any]) -> None:
             title = tr("{name}, preview (not saved)").format(name=subject.name)
-            self._replace_preview(add_results(result, subject, title, QgsProject.instance()))
+            self._preview.replace(add_results(result, subject, title, QgsProject.instance()))
             text = tr("Preview: {outcome}").format(outcome=inspection.outcome(result))
             self.teller.say(text, Qgis.MessageLevel.Success)
 
@@ -386,22 +385,9 @@ class TerramendDock(QDockWidget):
         self.bar.set_running(running)
         self.form.gaps.show_button.setEnabled(not running)
 
-    # --- files and layers ---
-
     def _may_replace(self, paths: List[str]) -> bool:
         question = tr("{path} exists. Replace it?").format(path=paths[0])
         if len(paths) > 1:
             question = tr("These files exist. Replace them?") + "\n\n" + "\n".join(paths)
         question = inspection.literal(question)
         return QMessageBox.question(self, "Terramend", question) == QMessageBox.StandardButton.Yes
-
-    def _replace_preview(self, layers: List[QgsMapLayer]) -> None:
-        self._forget_preview()
-        self._preview = {layer.id(): layer.source() for layer in layers}
-
-    def _forget_preview(self) -> None:
-        """Take the layers of the last preview away; one that shows another file by now is the analyst's."""
-        project, preview = QgsProject.instance(), self._preview
-        shown = [layer for layer in project.mapLayers().values() if layer.source() == preview.get(layer.id())]
-        remove_results([layer.id() for layer in shown], project)
-        self._preview = {}

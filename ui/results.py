@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from qgis.core import (
     QgsDataProvider,
@@ -150,6 +150,25 @@ def show_gap_mask(path: str, title: str, project: QgsProject) -> QgsRasterLayer:
     project.addMapLayer(layer, False)
     project.layerTreeRoot().insertLayer(0, layer)
     return layer
+
+
+class Preview:
+    """The layers of the last preview. One that shows another file by now is the analyst's, and stays."""
+
+    def __init__(self) -> None:
+        self._files: Dict[str, str] = {}  # by the layers' ids
+
+    def replace(self, layers: Sequence[QgsMapLayer]) -> None:
+        """These layers take the place of the last ones."""
+        self.forget()
+        self._files = {layer.id(): layer.source() for layer in layers}
+
+    def forget(self) -> None:
+        """Take the layers away."""
+        project, files = QgsProject.instance(), self._files
+        shown = [layer for layer in project.mapLayers().values() if layer.source() == files.get(layer.id())]
+        remove_results([layer.id() for layer in shown], project)
+        self._files = {}
 
 
 class Styler(QgsProcessingLayerPostProcessorInterface):
