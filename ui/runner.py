@@ -125,7 +125,7 @@ class Run:
 
     def _failed(self, error: Exception) -> None:
         self._end(False)
-        self._tell(self._on_error, error)
+        self._tell(self._on_error, self.built.told(error))
 
     def _end(self, well: bool) -> None:
         self.built.remove()

@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Tuple, Union
 
 from osgeo import gdal
 from qgis.core import (
@@ -90,11 +90,16 @@ class SourceMaker:
 
     Args:
         folder: for temporary files, made on first use.
+
+    Attributes:
+        conversions: what must be run before the sources are there.
+        names: of the layers that temporary files stand for, by path.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.conversions: List[Union[Conversion, Export]] = []
+        self.names: Dict[str, str] = {}
         self._count = 0
 
     def target(self, item: LayerOrPath) -> Source:
@@ -212,7 +217,9 @@ class SourceMaker:
             stem = f"{stem[:PART]}_{stem[-PART:]}"
         if WINDOWS_OWN.match(stem):
             stem = f"_{stem}"
-        return str(folder / (stem + extension))
+        path = str(folder / (stem + extension))
+        self.names[path] = layer.name()
+        return path
 
     def _convert(self, layer: QgsRasterLayer) -> str:
         path = self._path(layer, ".tif")

@@ -274,6 +274,13 @@ def test_failures_are_raised(
     assert not output.exists()
 
 
+def test_a_failure_names_the_layer_and_not_its_temporary_file(run: Any, scene: dict[str, str]) -> None:
+    drawn = QgsVectorLayer("Polygon?crs=EPSG:4326", "drawn by hand", "memory")
+    QgsProject.instance().addMapLayer(drawn)
+    with pytest.raises(QgsProcessingException, match="^drawn by hand has no polygons: draw some"):
+        run("fillgaps", TARGET=scene["target"], GAPS=[drawn.id()], OUTPUT="TEMPORARY_OUTPUT")
+
+
 def test_a_cancelled_run_is_no_success(run: Any, scene: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()

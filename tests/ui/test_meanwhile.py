@@ -144,6 +144,19 @@ def test_what_would_be_filled_follows_what_is_drawn(dock: Any, layers: Any, unti
     assert dock._outlook._asked is before is not None
 
 
+def test_an_error_names_the_layer_and_not_its_temporary_file(
+    dock: Any, iface: Any, layers: Any, until: Callable
+) -> None:
+    drawn = QgsVectorLayer(f"Polygon?crs={layers['target'].crs().authid()}", "drawn by hand", "memory")
+    QgsProject.instance().addMapLayer(drawn)
+    dock.form.gaps.rows[0].chooser.set_item(drawn)
+    sentence = "drawn by hand has no polygons: draw some, or choose another layer."
+    until(lambda: dock.bar.estimate.text() == sentence)
+    dock.fill()
+    until(lambda: dock.run is None)
+    assert iface.said[-1] == (sentence, Qgis.MessageLevel.Critical)
+
+
 def test_what_would_be_filled_follows_the_map(dock: Any, iface: Any, layers: Any, until: Callable) -> None:
     canvas, box = iface.mapCanvas(), layers["target"].extent()
     canvas.setDestinationCrs(layers["target"].crs())

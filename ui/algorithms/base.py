@@ -202,7 +202,7 @@ class TerramendAlgorithm(AlgorithmWithParameters):
             built.convert(feedback)
             result = client().call_blocking(method, {"request": built.request, **more}, feedback)
         except FAILURES as error:
-            raise QgsProcessingException(str(error)) from None
+            raise QgsProcessingException(str(built.told(error))) from None
         finally:
             built.remove()
         return told_in_windows(result)
