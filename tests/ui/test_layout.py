@@ -128,6 +128,16 @@ def test_the_dates_of_a_series_are_seen(font: int, dock: Any, layers: Any, qgis_
     assert not tree.verticalScrollBar().isVisible()
 
 
+def test_the_titles_of_the_dates_are_read_at_the_least_width(font: int, dock: Any, qgis_app: Any) -> None:
+    dock.setFloating(True)
+    dock.resize(100, 900)
+    settle(qgis_app)
+    tree = dock.form.references.tree
+    for column in range(tree.columnCount()):
+        needed = tree.header().fontMetrics().horizontalAdvance(tree.headerItem().text(column))
+        assert needed + 8 <= tree.header().sectionSize(column), tree.headerItem().text(column)
+
+
 def tabs(dock: Any) -> list[QWidget]:
     """What the tab key reaches, in its order, from the target on."""
     start = dock.form.target.chooser.combo

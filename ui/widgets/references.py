@@ -54,7 +54,7 @@ class ReferencesBox(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.tree = QTreeWidget()
-        self.tree.setHeaderLabels([tr("Other dates (tick)"), tr("Date"), tr("Its gaps")])
+        self.tree.setHeaderLabels([tr("Use"), tr("Date"), tr("Its gaps")])
         self.tree.setAccessibleName(tr("Other dates"))
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
