@@ -74,7 +74,7 @@ def _is_of_this_version(parameters: Any) -> bool:
     def fits(name: str, value: Any) -> bool:
         kind = str if usual.get(name) is None else type(usual[name])
         if kind is list:
-            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+            return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
         return value is None or isinstance(value, (float, int) if kind is float else kind)
 
     return isinstance(parameters, dict) and all(fits(name, value) for name, value in parameters.items())

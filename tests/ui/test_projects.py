@@ -72,7 +72,11 @@ def test_what_the_map_shows_is_still_that_when_the_project_comes_back(dock: Any,
 
 
 @pytest.mark.parametrize(
-    "other", [{"GROW": 3}, {"DATE": 20240630}, {"STD": True}, {"GAPS": "mask"}, {"CLASSES": [1]}, {"SEED": "1"}]
+    "other",
+    [
+        {"GROW": 3}, {"DATE": 20240630}, {"STD": True}, {"GAPS": "mask"}, {"CLASSES": [1]}, {"SEED": "1"},
+        {"REFERENCES": [""]}, {"MORE_BANDS": [""]},
+    ],
 )  # fmt: skip
 def test_choices_of_another_version_leave_the_dock_as_it_is(dock: Any, other: dict[str, Any]) -> None:
     from terramend.ui import project_state
