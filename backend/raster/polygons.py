@@ -39,6 +39,8 @@ OTHERS = (".kml", ".kmz", ".gpx", ".dxf", ".tab", ".mif", ".fgb", ".sqlite", ".c
 """Of polygons too, but not read: said so, instead of that they are no raster."""
 LAYER = "|layername="
 """What stands between file and layer in QGIS's sources."""
+REACH = 2.0**30
+"""Pixels from the grid's corner at which polygons are cut: GDAL burns nothing of one that reaches 2^31."""
 
 Geometries = NDArray[np.object_]
 
@@ -53,8 +55,10 @@ class Polygons:
     """Polygons in pixel coordinates of a grid (column, row from its corner)."""
 
     def __init__(self, geometries: Geometries) -> None:
-        self._geometries = geometries
-        self._bounds = shapely.bounds(geometries)
+        far = (np.abs(shapely.bounds(geometries)) > REACH).any(axis=1)
+        geometries[far] = shapely.clip_by_rect(geometries[far], -REACH, -REACH, REACH, REACH)
+        self._geometries = geometries[~shapely.is_empty(geometries)]
+        self._bounds = shapely.bounds(self._geometries)
 
     def touches(self, window: Window) -> bool:
         """Whether the bounds of any polygon reach into the window."""

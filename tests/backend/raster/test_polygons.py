@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster.extent import read_extent
 from terramend.backend.raster.grid import Grid, Window
-from terramend.backend.raster.polygons import is_vector, read_polygons
+from terramend.backend.raster.polygons import Polygons, is_vector, read_polygons
 from terramend.backend.watch import Watch
 
 UTM = CRS.from_epsg(32633).to_wkt()
@@ -267,6 +267,21 @@ def test_extent_as_bounds():
     area = read_extent("500050,4999910,500150,4999960", GRID, Watch())
     rows, columns = np.nonzero(area.inside(GRID.whole))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 8, 5, 14)
+
+
+@pytest.mark.parametrize("reach", [2.0**31 + 100, 1e15])
+@pytest.mark.parametrize("side", range(4))
+def test_an_area_may_reach_as_far_as_it_likes(reach, side):
+    """GDAL counts to 2^31 pixels; of a raster in degrees 4e5 of them are more."""
+    sides = [15.0, 10.0, 25.0, 20.0]
+    sides[side] = -reach if side < 2 else reach
+    beyond = shapely.box(-2 * reach, 5, -1.5 * reach, 6)
+    area = Polygons(np.array([shapely.box(*sides), beyond], dtype=object))
+    left, top, right, bottom = np.clip(sides, 0, [40, 30, 40, 30]).astype(int)
+    expected = np.zeros((30, 40), bool)
+    expected[top:bottom, left:right] = True
+    assert np.array_equal(area.inside(GRID.whole), expected)
+    assert np.isfinite(area.bounds).all()
 
 
 def test_extent_as_polygons(tmp_path):
