@@ -61,6 +61,7 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
         raise TerramendError("command.usage", why="Give a TABLE.csv or --folder", command="terramend batch")
     given = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
     common = {**settings.for_request(), **given}
+    batch_table.check_placeholders(common)
     if arguments.folder is not None:
         rows = batch_table.from_folder(Path(arguments.folder), arguments.pattern, common, watch)
         results = Path(arguments.results or Path(arguments.folder) / "results.csv")

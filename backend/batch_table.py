@@ -125,6 +125,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_placeholders(common: Mapping[str, Any]) -> None:
+    """Refuse names of outputs with a word in braces that stands for nothing: it would be the files' name.
+
+    Raises:
+        TerramendError: `command.option`.
+    """
+    for name in ("output", "std", "provenance", *PICTURES):
+        for word in set(re.findall(r"{\w*}", str(common.get(name)))) - {"{stem}", "{folder}"}:
+            why = f"{word} stands for nothing, only {{stem}} and {{folder}} do"
+            raise TerramendError("command.option", option=cli_request.option_of(name), why=why)
+
+
 def absolute(value: Any, folder: Path) -> Any:
     """Every path of a request's fields made absolute: rows may run in other processes and places."""
     made = dict(value)

@@ -269,6 +269,8 @@ WRONG = [
     ("batch none.csv", "batch.table", ["none.csv"]),
     ("batch table.csv", "batch.table", ["table.csv", "colour"]),
     ("batch --folder empty", "batch.folder", ["empty", "*.tif"]),
+    ("batch --folder . -o out/{name}.tif", "command.option", ["--output", "{name}", "{stem} and {folder}"]),
+    ("batch --folder . -o {stem}.tif --std {}.tif", "command.option", ["--std", "{} stands for nothing"]),
     ("doctor --jobs x", "command.usage", ["--jobs"]),
     ("serve now", "command.usage", ["now"]),
 ]  # fmt: skip
