@@ -96,10 +96,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--dem",
+        bind=_alone,
         metavar="DEM",
         help="digital elevation model, heights in metres, or in feet if its unit says so, on any grid",
     )
-    add("--sar", metavar="SAR", help="Sentinel-1 backscatter (VV and VH, dB or linear power), on any grid")
+    add("--sar", bind=_alone, metavar="SAR", help="Sentinel-1 VV and VH (dB or linear power), on any grid")
     add(
         "--sun",
         type=_numbers,
@@ -336,6 +337,15 @@ def _reference_kind(given: dict[str, Any], kind: str, option: str) -> None:
 
 def _reference_date(given: dict[str, Any], date: str, option: str) -> None:
     _last(given, "references", option, "--reference")["date"] = date
+
+
+def _alone(given: dict[str, Any], path: str, option: str) -> None:
+    """An option that is given once: of several tiles argparse would silently take the last."""
+    name = option.removeprefix("--")
+    if name in given:
+        why = "it takes one raster; of several make one (gdalbuildvrt)"
+        raise TerramendError("command.option", option=option, why=why)
+    given[name] = path
 
 
 def _set(given: dict[str, Any], text: str, option: str) -> None:

@@ -204,6 +204,8 @@ WRONG = [
     (MASKED + "--reference ;", "command.option", ["--reference", "path"]),
     (MASKED + "--reference ' ;\t\n'", "command.option", ["--reference", "path"]),
     (MASKED + "--dem caf\udce9.tif", "command.option", ["--dem", "UTF-8"]),
+    (MASKED + "--dem t.tif --dem there.tif", "command.option", ["--dem", "gdalbuildvrt"]),
+    (MASKED + "--sar t.tif --sar there.tif", "command.option", ["--sar", "gdalbuildvrt"]),
     (MASKED + "--dem none.tif", "raster.missing", ["none.tif"]),
     (MASKED + "--dem endless.tif", "raster.placed", ["endless.tif"]),
     (MASKED + "--dem far.tif", "guide.apart", ["far.tif", "--dem"]),
