@@ -29,6 +29,7 @@ from qgis.core import (
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
+    QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsProperty,
     QgsRasterLayer,
@@ -37,6 +38,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDate
 from terramend.ui import interpreter
+from terramend.ui.results import Styler
 
 gdal.UseExceptions()
 
@@ -485,6 +487,19 @@ def test_a_batch_of_three(
     for name in ("0.tif", "2.tif"):
         assert (read(str(tmp_path / name))[:, hole] > 0).all()
     dialog.deleteLater()
+
+
+def test_what_a_batch_leaves_empty_is_not_loaded(
+    client: Any, provider: Any, scene: dict[str, str], qgis_new_project: None, tmp_path: Path
+) -> None:
+    """Its dialog asks to load every output; a layer without a file was said to be not correctly generated."""
+    project, context = QgsProject.instance(), QgsProcessingContext()
+    files = {"OUTPUT": str(tmp_path / "filled.tif"), "STD": "", "PROVENANCE": ""}
+    outputs = {name: QgsProcessingOutputLayerDefinition(file, project) for name, file in files.items()}
+    chosen = {"TARGET": scene["target"], "GAPS": [scene["mask"]], "MODEL": "nearest", **outputs}
+    assert provider.algorithm("fillgaps").run(chosen, context, QgsProcessingFeedback())[1]
+    assert list(context.layersToLoadOnCompletion()) == [files["OUTPUT"]]
+    Styler.waiting.clear()  # for what nobody loads here
 
 
 def test_a_command_is_told_of_words_that_are_none(provider: Any) -> None:

@@ -26,6 +26,7 @@ from ..sources import from_here
 from ..tr import tr
 from ..widgets.output import unfilled_titles
 from .base import TerramendAlgorithm
+from .values import items
 
 
 class FillGaps(TerramendAlgorithm):
@@ -150,7 +151,10 @@ class FillGaps(TerramendAlgorithm):
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request, with the paths of the outputs that were asked for."""
         output, std, provenance = (
-            self.parameterAsOutputLayer(parameters, name, context) for name in ("OUTPUT", "STD", "PROVENANCE")
+            self.parameterAsOutputLayer(parameters, name, context)
+            if items(parameters.get(name), context)  # where a batch leaves one empty QGIS would load it, too
+            else ""
+            for name in ("OUTPUT", "STD", "PROVENANCE")
         )
         choices = replace(
             self.choices(parameters, context),
