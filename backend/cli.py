@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 from .errors import INTERNAL, TerramendError
 from .failure import as_error
+from .flow import is_left_working
 from .terminal import Terminal
 from .version import VERSION
 from .watch import Watch
@@ -99,8 +100,8 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no sign for a character of a path
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     status = _main(sys.argv[1:], alone=True)
-    if any(thread.name.startswith("terramend-work") for thread in threading.enumerate()):
-        sys.stderr.flush()  # a cancelled tile is deep in C code, which the interpreter's end would crash
+    if is_left_working():
+        sys.stderr.flush()
         os._exit(status)
     return status
 

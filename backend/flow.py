@@ -23,6 +23,10 @@ PATIENCE = 1.5
 """Seconds that a stopped flow waits for its workers."""
 
 
+WORK = "terramend-work"
+"""What the names of threads that work begin with."""
+
+
 class _Slot(Generic[Item, Result]):
     """One item on its way: done when `ready` is set, with a result or an error."""
 
@@ -95,7 +99,7 @@ def in_order(
             del slot
 
     reader = threading.Thread(target=read, name="terramend-read", daemon=True)
-    crew = [threading.Thread(target=run, name=f"terramend-work-{i}", daemon=True) for i in range(workers)]
+    crew = [threading.Thread(target=run, name=f"{WORK}-{i}", daemon=True) for i in range(workers)]
     try:
         for thread in (reader, *crew):
             thread.start()  # an error where the system allows no more of them
@@ -135,3 +139,8 @@ def _next(ordered: queue.SimpleQueue[Item], check: Callable[[], None]) -> Item:
             return ordered.get(timeout=POLL)
         except queue.Empty:
             check()
+
+
+def is_left_working() -> bool:
+    """Whether a worker that was left is deep in C code still: the interpreter's end would crash it."""
+    return any(thread.name.startswith(WORK) for thread in threading.enumerate())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import importlib
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from distributed.comm.addressing import get_address_host
 from .. import device
 from ..batch_row import Outcome, do
 from ..errors import TerramendError
+from ..flow import is_left_working
 from ..process import keep_freed_memory
 from ..version import VERSION
 from ..watch import Watch
@@ -73,9 +76,16 @@ def work(
 
 def cancel(batch: str) -> None:
     """Ask the batch's rows on this worker to stop; runs beside them."""
+    atexit.register(_leave)
     _cancelled.add(batch)
     for watch in list(_running.get(batch, ())):
         watch.cancel()
+
+
+def _leave() -> None:
+    """Called at the end of a worker that was told to stop; its status is of no interest."""
+    if is_left_working():
+        os._exit(0)
 
 
 class Deaf(distributed.WorkerPlugin):

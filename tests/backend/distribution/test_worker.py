@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import types
 
 import distributed
@@ -42,8 +44,35 @@ def test_rows_that_run_at_once_on_a_machine_share_its_cores(row_on_a_worker, mon
 
 def test_a_row_of_a_cancelled_batch_is_told_whether_it_runs_or_begins(row_on_a_worker, monkeypatch):
     monkeypatch.setattr(module, "_cancelled", set())
+    monkeypatch.setattr(module.atexit, "register", lambda _: None)  # this process is no worker
     monkeypatch.setattr(
         module, "do", lambda request, watch: (watch.cancelled, module.cancel("batch"), watch.cancelled)
     )
     assert row_on_a_worker() == (False, None, True)
     assert row_on_a_worker() == (True, None, True)
+
+
+def test_a_worker_ends_quietly_though_a_cancelled_tile_is_deep_in_c_code():
+    code = """
+import contextlib, threading
+import cv2, numpy as np
+from terramend.backend.distribution.worker import cancel
+from terramend.backend.flow import run_cancellable
+
+begun, image = threading.Event(), np.zeros((500, 500), np.float32)
+
+def task():
+    begun.set()
+    while True:
+        cv2.blur(image, (9, 9))
+
+def check():
+    if begun.is_set():
+        raise InterruptedError
+
+with contextlib.suppress(InterruptedError):
+    run_cancellable(task, check)
+cancel("batch")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert (ended.returncode, ended.stderr) == (0, "")
