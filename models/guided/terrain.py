@@ -15,13 +15,23 @@ from ..base import Floats, Tile
 from ..classical.membrane import solve
 from ..planes import blur, slopes
 
+TERRAIN = 10
+"""Planes of `terrain_features`."""
+
 
 @dataclass(frozen=True)
 class Guides:
-    """Which guides to read, and the mean and factor (n,) that standardise their features."""
+    """Which guides to read.
+
+    Attributes:
+        low, high: (n,) what terrain shows at valid pixels, to which its features are held; endless of radar.
+        mean, factor: (n,) that standardise features so held.
+    """
 
     terrain: bool
     sar: bool
+    low: Floats
+    high: Floats
     mean: Floats
     factor: Floats
 
@@ -92,23 +102,35 @@ def _planes(tile: Tile, terrain: bool, sar: bool) -> Floats:
 
 
 def learn(overview: Tile) -> Guides | None:
-    """Standardise the guides that the overview carries; None if there is none that varies."""
+    """Bounds and scale of the guides that the overview carries; None if none varies at valid pixels."""
+    valid = np.all(overview.valid, axis=0)
     terrain = overview.terrain is not None and bool(np.isfinite(overview.terrain[0]).any())
     sar = overview.sar is not None and bool(np.isfinite(overview.sar).any())
-    if not (terrain or sar):
+    if not (terrain or sar) or not valid.any():
         return None
     planes = _planes(overview, terrain, sar)
+    low, high = (np.full(len(planes), end, np.float32) for end in (-np.inf, np.inf))
+    if terrain:  # a regression says nothing of a hill that rises above all that it learnt from
+        shown = planes[:TERRAIN, valid]
+        low[:TERRAIN], high[:TERRAIN] = shown.min(1), shown.max(1)
+    _hold(planes, low, high)
     mean = planes.mean((1, 2), dtype=np.float64)
     deviation = planes.std((1, 2), dtype=np.float64)
     factor = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0)
     if not factor.any():
         return None
-    return Guides(terrain, sar, mean.astype(np.float32), factor.astype(np.float32))
+    return Guides(terrain, sar, low, high, mean.astype(np.float32), factor.astype(np.float32))
+
+
+def _hold(planes: Floats, low: Floats, high: Floats) -> None:
+    """Bring planes (n, H, W) between bounds (n,), in place."""
+    np.clip(planes, low[:, None, None], high[:, None, None], out=planes)
 
 
 def features(tile: Tile, guides: Guides) -> Floats:
-    """(n, H, W) standardised features of a tile."""
+    """(n, H, W) standardised features of a tile, no further out than valid pixels of the scene showed."""
     planes = _planes(tile, guides.terrain, guides.sar)
+    _hold(planes, guides.low, guides.high)
     planes -= guides.mean[:, None, None]
     planes *= guides.factor[:, None, None]
     return planes

@@ -104,6 +104,15 @@ def test_a_tile_is_the_same(quality, dates):
     same(model, tile, state)
 
 
+@pytest.mark.parametrize("quality", ["fast", "default"])
+def test_a_tile_with_a_hill_above_all_that_is_valid_is_the_same(quality):
+    tile, model = scene(dates=1, terrain=True), of_quality(quality)
+    tile = replace(tile, terrain=tile.terrain + 9 * blobs(tile.gaps[0].shape, 2, 0.1).astype(np.float32))
+    state = model.prepare(tile)
+    assert np.isfinite(state.regression.guides.low).all()
+    same(model, tile, state)
+
+
 @pytest.mark.parametrize(("local", "plate"), [(0.6, 0.0), (1.0, 0.4)])
 def test_weights_of_the_trial_count_alike(local, plate):
     tile, model = scene((90, 84)), of_quality("best")

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from terramend.models.base import Source, Tile
-from terramend.models.guided import ferns, spatial, surroundings
+from terramend.models.base import Reference, Source, Tile
+from terramend.models.guided import ferns, spatial, surroundings, terrain
 from terramend.models.guided.half import halved
-from terramend.models.guided.model import Guided
+from terramend.models.guided.model import Guided, of_quality
 from terramend.models.guided.regression import Settings
 from terramend.models.guided.terrain import sar_features, terrain_features
 
-from .scenes import blobs, patchwork, texture
+from .scenes import blobs, hide, patchwork, texture
 
 
 def test_radar_tells_a_town_from_a_field_as_bright_and_an_overview_tells_it_too():
@@ -33,10 +33,10 @@ def test_radar_tells_a_town_from_a_field_as_bright_and_an_overview_tells_it_too(
 def test_a_void_of_the_terrain_is_no_plateau():
     """Its height continues what is around; the mean of the scene would be a cliff at its edge."""
     rows, columns = np.indices((96, 96), dtype=np.float32)
-    terrain = np.stack([200 + 3 * rows + columns, np.full_like(rows, 0.3), 0.5 + rows / 200])
-    torn = terrain.copy()
+    ground = np.stack([200 + 3 * rows + columns, np.full_like(rows, 0.3), 0.5 + rows / 200])
+    torn = ground.copy()
     torn[:, 20:44, 10:40] = np.nan
-    whole, filled = (terrain_features(planes, (10.0, 10.0), 1) for planes in (terrain, torn))
+    whole, filled = (terrain_features(planes, (10.0, 10.0), 1) for planes in (ground, torn))
     for right, made in zip(whole, filled, strict=True):
         np.testing.assert_allclose(made, right, atol=0.02 * max(np.ptp(right), 1.0))
 
@@ -94,6 +94,50 @@ def test_a_trial_of_a_large_scene_asks_no_ferns_that_saw_what_is_hidden(monkeypa
     monkeypatch.setattr(ferns, "learn", watched)
     state = Guided().prepare(tile)
     assert state.guide.ferns is not None and len(grown) == 2
+
+
+def hidden_hill(shape=(160, 160), dates=0):
+    """Land that height says nothing of, nearly flat, but for a steep hill that lies under the largest gap."""
+    rows, columns = np.indices(shape, dtype=np.float32)
+    off = np.hypot(rows - 80, columns - 80)
+    height = 100 + 30 * texture(shape, 42, bands=1, blur=4)[0] + 300 * np.clip(1 - off / 35, 0, None)
+    down, across = np.gradient(height, 10.0)
+    slope = np.arctan(np.hypot(down, across))
+    relief = np.stack([height, slope, np.cos(slope) + 0.6 * across - 0.3 * down]).astype(np.float32)
+    truth = texture(shape, 1)
+    image, gaps = hide(truth, (off < 40) | blobs(shape, 78, 0.15))
+    seen = (0.8 * truth + 0.3 * texture(shape, 6)).astype(np.float32)
+    return Tile(image, gaps, (Reference(seen, -10),) * dates, relief, pixel_size=(10.0, 10.0)), truth
+
+
+@pytest.mark.parametrize("dates", [0, 1])
+@pytest.mark.parametrize("quality", ["fast", "default"])
+def test_a_hill_above_all_that_is_valid_is_filled_as_well_as_without_its_height(quality, dates):
+    tile, truth = hidden_hill(dates=dates)
+    model, errors = of_quality(quality), []
+    for one in (replace(tile, terrain=None), tile):
+        made = model.predict(one, model.prepare(one))
+        errors.append(np.sqrt(((made.mean - truth)[tile.gaps] ** 2).mean()))
+    assert errors[1] < 1.15 * errors[0]
+    assert (np.abs(made.mean - truth) <= 1.645 * made.std)[tile.gaps].mean() > 0.8
+
+
+def test_terrain_is_read_no_further_out_than_valid_pixels_show_it_and_radar_as_it_is():
+    tile, _ = hidden_hill()
+    rows, columns = np.indices(tile.gaps[0].shape, dtype=np.float32)
+    radar = np.stack([np.where(tile.gaps[0], -25, -10) + rows / 99, columns]).astype(np.float32)
+    tile = replace(tile, sar=radar)
+    guides = terrain.learn(tile)
+    assert len(terrain_features(tile.terrain, tile.pixel_size, 1)) == terrain.TERRAIN
+    planes, valid = terrain.features(tile, guides), tile.valid.all(0)
+    shown, vv = planes[: terrain.TERRAIN, valid], planes[terrain.TERRAIN]
+    np.testing.assert_array_equal(planes[: terrain.TERRAIN].min((1, 2)), shown.min(1))
+    np.testing.assert_array_equal(planes[: terrain.TERRAIN].max((1, 2)), shown.max(1))
+    assert planes[0, 80, 80] == shown[0].max() and vv.min() < vv[valid].min()
+    part = tile.cut(slice(60, 100), slice(60, 100))  # of the hill alone: it goes by the scene's bounds
+    assert terrain.features(part, guides)[0, 20, 20] == planes[0, 80, 80]
+    nothing = replace(tile, gaps=np.ones_like(tile.gaps))
+    assert terrain.learn(nothing) is None
 
 
 def test_flat_terrain_is_none():
