@@ -26,7 +26,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "bands.dates": (
             "The bands of {name} are dates, from {first} to {last}, but bands of one raster are taken for "
-            "one day: none is learnt from another. Write each date into a file that is named by it "
+            "one day: none is read as another date. Write each date into a file that is named by it "
             "(gdal_translate -b N), and name their folder as other dates."
         ),
         "bands.empty": (

@@ -30,6 +30,7 @@ class Source(IntEnum):
     GENERATED = 3
     GUIDE = 4  # terrain or SAR
     ALTERED = 5  # clear mode
+    BANDS = 6  # the target's other bands
     UNFILLED = 254
     OUTSIDE = 255
 
@@ -43,12 +44,14 @@ class Reference:
         days: its date minus the target's, in days (negative: before); None if unknown.
         name: for messages and provenance.
         alike: whether its first bands show what the target's show, in their order.
+        own: whether it is no other date, but bands of the target itself that tell of others.
     """
 
     image: Floats
     days: int | None = None
     name: str = ""
     alike: bool = True
+    own: bool = False
 
 
 @dataclass(frozen=True)

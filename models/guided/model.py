@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base import Findings, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, observed
-from . import amounts, bands, coregister, fringe, outliers, regression, timeline
+from . import across, amounts, bands, coregister, fringe, outliers, regression, timeline
 from .half import halved
 from .select import LIMIT
 from .state import State, learn
@@ -58,6 +58,7 @@ class Guided:
         seen = outliers.learn(overview) if self.settings.outliers else None
         overview = outliers.cleared(overview, seen)
         state, alone = self._learnt(overview), timeline.learn(overview, seen_bands)
+        told = tuple((group, self._learnt(across.seen(overview, group))) for group in across.learn(overview))
         found = Findings(
             offsets=offsets,
             haze=edge.cloud if edge else 0,
@@ -67,7 +68,14 @@ class Guided:
             logarithms=scale is not None,
         )
         return replace(
-            state, amounts=scale, bands=seen_bands, findings=found, fringe=edge, outliers=seen, timeline=alone
+            state,
+            amounts=scale,
+            bands=seen_bands,
+            findings=found,
+            fringe=edge,
+            outliers=seen,
+            timeline=alone,
+            told=told,
         )
 
     def _learnt(self, overview: Tile) -> State:

@@ -53,9 +53,12 @@ def score(target: Floats, valid: Flags, gap: Flags, reference: Floats) -> float:
 def select(
     target: Floats, valid: Flags, gap: Flags, references: tuple[Reference, ...], limit: int = LIMIT
 ) -> tuple[int, ...]:
-    """Indices of at most `limit` references, best first. Useless ones are left out."""
+    """Indices of at most `limit` references, best first. Useless ones are left out.
+
+    The target's own bands come before any date: together they tell more than one of them correlates.
+    """
     seen = strips(gap.shape)
     target, valid, gap = target[:, seen], valid[seen], gap[seen]
     scores = each(lambda r: score(target, valid, gap, r.image[:, seen]), references)
-    order = sorted(range(len(references)), key=lambda k: (-scores[k], k))
+    order = sorted(range(len(references)), key=lambda k: (not references[k].own, -scores[k], k))
     return tuple(k for k in order[:limit] if scores[k] > 0)

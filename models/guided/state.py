@@ -11,7 +11,7 @@ from ..base import Findings, Floats, Tile
 from ..classical.common import Base, observed, spread
 from ..holdout import CLASSES
 from ..planes import moments
-from . import amounts, fringe, outliers, regression, surroundings, timeline
+from . import across, amounts, fringe, outliers, regression, surroundings, timeline
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 NONLINEAR = 0.5  # weight before a trial of the nonlinear regression on terrain and radar
@@ -91,6 +91,7 @@ class State:
             looks.
         timeline: what other dates say by themselves; None where enough was observed to learn from.
         amounts: the logarithmic scale that all of this is on; None where values are taken as they are.
+        told: groups of bands of which the target's others tell, and what is known of each (see `across`).
     """
 
     standard: Standard
@@ -105,6 +106,7 @@ class State:
     outliers: outliers.Outliers | None = None
     timeline: timeline.Timeline | None = None
     amounts: amounts.Amounts | None = None
+    told: tuple[tuple[across.Group, State], ...] = ()
 
     def fernless(self) -> State:
         """The same without the scene's ferns."""

@@ -11,7 +11,7 @@ from ..base import Flags, Floats, Source, Tile
 from ..classical.common import anchor, observed
 from ..holdout import distance_to_valid, over_distance
 from ..planes import copy_where
-from . import coarse, estimate, regression, surroundings, timeline, uncertainty
+from . import across, coarse, estimate, regression, surroundings, timeline, uncertainty
 from .state import Standard, State
 
 
@@ -62,7 +62,24 @@ def fill(tile: Tile, state: State, settings: regression.Settings, torch_device: 
     state.standard.clip(image)
     if state.timeline is not None:
         timeline.mix(tile, state.timeline, image, std, source, main)
-    return Filled(image, std, source, main)
+    made = Filled(image, std, source, main)
+    for group, known in state.told:
+        seen = across.seen(tile, group)
+        _take_over(made, fill(seen, known, settings, torch_device), seen, group)
+    return made
+
+
+def _take_over(made: Filled, told: Filled, seen: Tile, group: across.Group) -> None:
+    """Put into a filled tile, in place, what the target's other bands tell of a group's gaps.
+
+    `told` is what `seen` was filled with, the tile as `across.seen` makes it.
+    """
+    where = seen.gaps & (told.source == Source.REFERENCE)
+    for place, band in enumerate(group.bands):
+        copy_where(told.image[place], where[place], made.image[band])
+        copy_where(told.std[place], where[place], made.std[band])
+    some = np.any(where, axis=0)
+    made.source[some], made.main[some] = Source.BANDS, -1
 
 
 def _from_references(

@@ -91,6 +91,25 @@ def test_gaps_that_differ_per_band(write):
     assert (out != 0).all()
 
 
+def test_lines_that_one_band_lacks_are_told_by_the_others(write):
+    first = image("uint16", 3, 120, 100)
+    truth = np.concatenate([first, (0.5 * first[:1] + 0.3 * first[1:2] + 0.1 * first[2:] + 200).round()])
+    truth, clouds, lines = truth.astype("uint16"), blobs(120, 100, 0.1), np.arange(120) % 20 < 10
+    samples = np.where(clouds, 0, truth).astype("uint16")
+    samples[3, lines] = 0
+    asked = request(write("in.tif", samples, nodata=0), None, model="guided")
+    asked = replace(asked, provenance=str(Path(asked.output).with_name("provenance.tif")))
+    result, out = run(asked)
+    np.testing.assert_array_equal(out[samples > 0], samples[samples > 0])
+    assert result.unfilled_samples == 0
+    told = lines[:, None] & ~clouds
+    assert np.abs(out[3].astype(float) - truth[3])[told].mean() < 0.03 * truth[3].std()
+    with rasterio.open(asked.provenance) as file:
+        source, age = file.read()
+    assert (source[told] == Source.BANDS).all() and (source[clouds] == Source.SURROUNDINGS).all()
+    assert (age == 255).all()
+
+
 @pytest.mark.parametrize("valid", [0, 40])
 def test_a_band_with_hardly_a_valid_pixel_stays_and_spoils_no_other(write, valid):
     truth, other = image("uint16", 3, 90, 80), image("uint16", 3, 90, 80)

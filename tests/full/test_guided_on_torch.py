@@ -168,6 +168,17 @@ def test_amounts_on_their_logarithmic_scale_are_the_same():
     same(model, tile, state)
 
 
+@pytest.mark.parametrize("dates", [0, 2])
+def test_what_other_bands_tell_is_the_same(dates):
+    tile, model = scene(dates=dates), of_quality("default")
+    gaps = tile.gaps.copy()
+    gaps[1, ::8] = gaps[1, 1::8] = True
+    tile = replace(tile, gaps=gaps, image=np.where(gaps, np.float32(np.nan), tile.image))
+    state = model.prepare(tile)
+    assert state.told
+    same(model, tile, state)
+
+
 def same(model, tile, state):
     plainly = model.predict(tile, state)
     other = replace(model, torch_device="cpu").predict(tile, state)
