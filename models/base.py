@@ -30,7 +30,6 @@ class Source(IntEnum):
     GENERATED = 3
     GUIDE = 4  # terrain or SAR
     ALTERED = 5  # clear mode
-    BANDS = 6  # the target's other bands
     UNFILLED = 254
     OUTSIDE = 255
 

@@ -52,7 +52,6 @@ def provenance_legend() -> Tuple[Tuple[int, str, str], ...]:
         (3, tr("generated"), "#e7298a"),
         (4, tr("terrain or radar"), "#7570b3"),
         (5, tr("altered (thin cloud)"), "#66a61e"),
-        (6, tr("other bands of the raster"), "#a6761d"),
         (254, tr("could not be filled"), "#d95f02"),
         (255, tr("outside the footprint"), "#00000000"),
     )

@@ -79,7 +79,7 @@ def _take_over(made: Filled, told: Filled, seen: Tile, group: across.Group) -> N
         copy_where(told.image[place], where[place], made.image[band])
         copy_where(told.std[place], where[place], made.std[band])
     some = np.any(where, axis=0)
-    made.source[some], made.main[some] = Source.BANDS, -1
+    made.source[some], made.main[some] = Source.REFERENCE, -1  # of the same day, so of no age
 
 
 def _from_references(

@@ -106,7 +106,7 @@ def test_lines_that_one_band_lacks_are_told_by_the_others(write):
     assert np.abs(out[3].astype(float) - truth[3])[told].mean() < 0.03 * truth[3].std()
     with rasterio.open(asked.provenance) as file:
         source, age = file.read()
-    assert (source[told] == Source.BANDS).all() and (source[clouds] == Source.SURROUNDINGS).all()
+    assert (source[told] == Source.REFERENCE).all() and (source[clouds] == Source.SURROUNDINGS).all()
     assert (age == 255).all()
 
 
