@@ -24,6 +24,23 @@ from terramend.models.registry import find as find_row
 
 from .conftest import blobs, landscape
 
+PLACE = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6)}
+
+
+def write_light(path, image):
+    """Reflectance (4, H, W) of bands that Sentinel-2 names."""
+    size = dict(zip(("count", "height", "width"), image.shape, strict=True))
+    with rasterio.open(path, "w", driver="GTiff", dtype="float32", **size, **PLACE) as file:
+        file.write(image.astype("float32"))
+        file.descriptions = ("B02", "B03", "B04", "B08")
+
+
+def write_mask(path, mask):
+    """Flags (H, W) as a raster of 0 and 1."""
+    size = dict(zip(("height", "width"), mask.shape, strict=True))
+    with rasterio.open(path, "w", driver="GTiff", count=1, dtype="uint8", **size, **PLACE) as file:
+        file.write(mask.astype("uint8"), 1)
+
 
 def test_the_growth_that_haze_asks_for_counts_from_the_mask(tmp_path):
     """--grow replaces the growth that a kind of mask has by itself."""
@@ -34,15 +51,8 @@ def test_the_growth_that_haze_asks_for_counts_from_the_mask(tmp_path):
     ground, green = landscape(2, 200, 200, seed=4) / 1e4
     image = np.stack([0.6 * ground, 0.8 * ground, ground, green]) + rng.normal(0, 0.003, (4, 200, 200))
     image += np.multiply.outer([1.0, 0.9, 0.8, 0.6], 0.12 * (away <= 2))
-    profile = {
-        "driver": "GTiff", "height": 200, "width": 200,
-        "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
-    }  # fmt: skip
-    with rasterio.open(tmp_path / "a.tif", "w", count=4, dtype="float32", **profile) as file:
-        file.write(image.astype("float32"))
-        file.descriptions = ("B02", "B03", "B04", "B08")
-    with rasterio.open(tmp_path / "a_CLM.tif", "w", count=1, dtype="uint8", **profile) as file:
-        file.write(mask.astype("uint8"), 1)
+    write_light(tmp_path / "a.tif", image)
+    write_mask(tmp_path / "a_CLM.tif", mask)
     request = FillRequest(
         (str(tmp_path / "a.tif"),), str(tmp_path / "o.tif"), model="guided", quality="fast",
         gaps=(Mask(str(tmp_path / "a_CLM.tif")),), overwrite=True,
@@ -63,16 +73,9 @@ def test_shadow_away_from_the_clouds_is_told_of(tmp_path):
     ground, green = landscape(2, 200, 200, seed=4) / 1e4
     clear = np.stack([0.6 * ground, 0.8 * ground, ground, green])
     dark = clear * np.where(shadow & ~mask, 0.6, 1) + rng.normal(0, 0.002, clear.shape)
-    profile = {
-        "driver": "GTiff", "height": 200, "width": 200,
-        "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
-    }  # fmt: skip
-    for name, image in (("a_2024-05-01", dark), ("b_2024-05-11", 0.9 * clear + 0.02)):
-        with rasterio.open(tmp_path / f"{name}.tif", "w", count=4, dtype="float32", **profile) as file:
-            file.write(image.astype("float32"))
-            file.descriptions = ("B02", "B03", "B04", "B08")
-    with rasterio.open(tmp_path / "mask.tif", "w", count=1, dtype="uint8", **profile) as file:
-        file.write(mask.astype("uint8"), 1)
+    write_light(tmp_path / "a_2024-05-01.tif", dark)
+    write_light(tmp_path / "b_2024-05-11.tif", 0.9 * clear + 0.02)
+    write_mask(tmp_path / "mask.tif", mask)
     request = FillRequest(
         (str(tmp_path / "a_2024-05-01.tif"),), str(tmp_path / "o.tif"), model="guided", quality="fast",
         gaps=(Mask(str(tmp_path / "mask.tif")),),
