@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats
 
 _FIT = 0.5  # correlation of what is dark with the gaps, moved, at least (train)
-_BEYOND = 0.1  # and by so much more than with their mirror images (train: never said of 1800 clear cases)
+_BEYOND = 0.1  # and by so much more than with their mirror images (train: in none of 2017 clear cases)
 _SIDE = 512  # pixels a side beyond which the maps are made smaller first
 _REACH = 100  # pixels of these that a shadow may lie off, each way; half of a smaller scene
 _LEAST, _LITTLE, _MOST = 200, 0.02, 0.9  # pixels, and shares of what is seen, that moved gaps must meet
