@@ -368,7 +368,7 @@ def test_what_a_library_warns_of_is_told_of_no_call():
     script = """
 import logging
 from terramend.backend import calls
-calls.CALLS["doctor"] = lambda params, watch: logging.getLogger("a.library").warning("odd") or {}
+calls.CALLS["doctor"] = lambda params, watch: logging.getLogger("odd.package").warning("odd") or {}
 server.main(None, server.Watch())"""
     client = Client(sys.executable, "-I", "-c", PATIENT.replace("server.main(None, server.Watch())", script))
     client.ask(1, "initialize", {"protocol": protocol.PROTOCOL})

@@ -18,6 +18,16 @@ def thinned(tile, step):
     )
 
 
+def moved(gap, rows, columns):
+    """The gaps so many rows and columns further; what leaves the scene is lost."""
+    height, width = gap.shape
+    out = np.zeros_like(gap)
+    out[max(rows, 0) : height + min(rows, 0), max(columns, 0) : width + min(columns, 0)] = gap[
+        max(-rows, 0) : height - max(rows, 0), max(-columns, 0) : width - max(columns, 0)
+    ]
+    return out
+
+
 def texture(shape, seed, bands=3, blur=1.2):
     """(B, H, W) reflectance-like random fields with detail at all scales."""
     random = np.random.default_rng(seed)

@@ -6,17 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terramend.models.guided import cast
 
-from .scenes import blobs
-
-
-def moved(gap, rows, columns):
-    """The gaps so many rows and columns further; what leaves the scene is lost."""
-    height, width = gap.shape
-    out = np.zeros_like(gap)
-    out[max(rows, 0) : height + min(rows, 0), max(columns, 0) : width + min(columns, 0)] = gap[
-        max(-rows, 0) : height - max(rows, 0), max(-columns, 0) : width - max(columns, 0)
-    ]
-    return out
+from .scenes import blobs, moved
 
 
 def phi(one, other):

@@ -13,7 +13,7 @@ from terramend.models.guided import fringe
 from terramend.models.guided.half import halved
 from terramend.models.guided.model import of_quality
 
-from .scenes import blobs, texture
+from .scenes import blobs, moved, texture
 
 COLOURS = (490.0, 560.0, 665.0, 842.0)
 
@@ -37,12 +37,10 @@ def clouded(haze=0.0, seed=1, side=256, share=0.25, wavelengths=COLOURS):
     return Tile(image, gaps, wavelengths=wavelengths), truth
 
 
-def shaded(tile, light=0.5):
-    """(tile, where): the ground on one side of the gaps as bright as that share of the light makes it."""
+def shaded(tile, light=0.5, off=(6, 4)):
+    """(tile, where): the ground so far from the gaps as bright as that share of the light makes it."""
     gap = tile.gaps[0]
-    dark = np.zeros_like(gap)
-    dark[6:, 4:] = gap[:-6, :-4]
-    dark &= ~gap
+    dark = moved(gap, *off) & ~gap
     return replace(tile, image=np.where(dark, np.float32(light) * tile.image, tile.image)), dark
 
 
@@ -74,15 +72,11 @@ def test_neither_haze_nor_shadow_enters_the_fill(quality, fault, monkeypatch):
 
 
 def far_shaded(tile, truth):
-    """(tile, where, date): shadow well away from the gaps, which another date does not show."""
-    gap = tile.gaps[0]
-    dark = np.zeros_like(gap)
-    dark[40:, :-25] = gap[:-40, 25:]
-    dark &= ~gap
+    """(tile, where): shadow well away from the gaps, which another date does not show."""
+    tile, dark = shaded(tile, 0.6, (40, -25))
     noise = np.random.default_rng(8).normal(0, 0.004, truth.shape)
     date = Reference((0.9 * truth + 0.02 + noise).astype(np.float32), days=5)
-    image = np.where(dark, np.float32(0.6) * tile.image, tile.image)
-    return replace(tile, image=image, references=(date,)), dark
+    return replace(tile, references=(date,)), dark
 
 
 @pytest.mark.parametrize("quality", ["fast", "default"])
