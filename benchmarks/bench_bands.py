@@ -18,10 +18,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import scores
 from terramend.backend.evaluation import cases, methods, peers_space, peers_time
 from terramend.models.base import Flags, Reference, Tile
 from terramend.models.guided import across
-from terramend.models.registry import find
 
 NIR, SWIR = 850.0, 1600.0  # nanometres
 FAR = 100.0  # from which a band is another one
@@ -45,9 +45,8 @@ def alone(tile: Tile, band: int) -> Tile:
 
 def guided(tile: Tile, band: int) -> methods.Filled:
     """What `guided` says of a band."""
-    model = find("guided").create()
-    made = model.predict(tile, model.prepare(tile))
-    return made.mean[band], made.std[band]
+    mean, std = scores.guided(tile)
+    return mean[band], None if std is None else std[band]
 
 
 def without(tile: Tile, band: int) -> methods.Filled:
@@ -62,14 +61,6 @@ WAYS: dict[str, Callable[[Tile, int], methods.Filled]] = {
     "least squares and membrane": lambda t, b: (peers_time.lsq_all_residual(alone(t, b))[0], None),
     "GDAL's fillnodata": lambda t, b: (peers_space.gdal(alone(t, b))[0], None),
 }
-
-
-def figures(made: methods.Filled, sample: cases.Sample, band: int, hidden: Flags) -> tuple[float, float]:
-    """PSNR, and the share in 90 % intervals (NaN without)."""
-    mean, std = made
-    error = (mean - sample.truth[band])[hidden]
-    held = np.nan if std is None else (np.abs(error) < 1.645 * std[hidden]).mean()
-    return -10 * float(np.log10(np.nanmean(error**2))), float(held)
 
 
 def main() -> None:
@@ -93,13 +84,14 @@ def main() -> None:
                 continue
             dated = broken(sample, band, hidden)
             for title, tile in (("no date", replace(dated, references=())), ("one date", dated)):
-                rows = [figures(way(tile, band), sample, band, hidden) for way in WAYS.values()]
+                made = [way(tile, band) for way in WAYS.values()]
+                rows = [scores.figures(one, sample.truth[band], hidden) for one in made]
                 found[f"{kind}, {title}"][f"{case.dataset}/{case.place}"].append(rows)
     for kind, places in sorted(found.items()):
         print(f"\n{kind}: {len(places)} places")
         averages = np.mean([np.mean(rows, axis=0) for rows in places.values()], axis=0)
-        for name, (psnr, held) in zip(WAYS, averages, strict=True):
-            print(f"  {name:28} {psnr:6.2f}" + ("" if np.isnan(held) else f"  ({held:.0%})"))
+        for name, average in zip(WAYS, averages, strict=True):
+            print(scores.line(name, *average))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from unittest.mock import patch
 
 import cv2
 import numpy as np
+import scores
 from terramend.backend.evaluation import cases, methods
-from terramend.models.base import Flags, Floats, Tile
+from terramend.models.base import Flags, Tile
 from terramend.models.guided import fringe
-from terramend.models.registry import find
 
 PEERS = {
     "S": "gdal",
@@ -56,24 +56,10 @@ def rim(tile: Tile) -> Made:
     return replace(tile, image=tile.image + share * (np.float32(WHITE) - tile.image)), (share > CLEAR) & ~gap
 
 
-def figures(mean: Floats, std: Floats | None, sample: cases.Sample) -> tuple[float, float]:
-    """PSNR, and the share in 90 % intervals (NaN without)."""
-    error = (mean - sample.truth)[:, sample.scored]
-    held = np.nan if std is None else (np.abs(error) < 1.645 * std[:, sample.scored]).mean()
-    return -10 * float(np.log10(np.nanmean(error**2))), float(held)
-
-
-def guided(tile: Tile) -> methods.Filled:
-    """What `guided` says."""
-    model = find("guided").create()
-    made = model.predict(tile, model.prepare(tile))
-    return made.mean, made.std
-
-
 def blind(tile: Tile) -> methods.Filled:
     """The same if it took all for ground that the mask does not mark."""
     with patch.object(fringe, "learn", lambda overview: None):
-        return guided(tile)
+        return scores.guided(tile)
 
 
 FAULTS: dict[str, Callable[[Tile], Made]] = {
@@ -89,12 +75,12 @@ def measured(sample: cases.Sample, track: str, fault: str) -> dict[str, tuple[fl
     own, tile, rows = peer.make(peer.settings), sample.tile, {}
     if fault in FAULTS:
         tile, where = FAULTS[fault](sample.tile)
-        rows["guided, nothing missed"] = guided(sample.tile)
-        rows["guided, the mask marks it"] = guided(tile.hiding(where))
-    rows["guided"] = guided(tile)
+        rows["guided, nothing missed"] = scores.guided(sample.tile)
+        rows["guided, the mask marks it"] = scores.guided(tile.hiding(where))
+    rows["guided"] = scores.guided(tile)
     rows["without its look at the fringe"] = blind(tile)
     rows[peer.title] = own(replace(sample, tile=tile))
-    return {title: figures(*made, sample) for title, made in rows.items()}
+    return {title: scores.figures(made, sample.truth, sample.scored) for title, made in rows.items()}
 
 
 def main() -> None:
@@ -116,8 +102,7 @@ def main() -> None:
             print(f"\n{track}, {fault}: {len(found)} places")
             for title in next(iter(found.values()))[0]:
                 pairs = np.array([np.mean([row[title] for row in rows], axis=0) for rows in found.values()])
-                psnr, held = pairs.mean(0)
-                print(f"  {title:34} {psnr:6.2f}" + ("" if np.isnan(held) else f"  ({held:.0%})"))
+                print(scores.line(title, *pairs.mean(0)))
 
 
 if __name__ == "__main__":
