@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Other = TypeVar("Other")
 
 _pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
 
@@ -50,6 +51,13 @@ def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         return [part.result() for part in parts]
     finally:
         wait([part for part in parts if not part.cancel()])
+
+
+def both(first: Callable[[], Result], second: Callable[[], Other]) -> tuple[Result, Other]:
+    """What two pieces of work come to, side by side; this thread does the `second`, and it may use `each`."""
+    work: tuple[Callable[[], Any], ...] = (first, second)
+    one, other = each(lambda part: part(), work)
+    return one, other
 
 
 def _done(work: Callable[[Item], Result], item: Item) -> Future[Result]:

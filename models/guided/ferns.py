@@ -105,7 +105,7 @@ def learn(pixels: Pixels, target: Floats, weight: Floats, count: int) -> Ferns |
     if not known:
         return None
     random = np.random.default_rng(_SEED)
-    inputs, rest = pixels.inputs, target - pixels.base
+    inputs, left = pixels.inputs, target - pixels.base
     low, high = np.quantile(inputs, _TAILS, axis=1).astype(np.float32)
     factor = np.float32(255) / np.maximum(high - low, np.float32(1e-6))
     levels = _levels(inputs, low, factor)
@@ -114,13 +114,17 @@ def learn(pixels: Pixels, target: Floats, weight: Floats, count: int) -> Ferns |
     # Rows of 32 bytes are copied twice as fast as those of 24.
     leaves = np.zeros((count, _LEAVES, -(-bands // 8) * 8), np.float32)
     weights, rate = weight.astype(np.float64), _RATE / np.sqrt(count)
-    for fern in range(count):
-        leaf = _answers(levels, which[fern], bars[fern]).astype(np.intp)
-        share = np.bincount(leaf, weights, _LEAVES) + _DOUBT
-        for band, left in enumerate(rest):
-            total = np.bincount(leaf, left * weights, _LEAVES)
-            leaves[fern, :, band] = rate * total / share
-            left -= leaves[fern, :, band].take(leaf)
+    answers = each(lambda fern: _answers(levels, which[fern], bars[fern]), range(count))
+    shares = each(lambda answer: np.bincount(answer, weights, _LEAVES) + _DOUBT, answers)
+
+    def one(band: int) -> None:
+        rest = left[band]
+        for fern, (answer, share) in enumerate(zip(answers, shares, strict=True)):
+            leaf = answer.astype(np.intp)
+            leaves[fern, :, band] = rate * np.bincount(leaf, rest * weights, _LEAVES) / share
+            rest -= leaves[fern, :, band].take(leaf)
+
+    each(one, range(bands))
     return Ferns(low, factor, which, bars, leaves)
 
 

@@ -140,14 +140,21 @@ def _outliers(surprise: Sequence[Floats], clear: Flags, spread: Floats) -> list[
 
     A cloud makes the clear dates look dark.
     """
-    sizes = [np.abs(one) for one in surprise]
+    dates = range(len(surprise))
+    sizes = each(lambda date: np.abs(surprise[date]) / spread[date], dates)
     worst, others = np.full(sizes[0].shape, _FAR, np.float32), clear.sum(0, dtype=np.uint8) > 1
-    for size, deviation in zip(sizes, spread, strict=True):
-        np.maximum(worst, size / deviation, out=worst)
-    return [
-        there & others & (size > _LARGE) & (size / deviation == worst) & (worst > _FAR)
-        for size, deviation, there in zip(sizes, spread, clear, strict=True)
-    ]
+    for size in sizes:
+        np.maximum(worst, size, out=worst)
+    others &= worst > _FAR
+
+    def stands_out(date: int) -> Flags:
+        far: Flags = np.abs(surprise[date]) > _LARGE
+        far &= sizes[date] == worst
+        far &= others
+        far &= clear[date]
+        return far
+
+    return each(stands_out, dates)
 
 
 def _slope(z: Floats, surprise: Floats, together: impute.Joint, date: int, where: Flags) -> float:

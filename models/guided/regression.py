@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats, Tile
 from ..planes import concat, everywhere, masked, sampled, strips
 from ..planes import moments as moments_of
-from ..threads import each
+from ..threads import both, each
 from . import coarse, ferns, global_regression, impute, random_features, residual, select, solve, terrain
 from . import features as feats
 from .statistics import CELL
@@ -205,27 +205,30 @@ def learn(
     weight = weight_of(share)
     penalty = coarse.penalties(len(stack), settings.slope, settings.intercept)
     step, windows = (1, ()) if close else (overview.step, coarse.WINDOWS)
-    field = coarse.fit(stack, target, lesson.valid, weight, penalty, step, windows)
+
+    def others() -> tuple[random_features.RandomFeatures | None, tuple[GlobalFit, Floats]]:
+        made = None
+        if settings.random_features:
+            known = np.where(valid, weight, np.float32(0))
+            made = random_features.learn(stack, target, known, settings.random_features, RANDOM_RIDGE)
+        return made, _global_fit(lesson, ranked[len(chosen) :], complete, owner, weight)
+
+    (made, (global_fit, every)), field = both(
+        others, lambda: coarse.fit(stack, target, lesson.valid, weight, penalty, step, windows)
+    )
     parts = [Part(field)]
-    if settings.random_features:
-        known = np.where(valid, weight, np.float32(0))
-        made = random_features.learn(stack, target, known, settings.random_features, RANDOM_RIDGE)
-        parts += [Part(_as_it_is(len(target), field), made)] if made else []
-    looked = np.zeros_like(valid)
-    looked[np.arange(len(valid)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
-    left = target - solve.apply(field, stack, looked, 0, 0, step)
-    left[~lesson.valid] = np.nan
-    coherence = np.array(each(residual.coherence, left))
-    noise = np.array(each(_mean_square, left))
-    power = np.array(each(_mean_square, np.where(lesson.valid, target, np.float32(np.nan))))
-    explained = float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
-    global_fit, every = _global_fit(lesson, ranked[len(chosen) :], complete, owner, weight)
-    grown = None
-    if settings.ferns and overview.step == 1:
+    if made is not None:
+        parts.append(Part(_as_it_is(len(target), field), made))
+
+    def grow() -> ferns.Ferns | None:
+        if not settings.ferns or overview.step > 1:
+            return None
         known = np.where(valid & (share > 0), weight, np.float32(0))
-        grown = _ferns(
-            tuple(parts), global_fit.regression, stack, every, target, known, count, settings.ferns
-        )
+        return _ferns(parts, global_fit.regression, stack, every, target, known, count, settings.ferns)
+
+    grown, (coherence, noise, explained) = both(
+        grow, lambda: _left_over(field, stack, target, lesson.valid, step)
+    )
     return Regression(
         chosen,
         joint,
@@ -241,6 +244,20 @@ def learn(
         ferns=grown,
         distant=overview.step > 1,
     )
+
+
+def _left_over(
+    field: solve.Field, stack: Floats, target: Floats, valid: Flags, step: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Coherence and noise (B,) of what a field leaves of a target (B, H, W), and the share it explains."""
+    looked = np.zeros(target.shape[1:], bool)
+    looked[np.arange(len(looked)) // CELL % 4 == 0] = True  # a quarter of the lines shows the coherence
+    left = target - solve.apply(field, stack, looked, 0, 0, step)
+    left[~valid] = np.nan
+    coherence = np.array(each(residual.coherence, left))
+    noise = np.array(each(_mean_square, left))
+    power = np.array(each(_mean_square, np.where(valid, target, np.float32(np.nan))))
+    return coherence, noise, float(np.clip(1 - noise.mean() / max(power.mean(), 1e-9), 0, 1))
 
 
 def _global_fit(

@@ -11,7 +11,7 @@ from ..base import Flags, Floats
 from ..planes import bilinear, combine
 from ..ridge import ridge_weights
 from ..threads import each
-from .statistics import Cells, Moments, grow, side_by_side, to_cells
+from .statistics import Cells, Moments, grow, side_by_side, to_cells, unpack
 
 LINES = 32
 """Pixels a side up to which blocks are small, and rows of a larger one that are predicted at once."""
@@ -72,7 +72,13 @@ def refine(
     field = inherited(moments.cells, parent, scale)
     if active.any():
         window = moments.window(sigma / field.size)
-        field.values[active] = ridge(window.matrices(active), bands, penalty, field.values[active])
+
+        def one_row(r: int) -> None:
+            here = active[r]
+            matrices = unpack(window.packed[r, here], window.variables)
+            field.values[r, here] = ridge(matrices, bands, penalty, field.values[r, here])
+
+        each(one_row, np.flatnonzero(active.any(axis=1)).tolist())
     return field
 
 

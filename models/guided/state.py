@@ -11,6 +11,7 @@ from ..base import Findings, Floats, Tile
 from ..classical.common import Base, observed, spread
 from ..holdout import CLASSES
 from ..planes import moments
+from ..threads import each
 from . import across, amounts, fringe, outliers, regression, surroundings, timeline
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
@@ -124,13 +125,16 @@ def standard_of(overview: Tile) -> Standard:
     count = len(image)
     mean, deviation = np.zeros(count, np.float32), np.maximum(spread(overview), np.float32(1e-4))
     low, high = np.full(count, -np.inf, np.float32), np.full(count, np.inf, np.float32)
-    for band, layer in enumerate(image):
-        known = np.isfinite(layer)
+
+    def one(band: int) -> None:
+        known = np.isfinite(image[band])
         if known.any():
-            mean[band] = moments(layer, known)[0]
-            least, most, *_ = cv2.minMaxLoc(layer, known.view(np.uint8))
+            mean[band] = moments(image[band], known)[0]
+            least, most, *_ = cv2.minMaxLoc(image[band], known.view(np.uint8))
             margin = _MARGIN * (most - least) + 0.01
             low[band], high[band] = least - margin, most + margin
+
+    each(one, range(count))
     return Standard(mean, deviation, low, high)
 
 

@@ -77,10 +77,6 @@ class Moments:
     packed: Floats
     variables: int
 
-    def matrices(self, where: Flags) -> Floats:
-        """(n, q, q) symmetric moment matrices of the chosen cells."""
-        return unpack(self.packed[where], self.variables)
-
     def total(self) -> NDArray[np.float64]:
         """(q, q) moments of all cells together, summed in float64."""
         return unpack(self.packed.sum((0, 1), dtype=np.float64)[None], self.variables)[0]
@@ -96,7 +92,13 @@ class Moments:
         sums = self.packed[..., : self.variables]  # the first row: of 1 with everything
         first, second = np.triu_indices(self.variables)
         share = LEVEL / (1 + LEVEL * sums[..., :1])
-        return replace(self, packed=self.packed - share * sums[..., first] * sums[..., second])
+        out = np.empty_like(self.packed)
+
+        def one_row(r: int) -> None:
+            np.subtract(self.packed[r], share[r] * sums[r][:, first] * sums[r][:, second], out=out[r])
+
+        each(one_row, range(len(out)))
+        return replace(self, packed=out)
 
     def coarse(self, factor: int) -> Moments:
         """Sums of `factor` x `factor` cells."""
@@ -114,8 +116,12 @@ class Moments:
         border = cv2.BORDER_CONSTANT  # nothing beyond the edge
         # OpenCV filters lines of any width: channels side by side count as columns.
         flat = cv2.sepFilter2D(self.packed.reshape(rows, -1), -1, one, kernel, borderType=border)
-        for target, line in zip(out, flat.reshape(rows, columns, channels), strict=True):
-            target[:] = cv2.sepFilter2D(line, -1, one, kernel, borderType=border)
+        lines = flat.reshape(rows, columns, channels)
+
+        def one_row(r: int) -> None:
+            out[r] = cv2.sepFilter2D(lines[r], -1, one, kernel, borderType=border)
+
+        each(one_row, range(rows))
         return Moments(self.cells, out, self.variables)
 
 

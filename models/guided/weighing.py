@@ -10,6 +10,7 @@ import numpy as np
 from ..base import Floats, Tile
 from ..classical.common import observed
 from ..planes import concat, moments
+from ..threads import both, each
 from . import estimate, regression, uncertainty
 from .regression import Settings
 from .state import NONLINEAR, State, Weights, learn
@@ -32,19 +33,20 @@ def weigh(overview: Tile, state: State, settings: Settings) -> State:
     # A small scene is learnt anew without the hidden pixels; in a large one they weigh little, but in
     # ferns, which each window grows anew.
     bare = state.fernless()
-    learnt = [learn(tile, settings) if trial.whole else bare for tile in trial.tiles]
-    state, space = _space(trial, state, learnt, settings)
-    known = [one.regression for one in learnt if one.regression is not None]
-    if state.regression is None or len(known) < len(learnt):
-        return state
-    local, plate, mean, std = _mixed(trial, learnt, known, settings)
+    learnt = each(lambda tile: learn(tile, settings) if trial.whole else bare, trial.tiles)
+    overall, known = state.regression, [one.regression for one in learnt if one.regression is not None]
+    if overall is None or len(known) < len(learnt):
+        return _space(trial, state, learnt, settings)[0]
+    (state, space), (local, plate, mean, std) = both(
+        lambda: _space(trial, state, learnt, settings), lambda: _mixed(trial, learnt, known, settings)
+    )
     trusted = float(np.mean([_trusted(one) for one in known]))
     share = uncertainty.share_of_first(trial, mean, space, state.standard.deviation, trusted)
     share = 1.0 if share > _CLEARLY else share
     mean = space + np.float32(share) * (mean - space)
     return replace(
         state,
-        regression=replace(state.regression, local=local, plate=plate),
+        regression=replace(overall, local=local, plate=plate),
         weights=replace(state.weights, references=share),
         factors=replace(state.factors, references=uncertainty.factors(trial, mean, std)),
     )
@@ -63,14 +65,15 @@ def _space(
     Each tile is filled by what was `learnt` of it.
     """
     deviation, weights = state.standard.deviation, Weights()
-    said = [ask_guide(tile, one, settings) for tile, one in zip(trial.tiles, learnt, strict=True)]
+    pieces = range(len(learnt))
+    said = each(lambda k: ask_guide(trial.tiles[k], learnt[k], settings), pieces)
 
     def filled(weights: Weights) -> tuple[Floats, Floats]:
-        made = [
-            from_space(tile, replace(one, weights=weights), observed(tile), words)
-            for tile, one, words in zip(trial.tiles, learnt, said, strict=True)
-        ]
-        means, deviations = zip(*made, strict=True)
+        def one(k: int) -> tuple[Floats, Floats]:
+            tile = trial.tiles[k]
+            return from_space(tile, replace(learnt[k], weights=weights), observed(tile), said[k])
+
+        means, deviations = zip(*each(one, pieces), strict=True)
         return concat(means), concat(deviations)
 
     if any(one.guide is not None for one in learnt):
@@ -99,25 +102,26 @@ def _mixed(
     settings: Settings,
 ) -> tuple[float, float, Floats, Floats]:
     """Weights of local regression and plate that are best on the trial; means and deviations there."""
-    targets = [one.standard.scores(observed(tile)) for tile, one in zip(trial.tiles, learnt, strict=True)]
-    fits = [
-        estimate.fit(tile, target, one, settings, globally=True)
-        for tile, target, one in zip(trial.tiles, targets, known, strict=True)
-    ]
+    tiles, pieces = trial.tiles, range(len(learnt))
+    targets = [one.standard.scores(observed(tile)) for tile, one in zip(tiles, learnt, strict=True)]
+    fits = each(lambda k: estimate.fit(tiles[k], targets[k], known[k], settings, globally=True), pieces)
 
     def said(local: float, plate: float) -> tuple[Floats, Floats]:
-        means, deviations = [], []
-        for tile, target, fit, one, state in zip(trial.tiles, targets, fits, known, learnt, strict=True):
-            made = estimate.close(tile, target, fit, replace(one, local=local, plate=plate), settings)
-            mean, std = in_reflectance(made, state.standard)
-            means.append(np.where(made.there, mean, np.float32(np.nan)))
-            deviations.append(std)
+        def one(k: int) -> tuple[Floats, Floats]:
+            weighed = replace(known[k], local=local, plate=plate)
+            made = estimate.close(tiles[k], targets[k], fits[k], weighed, settings)
+            mean, std = in_reflectance(made, learnt[k].standard)
+            return np.where(made.there, mean, np.float32(np.nan)), std
+
+        means, deviations = zip(*each(one, pieces), strict=True)
         return concat(means), concat(deviations)
 
     deviation = learnt[0].standard.deviation
-    local = uncertainty.share_of_first(trial, said(1, 0)[0], said(0, 0)[0], deviation, _LOCAL)
+    (mean, std), (overall, _) = both(lambda: said(1, 0), lambda: said(0, 0))
+    local = uncertainty.share_of_first(trial, mean, overall, deviation, _LOCAL)
     local = 1.0 if local > 1 - _WORTH else local
-    mean, std = said(local, 0)
+    if local < 1:
+        mean, std = said(local, 0)
     plate = uncertainty.share_of_first(trial, said(local, 1)[0], mean, deviation, 0.0)
     if plate < _WORTH:
         plate = 0.0

@@ -47,6 +47,18 @@ def test_each_keeps_the_order_and_hands_on_errors():
     assert threads.each(str, range(3)) == ["0", "1", "2"]
 
 
+def test_two_pieces_of_work_meet_where_two_threads_are_allowed():
+    meeting = threading.Barrier(2, timeout=60)  # passed by two threads at once, or never
+    with threads.allowed(2):
+        assert threads.both(lambda: (meeting.wait(), "first")[1], lambda: (meeting.wait(), 2)[1]) == (
+            "first",
+            2,
+        )
+        with pytest.raises(ZeroDivisionError):
+            threads.both(lambda: 1 // 0, lambda: 2)
+    assert threads.both(lambda: 1, lambda: threads.each(str, [3])) == (1, ["3"])
+
+
 def test_the_calling_thread_is_one_of_those_that_work():
     both = threading.Barrier(2, timeout=60)  # passed by two threads at once, or never
 
