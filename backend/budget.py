@@ -83,7 +83,7 @@ class Sight:
 class Budget:
     """`workers` tiles in prediction at once, `in_flight` between reading and writing.
 
-    `readers` threads see the scene before.
+    `readers` threads see the scene before, and share the work on few tiles.
     """
 
     workers: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
+from ..models import threads
 from ..models.base import Prediction, Source, Tile
 from . import compose
 from .flow import in_order
@@ -114,19 +116,25 @@ def fill_grid(
         TerramendError: `run.cancelled`, or what reading, predicting or writing say.
     """
     plan, allowed = method.plan, method.allowed
-    watch.stage("fill", sum(_cost(scene.gap_map, place) for place in plan.tiles()))
+    costs = [_cost(scene.gap_map, place) for place in plan.tiles()]
+    watch.stage("fill", sum(costs))
+    idle = max(allowed.readers - costs.count(FILL_COST), 0)  # threads without a tile help with the others'
     mosaic, tally, predicted = Mosaic(plan, len(recipe.fill_bands)), Tally(), 0
 
     def work(read: _Read) -> _Said:
         piece = None
         if read.tile is not None and read.around is not None and read.used is not None:
-            piece = _cut(method.predict(read.tile), read.around, read.used, read.tile)
+            said = helped.copy().run(method.predict, read.tile)
+            piece = _cut(said, read.around, read.used, read.tile)
             read.tile = None
         return _Said(read, piece)
 
-    reading = _read(scene, plan, recipe, writers, masked)
-    with contextlib.closing(in_order(reading, work, allowed.workers, allowed.in_flight, watch.check)) as flow:
-        for said in flow:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(threads.allowed(1 + idle))
+        helped = contextvars.copy_context()
+        reading = _read(scene, plan, recipe, writers, masked)
+        flow = in_order(reading, work, allowed.workers, allowed.in_flight, watch.check)
+        for said in stack.enter_context(contextlib.closing(flow)):
             place = said.read.place
             block = mosaic.add(place, said.piece)
             _write(recipe, writers, said.read, block, tally)

@@ -171,19 +171,18 @@ def _seen(
     watch: Watch,
 ) -> tuple[Tile, tuple[Tile, ...]]:
     """The overview, with windows at full size where it is coarse, and the windows that ways are tried in."""
-    with threads.allowed(workers):
-        seen = overview()
-    watch.stage("learn")
-    say_blank(seen, watch)
-    say_copies(seen, watch)
-    say_missed(seen, watch)
     tiles: tuple[Tile, ...] = ()
     with threads.allowed(workers):
+        seen = overview()
+        watch.stage("learn")
+        say_blank(seen, watch)
+        say_copies(seen, watch)
+        say_missed(seen, watch)
         if seen.step > 1:
             tiles = tuple(read(window) for window in detail.windows(seen, scene.grid))
         elif trying:
             tiles = tuple(read(window) for window in detail.windows(seen, scene.grid, WINDOWS))
-    say_specks(tiles if seen.step > 1 else (seen,), _growth(scene), watch)
+        say_specks(tiles if seen.step > 1 else (seen,), _growth(scene), watch)
     return replace(seen, detail=tiles if seen.step > 1 else ()), tiles[:WINDOWS]
 
 

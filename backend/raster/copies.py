@@ -6,6 +6,7 @@ import numpy as np
 
 from ...models.base import Reference, Tile
 from ...models.planes import everywhere, sampled
+from ...models.threads import each
 from ..watch import Together, Watch
 
 SAMPLE = 50_000
@@ -20,9 +21,9 @@ SUSPECT = 0.5
 
 def say_copies(overview: Tile, watch: Watch) -> None:
     """Notices of dates that are the raster itself, or a mosaic made of it (the first, and how many more)."""
+    shares = each(lambda reference: copied_share(overview, reference), overview.references)
     with Together(watch) as heard:
-        for reference in overview.references:
-            share = copied_share(overview, reference)
+        for reference, share in zip(overview.references, shares, strict=True):
             if share is not None and share >= SUSPECT:
                 heard.notice("reference.copy", name=reference.name, percent=round(100 * share))
 
@@ -44,10 +45,10 @@ def copied_share(overview: Tile, reference: Reference) -> float | None:
     both = sampled(valid & everywhere(reference.image[:count]), SAMPLE)
     if both.size < LEAST:
         return None
-    values, found = target[:, both].astype(np.float64), other[:, both]
+    values, found = target[:, both], other[:, both]
     telling = (values != np.quantile(values, 0.5, axis=1, method="lower", keepdims=True)).any(axis=0)
     if np.count_nonzero(telling) < LEAST:
         return None
-    values, found = values[:, telling], found[:, telling]
+    values, found = values[:, telling].astype(np.float64), found[:, telling]
     near = SAME * values.std(axis=1, keepdims=True)
     return float((np.abs(found - values) <= near).all(axis=0).mean())

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.base import Flags, Floats, Tile
+from ...models.base import Flags, Floats, Reference, Tile
 from ...models.planes import sampled
+from ...models.threads import each
 from ..watch import Watch
 
 WIDTH = 3
@@ -87,22 +88,23 @@ def _disagreeing(overview: Tile, near: Flags, far: Flags, least: int) -> float |
     """
     around, away = np.flatnonzero(near), sampled(far, SAMPLE)
     target_around, target_away = (_brightness(overview.image, places) for places in (around, away))
-    best: tuple[float, float] | None = None
-    for reference in overview.references:
+
+    def judge(reference: Reference) -> tuple[float, float] | None:
+        """What a reference leaves unexplained, and the share that disagrees with it."""
         other_around, other_away = (_brightness(reference.image, places) for places in (around, away))
         rim, rest = np.isfinite(other_around), np.isfinite(other_away)
         if np.count_nonzero(rim) < least or np.count_nonzero(rest) < LEAST:
-            continue
+            return None
         x, y = other_away[rest], target_away[rest]
         spread_x, middle_x, middle_y = float(np.var(x)), x.mean(), y.mean()
         slope = float(np.mean((x - middle_x) * (y - middle_y))) / spread_x if spread_x > 0 else 0.0
         off_rest = y - (slope * (x - middle_x) + middle_y)
         off_rim = target_around[rim] - (slope * (other_around[rim] - middle_x) + middle_y)
         spread = 1.4826 * float(np.median(np.abs(off_rest))) + 1e-6
-        share = _beyond(off_rim, spread) - _beyond(off_rest, spread)
-        if best is None or spread < best[0]:
-            best = (spread, share)
-    return None if best is None else best[1]
+        return spread, _beyond(off_rim, spread) - _beyond(off_rest, spread)
+
+    found = [one for one in each(judge, overview.references) if one is not None]
+    return min(found, key=lambda one: one[0])[1] if found else None
 
 
 def _grown(gaps: Flags, pixels: int) -> Flags:
