@@ -34,13 +34,13 @@ class Fringe:
     """What lies beside gaps.
 
     Attributes:
-        cloud, shadow: how many pixels from gaps they reach; 0 for not at all. far: whether there is shadow
+        cloud, shadow: how many pixels from gaps they reach; 0 for not at all. cast: whether there is shadow
             elsewhere too. dark: tells shadow from ground.
     """
 
     cloud: int
     shadow: int
-    far: bool
+    cast: bool
     dark: Filter
 
 
@@ -78,8 +78,8 @@ def hidden(tile: Tile, fringe: Fringe | None) -> Tile:
         return replace(tile, detail=tuple(hidden(look, fringe) for look in tile.detail))
     away = [_away(gap) for gap in tile.gaps]
     near = np.stack([distance <= fringe.cloud + _HALF for distance in away])
-    if fringe.shadow or fringe.far:
-        shade, reach = _shade(fringe.dark.of(tile)), np.inf if fringe.far else fringe.shadow + _HALF
+    if fringe.shadow or fringe.cast:
+        shade, reach = _shade(fringe.dark.of(tile)), np.inf if fringe.cast else fringe.shadow + _HALF
         near |= np.stack([shade & (distance <= reach) for distance in away])
     return tile.hiding(near)
 

@@ -63,7 +63,7 @@ class Guided:
             offsets=offsets,
             haze=edge.cloud if edge else 0,
             shadow=edge.shadow if edge else 0,
-            cast=edge is not None and edge.far,
+            cast=edge is not None and edge.cast,
             line=float(alone.weight.max()) if alone else 0.0,
             logarithms=scale is not None,
         )

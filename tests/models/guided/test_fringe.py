@@ -97,13 +97,13 @@ def test_windows_of_a_large_scene_show_shadow_far_from_the_gaps():
     tile, _ = far_shaded(*clouded(side=512))
     small = halved(halved(halved(tile)))
     looks = tuple(tile.cut(slice(row, row + 256), slice(row, row + 256)) for row in (0, 256))
-    assert fringe.learn(replace(small, detail=looks)).far
+    assert fringe.learn(replace(small, detail=looks)).cast
 
 
 def test_shadow_far_from_the_gaps_shows_without_a_date_and_dark_ground_is_none():
     clear, truth = clouded()
     tile, _ = far_shaded(clear, truth)
-    assert fringe.learn(replace(tile, references=())).far
+    assert fringe.learn(replace(tile, references=())).cast
     lakes = blobs(truth.shape[1:], 55, 0.1)
     assert fringe.learn(replace(clear, image=np.where(lakes, 0.3 * clear.image, clear.image))) is None
 
