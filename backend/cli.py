@@ -75,11 +75,30 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """What asks a run to stop, where the system has it."""
 
 
+class Once(argparse._StoreAction):
+    """An option with one value, which is given once: of several argparse would silently take the last.
+
+    `several`: what to do with more than one value.
+    """
+
+    def __init__(self, *words: Any, several: str = "give it once", **settings: Any) -> None:
+        super().__init__(*words, **settings)
+        self.several = several
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        """Keep the value. Raises `command.option` where there is one already."""
+        if getattr(namespace, self.dest, self.default) is not self.default:
+            why = f"it takes one value; {self.several}"
+            raise TerramendError("command.option", option=option_string, why=why)
+        super().__call__(parser, namespace, values, option_string)
+
+
 class Parser(argparse.ArgumentParser):
-    """Argparse whose faults are errors with one sentence, and which takes no option that is cut short."""
+    """Argparse whose faults are errors with one sentence, and which takes no option cut short or twice."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings, allow_abbrev=False)  # of subcommands too, which argparse makes itself
+        self.register("action", None, Once)
 
     def error(self, message: str) -> NoReturn:
         """Raise `command.usage`."""

@@ -32,6 +32,8 @@ OPTION_OF = {
 
 KINDS = f"encoding of the mask before it (default: auto): {MASK_WORDS}"
 
+TILES = "of several tiles make one raster (gdalbuildvrt)"
+
 SEED = (
     "seed of the random numbers of diffusion methods (de, ddpm, aligndiff, ...) and of the clouds that "
     "accuracy draws where the scene's own gaps do not fit (default: 0); all other methods, guided among "
@@ -86,6 +88,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--references",
         dest="references_from",
+        several="name the dates of all folders by --reference, or in a JSON list",
         metavar="FOLDER|JSON",
         help="folder of reference images, or JSON list of them",
     )
@@ -96,11 +99,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--dem",
-        bind=_alone,
+        several=TILES,
         metavar="DEM",
         help="digital elevation model, heights in metres, or in feet if its unit says so, on any grid",
     )
-    add("--sar", bind=_alone, metavar="SAR", help="Sentinel-1 VV and VH (dB or linear power), on any grid")
+    add("--sar", several=TILES, metavar="SAR", help="Sentinel-1 VV and VH (dB or linear power), on any grid")
     add(
         "--sun",
         type=_numbers,
@@ -317,7 +320,7 @@ def _add_gaps(given: dict[str, Any], path: str, option: str) -> None:
 
 
 def _gaps_kind(given: dict[str, Any], kind: str, option: str) -> None:
-    _last(given, "gaps", option, "--gaps")["kind"] = kind
+    _qualify(_last(given, "gaps", option, "--gaps"), "kind", kind, option)
 
 
 def _add_reference(given: dict[str, Any], path: str, option: str) -> None:
@@ -332,20 +335,18 @@ def _reference_kind(given: dict[str, Any], kind: str, option: str) -> None:
     reference = _last(given, "references", option, "--reference")
     if kind in ("none", "nodata") and not reference.get("masks"):  # what needs no mask: nodata always counts
         reference["masks"], kind = [{"path": ""}], "none"
-    _last(reference, "masks", option, "--reference-gaps")["kind"] = kind
+    _qualify(_last(reference, "masks", option, "--reference-gaps"), "kind", kind, option)
 
 
 def _reference_date(given: dict[str, Any], date: str, option: str) -> None:
-    _last(given, "references", option, "--reference")["date"] = date
+    _qualify(_last(given, "references", option, "--reference"), "date", date, option)
 
 
-def _alone(given: dict[str, Any], path: str, option: str) -> None:
-    """An option that is given once: of several tiles argparse would silently take the last."""
-    name = option.removeprefix("--")
-    if name in given:
-        why = "it takes one raster; of several make one (gdalbuildvrt)"
+def _qualify(owner: dict[str, Any], name: str, value: str, option: str) -> None:
+    if name in owner:
+        why = f"what stands before it has {owner[name]} already; give it once"
         raise TerramendError("command.option", option=option, why=why)
-    given[name] = path
+    owner[name] = value
 
 
 def _set(given: dict[str, Any], text: str, option: str) -> None:

@@ -126,6 +126,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+CHOSEN = "fill t.tif -o o.tif --gaps m.tif --gaps-kind nonzero "
 FILL = "fill t.tif -o o.tif --radiometry dn --model nearest "
 MASKED = FILL + "--gaps m.tif --gaps-kind nonzero "
 
@@ -158,7 +159,7 @@ WRONG = [
     (MASKED + "--target-crs 123456789", "command.option", ["--target-crs"]),
     (MASKED + "--target-nodata much", "command.usage", ["--target-nodata", "much"]),
     (MASKED + "--target-nodata nan", "command.option", ["--target-nodata"]),
-    (MASKED + "--radiometry toa", "command.option", ["--radiometry", "toa", "landsat-c2-toa"]),
+    (CHOSEN + "--radiometry toa", "command.option", ["--radiometry", "toa", "landsat-c2-toa"]),
     # what is a gap
     (FILL + "--gaps none.tif", "raster.missing", ["none.tif"]),
     (FILL + "--gaps text.tif", None, ["text.tif"]),
@@ -206,6 +207,14 @@ WRONG = [
     (MASKED + "--dem caf\udce9.tif", "command.option", ["--dem", "UTF-8"]),
     (MASKED + "--dem t.tif --dem there.tif", "command.option", ["--dem", "gdalbuildvrt"]),
     (MASKED + "--sar t.tif --sar there.tif", "command.option", ["--sar", "gdalbuildvrt"]),
+    (MASKED + "--references unmasked --references empty", "command.option", ["--references", "JSON list"]),
+    (MASKED + "-o p.tif", "command.option", ["-o", "once"]),
+    (MASKED + "--jobs 1 --jobs 2", "command.option", ["--jobs", "once"]),
+    (MASKED + "--std --std s.tif", "command.option", ["--std", "once"]),
+    (MASKED + "--gaps-kind zero", "command.option", ["--gaps-kind", "nonzero already"]),
+    (MASKED + "--reference ref.tif --reference-gaps-kind none --reference-gaps-kind scl", "command.option", ["none"]),
+    (MASKED + "--reference ref.tif --reference-date 2024-06-30 --reference-date 2024-07-01", "command.option",
+     ["--reference-date", "2024-06-30 already"]),
     (MASKED + "--dem none.tif", "raster.missing", ["none.tif"]),
     (MASKED + "--dem endless.tif", "raster.placed", ["endless.tif"]),
     (MASKED + "--dem far.tif", "guide.apart", ["far.tif", "--dem"]),
@@ -221,9 +230,9 @@ WRONG = [
     ("fill --std t.tif -o o.tif", "command.usage", ["TARGET, which comes first"]),
     (MASKED + "--bands 5-2", "command.usage", ["--bands", "5-2"]),
     (MASKED + "--bands 1,1", "command.option", ["--bands", "once"]),
-    (MASKED + "--model gided", "model.unknown", ["gided; ready to use are guided, auto,"]),
-    (MASKED + "--model magic", "model.unknown", ["magic", "guided"]),
-    (MASKED + "--model copy", "model.needs", ["copy", "--reference"]),
+    (CHOSEN + "--model gided", "model.unknown", ["gided; ready to use are guided, auto,"]),
+    (CHOSEN + "--model magic", "model.unknown", ["magic", "guided"]),
+    (CHOSEN + "--model copy", "model.needs", ["copy", "--reference"]),
     (MASKED + "--set a", "command.option", ["--set", "KEY=VALUE"]),
     (MASKED + "--set a=1", "model.setting", ["nearest", "a"]),
     (MASKED + "--quality high", "command.usage", ["--quality", "fast"]),
@@ -273,6 +282,7 @@ WRONG = [
     ("batch --folder empty", "batch.folder", ["empty", "*.tif"]),
     ("batch --folder . -o out/{name}.tif", "command.option", ["--output", "{name}", "{stem} and {folder}"]),
     ("batch --folder . -o {stem}.tif --std {}.tif", "command.option", ["--std", "{} stands for nothing"]),
+    ("batch --folder . --folder empty", "command.option", ["--folder", "once"]),
     ("doctor --jobs x", "command.usage", ["--jobs"]),
     ("serve now", "command.usage", ["now"]),
 ]  # fmt: skip
