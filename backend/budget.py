@@ -103,7 +103,7 @@ def budget(plan: TilePlan, sight: Sight, jobs: int, memory_limit: float | None, 
     in_flight = workers + AHEAD
     if memory_limit is not None:
         _check(plan, sight, memory_limit, model)
-        free = memory_limit * 1e9 - PROCESS - cache_bytes(memory_limit)
+        free = min(memory_limit, 1e9) * 1e9 - PROCESS - cache_bytes(memory_limit)  # 1e300 means no limit
         readers = min(readers, max(int((free - sight.seen_bytes) // sight.reading_bytes), 1))
         in_flight = min(in_flight, max(int((free - WRITE - sight.kept_bytes) // plan.tile_bytes), 1))
     return Budget(min(workers, in_flight), in_flight, readers)

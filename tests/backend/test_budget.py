@@ -55,6 +55,11 @@ def test_no_limit_is_broken_and_nothing_is_left_idle(rows, columns, jobs, spare,
     assert held.readers == jobs or read + (held.readers + 1) * sight.reading_bytes > limit * 1e9
 
 
+def test_a_limit_beyond_all_memory_is_none():
+    free, held = (budget(plan_of(3, 3), SMALL, 4, limit, "guided") for limit in (None, 1e308))
+    assert held == free
+
+
 def test_all_cores_are_meant_where_no_number_of_jobs_is_given(monkeypatch):
     monkeypatch.setattr(module, "cores", lambda: 5)
     free = budget(plan_of(9, 9), SMALL, 0, None, "guided")
