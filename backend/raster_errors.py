@@ -14,6 +14,11 @@ INPUT = 2
 RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         # rasters and products
+        "dem.mask": (
+            INPUT,
+            "{path} holds two values only, as a mask does and no elevation: give an elevation model in its "
+            "place, or it as --gaps.",
+        ),
         "dem.optical": (
             INPUT,
             "{path} is an optical image, no elevation: give an elevation model in its place, "

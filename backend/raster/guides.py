@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import TerramendError
 from ..watch import Watch
@@ -57,7 +61,8 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
         option: `--dem` or `--sar`, for messages.
 
     Raises:
-        TerramendError: `guide.apart` without overlap, `dem.optical`; those of `paired` and `open_raster`.
+        TerramendError: `guide.apart` without overlap, `dem.optical`, `dem.mask`; those of `paired` and
+            `open_raster`.
     """
     raster = open_raster(path, watch)[0]
     if option == "--sar":
@@ -70,6 +75,8 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
         if len(bands) != 1:
             watch.notice("guide.first-band", path=path)
         bands = (_elevation(bands[0], raster.name, watch),)
+        if _is_mask(bands[0]):
+            raise TerramendError("dem.mask", path=path)
     raster = replace(raster, bands=bands)
     if not overlaps(raster.grid, target):
         raise TerramendError("guide.apart", path=path, option=option)
@@ -99,3 +106,15 @@ def _elevation(band: Band, name: str, watch: Watch) -> Band:
         watch.notice("guide.feet", name=name)
         band = replace(band, gain=band.gain * METRES, bias=band.bias * METRES)
     return replace(band, role="optical", nodata=nodata)
+
+
+def _is_mask(band: Band) -> bool:
+    """Whether a band holds two values and no more, as ground nowhere does."""
+
+    def two(values: NDArray[Any]) -> bool:
+        return np.unique(values[np.isfinite(values) & (values != band.nodata)]).size == 2
+
+    if not two(sparse_sample(band.path, band.index)):
+        return False
+    with open_dataset(band.path) as file:  # a flat shore in whole metres may look so in some places
+        return two(file.read(band.index, out_shape=tuple(min(side, 1024) for side in file.shape)))

@@ -217,6 +217,7 @@ WRONG = [
      ["--reference-date", "2024-06-30 already"]),
     (MASKED + "--dem none.tif", "raster.missing", ["none.tif"]),
     (MASKED + "--dem endless.tif", "raster.placed", ["endless.tif"]),
+    (MASKED + "--dem m.tif", "dem.mask", ["m.tif", "--gaps"]),
     (MASKED + "--dem far.tif", "guide.apart", ["far.tif", "--dem"]),
     (MASKED + "--sar far.tif", "guide.apart", ["far.tif", "--sar"]),
     (MASKED + "--sun 400,10", "command.option", ["--sun", "360"]),

@@ -176,3 +176,14 @@ def test_an_optical_image_is_no_elevation(tmp_path):
     path = makers.write(tmp_path / "d.tif", bands, descriptions=("blue", "green", "red", "nir"))
     with pytest.raises(TerramendError, match="d.tif is an optical image, no elevation"):
         open_guide(path, grid(), "--dem", Watch())
+
+
+def test_a_mask_is_no_elevation_and_a_flat_shore_is_one(tmp_path):
+    shore = np.zeros((600, 600), np.int16)
+    shore[:, 300:] = 1
+    shore[:, :20] = -9999
+    with pytest.raises(TerramendError, match="shore.tif holds two values only"):
+        open_guide(makers.write(tmp_path / "shore.tif", shore), grid(), "--dem", Watch())
+    shore[40, 40] = 2  # between the places that are looked at first
+    open_guide(makers.write(tmp_path / "hill.tif", shore), grid(), "--dem", Watch())
+    open_guide(makers.write(tmp_path / "sea.tif", np.minimum(shore, 0)), grid(), "--dem", Watch())
