@@ -144,7 +144,11 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         # files
         "file.access": (INPUT, "{path} cannot be used: {why}; check that it exists and that you may use it."),
-        "file.read": (INPUT, "A raster could not be read to its end ({why}): it may be damaged or cut off."),
+        "file.read": (
+            INPUT,
+            "A raster could not be read to its end ({why}): it may be damaged or cut off; get it again, "
+            "or do without it.",
+        ),
         "input.changed": (
             INPUT,
             "{path} was changed while it was read, so nothing was written: run this again once nothing "

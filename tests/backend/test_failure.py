@@ -42,7 +42,7 @@ from terramend.backend.failure import as_error
             ["--tmp"],
         ),
         (ModuleNotFoundError("No module named 'dask'", name="dask"), "environment.package", ["dask"]),
-        (rasterio.errors.RasterioIOError("Read failed."), "file.read", ["Read failed", "damaged"]),
+        (rasterio.errors.RasterioIOError("Read failed."), "file.read", ["Read failed", "damaged", "again"]),
         (CPLE_AppDefinedError(3, 1, "x.tif: a directory is damaged"), "file.read", ["x.tif", "damaged"]),
         (ZeroDivisionError("one\n  two"), "run.internal", ["ZeroDivisionError: one two", "report"]),
         (ModuleNotFoundError("x", name="terramend.backend.x"), "run.internal", ["report"]),
