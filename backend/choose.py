@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from ..models.base import Reconstructor
@@ -17,6 +17,9 @@ from .weights import with_network
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
 
+MAJORITY = "majority"
+"""What fills bands of classes, as results call it."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -24,17 +27,19 @@ class Facts:
 
     Attributes:
         references: number of other dates that overlap. terrain, sar: whether they cover it.
+        classes: whether all that is filled are bands of classes, which no method predicts.
     """
 
     references: int = 0
     terrain: bool = False
     sar: bool = False
+    classes: bool = False
 
     @property
     def held(self) -> frozenset[str]:
-        """In the words of `Row.needs`."""
+        """In the words of `Row.needs`; nothing of it helps bands of classes."""
         names = {"references": self.references > 0, "terrain": self.terrain, "sar": self.sar}
-        return frozenset(name for name, there in names.items() if there)
+        return frozenset(name for name, there in names.items() if there and not self.classes)
 
 
 def unknown(name: str, ready: Sequence[str]) -> TerramendError:
@@ -82,6 +87,8 @@ def choose(request: FillRequest, facts: Facts) -> tuple[Row, Notice]:
             method cannot do without.
     """
     row = named(request)
+    if facts.classes:
+        return replace(row or _auto(request), name=MAJORITY), Notice("reason.classes")
     if row is None:
         row = _auto(request)
         if request.mode == "clear":

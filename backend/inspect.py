@@ -54,7 +54,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         inputs = open_inputs(request, watch)
         folder = stack.enter_context(working_folder(request.tmp))
         scene, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
-        facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
+        facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar, scene.only_classes)
         row, why = choose(request, facts)
         covers = _covers(scene, watch)
         wanted = _filled(request, inputs, scene, watch)

@@ -89,7 +89,7 @@ def make_method(
     Raises:
         TerramendError: `model.*`, `memory.*`, `run.cancelled`.
     """
-    facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar)
+    facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar, scene.only_classes)
     row, reason = choose(request, facts)
     reasons: tuple[Notice, ...] = (reason,)
     model = _created(row, request, facts.references > 0, watch, tell)

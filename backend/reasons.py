@@ -12,6 +12,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
     {
         "reason.asked": "{title} was asked for.",
         "reason.clear": "{title} removes thin cloud.",
+        "reason.classes": "Each gap of a map of classes takes the most frequent class around it.",
         "reason.date": "One other date of this place can show what lies in the gaps.",
         "reason.dates": "{count} other dates of this place can show what lies in the gaps.",
         "reason.guides": (

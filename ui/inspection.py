@@ -22,7 +22,7 @@ def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None)
         text = tr("No gaps were found: nothing would be filled.")
         return text if found["masks"] else text + " " + tr("Choose a mask of the clouds, or polygons.")
     nothing = not (found["references"] or found["dem"] or found["sar"])
-    if found["gap_fraction"] == 1 and nothing and found["model"] == "guided":
+    if found["gap_fraction"] == 1 and nothing and found["model"] in ("guided", "majority"):
         return tr("<b>Every pixel is a gap</b>, so nothing can be filled: choose other dates of this place.")
     share = percent(found["gap_fraction"])
     if told and told["expected_error"] is not None:

@@ -130,6 +130,11 @@ class Scene(Closing):
         """Nanometres of each fill band, NaN where unknown."""
         return tuple(self.bands[i].wavelength for i in self.fill_bands)
 
+    @property
+    def only_classes(self) -> bool:
+        """Whether of its bands only those of classes are filled."""
+        return not self.fill_bands and any(band.role == "class" for band in self.bands)
+
     def stored(self, window: Window) -> list[NDArray[Any]]:
         """The file's samples, one (h, w) array per band of `bands` in its own dtype."""
         return self._full.target.samples(window)

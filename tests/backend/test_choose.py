@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from terramend.backend.choose import Facts, choose, create, named
+from terramend.backend.choose import Facts, choose, create, named, untried_reason
 from terramend.backend.errors import TerramendError
 from terramend.backend.request import FillRequest
 from terramend.models import registry
@@ -43,6 +43,14 @@ def test_auto_says_why(facts, word):
 def test_a_named_method_is_taken():
     row, reason = choose(replace(REQUEST, model="harmonic"), Facts())
     assert row.name == "harmonic" and row.title in reason.sentence
+
+
+@pytest.mark.parametrize("model", ["auto", "guided", "copy"])
+def test_maps_of_classes_are_filled_by_no_method(model):
+    asked, facts = replace(REQUEST, model=model), Facts(references=2, classes=True)
+    row, reason = choose(asked, facts)
+    assert row.name == "majority" and "most frequent class" in reason.sentence
+    assert untried_reason(reason, asked, facts) == (reason,)
 
 
 def test_unknown_names_list_the_known():

@@ -398,6 +398,7 @@ def test_a_class_band_asked_for_takes_the_most_frequent_neighbour(write):
     result, out = run(alone)  # nothing is predicted, but something is filled
     np.testing.assert_array_equal(out[:2], samples[:2])
     assert result.gap_samples == gaps.sum() and not (out[2] == 9).any()
+    assert result.model == "majority" and "most frequent class" in result.model_reason
     assert "fill.nothing" not in [notice["code"] for notice in result.notices]
     with rasterio.open(sources) as file:
         np.testing.assert_array_equal(file.read(1) == 2, gaps)
