@@ -17,7 +17,14 @@ from qgis.PyQt.QtCore import QCoreApplication, QObject, QThread, pyqtSignal, pyq
 
 from .interpreter import chosen_interpreter
 from .listed import lent_thread
-from .messages import ClientError, notice_sentence, overall_percent, progress_sentence, tenths_of_long
+from .messages import (
+    ClientError,
+    notice_sentence,
+    overall_percent,
+    progress_sentence,
+    tenths_of_long,
+    with_layers,
+)
 from .supervisor import Call, Supervisor
 from .tr import tr
 
@@ -25,6 +32,8 @@ __all__ = ["BackendClient", "Call", "ClientError", "client", "close"]
 
 Progress = Mapping[str, Any]
 """`{stage, done, total, eta, span}`: units of the stage, seconds to its end or None, its part of the run."""
+
+NAMELESS: Mapping[str, str] = {}
 
 
 class BackendClient(QObject):
@@ -53,6 +62,7 @@ class BackendClient(QObject):
         method: str,
         params: Mapping[str, Any],
         *,
+        names: Mapping[str, str] = NAMELESS,
         on_progress: Optional[Callable[[Progress], None]] = None,
         on_log: Optional[Callable[[str], None]] = None,
         on_result: Optional[Callable[[Dict[str, Any]], None]] = None,
@@ -62,6 +72,7 @@ class BackendClient(QObject):
 
         Args:
             method: of the server; params: its parameters (JSON).
+            names: of the layers that temporary files stand for, by path: what is told names these.
             on_progress: gets the newest progress (several may be melted into one).
             on_log: gets the sentence of each notice.
             on_result, on_error: exactly one of them is called, once and last.
@@ -89,14 +100,19 @@ class BackendClient(QObject):
                 argument = notice_sentence(value) if kind == "log" else value
                 self._posted.emit(lambda: listener(argument))
 
-        return self._supervisor.submit(method, params, sink)
+        return self._submit(method, params, names, sink)
 
     def call_blocking(
-        self, method: str, params: Mapping[str, Any], feedback: Optional[QgsProcessingFeedback] = None
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        feedback: Optional[QgsProcessingFeedback] = None,
+        names: Mapping[str, str] = NAMELESS,
     ) -> Dict[str, Any]:
         """Make a call and wait for its result, in any thread that may wait.
 
         Args:
+            method, params, names: as of `call`.
             feedback: gets progress, stages and notices; its cancel stops the call.
 
         Raises:
@@ -104,11 +120,27 @@ class BackendClient(QObject):
         """
         self.run_begins.emit()
         news: queue.SimpleQueue[Tuple[str, Any]] = queue.SimpleQueue()
-        call = self._supervisor.submit(method, params, lambda kind, value: news.put((kind, value)))
+        call = self._submit(method, params, names, lambda kind, value: news.put((kind, value)))
         if QThread.currentThread() == self.thread():
             return self._wait(call, news, feedback)
         with lent_thread():
             return self._wait(call, news, feedback)
+
+    def _submit(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        names: Mapping[str, str],
+        sink: Callable[[str, Any], None],
+    ) -> Call:
+        def named(kind: str, value: Any) -> None:
+            if kind in ("log", "error"):
+                value = with_layers(value, names)
+            elif kind == "result" and "notices" in value:
+                value = {**value, "notices": with_layers(value["notices"], names)}
+            sink(kind, value)
+
+        return self._supervisor.submit(method, params, named)
 
     def _wait(
         self, call: Call, news: queue.SimpleQueue[Tuple[str, Any]], feedback: Optional[QgsProcessingFeedback]

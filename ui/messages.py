@@ -80,6 +80,23 @@ def told_in_windows(result: Mapping[str, Any]) -> Dict[str, Any]:
     return {**result, "notices": notices} if notices else dict(result)
 
 
+def with_layers(told: Any, names: Mapping[str, str]) -> Any:
+    """What the backend told, with layers in the place of their temporary files, of which nobody has heard.
+
+    Args:
+        told: a notice, notices or an error. names: of the layers, by the path of the file.
+    """
+    if isinstance(told, ClientError):
+        return ClientError(told.code, with_layers(told.arguments, names), told.sentence, told.log)
+    if isinstance(told, Mapping):
+        return {key: with_layers(value, names) for key, value in told.items()}
+    if isinstance(told, list):
+        return [with_layers(value, names) for value in told]
+    for path, name in names.items() if isinstance(told, str) else ():
+        told = told.replace(path, name)
+    return told
+
+
 _SPANS = {
     "wait": (0, 0),
     "open": (0, 0.5),

@@ -22,7 +22,7 @@ from ..backend.errors import TerramendError
 from ..backend.request import FillRequest, Mask, Reference, to_json, validate
 from .choices import SAME, ChoiceError, Choices, MaskChoice
 from .conversions import Conversion, Export, SourceError
-from .messages import ClientError, error_sentence
+from .messages import error_sentence
 from .sources import LayerOrPath, SourceMaker, source_from_here
 from .tr import tr
 
@@ -52,16 +52,6 @@ class Built:
         """Make the copies that the backend needs. Raises `SourceError`, and `ClientError` when cancelled."""
         for conversion in self.conversions:
             conversion.run(feedback)
-
-    def told(self, error: Exception) -> Exception:
-        """An error with layers in the place of their temporary files, of which nobody has heard."""
-        if not isinstance(error, ClientError):
-            return error
-        arguments = dict(error.arguments)
-        for path, name in self.names.items():
-            for key, value in arguments.items():
-                arguments[key] = value.replace(path, name) if isinstance(value, str) else value
-        return ClientError(error.code, arguments, error.sentence, error.log)
 
     def remove(self) -> None:
         """Delete the temporary files."""

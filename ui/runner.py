@@ -104,6 +104,7 @@ class Run:
         self._call = client().call(
             self._method,
             {"request": self.built.request},
+            names=self.built.names,
             on_progress=self._progressed,
             on_log=lambda sentence: self._tell(self._on_log, sentence),
             on_result=self._finished,
@@ -125,7 +126,7 @@ class Run:
 
     def _failed(self, error: Exception) -> None:
         self._end(False)
-        self._tell(self._on_error, self.built.told(error))
+        self._tell(self._on_error, error)
 
     def _end(self, well: bool) -> None:
         self.built.remove()

@@ -20,6 +20,8 @@ from osgeo import gdal
 from qgis.core import (
     NULL,
     QgsApplication,
+    QgsFeature,
+    QgsGeometry,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -281,6 +283,19 @@ def test_a_failure_names_the_layer_and_not_its_temporary_file(run: Any, scene: d
     QgsProject.instance().addMapLayer(drawn)
     with pytest.raises(QgsProcessingException, match="^drawn by hand has no polygons: draw some"):
         run("fillgaps", TARGET=scene["target"], GAPS=[drawn.id()], OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_notices_name_the_layer_and_not_its_temporary_file(run: Any, scene: dict[str, str]) -> None:
+    drawn = QgsVectorLayer("Polygon?crs=EPSG:4326", "drawn by hand", "memory")
+    feature = QgsFeature()
+    feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(12, 42, 13, 43)))
+    drawn.dataProvider().addFeature(feature)
+    QgsProject.instance().addMapLayer(drawn)
+    feedback = Feedback()
+    gaps = {"GAPS": [drawn.id(), scene["mask"]], "QUALITY": "fast", "OUTPUT": "TEMPORARY_OUTPUT"}
+    result = json.loads(run("fillgaps", feedback, TARGET=scene["target"], **gaps)["RESULT_JSON"])
+    sentence = "The mask drawn by hand, read as polygons, marks nothing inside the target."
+    assert sentence in feedback.told and sentence in [notice["message"] for notice in result["notices"]]
 
 
 def test_a_cancelled_run_is_no_success(run: Any, scene: dict[str, str], tmp_path: Path) -> None:

@@ -200,9 +200,10 @@ class TerramendAlgorithm(AlgorithmWithParameters):
             raise QgsProcessingException(tr("The algorithm was not prepared."))
         try:
             built.convert(feedback)
-            result = client().call_blocking(method, {"request": built.request, **more}, feedback)
+            params = {"request": built.request, **more}
+            result = client().call_blocking(method, params, feedback, built.names)
         except FAILURES as error:
-            raise QgsProcessingException(str(built.told(error))) from None
+            raise QgsProcessingException(str(error)) from None
         finally:
             built.remove()
         return told_in_windows(result)
