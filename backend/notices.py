@@ -127,6 +127,11 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "and the uncertainty cannot tell. Leave it out, or give it a mask."
         ),
         "reference.date": "The date of {name} is not known: it is used as if it were close in time.",
+        "reference.degrees": (
+            "{name} and the raster to fill differ in their degrees (Celsius and kelvin): regressions allow "
+            "for it, a line in time leaves it out, and what is copied of it is wrong. Turn one into those "
+            "of the other (Celsius is kelvin less 273.15)."
+        ),
         "reference.filled": (
             "{name} was filled by Terramend: its estimates are taken as if they had been observed. "
             "Give the raster that was filled instead, with its mask."

@@ -26,7 +26,7 @@ from .gapmap import GAP, OUTSIDE, VALID, Codes, GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
 from .guides import open_guide
-from .magnitude import times
+from .magnitude import other_degrees, times
 from .raster import Band, Raster
 from .reader import RasterReader
 from .reference_gaps import ReferenceGaps, open_gaps
@@ -352,13 +352,17 @@ def _alike(
     found = [likes(target.bands, chosen, reference.bands) for reference in references]
     if unit_of(target.bands, chosen) != "values":
         return tuple(found)
+    own = [target.bands[i] for i in chosen]
     shown = [[date.bands[i] for i in first or ()] for first, date in zip(found, references, strict=True)]
     dates = [bands for bands in shown if bands]
     for place, (bands, reference) in enumerate(zip(shown, references, strict=True)):
-        factor = times([target.bands[i] for i in chosen], bands, dates) if bands else None
-        if factor is not None:
+        if bands and other_degrees(own, bands, dates):
+            watch.notice("reference.degrees", name=reference.name)
+        elif bands and (factor := times(own, bands, dates)) is not None:
             watch.notice("reference.units", name=reference.name, times=f"{factor:.3g}")
-            found[place] = None
+        else:
+            continue
+        found[place] = None
     return tuple(found)
 
 

@@ -283,6 +283,31 @@ def test_of_a_clouded_raster_the_dates_stored_as_it_is_tell_the_units(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_date_in_degrees_celsius_does_not_show_what_kelvin_do(tmp_path, shown):
+    """A winter proves nothing, and whole numbers without a scale may be anything."""
+    kelvin = np.linspace(280, 310, 150 * 180, dtype=np.float32).reshape(1, 150, 180)
+    path = makers.write(tmp_path / "LST_20240501.tif", kelvin if shown else np.full_like(kelvin, np.nan))
+    others = {
+        "LST_20240511.tif": (kelvin - 30, {}),
+        "LST_20240521.tif": (kelvin - 273.15, {}),
+        "LST_20240531.tif": ((kelvin - 283.15) * 100, {"scales": (0.01,), "offsets": (0,)}),
+        "LST_20240610.tif": ((kelvin / 0.02), {"scales": (0.02,), "offsets": (0,)}),
+        "LST_20240620.tif": (kelvin - 200, {"dtype": np.uint8}),
+    }
+    mine = []
+    for name, (values, options) in others.items():
+        kind = options.pop("dtype", np.uint16 if options else np.float32)
+        mine.append(
+            Reference(makers.write(tmp_path / name, np.maximum(values, 0).astype(kind), **options), CLEAR)
+        )
+    with scene_of(tmp_path, path, watch := Watch(), references=tuple(mine)) as scene:
+        assert [info.alike for info in scene.references] == [True, False, False, True, True]
+    told = [n.sentence for n in watch.notices if n.code in ("reference.degrees", "notice.alike")]
+    assert told[0].startswith("LST_20240521.tif and the raster to fill differ in their degrees")
+    assert told[1:] == ["The same holds for 1 more of the other dates."]
+
+
 def test_reflectance_is_never_in_other_units(tmp_path):
     """Scaling is told from the files, or guessed; dark scenes are no fault."""
     path = makers.write(tmp_path / "a_20240501.tif", image(0))
