@@ -16,7 +16,7 @@ import csv
 import functools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,11 @@ YES, NO = ("1", "true", "yes", "on", "x"), ("0", "false", "no", "off")
 GAPS = ("gaps", "gaps-kind")
 REFERENCE = ("reference", "reference-gaps", "reference-gaps-kind", "reference-date")
 REPEATED = ("set", "co")
+PLACEHOLDERS: Mapping[str, Callable[[Path], str]] = {
+    "{stem}": lambda target: target.stem,
+    "{folder}": lambda target: str(target.parent),
+}
+"""What stands for a part of the row's target in the batch's own options."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +137,8 @@ def check_placeholders(common: Mapping[str, Any]) -> None:
         TerramendError: `command.option`.
     """
     for name in ("output", "std", "provenance", *PICTURES):
-        for word in set(re.findall(r"{\w*}", str(common.get(name)))) - {"{stem}", "{folder}"}:
-            why = f"{word} stands for nothing, only {{stem}} and {{folder}} do"
+        for word in set(re.findall(r"{\w*}", str(common.get(name)))) - PLACEHOLDERS.keys():
+            why = f"{word} stands for nothing, only {' and '.join(PLACEHOLDERS)} do"
             raise TerramendError("command.option", option=cli_request.option_of(name), why=why)
 
 
@@ -228,9 +233,11 @@ def _several(text: str) -> list[str]:
 
 
 def _placed(value: Any, target: Path) -> Any:
-    """The same with `{stem}` and `{folder}` of the target in every text."""
+    """The same with what `PLACEHOLDERS` stand for in every text."""
     if isinstance(value, str):
-        return value.replace("{stem}", target.stem).replace("{folder}", str(target.parent))
+        for word, what in PLACEHOLDERS.items():
+            value = value.replace(word, what(target))
+        return value
     if isinstance(value, Mapping):
         return {name: _placed(item, target) for name, item in value.items()}
     return [_placed(item, target) for item in value] if isinstance(value, list) else value
