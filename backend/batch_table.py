@@ -5,7 +5,7 @@ A column is named like an option (`gaps-kind`) or like a field of the request
 separated by `|`; `gaps` and `gaps-kind`, `reference` and what qualifies it go by position,
 and one qualifier serves all. Paths in a table are relative to the table. What the batch's
 own options say holds for all rows that do not say otherwise; `{stem}` and `{folder}` in
-them stand for name and folder of the row's target.
+names stand for name and folder of the row's target.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PLACEHOLDERS: Mapping[str, Callable[[Path], str]] = {
     "{stem}": lambda target: target.stem,
     "{folder}": lambda target: str(target.parent),
 }
-"""What stands for a part of the row's target in the batch's own options."""
+"""What stands for a part of the row's target in options and cells."""
 
 
 @dataclass(frozen=True)
@@ -175,9 +175,13 @@ def _row(number: int, cells: Mapping[str, str], folder: Path, common: Mapping[st
     cells = {name: text.strip() for name, text in cells.items()}
     target = cells["target"]
     try:
-        own = absolute({**_fields(cells), "target": _several(target)}, folder)
-        shared = absolute(_placed(common, Path(own["target"][0])), Path.cwd()) if own["target"] else {}
-        fields = cli_request.name_extras({**shared, **own})
+        own, shared = _fields(cells), {}
+        check_placeholders(own)
+        targets = [_absolute(name, folder) for name in _several(target)]
+        if targets:
+            own, shared = (_placed(said, Path(targets[0])) for said in (own, common))
+        fields = {**absolute(shared, Path.cwd()), **absolute(own, folder), "target": targets}
+        fields = cli_request.name_extras(fields)
         if "output" not in fields:
             raise TerramendError("batch.output")
         return Row(number, target, from_json(fields))

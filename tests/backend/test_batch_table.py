@@ -215,6 +215,14 @@ def test_two_rows_cannot_share_an_extra_output(tmp_path):
     assert [row.error and row.error.code for row in rows] == [None, None, "batch.twice"]
 
 
+def test_cells_too_may_name_a_part_of_the_target(tmp_path):
+    text = "target,gaps,output\na.tif,{stem}_m.tif,{folder}/out/{stem}_f.tif\nb.tif,,{name}_f.tif\n"
+    first, second = from_table(table(tmp_path, text), {})
+    assert first.request.gaps[0].path == str(tmp_path / "a_m.tif")
+    assert first.request.output == str(tmp_path / "out" / "a_f.tif")
+    assert "{name} stands for nothing" in str(second.error)
+
+
 def test_a_folder_without_its_masks_and_outputs(tmp_path):
     for name in ("a.tif", "a_mask.tif", "a_filled.tif", "b.tif", "b_mask.tif", "dem.tif", "notes.txt"):
         (tmp_path / name).touch()
