@@ -42,7 +42,8 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "product.archive": (INPUT, "{path} cannot be opened as an archive ({why}): download it again."),
         "product.dates": (
             INPUT,
-            "{path} holds files from {first} to {last}: one date is filled at a time; name the files of one.",
+            "{path} holds files from {first} to {last}: one date is taken at a time; name the files of one, "
+            "or a folder of other dates by --references.",
         ),
         "product.empty": (INPUT, "{path} holds no {what}: check that it is complete."),
         "product.file": (INPUT, "{file} in {path} cannot be read ({why}): download the product again."),

@@ -43,6 +43,7 @@ def _words() -> Dict[str, str]:
         "--gaps": tr("the gap masks"),
         "--gaps-kind": tr("“Kind of gap masks” (in the dock the list beside it)"),
         "--reference-gaps-kind none": tr("“clear everywhere” (kind none)"),
+        "by --references": tr("as such"),
         "--references-clear": tr("“Folder's unmasked dates are clear”"),
         "--reference-gaps-kind": tr("“Kind of the other dates' masks”"),
         "--reference-gaps": tr("“Its gaps” (in the toolbox “Gap masks of the other dates”)"),

@@ -94,6 +94,8 @@ def open_references(
     for asked, named in dates:
         watch.advance()
         if asked.path in request.target or (named and holds(asked, own)):  # `found` is without it
+            if Path(asked.path).is_dir():  # of the product, or of all dates: an error
+                open_by_itself((asked.path,), watch=Watch(), folders=folders)
             watch.notice("reference.itself", path=asked.path)
             continue
         clear = request.references_clear and not named

@@ -129,6 +129,8 @@ def test_options_are_called_as_in_the_windows() -> None:
     assert gone.endswith("(404): choose “From a folder…”.")
     value = ClientError("model.value", {"model": "de", "settings": "steps=0", "why": "few"}).sentence
     assert value.endswith("(few): “Advanced” in Terramend's dock says what it takes.")
+    dates = ClientError("product.dates", {"path": "a", "first": "2020", "last": "2021"}).sentence
+    assert dates.endswith("name the files of one, or a folder of other dates as such.")
     optical = ClientError("sar.optical", {"path": "a.tif"}).sentence
     assert optical == (
         "a.tif is an optical image, no radar: give Sentinel-1 backscatter in its place, or it as another date."

@@ -339,6 +339,16 @@ def test_the_target_named_as_its_own_date_is_left_out(tmp_path):
             ]
 
 
+def test_the_folder_of_all_dates_is_not_one_date_nor_left_out_as_the_target(tmp_path):
+    target = tif(tmp_path / "t_20200101.tif")
+    asked = FillRequest((target,), "o.tif", references=(Reference(str(tmp_path), (Mask("", "none"),)),))
+    assert not open_inputs(asked, watch := Watch()).references  # the target's own folder
+    assert "reference.itself" in [notice.code for notice in watch.notices]
+    tif(tmp_path / "o_20200111.tif")
+    with pytest.raises(TerramendError, match="from 2020-01-01 to 2020-01-11: .* by --references"):
+        open_inputs(asked, Watch())
+
+
 def test_an_earlier_fill_as_a_date_is_said_to_be_one(tmp_path):
     target, other = tif(tmp_path / "t_20200101.tif"), tif(tmp_path / "o_20200111.tif")
     with rasterio.open(other, "r+") as file:
