@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,15 @@ from .raster.grid import Window
 from .raster.mask_detect import OWN_TAG
 from .raster.mask_kinds import ANY_CLASS, CLASS_BITS, Bits
 from .raster.mask_layers import MaskStack, open_masks
+from .raster.mask_names import mask_kind_of
 from .raster.metadata import BandMetadata, Metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.products import open_product
-from .raster.raster import Raster
+from .raster.raster import Raster, telling
 from .raster.siblings import Folders
 from .raster.unchanged import states, unchanged
 from .raster.writer import GeoTiffWriter
-from .request import FillRequest, request_hash, validate
+from .request import FillRequest, Mask, request_hash, validate
 from .version import VERSION
 from .watch import Watch
 
@@ -58,6 +59,9 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
         request.target, radiometry="dn", crs=request.target_crs,
         nodata=request.target_nodata, watch=watch, folders=folders,
     )[0]  # fmt: skip
+    quality = not telling(target.bands) and all(mask_kind_of(Path(name).stem) for name in request.target)
+    if quality and not request.gaps:  # its gaps are what it marks
+        request = replace(request, gaps=tuple(map(Mask, request.target)))
     say_own_masks(request, (target,), folders, watch)
     with ExitStack() as stack:
         names = _inputs(request, target)

@@ -56,6 +56,11 @@ def test_gaps_of_any_band(request_, scl, tmp_path):
     assert set(result["seconds"]) == {"open", "footprint", "gaps", "write"}
 
 
+def test_of_a_quality_band_itself_the_gaps_are_what_it_marks(request_, scl):
+    made = make_mask(replace(request_, target=(request_.gaps[0].path,), gaps=()), Watch())
+    assert made["gap_pixels"] == np.isin(scl, [3, 9]).sum() and [m["kind"] for m in made["masks"]] == ["scl"]
+
+
 def test_the_own_mask_is_united_with_those_named(request_, scl, write):
     own = np.full_like(scl, 4)
     own[400:410, 400:410] = 8
