@@ -13,6 +13,7 @@ from .device import for_networks
 from .errors import Notice, TerramendError
 from .request import FillRequest, figure
 from .trial import Tried
+from .watch import Watch
 from .weights import with_network
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
@@ -97,6 +98,14 @@ def choose(request: FillRequest, facts: Facts) -> tuple[Row, Notice]:
     for need in sorted(row.needs & OPTION_OF.keys() - facts.held):
         raise TerramendError("model.needs", model=row.name, needs=need, option=OPTION_OF[need])
     return row, Notice("reason.asked", {"title": row.title})
+
+
+def say_unused(row: Row, request: FillRequest, facts: Facts, watch: Watch) -> None:
+    """A notice of each kind of what the scene holds that the chosen method does not look at."""
+    ready = [r for r in ROWS if request.mode in r.modes and not r.untrained]
+    for name in sorted(facts.held - row.needs - row.wants):
+        known = ", ".join(r.name for r in ready if name in r.needs | r.wants)
+        watch.notice("model.unused", model=row.name, option=OPTION_OF[name], known=known)
 
 
 def create(row: Row, request: FillRequest) -> Reconstructor:

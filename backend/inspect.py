@@ -12,7 +12,7 @@ import rasterio.crs
 from ..models.aligndiff import prompt
 from ..models.aligndiff.prompt_regions import region
 from ..models.registry import Row
-from .choose import Facts, choose, named, untried_reason
+from .choose import Facts, choose, named, say_unused, untried_reason
 from .errors import TerramendError, together
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
@@ -56,6 +56,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         scene, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
         facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar, scene.only_classes)
         row, why = choose(request, facts)
+        say_unused(row, request, facts, watch)
         covers = _covers(scene, watch)
         wanted = _filled(request, inputs, scene, watch)
         gaps, footprint = gap_map.count(wanted[0])

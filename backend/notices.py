@@ -105,6 +105,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "{percent} % of the single valid pixels inside the gaps disagree with the other dates: the mask "
             "may have missed cloud there, which fills are drawn to. --grow {grow}px fills them too."
         ),
+        "model.unused": "The method {model} makes no use of {option}; these do: {known}.",
         "notice.alike": "The same holds for {count} more of the other dates.",
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from terramend.backend.choose import Facts, choose, create, named, untried_reason
+from terramend.backend.choose import Facts, choose, create, named, say_unused, untried_reason
 from terramend.backend.errors import TerramendError
 from terramend.backend.request import FillRequest
+from terramend.backend.watch import Watch
 from terramend.models import registry
 
 REQUEST = FillRequest(target=("a.tif",), output="b.tif")
@@ -51,6 +52,18 @@ def test_maps_of_classes_are_filled_by_no_method(model):
     row, reason = choose(asked, facts)
     assert row.name == "majority" and "most frequent class" in reason.sentence
     assert untried_reason(reason, asked, facts) == (reason,)
+
+
+def test_what_a_method_does_not_look_at_is_told():
+    asked, facts = replace(REQUEST, mode="clear"), Facts(references=1, sar=True)
+    say_unused(choose(asked, facts)[0], asked, facts, watch := Watch())
+    said = [notice.sentence for notice in watch.notices]
+    assert said == [
+        "The method msda-cr makes no use of --reference; these do: align-cr, de.",
+        "The method msda-cr makes no use of --sar; these do: align-cr, de.",
+    ]
+    say_unused(choose(REQUEST, facts)[0], REQUEST, facts, watch := Watch())
+    assert not watch.notices
 
 
 def test_unknown_names_list_the_known():

@@ -10,6 +10,7 @@ import rasterio
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill
+from terramend.backend.inspect import inspect
 from terramend.backend.request import FillRequest, Mask
 from terramend.backend.watch import Watch
 from terramend.models.align_cr import model
@@ -174,3 +175,10 @@ def test_clear_changes_the_image_and_marks_what_it_altered(scene, tmp_path, writ
     expected = scene["clouded"] / 10000 + 0.1 * ((scene["sar"][0] + 25) / 25 - 0.5)
     assert np.abs(out / 10000 - expected).max() < 2e-4
     assert (prov == Source.ALTERED).all()
+
+
+def test_a_method_that_makes_no_use_of_the_radar_says_so(scene, tmp_path, write):
+    path = write("s1.tif", scene["sar"], decorate=named("VV", "VH"))
+    request = asked(scene, path, tmp_path, model="mean", settings=())
+    for notices in (inspect(request, Watch())["notices"], fill(request, Watch()).notices):
+        assert "The method mean makes no use of --sar" in " ".join(notice["message"] for notice in notices)
