@@ -67,7 +67,10 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "The Dask scheduler {scheduler} cannot be used ({why}): check it, or do without --scheduler.",
         ),
         "batch.table": (INPUT, "The table {path} cannot be used: {why}; mend it and run again."),
-        "batch.twice": (INPUT, "{path} is already the output of row {row}: give each row its own."),
+        "batch.twice": (
+            INPUT,
+            "{path} is already the output of row {row}: give each row its own, as {{stem}} in its name does.",
+        ),
         "batch.unseen": (
             ENVIRONMENT,
             "The cluster's worker {worker} does not see {path} as it is here: "

@@ -210,7 +210,7 @@ def test_two_rows_cannot_share_an_extra_output(tmp_path):
     text = "target,output,provenance\na.tif,a_f.tif,\nb.tif,b_f.tif,\nc.tif,c_f.tif,b_f.tif\n"
     rows = from_table(table(tmp_path, text), {"std": str(tmp_path / "s.tif")})
     assert [row.error and row.error.code for row in rows] == [None, "batch.twice", "batch.twice"]
-    assert "s.tif" in str(rows[1].error)
+    assert "s.tif" in str(rows[1].error) and "{stem} in its name" in str(rows[1].error)
     rows = from_table(table(tmp_path, text), {"std": str(tmp_path / "{stem}_s.tif")})
     assert [row.error and row.error.code for row in rows] == [None, None, "batch.twice"]
 
