@@ -261,8 +261,9 @@ def _check(request: FillRequest) -> None:
         _check_mask(mask)
     if request.grow is not None and not re.fullmatch(r"\d{1,9}(\.\d+)?(px|m)?", request.grow):
         raise _wrong("grow", f"{request.grow!r} is no distance such as 3px or 30m")
-    if request.cloud_threshold is not None and not 0 <= request.cloud_threshold <= 100:
-        raise _wrong("cloud_threshold", "it is a percentage between 0 and 100")
+    percent = request.cloud_threshold
+    if percent is not None and percent != 0 and not 1 <= percent <= 100:  # below 1 a share was meant
+        raise _wrong("cloud_threshold", "it is a percentage between 0 and 100: 40, and not 0.4")
     for name, date in [("date", request.date)] + [("references", r.date) for r in request.references]:
         if date is not None:
             _check_date(name, date)

@@ -177,6 +177,7 @@ WRONG = [
     (MASKED + "--grow 3km", "command.option", ["--grow", "3km", "3px"]),
     (MASKED + "--grow 99999px", "grow.far", ["99999px"]),
     (MASKED + "--classes fog", "command.option", ["--classes", "fog"]),
+    (MASKED + "--cloud-threshold 0.4", "command.option", ["--cloud-threshold", "40, and not 0.4"]),
     (MASKED + "--cloud-threshold 140", "command.option", ["--cloud-threshold", "100"]),
     (MASKED + "--cloud-threshold half", "command.usage", ["--cloud-threshold", "half"]),
     (MASKED + "--extent 1,2,3", "extent.text", ["1,2,3"]),
