@@ -116,7 +116,8 @@ class Radar:
         made = finish(tile, first + more, state.errors.std(tile.gaps, tile.step), Source.SURROUNDINGS)
         source = np.where(made.source == Source.SURROUNDINGS, known.source, made.source)
         source[(source == Source.SURROUNDINGS) & _seen(tile) & bool(state.share.any())] = Source.GUIDE
-        return replace(made, mean=np.maximum(made.mean, 0), source=source, reference=known.reference)
+        mean = np.maximum(made.mean, np.minimum(first, 0))  # the correction alone is kept from going below 0
+        return replace(made, mean=mean, source=source, reference=known.reference)
 
     def _clear(self, tile: Tile) -> Prediction:
         found = self._slots(tile)

@@ -77,6 +77,18 @@ def test_leaves_a_correction_that_does_not_fit():
         assert rms(made, truth, tile) < 1.02 * rms(plain, truth, tile)
 
 
+def test_what_it_starts_from_may_lie_below_0():
+    """An index or a temperature below 0 came out as 0; only the network's part is kept from leading there."""
+    _, tile = scene()
+    below = replace(tile, image=tile.image - 1)
+    plain = HARMONIC.predict(below, HARMONIC.prepare(below))
+    made, _ = filled(below, Stand())
+    assert np.array_equal(made.mean, plain.mean, equal_nan=True) and (made.mean[tile.gaps] < -0.5).all()
+    model = Radar(Stand(gain=-2), HARMONIC, "")
+    darker = model.predict(tile, replace(model.prepare(tile), share=np.ones(6, np.float32)))
+    assert darker.mean[tile.gaps].min() == 0
+
+
 def test_radar_that_is_missing_or_covers_a_part():
     _, tile = scene()
     part = tile.sar.copy()
