@@ -185,6 +185,7 @@ class Enhancer:
             pasted = np.where(gap, reference.mean[band], tile.image[band])[cut]
             scaled = scaling.standardised(pasted[None], middle, spread)
             scaled = np.clip(np.nan_to_num(scaled), -self.networks.clip, self.networks.clip)
+            beyond = pasted - scaling.restored(scaled, middle, spread)[0]  # outside the networks' range
             given = np.concatenate([scaled, gap[cut][None]]).astype(np.float32)
             corner = (cut[0].start, cut[1].start)
             last = self._sampled(tile, given, scaled.astype(np.float32), corner, band)
@@ -192,7 +193,7 @@ class Enhancer:
             share = last.weight.mean((0, 1))
             own = np.nan_to_num(reference.std[band][cut]) * share
             where = gap[cut]
-            mean[band][cut][where] = moments[0][0][where]
+            mean[band][cut][where] = (moments[0][0] + beyond)[where]
             std[band][cut][where] = np.hypot(moments[1][0], own)[where]
             source[cut][where & (share < 0.5)] = Source.GENERATED
         return Prediction(mean, std, source, reference.reference)

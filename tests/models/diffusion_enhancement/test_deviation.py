@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -69,3 +69,26 @@ def test_of_thin_cloud_it_is_that_of_the_mixture() -> None:
     assert found.mean == pytest.approx(np.full((3, 8, 8), looks.mean()), rel=1e-5)
     expected = np.sqrt(looks.var(ddof=1) + WEIGHT * (1 - WEIGHT) * apart**2)
     assert found.std == pytest.approx(np.full((3, 8, 8), expected), rel=1e-5)
+
+
+@dataclass(frozen=True)
+class Follower(Networks):
+    """Ends at the reference, as W = 1 does."""
+
+    def run(self, condition, reference, start, steps, limit):
+        said = np.broadcast_to(reference, start.shape)
+        yield FusionStep(1, np.ones_like(start), said, said, said)
+
+
+def test_what_is_brighter_than_the_networks_range_stays_as_bright() -> None:
+    """Snow or roofs in dark land: five deviations of a band were the most that came out."""
+    image = np.random.default_rng(0).uniform(0.04, 0.06, (1, 64, 64)).astype(np.float32)
+    image[:, 30:34, 30:34] = 0.6
+    gap = np.zeros(image.shape, bool)
+    gap[:, 31:33, 31:33] = True
+    tile = Tile(np.where(gap, np.float32(np.nan), image), gap)
+    for said in (0.6, -0.3):
+        made = Enhancer(replace(Follower("fill"), clip=2.5), Reference(said, 0.06))
+        state = made.prepare(tile)
+        assert np.abs(said - state.mean) > 2.5 * 2 * state.spread
+        assert made.predict(tile, state).mean[gap] == pytest.approx(said, rel=1e-5)
