@@ -134,6 +134,6 @@ def _reference(
     if not name and (folder / REFERENCE).exists():
         return Remover(session(folder / REFERENCE, device), networks.wavelengths)
     row = registry.find(name or ("guided" if networks.use == "fill" else "msda-cr"))
-    if row is None or row.name == "de" or networks.use not in row.modes:
+    if row is None or row.name == "de" or row.untrained or networks.use not in row.modes:
         raise ValueError(f"{name!r} is no method that could be its reference to {networks.use}")
     return row.create(quality, seed, {"device": device} if "device" in row.options else {})

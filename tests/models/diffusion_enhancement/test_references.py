@@ -78,3 +78,15 @@ def test_a_reference_of_the_other_kind_is_refused(reference, mode) -> None:
     can = {"fill": "clear", "clear": "fill"}[mode]
     said = f"The method de cannot use reference={reference} (so it can {can} only)"
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("reference", "mode"), [("memorynet", "clear"), ("controlnet", "fill"), ("mcgan", "fill")]
+)
+def test_a_reference_without_weights_is_refused(reference, mode) -> None:
+    """It began from another method's network, under this one's name."""
+    request = FillRequest(("a.tif",), "b.tif", mode, model="de", settings=(("reference", reference),))
+    with pytest.raises(
+        TerramendError, match=f"'{reference}' is no method that could be its reference to {mode}"
+    ):
+        create(DE, request)
