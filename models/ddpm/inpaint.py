@@ -45,7 +45,6 @@ def inpaint(
         again: how often each step is taken; 1 is plain replacement.
     """
     fields = iter(range(10**9))
-    image = np.where(known, image, 0).astype(np.float32)
     sample = drawn(next(fields))
     for t, onward in zip(times, [*times[1:], 0], strict=True):
         for turn in range(again if onward else 1):

@@ -119,7 +119,7 @@ class Inpainter:
         bands = matching(tile, self.wavelengths)
         if bands is not None and tile.gaps[bands].any():
             image = tile.image[bands]
-            known = np.asarray(np.isfinite(image).all(0) & ~tile.gaps[bands].any(0))
+            known = np.asarray(tile.valid[bands].all(0))
             samples = reflected(self._filled(tile, shown(np.nan_to_num(image), TOP), known), TOP)
             several = self.samples > 1
             spread = samples.std(0, ddof=1) if several else np.full_like(image, np.nan)

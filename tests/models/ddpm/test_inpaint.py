@@ -59,3 +59,21 @@ def test_noising_back_has_the_forward_variance():
     assert later.mean() == pytest.approx(np.sqrt(bar) * 0.7, abs=0.01)
     assert later.var() == pytest.approx(1 - bar, abs=0.01)
     assert np.array_equal(back(SCHEDULE, clean, drawn, 0, 30), sampler.forward(SCHEDULE, clean, drawn, 30))
+
+
+def test_known_pixels_have_the_noise_of_the_time_that_is_reached():
+    image = np.full((1, 1, 1, 2), 0.5, np.float32)
+    run = inpaint(
+        SCHEDULE,
+        exact,
+        image,
+        np.array([[True, False]]),
+        sampler.spaced(200, 4),
+        lambda _: np.zeros_like(image),
+        again=2,
+    )
+    reached = []
+    for t, sample in run:
+        reached.append(t)
+        assert sample[0, 0, 0, 0] == pytest.approx(0.5 * np.sqrt(SCHEDULE.bar[t - 1] if t else 1), rel=1e-6)
+    assert reached == [150, 100, 50, 0]
