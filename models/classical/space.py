@@ -74,10 +74,7 @@ def linear(image: Floats) -> Floats:
     if found is None:
         return out
     rim = image[tuple(found.rim)].astype(np.float64)
-    values = (rim[found.corners] * found.weights).sum(axis=1)
-    sound = np.isfinite(values)  # a triangle without area gives no weights
-    rows, columns = found.places[:, sound]
-    out[rows, columns] = values[sound]
+    out[tuple(found.places)] = (rim[found.corners] * found.weights).sum(axis=1)
     return out
 
 
@@ -86,12 +83,12 @@ def inverse_distance(image: Floats) -> Floats:
     known = np.isfinite(image)
     if known.all() or not known.any():
         return image.copy()
-    filled = fillnodata(
+    filled: Floats = fillnodata(
         np.where(known, image, 0).astype(np.float32),
         mask=known.astype(np.uint8),
         max_search_distance=float(np.hypot(*image.shape)),
     )
-    return np.where(known, image, filled).astype(np.float32)
+    return filled
 
 
 @dataclass(frozen=True)

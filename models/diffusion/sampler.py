@@ -167,8 +167,7 @@ def _dpm(
     estimate = clean
     if before is not None:
         ratio = (_half_log_snr(bar) - _half_log_snr(_bar(schedule, before[1]))) / half
-        if np.isfinite(ratio) and ratio > 0:
-            estimate = (1 + 0.5 / ratio) * clean - 0.5 / ratio * before[0]
+        estimate = (1 + 0.5 / ratio) * clean - 0.5 / ratio * before[0]
     moved = np.sqrt((1 - onward) / (1 - bar)) * sample - np.sqrt(onward) * np.expm1(-half) * estimate
     return np.asarray(moved, sample.dtype)
 

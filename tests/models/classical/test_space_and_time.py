@@ -197,3 +197,17 @@ def test_on_a_line_between_dates_the_nearer_one_is_the_main_one():
     made = model.predict(tile, model.prepare(tile))
     np.testing.assert_allclose(made.mean, 0.5, rtol=1e-6)
     assert (made.reference == 1).all()
+
+
+@pytest.mark.parametrize("name", ["copy", "time-linear"])
+def test_the_main_date_of_two_as_near_is_the_first_and_one_without_a_day_is_told(name):
+    shape = (1, 2, 2)
+    clear_above = dated(-10, 0.2, shape), dated(10, 0.6, shape)
+    for reference in clear_above:
+        reference.image[:, 1] = np.nan
+    gaps = np.ones(shape, bool)
+    tile = Tile(np.full(shape, np.nan, np.float32), gaps, (dated(None, 0.9, shape), *clear_above))
+    model = find(name).create()
+    made = model.predict(tile, model.prepare(tile))
+    np.testing.assert_array_equal(made.reference, [[1, 1], [0, 0]])
+    np.testing.assert_allclose(made.mean[0], [[0.2 if name == "copy" else 0.4] * 2, [0.9] * 2], rtol=1e-6)

@@ -109,6 +109,7 @@ def test_fuse_and_clip_change_the_clean_image_before_the_step() -> None:
 def test_times() -> None:
     assert sampler.spaced(1000, 4) == [1000, 750, 500, 250]
     assert sampler.spaced(1000, 50, strength=0.9) == sampler.spaced(1000, 50)[5:]
+    assert sampler.spaced(1000, 4, strength=0.9) == sampler.spaced(1000, 4)  # 3.6 steps, to the nearest
     for wrong in (
         lambda: sampler.spaced(10, 11),
         lambda: sampler.spaced(10, 0),
