@@ -38,6 +38,7 @@ def test_without_radar_the_planes_are_empty():
         ((443, 490, 560, 665, 705, 740, 783, 842, 865, 945, 1375, 1610, 2190), 13, [1, 2, 3, 7, 11, 12]),
         ((482, 561, 655, 865, 1609, 2201), 6, [0, 1, 2, 3, 4, 5]),  # Landsat 8
         ((945.0,), 1, [None] * 6),
+        ((750.0,), 1, [None] * 6),  # red edge, between red and near infrared
         ((842.0, math.nan), 2, [None, None, None, 0, None, None]),
         ((math.nan,) * 4, 4, [0, 1, 2, 3, None, None]),  # no centres at all: by order
         ((), 3, [0, 1, 2, None, None, None]),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import pytest
 from terramend.models.align_cr import inputs
@@ -73,7 +74,7 @@ def test_leaves_a_correction_that_does_not_fit():
     plain = HARMONIC.predict(tile, HARMONIC.prepare(tile))
     for stand in (Stand(gain=-0.1), Stand(noise=0.2), Stand()):
         made, state = filled(tile, stand)
-        assert (state.share < 0.1).all()
+        assert (state.share >= 0).all() and (state.share < 0.1).all()
         assert rms(made, truth, tile) < 1.02 * rms(plain, truth, tile)
 
 
@@ -87,6 +88,15 @@ def test_what_it_starts_from_may_lie_below_0():
     model = Radar(Stand(gain=-2), HARMONIC, "")
     darker = model.predict(tile, replace(model.prepare(tile), share=np.ones(6, np.float32)))
     assert darker.mean[tile.gaps].min() == 0
+
+
+def test_a_correction_is_taken_whole_where_too_little_is_hidden_to_try_it():
+    truth, tile = scene()
+    size, few = np.s_[:, 10:30, 20:40], replace(tile, gaps=np.zeros_like(tile.gaps))
+    few.gaps[:, 18:24, 28:34] = True
+    few = replace(few, image=np.where(few.gaps, np.nan, truth)[size], gaps=few.gaps[size], sar=few.sar[size])
+    _, state = filled(few, Stand(gain=-0.1))
+    np.testing.assert_array_equal(state.share, 1)
 
 
 def test_radar_that_is_missing_or_covers_a_part():
@@ -154,6 +164,27 @@ def test_clear_mode_changes_what_is_marked_and_says_so():
     assert np.allclose(made.mean[:6, 3:, :90], expected[:, 3:, :90], atol=1e-5)
     assert np.isnan(made.mean[6]).all() and np.isnan(made.mean[:, :3]).all() and np.isnan(made.std).all()
     assert (made.source[3:, :90] == Source.ALTERED).all() and (made.source[:, 90:] == Source.VALID).all()
+
+
+def test_cleared_land_is_never_darker_than_0():
+    truth, tile = scene()
+    model = Radar(Stand(gain=-5), HARMONIC, "")
+    made = model.predict(replace(tile, image=truth, gaps=np.ones(truth.shape, bool)), None)
+    assert made.mean.min() == 0
+
+
+def test_blocks_are_seen_with_what_is_around_them():
+    class Smear:
+        """Means of 9 x 9 pixels."""
+
+        def run(self, _, given):
+            return [np.stack([cv2.blur(band, (9, 9)) for band in given["image"][0, :6]])[None]]
+
+    truth, tile = scene(height=224, width=256)  # both are multiples of what the network divides by
+    made = Radar(Smear(), HARMONIC, "").predict(
+        replace(tile, image=truth, gaps=np.ones(truth.shape, bool)), None
+    )
+    np.testing.assert_allclose(made.mean, [cv2.blur(band, (9, 9)) for band in truth], atol=1e-6)
 
 
 def test_missing_weights_are_said(tmp_path):
