@@ -45,6 +45,18 @@ def test_fresh_networks_say_the_prior() -> None:
     np.testing.assert_array_equal(said, given[-1])
 
 
+def test_times_are_counted_from_0_where_diffusers_does() -> None:
+    """Published weights know the last of 1000 times as 999."""
+    model, given = network.make(layout()).eval(), inputs()
+    seen = []
+    for part in (model.unet, model.controlnet):
+        part.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[1]))
+    denoised(model, given)
+    assert len(seen) == 2
+    for time in seen:
+        torch.testing.assert_close(time, given[1] - 1)
+
+
 def test_bands_together_are_encoded_one_by_one() -> None:
     torch.manual_seed(0)
     model = network.make(layout(bands=3)).eval()

@@ -105,6 +105,52 @@ def test_an_unknown_sun_is_no_deep_shadow() -> None:
     np.testing.assert_allclose(hints.relief(terrain)[2, 0, [0, 1, 3, 4]], 0.3)
 
 
+def test_flat_ground_is_not_blown_up() -> None:
+    height = np.random.default_rng(1).uniform(0, 4, (1, 40, 50)).astype(np.float32)
+    level = np.concatenate([height, np.zeros((2, 40, 50), np.float32)])
+    np.testing.assert_allclose(hints.relief(level)[0], (height[0] - np.median(height)) / 10, atol=1e-6)
+    level[0] *= 100
+    low, middle, high = np.percentile(level[0], (25, 50, 75))
+    np.testing.assert_allclose(hints.relief(level)[0], (level[0] - middle) / (high - low), atol=1e-5)
+
+
+def test_a_date_with_fewer_bands_or_hardly_a_pixel_in_common_is_no_last_clear_date() -> None:
+    image = np.random.default_rng(2).uniform(0.1, 0.3, (2, 20, 20)).astype(np.float32)
+    mean, spread = np.full(2, 0.2), np.full(2, 0.05)
+    rare = np.full_like(image, np.nan)
+    rare[:, 0, :7] = 0.2 + image[:, 0, :7]
+    dates = Reference(image[:1], 3), Reference(rare, 5)
+    assert hints.last_clear(dates, [0, 1], image, mean, spread) is None
+    assert (hints.last_clear(dates, [0], image[:1], mean[:1], spread[:1]).index == 0).all()
+
+
+def test_the_deviation_is_that_of_the_samples_and_of_the_prior() -> None:
+    apart = np.array([-0.1, 0.0, 0.3], np.float32)
+
+    class Samples(Blocks):
+        def denoise(self, x, t, context, hint, prior):
+            return prior + apart[:, None, None, None] + np.zeros_like(x)
+
+    tile, _ = scene(bands=1)
+    said = filled(made(Samples(), samples=3), tile)
+    harmonic = registry.find("harmonic").create()
+    prior = harmonic.predict(tile, harmonic.prepare(tile))
+    unit = 2 * tile.image[tile.valid].astype(np.float64).std()
+    expected = np.hypot(unit * apart.std(ddof=1), prior.std[tile.gaps])
+    np.testing.assert_allclose(said.std[tile.gaps], expected, rtol=1e-3)
+
+
+def test_the_surroundings_guide_the_last_third_of_the_steps() -> None:
+    tile, _ = scene(bands=1)
+    seen = []
+    for guidance in (0.0, 1.0):
+        networks = Blocks(shift=0.5)
+        filled(made(networks, guidance=guidance), tile)
+        seen.append([x for t, x, _ in (entry for entry in networks.seen if entry[0] != "context")])
+    same = [np.array_equal(one, other) for one, other in zip(*seen, strict=True)]
+    assert same == [True] * 6 + [False]  # of 7 steps the last 2 are guided, which the one after them shows
+
+
 def test_what_the_networks_add_comes_out_in_reflectance() -> None:
     tile, _ = scene(bands=1)
     plain, more = (filled(made(Blocks(shift)), tile).mean[tile.gaps] for shift in (0.0, 0.1))

@@ -72,6 +72,7 @@ def test_band_names(description, wavelength, name):
     ("latitude", "longitude", "name"),
     [
         (46.05, 14.5, "Slovenia"), (-4.3, -52.5, "Brazil"), (35.7, -78.7, "United States"), (66.0, 181.0, "Russia"),
+        (39.0, 260.0, "United States"), (60.0, -260.0, "Russia"),
         (-29.5, 28.2, "Lesotho"), (41.9, 12.5, "Italy"), (-75.0, 100.0, "Antarctica"), (-90.0, 0.0, "Antarctica"),
         (0.0, -150.0, "Sea"), (9.24, 148.8, "Sea"), (36.62, -122.5, "United States"), (1.35, 103.82, "Singapore"),
     ],
@@ -150,3 +151,22 @@ def test_numbers_go_round_and_tell_places_apart():
     summer = prompt.numbers(About(None, datetime.date(2020, 7, 1)))
     assert np.abs(last - first).max() < 0.15 < 1 < np.abs(summer - first).max()
     assert prompt.numbers(About((30.0, 0.0)))[0] == pytest.approx(0.5)  # sin of the latitude
+
+
+def test_numbers_are_sines_and_cosines_of_latitude_longitude_and_day() -> None:
+    day = datetime.date(2024, 3, 1)  # the 61st of 366
+    found = prompt.numbers(About((30.0, -120.0), day))
+    angles = np.outer([math.radians(30), math.radians(-120), 2 * math.pi * 60 / 366], [1, 2, 4, 8])
+    expected = np.concatenate([np.sin(angles), np.cos(angles)], 1).ravel()
+    np.testing.assert_allclose(found, [*expected, 1, 1], atol=1e-6)
+
+
+def test_how_near_a_coast_is_does_not_depend_on_the_latitude(monkeypatch) -> None:
+    corners = np.array([[0, 60], [10, 60], [10, 70], [0, 70]], float)
+    (x, y), (u, v) = corners.T, np.roll(corners, -1, axis=0).T
+    land = prompt_regions._Borders(("Square",), np.zeros(4, int), x, y, u, v)
+    monkeypatch.setattr(prompt_regions, "_borders", lambda: land)
+    for latitude in (61.0, 69.0):
+        degree = math.cos(math.radians(latitude))  # of longitude, in degrees of a great circle
+        assert prompt_regions.region(latitude, 10 + 0.49 / degree) == "Square"
+        assert prompt_regions.region(latitude, 10 + 0.51 / degree) == prompt_regions.SEA
