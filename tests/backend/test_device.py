@@ -16,6 +16,7 @@ from terramend.backend.request import FillRequest
 from terramend.backend.watch import Watch
 from terramend.models import onnx
 from terramend.models.registry import ROWS
+from terramend.models.weights import PACKAGED
 
 from .conftest import landscape
 
@@ -63,6 +64,15 @@ def test_a_listed_provider_that_falls_back_does_not_compute(monkeypatch):
     with pytest.raises(TerramendError) as caught:
         device.check("cuda")
     assert (caught.value.code, caught.value.exit_status) == ("environment.device", 3)
+
+
+@pytest.mark.skipif(
+    device.PROVIDERS["cuda"] in onnxruntime.get_available_providers(), reason="ONNX Runtime has CUDA"
+)
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_network_that_was_asked_onto_a_gpu_is_not_opened_on_the_cpu():
+    with pytest.raises(RuntimeError, match="does not run remover.onnx on cuda"):
+        onnx.session(PACKAGED / "msda-cr" / "remover.onnx", "cuda")
 
 
 def test_a_wrong_result_is_no_computing(monkeypatch):
