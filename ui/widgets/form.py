@@ -60,7 +60,7 @@ class ChoicesForm(QWidget):
         for box in (self.target, self.gaps, self.references, self.guides, self.output):
             box.lost.connect(self._lose)
         QgsProject.instance().cleared.connect(self._forget_lost)
-        self._announce()
+        self.start_over()  # only here does the row of a mask find its place in the tab order
 
     def choices(self) -> Choices:
         """What is chosen now.

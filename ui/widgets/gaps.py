@@ -159,7 +159,6 @@ class GapsBox(QWidget):
         self.grow.valueChanged.connect(lambda _: self.changed.emit())
         self.unit.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.swath.toggled.connect(lambda _: self.changed.emit())
-        self.show_choices(Choices())
 
     def add_row(self) -> MaskRow:
         """A further mask; the first row can be empty, which means: find out."""
