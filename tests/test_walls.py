@@ -172,7 +172,7 @@ def test_zip_holds_the_allow_list_only(tmp_path: Path) -> None:
 
 
 def test_what_is_shipped_passes_the_plugin_repositorys_rules(tmp_path: Path) -> None:
-    """Asserts and missing keys are refused there."""
+    """Asserts, missing keys and what looks like a leaked key are refused there."""
     subprocess.run([sys.executable, ROOT / "package.py", "--out", tmp_path], check=True, capture_output=True)
     (path,) = tmp_path.glob("*.zip")
     archive = zipfile.ZipFile(path)
@@ -180,6 +180,8 @@ def test_what_is_shipped_passes_the_plugin_repositorys_rules(tmp_path: Path) -> 
     for name in modules:
         asserts = [n.lineno for n in ast.walk(ast.parse(archive.read(name))) if isinstance(n, ast.Assert)]
         assert not asserts, (name, asserts)
+    for name in archive.namelist():
+        assert not re.search(rb"""(["'])[0-9a-fA-F]{32,}\1""", archive.read(name)), name
     metadata = configparser.ConfigParser(interpolation=None)
     metadata.read_string(archive.read("terramend/metadata.txt").decode("utf-8"))
     required = (

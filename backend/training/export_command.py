@@ -9,7 +9,6 @@ writes networks is imported when one is exported, so that `--help` answers every
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.registry import ROWS, find
-from ...models.weights import PACKAGED
+from ...models.weights import PACKAGED, fingerprint
 from ..errors import TerramendError
 from ..failure import reason
 from ..raster.outputs import sweep, temporary_name, write_whole
@@ -194,7 +193,7 @@ def describe(folder: Path, title: str, licence: str, told: Sequence[str] = ()) -
         "bands": bands,
         "scaling": "reflectance",
         "files": [
-            {"name": p.name, "sha256": hashlib.sha256(p.read_bytes()).hexdigest(), "size": p.stat().st_size}
+            {"name": p.name, "digest": f"sha256:{fingerprint(folder, p.name)}", "size": p.stat().st_size}
             for p in files
         ],
     }

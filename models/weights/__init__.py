@@ -2,7 +2,8 @@
 
 A network is a folder `NAME` of files beside its card. `manifest.json` pins each file's
 SHA-256, so that where a file came from does not matter: a folder, a release, a mirror. A file
-that was changed later is as good as none.
+that was changed later is as good as none. The manifest writes `sha256:HEX`: bare digits in quotes
+are taken for leaked keys where plugins are published.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ def read_manifest(path: Path = PACKAGED / "manifest.json") -> Mapping[str, Weigh
     data = json.loads(path.read_text("utf-8"))
     found = {}
     for name, entry in data["weights"].items():
-        files = tuple(File(**file) for file in entry.pop("files"))
+        files = tuple(
+            File(pinned["name"], pinned["digest"].removeprefix("sha256:"), pinned["size"])
+            for pinned in entry.pop("files")
+        )
         found[name] = Weights(name=name, files=files, **{**entry, "bands": tuple(entry["bands"])})
     return found
 

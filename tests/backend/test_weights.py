@@ -313,9 +313,10 @@ def test_a_server_that_sends_on_to_nowhere(server, tmp_path, address):
 
 
 def test_the_manifest_is_read_with_all_its_fields(tmp_path):
+    files = [{"name": file.name, "digest": f"sha256:{file.sha256}", "size": file.size} for file in FILES]
     entry = {
         "title": "A network", "licence": "CC0", "url": NET.url, "least_software": "0.0.1", "io_version": 1,
-        "bands": ["red"], "scaling": "reflectance", "files": [file.__dict__ for file in FILES],
+        "bands": ["red"], "scaling": "reflectance", "files": files,
     }  # fmt: skip
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps({"schema_version": 1, "weights": {"net": entry}}))
