@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Optional, Tuple
 
 from qgis.core import (
@@ -10,7 +11,6 @@ from qgis.core import (
     QgsContrastEnhancement,
     QgsMapLayer,
     QgsPalettedRasterRenderer,
-    QgsRasterBandStats,
     QgsRasterLayer,
     QgsRasterMinMaxOrigin,
     QgsRasterShader,
@@ -97,10 +97,7 @@ def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None
     band's standard deviation.
     """
     band = _first_shown(like, layer.bandCount())
-    provider = layer.dataProvider()
-    wanted = QgsRasterBandStats.Stats.Max | QgsRasterBandStats.Stats.Mean | QgsRasterBandStats.Stats.StdDev
-    stats = provider.bandStatistics(band, wanted, QgsRectangle(), SAMPLE)
-    top = float(f"{_upper_limit(layer, band) or stats.maximumValue or 1.0:.3g}")  # the legend writes it out
+    top = float(f"{_upper_limit(layer, band) or 1.0:.3g}")  # the legend writes it out
     ramp = QgsColorRampShader(0.0, top)
     ramp.setColorRampType(QgsColorRampShader.Type.Interpolated)
     ramp.setColorRampItemList(
@@ -114,7 +111,7 @@ def style_std(layer: QgsRasterLayer, like: Optional[QgsMapLayer] = None) -> None
     ramp.setLegendSettings(legend)
     shader = QgsRasterShader()
     shader.setRasterShaderFunction(ramp)
-    renderer = QgsSingleBandPseudoColorRenderer(provider, band, shader)
+    renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), band, shader)
     renderer.setClassificationMin(0.0)
     renderer.setClassificationMax(top)
     zero = QgsRasterTransparency.TransparentSingleValuePixel()
@@ -169,12 +166,11 @@ def _first_shown(like: Optional[QgsMapLayer], count: int) -> int:
 
 def _upper_limit(layer: QgsRasterLayer, band: int) -> float:
     """The 98th percentile of what is above 0, as the histogram of a sample tells."""
-    stats = layer.dataProvider().bandStatistics(band, QgsRasterBandStats.Stats.Max, QgsRectangle(), SAMPLE)
-    top = stats.maximumValue
+    bins = 400
+    histogram = layer.dataProvider().histogram(band, bins, 0.0, nan, QgsRectangle(), SAMPLE)
+    top = histogram.maximum
     if not top > 0:
         return 0.0
-    bins = 400
-    histogram = layer.dataProvider().histogram(band, bins, 0.0, top, QgsRectangle(), SAMPLE)
     counts = list(histogram.histogramVector)
     counts[0] = 0  # valid pixels
     total, seen = sum(counts), 0

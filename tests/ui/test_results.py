@@ -289,6 +289,15 @@ def test_the_ramp_of_an_uncertainty_is_made_for_what_was_filled(qgis_app: Any, t
     assert layer.renderer().classificationMax() == pytest.approx(0.98, abs=0.01)
 
 
+def test_an_uncertainty_that_is_nowhere_known_has_a_legend(qgis_app: Any, tmp_path: Path) -> None:
+    """As under a fill by a method that states none, where all was gap."""
+    path = str(tmp_path / "std.tif")
+    gdal_array.SaveArray(np.full((20, 20), np.nan, np.float32), path)
+    layer = QgsRasterLayer(path, "std")
+    style_std(layer)
+    assert layer.renderer().classificationMax() == 1
+
+
 def test_bands_that_are_no_group_have_their_results_above_the_first(
     target: QgsRasterLayer, result: dict[str, Any]
 ) -> None:
