@@ -58,7 +58,9 @@ class Conversion:
         if not pipe.set(self.provider):  # the pipe owns it now; the clone of a clone may be empty
             raise SourceError(tr("The layer {name} cannot be read by QGIS.").format(name=self.name))
         writer = QgsRasterFileWriter(self.path)
-        writer.setCreateOptions(["COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER"])
+        newer = hasattr(writer, "setCreationOptions")  # QGIS 3.38 deprecates the other name
+        set_options = writer.setCreationOptions if newer else writer.setCreateOptions
+        set_options(["COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER"])
         stopper = QgsRasterBlockFeedback()
         feedback.canceled.connect(stopper.cancel, Qt.ConnectionType.DirectConnection)
         if not feedback.isCanceled():

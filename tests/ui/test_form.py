@@ -78,6 +78,7 @@ def test_base_maps_are_offered_nowhere(form: Any, more: dict[str, QgsRasterLayer
     assert row.mask.findText("dem") >= 0 and row.mask.findText("base map") < 0
 
 
+@pytest.mark.filterwarnings("error::DeprecationWarning")  # newer QGIS would show it in a panel of its own
 def test_nothing_is_chosen_at_first(layers: dict[str, Any], qgis_canvas: Any) -> None:
     from terramend.ui.widgets.form import ChoicesForm
 

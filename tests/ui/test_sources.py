@@ -140,6 +140,7 @@ def test_several_nodata_values_are_converted(maker: SourceMaker, layer: QgsRaste
     assert (now[now != nodata] == was[now != nodata]).all()
 
 
+@pytest.mark.filterwarnings("error::DeprecationWarning")  # newer QGIS would show it in a panel of its own
 def test_what_only_qgis_reads_is_converted(
     maker: SourceMaker, layer: QgsRasterLayer, scene: dict[str, str]
 ) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, List, Optional
 
-from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsProject
+from qgis.core import Qgis, QgsMapLayer, QgsMapLayerProxyModel, QgsProject
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QModelIndex, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
@@ -36,10 +36,11 @@ class LayerChooser(QWidget):
     lost = pyqtSignal(str)
     """What was chosen is there no more; nothing takes its place. Its name."""
 
-    def __init__(self, filters: object, name: str, empty: str, folders: bool = False) -> None:
+    def __init__(self, filters: Any, name: str, empty: str, folders: bool = False) -> None:
         super().__init__()
         self.combo = QgsMapLayerComboBox(self)
-        self.combo.setFilters(filters)
+        # In newer versions two filters make a number, and to give that one is deprecated.
+        self.combo.setFilters(getattr(Qgis, "LayerFilters", type(filters))(filters))
         self.combo.setExcludedProviders(list(PICTURES))  # a base map has no values to fill or to lean on
         self.combo.setAccessibleName(name)
         self.combo.setMinimumContentsLength(8)
