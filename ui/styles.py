@@ -10,7 +10,9 @@ from qgis.core import (
     QgsColorRampShader,
     QgsContrastEnhancement,
     QgsMapLayer,
+    QgsMultiBandColorRenderer,
     QgsPalettedRasterRenderer,
+    QgsRaster,
     QgsRasterLayer,
     QgsRasterMinMaxOrigin,
     QgsRasterShader,
@@ -62,9 +64,11 @@ def style_filled(layer: QgsRasterLayer, like: Optional[QgsMapLayer], share: bool
 
     An automatic stretch of a clouded scene is made for clouds. So where the target's is
     automatic, the stretch is taken from the filled scene, and with `share` set on both;
-    one that the analyst set by hand is copied as it is.
+    one that the analyst set by hand is copied as it is. What was no layer, as a product, is shown
+    in the colours that its file tells.
     """
     if not isinstance(like, QgsRasterLayer) or like.bandCount() != layer.bandCount():
+        _show_colours(layer)
         return
     document = QDomDocument("qgis")
     like.exportNamedStyle(document, QgsReadWriteContext(), CARRIED)
@@ -146,6 +150,19 @@ def is_our_ramp(layer: QgsRasterLayer) -> bool:
         abs(value - share * top) <= 1e-6 * top and name == color
         for (value, name), (share, color) in zip(items, UNCERTAINTY_RAMP)
     )
+
+
+def _show_colours(layer: QgsRasterLayer) -> None:
+    """Show red, green and blue where the file has them: of itself QGIS shows the first three bands."""
+    provider, renderer, colour = layer.dataProvider(), layer.renderer(), QgsRaster.ColorInterpretation
+    kinds = [provider.colorInterpretation(band) for band in range(1, layer.bandCount() + 1)]
+    seen = (colour.RedBand, colour.GreenBand, colour.BlueBand)
+    if isinstance(renderer, QgsMultiBandColorRenderer) and set(seen) <= set(kinds):
+        red, green, blue = (kinds.index(kind) + 1 for kind in seen)
+        renderer.setRedBand(red)
+        renderer.setGreenBand(green)
+        renderer.setBlueBand(blue)
+        layer.setDefaultContrastEnhancement()
 
 
 def _date_like(layer: QgsRasterLayer, like: Optional[QgsMapLayer]) -> None:

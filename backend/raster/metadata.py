@@ -23,6 +23,8 @@ Tags = Mapping[str, Mapping[str, str]]
 
 _NOT_KEPT = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_PROFILE"}
 _STALE = ("STATISTICS_", OURS)
+_SEEN = {ColorInterp.red: (620, 690), ColorInterp.green: (520, 580), ColorInterp.blue: (450, 515)}
+"""Nanometres between which a band is shown in this colour."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ def read_metadata(raster: Raster) -> Metadata:
             if len(paths) == 1 and source.interleaving is not None:
                 interleave = source.interleaving.value.lower()
     dtype = np.result_type(*(np.dtype(band.dtype) for band in raster.bands))
+    kept = tuple(bands[position] for position in range(len(raster.bands)))
     return Metadata(
-        tuple(bands[position] for position in range(len(raster.bands))),
+        kept if len(paths) == 1 else _in_true_colour(kept, raster.bands),
         _shared(tags),
         dtype.name,
         _nodata(raster, dtype),
@@ -149,6 +152,17 @@ def _band(source: DatasetReader, band: Band, alone: bool) -> BandMetadata:
     return BandMetadata(
         description, units(source)[i], *scaling_of(source, band.index), colour, colormap, tags
     )
+
+
+def _in_true_colour(kept: tuple[BandMetadata, ...], bands: tuple[Band, ...]) -> tuple[BandMetadata, ...]:
+    """Bands of a file each, which tells no colour: programs show the first three as red, green, blue."""
+    colours = {}
+    for colour, (least, most) in _SEEN.items():
+        place = next((i for i, band in enumerate(bands) if least <= band.wavelength <= most), None)
+        if place is None:
+            return kept
+        colours[place] = colour
+    return tuple(replace(band, colour=colours.get(i, band.colour)) for i, band in enumerate(kept))
 
 
 def _tags(source: DatasetReader, band: int) -> Tags:

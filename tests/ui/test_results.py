@@ -133,6 +133,22 @@ def test_other_band_counts_keep_their_own_style(target: QgsRasterLayer, scene: d
     assert mask.renderer().type() == kind
 
 
+def test_what_was_no_layer_is_shown_in_the_colours_of_its_file(qgis_app: Any, tmp_path: Path) -> None:
+    """A product's bands stand by their wavelengths, blue first."""
+    path, values = str(tmp_path / "filled.tif"), np.arange(4800, dtype=np.uint16).reshape(4, 30, 40)
+    gdal_array.SaveArray(values, path)
+    made = gdal.Open(path, gdal.GA_Update)
+    for band, colour in enumerate((gdal.GCI_BlueBand, gdal.GCI_GreenBand, gdal.GCI_RedBand), 1):
+        made.GetRasterBand(band).SetColorInterpretation(colour)
+    del made
+    layer = QgsRasterLayer(path, "filled")
+    style_filled(layer, None)
+    renderer = layer.renderer()
+    assert (renderer.redBand(), renderer.greenBand(), renderer.blueBand()) == (3, 2, 1)
+    stretch = renderer.redContrastEnhancement()
+    assert 2400 <= stretch.minimumValue() < stretch.maximumValue() < 3600, "that of the band it shows"
+
+
 def test_std_runs_from_clear_to_the_98th_percentile(
     target: QgsRasterLayer, scene: dict[str, str], tmp_path: Any
 ) -> None:

@@ -95,6 +95,21 @@ def test_the_fourth_of_four_bytes_is_no_alpha_for_that(tmp_path, name, role):
     assert ("raster.alpha" in [notice.code for notice in watch.notices]) == (role != "alpha")
 
 
+@pytest.mark.parametrize(
+    ("make", "seen"),
+    [
+        (makers.make_safe, {"B04": "red", "B03": "green", "B02": "blue"}),
+        (makers.make_landsat_c2, {"B4": "red", "B3": "green", "B2": "blue"}),
+    ],
+)
+def test_what_is_filled_of_a_product_is_shown_in_true_colour(tmp_path, make, seen):
+    """Its bands come in a file each, which says no colour; the first three would be blue, green and red."""
+    for raster in open_product([str(make(tmp_path))], watch=Watch()):
+        kept = {band.description: band.colour.name for band in read_metadata(raster).bands}
+        expected = seen if seen.keys() <= kept.keys() else {}  # coarser bands have no true colour
+        assert {name: colour for name, colour in kept.items() if colour != "undefined"} == expected
+
+
 @pytest.mark.parametrize("edge", ["top", "left", "none", "inside"])
 def test_undeclared_zero_fill_is_found_at_the_edge(tmp_path, edge):
     pixels = image(3, side=200)
