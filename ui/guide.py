@@ -27,7 +27,7 @@ START = "index.md"
 
 
 def address(page: str) -> str:
-    """The address of a page, for what can only open addresses."""
+    """The address of a page, or of a heading on it (`page.md#heading`), for what can only open addresses."""
     return f"{SCHEME}:{page}"
 
 
@@ -57,16 +57,18 @@ class Guide(QDialog):
         letter = self.fontMetrics().averageCharWidth()
         self.resize(110 * letter, 80 * letter)
 
-    def show_page(self, page: str) -> None:
-        """Show a page by the name of its file and come to the front."""
+    def show_page(self, page: str, heading: str = "") -> None:
+        """Show a page by the name of its file, from a heading on, and come to the front."""
         self.show()
         self.raise_()
-        self.browser.follow(QUrl.fromLocalFile(str(PAGES / page)))
+        url = QUrl.fromLocalFile(str(PAGES / page))
+        url.setFragment(heading)
+        self.browser.follow(url)
 
     @pyqtSlot(QUrl)
     def show_address(self, url: QUrl) -> None:
         """Show the page of such an address: what Qt calls must be a slot of an object."""
-        self.show_page(url.path())
+        self.show_page(url.path(), url.fragment())
 
 
 class Pages(QTextBrowser):

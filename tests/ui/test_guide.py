@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QDialogButtonBox
@@ -92,6 +93,9 @@ def test_help_in_processing_opens_the_page(
         dialog = processing.createAlgorithmDialog(f"terramend:{name}", {})
         dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Help).click()
         assert plugin.guide.isVisible() and plugin.guide.browser.toPlainText().startswith(title)
+    thin_cloud = QgsApplication.processingRegistry().algorithmById("terramend:removethincloud")
+    QDesktopServices.openUrl(QUrl(thin_cloud.helpUrl()))
+    assert plugin.guide.browser.textCursor().block().text() == "Thin cloud and haze"
     plugin.actions[-1].trigger()
     assert plugin.guide.browser.toPlainText().startswith("Terramend\n")
     plugin.unload()

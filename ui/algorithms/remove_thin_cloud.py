@@ -12,7 +12,7 @@ class RemoveThinCloud(FillGaps):
     """Thin cloud and haze taken off a whole raster; every pixel may change."""
 
     ID = "removethincloud"
-    HELP_PAGE = "fill.md"
+    HELP_PAGE = "methods.md#thin-cloud-and-haze"
     CALL = "clear"
 
     def displayName(self) -> str:
