@@ -10,6 +10,7 @@ from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QPoint, QPointF, Qt
 from qgis.PyQt.QtGui import QFont, QWheelEvent
+from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -190,6 +191,35 @@ def test_the_tab_key_goes_as_the_eye_does(dock: Any, fresh: bool) -> None:
     expected += [dock.bar.preview, dock.bar.fill, dock.bar.compare, dock.bar.batch]
     places = [order.index(widget) for widget in expected]
     assert places == sorted(places)
+
+
+def test_dates_are_corrected_by_mouse_and_keyboard_and_names_are_not(dock: Any, until: Callable) -> None:
+    """Of a name that was typed nothing would come."""
+    box = dock.form.references
+    (row,) = [row for row in box._rows if row.item.text(0) == "other"]
+    dock.activateWindow()
+    until(dock.isActiveWindow)
+    box.tree.setFocus()
+    box.tree.setCurrentItem(row.item)
+
+    def written(text: str) -> str:
+        (editor,) = box.tree.viewport().findChildren(QLineEdit)
+        editor.setText(text)
+        QTest.keyClick(editor, Qt.Key.Key_Return)
+        until(lambda: not box.tree.viewport().findChildren(QLineEdit))
+        return str(box._reference(row).date)
+
+    def click_twice(column: int) -> None:
+        place = box.tree.visualRect(box.tree.indexFromItem(row.item, column)).center()
+        for click in (QTest.mouseClick, QTest.mouseDClick):
+            click(box.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+    click_twice(0)
+    assert not box.tree.viewport().findChildren(QLineEdit)
+    click_twice(1)
+    assert written("2020-02-01") == "2020-02-01"
+    QTest.keyClick(box.tree, Qt.Key.Key_F2)
+    assert written("2020-02-02") == "2020-02-02" and row.item.text(0) == "other"
 
 
 def test_the_keyboard_goes_to_cancel_and_back(dock: Any, until: Callable) -> None:

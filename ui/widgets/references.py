@@ -9,6 +9,7 @@ from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
+    QAction,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -58,10 +59,16 @@ class ReferencesBox(QWidget):
         self.tree.setAccessibleName(tr("Other dates"))
         self.tree.setRootIsDecorated(False)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)  # names would be edited, too
+        edit = QAction(tr("Correct the date"), self.tree)
+        edit.setShortcut("F2")
+        edit.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        edit.triggered.connect(lambda: self._edit_date(self.tree.currentItem(), DATE))
+        self.tree.addAction(edit)
         self.tree.setToolTip(
             tr(
-                "Tick rasters of the same place on other dates. Double-click a date to correct it. Where a "
-                "date has clouds of its own, its mask is found beside it or chosen here."
+                "Tick rasters of the same place on other dates. Double-click a date, or press F2, to correct "
+                "it. Where a date has clouds of its own, its mask is found beside it or chosen here."
             )
         )
         header = self.tree.header()
@@ -315,8 +322,8 @@ class ReferencesBox(QWidget):
         """The date that the analyst typed, None where it is found."""
         return row.item.data(DATE, Qt.ItemDataRole.UserRole) or None
 
-    def _edit_date(self, item: QTreeWidgetItem, column: int) -> None:
-        if column == DATE:
+    def _edit_date(self, item: Optional[QTreeWidgetItem], column: int) -> None:
+        if item is not None and column == DATE:
             self.tree.editItem(item, DATE)
 
     def _edited(self, item: QTreeWidgetItem, column: int) -> None:
