@@ -78,6 +78,8 @@ def test_everything_has_a_name(dialog: Any) -> None:
             own = not isinstance(widget.parent(), (QgsFileWidget, QLineEdit))  # else it is QGIS's
             text = widget.text() if isinstance(widget, QAbstractButton) else ""
             assert not own or text or widget.accessibleName() or widget in buddies, widget
+    for field in dialog.findChildren(QgsFileWidget):  # what has the focus, and is read out
+        assert field.lineEdit().accessibleName()
 
 
 def test_texts_have_room(dialog: Any, until: Callable) -> None:
