@@ -51,10 +51,14 @@ class Paths:
 
 @dataclass(frozen=True)
 class Filled:
-    """What happened on one grid; `footprint` counts valid and gap samples, `unit` is that of errors."""
+    """What happened on one grid; `unit` is that of errors.
+
+    `gaps` counts the samples that were to be filled or cleared, `footprint` the valid ones too.
+    """
 
     method: Method
     tally: Tally
+    gaps: int
     footprint: int
     references: tuple[dict[str, Any], ...]
     unit: str
@@ -100,7 +104,7 @@ def fill(
                 with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
                     run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch, views)
                     filled.append(run.fill())
-        _refuse_unread(inputs, filled)
+        _refuse_unread(request, inputs, filled)
         _say_nothing(request, inputs, filled, watch)
         _say_smooth(filled, watch)
         if views is not None:
@@ -152,13 +156,11 @@ class _Run:
         finally:
             for writer in writers.each():
                 writer.abandon()
-        if self.request.mode == "clear" and gaps and not tally.gaps:
-            raise TerramendError("model.bands", model=method.row.name, name=self.target.name)
         used = tuple(
             {"name": r.name, "date": _day(r.date), "days": r.days, "bands": len(r.bands)}
             for r in scene.references
         )
-        return Filled(method, tally, footprint, used, scene.unit)
+        return Filled(method, tally, gaps, footprint, used, scene.unit)
 
     def _origin(self, method: Method, fraction: float) -> Origin:
         dates = [{"name": self.target.name, "date": _day(self.scene.date)}]
@@ -253,14 +255,17 @@ def _bytes(target: Raster, paths: Paths, *, cog: bool, clear: bool) -> int:
     return int(pixels * (main + std + provenance) * twice)
 
 
-def _refuse_unread(inputs: Inputs, filled: Sequence[Filled]) -> None:
-    """Where nothing was filled, for the network reads bands that no grid has; of a product one grid may do.
+def _refuse_unread(request: FillRequest, inputs: Inputs, filled: Sequence[Filled]) -> None:
+    """Where nothing was done, for the network reads bands that no grid has; of a product one grid may do.
 
     Raises:
-        TerramendError: `model.lacks`.
+        TerramendError: `model.bands`, `model.lacks`.
     """
+    method, name = filled[0].method, inputs.targets[0].name
+    changed = any(part.tally.gaps for part in filled)
+    if request.mode == "clear" and any(part.gaps for part in filled) and not changed:
+        raise TerramendError("model.bands", model=method.row.name, name=name)
     if all(part.method.lacks and part.tally.unfilled == part.tally.gaps for part in filled):
-        method, name = filled[0].method, inputs.targets[0].name
         needs = ", ".join(f"{centre:.0f} nm" for centre in method.lacks)
         raise TerramendError("model.lacks", model=method.row.name, name=name, needs=needs)
 

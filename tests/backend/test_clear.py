@@ -138,6 +138,26 @@ def test_a_mask_on_what_was_never_observed_leaves_a_copy(hazy, tmp_path, capsys)
     assert capsys.readouterr().out.startswith("There was nothing to change.\n")
 
 
+def test_of_a_product_the_bands_of_a_coarser_grid_stay(hazy, tmp_path):
+    """As of Sentinel-2, whose red, green and blue are finer than its short-wave infrared."""
+    _, _, image = hazy
+    files = []
+    for name, values in zip(NAMES, (*image[:3], image[3, ::2, ::2]), strict=True):
+        size = 800 / len(values)
+        files.append(str(tmp_path / f"T32TPT_20220614T102601_{name}_{size:.0f}m.tif"))
+        where = {"crs": "EPSG:32632", "transform": from_origin(5e5, 5e6, size, size), "nodata": 0}
+        shape = {"count": 1, "height": values.shape[0], "width": values.shape[1], "dtype": "uint16"}
+        with rasterio.open(files[-1], "w", driver="GTiff", **shape, **where) as file:
+            file.write(values, 1)
+    request = FillRequest(tuple(files), str(tmp_path / "out.tif"), mode="clear", radiometry="sentinel2")
+    result = fill(request, Watch())
+    assert result.outputs == (str(tmp_path / "out.tif"), str(tmp_path / "out_20m.tif"))
+    with rasterio.open(result.outputs[0]) as fine, rasterio.open(result.outputs[1]) as coarse:
+        assert (fine.read() != image[:3])[:, :, :-1].any(0).mean() > 0.9
+        assert np.array_equal(coarse.read(1), image[3, ::2, ::2])
+    assert result.gap_samples == 3 * 80 * 95
+
+
 def test_a_raster_without_colours_is_refused(hazy):
     path, *_ = hazy
     with rasterio.open(path, "r+") as file:
