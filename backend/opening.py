@@ -93,7 +93,8 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
 
 def say_own_masks(request: FillRequest, targets: Sequence[Raster], folders: Folders, watch: Watch) -> None:
     """Tell of a mask of the target's own that is not used, or that was asked for and is not there."""
-    if (request.own_mask or not request.gaps) and not any(target.masks for target in targets):
+    sought = request.own_mask or (request.mode == "fill" and not request.gaps)
+    if sought and not any(target.masks for target in targets):
         beside = masks_beside(request.target, targets[0], folders)[:1]
         for mask in beside:
             watch.notice("mask.beside", path=mask.path, name=targets[0].name)

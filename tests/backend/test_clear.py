@@ -114,6 +114,16 @@ def test_a_mask_and_an_extent_say_where(hazy, tmp_path):
     assert changed[:40, :40].mean() > 0.9 and not changed[40:].any() and not changed[:, 40:].any()
 
 
+def test_of_a_mask_beside_that_no_clearing_asks_for_nothing_is_said(hazy):
+    path, *_ = hazy
+    shutil.copy(path, path.with_name("hazy_cloudmask.tif"))
+    codes = {notice["code"] for notice in cleared(path)[0].notices}
+    assert "mask.beside" not in codes
+    path.with_name("out.tif").unlink()
+    codes = {notice["code"] for notice in cleared(path, own_mask=True)[0].notices}
+    assert "mask.beside" in codes
+
+
 def test_a_mask_on_what_was_never_observed_leaves_a_copy(hazy, tmp_path, capsys):
     path, _, image = hazy
     with rasterio.open(path) as file:
