@@ -83,7 +83,7 @@ def group(rasters: Sequence[Raster], path: str, watch: Watch) -> tuple[Raster, .
         raise TerramendError("product.empty", path=path, what="images (only masks or classes)")
     known = sorted({r.date for r in images if r.date is not None})
     if len(known) > 1:
-        raise TerramendError("product.dates", path=path, first=known[0], last=known[-1])
+        raise TerramendError("product.dates", path=path, first=str(known[0]), last=str(known[-1]))
     first = images[0]
     for raster in images[1:]:
         if not raster.grid.same_crs(first.grid) or not overlaps(raster.grid, first.grid):

@@ -1,6 +1,7 @@
 """Rasters that are no named product: any GDAL raster, groups, services, what files say of themselves."""
 
 import datetime
+import json
 import os
 import subprocess
 import sys
@@ -459,6 +460,7 @@ def test_groups_that_are_none(tmp_path):
         with pytest.raises(TerramendError) as caught:
             open_product(paths, watch=Watch())
         assert caught.value.code == code
+        json.dumps(caught.value.to_json())  # as QGIS gets it
 
 
 @pytest.mark.parametrize("named", [True, False])
