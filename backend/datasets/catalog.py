@@ -81,7 +81,8 @@ def places(root: Path) -> list[tuple[str, str]]:
         if path.name in READERS or earthnet.holds(path) or any(map(is_geotiff, path.rglob("*"))):
             found += [(path.name, name) for name in reader(path).names(path)]
     if not found and (earthnet.holds(root) or geotiffs(root)):
-        found = [(".", name) for name in reader(root.resolve()).names(root)]
+        path = root.resolve()  # a place may be called like its folder, and "." is no name
+        found = [(".", name) for name in reader(path).names(path)]
     return found
 
 

@@ -397,15 +397,16 @@ def test_a_method_without_a_single_case_is_named_with_the_reason(
     assert "pixel-akima is in no table" in page
 
 
+@pytest.mark.parametrize("below", ["fields", "fields/east"], ids=["of-places", "of-dates"])
 def test_the_folder_one_stands_in_has_a_name(
-    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
 ) -> None:
     from terramend.backend.cli import main
 
-    monkeypatch.chdir(scenes / "fields")
+    monkeypatch.chdir(scenes / below)
     given = tmp_path / "made.json"
     assert main(["evaluate", "--make-cases", ".", "--cases", str(given)]) == 0
-    assert json.loads(given.read_text())["split"] == "fields"
+    assert json.loads(given.read_text())["split"] == Path(below).name
 
 
 def test_a_cancelled_comparison_says_what_is_kept(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
