@@ -121,16 +121,16 @@ def _of_place(root: Path, dataset: str, name: str, shapes: list[Shape], seed: in
     targets = _targets(place) if not place.scale.startswith("display") else []
     if not targets:
         return [case for case in cases if case is not None]
-    windows = [w for w in _windows(place) if _observed(targets[0], w)] or _windows(place)
+    every = [(target, window) for window in _windows(place) for target in targets]
+    shown = [(target, window) for target, window in every if _observed(target, window)] or every
     counts = dict(PER_SERIES if len(targets) >= LONG else PER_PLACE)
     if many:
         counts = {"cloud": 1, ("blob", "stripes", "random")[zlib.crc32(name.encode()) % 3]: 1}
-    order = rng.permutation(len(targets) * len(windows))
+    order = rng.permutation(len(shown))
     number = int(rng.integers(1000))
     for kind, count in counts.items():
         for index in range(count):
-            turn = int(order[(index + (0 if kind == "cloud" else 3)) % len(order)])
-            target, window = targets[turn % len(targets)], windows[turn // len(targets)]
+            target, window = shown[int(order[(index + (0 if kind == "cloud" else 3)) % len(order)])]
             gap = _gap(kind, number + index, window[2:], shapes, root, rng, (dataset, name, target.name))
             if gap is None:
                 continue

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from terramend.backend.datasets.gaps import GROW, Gap
 from terramend.backend.errors import TerramendError
 from terramend.backend.evaluation import cases as module
 from terramend.backend.evaluation.cases import Case, Recipe, View, key, load, sample, save, verify
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.watch import Watch
+
+from .conftest import BANDS, write
 
 RECIPES = Path(module.__file__).parent / "recipes"
 
@@ -56,6 +59,19 @@ def test_a_mask_that_hides_too_much_to_be_a_cases_cloud_is_said(scenes: Path, tm
     made = make_cases(tmp_path, "mine", 4, watch)
     assert "cloud" not in {case.gap.kind for case in made.cases}  # 0.38, and 0.6 when grown
     assert [notice.code for notice in watch.notices] == ["evaluate.no-clouds"]
+
+
+def test_no_case_lies_where_its_target_shows_next_to_nothing(tmp_path: Path) -> None:
+    """A corner without data is a small part of a large scene, and much of a case's window."""
+    (tmp_path / "p").mkdir()
+    for day, empty in (("2020-05-01", 0), ("2020-06-01", 110)):
+        image = np.full((3, 400, 1600), 900, np.uint16)
+        image[:, :empty, :empty] = 0
+        write(tmp_path / "p" / f"{day}_s2.tif", image, BANDS)
+        with rasterio.open(tmp_path / "p" / f"{day}_s2.tif", "r+") as scene:
+            scene.nodata = 0
+    made = [case for seed in range(12) for case in make_cases(tmp_path, "p", seed).cases]
+    assert {case.target for case in made if case.window[:2] == (0, 0)} == {"2020-05-01"}
 
 
 def test_a_tile_hides_the_truth(recipe: Recipe, scenes: Path) -> None:
