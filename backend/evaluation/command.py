@@ -90,9 +90,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def data_root(data: str | None, split: str) -> Path:
-    """The folder of a split: DATA/split where that exists, else DATA itself."""
+    """The folder of a split: DATA/split where that exists and DATA is not itself called so, else DATA."""
     root = Path(data or os.environ.get(DATA) or "../shared/data").resolve()
-    return root / split if (root / split).is_dir() else root
+    return root / split if root.name != split and (root / split).is_dir() else root
 
 
 def main(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:

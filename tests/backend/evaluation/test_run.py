@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -407,6 +408,17 @@ def test_the_folder_one_stands_in_has_a_name(
     given = tmp_path / "made.json"
     assert main(["evaluate", "--make-cases", ".", "--cases", str(given)]) == 0
     assert json.loads(given.read_text())["split"] == Path(below).name
+
+
+def test_a_folder_in_one_of_the_same_name_is_no_split(scenes: Path, tmp_path: Path) -> None:
+    from terramend.backend.cli import main
+
+    shutil.copytree(scenes / "fields" / "east", tmp_path / "trip" / "trip")
+    data, given = str(tmp_path / "trip"), str(tmp_path / "made.json")
+    assert main(["evaluate", "--make-cases", data, "--cases", given]) == 0
+    line = ["--data", data, "--cases", given, "--methods", "gdal", "--quick", "--jobs", "1"]
+    assert main(["evaluate", *line, "--out", str(tmp_path / "out")]) == 0
+    assert command.data_root(str(scenes), "fields") == scenes / "fields"
 
 
 def test_a_cancelled_comparison_says_what_is_kept(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
