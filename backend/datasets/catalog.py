@@ -91,6 +91,9 @@ def ground(dataset: str, name: str) -> str:
     cube = earthnet.CUBE.fullmatch(name)
     if cube is not None:  # cubes of one Sentinel-2 tile overlap, over all splits
         return f"earthnet/{cube['tile']}"
+    patch = sen12ms.PATCH.fullmatch(name)
+    if patch is not None:  # patches of one scene overlap, too
+        return f"sen12ms/{patch['scene']}"
     return dataset if dataset == slovenia.FOLDER else f"{dataset}/{name}"
 
 

@@ -21,12 +21,12 @@ from .place import Date, Place
 SHAPE = (256, 256)
 """Height and width of every patch."""
 BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
-_PATCH = re.compile(r"ROIs\d+_[a-z]+_s2_(?P<scene>\d+)_p\d+")
+PATCH = re.compile(r"(?P<scene>ROIs\d+_[a-z]+_s2_(?P<number>\d+))_p\d+")
 
 
 def _patches(folder: Path) -> Iterator[Path]:
     found = (path for scene in (".", "s2_*") for path in folder.glob(f"{scene}/ROIs*_s2_*_p*.tif"))
-    return (path for path in found if _PATCH.fullmatch(path.stem))
+    return (path for path in found if PATCH.fullmatch(path.stem))
 
 
 def holds(folder: Path) -> bool:
@@ -41,8 +41,8 @@ def names(folder: Path) -> list[str]:
 
 def files(folder: Path, name: str) -> list[Path]:
     """The patch's file."""
-    found = _PATCH.fullmatch(name)
-    inner = folder / f"s2_{found['scene'] if found else ''}" / f"{name}.tif"
+    found = PATCH.fullmatch(name)
+    inner = folder / f"s2_{found['number'] if found else ''}" / f"{name}.tif"
     return [inner if inner.exists() else folder / f"{name}.tif"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...models.base import Flags, Floats
 from ...models.diffusion.scaling import centred, shown
-from ..datasets import catalog, paired
+from ..datasets import catalog, paired, radar_layouts
 from ..datasets.place import Place
 from ..errors import TerramendError
 from .patches import averaged, nearest, pick
@@ -117,7 +117,8 @@ def _of_place(place: Place, bands: list[int], cloudy: str, clear: str) -> Pair:
 
 def _of_files(found: paired.Found, bands: list[int]) -> Pair:
     cloudy, clear = found.read()
-    return _pair(found.name, found.name, cloudy[bands], clear[bands], found.display(), None)
+    region = str(radar_layouts.region(found.name) or found.name)
+    return _pair(found.name, region, cloudy[bands], clear[bands], found.display(), None)
 
 
 def _pair(name: str, place: str, cloudy: Floats, clear: Floats, display: bool, cloud: Flags | None) -> Pair:

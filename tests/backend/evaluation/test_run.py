@@ -234,6 +234,8 @@ def test_two_views_of_one_ground_are_one_place() -> None:
     folder = "s2_ndvi_dem_timeseries_slovenia"
     assert ground(folder, "ndvi") == ground(folder, "scenes")
     assert ground("fields", "east") != ground("fields", "west")
+    patches = [ground(".", f"ROIs1158_spring_s2_{patch}") for patch in ("1_p30", "1_p31", "139_p30")]
+    assert patches[0] == patches[1] != patches[2]
 
 
 def test_coverage_is_pooled_over_samples() -> None:

@@ -47,12 +47,15 @@ def test_rice_and_cuhk(tmp_path):
 def test_sen12ms_cr(tmp_path):
     image = np.stack([np.full((30, 30), 100 * (band + 1), np.uint16) for band in range(13)])
     stem = "ROIs1158_spring"
-    raster(tmp_path / f"{stem}_s2" / "s2_1" / f"{stem}_s2_1_p30.tif", image)
-    raster(tmp_path / f"{stem}_s2_cloudy" / "s2_cloudy_1" / f"{stem}_s2_cloudy_1_p30.tif", image + 3000)
+    for patch in ("p30", "p31"):
+        raster(tmp_path / f"{stem}_s2" / "s2_1" / f"{stem}_s2_1_{patch}.tif", image)
+        cloudy = f"{stem}_s2_cloudy_1_{patch}.tif"
+        raster(tmp_path / f"{stem}_s2_cloudy" / "s2_cloudy_1" / cloudy, image + 3000)
     bank = pair_bank(tmp_path, (*RGB, 842.0))
     pair = bank.read(0)
     reflectance = (np.array([400, 300, 200, 800]) / 10000) ** (1 / 2.2) * 2 - 1
-    assert len(bank.names) == 1 and np.allclose(pair.clear[:, 0, 0], reflectance, atol=1e-6)
+    assert len(bank.names) == 2 and np.allclose(pair.clear[:, 0, 0], reflectance, atol=1e-6)
+    assert pair.place == bank.read(1).place != pair.name  # patches of one region overlap
 
 
 def test_any_folder_of_geotiff_pairs(tmp_path):
