@@ -17,9 +17,10 @@ from ..training.recipe import load_config
 from ..watch import Watch
 from . import align_cr_report
 from .align_cr_speed import Speed, speeds
+from .options import named
 from .radar_cases import Case, cases
 from .radar_rows import Method, classical, measured, network, turned
-from .runs import Numbers, cached, named, trained, version
+from .runs import Numbers, cached, trained, version
 
 SWITCHES: dict[str, dict[str, Any]] = {
     "Align-CR": {},

@@ -49,7 +49,8 @@ from .de_rows import (
     measured,
     network,
 )
-from .runs import Numbers, cached, configured, named, trained, version
+from .options import named
+from .runs import Numbers, cached, configured, trained, version
 
 REAL = {"without": [], "haze": 0.0}
 """Data of the networks that are compared: all real pairs and nothing made; none of them is given away."""

@@ -36,6 +36,7 @@ from ..training import mend_samples
 from ..watch import Watch
 from . import mend_gate
 from .mend_gate import Outcome
+from .options import named
 
 OF_TRACK = {"T1": "one", "T2": "two", "T4": "few", "T4past": "few", "series": "many"}
 BATCH = 32
@@ -47,8 +48,10 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
     """Fit, test, decide, write.
 
     Raises:
-        TerramendError: `training.start` where the run has no network; `training.samples`.
+        TerramendError: `command.option` for a track that is none; `training.start` where the run has no
+            network; `training.samples`.
     """
+    tracks = named("--tracks", options.tracks, tuple(track for track in TRACKS if track != "P"), least=1)
     path, settings = options.run / options.network, options.run / CONFIG
     try:
         config = json.loads(settings.read_text("utf-8"))
@@ -60,7 +63,6 @@ def main(options: argparse.Namespace, watch: Watch) -> None:
         ) from None
     correction = Mend(of_quality("best"), network, Trust({}, {}), "")
     stores = [mend_samples.open_store(folder) for folder in folders]
-    tracks = tuple(options.tracks.split(",")) if options.tracks else ()
     tested = list(on_val(data_root(options.data, "val"), correction, options.out / "priors", tracks, watch))
     cases = {one.case for one in tested}
     learnt = [one for store in stores for one in held_out(store, correction, cases)]
@@ -130,8 +132,7 @@ def on_val(
     """Outcomes of the stored val cases; the prior's predictions are kept in `folder`, by its code."""
     recipe = load(RECIPES / "val.json")
     verify(recipe, root)
-    todo = [(case, track) for case in recipe.cases for track in case.tracks if track != "P"]
-    todo = [(case, track) for case, track in todo if not tracks or track in tracks]
+    todo = [(case, track) for case in recipe.cases for track in case.tracks if track in tracks]
     folder = folder / fingerprint(sorted(GUIDED.glob("*.py")))[:12]
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ...models.mend.model import NETWORK
+from ..errors import TerramendError
 from ..training.names import add_changes, trained_by
 
 
@@ -153,7 +154,9 @@ def _mend(parser: argparse.ArgumentParser) -> None:
         default=Path("out/mend"),
         help="folder that keeps the predictions of guided (default: out/mend)",
     )
-    parser.add_argument("--tracks", default="", help="tracks of the val cases to run (default: all)")
+    parser.add_argument(
+        "--tracks", help="tracks of the val cases to run, with commas between them (default: all)"
+    )
 
 
 def _schedules(parser: argparse.ArgumentParser) -> None:
@@ -179,3 +182,20 @@ ARGUMENTS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = MappingProx
     }
 )
 """What adds the options of each experiment."""
+
+
+def named(option: str, text: str | None, known: tuple[str, ...], least: int = 0) -> tuple[str, ...]:
+    """The words of a list with commas; None stands for all that are known.
+
+    Raises:
+        TerramendError: a word that is not known, or fewer than `least` words.
+    """
+    words = known if text is None else tuple(word for word in text.split(",") if word)
+    if len(words) < least:
+        why = f"it names none of {', '.join(known)}"
+        raise TerramendError("command.option", option=option, why=why)
+    for word in words:
+        if word not in known:
+            why = f"{word} is none of {', '.join(known)}"
+            raise TerramendError("command.option", option=option, why=why)
+    return words

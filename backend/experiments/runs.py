@@ -1,4 +1,4 @@
-"""What experiments share: words of options; runs that are trained once, and rows that are measured once."""
+"""What experiments share: runs that are trained once, and rows that are measured once."""
 
 from __future__ import annotations
 
@@ -117,20 +117,3 @@ def configured(name: str) -> Iterator[None]:
         yield
     except KeyError as error:
         raise TerramendError("training.config", name=name, why=f"it has no entry {error.args[0]}") from None
-
-
-def named(option: str, text: str | None, known: tuple[str, ...], least: int = 0) -> tuple[str, ...]:
-    """The words of a list with commas; None stands for all that are known.
-
-    Raises:
-        TerramendError: a word that is not known, or fewer than `least` words.
-    """
-    words = known if text is None else tuple(word for word in text.split(",") if word)
-    if len(words) < least:
-        why = f"it names none of {', '.join(known)}"
-        raise TerramendError("command.option", option=option, why=why)
-    for word in words:
-        if word not in known:
-            why = f"{word} is none of {', '.join(known)}"
-            raise TerramendError("command.option", option=option, why=why)
-    return words

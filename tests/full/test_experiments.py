@@ -100,6 +100,7 @@ def test_data_that_are_a_link_are_looked_into(data, tmp_path) -> None:
         (("de", "--parts", "gaps"), "are missing or are not those that the cases were made from"),
         (("de", "--parts", ""), "--parts is not valid: it names none of pairs, gaps, speed"),
         (("align-cr", "--parts", ","), "--parts is not valid: it names none of tables, speed"),
+        (("mend", "--run", "nowhere", "--tracks", "S,t1"), "--tracks is not valid: t1 is none of S,"),
         (("aligndiff-task1",), "are missing or are not those that the cases were made from"),
         (("aligndiff-task2", "--cases", "none.json"), "none.json holds no case of the track T1 and the kind"),
         (
