@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import rasterio
 from terramend.backend.datasets.gaps import GROW, Gap
+from terramend.backend.datasets.place import Date, Place
 from terramend.backend.errors import TerramendError
 from terramend.backend.evaluation import cases as module
+from terramend.backend.evaluation import make_cases as module_made
 from terramend.backend.evaluation.cases import Case, Recipe, View, key, load, sample, save, verify
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.watch import Watch
@@ -86,6 +88,13 @@ def test_a_tile_hides_the_truth(recipe: Recipe, scenes: Path) -> None:
             assert (made.tile.terrain is None) == (track != "S-DEM")
 
 
+def test_what_the_targets_own_mask_hides_is_no_truth(scenes: Path) -> None:
+    case = Case("p", "fields", "east", "2020-05-11", "2020-05-11", (0, 0, 72, 72), Gap("whole"),
+                tracks={"S": View()})  # fmt: skip
+    scored = sample(case, "S", scenes).scored
+    np.testing.assert_array_equal(scored, ~module.mask_at(scenes, "fields", "east", "2020-05-11"))
+
+
 def test_references_keep_their_own_gaps_and_days(recipe: Recipe, scenes: Path) -> None:
     case = next(c for c in recipe.cases if len(c.tracks["T2"].references) == 2 and c.target == "2020-05-01")
     made = sample(case, "T2", scenes)
@@ -114,17 +123,18 @@ def test_changed_data_and_changed_gaps_are_found(recipe: Recipe, scenes: Path, t
 
 
 def test_the_key_tells_what_a_method_sees(recipe: Recipe) -> None:
-    case = next(case for case in recipe.cases if case.gap.kind == "cloud")
+    case = next(case for case in recipe.cases if case.gap.source and case.gap.source[1] != case.place)
     alone = key(case, View(), recipe.sources)
     assert alone == key(dataclasses.replace(case, name="other", tracks={}), View(), recipe.sources)
-    changed = {**recipe.sources, f"{case.dataset}/{case.place}": "0"}
+    changed, cloud = ({**recipe.sources, f"fields/{place}": "0"} for place in ("east", "west"))
     others = [
         key(case, case.tracks["T1"], recipe.sources),
         key(case, View(terrain=True), recipe.sources),
         key(dataclasses.replace(case, gap=Gap("blob", 1, 0.3)), View(), recipe.sources),
         key(case, View(), changed),
+        key(case, View(), cloud),
     ]
-    assert len({alone, *others}) == 5
+    assert len({alone, *others}) == 6
 
 
 def test_real_pairs_have_another_date_as_truth(scenes: Path) -> None:
@@ -137,6 +147,26 @@ def test_real_pairs_have_another_date_as_truth(scenes: Path) -> None:
     both = ~own & np.isfinite(made.truth).all(0)
     apart = (made.truth - made.original)[:, both].astype(np.float64)
     np.testing.assert_allclose(made.change, np.sqrt((apart**2).mean(1)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("hidden", "made"), [(0, False), (15, True), (65, False)])
+def test_a_pair_with_next_to_no_cloud_or_no_rim_is_no_case(hidden: int, made: bool) -> None:
+    image, gaps = np.zeros((1, 72, 72), np.float32), np.zeros((72, 72), bool)
+    gaps[:hidden] = True
+    place = Place("d", "p", ("B02",), (490.0,), (Date("cloudy", image, gaps), Date("clear", image, gaps)))
+    assert (module_made._real_pair(Path(), place, "cloudy", "clear") is not None) == made
+
+
+def test_small_masks_are_not_blown_up_to_clouds_of_blocks(tmp_path: Path) -> None:
+    for place, shape in (("small", (48, 48)), ("long", (48, 192))):
+        (tmp_path / "fields" / place).mkdir(parents=True)
+        for day in ("2020-05-01", "2020-06-01"):
+            write(tmp_path / "fields" / place / f"{day}.tif", np.full((3, *shape), 900, np.uint16), BANDS)
+    cloud = np.zeros((1, 48, 48), np.uint8)
+    cloud[:, 10:30, 5:25] = 1
+    write(tmp_path / "fields" / "small" / "2020-06-01_mask.tif", cloud)
+    found = [case for case in make_cases(tmp_path, "s", 4).cases if case.gap.kind == "cloud"]
+    assert {case.place for case in found} == {"small"}  # a pixel of it would be four of the long window
 
 
 def test_what_is_no_recipe_is_an_error(tmp_path: Path) -> None:

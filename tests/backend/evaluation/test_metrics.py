@@ -51,6 +51,8 @@ def test_sam_is_the_angle() -> None:
     assert metrics.sam(a, b) == pytest.approx(45.0)
     assert metrics.sam(7 * a, a) == pytest.approx(0.0, abs=1e-5)
     assert math.isnan(metrics.sam(a[:1], b[:1]))
+    dark = np.zeros((2, 1))  # has no angle
+    assert metrics.sam(np.hstack([a, dark]), np.hstack([b, b])) == pytest.approx(45.0)
 
 
 @given(st.floats(0.1, 10.0))
@@ -95,6 +97,13 @@ def test_coverage_of_a_gaussian_is_nominal() -> None:
         assert metrics.coverage(error, std, level) == pytest.approx(level, abs=0.005)
 
 
+def test_what_is_kept_to_rank_cases_together_is_of_the_whole_gap() -> None:
+    std = np.linspace(0.1, 1, 30 * metrics.SAMPLE)
+    kept = metrics.uncertainty(-2 * std, std)
+    np.testing.assert_allclose(kept["stated"], std[::30], rtol=1e-3)
+    np.testing.assert_allclose(kept["missed"], 2 * std[::30], rtol=1e-3)
+
+
 def test_rank_correlation_is_spearman() -> None:
     random = np.random.default_rng(5)
     std = random.random(300)
@@ -107,7 +116,7 @@ def test_score_looks_at_scored_pixels_alone() -> None:
     scored = np.zeros((48, 40), bool)
     scored[5:25, 5:25] = True
     std = np.full(TRUTH.shape, 0.05, np.float32)
-    std[:, 5:10, 5:25] = np.nan
+    std[:, 5:8, 5:25], std[:, 8:10, 5:25] = np.nan, 0
     wild = NOISY.copy()
     wild[:, ~scored] = 1e6
     numbers = metrics.score(wild, TRUTH, scored, (485.0, 660.0, 840.0), std)

@@ -62,6 +62,9 @@ def test_membrane_is_harmonic_and_continues_a_plane() -> None:
     mean = (rough[:-2, 1:-1] + rough[2:, 1:-1] + rough[1:-1, :-2] + rough[1:-1, 2:]) / 4
     np.testing.assert_allclose(rough[1:-1, 1:-1][_hole()[1:-1, 1:-1]], mean[_hole()[1:-1, 1:-1]], atol=1e-6)
     assert (membrane(truth, np.ones((SIZE, SIZE), bool)) == 0).all()
+    corner = np.add.outer(np.arange(SIZE), np.arange(SIZE)) < 12
+    level = np.where(corner, np.nan, np.full((1, SIZE, SIZE), 0.3))
+    np.testing.assert_allclose(membrane(level, corner), 0.3, atol=1e-6)  # nothing flows over the edge
 
 
 def test_opencv_on_sixteen_bits_has_no_bias() -> None:
@@ -89,10 +92,21 @@ def _shifted(truth: np.ndarray, days: list[int], slope: float) -> tuple[Referenc
 
 def test_time_peers_find_a_line_in_time() -> None:
     truth = _texture(2)
-    tile = _tile(truth, _shifted(truth, [-30, -10, 10, 25], 1e-3))
+    tile = _tile(truth, _shifted(truth, [-30, -10, 15, 25], 1e-3))
     for fill in (peers_time.time_linear, peers_time.akima, peers_time.whittaker):
         np.testing.assert_allclose(fill(tile), truth, atol=2e-4)
     np.testing.assert_allclose(peers_time.copy(tile)[:, _hole()], (truth - 0.01)[:, _hole()], atol=1e-6)
+
+
+def test_whittaker_is_eilers_smoother_where_days_are_even() -> None:
+    dates = [_texture(seed) for seed in range(20, 24)]
+    days = (-20, -10, 10, 20)
+    tile = _tile(_texture(2), tuple(Reference(*each) for each in zip(dates, days, strict=True)))
+    differences = np.diff(np.eye(5), 2, axis=0)  # of steps of 10 days: 1e4 is 1
+    seen = np.diag([1.0, 1, 0, 1, 1])
+    row = np.linalg.solve(seen + differences.T @ differences, seen)[2][[0, 1, 3, 4]]
+    expected = np.einsum("t,tbhw->bhw", row, np.stack(dates))
+    np.testing.assert_allclose(peers_time.whittaker(tile, 1e4)[:, _hole()], expected[:, _hole()], atol=1e-5)
 
 
 def test_harmonics_find_a_yearly_wave() -> None:
@@ -143,6 +157,21 @@ def test_nspi_follows_a_change_of_one_cover() -> None:
     now = np.stack([0.1 + 0.25 * cover, 0.35 - 0.2 * cover]).astype(np.float32)
     filled = peers_time.nspi(_tile(now, (Reference(before, -9),)), candidates=200)
     np.testing.assert_allclose(filled, now, atol=0.01)
+
+
+def test_nspi_is_its_formula_pixel_by_pixel() -> None:
+    now, before, hole = _texture(12, 2), _texture(13, 2), _hole()
+    filled = peers_time.nspi(_tile(now, (Reference(before, -9),)), candidates=SIZE**2, similar=5)
+    own, known = before[:, 14, 11], np.argwhere(~hole)
+    there, here = before[:, ~hole].T, now[:, ~hole].T
+    unlike = np.sqrt(((there - own) ** 2).mean(1))
+    best = np.argsort(unlike)[:5]
+    weight = 1 / ((unlike[best] + 1e-4) * np.hypot(*(known[best] - (14, 11)).T))
+    weight /= weight.sum()
+    space, time = weight @ here[best], own + weight @ (here[best] - there[best])
+    change = np.sqrt(((here[best] - there[best]) ** 2).mean(1)).mean()
+    even = (1 / unlike[best].mean()) / (1 / unlike[best].mean() + 1 / change)
+    np.testing.assert_allclose(filled[:, 14, 11], even * space + (1 - even) * time, rtol=1e-4)
 
 
 def test_completed_references_have_no_gaps() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import signal
+from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.perceptual import STAGES, Perceptual, arrays, convolved
+from terramend.backend.evaluation.run import run_evaluate
 
 WIDTHS = (4, 5, 6, 7, 7)
 
@@ -91,3 +93,19 @@ def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="float32"):
         path.write_bytes(_stored({"a": np.zeros(3)}))
         arrays(path)
+
+
+def test_a_run_looks_at_one_cloud_of_each_place_by_the_weights_of_its_file(
+    scenes: Path, tmp_path: Path
+) -> None:
+    recipe, weights = make_cases(scenes, "scenes", seed=4), _weights()
+    runs = []
+    for name in ("first.ckpt", "other.ckpt"):
+        (tmp_path / name).write_bytes(_stored(weights))
+        made = run_evaluate(
+            recipe, scenes, tmp_path, tracks=["S"], methods=["band-mean"], jobs=1, lpips=tmp_path / name
+        )
+        runs.append({row["case"]: row["lpips"] for row in made.rows if "lpips" in row})
+        weights["NetLinLayer_0"]["Conv_0"]["kernel"] *= 2
+    assert list(runs[0]) == list(runs[1]) == ["fields/east/cloud0", "fields/west/cloud0"]
+    assert all(runs[1][case] > value > 0 for case, value in runs[0].items())

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from terramend.backend.evaluation import metrics, pictures, plots, report, tables
+from terramend.backend.evaluation.cases import sample
 from terramend.backend.evaluation.cost import Cost
 from terramend.backend.evaluation.make_cases import make_cases
 from terramend.backend.evaluation.run import Results, run_evaluate
@@ -41,6 +42,8 @@ def test_the_report_is_one_file_with_everything_in_it(results: Results, tmp_path
     assert len(found) == 2 * 2 * 7  # two tracks, two cases, seven pictures
     for data in found:
         assert cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1).shape == (72, 72, 3)
+    shown = [float(gain) for gain in re.findall(r"<h3>(?:median|lowest) gain, (\S+) dB", page)]
+    assert shown[0] > shown[1] and shown[2] > shown[3]  # of the two cases of each track
     assert page.count("<svg") >= 2 * 3 + 1
     assert page.count('<svg role="img" aria-label="') == page.count("<svg")
     for table in made:
@@ -75,6 +78,8 @@ def test_the_gates_are_told_over_all_tables(results: Results) -> None:
     won = sum(rows["T1", c, "guided@fast"]["psnr"] > rows["T1", c, best]["psnr"] for c in cases)
     assert f"{won} of {len(cases)} cloud cases with other dates or a DEM won ({won / len(cases):.1%})" in told
     assert told in tables.text(made, results) and "S " in told and "T1 " in told
+    blobs = replace(results, rows=(*results.rows, *({**row, "kind": "blob"} for row in results.rows)))
+    assert tables.sentences(tables.pooled(tables.tables(blobs), blobs))[0].startswith(told.partition(";")[0])
 
 
 def test_errors_of_single_bands_are_told_by_name(results: Results, tmp_path: Path) -> None:
@@ -149,8 +154,18 @@ def test_pictures_show_gaps_and_truth(results: Results) -> None:
     hidden = (shown["input"] == 255 * np.array(pictures.GAP)).all(-1)
     share = next(row["share"] for row in results.rows if row["case"] == case.name)
     assert hidden.mean() == pytest.approx(share, abs=0.02)
+    assert pictures.Colour(sample(case, "T1", results.root)).bands == [1, 0, 0]  # of blue, red, near infrared
     np.testing.assert_array_equal(shown["truth"][~hidden], shown["input"][~hidden])
     np.testing.assert_array_equal(shown["gdal"][~hidden], shown["truth"][~hidden])
+
+
+def test_bars_above_zero_are_cases_that_are_won(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = next(table for table in tables.tables(results) if table.track == "T1")
+    level = {(r["method"], r["case"]): r["psnr"] for r in results.rows if r["track"] == "T1"}
+    cases = [case for method, case in level if method == "gdal"]
+    monkeypatch.setattr(plots, "_svg", lambda figure: figure)
+    drawn = [bar.get_height() for bar in plots.gains(results, table, "gdal").axes[0].patches]  # type: ignore[attr-defined]
+    assert drawn == sorted(level["gdal", case] - level[table.best, case] for case in cases)
 
 
 def test_the_front_is_what_nobody_beats_in_both() -> None:
@@ -171,3 +186,6 @@ def test_tuning_takes_the_setting_that_reaches_most(
         reached = row["psnr"]
         assert isinstance(reached, dict) and isinstance(row["settings"], dict)
         assert reached[methods.spelled(name, row["settings"])] == max(reached.values())
+    clouds_last = replace(results.recipe, cases=results.recipe.cases[::-1])
+    few = [(case.place, case.gap.kind) for case in tuning._few(clouds_last, ("S", "T1"))]
+    assert few == [("west", "cloud"), ("east", "cloud")]

@@ -50,6 +50,7 @@ def test_rows_hold_numbers_for_every_case_that_a_method_can_do(results: run.Resu
         assert sum(m == method for _, _, m in done) == sum(len(case.tracks) for case in cases)
     assert {track for _, track, m in done if m == "lsq-all"} == {"T1", "T2"}
     assert not any(m == "do-nothing" for _, _, m in done)
+    assert all(row["samples"] == round(3 * row["share"] * 72**2) for row in results.rows if "psnr" in row)
 
 
 def test_a_method_that_ignores_references_is_run_once_a_case(results: run.Results) -> None:
@@ -226,8 +227,16 @@ def test_tables_keep_tracks_and_kinds_apart(results: run.Results) -> None:
     ]
     assert line.gain is not None and line.gain.mean == pytest.approx(np.mean(per_place))
     assert line.gain.low == pytest.approx(min(per_place)) and line.gain.high == pytest.approx(max(per_place))
+    assert line.least == line.gain.low  # band-mean is no better than it
     assert table.lines[-1].group == "oracle"
     assert "one reference" in tables.text(made, results)
+
+
+def test_a_peer_that_did_a_part_is_none_to_be_measured_by(results: run.Results) -> None:
+    case = next(row["case"] for row in results.rows if (row["track"], row["kind"]) == ("T1", "cloud"))
+    rows = tuple(row for row in results.rows if (row["case"], row["method"]) != (case, "lsq-all"))
+    made = tables.tables(replace(results, rows=rows))
+    assert next(table for table in made if (table.track, table.kind) == ("T1", "cloud")).best == "gdal"
 
 
 def test_two_views_of_one_ground_are_one_place() -> None:
@@ -274,6 +283,9 @@ def test_a_failing_method_leaves_a_note(recipe: Recipe, scenes: Path) -> None:
 
     assert measure.row(broken, given) == {"note": "ArithmeticError: singular"}
     empty = np.full_like(given.truth, np.nan)
+    assert measure.row(lambda _: (empty, None), given)["note"] == "does not fill this gap"
+    few = np.argwhere(given.scored)[::33]  # 3 %; the rest would be the membrane's
+    empty[:, few[:, 0], few[:, 1]] = given.truth[:, few[:, 0], few[:, 1]]
     assert measure.row(lambda _: (empty, None), given)["note"] == "does not fill this gap"
 
 
