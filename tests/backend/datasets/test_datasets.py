@@ -10,6 +10,8 @@ import pytest
 import rasterio
 from affine import Affine
 from terramend.backend.datasets import catalog, files, folder
+from terramend.backend.datasets.contents import contents
+from terramend.backend.datasets.place import Place
 from terramend.backend.errors import TerramendError
 
 PACK = (
@@ -71,6 +73,49 @@ def test_vv_is_above_vh(data_pack: Path) -> None:
     place = catalog.read_place(data_pack / "val", "s1_s2_timeseries_worldcereal", "0000280849BAC91C")
     sar = place.dates[3].sar
     assert sar is not None and np.nanmean(sar[0]) > np.nanmean(sar[1]) + 3
+
+
+def test_masks_days_and_values_of_the_pack_are_those_of_its_files(data_pack: Path) -> None:
+    def read(split: str, dataset: str, name: str) -> tuple[Place, Path]:
+        return catalog.read_place(data_pack / split, dataset, name), data_pack / split / dataset
+
+    place, folder_ = read("train", "l7_chiapas_fmask", "chiapas")
+    for date, path in zip(place.dates, sorted(folder_.glob("*.tif")), strict=True):
+        assert (
+            date.gaps[np.isin(files.raw(path)[7], (2, 3, 4))].all() and not date.gaps.all()
+        )  # shadow, snow, cloud
+    place, folder_ = read("train", "landsat_timeseries_stfit", "landsat106")
+    with np.load(folder_ / "landsat106_31x31.npz") as pack:
+        days = {
+            datetime.datetime.strptime(f"{y}-{d}", "%Y-%j").date() for y, d in zip(pack["year"], pack["doy"])
+        }
+    assert {date.day for date in place.dates} == days
+    place, folder_ = read("train", "landsat_timeseries_colorado", "p035r032")
+    assert all(date.gaps[np.isnan(date.image).any(0)].all() for date in place.dates)
+    place, _ = read("val", "s2_ndvi_dem_timeseries_slovenia", "ndvi")
+    assert all(np.nanmax(date.image) <= 1 for date in place.dates if not date.gaps.all())
+    place, _ = read("train", "s1_s2_dem_monthly", "belgium")
+    assert all(-20 < np.median(date.sar) < -5 for date in place.dates)  # type: ignore[type-var]
+    place, folder_ = read("val", "s1_s2_timeseries_worldcereal", "0000280849BAC91C")
+    with np.load(folder_ / "0000280849BAC91C.npz") as pack:
+        flags, radar, at = pack["s2_scl_20m"], pack["s1"], pack["s1_dates"].astype("datetime64[D]")
+        days_ = [str(text)[:10] for text in pack["s2_20m_dates"]]
+        vv = radar[:, list(pack["s1_bands"]).index("VV")]
+    cloudy = {
+        day: np.isin(flag, (8, 9)).repeat(2, 0).repeat(2, 1) for day, flag in zip(days_, flags, strict=True)
+    }
+    for date in place.dates:
+        assert date.gaps[cloudy[date.name]].all()
+        near = vv[np.argmin(np.abs(at - np.datetime64(date.name)))]
+        assert np.nanmean(date.sar[0]) == pytest.approx(near[near != 0].mean() / 100, abs=0.5)  # type: ignore[index]
+
+
+def test_stacked_patches_take_the_same_rows_of_both_files(data_pack: Path) -> None:
+    root = data_pack / "train" / "s2_l2a_clear_patches"
+    image = catalog.read_place(root.parent, root.name, "003").dates[0].image
+    fine, coarse = (files.raw(root / f"patches_{side}m.tif") for side in (10, 20))
+    np.testing.assert_allclose(image[:4], fine[:, 192:256] / 1e4, atol=1e-6)
+    np.testing.assert_allclose(image[4:].mean((1, 2)), coarse[:, 96:128].mean((1, 2)) / 1e4, rtol=0.01)
 
 
 def test_the_sun_stands_where_almanacs_say() -> None:
@@ -232,14 +277,26 @@ def test_files_that_make_no_date_are_named_with_the_reason(tmp_path: Path) -> No
 
 
 def test_masks_of_a_folder_belong_to_the_name_they_begin_with_or_to_all(tmp_path: Path) -> None:
-    for name in ("a", "a1"):
+    for name in ("a", "a1", "a_east"):
         _write(tmp_path / f"{name}.tif", np.full((2, 8, 9), 1000, np.uint16))
-    own, common = np.zeros((2, 1, 8, 9), np.uint8)
-    own[0, 2, 3] = common[0, 5, 6] = 1
+    own, longer, common = np.zeros((3, 1, 8, 9), np.uint8)
+    own[0, 2, 3] = longer[0, 4, 4] = common[0, 5, 6] = 255
     _write(tmp_path / "a1_mask.tif", own)
+    _write(tmp_path / "a_east_mask.tif", longer)
     _write(tmp_path / "clouds.tif", common)
     place = folder.read(tmp_path, tmp_path.name)
-    assert [np.argwhere(date.gaps).tolist() for date in place.dates] == [[[5, 6]], [[2, 3]]]
+    assert [np.argwhere(date.gaps).tolist() for date in place.dates] == [[[5, 6]], [[2, 3]], [[4, 4]]]
+
+
+def test_contents_are_told_by_where_files_lie_and_how_long_they_are(tmp_path: Path) -> None:
+    (tmp_path / "here" / "a").mkdir(parents=True)
+    (tmp_path / "here" / "a" / "x.tif").write_text("12")
+    told = contents(tmp_path / "here")
+    (tmp_path / "here" / "a" / "x.tif.aux.xml").write_text("statistics")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert contents(tmp_path / "there") == told and told.startswith("1 files, 2 bytes, ")
+    (tmp_path / "there" / "a").rename(tmp_path / "there" / "b")
+    assert contents(tmp_path / "there") != told
 
 
 def test_days_in_names_of_a_folder_are_read_as_in_a_fill(tmp_path: Path) -> None:

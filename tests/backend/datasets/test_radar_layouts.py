@@ -53,6 +53,28 @@ def test_splits_do_not_touch():
 
 
 @pytest.mark.parametrize(
+    ("name", "learnt"),
+    [
+        ("ROIs1158_spring_s2/s2_32/ROIs1158_spring_s2_32_p30", True),
+        ("ROIs1158_spring_s2/s2_31/ROIs1158_spring_s2_31_p30", False),  # test
+        ("ROIs1158_spring_s2/s2_17/ROIs1158_spring_s2_17_p30", False),  # validation
+        ("ROIs1868_summer_s2/s2_100/ROIs1868_summer_s2_100_p30", True),
+        ("ROIs1868/100/S2/0/s2_ROIs1868_100_ImgNo_0_2018-01-03_patch_5", False),  # test of the series alone
+        ("train/planet_cloudfree_fall/planet_cloudfree_fall_1/planet_cloudfree_fall_1_p_4", True),
+        ("val/planet_cloudfree_fall/planet_cloudfree_fall_1/planet_cloudfree_fall_1_p_4", False),
+        ("test/planet_cloudfree_fall/planet_cloudfree_fall_1/planet_cloudfree_fall_1_p_4", False),
+    ],
+)
+def test_what_is_kept_to_judge_by_is_not_trained_on(name, learnt):
+    path = Path(f"{name}.tif")
+    assert layouts.trained_on(layouts.Triplet(name, layouts.region(name), path, path, path, ())) == learnt
+
+
+def test_pixels_are_repeated_by_the_nearest_centre():
+    assert layouts.repeated(np.arange(3)[None], (1, 5)).tolist() == [[0, 0, 1, 2, 2]]
+
+
+@pytest.mark.parametrize(
     ("name", "region"),
     [
         ("ROIs1970_fall_139_p839", ("ROIs1970", 139)),

@@ -37,6 +37,7 @@ def test_every_patch_is_a_place(season):
     names = [f"{STEM}_s2_139_p2", f"{STEM}_s2_1_p30", f"{STEM}_s2_1_p31"]
     optical = [name for dataset, name in catalog.places(season.parent) if dataset == season.name]
     assert optical == names
+    assert catalog.places(season) == [(".", name) for name in names]  # its scenes are no data sets
     place = catalog.read_place(season.parent, season.name, names[1])
     (date,) = place.dates
     assert place.wavelengths[3] == 665 and date.gaps.sum() == 15 and np.isnan(date.image[:, 0, 0]).all()

@@ -71,6 +71,14 @@ def test_tiles_of_both_sides_never_share_a_pixel():
         assert not ground["train"] & ground["val"]
 
 
+def test_a_region_between_two_joins_them_and_a_border_does_not():
+    between = {"a": (0.0, 0.0, 2.0, 2.0), "b": (3.0, 0.0, 5.0, 2.0), "c": (1.0, 0.0, 4.0, 2.0)}
+    assert tiling.groups(between) == [["a", "b", "c"]]
+    assert tiling.groups({**between, "c": (2.0, 0.0, 3.0, 2.0), "d": (0.0, 2.0, 5.0, 4.0)}) == [
+        [n] for n in "abcd"
+    ]
+
+
 def test_the_date_line_is_no_border():
     assert len(tiling.groups({"east": (179.0, 0.0, 181.0, 1.0), "west": (-180.0, 0.0, -179.5, 1.0)})) == 1
     assert len(tiling.groups({"a": None, "b": None})) == 2  # nothing is known of where they lie

@@ -37,6 +37,7 @@ def test_rice_and_cuhk(tmp_path):
     rgb, four = pair_bank(tmp_path, RGB), pair_bank(tmp_path, (*RGB, 840.0))
     assert rgb.names == ("CUHK-CR1/cloud/3", "RICE1/train/cloud/7")
     assert four.names == ("CUHK-CR1/cloud/3",)
+    assert len(paired.find(tmp_path)) == 2  # near infrared is no picture of its own
     pair = four.read(0)
     assert pair.cloudy.shape == (4, 40, 40)
     assert np.allclose(pair.cloudy[:, -1, -1], 200 / 255 * 2 - 1, atol=1e-6)
@@ -62,13 +63,17 @@ def test_any_folder_of_geotiff_pairs(tmp_path):
     image = np.random.default_rng(0).integers(300, 2000, (4, 33, 35)).astype(np.uint16)
     raster(tmp_path / "a" / "x_clear.tif", image, ("B02", "B03", "B04", "B08"))
     raster(tmp_path / "a" / "x_cloudy.tif", image + 2000, ("B02", "B03", "B04", "B08"))
+    for word in ("clear", "cloudy"):  # reflectance as it is
+        raster(
+            tmp_path / "b" / f"x_{word}.tif", image.astype(np.float32) / 10000, ("B02", "B03", "B04", "B08")
+        )
     raster(tmp_path / "clear" / "y.tif", image[:1])
     raster(tmp_path / "cloudy" / "y.tif", image[:1])
-    assert [found.name for found in paired.find(tmp_path)] == ["a/x_cloudy", "cloudy/y"]
+    assert [found.name for found in paired.find(tmp_path)] == ["a/x_cloudy", "b/x_cloudy", "cloudy/y"]
     bank = pair_bank(tmp_path, RGB)
-    assert bank.names == ("a/x_cloudy",)
+    assert bank.names == ("a/x_cloudy", "b/x_cloudy")
     expected = (image[2] / 10000) ** (1 / 2.2) * 2 - 1
-    assert np.allclose(bank.read(0).clear[0], expected, atol=1e-5)
+    assert all(np.allclose(bank.read(index).clear[0], expected, atol=1e-5) for index in (0, 1))
 
 
 def test_draws_are_a_function_of_seed_and_step(tmp_path):
