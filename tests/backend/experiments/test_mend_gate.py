@@ -85,3 +85,25 @@ def test_tables_hold_what_was_both_learnt_and_tested() -> None:
     tables = mend_gate.decide(learnt, tested)
     assert set(tables["mean"]) == set(tables["std"]) == {"one"}
     assert all(0.9 <= share <= 1 for share in tables["mean"]["one"])
+
+
+def test_what_is_fitted_is_fitted_on_places_of_train_alone() -> None:
+    learnt = [made(slope=0.6, factor=2.0, seed=s) for s in range(3)]
+    tested = [made(place=p, slope=1.0, factor=1.0, seed=9 + s) for s, p in enumerate("abc")]
+    fitted = mend_gate.decide(learnt, tested)["fitted"]["one"]
+    assert max(fitted["mean"]) < 0.8  # val would have all of it
+    np.testing.assert_allclose(fitted["std"], 2.0, rtol=0.15)
+
+
+def test_many_cases_of_a_place_count_as_one() -> None:
+    little, much = made(place="a", slope=0.2), made(place="b", slope=1.0, seed=1)
+    both = mend_gate.fitted_shares([little, much])
+    np.testing.assert_array_equal(mend_gate.fitted_shares([little] * 6 + [much]), both)
+    assert (both > mend_gate.fitted_shares([little])).any()
+
+
+def test_a_deviation_that_is_too_wide_is_not_believed() -> None:
+    found = [made(place=p, seed=s) for s, p in enumerate("abc")]
+    factors = mend_gate.fitted_factors(found, np.ones(4))
+    assert mend_gate.believed(found, np.ones(4), factors)
+    assert not mend_gate.believed(found, np.ones(4), 6 * factors)  # ranks errors as well, and CRPS is worse

@@ -4,9 +4,12 @@ import cv2
 import numpy as np
 import pytest
 import rasterio
-from terramend.backend.datasets import paired
+from terramend.backend.datasets import catalog, paired
+from terramend.backend.datasets.place import Date, Place
 from terramend.backend.errors import TerramendError
+from terramend.backend.training import aligndiff_samples, radar_bank
 from terramend.backend.training.pairs import pair_bank
+from terramend.backend.training.patches import Bank, clear_bank
 from terramend.models.ddpm.model import RGB
 
 
@@ -109,3 +112,38 @@ def test_what_is_no_pair_is_said(tmp_path):
         pair_bank(tmp_path, RGB)
     with pytest.raises(TerramendError, match="nowhere"):
         pair_bank(tmp_path / "nowhere", RGB)
+
+
+def test_the_cloudy_image_of_a_pair_is_clear_for_nobody(tmp_path, monkeypatch):
+    """Masks miss thin cloud: what was published as cloudy is no clear date, whatever its mask says."""
+    image, none = np.full((3, 96, 96), 0.1, np.float32), np.zeros((96, 96), bool)
+    dates = Date("cloudy", image, none), Date("clear", image, none)
+    names = ("B02", "B03", "B04")
+    place = Place("d", "p", names, (490.0, 560.0, 665.0), dates, pairs=(("cloudy", "clear"),))
+    monkeypatch.setattr(catalog, "places", lambda _: [("d", "p")])
+    monkeypatch.setattr(catalog, "read_place", lambda *_: place)
+    monkeypatch.setattr(catalog, "left_out", lambda *_: ())
+    assert clear_bank(tmp_path, RGB, 64).names == ("d/p/clear",)
+    assert radar_bank.bank(tmp_path).names == ("d/p/clear",)
+    assert len(aligndiff_samples.bank(tmp_path, (), 64, ()).scenes) == 1
+
+
+def test_where_one_image_shows_nothing_the_pair_is_not_known(tmp_path):
+    image = np.full((3, 40, 40), 0.1, np.float32)
+    raster(tmp_path / "a_clear.tif", image, ("B04", "B03", "B02"))
+    image[0, :, :20] = np.nan
+    raster(tmp_path / "a_cloudy.tif", image, ("B04", "B03", "B02"))
+    *_, known = pair_bank(tmp_path, RGB).draw(0, 0, 4, 40)
+    assert (known.mean((1, 2, 3)) == 0.5).all()
+
+
+def test_pairs_without_a_mask_are_cloudy_where_they_differ(data_pack):
+    bank = pair_bank(data_pack / "val", RGB)
+    shares = [bank.read(i).cloud.mean() for i, name in enumerate(bank.names) if name.startswith("rice")]
+    assert len(shares) == 8 and max(shares) < 1
+
+
+def test_large_scenes_are_drawn_as_much_more_often_as_they_are_larger():
+    images = [np.full((1, side, side), value, np.float32) for side, value in ((10, 0), (30, 1))]
+    bank = Bank(("small", "large"), (100, 900), lambda index: images[index])
+    assert bank.draw(0, 0, 1000, 5).mean() == pytest.approx(0.9, abs=0.04)
