@@ -84,6 +84,11 @@ def test_an_error_of_the_velocity_counts_as_one_of_the_noise(tmp_path) -> None:
     torch.testing.assert_close(made.loss(lambda *_: said, batch, 0)["loss"], error.square().mean())
 
 
+def test_every_time_is_trained_the_last_one_too() -> None:
+    made = noised(torch.zeros(200, 1, 1, 1), make("linear", 4), 0)
+    assert made["t"].unique().tolist() == [1, 2, 3, 4]
+
+
 def test_fills_red_green_blue_and_says_that_it_invents(run) -> None:
     out, _ = run
     random = np.random.default_rng(0)

@@ -1,5 +1,7 @@
 """Samples with radar: three kinds, each a function of seed and step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from terramend.backend.training.radar_bank import Bank, Scene, Shares
@@ -65,6 +67,15 @@ def test_published_pairs_are_drawn_as_they_are():
         for band in range(6):
             assert np.isin(clear[band], known[band]).all() and (given[band][cloud] == np.float32(0.9)).all()
         np.testing.assert_allclose(given[7], 1 - 10 / 25, rtol=1e-6)  # -10 dB
+
+
+def test_what_the_cloudy_image_does_not_show_is_not_known():
+    scene = bank().read(0)
+    cloudy = scene.cloudy.copy()
+    cloudy[:, :, ::2] = np.nan
+    half = Bank(("a",), lambda _: replace(scene, cloudy=cloudy), (), (0,), ())
+    drawn = half.draw(0, 0, 4, 32, Shares(pair=1, **PLAIN))
+    assert drawn["known"].mean() == 0.5 and (drawn["given"][:, :6][drawn["known"] == 0] == 0).all()
 
 
 def test_radar_and_bands_that_are_withheld():

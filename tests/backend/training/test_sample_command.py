@@ -34,6 +34,13 @@ def test_land_that_cannot_be_drawn(words, said, tmp_path) -> None:
         asked(tmp_path, "ddpm", "--weights", str(PACKAGED / "ddpm"), *words)
 
 
+def test_a_picture_is_red_first_and_taken_as_it_is_shown(tmp_path) -> None:
+    shown = np.full((4, 4, 3), (10, 60, 200), np.uint8)
+    cv2.imwrite(str(tmp_path / "image.png"), shown)  # blue first
+    image = sample_command._image(tmp_path / "image.png")
+    np.testing.assert_allclose(image[:, 0, 0], (np.array([200, 60, 10]) / 255) ** 2.2, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("weights", "words", "said"),
     [
