@@ -208,6 +208,9 @@ def test_gains_by_hand() -> None:
         == "cloud: A against B: PSNR +1.50 dB [+0.50, +2.50] over 2 places, better with 2 of 2 seeds: better."
     )
     assert aligndiff_report.gain(theirs, ours[:1], "B", "A", "cloud").endswith("0 of 1 seeds: worse.")
+    more, less = ([numbers(30, 30) | {"rmse": rmse}] for rmse in ([0.02, 0.03], [0.01, 0.01]))
+    assert aligndiff_report.gain(more, less, "A", "B", "cloud", "rmse").endswith("with 0 of 1 seeds: worse.")
+    assert aligndiff_report.gain(less, more, "A", "B", "cloud", "rmse").endswith("with 1 of 1 seeds: better.")
     alone = [{name: values[:1] for name, values in numbers(31, 33).items()}]
     told = aligndiff_report.gain(alone, alone, "A", "B", "cloud")
     assert (

@@ -54,14 +54,32 @@ def test_what_is_exported_is_what_the_manifest_pins(run, tmp_path) -> None:
 def test_the_card_says_how_a_network_runs_and_what_it_learnt_from(run, tmp_path) -> None:
     begun = {"size": 64, "NAME": "msda-cr", "--data": "3 files, 9 bytes, abc"}
     (run / "begun.json").write_text(json.dumps(begun))
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    config |= {"start": "/home/me/before", "reference": "/home/me/reference"}
+    config["training"]["accumulate"] = 3
+    (run / "config.json").write_text(json.dumps(config))
     export(run, tmp_path / "to")
     card = (tmp_path / "to" / "net" / "card.md").read_text("utf-8")
-    training = json.loads((run / "config.json").read_text("utf-8"))["training"]
+    training = config["training"]
     assert (
         "- Runs in `terramend clear --model msda-cr --set weights=FOLDER`, FOLDER being this one.\n" in card
     )
-    assert f"- Trained in {training['steps']} steps of {training['batch']} samples.\n" in card
+    assert f"- Trained in {training['steps']} steps of {3 * training['batch']} samples.\n" in card
     assert "- Learnt from a folder of 3 files, 9 bytes, abc (a hash of names and sizes).\n" in card
+    assert not any(b"/home/me" in path.read_bytes() for path in (tmp_path / "to" / "net").iterdir())
+
+
+def test_large_weights_are_rounded_to_half_and_small_ones_stay(run, tmp_path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    weights = {"large": np.arange(65, dtype="float32"), "small": np.arange(64, dtype="float32")}
+    save_file(weights, run / "network.safetensors")
+    export(run, tmp_path / "to")
+    made = load_file(tmp_path / "to" / "net" / "network.safetensors")
+    assert {name: value.dtype.name for name, value in made.items()} == {
+        "large": "float16",
+        "small": "float32",
+    }
 
 
 @pytest.mark.posix("rights of files")
