@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
-from terramend.backend.training import de, gap_crops  # noqa: E402
+from terramend.backend.training import de, gap_crops, mend_samples  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 from terramend.models.mend.inputs import BASE, REFERENCE, SLOTS  # noqa: E402
@@ -51,6 +51,17 @@ def test_the_truth_is_the_prior_and_its_error(config, tmp_path) -> None:
     again = gap_crops.source(config, tmp_path, Watch())(1, 2, 4, SIDE, 1)
     assert all(torch.equal(drawn[name], again[name]) for name in drawn)
     assert gap_crops.source(config, tmp_path, Watch())(1, 2, 4, SIDE // 2, 2)["clean"].shape[-1] == SIDE // 2
+
+
+def test_places_that_are_kept_to_choose_by_are_never_drawn(config, tmp_path) -> None:
+    held = next(name for name in map(str, range(99)) if mend_samples.is_held_out("set", name))
+    facts = {"crops": 3, "drawn": [["set", "place", "S", "cloud", 2], ["set", held, "S", "cloud", 1]]}
+    (tmp_path / "samples.json").write_text(json.dumps(facts))
+    base = np.load(tmp_path / "base.npy")
+    base[2, gap_crops.PRIOR] = 99
+    np.save(tmp_path / "base.npy", base)
+    draw = gap_crops.source(config, tmp_path, Watch())
+    assert max(float(draw(0, step, 4, SIDE, 1)["reference"].max()) for step in range(6)) < 9
 
 
 def test_a_step_of_training_on_gaps(config, tmp_path) -> None:
