@@ -285,3 +285,23 @@ def test_a_schedule_that_a_crash_spoiled_is_measured_anew(text, data, tmp_path, 
     next((tmp_path / "out").glob("linear-0-*/metrics.json")).write_text(text)
     experiment(*words)
     assert len(measured) == 4 and told[0] == told[1] == told[2]
+
+
+def test_a_run_is_found_again_where_the_results_were_moved(tmp_path, monkeypatch) -> None:
+    def finish(_, __, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+
+    def trained(out: Path) -> Path:
+        config = {"training": {"seed": 0}, "samples": {"folder": str(out / "samples")}}
+        given = argparse.Namespace(out=out, data=tmp_path, device="cpu")
+        return runs.trained("ddpm", config, given, Watch())
+
+    recipe = argparse.Namespace(model=None, batch=None, loss=None, schedule=None)
+    monkeypatch.setattr(runs, "made", lambda *_: recipe)
+    monkeypatch.setattr(runs, "train", lambda *_: None)
+    monkeypatch.setattr(runs, "finish", finish)
+    first = trained(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.setattr(runs, "made", None)  # nothing is trained again
+    assert trained(tmp_path / "there") == tmp_path / "there" / "runs" / first.name

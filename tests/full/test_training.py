@@ -127,6 +127,8 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(data, tmp_path, mon
         training.main(options("spa-gan", config, data, tmp_path / "broken"), Stop())
     training.main(options("spa-gan", config, data, tmp_path / "broken"), Watch())
     assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+    made, whole = (checkpoint.stored(tmp_path / name / "remover.safetensors") for name in ("broken", "whole"))
+    assert all(torch.equal(made[name], whole[name]) for name in whole)  # the averages, too
 
 
 @pytest.mark.posix("rights of files")
@@ -167,6 +169,9 @@ def test_a_folder_that_was_begun_with_another_configuration_is_said(data, tmp_pa
     config.write_text(json.dumps({**REMOVER, "size": 20}))
     said = r"step-12 was begun with .* \(size was 16, and is 20\): name a new folder"
     with pytest.raises(TerramendError, match=said):
+        training.main(options("spa-gan", config, data, run), Watch())
+    config.write_text(json.dumps({**REMOVER, "network": {**REMOVER["network"], "width": 8}}))
+    with pytest.raises(TerramendError, match=r"\(network.width was"):
         training.main(options("spa-gan", config, data, run), Watch())
     longer = {**REMOVER, "training": {**REMOVER["training"], "steps": 14, "rate": 1e-4}}
     config.write_text(json.dumps(longer))
@@ -261,6 +266,8 @@ def test_dropout_goes_on_where_it_was(tmp_path) -> None:
         trained(tmp_path / "broken", stop=5)
     again = trained(tmp_path / "broken")
     assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+    made, whole = (checkpoint.stored(tmp_path / name / "remover.safetensors") for name in ("broken", "whole"))
+    assert all(torch.equal(made[name], whole[name]) for name in whole)  # the averages, too
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
