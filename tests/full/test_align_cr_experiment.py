@@ -22,7 +22,7 @@ from terramend.backend.experiments import (  # noqa: E402
     runs,
 )  # fmt: skip
 from terramend.backend.experiments.align_cr_speed import Speed  # noqa: E402
-from terramend.backend.training import radar, segmenter  # noqa: E402
+from terramend.backend.training import radar, removers, segmenter  # noqa: E402
 from terramend.backend.training.recipe import load_config  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 from terramend.models.rivals.network import RADAR  # noqa: E402
@@ -185,6 +185,28 @@ def test_gain_is_paired_by_case() -> None:
     line = align_cr_report.gain([ours], [theirs], "radar", "hole.psnr", [True, False, False])
     assert line == "radar: +1.00 dB at one place, positive with 1 of 1 seeds: no difference can be told."
     assert "no case" in align_cr_report.gain([ours], [theirs], "radar", "hole.psnr", [False] * 3)
+
+
+def test_without_radar_means_that_no_plane_of_it_is_shown(tmp_path, monkeypatch) -> None:
+    chosen = []
+    monkeypatch.setattr(align_cr, "trained", lambda _, config, *__: chosen.append(config) or tmp_path)
+    monkeypatch.setattr(radar, "load", lambda _: None)
+    options = argparse.Namespace(config="small", budget=1.0)
+    for switch in align_cr.SWITCHES.values():
+        align_cr._row("align-cr", "row", switch, 0, options, Watch())
+    given = torch.zeros(1, 10, 8, 8)
+    given[:, 7:] = 1  # radar, and where it is known
+    networks = [removers.built(config["network"], RADAR) for config in chosen]
+    assert [bool(radar.fitted(network, given).any()) for network in networks] == [True, True, False]
+
+
+def test_what_is_lost_of_pixel_accuracy_is_counted_from_the_clear_image() -> None:
+    right, half = np.diag([8, 0, 8, 0]), np.array([[4, 4, 0, 0], [0] * 4, [4, 0, 4, 0], [0] * 4])
+    clear, found = (
+        {"level": list(range(5)), "confusion": [matrix.ravel().tolist()] * 5} for matrix in (right, half)
+    )
+    head, body = align_cr_report._lost({"a": [found]}, clear)
+    assert head[0] == "method" and body == [["a", *5 * ["50.0"]]]
 
 
 def test_rise_is_the_slope_over_levels_scene_by_scene() -> None:
