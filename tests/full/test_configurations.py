@@ -16,10 +16,12 @@ from safetensors.torch import load_file  # noqa: E402
 from terramend.backend import device  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.experiments import command as experiments  # noqa: E402
-from terramend.backend.training import checkpoint, command, export_command, recipe  # noqa: E402
+from terramend.backend.training import checkpoint, command, export_command, names, recipe  # noqa: E402
 from terramend.backend.training.loop import Schedule, train  # noqa: E402
 from terramend.backend.watch import Watch  # noqa: E402
 from terramend.models.weights import PACKAGED, read_manifest  # noqa: E402
+
+REMOVERS = names.trained_by(".removers")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,24 @@ def test_optional_entries_can_be_set_though_no_file_has_them() -> None:
     config = recipe.load_config("ddpm", "small", {"training.accumulate": "3", "training.clip": "0.5"})
     made = recipe.build(Schedule, config["training"], "training")
     assert (made.accumulate, made.clip) == (3, 0.5)
+
+
+@pytest.mark.parametrize("size", ["small", "paper"])
+@pytest.mark.parametrize(
+    ("networks", "key", "value"),
+    [
+        ((*REMOVERS, "de"), "data.haze", 0),
+        ((*REMOVERS, "de"), "data.without", ["planet_cr"]),
+        (("align-cr",), "network.align", False),
+        (("align-cr",), "network.sar", 0),
+        (("align-cr",), "samples.bilinear", True),
+        (("align-cr",), "samples.despeckle", True),
+    ],
+)
+def test_what_the_guide_says_to_set_is_there_in_both_sizes(networks, key, value, size) -> None:
+    group, entry = key.split(".")
+    for name in networks:
+        assert recipe.load_config(name, size, {key: json.dumps(value)})[group][entry] == value
 
 
 @pytest.mark.parametrize("path", sorted(recipe.CONFIGS.glob("*.json")), ids=lambda path: path.stem)
