@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,9 +55,16 @@ def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
 
 def both(first: Callable[[], Result], second: Callable[[], Other]) -> tuple[Result, Other]:
     """What two pieces of work come to, side by side; this thread does the `second`, and it may use `each`."""
-    work: tuple[Callable[[], Any], ...] = (first, second)
-    one, other = each(lambda part: part(), work)
-    return one, other
+    pool = _pool.get()
+    if pool is None:
+        return first(), second()
+    begun = pool.submit(first)
+    try:
+        other = second()
+        return first() if begun.cancel() else begun.result(), other
+    finally:
+        if not begun.cancel():
+            wait([begun])
 
 
 def _done(work: Callable[[Item], Result], item: Item) -> Future[Result]:

@@ -59,6 +59,18 @@ def test_two_pieces_of_work_meet_where_two_threads_are_allowed():
     assert threads.both(lambda: 1, lambda: threads.each(str, [3])) == (1, ["3"])
 
 
+def test_the_second_of_two_pieces_has_its_own_parts_done_side_by_side_however_many_threads_are_idle():
+    for _ in range(20):  # threads that have just begun are quick to take what is handed on
+        told = threading.Event()
+
+        def second(told: threading.Event = told) -> int:
+            told.set()
+            return threading.get_ident()
+
+        with threads.allowed(4):
+            assert threads.both(lambda told=told: told.wait(60), second) == (True, threading.get_ident())
+
+
 def test_the_calling_thread_is_one_of_those_that_work():
     both = threading.Barrier(2, timeout=60)  # passed by two threads at once, or never
 
