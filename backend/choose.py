@@ -88,7 +88,7 @@ def choose(request: FillRequest, facts: Facts) -> tuple[Row, Notice]:
             method cannot do without.
     """
     row = named(request)
-    if facts.classes:
+    if facts.classes and request.mode == "fill":
         return replace(row or _auto(request), name=MAJORITY), Notice("reason.classes")
     if row is None:
         row = _auto(request)

@@ -54,6 +54,11 @@ def test_maps_of_classes_are_filled_by_no_method(model):
     assert untried_reason(reason, asked, facts) == (reason,)
 
 
+def test_no_majority_removes_thin_cloud():
+    row, reason = choose(replace(REQUEST, mode="clear"), Facts(classes=True))
+    assert row.name == "msda-cr" and "thin cloud" in reason.sentence
+
+
 def test_what_a_method_does_not_look_at_is_told():
     asked, facts = replace(REQUEST, mode="clear"), Facts(references=1, sar=True)
     say_unused(choose(asked, facts)[0], asked, facts, watch := Watch())
