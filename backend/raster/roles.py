@@ -65,7 +65,7 @@ _INDEX = re.compile(
     r"aot|aod|optical_depth|wvp|(solar|sensor)?(zenith|azimuth)|vaa|vza|saa|sza|[sv]zen|raz|day_of_year)([^a-z]|$)"
 )
 _THERMAL = re.compile(
-    r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|brightness_temperature|bt(_band\d+)?)([^a-z]|$)"
+    r"(^|[^a-z])(thermal|tir|tirs[12]?|lwir\d*|lst|st_b\d+|temperature|bt(_band\d+)?)([^a-z]|$)"
 )
 _RADAR = re.compile(r"(^|[^a-z0-9])(vv|vh|hh|hv)([^a-z0-9]|$)")
 """Polarisations, which radar's bands are named by."""

@@ -19,6 +19,7 @@ from terramend.backend.raster.siblings import accompanies
         ("nir", "optical"), ("swir16", "optical"), ("coastal aerosol", "optical"), ("cirrus", "optical"),
         ("red edge 1", "optical"), ("reflectance_red", "optical"),
         ("ST_B10", "thermal"), ("thermal infrared", "thermal"), ("LST", "thermal"), ("tirs1", "thermal"),
+        ("land surface temperature", "thermal"), ("brightness_temperature", "thermal"),
         ("QA_PIXEL", "qa"), ("BQA", "qa"), ("QA60", "qa"), ("pixel_qa", "qa"), ("udm2", "qa"), ("QA_RADSAT", "qa"),
         ("SCL", "class"), ("Fmask", "class"), ("cloud mask", "class"), ("landcover", "class"),
         ("esa_worldcover", "class"), ("LC_Type1", "class"), ("land use", "class"), ("NLCD_2019", "class"),
