@@ -31,6 +31,7 @@ def allowed(count: int) -> Iterator[None]:
             yield
         finally:
             _pool.reset(before)
+            pool.shutdown(cancel_futures=True)  # who was left behind by a cancelled run does its parts alone
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
