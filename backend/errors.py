@@ -233,6 +233,11 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{model} found nothing in {name} that it can change: it needs red, green and blue bands with "
             "reflectance; name them in the raster's band descriptions (such as B04, B03, B02).",
         ),
+        "model.bands-chosen": (
+            INPUT,
+            "{model} found nothing to do in {name}: it reads bands together, and --bands leaves some out: "
+            "name those too, or leave out --bands.",
+        ),
         "model.device": (
             INPUT,
             "The method {model} has nothing here that a GPU could compute: choose --device auto, "

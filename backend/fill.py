@@ -25,7 +25,7 @@ from .raster.gdal import cache_within
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
 from .raster.outputs import Outputs, working_folder
 from .raster.provenance import Origin, describe_inputs, marked
-from .raster.raster import Raster
+from .raster.raster import Raster, telling
 from .raster.references import Reference
 from .raster.scene import Scene
 from .raster.unchanged import unchanged
@@ -259,13 +259,18 @@ def _refuse_unread(request: FillRequest, inputs: Inputs, filled: Sequence[Filled
     """Where nothing was done, for the network reads bands that no grid has; of a product one grid may do.
 
     Raises:
-        TerramendError: `model.bands`, `model.lacks`.
+        TerramendError: `model.bands-chosen`, `model.bands`, `model.lacks`.
     """
     method, name = filled[0].method, inputs.targets[0].name
     changed = any(part.tally.gaps for part in filled)
-    if request.mode == "clear" and any(part.gaps for part in filled) and not changed:
+    unchanged = request.mode == "clear" and any(part.gaps for part in filled) and not changed
+    lacking = all(part.method.lacks and part.tally.unfilled == part.tally.gaps for part in filled)
+    chosen = bool(request.bands) and len(request.bands) < sum(len(telling(t.bands)) for t in inputs.targets)
+    if chosen and (unchanged or lacking):
+        raise TerramendError("model.bands-chosen", model=method.row.name, name=name)
+    if unchanged:
         raise TerramendError("model.bands", model=method.row.name, name=name)
-    if all(part.method.lacks and part.tally.unfilled == part.tally.gaps for part in filled):
+    if lacking:
         needs = ", ".join(f"{centre:.0f} nm" for centre in method.lacks)
         raise TerramendError("model.lacks", model=method.row.name, name=name, needs=needs)
 

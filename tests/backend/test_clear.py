@@ -177,6 +177,22 @@ def test_a_raster_without_colours_is_refused(hazy):
     assert not path.with_name("out.tif").exists()
 
 
+@pytest.mark.parametrize(("mode", "model"), [("clear", "msda-cr"), ("fill", "ddpm")])
+def test_where_the_bands_that_were_chosen_leave_some_out_that_is_said(hazy, mode, model):
+    """The file names its bands; to name them there would mend nothing."""
+    path, *_ = hazy
+    out = path.with_name("out.tif")
+    more = {"mode": mode, "model": model, "quality": "fast", "radiometry": "sentinel2"}
+    with rasterio.open(path, "r+") as file:
+        image = file.read()
+        image[:, 30:40, 30:40] = 0
+        file.write(image)
+    with pytest.raises(TerramendError, match=r"hazy.tif.* --bands leaves some out"):
+        fill(FillRequest((str(path),), str(out), bands=(1, 2), **more), Watch())
+    assert not out.exists()
+    assert fill(FillRequest((str(path),), str(out), bands=(1, 2, 3), **more), Watch()).outputs
+
+
 @pytest.mark.parametrize("names", [("x", "y", "z", "w"), ("B08", "B8A", "B11", "B12")])
 def test_a_fill_of_red_green_and_blue_alone_says_what_it_lacks(hazy, names):
     path, *_ = hazy
