@@ -147,6 +147,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         "reference.moved": (
             "{name} lies off the raster to fill by {by}: guided moves it back before it learns from it."
         ),
+        "reference.twice": "{path} stands more than once among the other dates: it counts once.",
         "reference.unmasked": (
             "{path} has no mask of its clouds and is left out of the other dates: put one beside it, "
             "or say with --references-clear that those without a mask are clear."

@@ -61,6 +61,7 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "{name} needs the sun's elevation to become reflectance: give it with its metadata file (MTL), "
             "or write the sun into its tags SUN_AZIMUTH and SUN_ELEVATION, in degrees.",
         ),
+        "product.twice": (INPUT, "{path} stands twice among the files of one date: name it once."),
         "radiometry.sun": (
             INPUT,
             "{name} needs the sun's elevation to become reflectance: give it with --sun AZIMUTH,ELEVATION.",

@@ -102,6 +102,10 @@ def open_by_itself(
 
 def _read(paths: tuple[str, ...], watch: Watch) -> tuple[Raster, ...]:
     if len(paths) > 1:
+        files = [Path(path).resolve() for path in paths]
+        for path, file in zip(paths, files, strict=True):
+            if files.count(file) > 1:
+                raise TerramendError("product.twice", path=path)
         return group([raster for path in paths for raster in open_raster(path, watch)], paths[0], watch)
     path = paths[0]
     subdataset = _SUBDATASET.match(path)

@@ -73,7 +73,8 @@ def open_references(
 ) -> tuple[Reference, ...]:
     """All references of a request, opened, with masks and in the given order.
 
-    The target itself is left out: it would show in its gaps what lies there.
+    The target itself is left out: it would show in its gaps what lies there. A date that stands there
+    twice counts as it stands first: those that were named by themselves go before those that were found.
 
     Args:
         watch: hears of each date by itself; `Together` makes few words of it. Its stage is `dates`.
@@ -88,6 +89,7 @@ def open_references(
     opened: list[Reference] = []
     folders, own, unmasked = folders or Folders(), files_of(target), None
     listed = not (request.references_from and Path(request.references_from).is_dir())
+    seen: set[frozenset[Path]] = set()
     dates = [*((r, True) for r in request.references), *((r, False) for r in found)]
     if dates:
         watch.stage("dates", len(dates))
@@ -98,6 +100,11 @@ def open_references(
                 open_by_itself((asked.path,), watch=Watch(), folders=folders)
             watch.notice("reference.itself", path=asked.path)
             continue
+        files = frozenset(Path(path).resolve() for path in split_paths(asked.path))
+        if files in seen:
+            watch.notice("reference.twice", path=asked.path)
+            continue
+        seen.add(files)
         clear = request.references_clear and not named
         try:
             reference = open_reference(asked, target, watch, folders, clear=clear)

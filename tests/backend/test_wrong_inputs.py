@@ -155,6 +155,7 @@ WRONG = [
     ("fill empty -o o.tif", "product.empty", ["empty"]),
     ("fill S2A_MSIL2A_20240101T000000_N0510_R001_T33UUP_20240101T000000.SAFE -o o.tif", None, [".SAFE"]),
     ("fill t.tif far.tif -o o.tif", "product.apart", ["far.tif"]),
+    ("fill t.tif ./t.tif -o o.tif", "product.twice", ["t.tif", "once"]),
     (MASKED + "--target-crs EPSG:nothing", "command.option", ["--target-crs", "EPSG:nothing"]),
     (MASKED + "--target-crs 123456789", "command.option", ["--target-crs"]),
     (MASKED + "--target-nodata much", "command.usage", ["--target-nodata", "much"]),

@@ -339,6 +339,20 @@ def test_the_target_named_as_its_own_date_is_left_out(tmp_path):
             ]
 
 
+def test_a_date_that_is_named_twice_counts_once(tmp_path):
+    """Named and found in the folder too; what was named by itself, with its mask, is what counts."""
+    target, other = tif(tmp_path / "t_20200101.tif"), tif(tmp_path / "o_20200111.tif")
+    (tmp_path / "same.tif").symlink_to(other)
+    same = str(tmp_path / "same.tif")
+    named = (Reference(other, (Mask("", "none"),)), Reference(same, (Mask(other),)))
+    asked = FillRequest((target,), "o.tif", references=named, references_from=str(tmp_path))
+    (reference,) = open_inputs(asked, watch := Watch()).references
+    assert reference.path == other and reference.named and reference.masks == ()
+    assert "reference.twice" in [notice.code for notice in watch.notices]
+    with pytest.raises(TerramendError, match="o_20200111.tif stands twice"):
+        open_inputs(replace(asked, references=(Reference(f"{other};{same}"),)), Watch())
+
+
 def test_the_folder_of_all_dates_is_not_one_date_nor_left_out_as_the_target(tmp_path):
     target = tif(tmp_path / "t_20200101.tif")
     asked = FillRequest((target,), "o.tif", references=(Reference(str(tmp_path), (Mask("", "none"),)),))
