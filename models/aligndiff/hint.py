@@ -107,7 +107,7 @@ def last_clear(
         mean, spread: (K,) of the target's bands in the whole scene.
 
     Returns:
-        None where no date has bands that correspond and pixels in common.
+        None where no date is alike in its bands and has pixels in common.
     """
     found = Last(
         np.full(image.shape, np.nan, np.float32),
@@ -116,7 +116,7 @@ def last_clear(
     )
     order = sorted(range(len(references)), key=lambda k: (_days(references[k]), k))
     for k in order:
-        if len(references[k].image) <= max(bands):
+        if not references[k].alike or len(references[k].image) <= max(bands):
             continue
         other = references[k].image[list(bands)]
         seen = np.asarray(np.isfinite(other).all(0))

@@ -114,12 +114,12 @@ def test_flat_ground_is_not_blown_up() -> None:
     np.testing.assert_allclose(hints.relief(level)[0], (level[0] - middle) / (high - low), atol=1e-5)
 
 
-def test_a_date_with_fewer_bands_or_hardly_a_pixel_in_common_is_no_last_clear_date() -> None:
+def test_a_date_with_other_or_fewer_bands_or_hardly_a_pixel_in_common_is_no_last_clear_date() -> None:
     image = np.random.default_rng(2).uniform(0.1, 0.3, (2, 20, 20)).astype(np.float32)
     mean, spread = np.full(2, 0.2), np.full(2, 0.05)
     rare = np.full_like(image, np.nan)
     rare[:, 0, :7] = 0.2 + image[:, 0, :7]
-    dates = Reference(image[:1], 3), Reference(rare, 5)
+    dates = Reference(image[:1], 3), Reference(rare, 5), Reference(image, 1, alike=False)
     assert hints.last_clear(dates, [0, 1], image, mean, spread) is None
     assert (hints.last_clear(dates, [0], image[:1], mean[:1], spread[:1]).index == 0).all()
 
