@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -47,7 +48,7 @@ class Row:
     def create(
         self, quality: str = "default", seed: int = 0, settings: Mapping[str, str] | None = None
     ) -> Reconstructor:
-        """Import the module and make the reconstructor.
+        """Import the module and make the reconstructor; `~` in the name of a folder is the home folder.
 
         Raises:
             KeyError: a setting that `options` does not name.
@@ -57,6 +58,7 @@ class Row:
         for key in settings:
             if key not in self.options:
                 raise KeyError(key)
+        settings = {key: expanded(value) if key in FOLDERS else value for key, value in settings.items()}
         module, _, attribute = self.factory.partition(":")
         made = getattr(importlib.import_module("." + module, __package__), attribute)
         try:
@@ -66,6 +68,15 @@ class Row:
                 raise
             why = f"its config.json is of another network ({type(error).__name__}: {error})"
             raise ValueError(f"{settings['weights']} is no run of {self.name}: {why}") from error
+
+
+FOLDERS = ("weights", "mend")
+"""Options that name a folder."""
+
+
+def expanded(path: str) -> str:
+    """A path with `~` resolved, where there is such a home folder."""
+    return os.path.expanduser(path)  # noqa: PTH111 - ~NAME stays where nobody is called so
 
 
 WEIGHTS = {"weights": "folder of a finished run of terramend train"}

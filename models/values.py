@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 
 def whole(name: str, text: str, most: int | None = None) -> int:
     """A whole number from 1 to `most`, or from 1 on.
@@ -38,12 +35,11 @@ def share(name: str, text: str) -> float:
 
 
 def folder_or_hub(weights: str) -> str:
-    """A folder, `~` resolved, or a hub's id as it is.
+    """A folder or a hub's id, as it is.
 
     Raises:
         ValueError: none was named.
     """
     if not weights:
         raise ValueError("it ships no weights: set weights to a folder or a hub's id")
-    folder = Path(os.path.expanduser(weights))  # noqa: PTH111 - ~NAME stays where nobody is called so
-    return str(folder) if folder.is_dir() else weights
+    return weights

@@ -89,7 +89,8 @@ class Method:
         paths = [HERE.parent / "trial.py"] if base == "auto" else []
         paths += sources(*folders)
         paths += [path for path in (MODELS / "weights").rglob("*") if path.is_file()]
-        runs = [Path(str(self.settings[word])) for word in ("weights", "mend") if word in self.settings]
+        named = [word for word in registry.FOLDERS if word in self.settings]
+        runs = [Path(registry.expanded(str(self.settings[word]))) for word in named]
         own = [path for run in runs for kind in ("*.json", "*.onnx") for path in sorted(run.glob(kind))]
         return fingerprint([*sorted(paths), *own])
 

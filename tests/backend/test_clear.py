@@ -265,6 +265,14 @@ def test_from_the_shell(hazy, capsys):
     assert "Changed 75" in capsys.readouterr().out
 
 
+@pytest.mark.posix("HOME")
+def test_a_run_in_the_home_folder_may_be_named_from_there(hazy, tmp_path, monkeypatch):
+    """The shell leaves `--set weights=~/run` as it is."""
+    shutil.copytree(PACKAGED / "msda-cr", tmp_path / "run")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cleared(hazy[0], settings=(("weights", "~/run"),))[0].weights_sha256
+
+
 @pytest.mark.parametrize(
     ("file", "content", "code", "said"),
     [

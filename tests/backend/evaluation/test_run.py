@@ -68,7 +68,10 @@ def test_auto_is_guided_with_what_its_trial_chose(recipe: Recipe, scenes: Path, 
 
 
 @pytest.mark.parametrize("name", ["align-cr?weights={}", "guided@best?mend={}"])
-def test_rows_of_a_run_that_was_trained_further_are_made_anew(name: str, tmp_path: Path) -> None:
+@pytest.mark.posix("HOME")
+def test_rows_of_a_run_that_was_trained_further_are_made_anew(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "network.onnx").write_text("a")
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "loss.csv").write_text("step")
@@ -81,6 +84,8 @@ def test_rows_of_a_run_that_was_trained_further_are_made_anew(name: str, tmp_pat
     (tmp_path / "config.json").write_text("[]")
     seen.add(find(name.format(tmp_path)).version())
     assert len(seen) == 3
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    assert find(name.format(f"~/{tmp_path.name}")).version() in seen
 
 
 def test_rows_of_networks_depend_on_what_they_are_sampled_with(monkeypatch: pytest.MonkeyPatch) -> None:
