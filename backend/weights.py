@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..models.registry import Row
+from ..models.registry import Row, find
 from ..models.weights import PACKAGED, File, Weights, lacking, locate, read_manifest
 from .errors import TerramendError
 from .failure import cancelled_as, reason
@@ -106,25 +106,34 @@ def listing() -> list[dict[str, Any]]:
 
 
 def with_network(row: Row, mode: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings that name the folder of the network that a method runs, where that was installed.
+    """Settings that name the folders of the networks that a method, and its reference, run where installed.
 
-    One that came along is found by the method itself; one that the settings name is taken.
+    Those that came along are found by the method itself; those that the settings name are taken.
 
     Raises:
         TerramendError: `weights.absent`, or `weights.changed` for a file that is not the pinned one.
     """
-    name = row.networks.get(mode)
-    if name is None or "weights" in settings:
-        return dict(settings)
+    given = dict(settings)
+    for setting, one in (("weights", row), ("reference_weights", find(settings.get("reference", "")))):
+        if one is None or mode not in one.networks or setting in settings:
+            continue
+        place = _installed(one.networks[mode], one.name)
+        if place.parent != PACKAGED:
+            given[setting] = str(place)
+    return given
+
+
+def _installed(name: str, model: str) -> Path:
+    """The folder of a network, as it is pinned. Raises as `with_network`."""
     weights = read_manifest()[name]
     place = locate(weights, weights_folder())
-    if place is None:
-        for folder in filter(None, (PACKAGED, weights_folder())):
-            for path in (folder / name / file.name for file in lacking(weights, folder / name)):
-                if os.path.exists(path):  # noqa: PTH110 - no error for a folder that is closed
-                    raise TerramendError("weights.changed", model=row.name, name=name, path=str(path))
-        raise TerramendError("weights.absent", model=row.name, name=name)
-    return dict(settings) if place.parent == PACKAGED else {**settings, "weights": str(place)}
+    if place is not None:
+        return place
+    for folder in filter(None, (PACKAGED, weights_folder())):
+        for path in (folder / name / file.name for file in lacking(weights, folder / name)):
+            if os.path.exists(path):  # noqa: PTH110 - no error for a folder that is closed
+                raise TerramendError("weights.changed", model=model, name=name, path=str(path))
+    raise TerramendError("weights.absent", model=model, name=name)
 
 
 def _new(own: Path | None, name: str) -> Path:

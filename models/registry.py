@@ -70,7 +70,7 @@ class Row:
             raise ValueError(f"{settings['weights']} is no run of {self.name}: {why}") from error
 
 
-FOLDERS = ("weights", "mend")
+FOLDERS = ("weights", "reference_weights", "mend")
 """Options that name a folder."""
 
 
@@ -255,6 +255,7 @@ ROWS: tuple[Row, ...] = (
         options={
             **SERVED,
             "reference": "method that makes the reference image (default: guided, for thin cloud msda-cr)",
+            "reference_weights": "folder of the reference's network (default: the one that is installed)",
             "steps": "number of sampling steps, 1 to 1000 (default: 5, 10 or 50 by quality)",
             "limit": "least weight of the reference in every pixel, 0 to 1 (default: 0.3)",
             "samples": "drawn and averaged (default: 2, 2 or 4 by quality)",

@@ -95,6 +95,7 @@ def create(
     seed: int,
     weights: str = "",
     reference: str = "",
+    reference_weights: str = "",
     steps: str = "",
     limit: str = "",
     samples: str = "",
@@ -106,34 +107,38 @@ def create(
         weights: a folder of one use; default: those of both that come along.
         reference: a method of the registry; default: the network beside the weights, else `guided`.
             What it cannot do (`fill` or `clear`), DE over it cannot do either.
+        reference_weights: a folder of the reference's network; default: the one that comes along.
         steps, limit, samples: as `Enhancer`; default by quality.
 
     Raises:
         ValueError: an unknown reference, no such folder, or a number that is none or out of range.
     """
+    row = registry.find(reference) if reference else None
+    if reference_weights and (row is None or "weights" not in row.options):
+        raise ValueError("reference_weights is for a reference that is a network")
     strength = share("limit", limit or str(LIMIT))
     count = whole("samples", samples or str(SAMPLES[quality]))
 
     def enhancer(folder: Path) -> Enhancer:
         networks = load(folder, device)
         walk = whole("steps", steps or str(STEPS[quality]), networks.schedule.steps)
-        start = _reference(folder, networks, reference, quality, seed, device)
+        start = _reference(folder, networks, reference, quality, seed, device, reference_weights)
         return Enhancer(networks, start, walk, strength, count, seed)
 
     if weights:
         return enhancer(Path(weights))
-    row = registry.find(reference) if reference else None
     uses = USES if row is None else tuple(use for use in USES if use in row.modes)
     made = [enhancer(PACKAGED / f"de-{use}") for use in uses]
     return made[0] if len(made) == 1 else Both(*made)
 
 
 def _reference(
-    folder: Path, networks: Networks, name: str, quality: str, seed: int, device: str
+    folder: Path, networks: Networks, name: str, quality: str, seed: int, device: str, weights: str
 ) -> Reconstructor:
     if not name and (folder / REFERENCE).exists():
         return Remover(session(folder / REFERENCE, device), networks.wavelengths)
     row = registry.find(name or ("guided" if networks.use == "fill" else "msda-cr"))
     if row is None or row.name == "de" or row.untrained or networks.use not in row.modes:
         raise ValueError(f"{name!r} is no method that could be its reference to {networks.use}")
-    return row.create(quality, seed, {"device": device} if "device" in row.options else {})
+    settings = {"device": device} if "device" in row.options else {}
+    return row.create(quality, seed, {**settings, "weights": weights} if weights else settings)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+from terramend.backend import weights
 from terramend.backend.choose import create
 from terramend.backend.errors import TerramendError
 from terramend.backend.request import FillRequest
 from terramend.models import registry
+from terramend.models import weights as pinned
 from terramend.models.base import Reference, Tile
 
 DE = registry.find("de")
@@ -90,3 +94,28 @@ def test_a_reference_without_weights_is_refused(reference, mode) -> None:
         TerramendError, match=f"'{reference}' is no method that could be its reference to {mode}"
     ):
         create(DE, request)
+
+
+def test_the_references_network_may_lie_in_the_users_folder(tmp_path, monkeypatch) -> None:
+    """As where the plugin brings neither; a reference was sought beside the plugin's own alone."""
+    for name in ("de-fill", "ddpm"):
+        shutil.copytree(pinned.PACKAGED / name, tmp_path / name)
+    monkeypatch.setenv("TERRAMEND_WEIGHTS", str(tmp_path))
+    for module in (weights, pinned):
+        monkeypatch.setattr(module, "PACKAGED", tmp_path / "plugin")
+    given = weights.with_network(DE, "fill", {"reference": "ddpm"})
+    assert given["reference_weights"] == str(tmp_path / "ddpm") and given["weights"] == str(
+        tmp_path / "de-fill"
+    )
+    assert predicted(DE, "fill", **given, **QUICK)
+    shutil.rmtree(tmp_path / "ddpm")
+    with pytest.raises(ValueError, match="ddpm is no folder of a trained network"):
+        predicted(DE, "fill", **given)
+    with pytest.raises(TerramendError, match="ddpm needs the network ddpm"):
+        weights.with_network(DE, "fill", {"reference": "ddpm"})
+
+
+@pytest.mark.parametrize("reference", ["", "guided"])
+def test_weights_for_a_reference_without_a_network_are_refused(reference) -> None:
+    with pytest.raises(ValueError, match="for a reference that is a network"):
+        predicted(DE, "fill", reference=reference, reference_weights="run")
