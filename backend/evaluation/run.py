@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..datasets.catalog import ground
+from ..datasets.catalog import ground, is_own
 from ..errors import TerramendError
 from ..process import deaf_children
 from ..watch import Watch
@@ -23,11 +23,16 @@ from .cases import TRACKS, Case, Recipe, View, fingerprint, key, sample, verify
 from .methods import HERE, Method, find, standard
 
 ROWS = "rows.jsonl"
-_HARNESS = (
-    "datasets/gaps", "evaluation/cases", "evaluation/measure", "evaluation/membrane", "evaluation/metrics",
-    "evaluation/terrain",
+HARNESS = (
+    "backend/datasets/*", "backend/raster/dates", "backend/raster/grid", "backend/raster/mask_tables",
+    "backend/raster/slopes", "backend/evaluation/cases", "backend/evaluation/measure",
+    "backend/evaluation/membrane", "backend/evaluation/metrics", "backend/evaluation/terrain", "models/bands",
 )  # fmt: skip
-"""Modules of `backend` that every row rests on, whatever the method."""
+"""Modules that every row rests on, whatever the method."""
+OWN = ("backend/raster/*",)
+"""Modules by which a user's own folder of scenes is read, too."""
+LOOKED = ("backend/evaluation/perceptual", "backend/evaluation/pictures")
+"""Modules that LPIPS rests on, too."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -87,8 +92,12 @@ def run_evaluate(
     verify(recipe, root)
     out.mkdir(parents=True, exist_ok=True)
     cases = _quick(recipe.cases) if quick else list(recipe.cases)
-    harness = fingerprint([HERE.parent / f"{name}.py" for name in _HARNESS])
-    looked = {case.name: fingerprint([lpips]) for case in _quick(recipe.cases)} if lpips else {}
+    harness = {
+        name: fingerprint(_files(*HARNESS, *(OWN if is_own(root, name) else ())))
+        for name in {case.dataset for case in cases}
+    }
+    code = _files(*LOOKED)
+    looked = {case.name: fingerprint([lpips, *code]) for case in _quick(recipe.cases)} if lpips else {}
     wanted = _wanted(cases, tuple(tracks) or TRACKS, chosen, recipe, harness, looked)
     if not wanted:
         raise TerramendError(
@@ -118,6 +127,11 @@ def run_evaluate(
     return Results(recipe, root, chosen, told)
 
 
+def _files(*modules: str) -> list[Path]:
+    """The files of modules, `*` for all of a folder."""
+    return sorted({path for name in modules for path in HERE.parents[1].glob(f"{name}.py")})
+
+
 def _found(names: Sequence[str], watch: Watch) -> Iterator[Method]:
     for name in names or standard():
         try:
@@ -141,7 +155,7 @@ def _wanted(
     tracks: Sequence[str],
     methods: Sequence[Method],
     recipe: Recipe,
-    harness: str,
+    harness: Mapping[str, str],
     looked: Mapping[str, str],
 ) -> list[tuple[Case, str, Method, str]]:
     versions = {method.name: method.version() for method in methods}
@@ -156,7 +170,8 @@ def _wanted(
                 seen = method.seen(view)
                 if seen not in keys:
                     keys[seen] = key(case, seen, recipe.sources)
-                parts = [harness, keys[seen], method.name, versions[method.name], dict(method.settings)]
+                code = harness[case.dataset], versions[method.name]
+                parts = [*code, keys[seen], method.name, dict(method.settings)]
                 if case.name in looked:
                     parts.append(looked[case.name])
                 row_key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -65,6 +66,45 @@ def test_auto_is_guided_with_what_its_trial_chose(recipe: Recipe, scenes: Path, 
     levels = {name: [row["psnr"] for row in found if row["method"] == name] for name in names}
     assert levels["auto@fast"] == levels["guided@fast"]  # a good date keeps its place
     assert find("auto@fast").version() != find("guided@fast").version()
+
+
+def imported(path: Path) -> set[Path]:
+    """Files of the package that a module of it imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            place = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            names = [place, *(place / name.name for name in node.names)]
+            found |= {file for name in names if (file := name.with_suffix(".py")).is_file()}
+    return found
+
+
+def test_the_key_of_a_row_holds_all_that_it_rests_on() -> None:
+    """But for what says words, and for the methods, which have versions of their own."""
+    root = Path(run.__file__).parents[2]
+    words = ("backend/errors", "backend/notices", "backend/request", "backend/watch", "backend/views")
+    others = ("backend/evaluation/methods", "models/aligndiff/prompt", "models/base")
+    apart = {root / f"{name}.py" for name in (*words, *others)}
+    common, own, looked = (set(run._files(*names)) for names in (run.HARNESS, run.OWN, run.LOOKED))
+    of_folders = {
+        root / "backend/datasets" / f"{name}.py" for name in ("folder", "contents", "holdout_masks")
+    }
+    for file in (common | looked) - own:
+        allowed = own if file in of_folders else looked if file.name == "measure.py" else set()
+        assert imported(file) <= common | apart | allowed, file
+
+
+def test_a_change_of_a_reader_makes_rows_anew(
+    recipe: Recipe, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"tracks": ["S"], "methods": ["band-mean"], "quick": True, "jobs": 1}
+    keys = [{row["key"] for row in run_evaluate(recipe, scenes, tmp_path, **asked).rows}]
+    for changed in ("datasets/files.py", "raster/reader.py"):
+        monkeypatch.setattr(
+            run, "fingerprint", lambda paths, name=changed: str([p for p in paths if p.match(f"*/{name}")])
+        )
+        keys.append({row["key"] for row in run_evaluate(recipe, scenes, tmp_path, **asked).rows})
+    assert keys[0].isdisjoint(keys[1]) and keys[1].isdisjoint(keys[2])
 
 
 @pytest.mark.parametrize("name", ["align-cr?weights={}", "guided@best?mend={}"])
