@@ -18,14 +18,16 @@ RED, NEAR_INFRARED = (620.0, 690.0), (760.0, 900.0)
 def matching(tile: Tile, wavelengths: Sequence[float]) -> list[int] | None:
     """The tile's bands nearest to `wavelengths` (nm), in their order; None where one is too far away.
 
+    No band serves two: a panchromatic one is not both blue and green.
     Of a tile that knows no centre all bands as they come, if there are as many; else None.
     """
     known = np.asarray(tile.wavelengths, float)
     if not np.isfinite(known).any():
         return list(range(len(tile.image))) if len(tile.image) == len(wavelengths) else None
-    chosen = []
+    chosen: list[int] = []
     for wanted in wavelengths:
         distance = np.where(np.isfinite(known), np.abs(known - wanted), np.inf)
+        distance[chosen] = np.inf
         if distance.min() > FAR:
             return None
         chosen.append(int(distance.argmin()))

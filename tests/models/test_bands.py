@@ -22,6 +22,8 @@ def test_a_band_that_is_too_far_off_is_another_band():
     assert matching(tile(665.0 + FAR), (665.0,)) == [0]
     assert matching(tile(665.5 + FAR), (665.0,)) is None
     assert matching(tile(665.0, math.nan), (665.0, 842.0)) is None
+    assert matching(tile(525.0, 665.0), (665.0, 560.0, 490.0)) is None  # one band is not two colours
+    assert matching(tile(525.0, 665.0, 485.0), (665.0, 560.0, 490.0)) == [1, 0, 2]
 
 
 @pytest.mark.parametrize("wavelengths", [(), (math.nan,) * 3], ids=["none", "unknown"])
