@@ -162,7 +162,7 @@ class Lama(Filler):
         colours: int = 1,
     ) -> None:
         super().__init__(bands, given)
-        self.multiple, self.colours = 2**levels, colours
+        self.multiple, self.colours = 2 ** (levels + 1), colours  # one pixel at the bottom has no mirror
         shown = bands * colours
         drawn = {*places("gap", bands), *places("observed", bands)}
         more = [place for place in self.chosen if place not in drawn]

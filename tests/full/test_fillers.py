@@ -81,6 +81,14 @@ def test_shapes_and_what_a_network_looks_at(kind, bands) -> None:
     assert felt == seen
 
 
+@pytest.mark.parametrize("kind", network_fill.NETWORKS)
+def test_the_smallest_window_is_filled_too(kind) -> None:
+    """As of a scene of a few pixels."""
+    network = small(kind)
+    hint = torch.randn(1, channels(1), network.multiple, network.multiple)
+    assert said(network, hint).isfinite().all()
+
+
 @pytest.mark.parametrize("size", ["small", "paper"])
 def test_the_plain_controlnet_is_aligndiff_before_its_adapter(size) -> None:
     plain, whole = load_config("controlnet", size), load_config("aligndiff", size)
