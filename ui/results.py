@@ -77,9 +77,9 @@ def add_results(
     layers: List[QgsRasterLayer] = []
     fresh: List[Tuple[str, QgsRasterLayer]] = []
     kinds = (
-        ("outputs", tr("filled"), lambda layer: style_filled(layer, target, share=True)),
-        ("stds", tr("uncertainty"), lambda layer: style_std(layer, target)),
-        ("provenances", tr("provenance"), lambda layer: style_provenance(layer, target)),
+        ("outputs", tr("filled"), lambda layer, like: style_filled(layer, like, share=True)),
+        ("stds", tr("uncertainty"), style_std),
+        ("provenances", tr("provenance"), style_provenance),
     )
     for kind, label, style in kinds:
         for number, path in enumerate(result.get(kind, ())):
@@ -94,7 +94,7 @@ def add_results(
                 if kind == "stds" and is_our_ramp(old):
                     style_std(old, old)
             if not known:
-                style(layer)
+                style(layer, target or next(iter(layers[number:]), None))  # of no layer, like the filled one
                 fresh.append((kind, layer))
             layers.append(known[0] if known else layer)
     if not fresh:
@@ -179,13 +179,14 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
 
     Args:
         role: `filled`, `std` or `provenance`. like: id of the layer that was filled, or nothing.
+        filled: path of the filled raster.
     """
 
     waiting: ClassVar[Set[Styler]] = set()
 
-    def __init__(self, role: str, like: str) -> None:
+    def __init__(self, role: str, like: str, filled: str) -> None:
         super().__init__()
-        self._role, self._like = role, like
+        self._role, self._like, self._filled = role, like, filled
         self.waiting.add(self)
 
     def postProcessLayer(
@@ -196,6 +197,9 @@ class Styler(QgsProcessingLayerPostProcessorInterface):
         QTimer.singleShot(0, lambda: self.waiting.discard(self))
         like = context.project().mapLayer(self._like) if context.project() else None
         if self._role == "std":
+            if like is None:
+                like = QgsRasterLayer(self._filled)
+                style_filled(like, None)
             style_std(layer, like)
         elif self._role == "provenance":
             style_provenance(layer, like)

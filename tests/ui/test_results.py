@@ -147,6 +147,13 @@ def test_what_was_no_layer_is_shown_in_the_colours_of_its_file(qgis_app: Any, tm
     assert (renderer.redBand(), renderer.greenBand(), renderer.blueBand()) == (3, 2, 1)
     stretch = renderer.redContrastEnhancement()
     assert 2400 <= stretch.minimumValue() < stretch.maximumValue() < 3600, "that of the band it shows"
+    std = str(tmp_path / "std.tif")
+    gdal_array.SaveArray(values.astype("float32"), std)
+    found = add_results(
+        {"outputs": [path], "stds": [std]}, Subject("product", "", False), "made", QgsProject.instance()
+    )
+    assert found[1].renderer().usesBands() == [3], "what the map shows first"
+    remove_results([layer.id() for layer in found], QgsProject.instance())
 
 
 def test_std_runs_from_clear_to_the_98th_percentile(

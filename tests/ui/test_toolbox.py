@@ -86,6 +86,20 @@ def test_the_dialog_loads_what_a_fill_made_in_its_styles(
     until(lambda: not Styler.waiting)
 
 
+def test_the_uncertainty_of_what_is_no_layer_is_that_of_the_band_shown_first(
+    dialog: Any, scene: dict[str, str], tmp_path: Path, until: Callable[..., None]
+) -> None:
+    path = str(tmp_path / "blue_first.tif")
+    made = gdal.Translate(path, scene["target"])
+    for band, colour in enumerate((gdal.GCI_BlueBand, gdal.GCI_GreenBand, gdal.GCI_RedBand), 1):
+        made.GetRasterBand(band).SetColorInterpretation(colour)
+    del made
+    loaded = dialog("fillgaps", TARGET=path, GAPS=[scene["mask"]], MODEL="nearest")
+    assert loaded["Filled raster"].renderer().redBand() == 3
+    assert loaded["Uncertainty"].renderer().usesBands() == [3]
+    until(lambda: not Styler.waiting)
+
+
 def test_the_dialog_loads_masks_and_cleared_rasters_too(dialog: Any, target: QgsRasterLayer) -> None:
     assert set(dialog("makegapmask", TARGET=target.id())) == {"Gap mask"}
     assert set(dialog("removethincloud", TARGET=target.id())) == {"Cleared raster"}

@@ -200,8 +200,9 @@ class FillGaps(TerramendAlgorithm):
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
         """Give the layers that QGIS will load the styles that the dock's results have."""
+        filled = next(path for path, role in self._roles.items() if role == "filled")
         for path, role in self._roles.items():
             if path and context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
-                details.setPostProcessor(Styler(role, self._style_of))
+                details.setPostProcessor(Styler(role, self._style_of, filled))
         return {}
