@@ -130,7 +130,7 @@ def fill_grid(
         return _Said(read, piece)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(threads.allowed(1 + idle))
+        stack.enter_context(threads.allowed(1 + idle, watch.check))
         helped = contextvars.copy_context()
         reading = _read(scene, plan, recipe, writers, masked)
         flow = in_order(reading, work, allowed.workers, allowed.in_flight, watch.check)

@@ -110,14 +110,14 @@ def make_method(
         lacks = reads if matching(seen, reads) is None else ()
         give_memory_back()  # what reading held, and below what the trial did, is more than learning wants
         if trying:
-            tried = run_cancellable(lambda: _tried(model, ways, tiles, workers), watch.check)
+            tried = run_cancellable(lambda: _tried(model, ways, tiles, workers, watch), watch.check)
             reasons = tried_reason(reason, tried, scene.unit)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
             if isinstance(model, Movable) and not seen.references:
                 model = model.on(None)
             give_memory_back()
-        state = run_cancellable(lambda: _prepared(model, seen, workers), watch.check)
+        state = run_cancellable(lambda: _prepared(model, seen, workers, watch), watch.check)
         _say_learnt(state, scene, watch)
         if findings(state).logarithms:
             reasons = (*reasons, Notice("reason.logarithms"))
@@ -173,7 +173,7 @@ def _seen(
 ) -> tuple[Tile, tuple[Tile, ...]]:
     """The overview, with windows at full size where it is coarse, and the windows that ways are tried in."""
     tiles: tuple[Tile, ...] = ()
-    with threads.allowed(workers):
+    with threads.allowed(workers, watch.check):
         seen = overview()
         watch.stage("learn")
         say_blank(seen, watch)
@@ -218,15 +218,15 @@ def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:
     return model
 
 
-def _prepared(model: Reconstructor, overview: Tile, workers: int) -> Any:
-    with threads.allowed(workers):
+def _prepared(model: Reconstructor, overview: Tile, workers: int, watch: Watch) -> Any:
+    with threads.allowed(workers, watch.check):
         return model.prepare(overview)
 
 
 def _tried(
-    model: Reconstructor, ways: tuple[Candidate, ...], tiles: tuple[Tile, ...], workers: int
+    model: Reconstructor, ways: tuple[Candidate, ...], tiles: tuple[Tile, ...], workers: int, watch: Watch
 ) -> tuple[Tried, ...]:
-    with threads.allowed(workers):
+    with threads.allowed(workers, watch.check):
         return compare(model, ways, tiles)
 
 

@@ -17,21 +17,31 @@ Result = TypeVar("Result")
 Other = TypeVar("Other")
 
 _pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
+_proceed: ContextVar[Callable[[], None]] = ContextVar("proceed", default=lambda: None)
 
 
 @contextmanager
-def allowed(count: int) -> Iterator[None]:
-    """Let `each` use `count` threads, the calling one among them; not for what other threads do."""
-    if count < 2:
-        yield
-        return
-    with ThreadPoolExecutor(count - 1, thread_name_prefix="terramend-part") as pool:
-        before = _pool.set(pool)
-        try:
+def allowed(count: int, proceed: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let `each` use `count` threads, the calling one among them; not for what other threads do.
+
+    `proceed` is called before each part, and raises where the work is wanted no more.
+    """
+    asked = _proceed.set(proceed)
+    try:
+        if count < 2:
             yield
-        finally:
-            _pool.reset(before)
-            pool.shutdown(cancel_futures=True)  # who was left behind by a cancelled run does its parts alone
+            return
+        with ThreadPoolExecutor(
+            count - 1, "terramend-part", initializer=_proceed.set, initargs=(proceed,)
+        ) as pool:
+            before = _pool.set(pool)
+            try:
+                yield
+            finally:
+                _pool.reset(before)
+                pool.shutdown(cancel_futures=True)  # who was left behind by a stopped run does its parts alone
+    finally:
+        _proceed.reset(asked)
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -39,19 +49,24 @@ def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
 
     Where one of them fails, none runs any more when this raises: files that they read can be closed.
     """
-    pool = _pool.get()
+    pool, proceed = _pool.get(), _proceed.get()
+
+    def part(item: Item) -> Result:
+        proceed()
+        return work(item)
+
     if pool is None:
-        return list(map(work, items))
+        return list(map(part, items))
     todo = list(items)
     parts: list[Future[Result]] = []
     try:
-        parts.extend(pool.submit(work, item) for item in todo)
+        parts.extend(pool.submit(part, item) for item in todo)
         for place in reversed(range(len(todo))):  # this thread works too: handing a part on takes time
             if parts[place].cancel():
-                parts[place] = _done(work, todo[place])
-        return [part.result() for part in parts]
+                parts[place] = _done(part, todo[place])
+        return [one.result() for one in parts]
     finally:
-        wait([part for part in parts if not part.cancel()])
+        wait([one for one in parts if not one.cancel()])
 
 
 def both(first: Callable[[], Result], second: Callable[[], Other]) -> tuple[Result, Other]:

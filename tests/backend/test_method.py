@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,6 +13,7 @@ import rasterio
 from scipy import ndimage
 from terramend.backend import method
 from terramend.backend.accuracy import accuracy
+from terramend.backend.errors import TerramendError
 from terramend.backend.expect import expect
 from terramend.backend.fill import fill
 from terramend.backend.method import make_method, stoppable
@@ -19,6 +22,7 @@ from terramend.backend.process import computing
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.trial import candidates
 from terramend.backend.watch import Watch
+from terramend.models import threads
 from terramend.models.base import Tile, digest
 from terramend.models.registry import find as find_row
 
@@ -138,6 +142,26 @@ def test_methods_that_take_long_are_told_when_to_stop() -> None:
     assert stoppable(plain, lambda: None) is plain
 
 
+def test_a_cancelled_run_leaves_no_thread_that_learns_on(write, monkeypatch) -> None:
+    watch, ended = Watch(), threading.Event()
+
+    def learns(self, overview):
+        watch.cancel()
+        try:
+            for _ in range(600):
+                threads.each(lambda _: time.sleep(0.1), [0])
+        finally:
+            ended.set()
+
+    monkeypatch.setattr("terramend.models.guided.model.Guided.prepare", learns)
+    target, gaps = write("in.tif", landscape(1, 30, 30).astype("uint16")), np.zeros((30, 30), np.uint8)
+    gaps[9:12] = 1
+    mask = Mask(str(write("gaps.tif", gaps)), "nonzero")
+    with pytest.raises(TerramendError, match="Cancelled"):
+        fill(FillRequest((str(target),), str(target.with_name("out.tif")), gaps=(mask,)), watch)
+    assert ended.wait(30)
+
+
 @pytest.mark.parametrize(
     "settings", [("guided",), ("de", ("steps", "1"), ("samples", "1"))], ids=lambda s: s[0]
 )
@@ -171,7 +195,7 @@ def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monk
         radiometry="sentinel2", quality="fast",
     )  # fmt: skip
     seen, read, watch = [], [], Watch()
-    monkeypatch.setattr(method, "_prepared", lambda model, overview, workers: seen.append(overview))
+    monkeypatch.setattr(method, "_prepared", lambda model, overview, *_: seen.append(overview))
     inputs = open_inputs(asked, watch)
     with computing(), open_grid(asked, inputs, 0, target.parent, watch) as (scene, _):
         find = scene.tile

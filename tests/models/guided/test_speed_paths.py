@@ -142,6 +142,28 @@ def test_no_part_still_reads_when_another_has_failed():
             assert ended.is_set()
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_work_that_is_wanted_no_more_ends_before_its_next_part(count):
+    begun, unwanted = [], threading.Event()
+
+    def proceed():
+        if unwanted.is_set():
+            raise InterruptedError
+
+    def inner(_):
+        begun.append(threading.current_thread())
+        unwanted.set()
+
+    def whole():
+        threads.each(inner, [0])
+        threads.each(inner, range(9))
+
+    with threads.allowed(count, proceed), pytest.raises(InterruptedError):
+        threads.each(lambda _: whole(), range(2))  # where threads are allowed, parts of parts are one's own
+    assert len(begun) <= 2
+    assert threads.each(str, [1]) == ["1"]
+
+
 def test_blocks_of_pixels_do_not_show(monkeypatch):
     tile, _ = scene()
     planes = [plane for reference in tile.references for plane in reference.image]
