@@ -15,6 +15,7 @@ from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid
 from .raster.polygons import is_vector
 from .raster.products import open_product
+from .raster.radiometry import as_dates
 from .raster.raster import Raster, telling
 from .raster.references import LEFT_OUT, Reference, open_references
 from .raster.scene import Scene, open_scene
@@ -86,6 +87,9 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
     found = find_references(request.references_from, targets[0], watch) if request.references_from else ()
     with Together(watch) as told:
         references = open_references(request, targets[0], told, found, folders)
+    if request.radiometry == "auto":
+        shown = [band for reference in references for band in reference.bands]
+        targets = tuple(as_dates(target, shown, watch) for target in targets)
     left_out = tuple(notice for notice in told.notices if notice.code in LEFT_OUT)
     names = _names(request, targets, references)
     return Inputs(targets, references, names, {**states(names), **asked}, left_out=left_out)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -86,12 +87,33 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
         watch.notice("radiometry.guess", name=raster.name, rule=rule)
         return apply(raster, "landsat-c2-sr", watch)
     # One rule for all bands: a dark one would pass for percent, or for reflectance, alone.
-    floats = [b for b in raster.bands if b.role == "optical" and np.dtype(b.dtype).kind == "f"]
-    high = max((_percentile(b, 98) for b in floats if (b.gain, b.bias) == (1, 0)), default=0.0)
+    high = max((_percentile(b, 98) for b in raster.bands if _unscaled(b)), default=0.0)
     if high < 0:  # as radar in dB: light is not below zero all over
         return replace(raster, bands=in_own_values(raster.bands))
     bands = tuple(_guessed(band, raster, high, watch) for band in raster.bands)
     return replace(raster, bands=bands, surface=_level(rule or "", surface))
+
+
+def as_dates(raster: Raster, shown: Sequence[Band], watch: Watch) -> Raster:
+    """The raster, its unscaled floats in the scale of the bands that other dates show, if it has no values.
+
+    A date that is clouded all over tells nothing to guess by, and is filled in what the others are in.
+    """
+    unscaled = [b for b in raster.bands if _unscaled(b)]
+    if not unscaled or any(_percentile(b, 98) for b in unscaled):
+        return raster
+    floats = [b for b in shown if b.role == "optical" and np.dtype(b.dtype).kind == "f"]
+    scales = {(b.gain, b.bias) for b in floats if not _unscaled(b) or _percentile(b, 98)}
+    if len(scales) != 1 or scales == {(1, 0)}:
+        return raster
+    gain, bias = scales.pop()
+    watch.notice("radiometry.guess", name=raster.name, rule=f"the stored value times {gain:g}")
+    bands = tuple(replace(b, gain=gain, bias=bias) if _unscaled(b) else b for b in raster.bands)
+    return replace(raster, bands=bands)
+
+
+def _unscaled(band: Band) -> bool:
+    return band.role == "optical" and np.dtype(band.dtype).kind == "f" and (band.gain, band.bias) == (1, 0)
 
 
 def _own(band: Band, rule: str | None) -> Band:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import rasterio
 from terramend.backend.errors import Notice, TerramendError
+from terramend.backend.fill import fill
 from terramend.backend.opening import open_inputs
-from terramend.backend.request import FillRequest, Mask
+from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.watch import Watch
 
 
@@ -124,3 +125,26 @@ def test_a_server_that_falls_silent_is_left(tmp_path):
         server.shutdown()
         server.server_close()
     assert done.returncode == 2 and "a.tif" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("high", [0.5, 40, 4000])
+def test_a_date_without_a_value_is_filled_in_the_scale_of_the_others(tmp_path, high):
+    ground = (high * (0.5 + 0.5 * np.random.default_rng(0).random((1, 40, 40)))).astype(np.float32)
+    blank = np.full_like(ground, np.nan)
+    paths = [str(tmp_path / f"{name}.tif") for name in ("target", "blank", "before", "after")]
+    profile = {
+        "driver": "GTiff", "count": 1, "height": 40, "width": 40, "dtype": "float32", "nodata": np.nan,
+        "crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6),
+    }  # fmt: skip
+    for path, values in zip(paths, (blank, blank, ground, ground), strict=True):
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(values)
+    target, *others = paths
+    days = ("2023-12-31", "2024-01-01", "2024-01-21")
+    dates = tuple(Reference(path, (Mask("", "none"),), day) for path, day in zip(others, days, strict=True))
+    mask = (Mask(target, "value=nan"),)
+    output, watch = str(tmp_path / "out.tif"), Watch()
+    fill(FillRequest((target,), output, gaps=mask, references=dates, date="2024-01-11"), watch)
+    with rasterio.open(output) as file:
+        np.testing.assert_allclose(file.read(), ground, rtol=0.02)
+    assert ("radiometry.guess" in [notice.code for notice in watch.notices]) == (high > 3)
