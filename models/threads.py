@@ -39,7 +39,7 @@ def allowed(count: int, proceed: Callable[[], None] = lambda: None) -> Iterator[
                 yield
             finally:
                 _pool.reset(before)
-                pool.shutdown(cancel_futures=True)  # who was left behind by a stopped run does its parts alone
+                pool.shutdown(cancel_futures=True)  # whoever a stopped run left does its parts alone
     finally:
         _proceed.reset(asked)
 
