@@ -39,7 +39,6 @@ def allowed(count: int, proceed: Callable[[], None] = lambda: None) -> Iterator[
                 yield
             finally:
                 _pool.reset(before)
-                pool.shutdown(cancel_futures=True)  # whoever a stopped run left does its parts alone
     finally:
         _proceed.reset(asked)
 

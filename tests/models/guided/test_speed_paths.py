@@ -1,6 +1,5 @@
 """What was made quick must not depend on how: threads, blocks, shared masks, half size."""
 
-import contextvars
 import threading
 import time
 from dataclasses import replace
@@ -81,33 +80,6 @@ def test_the_calling_thread_is_one_of_those_that_work():
 
     with threads.allowed(2):
         assert threading.get_ident() in threads.each(work, range(2))
-
-
-def test_what_a_cancelled_run_left_behind_is_not_waited_for():
-    begun, leaving, out, done = threading.Event(), threading.Event(), threading.Event(), []
-
-    def work(part):
-        if part == 0:  # in the pool
-            begun.set()
-            leaving.wait(60)
-        elif part == 99:  # in the thread that is left behind
-            out.wait(60)
-        else:
-            time.sleep(0.01)
-            done.append(part)
-        return part
-
-    found = []
-    with threads.allowed(2):
-        here = contextvars.copy_context()
-        left = threading.Thread(target=lambda: found.extend(here.run(threads.each, work, range(100))))
-        left.start()
-        assert begun.wait(60)
-        leaving.set()
-    assert len(done) < 98
-    out.set()
-    left.join(60)
-    assert found == list(range(100))
 
 
 def test_of_several_failures_the_first_part_says_its_own():
