@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from ..models.base import Reconstructor
 from ..models.registry import ROWS, Row, find
@@ -15,6 +16,9 @@ from .request import FillRequest, figure
 from .trial import Tried
 from .watch import Watch
 from .weights import with_network
+
+if TYPE_CHECKING:
+    from .raster.scene import Scene  # not at run time: lists of methods need no GDAL
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
 
@@ -41,6 +45,11 @@ class Facts:
         """In the words of `Row.needs`; nothing of it helps bands of classes."""
         names = {"references": self.references > 0, "terrain": self.terrain, "sar": self.sar}
         return frozenset(name for name, there in names.items() if there and not self.classes)
+
+
+def facts_of(scene: Scene) -> Facts:
+    """What a scene that was opened holds."""
+    return Facts(len(scene.references), scene.has_terrain, scene.has_sar, scene.only_classes)
 
 
 def unknown(name: str, ready: Sequence[str]) -> TerramendError:

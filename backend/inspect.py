@@ -12,7 +12,7 @@ import rasterio.crs
 from ..models.aligndiff import prompt
 from ..models.aligndiff.prompt_regions import region
 from ..models.registry import Row
-from .choose import Facts, choose, named, say_unused, untried_reason
+from .choose import choose, facts_of, named, say_unused, untried_reason
 from .errors import TerramendError, together
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
@@ -54,7 +54,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         inputs = open_inputs(request, watch)
         folder = stack.enter_context(working_folder(request.tmp))
         scene, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
-        facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar, scene.only_classes)
+        facts = facts_of(scene)
         row, why = choose(request, facts)
         say_unused(row, request, facts, watch)
         covers = _covers(scene, watch)

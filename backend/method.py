@@ -22,7 +22,7 @@ from ..models.base import (
 )
 from ..models.registry import Row
 from .budget import Budget, Sight, budget
-from .choose import Facts, choose, create, say_unused, tried_reason
+from .choose import choose, create, facts_of, say_unused, tried_reason
 from .device import on_torch, where
 from .errors import Notice, TerramendError, together
 from .flow import run_cancellable
@@ -89,7 +89,7 @@ def make_method(
     Raises:
         TerramendError: `model.*`, `memory.*`, `run.cancelled`.
     """
-    facts = Facts(len(scene.references), scene.has_terrain, scene.has_sar, scene.only_classes)
+    facts = facts_of(scene)
     row, reason = choose(request, facts)
     say_unused(row, request, facts, watch)
     reasons: tuple[Notice, ...] = (reason,)
