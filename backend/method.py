@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..models import threads
@@ -93,7 +93,7 @@ def make_method(
     row, reason = choose(request, facts)
     say_unused(row, request, facts, watch)
     reasons: tuple[Notice, ...] = (reason,)
-    model = _created(row, request, facts.references > 0, watch, tell)
+    model = _created(row, request, facts.references > 0, tell)
     _say_order(model, request.mode, scene, watch)
     plan = plan_tiles(scene.grid, _channels(scene), getattr(model, "context", row.context))
     allowed = budget(plan, _sight(scene, row), request.jobs, request.memory_limit, row.name)
@@ -123,10 +123,15 @@ def make_method(
             reasons = (*reasons, Notice("reason.logarithms"))
         del seen, tiles
         give_memory_back()
+
+    def predict(tile: Tile) -> Prediction:
+        with threads.allowed(1, watch.check):  # one that goes in steps ends between two
+            return model.predict(way.shown(tile) if way else tile, state)
+
     return Method(
         row,
         reasons,
-        lambda tile: model.predict(way.shown(tile) if way else tile, state),
+        predict,
         plan,
         allowed,
         *where(model),
@@ -138,15 +143,14 @@ def make_method(
 
 
 def _created(
-    row: Row, request: FillRequest, dates: bool, watch: Watch, tell: Callable[[SamplerStep], None] | None
+    row: Row, request: FillRequest, dates: bool, tell: Callable[[SamplerStep], None] | None
 ) -> Reconstructor:
-    """The method on its device, which the watch can stop; `dates`: whether there is another date."""
+    """The method on its device; `dates`: whether there is another date."""
     model = create(row, request)
     if isinstance(model, Movable):
         model = model.on(on_torch(request.device) if dates else None)
     if request.device == "cuda" and where(model)[0] != "cuda":
         raise TerramendError("model.device", model=row.name)
-    model = stoppable(model, watch.check)
     if tell is None:
         return model
     if not isinstance(model, Observable):
@@ -206,16 +210,6 @@ def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
     for code, pixels in (("mask.fringe", found.haze), ("mask.fringe-shadow", found.shadow)):
         if pixels:
             watch.notice(code, pixels=pixels, grow=math.ceil(_growth(scene) + pixels))
-
-
-def stoppable(model: Reconstructor, check: Callable[[], None]) -> Reconstructor:
-    """A method that works on one tile for long and has a field `proceed` calls `check` between its steps.
-
-    The run itself stops without it; this ends the worker that is left behind too.
-    """
-    if is_dataclass(model) and hasattr(model, "proceed"):
-        return replace(model, proceed=check)
-    return model
 
 
 def _prepared(model: Reconstructor, overview: Tile, workers: int, watch: Watch) -> Any:

@@ -164,9 +164,8 @@ class Reconstructor(Protocol):
     What it has of these attributes is read too: `context`, pixels around a tile that it must see (its row's
     otherwise); `modes` that its weights can do; `wavelengths`, nanometres of the bands that it reads together
     (where a scene lacks one it predicts nothing); `provider` of ONNX Runtime, or else `device`, and
-    `weights_sha256` for the record; `proceed`, a field of a dataclass: called between the steps of one tile,
-    it raises where the run is cancelled. Further abilities have protocols of their own, below. A state may
-    have `findings`.
+    `weights_sha256` for the record. Further abilities have protocols of their own, below. A state may have
+    `findings`. What takes long calls `threads.proceed` between its steps.
     """
 
     def prepare(self, overview: Tile) -> Any:

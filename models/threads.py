@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -17,30 +17,30 @@ Result = TypeVar("Result")
 Other = TypeVar("Other")
 
 _pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
-_proceed: ContextVar[Callable[[], None]] = ContextVar("proceed", default=lambda: None)
+_check: ContextVar[Callable[[], None]] = ContextVar("check", default=lambda: None)
 
 
 @contextmanager
-def allowed(count: int, proceed: Callable[[], None] = lambda: None) -> Iterator[None]:
+def allowed(count: int, check: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Let `each` use `count` threads, the calling one among them; not for what other threads do.
 
-    `proceed` is called before each part, and raises where the work is wanted no more.
+    `check` is called before each part, and by `proceed`; it raises where the work is wanted no more.
     """
-    asked = _proceed.set(proceed)
-    try:
-        if count < 2:
+    others: AbstractContextManager[ThreadPoolExecutor | None] = nullcontext(_pool.get())
+    if count > 1:
+        others = ThreadPoolExecutor(count - 1, "terramend-part", initializer=_check.set, initargs=(check,))
+    with others as pool:
+        before, outer = _check.set(check), _pool.set(pool)
+        try:
             yield
-            return
-        with ThreadPoolExecutor(
-            count - 1, "terramend-part", initializer=_proceed.set, initargs=(proceed,)
-        ) as pool:
-            before = _pool.set(pool)
-            try:
-                yield
-            finally:
-                _pool.reset(before)
-    finally:
-        _proceed.reset(asked)
+        finally:
+            _pool.reset(outer)
+            _check.reset(before)
+
+
+def proceed() -> None:
+    """For work in steps, to be called between them: raises where it is wanted no more."""
+    _check.get()()
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -48,7 +48,7 @@ def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
 
     Where one of them fails, none runs any more when this raises: files that they read can be closed.
     """
-    pool, proceed = _pool.get(), _proceed.get()
+    pool = _pool.get()
 
     def part(item: Item) -> Result:
         proceed()

@@ -7,8 +7,7 @@ comes the prior's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,7 @@ class AlignDiff:
     Attributes:
         wavelengths: nanometres of the bands that are drawn together; empty: one by one.
         samples: drawn; one has no deviation of its own. template, place: see `prompt.prompts`.
-        guidance: see `sampling.generate`. proceed: called between steps; what it raises ends the fill.
+        guidance: see `sampling.generate`.
     """
 
     networks: Networks
@@ -119,7 +118,6 @@ class AlignDiff:
     template: str = ""
     place: str = ""
     guidance: float = 0.0
-    proceed: Callable[[], None] = field(default=lambda: None, compare=False)
 
     @property
     def weights_sha256(self) -> str | None:
@@ -204,9 +202,7 @@ class AlignDiff:
             )
 
         context = self.networks.context(text, numbers(tile.about))
-        made = generate(
-            self.networks, image, hidden[at], given, context, drawn, self.preset, self.guidance, self.proceed
-        )
+        made = generate(self.networks, image, hidden[at], given, context, drawn, self.preset, self.guidance)
         place = tuple(slice(max(a, 0), min(b, n)) for (a, b), n in sides)
         inner = tuple(slice(p.start - a, p.stop - a) for p, (a, _) in zip(place, spans, strict=True))
         images = restored(made, middle, spread)[..., inner[0], inner[1]]

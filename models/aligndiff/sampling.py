@@ -91,7 +91,6 @@ def generate(
     noise: Callable[[int], Floats],
     preset: Preset,
     guidance: float = 0.0,
-    proceed: Callable[[], None] = lambda: None,
 ) -> Floats:
     """(N, K, H, W) images in network units; only the gap of them is worth reading.
 
@@ -100,7 +99,6 @@ def generate(
         gap: (H, W). hint: (channels, H, W). noise: the n-th field, (N, C, h, w).
         guidance: 0 to 1, how far the gap's latents are drawn towards the mean and spread of the known
             ones in the last third of the steps.
-        proceed: called before every step; what it raises ends the run.
     """
     prior = networks.encode(image[None])
     hidden = latent_gap(gap, networks.factor)
@@ -110,7 +108,6 @@ def generate(
     late = times[-max(1, round(LATE * len(times))) :]
 
     def denoise(x: Floats, t: int) -> Floats:
-        proceed()
         return networks.denoise(x, t, context, hint[None], prior)
 
     def fuse(clean: Floats, sample: Floats, t: int) -> Floats:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import threads
 from ..base import Floats
 from .schedules import Schedule
 
@@ -97,7 +98,7 @@ def run(
     clip: float | None = None,
     fuse: Callable[[Floats, Floats, int], Floats] | None = None,
 ) -> Iterator[Step]:
-    """Yield the steps of a run from `start` (the sample at `times[0]`) to t = 0.
+    """Yield the steps of a run from `start` (the sample at `times[0]`) to t = 0; a cancel ends it before one.
 
     Args:
         noise: asked for step k where the method is stochastic.
@@ -113,6 +114,7 @@ def run(
         raise ValueError(f"{method!r} is none of {', '.join(METHODS)}")
     sample, before = start, None
     for index, t in enumerate(times):
+        threads.proceed()
         following = times[index + 1] if index + 1 < len(times) else 0
         clean = to_clean(schedule, sample, model(sample, t), t, parameterisation)
         if clip is not None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from terramend.backend.accuracy import accuracy
 from terramend.backend.errors import TerramendError
 from terramend.backend.expect import expect
 from terramend.backend.fill import fill
-from terramend.backend.method import make_method, stoppable
+from terramend.backend.method import make_method
 from terramend.backend.opening import open_grid, open_inputs
 from terramend.backend.process import computing
 from terramend.backend.request import FillRequest, Mask, Reference
@@ -130,30 +129,23 @@ def test_amounts_are_filled_as_logarithms_and_result_and_tags_say_so(write, name
         assert 0.5 < found["rmse"] / found["expected_error"] < 2 and found["coverage"] > 0.8
 
 
-def test_methods_that_take_long_are_told_when_to_stop() -> None:
-    @dataclass(frozen=True)
-    class Slow:
-        proceed: Callable[[], None] = lambda: None
-
-    called = []
-    stoppable(Slow(), lambda: called.append(1)).proceed()
-    assert called == [1]
-    plain = object()
-    assert stoppable(plain, lambda: None) is plain
-
-
-def test_a_cancelled_run_leaves_no_thread_that_learns_on(write, monkeypatch) -> None:
+@pytest.mark.parametrize("way", ["prepare", "predict"])
+@pytest.mark.parametrize(
+    "step",
+    [lambda: threads.each(lambda _: time.sleep(0.1), [0]), lambda: time.sleep(0.1) or threads.proceed()],
+)
+def test_a_cancelled_run_leaves_no_thread_that_works_on(write, monkeypatch, way, step) -> None:
     watch, ended = Watch(), threading.Event()
 
-    def learns(self, overview):
+    def works(*_):
         watch.cancel()
         try:
             for _ in range(600):
-                threads.each(lambda _: time.sleep(0.1), [0])
+                step()
         finally:
             ended.set()
 
-    monkeypatch.setattr("terramend.models.guided.model.Guided.prepare", learns)
+    monkeypatch.setattr(f"terramend.models.guided.model.Guided.{way}", works)
     target, gaps = write("in.tif", landscape(1, 30, 30).astype("uint16")), np.zeros((30, 30), np.uint8)
     gaps[9:12] = 1
     mask = Mask(str(write("gaps.tif", gaps)), "nonzero")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 import pytest
-from terramend.models import registry
+from terramend.models import registry, threads
 from terramend.models.aligndiff import hint as hints
 from terramend.models.aligndiff.model import AlignDiff, _span, assemble
 from terramend.models.aligndiff.sampling import PAPER, PRESETS, drawn_towards, generate
@@ -263,16 +263,18 @@ def test_nothing_is_drawn_where_nothing_is_known_or_nothing_is_asked() -> None:
 
 def test_a_run_stops_between_two_steps() -> None:
     tile, _ = scene(bands=1)
-    networks, left = Blocks(), [3]
+    networks = Blocks()
 
-    def proceed():
-        left[0] -= 1
-        if left[0] < 0:
+    def steps():
+        return sum(entry[0] != "context" for entry in networks.seen)
+
+    def check():
+        if steps() == 3:
             raise InterruptedError
 
-    with pytest.raises(InterruptedError):
-        filled(made(networks, proceed=proceed), tile)
-    assert sum(entry[0] != "context" for entry in networks.seen) == 3
+    with threads.allowed(1, check), pytest.raises(InterruptedError):
+        filled(made(networks), tile)
+    assert steps() == 3
 
 
 def test_prompts_and_references_reach_the_networks() -> None:

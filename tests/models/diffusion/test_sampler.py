@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
+from terramend.models import threads
 from terramend.models.diffusion import sampler, schedules
 from terramend.models.diffusion.noise import noise
 
@@ -104,6 +105,22 @@ def test_fuse_and_clip_change_the_clean_image_before_the_step() -> None:
     steps = list(run)
     assert all(np.all(step.clean == 0.5) for step in steps)
     assert np.allclose(steps[-1].sample, 0.5)
+
+
+def test_a_run_that_is_wanted_no_more_ends_before_its_next_step() -> None:
+    asked = []
+
+    def check():
+        if len(asked) == 3:
+            raise InterruptedError
+
+    def model(x, t):
+        asked.append(t)
+        return x
+
+    with threads.allowed(1, check), pytest.raises(InterruptedError):
+        list(sampler.run(SCHEDULE, model, np.zeros(3), sampler.spaced(1000, 10), lambda k: np.zeros(3)))
+    assert asked == [1000, 900, 800]
 
 
 def test_times() -> None:
