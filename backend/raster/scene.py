@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models import threads
-from ...models.base import About, Flags, Floats, Tile
+from ...models.base import About, Floats, Tile
 from ...models.base import Reference as TileReference
 from ...models.registry import find
 from ..errors import Notice
@@ -22,7 +22,7 @@ from ..watch import Together, Watch
 from .closing import Closing
 from .correspond import likes, order
 from .fill_bands import fill_bands, known_bands, unit_of
-from .gapmap import GAP, OUTSIDE, VALID, Codes, GapMap
+from .gapmap import GAP, OUTSIDE, VALID, GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
 from .guides import open_guide
@@ -147,43 +147,27 @@ class Scene(Closing):
         return self._read(window) if self._whole is None else self._whole.cut(*window.slices)
 
     def _read(self, window: Window) -> Tile:
-        """A tile from the files; its sources side by side where the caller allows it."""
-        codes, hidden = self._codes(window)
+        """A tile from the files."""
+        return self._made(self._part(window, 1, 1, self._full), window)
 
-        def image() -> Floats:
-            pixels = self._full.target.reflectance(window, self.fill_bands)
-            pixels[hidden] = np.nan
-            return pixels
-
-        def reference(place: int) -> Floats:
-            pixels = self._full.reference(place, window)
-            gaps = self._reference_gaps[place]
-            if gaps is not None:
-                pixels[:, gaps(window)] = np.nan
-            return pixels
-
-        pixels, references, terrain, sar = self._full.each(image, reference, window)
+    def _made(self, part: tuple[Any, ...], window: Window, step: int = 1) -> Tile:
+        """The tile or overview of what `_part` reads."""
+        image, gaps, references, terrain, sar = part
+        pairs = zip(references, self.references, strict=True)
+        down, across = self.grid.pixel_size
         return Tile(
-            image=pixels,
-            gaps=codes == GAP,
-            references=self._dated(references),
+            image=image,
+            gaps=gaps,
+            references=tuple(TileReference(seen, info.days, info.name, info.alike) for seen, info in pairs),
             terrain=terrain,
             sar=sar,
-            pixel_size=self.grid.pixel_size,
+            pixel_size=(down * step, across * step),
             row=window.row,
             column=window.column,
+            step=step,
             wavelengths=self.wavelengths,
             about=self.about,
         )
-
-    def _codes(self, window: Window) -> tuple[Codes, Flags]:
-        """(F, h, w) gap codes of the fill bands, and which samples are hidden in the image."""
-        codes = self.gap_map.read(window)[list(self.fill_bands)]
-        return codes, codes == OUTSIDE if self._mode == "clear" else codes != VALID
-
-    def _dated(self, images: Sequence[Floats]) -> tuple[TileReference, ...]:
-        pairs = zip(images, self.references, strict=True)
-        return tuple(TileReference(pixels, info.days, info.name, info.alike) for pixels, info in pairs)
 
     def overview(self, max_side: int = SIDE) -> Tile:
         """The whole scene with pixels a power of two as large, at most `max_side` a side.
@@ -204,21 +188,9 @@ class Scene(Closing):
         with ExitStack() as stack:
             readers = self._readers(self.grid.coarse(fine), stack)
             for window in strips:
-                parts.append(self._coarse_part(window, fine, step // fine, readers))
+                parts.append(self._part(window, fine, step // fine, readers))
                 self._watch.advance()
-        image, gaps, references, terrain, sar = (_joined([part[i] for part in parts]) for i in range(5))
-        down, across = self.grid.pixel_size
-        return Tile(
-            image=image,
-            gaps=gaps,
-            references=self._dated(references),
-            terrain=terrain,
-            sar=sar,
-            pixel_size=(down * step, across * step),
-            step=step,
-            wavelengths=self.wavelengths,
-            about=self.about,
-        )
+        return self._made(_joined(parts), self.grid.whole, step)
 
     def strips(self, step: int) -> Iterator[Window]:
         """Full-width windows of whole overview rows."""
@@ -226,14 +198,19 @@ class Scene(Closing):
         for row in range(0, self.grid.height, rows):
             yield Window(row, 0, min(rows, self.grid.height - row), self.grid.width)
 
-    def _coarse_part(self, window: Window, fine: int, more: int, readers: _Readers) -> tuple[Any, ...]:
-        """A strip of the overview: read at `fine`, gaps hidden there, averaged `more` times."""
-        inner = Window(window.row // fine, 0, -(-window.height // fine), -(-window.width // fine))
+    def _part(self, window: Window, fine: int, more: int, readers: _Readers) -> tuple[Any, ...]:
+        """A tile's planes, or a strip of the overview's: read at `fine`, gaps hidden, averaged `more` times.
+
+        Sources are read side by side where the caller allows it.
+        """
+        row, column = window.row // fine, window.column // fine
+        inner = Window(row, column, -(-window.height // fine), -(-window.width // fine))
 
         def mean(pixels: Floats) -> Floats:
             return block_mean(pixels, more, more)
 
-        codes, hidden = self._codes(window)
+        codes = self.gap_map.read(window)[list(self.fill_bands)]
+        hidden = codes == OUTSIDE if self._mode == "clear" else codes != VALID
 
         def image() -> Floats:
             pixels = readers.target.reflectance(inner, self.fill_bands)
