@@ -100,6 +100,20 @@ def changed(codes: Codes, recipe: Recipe, block: Block | None) -> Codes:
     return kept
 
 
+def copied(recipe: Recipe, stored: Sequence[Samples]) -> Samples:
+    """(B, h, w) the file's samples in the output's dtype, with the nodata that the output has."""
+    samples = np.stack(stored).astype(recipe.dtype, copy=False)
+    for index in recipe.other_nodata:
+        samples[index][stored[index] == recipe.target.bands[index].nodata] = recipe.nodata
+    return samples
+
+
+def misread(recipe: Recipe, stored: Sequence[Samples], codes: Codes | None) -> int:
+    """How many valid samples equal the output's nodata, but not their band's; codes: None without gaps."""
+    same = ((i, stored[i] == recipe.nodata) for i in recipe.other_nodata)
+    return sum(int((equal if codes is None else equal & (codes[i] == VALID)).sum()) for i, equal in same)
+
+
 def compose(
     recipe: Recipe, stored: Sequence[Samples], codes: Codes, classed: Flags, block: Block | None
 ) -> Composed:
@@ -110,9 +124,7 @@ def compose(
         codes: (B, h, w) of the gap map. classed: (C, h, w) gaps of class bands that have a class.
         block: blended predictions of `fill_bands`, or None.
     """
-    samples = np.stack(stored).astype(recipe.dtype, copy=False)
-    for index in recipe.other_nodata:
-        samples[index][stored[index] == recipe.target.bands[index].nodata] = recipe.nodata
+    samples = copied(recipe, stored)
     gaps = codes[list(recipe.fill_bands)] == GAP
     filled = np.zeros_like(gaps) if block is None else gaps & np.isfinite(block.mean)
     for place, index in enumerate(recipe.fill_bands):

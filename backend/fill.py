@@ -149,6 +149,9 @@ class _Run:
         try:
             masked = self.target.bands[0].path if kept.has_mask else None
             tally = fill_grid(scene, method, recipe, writers, watch, masked)
+            if tally.misread:
+                value = f"{recipe.nodata:g}"
+                watch.notice("output.nodata", count=tally.misread, name=self.target.name, value=value)
             watch.stage("write")
             watch.check()
             for writer in writers.each():

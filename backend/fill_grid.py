@@ -52,7 +52,10 @@ class Writers:
 
 @dataclass
 class Tally:
-    """What a grid's fill did, counted in raster order: samples, but `pixels` filled and those `smooth`."""
+    """What a grid's fill did, counted in raster order: samples, but `pixels` filled and those `smooth`.
+
+    `misread` are valid, and equal the output's nodata, where bands declare different values.
+    """
 
     gaps: int = 0
     unfilled: int = 0
@@ -60,6 +63,7 @@ class Tally:
     smooth: int = 0
     variance: float = 0.0
     known: int = 0
+    misread: int = 0
 
     def add(self, done: compose.Composed, block: Block | None) -> None:
         """Count one core."""
@@ -228,12 +232,12 @@ def _cut(said: Prediction, around: Window, used: Window, tile: Tile) -> Piece:
 
 def _write(recipe: compose.Recipe, writers: Writers, read: _Read, block: Block | None, tally: Tally) -> None:
     core, codes = read.place.core, read.codes
-    if codes is None:
-        samples = np.stack(read.stored).astype(recipe.dtype, copy=False)
-        writers.main.write(core, samples, read.mask)
-        return
-    if recipe.clear:
+    if codes is not None and recipe.clear:
         codes = compose.changed(codes, recipe, block)
+    tally.misread += compose.misread(recipe, read.stored, codes)
+    if codes is None:
+        writers.main.write(core, compose.copied(recipe, read.stored), read.mask)
+        return
     done = compose.compose(recipe, read.stored, codes, read.classed, block)
     tally.add(done, block)
     mask = None if read.mask is None else read.mask | done.restored

@@ -107,6 +107,11 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "model.unused": "The method {model} makes no use of {option}; these do: {known}.",
         "notice.alike": "The same holds for {count} more of the other dates.",
+        "output.nodata": (
+            "Valid samples of {name} that are {value}: {count}. The output has that value as nodata, for a "
+            "GeoTIFF has one and the bands declare several: programs take them for missing. Fill the bands "
+            "that declare another as a raster of their own."
+        ),
         "pair.pixels": "{name} and the raster to fill have no common CRS: they are paired pixel to pixel.",
         "reference.apart": "{path} does not overlap the raster to fill and is left out.",
         "reference.bands-few": (

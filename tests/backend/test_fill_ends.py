@@ -166,6 +166,26 @@ def test_nodata_of_several_files_becomes_the_one_that_the_output_has(write, othe
         np.testing.assert_array_equal(plane[:, 9:][~gaps[:, 9:]], source[:, 9:][~gaps[:, 9:]])
 
 
+def test_of_bands_with_several_nodata_values_none_is_left_and_what_reads_as_nodata_is_told(write):
+    first, second = landscape(2, 40, 1300).astype("uint16")
+    first[:, 1200:], second[:, 1200:] = 0, 65535  # in tiles without a gap
+    second[5, 700:703] = 0
+    second[3, 3] = first[20, 20] = 0  # under the mask, and missing in its own band
+    gaps = np.zeros((40, 1300), np.uint8)
+    gaps[2:9, 2:9] = 1
+    names = [write("B02.tif", first, nodata=0), write("B03.tif", second, nodata=65535)]
+    asked = asked_for(names[0], write("gaps.tif", gaps))
+    asked = replace(asked, target=tuple(map(str, names)))
+    Path(asked.output).parent.mkdir()
+    result = fill(asked, Watch())
+    with rasterio.open(asked.output) as file:
+        out = file.read()
+    assert (out[:, :, 1200:] == 0).all()
+    np.testing.assert_array_equal(out[1, :, 9:1200], second[:, 9:1200])
+    (said,) = [notice["message"] for notice in result.notices if notice["code"] == "output.nodata"]
+    assert "that are 0: 3." in said
+
+
 def test_names_of_equal_looking_resolutions_differ(write):
     first = open_product([str(write("a.tif", np.ones((1, 4, 4), "uint8")))], radiometry="dn", watch=Watch())
     paths = output_paths(FillRequest(("a.tif",), "o.tif", std="s.tif"), [*first, *first, *first])
