@@ -90,15 +90,16 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
 def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Watch) -> list[Row]:
     """One row for each entry of a folder that matches, except those that other rows use or write.
 
-    Hidden ones are left out, too (a run in the making writes beside its target), tables, and quality bands by
-    their names, which rows find beside their targets; so is, with a notice, what Terramend wrote before: its
-    other outputs are no scenes, and a fill needs none.
+    Hidden ones are left out, too (a run in the making writes beside its target), and tables; so are, with a
+    notice, quality bands and masks of others by their names, and what Terramend wrote before: its other
+    outputs are no scenes, and a fill needs none.
 
     Raises:
         TerramendError: `batch.folder` when nothing matches, `batch.written` when nothing else does.
     """
     from .raster.files import ENDINGS
     from .raster.fill_tag import is_filled
+    from .raster.siblings import masks_of_others
 
     place = Path(os.path.realpath(folder))
     # An entry that is a link keeps its name: {folder} is where it was found.
@@ -113,7 +114,10 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
     drafts = [_row(1, cell, folder, common) for cell in cells]
     used = {_found(name) for draft in drafts if draft.request for name in _files(draft.request)}
     kept = [cell["target"] for cell in cells if os.path.normcase(cell["target"]) not in used]
-    kept = [name for name in kept if not _is_quality(Path(name).stem)] or kept
+    masks = masks_of_others(kept) | {name for name in kept if _is_quality(Path(name).stem)}
+    if masks and len(masks) < len(kept):
+        kept = [name for name in kept if name not in masks]
+        watch.notice("batch.masks", count=len(masks), folder=str(folder), first=Path(min(masks)).name)
     ours = {name for name in kept if Path(name).suffix.lower() in ENDINGS and is_filled(name)}
     if ours and len(ours) == len(kept):
         raise TerramendError("batch.written", folder=str(folder), pattern=pattern)

@@ -15,6 +15,10 @@ from .reasons import REASONS
 NOTICES: Mapping[str, str] = MappingProxyType(
     {
         "batch.elsewhere": "{why} Its rows go to other workers.",
+        "batch.masks": (
+            "Left out of {folder} as masks and quality bands, by their names: {count} ({first} first). "
+            "Name in a table which of them is to be filled."
+        ),
         "batch.packages": (
             "The cluster's worker {worker} has {theirs}, this machine {ours}: "
             "what it fills may differ in the last digits."

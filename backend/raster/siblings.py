@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -95,6 +95,13 @@ def masks_beside(paths: tuple[str, ...], raster: Raster, folders: Folders | None
         found = _other(dated, paths)
     known = [mask for mask in found if mask.kind != "auto"]
     return tuple(Mask(mask.path, mask.kind) for mask in known or found)
+
+
+def masks_of_others(names: Collection[str]) -> set[str]:
+    """Of these files those that are masks of others of them by their names, whatever kind of mask."""
+    masks = {name for name in names if mask_kind_of(Path(name).stem) is not None}
+    scenes = {_stem(Path(name).name) for name in names if name not in masks}
+    return {name for name in masks if _stem(Path(name).name) in scenes}
 
 
 def _other(masks: list[_MaskFile], paths: tuple[str, ...]) -> list[_MaskFile]:

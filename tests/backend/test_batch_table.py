@@ -236,6 +236,20 @@ def test_a_folder_without_its_masks_and_outputs(tmp_path):
         from_folder(tmp_path, "*.SAFE", common, Watch())
 
 
+def test_a_folder_without_the_masks_beside_its_scenes(tmp_path):
+    masks = ("a_cloudmask.tif", "b_clouds.tif", "mask_b.tif")
+    for name in ("a.tif", "b.tif", "cloud_free.tif", "clouds_2020.tif", *masks):
+        (tmp_path / name).touch()
+    common, watch = {"output": "{folder}/out/{stem}.tif"}, Watch()
+    rows = from_folder(tmp_path, "*.tif", common, watch)
+    scenes = ["a.tif", "b.tif", "cloud_free.tif", "clouds_2020.tif"]
+    assert [Path(row.target).name for row in rows] == scenes
+    (notice,) = watch.notices
+    assert notice.code == "batch.masks" and "3 (a_cloudmask.tif first)" in notice.sentence
+    rows = from_folder(tmp_path, "*_cloudmask.tif", common, Watch())
+    assert [Path(row.target).name for row in rows] == ["a_cloudmask.tif"]
+
+
 def test_a_folder_without_the_quality_bands_beside_its_scenes(tmp_path):
     quality = (
         "a_SCL.tif",
