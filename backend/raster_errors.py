@@ -17,7 +17,7 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "dem.mask": (
             INPUT,
             "{path} holds two values only, as a mask does and no elevation: give an elevation model in its "
-            "place, or it as --gaps.",
+            "place, or it as --gaps. If it is a flat shore, leave it out: it can guide nothing.",
         ),
         "dem.optical": (
             INPUT,

@@ -109,10 +109,11 @@ def _elevation(band: Band, name: str, watch: Watch) -> Band:
 
 
 def _is_mask(band: Band) -> bool:
-    """Whether a band holds two values and no more, as ground nowhere does."""
+    """Whether a band holds two values and no more, one of them 0 or both bytes: ground may be 3 and 4 m."""
 
     def two(values: NDArray[Any]) -> bool:
-        return np.unique(values[np.isfinite(values) & (values != band.nodata)]).size == 2
+        found = np.unique(values[np.isfinite(values) & (values != band.nodata)])
+        return found.size == 2 and (found.dtype == np.uint8 or 0 in found)
 
     if not two(sparse_sample(band.path, band.index)):
         return False

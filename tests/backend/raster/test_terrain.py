@@ -182,8 +182,13 @@ def test_a_mask_is_no_elevation_and_a_flat_shore_is_one(tmp_path):
     shore = np.zeros((600, 600), np.int16)
     shore[:, 300:] = 1
     shore[:, :20] = -9999
-    with pytest.raises(TerramendError, match="shore.tif holds two values only"):
+    with pytest.raises(TerramendError, match=r"shore.tif holds two values only.* leave it out"):
         open_guide(makers.write(tmp_path / "shore.tif", shore), grid(), "--dem", Watch())
+    flat = np.where(shore < 0, shore, shore + 3).astype(np.int16)
+    open_guide(makers.write(tmp_path / "flat.tif", flat), grid(), "--dem", Watch())
+    with pytest.raises(TerramendError, match=r"codes.tif holds two values only"):
+        codes = makers.write(tmp_path / "codes.tif", np.maximum(flat, 0).astype(np.uint8), nodata=0)
+        open_guide(codes, grid(), "--dem", Watch())
     shore[40, 40] = 2  # between the places that are looked at first
     open_guide(makers.write(tmp_path / "hill.tif", shore), grid(), "--dem", Watch())
     open_guide(makers.write(tmp_path / "sea.tif", np.minimum(shore, 0)), grid(), "--dem", Watch())
