@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
+from ...models.registry import expanded
 from ..datasets.contents import contents
 from ..errors import TerramendError
 from ..failure import reason
@@ -105,7 +106,7 @@ def load_config(name: str, size: str, changes: Mapping[str, str] | None = None) 
         try:
             value = json.loads(text)
         except ValueError:
-            value = text
+            value = expanded(text)  # of the entries in words only folders begin with ~
         _alike(value, {**optional, **place}[last], size, key)
         place[last] = value
     return config

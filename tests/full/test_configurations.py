@@ -115,6 +115,14 @@ def test_optional_entries_can_be_set_though_no_file_has_them() -> None:
     assert (made.accumulate, made.clip) == (3, 0.5)
 
 
+def test_folders_that_are_set_are_found_in_the_home_folder(tmp_path, monkeypatch) -> None:
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path))
+    changes = {"start": "~/run", "reference": "~/remover", "stage": "shared"}
+    config = recipe.load_config("de", "small", changes)
+    assert [Path(config[key]) for key in changes] == [tmp_path / "run", tmp_path / "remover", Path("shared")]
+
+
 @pytest.mark.parametrize("size", ["small", "paper"])
 @pytest.mark.parametrize(
     ("networks", "key", "value"),
