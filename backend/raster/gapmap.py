@@ -67,19 +67,23 @@ class GapMap(Closing):
         fraction, fractions: share of gaps in the footprint, of these bands; per band.
         cells: (rows, columns) int: gap pixels (in any band) of each `CELL` squared cell.
         masks: the masks that were read, those of the target's own product too.
+        area: the extent that gaps are restricted to, or None.
     """
 
     def __init__(
-        self, path: Path, grid: Grid, bands: int, counted: tuple[int, ...],
-        gaps: tuple[int, ...], valid: tuple[int, ...], cells: NDArray[np.int32], masks: tuple[MaskUse, ...],
-    ) -> None:  # fmt: skip
-        self.path, self.grid, self.bands, self.cells, self.masks = path, grid, bands, cells, masks
+        self, path: Path, target: Raster, counts: _Counts, masks: tuple[MaskUse, ...], area: Polygons | None
+    ) -> None:
+        self.path, self.grid, self.bands, self.cells = path, target.grid, len(target.bands), counts.cells
+        self.masks, self.area = masks, area
+        repeat = self.bands if len(counts.gaps) == 1 else 1
+        gaps, valid = tuple(counts.gaps.tolist()) * repeat, tuple(counts.valid.tolist()) * repeat
+        counted = telling(target.bands) or tuple(range(self.bands))
         self.gap_counts = gaps
         self.footprint_counts = tuple(g + v for g, v in zip(gaps, valid, strict=True))
         self.fractions = tuple(g / max(f, 1) for g, f in zip(gaps, self.footprint_counts, strict=True))
         self.gap_samples, self.footprint_samples = self.count(counted)
         self.fraction = self.gap_samples / max(self.footprint_samples, 1)
-        self._cumulated = np.pad(cells.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        self._cumulated = np.pad(counts.cells.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
         self._lock = threading.Lock()
         self._file = rasterio.open(path)
 
@@ -194,8 +198,44 @@ def _missing_by_masks(target: Raster, stack: MaskStack) -> Callable[[Window], Fl
     return missing
 
 
+@dataclass(frozen=True)
+class _Counts:
+    """Of each plane of codes: gaps and valid pixels; `cells` as in `GapMap`."""
+
+    gaps: NDArray[np.int64]
+    valid: NDArray[np.int64]
+    cells: NDArray[np.int32]
+
+
+def _write(
+    path: Path, grid: Grid, planes: int, cut: list[Window], codes_of: Callable[[Window], Codes], watch: Watch
+) -> _Counts:
+    """Write the codes (planes, h, w) of strips that begin at multiples of `CELL` rows, and count them."""
+    profile = SCRATCH | {"width": grid.width, "height": grid.height, "count": planes}
+    gaps, valid = np.zeros(planes, np.int64), np.zeros(planes, np.int64)
+    cells = np.zeros((-(-grid.height // CELL), -(-grid.width // CELL)), np.int32)
+    columns = np.arange(0, grid.width, CELL)
+    with rasterio.open(path, "w", **profile) as file:
+        for strip in cut:
+            codes = codes_of(strip)
+            if codes.any():
+                file.write(codes, window=strip.ranges)
+            is_gap = codes == GAP
+            gaps += np.count_nonzero(is_gap, axis=(1, 2))
+            valid += np.count_nonzero(codes == VALID, axis=(1, 2))
+            flat = is_gap[0] if planes == 1 else is_gap.any(axis=0)
+            if flat.any():
+                rows = np.arange(0, strip.height, CELL)
+                across = np.add.reduceat(flat, columns, axis=1, dtype=np.int32)
+                first = strip.row // CELL
+                cells[first : first + rows.size] = np.add.reduceat(across, rows, axis=0)
+            watch.advance()
+        close_whole(file, sparse=True)
+    return _Counts(gaps, valid, cells)
+
+
 class _Builder:
-    """Writes the codes strip by strip and counts them."""
+    """Says what the codes of a strip are, and what became of the masks."""
 
     def __init__(
         self, target: Raster, stack: MaskStack, footprint: Footprint, nodata_growth: Growth,
@@ -209,35 +249,12 @@ class _Builder:
         self.open, self.asked = 0, 0  # pixels of open nodata, and those of them that a mask asks for
 
     def build(self) -> GapMap:
-        grid, bands = self.target.grid, len(self.target.bands)
+        grid = self.target.grid
         margin = max(self.stack.margin, self.nodata_growth.margin)
-        profile = SCRATCH | {"width": grid.width, "height": grid.height, "count": self.planes}
-        gaps, valid = np.zeros(self.planes, np.int64), np.zeros(self.planes, np.int64)
-        cells = np.zeros((-(-grid.height // CELL), -(-grid.width // CELL)), np.int32)
-        columns = np.arange(0, grid.width, CELL)
-        with rasterio.open(self.path, "w", **profile) as file:
-            cut = list(strips(grid, self.planes + 8, least=4 * margin))
-            self.watch.stage("gaps", len(cut))
-            for strip in cut:
-                codes = self._codes(strip)
-                if codes.any():
-                    file.write(codes, window=strip.ranges)
-                is_gap = codes == GAP
-                gaps += np.count_nonzero(is_gap, axis=(1, 2))
-                valid += np.count_nonzero(codes == VALID, axis=(1, 2))
-                flat = is_gap[0] if self.planes == 1 else is_gap.any(axis=0)
-                if flat.any():
-                    rows = np.arange(0, strip.height, CELL)
-                    across = np.add.reduceat(flat, columns, axis=1, dtype=np.int32)
-                    first = strip.row // CELL
-                    cells[first : first + rows.size] = np.add.reduceat(across, rows, axis=0)
-                self.watch.advance()
-            close_whole(file, sparse=True)
-        repeat = bands if self.planes == 1 else 1
-        return GapMap(
-            self.path, grid, bands, telling(self.target.bands) or tuple(range(bands)),
-            tuple(gaps.tolist()) * repeat, tuple(valid.tolist()) * repeat, cells, self._uses(),
-        )  # fmt: skip
+        cut = list(strips(grid, self.planes + 8, least=4 * margin))
+        self.watch.stage("gaps", len(cut))
+        counts = _write(self.path, grid, self.planes, cut, self._codes, self.watch)
+        return GapMap(self.path, self.target, counts, self._uses(), self.area)
 
     def _uses(self) -> tuple[MaskUse, ...]:
         size = self.target.grid.width * self.target.grid.height
