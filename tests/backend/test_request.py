@@ -38,7 +38,7 @@ requests = st.builds(
     gaps=st.lists(masks, max_size=3).map(tuple),
     grow=st.none() | st.integers(0, 99).map("{}px".format) | st.integers(0, 99).map("{}m".format),
     classes=st.lists(st.sampled_from(CLASSES), unique=True).map(tuple),
-    cloud_threshold=st.none() | st.floats(0, 100),
+    cloud_threshold=st.none() | st.just(0.0) | st.floats(1, 100),
     references=st.lists(st.builds(Reference, path=names, masks=st.tuples(masks), date=dates)).map(tuple),
     sun=st.none() | st.tuples(st.floats(0, 360), st.floats(0.1, 90)),
     bands=st.lists(st.integers(1, 20), unique=True).map(tuple),
