@@ -61,42 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add all options but the main output's."""
     add_gaps(parser)
     add = _adder(parser.add_argument_group("auxiliary data"))
-    add(
-        "--reference",
-        bind=_add_reference,
-        metavar="RASTER",
-        help="image of the same place on another date; repeatable",
-    )
-    add(
-        "--reference-gaps",
-        bind=_reference_gaps,
-        metavar="MASK",
-        help="gap mask of the reference before it (default: the mask found beside the reference)",
-    )
-    add(
-        "--reference-gaps-kind",
-        bind=_reference_kind,
-        metavar="KIND",
-        help="encoding of that mask (default: auto); none: the reference is clear everywhere",
-    )
-    add(
-        "--reference-date",
-        bind=_reference_date,
-        metavar="DATE",
-        help="acquisition date of that reference, such as 2024-06-30 (default: from its tags or name)",
-    )
-    add(
-        "--references",
-        dest="references_from",
-        several="name the dates of all folders by --reference, or in a JSON list",
-        metavar="FOLDER|JSON",
-        help="folder of reference images, or JSON list of them",
-    )
-    add(
-        "--references-clear",
-        action="store_true",
-        help="treat images of --references that have no mask as clear wherever they hold values",
-    )
+    _add_dates(add)
     add(
         "--dem",
         several=TILES,
@@ -179,10 +144,51 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_dates(add: Callable[..., None]) -> None:
+    """Add the options that name other dates."""
+    add(
+        "--reference",
+        bind=_add_reference,
+        metavar="RASTER",
+        help="image of the same place on another date; repeatable",
+    )
+    add(
+        "--reference-gaps",
+        bind=_reference_gaps,
+        metavar="MASK",
+        help="gap mask of the reference before it (default: the mask found beside the reference)",
+    )
+    add(
+        "--reference-gaps-kind",
+        bind=_reference_kind,
+        metavar="KIND",
+        help="encoding of that mask (default: auto); none: the reference is clear everywhere",
+    )
+    add(
+        "--reference-date",
+        bind=_reference_date,
+        metavar="DATE",
+        help="acquisition date of that reference, such as 2024-06-30 (default: from its tags or name)",
+    )
+    add(
+        "--references",
+        dest="references_from",
+        several="name the dates of all folders by --reference, or in a JSON list",
+        metavar="FOLDER|JSON",
+        help="folder of reference images, or JSON list of them",
+    )
+    add(
+        "--references-clear",
+        action="store_true",
+        help="treat images of --references that have no mask as clear wherever they hold values",
+    )
+
+
 def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a gap mask needs of a request."""
     add_target(parser)
     add_gaps(parser)
+    _add_dates(_adder(parser.add_argument_group("other dates, which show what the masks missed (--missed)")))
     _adder(parser)("--tmp", metavar="DIR", help="folder for temporary files (default: the system's)")
     add_output(parser, "MASK.tif", "gap mask to write: 1 gap, 0 no gap")
 
@@ -207,6 +213,11 @@ def add_gaps(parser: argparse.ArgumentParser) -> None:
         "--own-mask",
         action="store_true",
         help="fill what the target's own quality band marks, too (without --gaps it is taken by itself)",
+    )
+    add(
+        "--missed",
+        action="store_true",
+        help="fill cloud and shadow that the masks missed, too, where the scene shows them",
     )
     add(
         "--grow",

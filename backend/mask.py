@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from .opening import say_own_masks
+from .opening import open_grid, open_inputs, say_own_masks
 from .raster.gapmap import GAP, GapMap, build_gap_map, in_force
 from .raster.grid import Window
 from .raster.mask_detect import OWN_TAG
@@ -23,7 +23,7 @@ from .raster.outputs import Outputs, working_folder
 from .raster.products import open_product
 from .raster.raster import Raster, telling
 from .raster.siblings import Folders
-from .raster.unchanged import states, unchanged
+from .raster.unchanged import States, states, unchanged
 from .raster.writer import GeoTiffWriter
 from .request import FillRequest, Mask, request_hash, validate
 from .version import VERSION
@@ -38,7 +38,8 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
 
     Args:
         request: its target, gaps, own_mask, grow, classes, cloud_threshold, fill_swath_edges,
-            extent, output, overwrite and tmp are used.
+            extent, output, overwrite and tmp are used; where what masks missed is wanted, its
+            references too, and radiometry.
         class_band: add a second band with what the masks say of each pixel, before growth and
             whatever classes are ticked: the sum of 1 cloud, 2 shadow, 4 cirrus, 8 snow,
             16 water, 32 saturated, 64 unclassified (all for a mask without classes).
@@ -53,24 +54,20 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
     """
     validate(request)
     watch.stage("open")
-    before = states([*request.target, *(mask.path for mask in request.gaps)])
-    folders = Folders()
-    target = open_product(
-        request.target, radiometry="dn", crs=request.target_crs,
-        nodata=request.target_nodata, watch=watch, folders=folders,
-    )[0]  # fmt: skip
-    quality = not telling(target.bands) and all(mask_kind_of(Path(name).stem) for name in request.target)
-    if quality and not request.gaps:  # its gaps are what it marks
-        request = replace(request, gaps=tuple(map(Mask, request.target)))
-    say_own_masks(request, (target,), folders, watch)
     with ExitStack() as stack:
-        names = _inputs(request, target)
-        before = {**states(names), **before}
+        if request.missed:  # what that takes is opened as a fill opens it
+            inputs = open_inputs(request, watch)
+            target, names, before = inputs.targets[0], inputs.names, inputs.files
+        else:
+            request, target, names, before = _opened(request, watch)
         outputs = Outputs([request.output], names, request.overwrite)
         stack.callback(outputs.discard)
         folder = stack.enter_context(working_folder(request.tmp))
         with unchanged(before):
-            gap_map = stack.enter_context(_gap_map(request, target, folder, watch))
+            if request.missed:
+                _, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
+            else:
+                gap_map = stack.enter_context(_gap_map(request, target, folder, watch))
             classes = stack.enter_context(_all_masks(request, target)) if class_band else None
             gap_pixels = _write(outputs.temporary(request.output), request, gap_map, classes, watch)
         outputs.commit()
@@ -85,6 +82,22 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
         "notices": [notice.to_json() for notice in watch.notices],
         "seconds": {name: round(seconds, 3) for name, seconds in watch.seconds.items()},
     }
+
+
+def _opened(request: FillRequest, watch: Watch) -> tuple[FillRequest, Raster, tuple[str, ...], States]:
+    """The request as it is meant, its target, and the files that are read, as they were before."""
+    before = states([*request.target, *(mask.path for mask in request.gaps)])
+    folders = Folders()
+    target = open_product(
+        request.target, radiometry="dn", crs=request.target_crs,
+        nodata=request.target_nodata, watch=watch, folders=folders,
+    )[0]  # fmt: skip
+    quality = not telling(target.bands) and all(mask_kind_of(Path(name).stem) for name in request.target)
+    if quality and not request.gaps:  # its gaps are what it marks
+        request = replace(request, gaps=tuple(map(Mask, request.target)))
+    say_own_masks(request, (target,), folders, watch)
+    names = tuple(_inputs(request, target))
+    return request, target, names, {**states(names), **before}
 
 
 def _gap_map(request: FillRequest, target: Raster, folder: Path, watch: Watch) -> GapMap:

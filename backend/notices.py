@@ -81,8 +81,13 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "mask.cast-shadow": (
             "Shadows of the clouds lie apart from them, and the mask does not mark them: guided learns "
-            "nothing from them, and they stay as they are. Add a mask that has them, or polygons."
+            "nothing from them, and they stay as they are. --missed fills them too."
         ),
+        "mask.missed": (
+            "What the masks missed, cloud or shadow, is filled too: {percent} % of the scene, beside what "
+            "they mark."
+        ),
+        "mask.missed-none": "Neither cloud nor shadow was found that the masks missed.",
         "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
         "mask.open-nodata": (
             "{percent} % of the scene's outline is nodata that is open to its edge (as the stripes of "

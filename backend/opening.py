@@ -13,6 +13,7 @@ from .inputs import named_inputs
 from .raster.classes import say_classes
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid
+from .raster.missed_gaps import missed_gaps
 from .raster.polygons import is_vector
 from .raster.products import open_product
 from .raster.radiometry import as_dates
@@ -137,7 +138,13 @@ def open_grid(
     )
     first = inputs.first_band(number)
     with gaps as gap_map, open_scene(request, target, inputs.references, gap_map, watch, first) as scene:
-        yield scene, gap_map
+        missed = missed_gaps(scene, folder, watch) if request.missed else None
+        if missed is None:
+            yield scene, gap_map
+            return
+        with missed:
+            scene.take(missed)
+            yield scene, missed
 
 
 def _check_bands(request: FillRequest, targets: Sequence[Raster]) -> None:

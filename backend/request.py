@@ -72,6 +72,7 @@ class FillRequest:
         cloud_threshold: percent from which a cloud probability is a gap (default 40).
         fill_swath_edges: whether nodata within the convex hull of the observed pixels is a gap too.
         own_mask: whether the product's own QA counts beside `gaps`.
+        missed: whether cloud and shadow count that the scene shows and no mask marks.
         references: other dates, each with its own masks.
         references_from: a folder, or a JSON list, of further references. references_clear: whether those of
             them that have no mask are clear wherever they hold values.
@@ -103,6 +104,7 @@ class FillRequest:
     cloud_threshold: Optional[float] = None
     fill_swath_edges: bool = False
     own_mask: bool = False
+    missed: bool = False
     references: Tuple[Reference, ...] = ()
     references_from: Optional[str] = None
     references_clear: bool = False
@@ -259,6 +261,8 @@ def _check(request: FillRequest) -> None:
         raise _wrong("references", "a reference needs a path")
     for mask in request.gaps + tuple(m for r in request.references for m in r.masks):
         _check_mask(mask)
+    if request.missed and request.mode == "clear":
+        raise _wrong("missed", "thin cloud is looked for in all of the raster: leave it out")
     if request.grow is not None and not re.fullmatch(r"\d{1,9}(\.\d+)?(px|m)?", request.grow):
         raise _wrong("grow", f"{request.grow!r} is no distance such as 3px or 30m")
     percent = request.cloud_threshold

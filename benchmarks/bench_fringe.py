@@ -6,6 +6,9 @@ scenes of more than 80 pixels), or on its way to white by `0.4 exp(-distance / 3
 at hidden pixels, means over places of those over cases; in brackets what 90 % intervals hold. Track P is
 real cloud as it is; its truth is another date.
 
+What is found is filled where `--missed` asks for it: last lines say how much of what was made is found, how
+much of what is found was made, and the PSNR at these pixels as observed and as filled.
+
     python benchmarks/bench_fringe.py --data ../shared/data/val
 """
 
@@ -69,6 +72,21 @@ FAULTS: dict[str, Callable[[Tile], Made]] = {
 }
 
 
+def looked_for(sample: cases.Sample, fault: str) -> tuple[float, float, float, float] | None:
+    """Of a fault the share that is found, of what is found the share that it is, and the PSNR where both are:
+    as observed, and as filled. None where nothing is found.
+    """
+    tile, where = FAULTS[fault](sample.tile)
+    taken = np.any(fringe.hidden(tile, fringe.learn(tile)).gaps & ~tile.gaps, axis=0)
+    there = where & tile.valid.all(axis=0)
+    both = there & taken
+    if not both.any():
+        return None
+    filled, truth = scores.guided(tile.hiding(taken)), sample.tile.image
+    seen, made = (scores.figures((image, None), truth, both)[0] for image in (tile.image, filled[0]))
+    return both.sum() / there.sum(), both.sum() / taken.sum(), seen, made
+
+
 def measured(sample: cases.Sample, track: str, fault: str) -> dict[str, tuple[float, float]]:
     """The figures of each row of a table."""
     peer = methods.find(PEERS[track])
@@ -92,17 +110,24 @@ def main() -> None:
     chosen = [case for case in recipe.cases if case.name.endswith(("cloud0", "real"))]
     for track in PEERS:
         for fault in ["as it is"] if track == "P" else FAULTS:
-            found: dict[str, list[dict[str, tuple[float, float]]]] = defaultdict(list)
+            rows: dict[str, list[dict[str, tuple[float, float]]]] = defaultdict(list)
+            looked: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
             for case in chosen:
                 if track in case.tracks:
-                    sample = cases.sample(case, track, root)
+                    sample, place = cases.sample(case, track, root), f"{case.dataset}/{case.place}"
                     too_small = fault == "far shadow" and min(sample.scored.shape) <= 2 * max(map(abs, FAR))
                     if sample.scored.any() and sample.tile.valid.any() and not too_small:
-                        found[f"{case.dataset}/{case.place}"].append(measured(sample, track, fault))
-            print(f"\n{track}, {fault}: {len(found)} places")
-            for title in next(iter(found.values()))[0]:
-                pairs = np.array([np.mean([row[title] for row in rows], axis=0) for rows in found.values()])
+                        rows[place].append(measured(sample, track, fault))
+                        if fault in FAULTS and (one := looked_for(sample, fault)):
+                            looked[place].append(one)
+            print(f"\n{track}, {fault}: {len(rows)} places")
+            for title in next(iter(rows.values()))[0]:
+                pairs = np.array([np.mean([row[title] for row in some], axis=0) for some in rows.values()])
                 print(scores.line(title, *pairs.mean(0)))
+            if looked:
+                it, of, seen, made = np.mean([np.mean(some, axis=0) for some in looked.values()], axis=0)
+                print(f"  found at {len(looked)} places: {it:.0%} of it, {of:.0%} of what is found;", end=" ")
+                print(f"PSNR there {seen:.2f} as observed, {made:.2f} as filled")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ Extent = Union[None, QgsReferencedRectangle, LayerOrPath]
 LAYERS = ("target", "gaps", "references", "dem", "sar", "extent")
 """Fields of `Choices` that hold layers, where a request holds paths."""
 PLAIN = (
-    "output", "own_mask", "grow", "cloud_threshold", "fill_swath_edges", "references_from",
+    "output", "own_mask", "missed", "grow", "cloud_threshold", "fill_swath_edges", "references_from",
     "references_clear", "date", "radiometry", "unfilled", "model", "quality", "device", "std", "provenance",
 )  # fmt: skip
 """Fields whose parameter of `terramend:fillgaps`, their name in capitals, holds what they hold."""
@@ -70,6 +70,7 @@ class Choices:
     cloud_threshold: Optional[float] = None
     fill_swath_edges: bool = False
     own_mask: bool = False
+    missed: bool = False
     references: Tuple[ReferenceChoice, ...] = ()
     references_from: Optional[str] = None
     references_clear: bool = False

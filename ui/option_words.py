@@ -51,6 +51,7 @@ def _words() -> Dict[str, str]:
         "--dem": tr("an elevation model"),
         "--sar": tr("a radar scene"),
         "--own-mask": tr("“Detect” in the first row of masks (“The raster's own mask counts too”)"),
+        "--missed": tr("“Fill what the masks missed, too”"),
         "--grow": tr("“Widen by”"),
         "--fill-swath-edges": tr("“Fill stripes open to the edge too”"),
         "--unfilled nodata": tr("“becomes nodata”"),

@@ -61,7 +61,7 @@ class GapMap(Closing):
     A context manager that removes its file at the end. Reading is safe from several threads.
 
     Attributes:
-        grid: of the target. bands: number of bands of the target.
+        grid: of the target. bands: number of bands of the target. planes: of codes, 1 where bands share them.
         gap_counts, footprint_counts: samples per band that are gaps; that are gaps or valid.
         gap_samples, footprint_samples: the same of all bands that can be filled.
         fraction, fractions: share of gaps in the footprint, of these bands; per band.
@@ -74,8 +74,8 @@ class GapMap(Closing):
         self, path: Path, target: Raster, counts: _Counts, masks: tuple[MaskUse, ...], area: Polygons | None
     ) -> None:
         self.path, self.grid, self.bands, self.cells = path, target.grid, len(target.bands), counts.cells
-        self.masks, self.area = masks, area
-        repeat = self.bands if len(counts.gaps) == 1 else 1
+        self.masks, self.area, self.planes = masks, area, len(counts.gaps)
+        repeat = self.bands if self.planes == 1 else 1
         gaps, valid = tuple(counts.gaps.tolist()) * repeat, tuple(counts.valid.tolist()) * repeat
         counted = telling(target.bands) or tuple(range(self.bands))
         self.gap_counts = gaps
@@ -171,6 +171,42 @@ def build_gap_map(
     if not whole:
         _say_what_was_found(gap_map, target, watch)
     return gap_map
+
+
+def widened(
+    gap_map: GapMap,
+    target: Raster,
+    cut: list[Window],
+    more: Callable[[Window], Flags],
+    directory: Path,
+    watch: Watch,
+) -> GapMap:
+    """A target's map with further gaps: valid pixels inside the extent of which `more` says so.
+
+    Args:
+        cut: strips that begin at multiples of `CELL` rows. more: (h, w) flags of one of them.
+        directory: existing folder for the temporary file.
+
+    Raises:
+        TerramendError: what `more` raises; `run.cancelled`.
+    """
+    planes = gap_map.planes
+
+    def codes(strip: Window) -> Codes:
+        found = gap_map.read(strip)[:planes].copy()
+        asked = more(strip)
+        if gap_map.area is not None:
+            asked = asked & gap_map.area.inside(strip)
+        found[(found == VALID) & asked] = GAP
+        return found
+
+    path = directory / f"gaps-{uuid.uuid4().hex}.tif"
+    try:
+        counts = _write(path, gap_map.grid, planes, cut, codes, watch)
+        return GapMap(path, target, counts, gap_map.masks, gap_map.area)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def in_force(target: Raster, masks: tuple[Mask, ...], *, own: bool, whole: bool = False) -> tuple[Mask, ...]:

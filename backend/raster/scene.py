@@ -125,6 +125,10 @@ class Scene(Closing):
         """Close the files of target and dates until they are read again: GDAL lets go of their blocks."""
         self._files.close()
 
+    def take(self, gap_map: GapMap) -> None:
+        """Read with other gaps of the target from now on."""
+        self.gap_map, self._whole = gap_map, None
+
     @property
     def wavelengths(self) -> tuple[float, ...]:
         """Nanometres of each fill band, NaN where unknown."""

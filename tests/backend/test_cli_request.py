@@ -45,6 +45,7 @@ EVERY = {
     "classes": ("--classes cloud,snow", ("cloud", "snow")),
     "cloud_threshold": ("--cloud-threshold 55.5", 55.5),
     "own_mask": ("--own-mask", True),
+    "missed": ("--missed", True),
     "fill_swath_edges": ("--fill-swath-edges", True),
     "references_from": ("--references folder", "folder"),
     "references_clear": ("--references-clear", True),

@@ -73,7 +73,7 @@ def test_hash_ignores_how_the_run_is_carried_out(request_, jobs, memory, path) -
 def test_hash_knows_everything_else() -> None:
     changes = {
         "target": ("c.tif",), "mode": "clear", "gaps": (Mask("m.tif"),), "grow": "2px", "classes": ("cloud",),
-        "own_mask": True, "cloud_threshold": 50.0, "fill_swath_edges": True, "references": (Reference("r.tif"),),
+        "own_mask": True, "missed": True, "cloud_threshold": 50.0, "fill_swath_edges": True, "references": (Reference("r.tif"),),
         "references_from": "r", "references_clear": True, "dem": "d.tif", "sar": "s.tif", "sun": (1.0, 2.0), "date": "2020-01-01",
         "radiometry": "dn", "bands": (1,), "extent": "0,0,1,1", "target_crs": "EPSG:4326",
         "target_nodata": 0.0, "unfilled": "nodata", "model": "mean", "quality": "fast",

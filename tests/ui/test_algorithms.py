@@ -140,6 +140,32 @@ def test_relative_paths_are_those_of_qgis_wherever_the_backend_started(
     assert checked["OUTPUT"] == str(beside / "report.html") and (beside / "report.html").is_file()
 
 
+def test_what_a_mask_missed_joins_it_where_another_date_shows_it(
+    run: Any, scene: dict[str, str], tmp_path: Path
+) -> None:
+    gaps = read(scene["mask"]) == 1
+    shadow = np.zeros_like(gaps)
+    shadow[40:, 25:] = gaps[:-40, :-25]
+    shadow &= ~gaps
+    shaded = str(tmp_path / "shaded.tif")
+    shutil.copy(scene["target"], shaded)
+    file = gdal.Open(shaded, gdal.GA_Update)
+    for number in range(1, file.RasterCount + 1):
+        band = file.GetRasterBand(number)
+        values = band.ReadAsArray()
+        values[shadow] = values[shadow] * 0.5
+        band.WriteArray(values)
+    del band, file
+    parts = {"TARGET": shaded, "GAPS": [scene["mask"]], "OUTPUT": "TEMPORARY_OUTPUT"}
+    bare = run("makegapmask", **parts)
+    dates = {"REFERENCES": [scene["other"]], "REFERENCE_GAPS": [scene["other_mask"]]}
+    made = run("makegapmask", feedback := Feedback(), MISSED=True, **dates, **parts)
+    found = read(made["OUTPUT"]) == 1
+    assert found[gaps].all() and found[shadow].mean() > 0.9 and found[~gaps & ~shadow].mean() < 0.2
+    assert made["GAP_PERCENT"] > bare["GAP_PERCENT"] + 5
+    assert any("What the masks missed" in line for line in feedback.told)
+
+
 def test_a_mask_is_made_and_its_output_feeds_the_fill(
     run: Any, scene: dict[str, str], tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def rich(layers: dict[str, QgsRasterLayer], tmp_path: Path) -> Choices:
         grow="30m",
         cloud_threshold=25.0,
         fill_swath_edges=True,
+        missed=True,
         references=(
             ReferenceChoice(layers["other"], MaskChoice(layers["other_mask"], "nonzero"), "2020-01-28"),
             ReferenceChoice(layers["truth"]),

@@ -247,6 +247,20 @@ def test_what_is_detected_and_another_mask_are_united(form: Any, layers: Any) ->
     assert not form.choices().own_mask and len(form.choices().gaps) == 2
 
 
+def test_what_the_masks_missed_is_filled_on_request(form: Any) -> None:
+    from terramend.ui.choices import Choices
+
+    told = []
+    form.gaps.changed.connect(lambda: told.append(form.choices().missed))
+    assert not form.choices().missed
+    form.gaps.missed.click()
+    assert form.choices().missed and told == [True]
+    form.show_choices(Choices())
+    assert not form.choices().missed
+    form.show_choices(Choices(missed=True))
+    assert form.gaps.missed.isChecked()
+
+
 def test_dates_of_a_folder_are_said_to_be_clear(
     form: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

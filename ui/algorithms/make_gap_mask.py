@@ -37,8 +37,9 @@ class MakeGapMask(TerramendAlgorithm):
         """The text beside the parameters."""
         return tr(
             "Writes a raster on the grid of the raster to fill: 1 where a pixel would be filled in any band, "
-            "0 elsewhere. Several masks are united and grown. It can be looked at, corrected by hand, and "
-            "given to Fill gaps as a mask of kind nonzero."
+            "0 elsewhere. Several masks are united and grown. What they missed, cloud and shadow, can be "
+            "added; other dates, which serve nothing else here, help to find it. The mask can be looked at, "
+            "corrected by hand, and given to Fill gaps as a mask of kind nonzero."
         )
 
     def tags(self) -> List[str]:
@@ -46,9 +47,10 @@ class MakeGapMask(TerramendAlgorithm):
         return ["cloud", "shadow", "mask", "qa", "scl", "fmask", "buffer"]
 
     def initAlgorithm(self, configuration: Dict[str, Any]) -> None:
-        """The target, its masks, and the mask to write."""
+        """The target, its masks, other dates that show what these missed, and the mask to write."""
         self.add_target()
         self.add_gaps()
+        self.add_dates()
         self.add(
             QgsProcessingParameterRasterDestination("OUTPUT", tr("Gap mask")),
             tr("A GeoTIFF on the raster's grid: 1 gap, 0 not."),

@@ -122,6 +122,14 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             advanced=True,
         )
         self.add(
+            QgsProcessingParameterBoolean("MISSED", tr("Fill what the masks missed, too"), False),
+            tr(
+                "Cloud and shadow that the scene shows beside the gaps, or shadow elsewhere that has their "
+                "shape; found best with another date."
+            ),
+            advanced=True,
+        )
+        self.add(
             QgsProcessingParameterEnum(
                 "CLASSES",
                 tr("Classes that are gaps"),
@@ -160,8 +168,8 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             advanced=True,
         )
 
-    def add_guides(self) -> None:
-        """Other dates, terrain and radar."""
+    def add_dates(self) -> None:
+        """Other dates, and their masks."""
         rasters = QgsProcessing.SourceType.TypeRaster
         self.add(
             QgsProcessingParameterMultipleLayers("REFERENCES", tr("Other dates"), rasters, optional=True),
@@ -198,6 +206,10 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             tr("Dates without a mask are clear wherever they hold values: clouds are nodata already."),
             advanced=True,
         )
+
+    def add_guides(self) -> None:
+        """Other dates, terrain and radar."""
+        self.add_dates()
         self.add(
             QgsProcessingParameterRasterLayer("DEM", tr("Elevation (DEM)"), optional=True),
             tr(

@@ -140,6 +140,13 @@ class GapsBox(QWidget):
         self.swath.setToolTip(
             tr("Nodata inside the convex hull of the valid pixels is a gap, such as Landsat 7's stripes")
         )
+        self.missed = QCheckBox(tr("Fill what the masks missed, too"))
+        self.missed.setToolTip(
+            tr(
+                "Cloud and shadow that the scene shows beside the gaps, or shadow elsewhere that has their "
+                "shape; found best with another date. “Show on map” shows what is found."
+            )
+        )
         growth = QHBoxLayout()
         growth.addWidget(QLabel(tr("Widen by")))
         growth.addWidget(self.grow, 2)
@@ -149,6 +156,7 @@ class GapsBox(QWidget):
         inner.setContentsMargins(4, 2, 4, 4)
         inner.addLayout(ticks)
         inner.addLayout(growth)
+        inner.addWidget(self.missed)
         inner.addWidget(self.swath)
         self.details.setCollapsed(True)
         column = narrow_column(self)
@@ -158,7 +166,8 @@ class GapsBox(QWidget):
         column.addWidget(self.details)
         self.grow.valueChanged.connect(lambda _: self.changed.emit())
         self.unit.currentIndexChanged.connect(lambda _: self.changed.emit())
-        self.swath.toggled.connect(lambda _: self.changed.emit())
+        for box in (self.missed, self.swath):
+            box.toggled.connect(lambda _: self.changed.emit())
 
     def add_row(self) -> MaskRow:
         """A further mask; the first row can be empty, which means: find out."""
@@ -186,6 +195,7 @@ class GapsBox(QWidget):
             "gaps": gaps,
             "own_mask": bool(gaps) and self.rows[0].choice() is None,
             "classes": tuple(name for name, box in self.classes.items() if box.isChecked()),
+            "missed": self.missed.isChecked(),
             "grow": self._loaded if (value, unit) == self._as_loaded else grow,
             "fill_swath_edges": self.swath.isChecked(),
         }
@@ -203,6 +213,7 @@ class GapsBox(QWidget):
         self.unit.setCurrentIndex(1 if read and read[2] == "m" else 0)
         self.grow.setValue(float(read[1]) if read else -1)
         self._loaded, self._as_loaded = choices.grow, self._widening()  # the box shows whole numbers only
+        self.missed.setChecked(choices.missed)
         self.swath.setChecked(choices.fill_swath_edges)
 
     def _widening(self) -> Tuple[float, str]:
