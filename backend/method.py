@@ -36,7 +36,7 @@ from .raster.offsets import say_moved
 from .raster.scene import STRIP, Scene, overview_step
 from .raster.tiles import TilePlan, plan_tiles
 from .request import FillRequest
-from .trial import WINDOWS, Candidate, Tried, candidates, compare
+from .trial import WINDOWS, Tried, candidates, compare
 from .watch import Watch
 
 
@@ -101,37 +101,33 @@ def make_method(
     tried: tuple[Tried, ...] = ()
     lacks: tuple[float, ...] = ()
     if overview is not None:
-        workers = allowed.readers
+        aside = threads.allowed(allowed.readers, watch.check)  # while a scene is learnt no tile waits
         ways = candidates(facts.references, facts.terrain, facts.sar)
         trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
-        seen, tiles = _seen(scene, overview, read or scene.tile, trying, workers, watch)
+        seen, tiles = aside(_seen)(scene, overview, read or scene.tile, trying, watch)
         scene.rest()
         reads = getattr(model, "wavelengths", ())
         lacks = reads if matching(seen, reads) is None else ()
         give_memory_back()  # what reading held, and below what the trial did, is more than learning wants
         if trying:
-            tried = run_cancellable(lambda: _tried(model, ways, tiles, workers, watch), watch.check)
+            tried = run_cancellable(aside(lambda: compare(model, ways, tiles)), watch.check)
             reasons = tried_reason(reason, tried, scene.unit)
             way = next((one.way for one in tried if one.chosen), None)
             seen = way.shown(seen) if way else seen
             if isinstance(model, Movable) and not seen.references:
                 model = model.on(None)
             give_memory_back()
-        state = run_cancellable(lambda: _prepared(model, seen, workers, watch), watch.check)
+        state = run_cancellable(aside(lambda: model.prepare(seen)), watch.check)
         _say_learnt(state, scene, watch)
         if findings(state).logarithms:
             reasons = (*reasons, Notice("reason.logarithms"))
         del seen, tiles
         give_memory_back()
-
-    def predict(tile: Tile) -> Prediction:
-        with threads.allowed(1, watch.check):  # one that goes in steps ends between two
-            return model.predict(way.shown(tile) if way else tile, state)
-
+    stoppable = threads.allowed(1, watch.check)  # between two steps, where it goes in steps
     return Method(
         row,
         reasons,
-        predict,
+        stoppable(lambda tile: model.predict(way.shown(tile) if way else tile, state)),
         plan,
         allowed,
         *where(model),
@@ -172,22 +168,20 @@ def _seen(
     overview: Callable[[], Tile],
     read: Callable[[Window], Tile],
     trying: bool,
-    workers: int,
     watch: Watch,
 ) -> tuple[Tile, tuple[Tile, ...]]:
     """The overview, with windows at full size where it is coarse, and the windows that ways are tried in."""
     tiles: tuple[Tile, ...] = ()
-    with threads.allowed(workers, watch.check):
-        seen = overview()
-        watch.stage("learn")
-        say_blank(seen, watch)
-        say_copies(seen, watch)
-        say_missed(seen, watch)
-        if seen.step > 1:
-            tiles = tuple(read(window) for window in detail.windows(seen, scene.grid))
-        elif trying:
-            tiles = tuple(read(window) for window in detail.windows(seen, scene.grid, WINDOWS))
-        say_specks(tiles if seen.step > 1 else (seen,), _growth(scene), watch)
+    seen = overview()
+    watch.stage("learn")
+    say_blank(seen, watch)
+    say_copies(seen, watch)
+    say_missed(seen, watch)
+    if seen.step > 1:
+        tiles = tuple(read(window) for window in detail.windows(seen, scene.grid))
+    elif trying:
+        tiles = tuple(read(window) for window in detail.windows(seen, scene.grid, WINDOWS))
+    say_specks(tiles if seen.step > 1 else (seen,), _growth(scene), watch)
     return replace(seen, detail=tiles if seen.step > 1 else ()), tiles[:WINDOWS]
 
 
@@ -210,18 +204,6 @@ def _say_learnt(state: Any, scene: Scene, watch: Watch) -> None:
     for code, pixels in (("mask.fringe", found.haze), ("mask.fringe-shadow", found.shadow)):
         if pixels:
             watch.notice(code, pixels=pixels, grow=math.ceil(_growth(scene) + pixels))
-
-
-def _prepared(model: Reconstructor, overview: Tile, workers: int, watch: Watch) -> Any:
-    with threads.allowed(workers, watch.check):
-        return model.prepare(overview)
-
-
-def _tried(
-    model: Reconstructor, ways: tuple[Candidate, ...], tiles: tuple[Tile, ...], workers: int, watch: Watch
-) -> tuple[Tried, ...]:
-    with threads.allowed(workers, watch.check):
-        return compare(model, ways, tiles)
 
 
 def _sight(scene: Scene, row: Row) -> Sight:

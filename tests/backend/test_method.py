@@ -23,6 +23,7 @@ from terramend.backend.trial import candidates
 from terramend.backend.watch import Watch
 from terramend.models import threads
 from terramend.models.base import Tile, digest
+from terramend.models.guided.model import Guided
 from terramend.models.registry import find as find_row
 
 from .conftest import blobs, landscape
@@ -186,8 +187,8 @@ def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monk
         (str(target),), "o.tif", gaps=(Mask(str(gaps), "nonzero"),), references=dates, model=model,
         radiometry="sentinel2", quality="fast",
     )  # fmt: skip
-    seen, read, watch = [], [], Watch()
-    monkeypatch.setattr(method, "_prepared", lambda model, overview, *_: seen.append(overview))
+    seen, read, watch, prepare = [], [], Watch(), Guided.prepare
+    monkeypatch.setattr(Guided, "prepare", lambda self, tile: seen.append(tile) or prepare(self, tile))
     inputs = open_inputs(asked, watch)
     with computing(), open_grid(asked, inputs, 0, target.parent, watch) as (scene, _):
         find = scene.tile
@@ -197,7 +198,7 @@ def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monk
             return find(window)
 
         make_method(asked, scene, scene.overview, watch, tile)
-        (overview,) = seen
+        overview = seen[-1]
         assert overview.step == 2 and 1 <= len(overview.detail) == len(read)
         assert not scene._files._idle  # GDAL let go of what reading held
         sight = method._sight(scene, find_row("guided"))
@@ -205,6 +206,6 @@ def test_a_scene_that_is_seen_coarse_is_seen_at_full_size_in_windows(write, monk
         for shown, window in zip(overview.detail, read, strict=True):
             assert shown.step == 1 and digest(shown) == digest(find(window))
         make_method(asked, scene, lambda: scene.overview(2000), watch, tile)
-        assert (seen[1].step, seen[1].detail) == (1, ())
+        assert (seen[-1].step, seen[-1].detail) == (1, ())
     alone = candidates(1, False, False)[1].shown(overview)
     assert not alone.references and not any(window.references for window in alone.detail)
