@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
-import traceback
 from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
 from .calls import run
-from .errors import INTERNAL, TerramendError
-from .failure import as_error
+from .errors import TerramendError
+from .failure import logged
 from .inputs import named_inputs
 from .request import FillRequest, Reference, from_json, request_hash
 from .watch import Watch
@@ -56,11 +54,7 @@ def do(request: dict[str, Any], watch: Watch) -> Outcome:
     try:
         return {"status": "done", "result": run(from_json(request), watch)}
     except BaseException as failure:
-        error = as_error(failure)
-        if error.exit_status == INTERNAL:  # our fault: the log holds what a report needs
-            with contextlib.suppress(OSError):  # unless nobody reads it any more
-                traceback.print_exception(failure, file=sys.stderr)
-        return failed(error)
+        return failed(logged(failure))
 
 
 def failed(error: TerramendError) -> Outcome:

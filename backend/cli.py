@@ -18,14 +18,13 @@ import re
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
-from .errors import INTERNAL, TerramendError
-from .failure import as_error
+from .errors import TerramendError
+from .failure import logged
 from .flow import is_left_working
 from .terminal import Terminal
 from .version import VERSION
@@ -139,10 +138,8 @@ def _main(argv: list[str], alone: bool = False) -> int:
         _output_left()
         return 0
     except BaseException as failure:
-        error = as_error(failure)
-        if error.exit_status == INTERNAL:
-            terminal.close()
-            traceback.print_exception(failure, file=sys.stderr)
+        terminal.close()
+        error = logged(failure)
         terminal.say(f"terramend: {error}")
         try:
             if "--json" in argv:

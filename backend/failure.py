@@ -10,11 +10,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
+import sys
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from typing import Any
 
-from .errors import TerramendError
+from .errors import INTERNAL, TerramendError
+
+
+def logged(failure: BaseException) -> TerramendError:
+    """The same as `as_error`; of our own faults the log gets what a report needs, unless nobody reads it."""
+    error = as_error(failure)
+    if error.exit_status == INTERNAL:
+        with contextlib.suppress(OSError):
+            traceback.print_exception(failure, file=sys.stderr)
+    return error
 
 
 def as_error(failure: BaseException) -> TerramendError:

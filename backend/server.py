@@ -9,7 +9,6 @@ ends the process, its runs and their temporary files, so that it never outlives 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import queue
@@ -27,7 +26,7 @@ from . import protocol
 from .calls import CALLS
 from .cli import SIGNALS
 from .errors import INTERNAL, Notice, TerramendError
-from .failure import as_error
+from .failure import logged
 from .request import SCHEMA_VERSION
 from .version import VERSION
 from .watch import Progress, Watch
@@ -200,7 +199,7 @@ class Server:
                 value = CALLS[call.method](call.params, call.watch)
                 self._reply(call, protocol.result(call.id, value))
             except BaseException as failure:  # the lane must live on
-                self._fail(call, as_error(failure))
+                self._fail(call, logged(failure))
 
     # --- messages out ---
 
@@ -220,9 +219,6 @@ class Server:
                 self._write(line)
 
     def _fail(self, call: Call, error: TerramendError) -> None:
-        if error.exit_status == INTERNAL:  # our fault: the log holds what a report needs
-            with contextlib.suppress(OSError):  # unless nobody reads it any more
-                traceback.print_exc(file=sys.stderr)
         data = {"code": error.code, "arguments": error.arguments, "exit_status": error.exit_status}
         code = protocol.code_of(error.exit_status)
         self._reply(call, protocol.error(call.id, code, str(error), data))
