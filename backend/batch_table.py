@@ -24,7 +24,7 @@ from typing import Any
 from . import cli_request
 from .batch_row import written
 from .errors import TerramendError
-from .raster import polarisations
+from .inputs import named_inputs
 from .request import PICTURES, FillRequest, from_json
 from .watch import Watch
 
@@ -266,10 +266,7 @@ def _each_absolute(names: str, folder: Path) -> str:
 
 def _files(request: FillRequest) -> set[str]:
     """Files that a row reads beside its target, or writes."""
-    masks = [*request.gaps, *(mask for reference in request.references for mask in reference.masks)]
-    names = [mask.path for mask in masks] + [reference.path for reference in request.references]
-    names += [*polarisations.files_of(request.sar), *([request.dem] if request.dem else [])]
-    return {*names, *written(request)} - set(request.target)
+    return {*named_inputs(request), *written(request)} - set(request.target)
 
 
 def _is_other(name: str) -> bool:

@@ -250,6 +250,15 @@ def test_a_folder_without_the_masks_beside_its_scenes(tmp_path):
     assert [Path(row.target).name for row in rows] == ["a_cloudmask.tif"]
 
 
+def test_a_folder_without_the_other_dates_and_the_area_of_its_rows(tmp_path):
+    for name in ("a.tif", "area.gpkg"):
+        (tmp_path / name).touch()
+    (tmp_path / "dates").mkdir()
+    common = {"references_from": str(tmp_path / "dates"), "extent": str(tmp_path / "area.gpkg")}
+    rows = from_folder(tmp_path, "*", {**common, "output": "{stem}_filled.tif"}, Watch())
+    assert [Path(row.target).name for row in rows] == ["a.tif"]
+
+
 def test_a_folder_without_the_quality_bands_beside_its_scenes(tmp_path):
     quality = (
         "a_SCL.tif",
