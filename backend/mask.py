@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from .opening import open_grid, open_inputs, say_own_masks
+from .inputs import named_inputs
+from .opening import files_read, open_grid, open_inputs, say_own_masks
 from .raster.gapmap import GAP, GapMap, build_gap_map, in_force
 from .raster.grid import Window
 from .raster.mask_detect import OWN_TAG
@@ -86,7 +87,7 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
 
 def _opened(request: FillRequest, watch: Watch) -> tuple[FillRequest, Raster, tuple[str, ...], States]:
     """The request as it is meant, its target, and the files that are read, as they were before."""
-    before = states([*request.target, *(mask.path for mask in request.gaps)])
+    before = states(named_inputs(request))
     folders = Folders()
     target = open_product(
         request.target, radiometry="dn", crs=request.target_crs,
@@ -96,7 +97,7 @@ def _opened(request: FillRequest, watch: Watch) -> tuple[FillRequest, Raster, tu
     if quality and not request.gaps:  # its gaps are what it marks
         request = replace(request, gaps=tuple(map(Mask, request.target)))
     say_own_masks(request, (target,), folders, watch)
-    names = tuple(_inputs(request, target))
+    names = files_read(request, (target,))
     return request, target, names, {**states(names), **before}
 
 
@@ -156,11 +157,3 @@ def _class_bits(masks: MaskStack, window: Window) -> Bits:
     for layer in masks.layers:
         bits |= np.bitwise_or.reduce(layer.bits(window), axis=0)
     return bits & np.uint8(ANY_CLASS)
-
-
-def _inputs(request: FillRequest, target: Raster) -> list[str]:
-    names = [*request.target, *(band.path for band in target.bands)]
-    names += [mask.path for mask in (*request.gaps, *target.masks)]
-    if request.extent is not None:
-        names.append(request.extent)
-    return [name for name in dict.fromkeys(names) if name]

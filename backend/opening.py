@@ -52,7 +52,7 @@ class Inputs:
     def unused(self, request: FillRequest, used: Sequence[Reference]) -> set[str]:
         """Those of `names` that stand for references which are not among the `used` ones alone."""
         left = {name for reference in self.references if reference not in used for name in reference.names}
-        return left.difference(_names(request, self.targets, used))
+        return left.difference(files_read(request, self.targets, used))
 
     def span(self, number: int) -> tuple[float, float]:
         """Begin and end (0 to 1) of the `number`-th target's share of a run through all: of the samples."""
@@ -92,7 +92,7 @@ def _opened(request: FillRequest, watch: Watch) -> Inputs:
         shown = [band for reference in references for band in reference.bands]
         targets = tuple(as_dates(target, shown, watch) for target in targets)
     left_out = tuple(notice for notice in told.notices if notice.code in LEFT_OUT)
-    names = _names(request, targets, references)
+    names = files_read(request, targets, references)
     return Inputs(targets, references, names, {**states(names), **asked}, left_out=left_out)
 
 
@@ -156,9 +156,10 @@ def _check_bands(request: FillRequest, targets: Sequence[Raster]) -> None:
         raise TerramendError("model.no-bands", name=targets[0].name)
 
 
-def _names(
-    request: FillRequest, targets: Sequence[Raster], references: Sequence[Reference]
+def files_read(
+    request: FillRequest, targets: Sequence[Raster], references: Sequence[Reference] = ()
 ) -> tuple[str, ...]:
+    """Paths and GDAL names of what is read, once and in a fixed order; each may stand for several files."""
     names = list(request.target)
     for target in targets:
         names += [band.path for band in target.bands]
