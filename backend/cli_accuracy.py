@@ -24,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     """Hide, fill, compare, and say what came out."""
-    request = cli_request.fields(arguments, "accuracy.tif")  # never written
-    params = {"request": request} | ({"html": arguments.html} if arguments.html else {})
+    params = {"request": cli_request.fields(arguments)} | ({"html": arguments.html} if arguments.html else {})
     result = call("accuracy", params, watch)
     if not arguments.json:
         print(figures(result))

@@ -24,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     """Run the call of the command's name; print what it did, or return it for `--json`."""
-    output = "inspect.tif" if arguments.command == "inspect" else None  # never written
-    result = call(arguments.command, {"request": cli_request.fields(arguments, output)}, watch)
+    result = call(arguments.command, {"request": cli_request.fields(arguments)}, watch)
     if not arguments.json:
         print(found(result) if arguments.command == "inspect" else done(result, arguments.command))
     return result

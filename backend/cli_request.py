@@ -55,6 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser, *, output: bool = True) -> No
     add_options(parser)
     if output:
         add_output(parser, "OUTPUT.tif", "GeoTIFF to write, on the grid of the target")
+    else:
+        parser.set_defaults(
+            output="unwritten.tif"
+        )  # which names a request and its further outputs all the same
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -279,17 +283,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             add(flag, type=_read(setting.read), metavar=setting.metavar, help=setting.help)
 
 
-def fields(arguments: argparse.Namespace, output: str | None = None) -> dict[str, Any]:
-    """The request's JSON with only what was given; names of extra outputs derived.
-
-    Args:
-        arguments: parsed with `add_arguments`.
-        output: stands in where the command writes no raster.
-    """
-    given = {name: value for name, value in vars(arguments).items() if name in FIELDS}
-    if output is not None:
-        given.setdefault("output", output)
-    return name_extras(given)
+def fields(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The request's JSON with only what was given; names of extra outputs derived."""
+    return name_extras({name: value for name, value in vars(arguments).items() if name in FIELDS})
 
 
 def name_extras(given: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def check(words: Sequence[str], methods: Sequence[str], watch: Watch) -> dict[st
     parser = Parser(prog="terramend evaluate --scene")
     cli_request.add_arguments(parser, output=False)
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
-    asked = cli_request.fields(parser.parse_args(list(words)), "accuracy.tif")  # never written
+    asked = cli_request.fields(parser.parse_args(list(words)))
     requests = {name: _request(asked, name) for name in methods or DEFAULT}
     for request in requests.values():  # a slip shows before the first has run
         with of_options():
