@@ -181,7 +181,8 @@ def available() -> dict[str, Command]:
 def parser_of(name: str) -> Parser:
     """The parser of one command."""
     command = available()[name]
-    parser = Parser(prog=f"terramend {name}", description=_sentence(command.help))
+    sentence = command.help[:1].upper() + command.help[1:] + "."
+    parser = Parser(prog=f"terramend {name}", description=sentence)
     parser.set_defaults(command=name)
     importlib.import_module("." + command.module, __package__).add_arguments(parser)
     return parser
@@ -229,10 +230,6 @@ def _spec(module: str) -> bool:
         return importlib.util.find_spec("." + module, __package__) is not None
     except ModuleNotFoundError:  # not even its package
         return False
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ def done(result: Mapping[str, Any], mode: str = "fill") -> str:
 def found(result: Mapping[str, Any]) -> str:
     """What an inspection found, for people."""
     grid, sun = result["grid"], result["sun"]
-    place = f"{grid['width']} x {grid['height']} pixels of {_metres(grid['pixel_size'][0])}"
+    place = f"{grid['width']} x {grid['height']} pixels of {grid['pixel_size'][0]:.3g} m"
     lines = [
         f"{result['product']}: {place}, {grid['crs'] or 'no CRS'}",
         f"  acquired {result['date'] or 'on an unknown date'}, "
@@ -108,7 +108,3 @@ def found(result: Mapping[str, Any]) -> str:
     lines.append(f"Method: {result['model']}. {result['model_reason']}")
     lines += [f"  prompt: {text}" for text in result["prompts"]]
     return "\n".join(lines)
-
-
-def _metres(size: float) -> str:
-    return f"{size:.3g} m"

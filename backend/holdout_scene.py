@@ -14,7 +14,7 @@ import numpy as np
 
 from ..models.base import Flags, Floats, Tile
 from .errors import TerramendError
-from .raster.gapmap import GAP, VALID, GapMap
+from .raster.gapmap import GAP, VALID
 from .raster.grid import Grid, Window
 from .raster.resample import block_any
 from .raster.scene import Scene
@@ -126,11 +126,7 @@ def _share(scene: Scene, shape: Shape) -> float:
     for row in rows.tolist():
         for column in columns.tolist():
             window = Window(row, column, side, side)
-            seen = _valid(scene.gap_map, scene.fill_bands, window)
+            seen = (scene.gap_map.read(window)[list(scene.fill_bands)] == VALID).all(axis=0)
             valid += int(seen.sum())
             under += int((seen & shape(window)).sum())
     return under / valid if valid else 0.0
-
-
-def _valid(gap_map: GapMap, bands: tuple[int, ...], window: Window) -> Flags:
-    return np.asarray((gap_map.read(window)[list(bands)] == VALID).all(axis=0))

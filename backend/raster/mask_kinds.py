@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -74,10 +74,7 @@ class Decoder:
         kind = np.dtype(dtype)
         if kind.kind not in "ui" or kind.itemsize > 2:
             return self
-        return Decoder(
-            self.kind, self.bands, tuple(_tabulate(rule, kind) for rule in self.rules),
-            self.classes, self.growth, self.has_fill, self.per_band,
-        )  # fmt: skip
+        return replace(self, rules=tuple(_tabulate(rule, kind) for rule in self.rules))
 
 
 def layout_decoder(layout: Layout, band: int = 1, nodata: float | None = None) -> Decoder:

@@ -126,13 +126,12 @@ def _plan(path: str, source: Grid, grid: Grid) -> Warp | None:
     if source.same_as(grid):
         return None
     try:
-        warp = plan(source, grid)
+        return plan(source, grid)
     except ValueError:
         raise TerramendError(
             "mask.size", path=path, width=source.width, height=source.height,
             partner_width=grid.width, partner_height=grid.height,
         ) from None  # fmt: skip
-    return warp
 
 
 def _growth(grow: str | None, default: float, source: Grid, grid: Grid) -> Growth:

@@ -205,10 +205,5 @@ def _shared(tags: list[Tags]) -> Tags:
 
 def _nodata(raster: Raster, dtype: np.dtype[Any]) -> float | None:
     """The first declared nodata value that the output's samples can equal."""
-    for band in raster.bands:
-        value = band.nodata
-        if value is None:
-            continue
-        if dtype.kind == "f" or holds(dtype, value):
-            return value
-    return None
+    declared = (band.nodata for band in raster.bands if band.nodata is not None)
+    return next((value for value in declared if dtype.kind == "f" or holds(dtype, value)), None)

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree  # nosec B405 - see parse_xml
 
@@ -168,12 +168,6 @@ def parse_xml(text: str) -> ElementTree.Element:
     for element in root.iter():
         element.tag = str(element.tag).rsplit("}", 1)[-1]
     return root
-
-
-def folder_of(name: str) -> str:
-    """The folder part of a name in a product, empty at the top."""
-    parent = str(PurePosixPath(name).parent)
-    return "" if parent == "." else parent
 
 
 def number(element: Any) -> float | None:

@@ -19,7 +19,7 @@ from . import dates
 from .files import grid_of
 from .gdal import open_dataset
 from .grid import Grid
-from .product_files import ProductFiles, folder_of, number, open_product_files
+from .product_files import ProductFiles, number, open_product_files
 from .radiometry import OFFSET_SINCE
 from .raster import Band, Raster
 from .roles import SENTINEL2
@@ -63,7 +63,7 @@ def open_sentinel2(path: str) -> tuple[Raster, ...] | None:
     if len(tiles) > 1:
         raise TerramendError("product.granules", path=path, count=len(tiles))
     product = min(products, key=lambda n: n.count("/")) if products else None
-    inside = folder_of(tiles[0]) if tiles else ""
+    inside = tiles[0].rpartition("/")[0] if tiles else ""
     return _rasters(path, files, product, tiles[0] if tiles else None, inside)
 
 
@@ -172,9 +172,7 @@ def _level2(product: str, image: str) -> bool:
 
 def _angles(tile: Element) -> tuple[tuple[float, float] | None, datetime.date | None]:
     """Sun's azimuth and elevation, and the date."""
-    mean = tile.find(".//Mean_Sun_Angle")
-    zenith = number(mean.find("ZENITH_ANGLE")) if mean is not None else None
-    azimuth = number(mean.find("AZIMUTH_ANGLE")) if mean is not None else None
+    zenith, azimuth = (number(tile.find(f".//Mean_Sun_Angle/{n}_ANGLE")) for n in ("ZENITH", "AZIMUTH"))
     sun = None
     if zenith is not None and azimuth is not None and zenith < 90:
         sun = (azimuth % 360, 90 - zenith)

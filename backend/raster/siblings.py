@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -329,9 +329,8 @@ def _stem(name: str) -> str:
     stem = name
     while PurePosixPath(stem).suffix.lower() in ENDINGS | {".xml"}:
         stem = stem[: -len(PurePosixPath(stem).suffix)]
-    words = [w for w in re.split(r"[_.\-]", stem.lower()) if w]
-    kept = [w for w in _without_band(words) if w not in _MASK_WORDS]
-    return "_".join(kept)
+    words = re.split(r"[_.\-]", stem.lower())
+    return "_".join(w for w in words if w and w not in _MASK_WORDS and not _BAND.fullmatch(w))
 
 
 _MASK_WORDS = frozenset(
@@ -342,9 +341,4 @@ _MASK_WORDS = frozenset(
     | {"clp", "sur", "state"}
 )
 
-
 _BAND = re.compile(r"b\d{1,2}|b8a|band\d{1,2}|\d{2,3}m|\dkm|analyticms|analytic")
-
-
-def _without_band(words: Iterable[str]) -> list[str]:
-    return [w for w in words if not _BAND.fullmatch(w)]

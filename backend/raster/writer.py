@@ -144,7 +144,7 @@ class GeoTiffWriter:
         if profile.get("predictor") == "3" and np.dtype(kept.dtype).kind != "f":
             del profile["predictor"]  # it is for floats; sources and ages are none, whatever the target is
         if profile["compress"].upper() in ("DEFLATE", "ZSTD", "LZW"):
-            profile.setdefault("predictor", _predictor(kept.dtype))
+            profile.setdefault("predictor", 3 if np.dtype(kept.dtype).kind == "f" else 2)  # 2: differences
         if profile["compress"].upper() != "DEFLATE":
             del profile["zlevel"]
         if len(kept.bands) == 1:
@@ -167,7 +167,8 @@ class GeoTiffWriter:
 
     def close(self) -> None:
         """Build overviews where asked or the target had them, write the directory, make a COG if asked."""
-        smooth = self._resampling or ("nearest" if _has_classes(self._kept) else "average")
+        classes = any(band.colormap is not None for band in self._kept.bands)
+        smooth = self._resampling or ("nearest" if classes else "average")
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), writing(self._path):
             if self._overviews and not self._cog:
                 self._output.build_overviews(list(self._overviews), Resampling[smooth])
@@ -223,15 +224,6 @@ def _unname(path: Path, count: int) -> None:
         while count and place >= 0:
             content[place : place + len(domain)] = b" " * len(domain)
             count, place = count - 1, content.find(domain, place)
-
-
-def _predictor(dtype: str) -> int:
-    """Horizontal differences for integers, the floating-point predictor for floats."""
-    return 3 if np.dtype(dtype).kind == "f" else 2
-
-
-def _has_classes(kept: Metadata) -> bool:
-    return any(band.colormap is not None for band in kept.bands)
 
 
 @contextlib.contextmanager
