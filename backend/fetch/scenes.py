@@ -7,7 +7,6 @@ the later dates of a place are brought onto the grid of its first one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..datasets.folder import key, kind, mask_of, owners
 from ..errors import TerramendError
 from ..process import computing
 from ..raster.fill_bands import fill_bands
-from ..raster.grid import Grid, Window
+from ..raster.grid import Grid
 from ..raster.guides import open_guide, paired
 from ..raster.landsat import open_landsat
 from ..raster.mask_names import mask_kind_of
@@ -205,7 +204,7 @@ def _write(scene: Raster, masks: tuple[Mask, ...], grid: Grid, path: Path, watch
             tags["sun"] = "{:.2f},{:.2f}".format(*scene.sun)
         target.update_tags(SOURCE=scene.name, **tags)
         watch.stage("prepare", -(-grid.height // ROWS))
-        for window in _strips(grid):
+        for window in grid.strips(ROWS):
             image = reader.reflectance(window, chosen)
             image[:, gaps(window)] = np.nan
             stored = np.clip(np.round(image * SCALE), 1, 65535)
@@ -217,12 +216,7 @@ def _write_elevation(source: Path, grid: Grid, path: Path, watch: Watch) -> None
     guide = open_guide(str(source), grid, "--dem", watch)
     made = place_raster(path, grid, count=1, dtype="float32", nodata=float(VOID))
     with TerrainReader(guide, grid, None) as reader, made as target:
-        for window in _strips(grid):
+        for window in grid.strips(ROWS):
             watch.check()
             heights = np.nan_to_num(reader.read(window)[:1], nan=VOID)
             target.write(heights, window=window.ranges)
-
-
-def _strips(grid: Grid) -> Iterator[Window]:
-    for row in range(0, grid.height, ROWS):
-        yield Window(row, 0, min(ROWS, grid.height - row), grid.width)

@@ -42,9 +42,7 @@ SCRATCH = {
 
 def strips(grid: Grid, bytes_per_pixel: int, least: int = 0) -> Iterator[Window]:
     """Whole-width windows of a multiple of 64 rows, about 32 MiB each, at least `least` rows."""
-    rows = max((1 << 25) // (grid.width * max(bytes_per_pixel, 1)), least, 64) // 64 * 64
-    for row in range(0, grid.height, rows):
-        yield Window(row, 0, min(rows, grid.height - row), grid.width)
+    return grid.strips(max((1 << 25) // (grid.width * max(bytes_per_pixel, 1)), least, 64) // 64 * 64)
 
 
 class NodataReader(Closing):

@@ -182,6 +182,11 @@ class Grid:
         corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
         return all(math.dist(self.affine @ corner, other.affine @ corner) <= tolerance for corner in corners)
 
+    def strips(self, rows: int) -> Iterator[Window]:
+        """Windows of whole rows, at most so many each, from the top down."""
+        for row in range(0, self.height, rows):
+            yield Window(row, 0, min(rows, self.height - row), self.width)
+
     def blocks(self, size: int) -> Iterator[Window]:
         """Windows of at most `size` squared that cover the grid, row by row."""
         for row in range(0, self.height, size):

@@ -198,9 +198,7 @@ class Scene(Closing):
 
     def strips(self, step: int) -> Iterator[Window]:
         """Full-width windows of whole overview rows."""
-        rows = max(STRIP // (self.grid.width * step), 1) * step
-        for row in range(0, self.grid.height, rows):
-            yield Window(row, 0, min(rows, self.grid.height - row), self.grid.width)
+        return self.grid.strips(max(STRIP // (self.grid.width * step), 1) * step)
 
     def _part(self, window: Window, fine: int, more: int, readers: _Readers) -> tuple[Any, ...]:
         """A tile's planes, or a strip of the overview's: read at `fine`, gaps hidden, averaged `more` times.
