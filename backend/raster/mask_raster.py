@@ -21,7 +21,7 @@ from .grid import Grid, Window
 from .growth import Growth, parse_growth
 from .mask_detect import find_decoder
 from .mask_kinds import Bits, Decoder
-from .warp import Places, Warp, plan
+from .warp import Places, Warp, around, plan
 
 PIXELS = 1 << 25
 """Most mask pixels that are held at once."""
@@ -50,7 +50,7 @@ class RasterMask:
             return self._native(window)
         rows, columns = self._warp.places(window)
         down, across = (_steps(scale) for scale in self._warp.scale)
-        cells = _around(rows, columns, (down[-1], across[-1]), self._source)
+        cells = around(rows, columns, self._source.height, self._source.width, (down[-1], across[-1]))
         found = np.zeros((self.planes, window.height, window.width), np.uint8)
         if cells is None:
             return found
@@ -158,16 +158,3 @@ def _indexes(places: Places, size: int) -> NDArray[np.intp]:
     with np.errstate(invalid="ignore"):
         inside = (places >= 0) & (places < size)
     return np.where(inside, places, -1).astype(np.intp)
-
-
-def _around(rows: Places, columns: Places, reach: tuple[float, float], source: Grid) -> Window | None:
-    """The window of mask pixels within `reach` of these places, or None if all lie outside."""
-    with np.errstate(invalid="ignore"):
-        down = rows[(rows >= -reach[0]) & (rows < source.height + reach[0])]
-        across = columns[(columns >= -reach[1]) & (columns < source.width + reach[1])]
-    if not down.size or not across.size:
-        return None
-    top, left = max(int(down.min() - reach[0]), 0), max(int(across.min() - reach[1]), 0)
-    bottom = min(int(down.max() + reach[0]) + 1, source.height)
-    right = min(int(across.max() + reach[1]) + 1, source.width)
-    return Window(top, left, bottom - top, right - left)

@@ -16,7 +16,7 @@ from .gdal import FilePool, has_stored_mask
 from .grid import Grid, Window
 from .raster import Band, Raster, holds, measured
 from .resample import bilinear, block_mean, nearest
-from .warp import Warp, plan
+from .warp import Warp, around, plan
 
 CHUNK = 4_000_000
 """Source pixels of a band held at once while blocks are averaged."""
@@ -98,7 +98,7 @@ class RasterReader(Closing):
         down, across = warp.factor
         rows, columns = warp.places(window)
         rows, columns = rows / down, columns / across
-        blocks = _around(rows, columns, -(-self._source.height // down), -(-self._source.width // across))
+        blocks = around(rows, columns, -(-self._source.height // down), -(-self._source.width // across))
         out = (len(chosen), window.height, window.width)
         if blocks is None:
             return np.full(out, np.nan, np.float32)
@@ -128,7 +128,7 @@ class RasterReader(Closing):
             return []
         warp = cast(Warp, self._warp)  # callers look
         rows, columns = warp.places(window)
-        inner = _around(rows, columns, self._source.height, self._source.width)
+        inner = around(rows, columns, self._source.height, self._source.width)
         fills = [_fill(self.raster.bands[i]) for i in chosen]
         if inner is None:
             return [
@@ -254,15 +254,3 @@ def _fill(band: Band) -> float | int:
     if np.dtype(band.dtype).kind == "f":
         return band.nodata
     return int(band.nodata) if holds(band.dtype, band.nodata) else 0
-
-
-def _around(rows: Any, columns: Any, height: int, width: int) -> Window | None:
-    """The source pixels that interpolation at these places needs, or None if all lie outside."""
-    with np.errstate(invalid="ignore"):
-        down = rows[(rows >= 0) & (rows < height)]
-        across = columns[(columns >= 0) & (columns < width)]
-    if not down.size or not across.size:
-        return None
-    top, left = max(int(down.min()) - 1, 0), max(int(across.min()) - 1, 0)
-    bottom, right = min(int(down.max()) + 2, height), min(int(across.max()) + 2, width)
-    return Window(top, left, bottom - top, right - left)

@@ -133,6 +133,21 @@ def plan(source: Grid, target: Grid) -> Warp:
     return _with_scale(_lattice(_turned(Warp(source, target, None))))
 
 
+def around(
+    rows: Places, columns: Places, height: int, width: int, reach: tuple[float, float] = (1, 1)
+) -> Window | None:
+    """The window of a raster's pixels within `reach`, down and across, of places; None if all lie outside."""
+    with np.errstate(invalid="ignore"):
+        down = rows[(rows >= -reach[0]) & (rows < height + reach[0])]
+        across = columns[(columns >= -reach[1]) & (columns < width + reach[1])]
+    if not down.size or not across.size:
+        return None
+    top, left = max(int(down.min() - reach[0]), 0), max(int(across.min() - reach[1]), 0)
+    bottom = min(int(down.max() + reach[0]) + 1, height)
+    right = min(int(across.max() + reach[1]) + 1, width)
+    return Window(top, left, bottom - top, right - left)
+
+
 def overlaps(source: Grid, target: Grid) -> bool:
     """Whether the two grids share any ground, judged at 33 x 33 places of each."""
     for one, other in ((source, target), (target, source)):
