@@ -74,8 +74,9 @@ def open_guide(path: str, target: Grid, option: str, watch: Watch) -> Raster:
             raise TerramendError("dem.optical", path=path)
         if len(bands) != 1:
             watch.notice("guide.first-band", path=path)
-        bands = (_elevation(bands[0], raster.name, watch),)
-        if _is_mask(bands[0]):
+        sample = sparse_sample(bands[0].path, bands[0].index)
+        bands = (_elevation(bands[0], sample, raster.name, watch),)
+        if _is_mask(bands[0], sample):
             raise TerramendError("dem.mask", path=path)
     raster = replace(raster, bands=bands)
     if not overlaps(raster.grid, target):
@@ -93,13 +94,12 @@ def _with_other(raster: Raster, path: str, watch: Watch) -> Raster:
     return raster
 
 
-def _elevation(band: Band, name: str, watch: Watch) -> Band:
+def _elevation(band: Band, sample: NDArray[Any], name: str, watch: Watch) -> Band:
     """The band in metres, with what marks its voids."""
     nodata = band.nodata
     if nodata is None:
-        values = sparse_sample(band.path, band.index)
         usual = {"int16": -32768.0, "float32": -9999.0, "float64": -9999.0, "int32": -9999.0}.get(band.dtype)
-        nodata = next((float(void) for void in VOIDS if (values == void).any()), usual)
+        nodata = next((float(void) for void in VOIDS if (sample == void).any()), usual)
     with open_dataset(band.path) as file:
         unit = units(file)[band.index - 1] or ""
     if unit.strip().lower() in FEET:
@@ -108,14 +108,14 @@ def _elevation(band: Band, name: str, watch: Watch) -> Band:
     return replace(band, role="optical", nodata=nodata)
 
 
-def _is_mask(band: Band) -> bool:
+def _is_mask(band: Band, sample: NDArray[Any]) -> bool:
     """Whether a band holds two values and no more, one of them 0 or both bytes: ground may be 3 and 4 m."""
 
     def two(values: NDArray[Any]) -> bool:
         found = np.unique(values[np.isfinite(values) & (values != band.nodata)])
         return found.size == 2 and (found.dtype == np.uint8 or 0 in found)
 
-    if not two(sparse_sample(band.path, band.index)):
+    if not two(sample):
         return False
     with open_dataset(band.path) as file:  # a flat shore in whole metres may look so in some places
         return two(file.read(band.index, out_shape=tuple(min(side, 1024) for side in file.shape)))
