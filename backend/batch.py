@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import csv
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +14,7 @@ from . import batch_row, batch_table, cli_request, settings
 from .batch_row import Outcome
 from .batch_table import Row
 from .errors import PARTIAL, TerramendError
+from .failure import cancelled_as
 from .request import FillRequest, request_hash, to_json
 from .watch import Watch
 
@@ -100,6 +101,9 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
                 why = outcome["error"]["message"]
                 watch.notice("batch.row", row=row.number, target=row.target, why=why)
 
+        def count(status: str) -> int:
+            return sum(outcome["status"] == status for outcome in outcomes.values())
+
         try:
             watch.stage("look", len(rows))
             todo = []
@@ -117,16 +121,11 @@ def run(rows: list[Row], results: Path, scheduler: str | None, watch: Watch) -> 
             for row, outcome in _outcomes(todo, scheduler, watch):
                 finish(row, outcome)
                 watch.advance()
-        except (TerramendError, KeyboardInterrupt) as error:  # the latter: asked for twice
-            if isinstance(error, TerramendError) and error.code != "run.cancelled":
+        except BaseException:
+            with cancelled_as("batch.cancelled", done=count("done"), rows=len(rows)):
                 raise
-            done = sum(outcome["status"] == "done" for outcome in outcomes.values())
-            raise TerramendError("batch.cancelled", done=done, rows=len(rows)) from None
     watch.finish()
-    counts = {
-        status: sum(outcome["status"] == status for outcome in outcomes.values())
-        for status in ("done", "skipped", "failed")
-    }
+    counts = {status: count(status) for status in ("done", "skipped", "failed")}
     failures = [
         {"row": row.number, "target": row.target, **outcomes[row.number]["error"]}
         for row in rows
@@ -164,11 +163,7 @@ class _RowWatch(Watch):
 
     def __init__(self, batch: Watch) -> None:
         super().__init__()
-        self._check: Callable[[], None] = batch.check
-
-    def check(self) -> None:
-        """Raise `run.cancelled` if the batch was cancelled."""
-        self._check()
+        self._cancelled = batch._cancelled
 
 
 class _Report:
