@@ -7,6 +7,7 @@ A sentence names the file or option, says what is wrong, and what would mend it.
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Mapping
 
@@ -411,8 +412,4 @@ class TerramendError(Exception):
         return {"code": self.code, "arguments": self.arguments, "message": str(self)}
 
     def __reduce__(self) -> tuple[Any, ...]:  # keeps code and arguments across process borders
-        return (_rebuild, (self.code, self.arguments))
-
-
-def _rebuild(code: str, arguments: Mapping[str, Any]) -> TerramendError:
-    return TerramendError(code, **arguments)
+        return (partial(TerramendError, self.code, **self.arguments), ())
