@@ -107,6 +107,11 @@ class Tile:
         return np.isfinite(self.image) & ~self.gaps
 
     @property
+    def clouded(self) -> bool:
+        """Whether samples to change were observed, as under thin cloud, rather than missing."""
+        return bool(np.isfinite(self.image[self.gaps]).any())
+
+    @property
     def corner(self) -> tuple[int, int]:
         """Row and column of the tile's first pixel, in pixels of the tile's own size."""
         return self.row // self.step, self.column // self.step

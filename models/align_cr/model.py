@@ -86,7 +86,7 @@ class Radar:
 
     def prepare(self, overview: Tile) -> State | None:
         """Fill the overview, and try the correction where valid pixels are hidden."""
-        if _clouded(overview):
+        if overview.clouded:
             return None
         overview = self._calmed(overview)
         bands, transfer = len(overview.image), _transfer(overview, self._slots(overview))
@@ -168,11 +168,6 @@ class Radar:
         out = planes[:first].copy()
         out[: self.bands] = self.network.run(None, {"image": given})[0][0, :, :height, :width]
         return out
-
-
-def _clouded(tile: Tile) -> bool:
-    """Whether the samples to change are there (thin cloud) rather than missing."""
-    return bool(np.isfinite(tile.image[tile.gaps]).any())
 
 
 def _seen(tile: Tile) -> Flags:

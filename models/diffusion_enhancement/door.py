@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from .. import registry
 from ..base import Prediction, Reconstructor, SamplerStep, Tile
 from ..diffusion import schedules
@@ -53,15 +51,11 @@ class Both:
 
     def prepare(self, overview: Tile) -> State:
         """The state of the one that the scene is for."""
-        return self.of(overview).prepare(overview)
+        return (self.clear if overview.clouded else self.fill).prepare(overview)
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the gaps, or clear the whole image."""
-        return self.of(tile).predict(tile, state)
-
-    def of(self, tile: Tile) -> Enhancer:
-        """`clear` where the pixels that may change can be seen; a gap's pixels are hidden (NaN)."""
-        return self.clear if np.isfinite(tile.image[tile.gaps]).any() else self.fill
+        return (self.clear if tile.clouded else self.fill).predict(tile, state)
 
 
 def load(folder: Path, device: str = "cpu") -> Networks:
