@@ -33,12 +33,11 @@ class SarReader(Closing):
     def __init__(self, sar: Raster, grid: Grid, watch: Watch, nearest: bool = False) -> None:
         self._order = _order(sar, watch)
         self._form = _form(sar, self._order, watch)
-        gain = 0.01 if self._form == "dB x 100" else None
         # Programs leave zero where radar saw nothing; a measured zero is as good as never met.
         role = "class" if nearest else "optical"
         bands = [replace(band, role=role, nodata=band.nodata or 0.0) for band in sar.bands]
-        if gain is not None:
-            bands = [replace(band, gain=gain, bias=0.0) for band in bands]
+        if self._form == "dB x 100":
+            bands = [replace(band, gain=0.01, bias=0.0) for band in bands]
         self._reader = RasterReader(replace(sar, bands=tuple(bands), zero_fill=False), grid)
 
     def close(self) -> None:

@@ -102,7 +102,7 @@ class Scene(Closing):
             ReferenceInfo(
                 r.name,
                 r.date,
-                days_between(r.date, target.date),
+                (r.date - target.date).days if r.date and target.date else None,
                 tuple(r.bands[i] for i in bands),
                 first is not None,
                 gaps.masks if gaps is not None else (),
@@ -360,11 +360,6 @@ def overview_step(grid: Grid, max_side: int = SIDE) -> int:
     while max(grid.height, grid.width) > max_side * step:
         step *= 2
     return step
-
-
-def days_between(date: datetime.date | None, target: datetime.date | None) -> int | None:
-    """Days from the target's date to `date`."""
-    return None if date is None or target is None else (date - target).days
 
 
 def _joined(parts: list[Any]) -> Any:
