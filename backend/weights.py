@@ -63,8 +63,7 @@ def install(
     if _numbers(weights.least_software) > _numbers(VERSION):
         raise TerramendError("weights.software", name=name, least=weights.least_software, have=VERSION)
     own = folder or weights_folder()
-    places = (base / name for base in (PACKAGED, own) if base)
-    place = next((place for place in places if not lacking(weights, place)), None)
+    place = locate(weights, own)
     if place is None and not (source or weights.url):
         raise TerramendError("weights.unpublished", name=name)
     place = place or _new(own, name)

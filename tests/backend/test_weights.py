@@ -128,7 +128,7 @@ def test_from_a_folder(tmp_path, own):
 
 
 def test_what_came_along_is_not_brought(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "PACKAGED", tmp_path / "with us")
+    monkeypatch.setattr("terramend.models.weights.PACKAGED", tmp_path / "with us")
     (tmp_path / "with us" / "net").mkdir(parents=True)
     for name, data in CONTENT.items():
         (tmp_path / "with us" / "net" / name).write_bytes(data)
