@@ -44,9 +44,7 @@ SEED = (
 def option_of(field: str) -> str:
     """The option that sets a field of the request (`references.date` counts as `references`)."""
     name = field.split(".")[0]
-    if field in OPTION_OF:
-        return OPTION_OF[field]
-    return OPTION_OF.get(name, "--" + name.replace("_", "-"))
+    return OPTION_OF.get(field) or OPTION_OF.get(name, "--" + name.replace("_", "-"))
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, output: bool = True) -> None:
@@ -142,7 +140,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--co",
-        bind=_creation_option,
+        dest="creation_options",
+        action="append",
         metavar="KEY=VALUE",
         help="GeoTIFF creation option, also COG=YES (Cloud Optimized GeoTIFF) and OVERVIEWS=YES; repeatable",
     )
@@ -260,8 +259,7 @@ def add_gaps(parser: argparse.ArgumentParser) -> None:
 
 def add_output(parser: argparse.ArgumentParser, metavar: str, help: str, required: bool = True) -> None:
     """Add the main output and `--overwrite`."""
-    add = _adder(parser)
-    add("-o", "--output", required=required, metavar=metavar, help=help)
+    _adder(parser)("-o", "--output", required=required, metavar=metavar, help=help)
     add_overwrite(parser)
 
 
@@ -361,10 +359,6 @@ def _set(given: dict[str, Any], text: str, option: str) -> None:
     if not (key and sign):
         raise TerramendError("command.option", option=option, why=f"{text!r} is not KEY=VALUE")
     given.setdefault("settings", []).append([key, value])
-
-
-def _creation_option(given: dict[str, Any], text: str, option: str) -> None:
-    given.setdefault("creation_options", []).append(text)
 
 
 def _last(given: dict[str, Any], name: str, option: str, owner: str) -> dict[str, Any]:
