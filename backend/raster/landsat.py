@@ -43,7 +43,7 @@ def open_landsat(path: str, watch: Watch) -> tuple[Raster, ...] | None:
     Raises:
         TerramendError: `product.file`, `product.empty`, `product.scenes`, `radiometry.sun`.
     """
-    files = _find(path)
+    files = open_product_files(str(Path(path).parent) if _MTL.search(Path(path).name) else path)
     if files is None:
         return None
     metadata = [n for n in files.names if _MTL.search(n)]
@@ -69,13 +69,6 @@ def _scene(name: str) -> str:
     return "".join(found.groups()) if found else ""
 
 
-def _find(path: str) -> ProductFiles | None:
-    place = Path(path)
-    if _MTL.search(place.name):
-        return open_product_files(str(place.parent))
-    return open_product_files(path)
-
-
 def _images(files: ProductFiles) -> dict[str, str]:
     """Files by band: `2`, `10`, `ST10`; surface reflectance where a folder holds both levels."""
     found: dict[str, tuple[int, str]] = {}
@@ -84,10 +77,9 @@ def _images(files: ProductFiles) -> dict[str, str]:
         match = _FILE.search(file)
         if match is None or name.count("/") > 1:
             continue
-        kind = (match.group("kind") or "").lower()
-        vcid = match.group("vcid") or ""
-        if vcid == "_VCID_2":
+        if match.group("vcid") == "_VCID_2":
             continue
+        kind = (match.group("kind") or "").lower()
         rank = {"sr_": 0, "st_": 0, "sr_band": 0, "toa_band": 1, "bt_band": 1}.get(kind, 2)
         key = ("T" if kind in ("st_", "bt_band") else "") + match.group("number").lstrip("0")
         if key not in found or rank < found[key][0]:

@@ -178,13 +178,10 @@ def _maja(name: str) -> Layout:
 def _percent_scale(dataset: DatasetReader, band: int, path: str, watch: Watch) -> float:
     """Percent per stored unit: fractions, percents, or the 0..255 of Sentinel Hub's CLP."""
     highest = _highest(dataset, band, watch, enough=101)
-    if highest > 100 or re.search(r"(^|[^a-z])clp([^a-z]|$)", _names(dataset, band, path)):
+    names = f"{PurePath(path).name} {descriptions(dataset)[band - 1] or ''}".lower()
+    if highest > 100 or re.search(r"(^|[^a-z])clp([^a-z]|$)", names):
         return 100 / 255
     return 100.0 if np.dtype(dataset.dtypes[band - 1]).kind == "f" and highest <= 1 else 1.0
-
-
-def _names(dataset: DatasetReader, band: int, path: str) -> str:
-    return f"{PurePath(path).name} {descriptions(dataset)[band - 1] or ''}".lower()
 
 
 def _highest(
