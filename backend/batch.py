@@ -72,12 +72,13 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
         results = Path(arguments.results or table.with_name(f"{table.stem}_results.csv"))
     summary = run(rows, results, arguments.scheduler, watch)
     from .cli import print_json, print_text
+    from .terminal import counted
 
     if arguments.json:
         print_json(summary)
     else:
         counts = ", ".join(f"{summary[name]} {name}" for name in ("done", "skipped", "failed"))
-        print_text(f"{summary['rows']} rows: {counts}. Results: {summary['results']}")
+        print_text(f"{counted(summary['rows'], 'row')}: {counts}. Results: {summary['results']}")
     return PARTIAL if summary["failed"] else 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from . import cli_request
 from .cli_fill import call
 from .request import figure
+from .terminal import counted
 from .units import WORDS, rows
 from .watch import Watch
 
@@ -51,5 +52,5 @@ def figures(result: dict[str, Any]) -> str:
             f"{figure(result['expected_after'], unit)} after this check."
         )
     if result["unfilled_samples"]:
-        lines.append(f"{result['unfilled_samples']} hidden samples could not be filled.")
+        lines.append(f"{counted(result['unfilled_samples'], 'hidden sample')} could not be filled.")
     return "\n".join(lines)

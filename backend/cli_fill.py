@@ -11,7 +11,7 @@ from . import cli_request
 from .calls import CALLS
 from .errors import TerramendError
 from .request import figure
-from .terminal import duration
+from .terminal import counted, duration
 from .units import WORDS
 from .watch import Watch
 
@@ -51,17 +51,17 @@ def of_options() -> Iterator[None]:
 def done(result: Mapping[str, Any], mode: str = "fill") -> str:
     """What a fill did, for people."""
     samples, left = result["gap_samples"], result["unfilled_samples"]
-    share = f"{result['gap_fraction']:.2%} of the footprint ({samples} samples)"
+    share = f"{result['gap_fraction']:.2%} of the footprint ({counted(samples, 'sample')})"
     if left:
         share = f"{samples - left} of {samples} samples, {result['gap_fraction']:.2%} of the footprint,"
     did = "Changed" if mode == "clear" else "Filled"
     lines = [f"{did} {share} with {result['model']}: {result['model_reason']}"]
     if left:
-        lines.append(f"{left} samples could not be filled.")
+        lines.append(f"{counted(left, 'sample')} could not be filled.")
     if not samples:
         lines = ["There was nothing to change." if mode == "clear" else "There was nothing to fill."]
     elif left == samples:
-        lines = [f"None of {samples} samples could be filled with {result['model']}."]
+        lines = [f"None of {counted(samples, 'sample')} could be filled with {result['model']}."]
     if result["expected_error"] is not None:
         unit = result["unit"]
         lines.append(f"Expected error: {figure(result['expected_error'], unit)} in {WORDS[unit]}.")
@@ -91,20 +91,19 @@ def found(result: Mapping[str, Any]) -> str:
         lines.append(f"  {band['number']:3} {name:12.12} {band['role']:8} {gaps:>12}  {use}")
     lines.append("Masks" if result["masks"] else "Masks: none, gaps are where nothing was observed")
     for mask in result["masks"]:
-        grown = f", grown by {mask['growth']:g} pixels" if mask["growth"] else ""
+        grown = f", grown by {counted(mask['growth'], 'pixel', 'g')}" if mask["growth"] else ""
         lines.append(f"  {mask['path']}: read as {mask['kind']}, marks {mask['marked']:.2%}{grown}")
     for reference in result["references"]:
-        days = "" if reference["days"] is None else f", {reference['days']:+d} days"
+        days = "" if reference["days"] is None else f", {counted(reference['days'], 'day', '+d')}"
         date = f"{reference['date'] or 'unknown date'}{days}"
-        bands = f"{len(reference['bands'])} bands, observed on {reference['cover']:.1%}"
+        bands = f"{counted(len(reference['bands']), 'band')}, observed on {reference['cover']:.1%}"
         lines.append(f"Reference {reference['name']}: {date}, {bands}")
         lines += [f"  {mask['path']}: read as {mask['kind']}" for mask in reference["masks"]]
     for name in ("dem", "sar"):
         if result[name]:
             lines.append(f"{name.upper()} {result[name]['path']}: covers {result[name]['cover']:.1%}")
-    lines.append(
-        f"Gaps to fill: {result['gap_fraction']:.2%} of the footprint ({result['gap_samples']} samples)"
-    )
+    samples = counted(result["gap_samples"], "sample")
+    lines.append(f"Gaps to fill: {result['gap_fraction']:.2%} of the footprint ({samples})")
     lines.append(f"Method: {result['model']}. {result['model_reason']}")
     lines += [f"  prompt: {text}" for text in result["prompts"]]
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from typing import Any
 from ..models import PROVIDERS
 from . import cli_request, device, settings
 from .errors import ENVIRONMENT, TerramendError
+from .terminal import counted
 from .version import VERSION
 from .watch import Watch
 
@@ -96,7 +97,7 @@ def text(found: Mapping[str, Any]) -> str:
     lines = [
         f"Terramend {found['version']} in {found['folder']}",
         f"Python {found['python']['version']} ({found['python']['executable']}), {found['platform']}",
-        f"{found['cores']} core{'' if found['cores'] == 1 else 's'}, {found['memory_gb'] or '?'} GB memory, "
+        f"{counted(found['cores'], 'core')}, {found['memory_gb'] or '?'} GB memory, "
         + (f"{free} GB free in {folder}" if free is not None else f"no folder {folder} for temporary files"),
         "",
         "Installed",

@@ -25,8 +25,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "batch.row": "Row {row} ({target}) failed: {why}",
         "batch.written": (
-            "{count} rasters in {folder} were written by Terramend ({first} first) and are left out: "
-            "name in a table what is to be filled again."
+            "Left out of {folder} as written by Terramend: {count} ({first} first). "
+            "Name in a table what is to be filled again."
         ),
         "bands.dates": (
             "The bands of {name} are dates, from {first} to {last}, but bands of one raster are taken for "
@@ -211,7 +211,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Set the radiometry if that is wrong."
         ),
         "evaluate.alone": "{path} is left out: it shares date or name with no scene of its folder.",
-        "evaluate.bands": "{path} is left out: it has {count} bands, and {first} has {expected}.",
+        "evaluate.bands": "{path} is left out: its bands are {count}, those of {first} {expected}.",
         "evaluate.day": (
             "{path} is left out: {first} is of the same date, and a date is one file with all its bands."
         ),

@@ -187,7 +187,7 @@ RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
         ),
         "mask.bands": (
             INPUT,
-            "The mask {path} has {found} bands, but the kind {kind} needs {needed}: "
+            "The kind {kind} needs {needed} bands, and the mask {path} has {found}: "
             "give the whole file or another kind.",
         ),
         "mask.size": (

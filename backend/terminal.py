@@ -82,6 +82,11 @@ def describe(progress: Progress, bar: bool = False) -> str:
     return f"{progress.stage:12}{drawn} {share:4.0%}{left}"
 
 
+def counted(count: float, thing: str, form: str = "") -> str:
+    """`1 band`, `2 bands`; `form` writes the number."""
+    return f"{count:{form}} {thing}{'' if abs(count) == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """`45 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = round(seconds)

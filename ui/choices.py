@@ -246,9 +246,9 @@ def _kinds(text: Optional[str], count: int, label: str) -> List[str]:
         return kinds * count
     if len(kinds) != count:
         raise ChoiceError(
-            tr(
-                "{label}: give one for all or one for each of the {count} masks, separated by semicolons."
-            ).format(label=label, count=count)
+            tr("{label}: give one for all, or one for each mask ({count}), separated by semicolons.").format(
+                label=label, count=count
+            )
         )
     return kinds
 
@@ -259,7 +259,7 @@ def _references(values: Mapping[str, Any]) -> Tuple[ReferenceChoice, ...]:
     if masks and len(masks) != len(sources):
         raise ChoiceError(
             tr(
-                "There are {references} references but {masks} masks of references: give one for each, in "
+                "Of references there are {references}, of their masks {masks}: give one for each, in "
                 "the same order (the reference itself where its mask lies beside it), or none."
             ).format(references=len(sources), masks=len(masks))
         )
@@ -270,9 +270,9 @@ def _references(values: Mapping[str, Any]) -> Tuple[ReferenceChoice, ...]:
         dates = [None] * len(sources)
     if len(dates) != len(sources):
         raise ChoiceError(
-            tr("There are {references} references but {dates} dates: give one for each, or none.").format(
-                references=len(sources), dates=len(dates)
-            )
+            tr(
+                "Of references there are {references}, of their dates {dates}: give one for each, or none."
+            ).format(references=len(sources), dates=len(dates))
         )
     choices = []
     for i, source in enumerate(sources):

@@ -13,6 +13,7 @@ from ..device import cores
 from ..errors import TerramendError
 from ..failure import cancelled_as
 from ..raster.outputs import written
+from ..terminal import counted
 from ..watch import Watch
 from . import cost, report, scene, tables, tuning
 from .cases import TRACKS, Recipe, load, save
@@ -180,5 +181,5 @@ def _make(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     with written(path) as part:
         save(recipe, part)
     if not namespace.json:
-        sys.stdout.write(f"{path}: {len(recipe.cases)} cases\n")
+        sys.stdout.write(f"{path}: {counted(len(recipe.cases), 'case')}\n")
     return {"cases": str(path), "count": len(recipe.cases)}

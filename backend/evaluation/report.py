@@ -17,6 +17,7 @@ from typing import Any
 
 from ..protocol import finite
 from ..raster.outputs import write_whole, written
+from ..terminal import counted
 from ..version import VERSION
 from ..watch import Watch
 from .metrics import LEVELS
@@ -133,7 +134,7 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>Terramend evaluation</title>",
         f"<style>{_STYLE}</style><h1>Terramend evaluation, {escape(results.recipe.split)}</h1>",
         f"<p>Terramend {told['version']}, {told['made']}, {escape(told['machine']['processor'])}, "
-        f"{told['cases']} cases. {escape(NOTE)}</p>",
+        f"{counted(told['cases'], 'case')}. {escape(NOTE)}</p>",
     ]
     if verdict(made):
         parts.append(f"<p><b>{escape(verdict(made))}</b></p>")
@@ -143,7 +144,8 @@ def _html(results: Results, made: Sequence[Table], drawn: bool, watch: Watch) ->
     for table in made:
         watch.advance()
         title = f"{table.track}: {TITLES[table.track]}; {KIND_TITLES[table.kind]}"
-        parts.append(f"<h2>{title}</h2><p>{table.cases} cases, {table.places} places</p>")
+        size = f"{counted(table.cases, 'case')}, {counted(table.places, 'place')}"
+        parts.append(f"<h2>{title}</h2><p>{size}</p>")
         parts += [_rows(table, names, cells), _bands(table)]
         below = [REMARKS.get(table.track, ""), *missed(table)]
         parts += [f"<p>{escape(told)}</p>" for told in below if told]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...models.aligndiff.prompt import band_name
+from ..terminal import counted
 from .bootstrap import by_place, interval
 from .cases import TRACKS, WITH_DATES
 from .cost import Cost, Costs
@@ -352,7 +353,7 @@ def text(made: Sequence[Table], results: Results) -> str:
     names = " ".join([f"{'method':36s}", *(name.rjust(width) for name, width in HEADS)])
     for table in made:
         head = f"{table.track} ({TITLES[table.track]}), {KIND_TITLES[table.kind]}: "
-        head += f"{table.cases} cases, {table.places} places"
+        head += f"{counted(table.cases, 'case')}, {counted(table.places, 'place')}"
         below = [
             *([REMARKS[table.track]] if table.track in REMARKS else []),
             *(f"! {m}" for m in missed(table)),

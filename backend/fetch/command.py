@@ -17,6 +17,7 @@ from ..datasets import folder, holdout_masks, tiling
 from ..errors import TerramendError
 from ..failure import cancelled_as
 from ..raster.outputs import written
+from ..terminal import counted
 from ..watch import Watch
 from . import earth_engine, scenes
 from .regions import chosen, paper, sides
@@ -72,7 +73,8 @@ def main(options: argparse.Namespace, watch: Watch) -> dict[str, Any] | None:
     watch.finish()
     if not options.json:
         held = sum(side == "val" for side in places.values())
-        print(f"{len(places)} places, {held} of them in val; {tiles} tiles in {options.out / 'tiles.csv'}")
+        found = f"{counted(len(places), 'place')}, {held} of them in val; {counted(tiles, 'tile')}"
+        print(f"{found} in {options.out / 'tiles.csv'}")
     return {"out": str(options.out), "places": places, "tiles": tiles}
 
 

@@ -270,7 +270,7 @@ def test_what_terramend_wrote_is_no_target_of_a_folder(work):
     common = {"output": "{folder}/{stem}_again.tif"}
     assert [Path(row.target).name for row in from_folder(work, "*.tif", common, watch)] == scenes
     (notice,) = watch.notices
-    assert notice.code == "batch.written" and f"{3 * len(scenes)} rasters" in notice.sentence
+    assert notice.code == "batch.written" and f"by Terramend: {3 * len(scenes)} (" in notice.sentence
     with pytest.raises(TerramendError) as caught:
         from_folder(work, "*_f.tif", common, Watch())
     assert caught.value.code == "batch.written"

@@ -7,7 +7,7 @@ import io
 import pytest
 from terramend.backend import terminal
 from terramend.backend.errors import Notice
-from terramend.backend.terminal import Terminal, describe, duration
+from terramend.backend.terminal import Terminal, counted, describe, duration
 from terramend.backend.watch import Progress
 
 
@@ -22,6 +22,14 @@ class Tty(io.StringIO):
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "form", "text"),
+    [(1, "", "1 day"), (0, "", "0 days"), (-1, "+d", "-1 day"), (2.5, "g", "2.5 days")],
+)
+def test_counted(count, form, text):
+    assert counted(count, "day", form) == text
 
 
 def test_describe():

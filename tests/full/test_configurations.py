@@ -181,7 +181,7 @@ def test_files_that_are_not_learnt_from_are_said(tmp_path) -> None:
     data = hills(tmp_path / "data", 96, 96, (665, 560, 490))
     aspect = data / "hills" / "one" / "z_aspect.tif"
     shutil.copy(data / "hills" / "one" / "dem.tif", aspect)
-    told = f"{aspect} is left out: it has 1 bands, and 2020-05-01.tif has 3."
+    told = f"{aspect} is left out: its bands are 1, those of 2020-05-01.tif 3."
     for name in ("ddpm", "aligndiff", "palette", "align-cr"):
         config, watch = recipe.load_config(name, "small"), Watch()
         if name == "palette":

@@ -285,7 +285,7 @@ def test_accuracy_is_a_report_and_numbers(run: Any, scene: dict[str, str], tmp_p
     [
         ({}, "Give the raster to fill"),
         ({"TARGET": "target", "GROW": "far"}, "'far' is no distance"),
-        ({"TARGET": "target", "GAPS": ["mask"], "GAPS_KIND": "scl;fmask"}, "one for each of the 1 masks"),
+        ({"TARGET": "target", "GAPS": ["mask"], "GAPS_KIND": "scl;fmask"}, "one for each mask (1)"),
         ({"TARGET": "target", "MODEL": "magic"}, "magic"),
         ({"PRODUCT": "/nowhere/S2A.SAFE"}, "/nowhere/S2A.SAFE"),
     ],

@@ -187,9 +187,9 @@ def test_bad_choices_leave_no_folder(layers: dict[str, QgsRasterLayer], tmp_path
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"GAPS": ["a", "b", "c"], "GAPS_KIND": "scl;qa60"}, "one for each of the 3 masks"),
-        ({"REFERENCES": ["a", "b"], "REFERENCE_GAPS": ["m"]}, "2 references but 1 masks"),
-        ({"REFERENCES": ["a", "b"], "REFERENCE_DATES": "2020-01-01"}, "2 references but 1 dates"),
+        ({"GAPS": ["a", "b", "c"], "GAPS_KIND": "scl;qa60"}, r"one for each mask \(3\)"),
+        ({"REFERENCES": ["a", "b"], "REFERENCE_GAPS": ["m"]}, "2, of their masks 1"),
+        ({"REFERENCES": ["a", "b"], "REFERENCE_DATES": "2020-01-01"}, "2, of their dates 1"),
         ({"SUN": "south"}, "azimuth and elevation"),
         ({"BANDS": "red"}, "counted from 1"),
         ({"SETTINGS": "fast"}, "fast is not KEY=VALUE"),

@@ -233,7 +233,7 @@ def test_dates_on_other_grids_are_brought_onto_the_first_ones(tmp_path, capsys):
     assert fetch("--from", tmp_path / "in", "--out", out) == 0
     said = capsys.readouterr().err
     assert "2020-04-01.tif is left out: it lies beside the first date" in said
-    assert "2020-05-01.tif is left out: it has 3 bands" in said and "--sun" not in said
+    assert "2020-05-01.tif is left out: its bands are 3" in said and "--sun" not in said
     made = read(out / "train" / "zion", "zion")
     assert [date.name for date in made.dates] == ["2020-01-01", "2020-02-11", "2020-03-02"]
     first, second, third = made.dates
