@@ -58,13 +58,14 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
         common: fields of a request that hold where a row says nothing.
 
     Raises:
-        TerramendError: `batch.table`, when the table itself cannot be used.
+        TerramendError: `batch.table`, when the table itself cannot be used; `batch.no-table` of a folder.
     """
+    if path.is_dir():
+        raise TerramendError("batch.no-table", path=str(path))
     try:
         text = path.read_text("utf-8-sig").lstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         why = str(error.strerror) if isinstance(error, OSError) else "it is not in UTF-8 (Excel: CSV UTF-8)"
-        why = "it is a folder, which --folder names" if path.is_dir() else why
         raise TerramendError("batch.table", path=str(path), why=why) from None
     header = text.partition("\n")[0]
     try:

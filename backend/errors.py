@@ -44,6 +44,7 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             "Nothing in the folder {folder} matches {pattern}: mend --folder or --pattern.",
         ),
         "batch.lost": (ENVIRONMENT, "The row's worker died several times: it may need more memory."),
+        "batch.no-table": (INPUT, "{path} is a folder: --folder {path} fills the rasters in it."),
         "batch.output": (
             INPUT,
             "There is no output: add a column output, "

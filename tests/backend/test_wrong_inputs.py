@@ -281,7 +281,7 @@ WRONG = [
     ("models remove x", "model.unknown", ["remove", "guided"]),
     ("batch", "command.usage", ["TABLE.csv", "--folder"]),
     ("batch none.csv", "batch.table", ["none.csv"]),
-    ("batch unmasked", "batch.table", ["unmasked", "--folder"]),
+    ("batch unmasked", "batch.no-table", ["unmasked is a folder", "--folder "]),
     ("batch table.csv", "batch.table", ["table.csv", "colour"]),
     ("batch --folder empty", "batch.folder", ["empty", "*.tif"]),
     ("batch --folder . -o out/{name}.tif", "command.option", ["--output", "{name}", "{stem} and {folder}"]),
