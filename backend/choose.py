@@ -109,10 +109,15 @@ def choose(request: FillRequest, facts: Facts) -> tuple[Row, Notice]:
     return row, Notice("reason.asked", {"title": row.title})
 
 
+def used(row: Row, facts: Facts) -> frozenset[str]:
+    """What the method looks at of what the scene holds."""
+    return facts.held & (row.needs | row.wants)
+
+
 def say_unused(row: Row, request: FillRequest, facts: Facts, watch: Watch) -> None:
     """A notice of each kind of what the scene holds that the chosen method does not look at."""
     ready = [r for r in ROWS if request.mode in r.modes and not r.untrained]
-    for name in sorted(facts.held - row.needs - row.wants):
+    for name in sorted(facts.held - used(row, facts)):
         known = ", ".join(r.name for r in ready if name in r.needs | r.wants)
         watch.notice("model.unused", model=row.name, option=OPTION_OF[name], known=known)
 

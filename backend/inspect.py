@@ -12,7 +12,7 @@ import rasterio.crs
 from ..models.aligndiff import prompt
 from ..models.aligndiff.prompt_regions import region
 from ..models.registry import Row
-from .choose import choose, facts_of, named, say_unused, untried_reason
+from .choose import choose, facts_of, named, say_unused, untried_reason, used
 from .errors import TerramendError, together
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
@@ -26,6 +26,7 @@ from .raster.raster import Raster
 from .raster.references import Reference
 from .raster.scene import ReferenceInfo, Scene
 from .request import FillRequest, validate
+from .trial import shown
 from .watch import Watch
 
 SIDE = 256
@@ -58,7 +59,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         facts = facts_of(scene)
         row, why = choose(request, facts)
         say_unused(row, request, facts, watch)
-        covers = _covers(scene, watch)
+        covers = _covers(scene, used(row, facts), watch)
         wanted = _filled(request, inputs, scene, watch)
         gaps, footprint = gap_map.count(wanted[0])
         reasons = untried_reason(why, request, facts)
@@ -166,13 +167,13 @@ def _bands(
     return found
 
 
-def _covers(scene: Scene, watch: Watch) -> dict[str, Any]:
+def _covers(scene: Scene, leans: frozenset[str], watch: Watch) -> dict[str, Any]:
     """Which part of the scene references, terrain and radar cover with observations."""
     if not (scene.references or scene.has_terrain or scene.has_sar):
         return {"references": [], "terrain": 0.0, "sar": 0.0}
     overview = scene.overview(SIDE)
-    say_blank(overview, watch)
-    say_copies(overview, watch)
+    say_blank(shown(overview, leans), watch)
+    say_copies(shown(overview, leans), watch)
     say_missed(overview, watch)
     return {
         "references": [_observed(reference.image) for reference in overview.references],

@@ -22,7 +22,7 @@ from ..models.base import (
 )
 from ..models.registry import Row
 from .budget import Budget, Sight, budget
-from .choose import choose, create, facts_of, say_unused, tried_reason
+from .choose import choose, create, facts_of, say_unused, tried_reason, used
 from .device import on_torch, where
 from .errors import Notice, TerramendError, together
 from .flow import run_cancellable
@@ -36,7 +36,7 @@ from .raster.offsets import say_moved
 from .raster.scene import STRIP, Scene, overview_step
 from .raster.tiles import TilePlan, plan_tiles
 from .request import FillRequest
-from .trial import WINDOWS, Tried, candidates, compare
+from .trial import WINDOWS, Tried, candidates, compare, shown
 from .watch import Watch
 
 
@@ -104,7 +104,8 @@ def make_method(
         aside = threads.allowed(allowed.readers, watch.check)  # while a scene is learnt no tile waits
         ways = candidates(facts.references, facts.terrain, facts.sar)
         trying = request.model == "auto" and request.mode == "fill" and len(ways) > 1
-        seen, tiles = aside(_seen)(scene, overview, read or scene.tile, trying, watch)
+        leans = used(row, facts)
+        seen, tiles = aside(_seen)(scene, overview, read or scene.tile, leans, trying, watch)
         scene.rest()
         reads = getattr(model, "wavelengths", ())
         lacks = reads if matching(seen, reads) is None else ()
@@ -167,6 +168,7 @@ def _seen(
     scene: Scene,
     overview: Callable[[], Tile],
     read: Callable[[Window], Tile],
+    leans: frozenset[str],
     trying: bool,
     watch: Watch,
 ) -> tuple[Tile, tuple[Tile, ...]]:
@@ -174,8 +176,8 @@ def _seen(
     tiles: tuple[Tile, ...] = ()
     seen = overview()
     watch.stage("learn")
-    say_blank(seen, watch)
-    say_copies(seen, watch)
+    say_blank(shown(seen, leans), watch)
+    say_copies(shown(seen, leans), watch)
     say_missed(seen, watch)
     if seen.step > 1:
         tiles = tuple(read(window) for window in detail.windows(seen, scene.grid))

@@ -31,6 +31,17 @@ CLEARLY = 0.9
 """An error must be below this share of the first candidate's, in every window, to take its place."""
 
 
+def shown(tile: Tile, leans: frozenset[str]) -> Tile:
+    """The tile with these of `references`, `terrain`, `sar` alone."""
+    return replace(
+        tile,
+        references=tile.references if "references" in leans else (),
+        terrain=tile.terrain if "terrain" in leans else None,
+        sar=tile.sar if "sar" in leans else None,
+        detail=tuple(shown(window, leans) for window in tile.detail),
+    )
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A way to fill: which of `references`, `terrain`, `sar` it may see, and how a sentence names it."""
@@ -45,13 +56,7 @@ class Candidate:
 
     def shown(self, tile: Tile) -> Tile:
         """The tile without what the candidate may not see."""
-        return replace(
-            tile,
-            references=tile.references if "references" in self.leans else (),
-            terrain=tile.terrain if "terrain" in self.leans else None,
-            sar=tile.sar if "sar" in self.leans else None,
-            detail=tuple(self.shown(window) for window in tile.detail),
-        )
+        return shown(tile, self.leans)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import cv2
 import makers
 import numpy as np
 import pytest
+from terramend.backend.fill import fill
 from terramend.backend.inspect import inspect
 from terramend.backend.raster.copies import copied_share, say_copies
 from terramend.backend.request import FillRequest, Mask, Reference
@@ -92,3 +93,6 @@ def test_an_unmasked_original_beside_its_masked_copy_is_told_of(tmp_path):
     assert [n.arguments["name"] for n in watch.notices if n.code == "reference.copy"] == [
         "scene_20200101.tif"
     ]
+    watch = Watch()
+    fill(FillRequest((masked,), str(tmp_path / "out.tif"), references=(clear,), model="nearest"), watch)
+    assert "reference.copy" not in [n.code for n in watch.notices]  # a method that looks at no other date
