@@ -9,7 +9,7 @@ import pytest
 from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QPoint, QPointF, Qt
-from qgis.PyQt.QtGui import QFont, QWheelEvent
+from qgis.PyQt.QtGui import QColor, QFont, QPalette, QWheelEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
@@ -127,6 +127,25 @@ def test_the_dates_of_a_series_are_seen(font: int, dock: Any, layers: Any, qgis_
     assert tree.topLevelItemCount() == 5
     assert tree.viewport().rect().contains(tree.visualItemRect(last).center())
     assert not tree.verticalScrollBar().isVisible()
+
+
+@pytest.fixture
+def appearance(qgis_app: Any) -> Iterator[None]:
+    """Palette and style sheet of QGIS are as before after the test."""
+    palette, sheet = QApplication.palette(), qgis_app.styleSheet()
+    yield
+    QApplication.setPalette(palette)
+    qgis_app.setStyleSheet(sheet)
+
+
+def test_the_small_print_is_of_the_theme_of_now(appearance: None, dock: Any, qgis_app: Any) -> None:
+    for dark in (True, False):
+        ground, text = QColor(30, 30, 30), QColor(240, 240, 240)
+        QApplication.setPalette(QPalette(ground, ground) if dark else QPalette(text, text))
+        settle(qgis_app)
+        usual = dock.bar.estimate.palette().color(QPalette.ColorRole.WindowText)
+        softer = dock.bar.device.palette().color(QPalette.ColorRole.WindowText)
+        assert softer.getRgb()[:3] == usual.getRgb()[:3] and softer.alpha() < usual.alpha() == 255
 
 
 def test_the_titles_of_the_dates_are_read_at_the_least_width(font: int, dock: Any, qgis_app: Any) -> None:

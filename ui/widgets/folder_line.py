@@ -14,7 +14,7 @@ from ..messages import notice_sentence
 from ..tr import tr
 from .layer_chooser import file_name
 from .narrow import narrow_column
-from .quiet import quiet_label
+from .quiet import QuietLabel
 
 MOST = 40
 """Lines of a tip."""
@@ -31,7 +31,7 @@ class FolderLine(QWidget):
         super().__init__()
         self.button = QPushButton()
         self.button.clicked.connect(self._browse)
-        self.told = quiet_label()
+        self.told = QuietLabel()
         self.clear = QCheckBox(tr("Folder's unmasked dates are clear"))
         self.clear.setToolTip(tr("Where they hold values: their clouds, if any, are nodata already."))
         self.clear.toggled.connect(self._say_clear)

@@ -26,7 +26,7 @@ from ..tr import tr
 from .layer_chooser import POLYGONS, RASTERS, LayerChooser, file_name
 from .mask_kind import MaskKindBox
 from .narrow import SPACING, before_in_tab_order, in_tab_order, narrow_column, narrow_combo
-from .quiet import quiet_label
+from .quiet import QuietLabel
 
 
 def class_titles() -> Dict[str, str]:
@@ -110,7 +110,7 @@ class GapsBox(QWidget):
         buttons.addWidget(add)
         buttons.addStretch()
         buttons.addWidget(self.show_button)
-        self.found = quiet_label()
+        self.found = QuietLabel()
         self.found.hide()
         self._loaded: Optional[str] = None  # the widening of settings that were loaded,
         self._as_loaded = (-1.0, "px")  # and how it is shown

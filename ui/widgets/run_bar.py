@@ -20,7 +20,7 @@ from ..inspection import literal
 from ..messages import notice_in_short, notice_sentence, overall_percent, progress_sentence
 from ..tr import tr
 from .narrow import narrow_column
-from .quiet import quiet_label
+from .quiet import QuietLabel
 
 NOTICE = 140
 """Most characters of a notice above the buttons; the tip and the log have it whole."""
@@ -40,7 +40,7 @@ class RunBar(QWidget):
         self.estimate.setTextFormat(Qt.TextFormat.RichText)  # what is put in is escaped
         self.estimate.setWordWrap(True)
         self.estimate.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.notices = quiet_label()
+        self.notices = QuietLabel()
         self.notices.hide()
         self.preview = QPushButton(tr("Preview"))
         self.preview.setToolTip(tr("Fills what the map shows to a temporary layer; nothing is saved"))
@@ -70,8 +70,8 @@ class RunBar(QWidget):
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.progress.setAccessibleName(tr("Progress"))
-        self.stage = quiet_label()
-        self.device = quiet_label()
+        self.stage = QuietLabel()
+        self.device = QuietLabel()
         buttons = self._buttons = QHBoxLayout()
         buttons.setSpacing(4)
         buttons.addWidget(self.preview)

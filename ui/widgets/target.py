@@ -17,7 +17,7 @@ from ..sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser, file_name
 from .narrow import narrow_column, narrow_combo
-from .quiet import quiet_label
+from .quiet import QuietLabel
 
 
 def radiometry_titles() -> Dict[str, str]:
@@ -51,7 +51,7 @@ class TargetBox(QWidget):
                 ".SAFE folder or zip, a Landsat folder, tar or MTL file."
             )
         )
-        self.facts = quiet_label()
+        self.facts = QuietLabel()
         self.facts.hide()
         self.radiometry = narrow_combo()
         for name, title in radiometry_titles().items():
