@@ -148,6 +148,16 @@ def test_the_small_print_is_of_the_theme_of_now(appearance: None, dock: Any, qgi
         assert softer.getRgb()[:3] == usual.getRgb()[:3] and softer.alpha() < usual.alpha() == 255
 
 
+def test_the_list_of_dates_has_room_for_a_font_that_is_chosen_later(
+    appearance: None, dock: Any, qgis_app: Any
+) -> None:
+    tree = dock.form.references.tree
+    qgis_app.setStyleSheet("* { font-size: 18pt }")  # as QGIS's options do it
+    settle(qgis_app)
+    assert tree.viewport().height() >= tree.visualItemRect(tree.topLevelItem(0)).height()
+    assert tree.columnWidth(1) > tree.fontMetrics().horizontalAdvance("2020-01-28")
+
+
 def test_the_titles_of_the_dates_are_read_at_the_least_width(font: int, dock: Any, qgis_app: Any) -> None:
     dock.setFloating(True)
     dock.resize(100, 900)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QAction,
@@ -76,9 +76,7 @@ class ReferencesBox(QWidget):
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(DATE, QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(MASK, QHeaderView.ResizeMode.Interactive)
-        text = self.tree.fontMetrics().horizontalAdvance
-        self.tree.setColumnWidth(DATE, text("2020-01-28") + 12)
-        self.tree.setColumnWidth(MASK, text(tr("find beside")) + 34)
+        self._fit_columns()
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # dates stand at the end of names
         self.kind = MaskKindBox()
         self.kind.currentTextChanged.connect(self._choose_kind)
@@ -114,6 +112,12 @@ class ReferencesBox(QWidget):
         project.layersRemoved.connect(self._let_go)
         project.layerTreeRoot().nameChanged.connect(self._refresh_soon)
         self.refresh()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Called by Qt: in another font or style rows are as high, and dates as wide, as they are there."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            QTimer.singleShot(0, self._fit)  # by then the list has heard of it, too
 
     def refresh(self) -> None:
         """List the project's rasters again, keeping what was ticked."""
@@ -227,6 +231,16 @@ class ReferencesBox(QWidget):
         self._show_kinds()
         in_tab_order([self.tree, *(row.mask for row in self._rows), self.kind])
         self.changed.emit()
+
+    def _fit(self) -> None:
+        self._fit_columns()
+        self._make_room()
+
+    def _fit_columns(self) -> None:
+        """Wide enough for a date, and for what is said most of its gaps."""
+        text = self.tree.fontMetrics().horizontalAdvance
+        self.tree.setColumnWidth(DATE, text("2020-01-28") + 12)
+        self.tree.setColumnWidth(MASK, text(tr("find beside")) + 34)
 
     def _make_room(self) -> None:
         """As high as the list is long, within bounds; an empty one as with a row."""
