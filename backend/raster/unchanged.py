@@ -21,10 +21,12 @@ States = Mapping[Path, tuple[int, int]]
 def states(names: Iterable[str]) -> States:
     """Of every local raster behind paths or GDAL names; polygons are left out, which are read at once.
 
-    QGIS changes a GeoPackage whenever it opens one.
+    QGIS changes a GeoPackage whenever it opens one. Whoever looks at a raster may write statistics beside
+    it, and GDAL itself writes what a table of a GeoPackage says there.
     """
     files = {path for name in names for path in local_files(name)}
-    found = {path: _state(path) for path in files if path.suffix.lower() not in SUFFIXES}
+    left_out = (*SUFFIXES, ".aux.xml")
+    found = {path: _state(path) for path in files if not path.name.lower().endswith(left_out)}
     return {path: state for path, state in found.items() if state is not None}
 
 

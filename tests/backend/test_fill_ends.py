@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from terramend.backend import opening
 from terramend.backend.accuracy import accuracy
 from terramend.backend.errors import TerramendError
@@ -265,6 +266,17 @@ def test_an_input_that_is_rewritten_meanwhile_is_said_and_nothing_is_kept(write,
         door(asked_for(target, mask, tmp=str(target.parent / "out")), Watch(on_progress=rewrite))
     assert caught.value.code == "input.changed" and str(changed) in str(caught.value)
     assert list((target.parent / "out").iterdir()) == []
+
+
+def test_what_is_written_beside_an_input_by_those_who_look_at_it_is_no_change(write):
+    truth = landscape(1, 150, 150).astype("uint16")
+    target, mask = write("in.tif", truth), write("g.tif", blobs(150, 150, 0.1).astype(np.uint8))
+    with rasterio.open(target, "r+") as file:
+        file.update_tags(SENSOR="Sentinel-2")
+    rasterio.shutil.copy(target, target.parent / "in.gpkg", driver="GPKG")
+    asked = asked_for(target, mask, output=str(target.parent / "out.tif"))
+    asked = replace(asked, target=(f"GPKG:{target.parent / 'in.gpkg'}:in",))
+    assert fill(asked, Watch()).outputs  # GDAL has written in.gpkg.aux.xml meanwhile
 
 
 def test_what_goes_wrong_because_an_input_was_replaced_is_said_as_that(write):
