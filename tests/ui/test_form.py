@@ -261,6 +261,18 @@ def test_what_the_masks_missed_is_filled_on_request(form: Any) -> None:
     assert form.gaps.missed.isChecked()
 
 
+def test_what_a_mask_was_taken_for_is_forgotten_with_it_alone(
+    form: Any, layers: Any, scene: dict[str, str]
+) -> None:
+    row = form.gaps.rows[0]
+    row.chooser.set_item(layers["mask"])
+    form.gaps.show_found([{"path": "m.tif", "kind": "nonzero"}])
+    QgsProject.instance().addMapLayer(QgsRasterLayer(scene["other"], "a layer that is listed before it"))
+    assert row.choice().source is layers["mask"] and row.kind.currentText() == "Auto: not 0"
+    row.chooser.set_item(layers["other_mask"])
+    assert row.kind.currentText() == "Auto"
+
+
 def test_dates_of_a_folder_are_said_to_be_clear(
     form: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

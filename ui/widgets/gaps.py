@@ -22,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ...backend.request import CLASSES
 from ..choices import Choices, MaskChoice
+from ..sources import LayerOrPath
 from ..tr import tr
 from .layer_chooser import POLYGONS, RASTERS, LayerChooser, file_name
 from .mask_kind import MaskKindBox
@@ -59,6 +60,7 @@ class MaskRow(QWidget):
         row.addWidget(self.chooser, 3)
         row.addWidget(self.kind, 2)
         row.addWidget(remove)
+        self._item: Optional[LayerOrPath] = None  # whose kind is shown
         self.chooser.changed.connect(self._adapt)
         self.kind.currentTextChanged.connect(lambda _: self.changed.emit())
         remove.clicked.connect(self.removed)
@@ -82,8 +84,11 @@ class MaskRow(QWidget):
 
     def _adapt(self) -> None:
         """Polygons have no values to read; another layer is not recognised yet."""
-        self.kind.show_recognised(None)
-        self.kind.setVisible(self.chooser.item() is not None and not self._polygons())
+        item = self.chooser.item()
+        if item != self._item:  # else it has only another place among the layers
+            self._item = item
+            self.kind.show_recognised(None)
+        self.kind.setVisible(item is not None and not self._polygons())
         self.changed.emit()
 
 
