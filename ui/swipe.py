@@ -112,6 +112,7 @@ class SwipeTool(QgsMapTool):
         if not self.isActive():
             self._earlier = self._canvas.mapTool()
             self._canvas.setMapTool(self)
+            self._canvas.setFocus()  # its keys are read there, and Fill may have been pressed last
 
     def end(self) -> None:
         """Give the canvas back to the tool it had: without any it stands still, and some QGIS crash."""

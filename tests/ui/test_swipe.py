@@ -11,7 +11,8 @@ from qgis.gui import QgsMapCanvas, QgsMapTool, QgsMapToolPan
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
 from qgis.PyQt.QtGui import QFont, QFontMetrics, QImage, QKeyEvent, QMouseEvent, QPainter
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QApplication, QMainWindow, QPushButton
 from terramend.ui.results import BEFORE
 from terramend.ui.swipe import SwipeItem, SwipeTool
 
@@ -160,6 +161,20 @@ def test_the_map_goes_back_to_the_tool_it_had(canvas: QgsMapCanvas, pair: Any) -
     sip.delete(other)
     tool.end()
     assert canvas.mapTool() is None
+
+
+def test_its_keys_are_read_at_once(canvas: QgsMapCanvas, pair: Any) -> None:
+    window, tool, button = QMainWindow(), SwipeTool(canvas), QPushButton()
+    window.setCentralWidget(canvas)
+    window.statusBar().addWidget(button)
+    window.show()
+    window.activateWindow()
+    button.setFocus()
+    tool.compare(*pair)
+    tool.begin()
+    assert window.focusWidget() is canvas
+    QTest.keyClick(window.focusWidget(), Qt.Key.Key_Escape)
+    assert not tool.isActive()
 
 
 def test_the_pair_is_found_by_itself(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
