@@ -24,7 +24,7 @@ STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse}td,th{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #ddd}
 td:first-child,th:first-child{text-align:left}figure{display:inline-block;margin:.5rem .5rem .5rem 0}
-img{image-rendering:pixelated;width:14rem}figcaption,p.small{color:#555;font-size:13px}
+img{image-rendering:pixelated;width:14rem}figcaption,p.small{opacity:.75;font-size:13px}
 @media (prefers-color-scheme:dark){body{background:#181818;color:#ddd}td,th{border-color:#444}}
 """
 

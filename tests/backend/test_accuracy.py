@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 
 import numpy as np
 import pytest
 import rasterio
 from terramend.backend import accuracy as checking
 from terramend.backend.accuracy import Errors, accuracy
+from terramend.backend.accuracy_report import STYLE
 from terramend.backend.errors import TerramendError
 from terramend.backend.request import FillRequest, Mask, Reference, figure
 from terramend.backend.watch import Watch
@@ -111,6 +113,14 @@ def test_a_reference_shows_what_it_is_worth_and_nothing_is_written_but_the_repor
     assert "nir" in text and "before this check" in text and "data:image/png;base64," in text
     names = {path.name for path in target.parent.iterdir()}
     assert names == {"in.tif", "other.tif", "gaps.tif", "report.html"}
+
+
+def test_every_text_of_the_report_is_read_in_the_dark_too():
+    light, dark = (
+        set(re.findall(r"([\w.,]+)\{[^}]*(?<!-)color:", rules))
+        for rules in STYLE.split("@media (prefers-color-scheme:dark)")
+    )
+    assert light == dark == {"body"}
 
 
 def test_what_auto_tries_never_sees_what_is_hidden(write, monkeypatch):
