@@ -222,6 +222,19 @@ def test_the_tab_key_goes_as_the_eye_does(dock: Any, fresh: bool) -> None:
     assert places == sorted(places)
 
 
+def test_the_tab_key_comes_round(dock: Any, until: Callable) -> None:
+    dock.activateWindow()
+    until(dock.isActiveWindow)
+    start = dock.form.target.chooser.combo
+    start.setFocus()
+    reached: list[QWidget] = []
+    while start not in reached and len(reached) < 100:
+        QTest.keyClick(dock.focusWidget(), Qt.Key.Key_Tab)
+        reached.append(dock.focusWidget())
+    assert reached[-1] is start and len(set(reached)) == len(reached)
+    assert {dock.form.gaps.rows[0].chooser.combo, dock.bar.preview, dock.bar.fill, dock.more} <= set(reached)
+
+
 def test_dates_are_corrected_by_mouse_and_keyboard_and_names_are_not(dock: Any, until: Callable) -> None:
     """Of a name that was typed nothing would come."""
     box = dock.form.references

@@ -65,7 +65,6 @@ class LayerChooser(QWidget):
         row.setSpacing(3)
         row.addWidget(self.combo, 1)
         row.addWidget(browse)
-        self.setFocusProxy(self.combo)
         self.combo.currentIndexChanged.connect(self._pass_on)
         self.combo.model().rowsAboutToBeRemoved.connect(self._let_go)
 
