@@ -432,6 +432,17 @@ def test_a_group_of_bands_is_followed(form: Any, bands: list[QgsRasterLayer], un
     assert told == [["b3"], ["Bands of group renamed"]]
 
 
+def test_pictures_are_no_bands_of_a_group(form: Any, bands: list[QgsRasterLayer]) -> None:
+    root = QgsProject.instance().layerTreeRoot()
+    for group in (root.findGroup("bands"), *2 * [root.addGroup("base maps")]):
+        picture = QgsRasterLayer("type=xyz&url=file:///{x}/{y}/{z}.png&zmax=1&zmin=0", "map", "wms")
+        QgsProject.instance().addMapLayer(picture, False)
+        group.addLayer(picture)
+    assert form.target.chooser.combo.additionalItems() == ["Bands of group bands"]
+    form.target.chooser.set_item("Bands of group bands")
+    assert chosen(form)["target"] == ["b1", "b2", "b3"]
+
+
 def test_groups_of_one_name_are_told_apart(
     form: Any, bands: list[QgsRasterLayer], scene: dict[str, str], tmp_path: Path
 ) -> None:

@@ -153,11 +153,15 @@ class TargetBox(QWidget):
         self.facts.setVisible(bool(text))
 
     def _offer_groups(self, *_: Any) -> None:
-        """Offer each layer group whose layers, but for results, are all single-band rasters."""
+        """Offer each layer group whose layers, but for results and pictures, are all single-band rasters."""
         offered: List[Tuple[QgsLayerTreeGroup, Tuple[QgsRasterLayer, ...]]] = []
         for group in QgsProject.instance().layerTreeRoot().findGroups(True):
             nodes = (node.layer() for node in group.findLayers())
-            layers = tuple(la for la in nodes if la is None or la.customProperty(ROLE) is None)
+            layers = tuple(
+                la
+                for la in nodes
+                if la is None or (la.customProperty(ROLE) is None and la.providerType() not in PICTURES)
+            )
             if len(layers) > 1 and all(
                 isinstance(la, QgsRasterLayer) and la.bandCount() == 1 for la in layers
             ):
