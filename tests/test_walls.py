@@ -143,6 +143,19 @@ def test_package_list_matches_the_tree() -> None:
     assert sorted(listed) == sorted(found)
 
 
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = [project["dependencies"], *project["optional-dependencies"].values()]
+    names = {re.split(r"[><=]", line)[0].lower() for lines in declared for line in lines}
+    other = {"cv2": "opencv-python-headless", "shapefile": "pyshp", "skimage": "scikit-image"}
+    come_along = {"affine": "rasterio", "google": "onnx", "huggingface_hub": "diffusers"}
+    for path in MODULES:
+        if path.parts[0] in ("backend", "models"):
+            tops = {module.split(".")[0] for level, module in imports(path) if level == 0}
+            for top in tops - sys.stdlib_module_names:
+                assert {**other, **come_along}.get(top, top) in names, f"{path}: {top}"
+
+
 def test_every_code_folder_is_a_package() -> None:
     folders = {path.parent for path in MODULES if path.parts[0] in PACKAGES}
     assert all((ROOT / folder / "__init__.py").exists() for folder in folders)
