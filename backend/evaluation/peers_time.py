@@ -15,7 +15,7 @@ from scipy import interpolate, spatial
 from ...models.base import Floats, Tile
 from .membrane import membrane
 from .peers_space import unknown
-from .regress import apply, completed, fit, from_one, known, ranked, usable
+from .regress import apply, completed, fit, from_one, known, predicted, ranked, usable
 
 
 def _by_nearness(tile: Tile) -> list[int]:
@@ -152,27 +152,9 @@ def lsq_one(tile: Tile, ridge: float = 1e-4) -> Floats:
 
 def lsq_one_residual(tile: Tile, ridge: float = 1e-4) -> Floats:
     """`lsq_one`, its misfit at the rim spread into the gap by the membrane."""
-    images = usable(tile)
-    gaps = unknown(tile)
-    predicted = from_one(np.where(gaps, np.float32(np.nan), tile.image), images, ridge)
-    fitted = _fitted(tile, images, ridge)
-    residual = membrane(np.where(gaps, 0, tile.image - fitted), gaps | ~np.isfinite(fitted).all(0))
-    return np.where(gaps, predicted + residual, tile.image).astype(np.float32)
-
-
-def _fitted(tile: Tile, images: list[Floats], ridge: float) -> Floats:
-    """What `lsq_one` would say at known pixels."""
-    made = np.full_like(tile.image, np.nan)
-    todo = known(tile.image)
-    for index in ranked(tile.image, images):
-        image = images[index]
-        train = known(tile.image) & known(image)
-        place = todo & known(image)
-        if not place.any() or train.sum() < 2 * len(image) + 2:
-            continue
-        made[:, place] = apply(image[:, place], fit(image[:, train], tile.image[:, train], ridge))
-        todo &= ~place
-    return made
+    gaps, made = unknown(tile), predicted(tile.image, usable(tile), ridge)
+    residual = membrane(np.where(gaps, 0, tile.image - made), gaps | ~known(made))
+    return np.where(gaps, made + residual, tile.image).astype(np.float32)
 
 
 def lsq_all(tile: Tile, ridge: float = 1e-3) -> Floats:

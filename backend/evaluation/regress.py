@@ -57,21 +57,24 @@ def ranked(image: Floats, others: list[Floats]) -> list[int]:
 
 
 def from_one(image: Floats, others: list[Floats], ridge: float = 1e-4) -> Floats:
-    """(B, H, W): `image` where known, else regressed on all bands of the most alike date known there.
+    """(B, H, W): `image` where known, else as `predicted`; a pixel that no date knows stays as it is."""
+    made = predicted(image, others, ridge)
+    return np.where(known(image) | ~known(made), image, made)
 
-    A pixel that no date knows stays NaN.
-    """
-    filled = image.copy()
-    todo = ~known(image)
+
+def predicted(image: Floats, others: list[Floats], ridge: float) -> Floats:
+    """(B, H, W) regressed on all bands of the most alike date known there, NaN where none is."""
+    made = np.full_like(image, np.nan)
+    todo = np.ones(image.shape[1:], bool)
     for index in ranked(image, others):
         other = others[index]
         there = known(other)
         train, place = known(image) & there, todo & there
         if not place.any() or train.sum() < 2 * len(other) + 2:
             continue
-        filled[:, place] = apply(other[:, place], fit(other[:, train], image[:, train], ridge))
+        made[:, place] = apply(other[:, place], fit(other[:, train], image[:, train], ridge))
         todo &= ~place
-    return filled
+    return made
 
 
 def completed(references: list[Floats]) -> list[Floats]:
