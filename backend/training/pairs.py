@@ -14,7 +14,7 @@ from ...models.diffusion.scaling import centred, shown
 from ..datasets import catalog, paired, radar_layouts
 from ..datasets.place import Place
 from ..errors import TerramendError
-from .patches import averaged, nearest, pick
+from .patches import averaged, nearest, pick, turned_crop
 
 Draw = Callable[..., tuple[Floats, Floats, Flags]]
 """(seed, step, count, size, shrink) to cloudy, clear and known; see `PairBank.draw`."""
@@ -59,16 +59,9 @@ class PairBank:
         random = np.random.default_rng([seed, step])
         drawn = []
         for which in random.integers(0, len(self.names), count):
-            pair, side = self.read(int(which)), size * shrink
+            pair = self.read(int(which))
             stacked = np.concatenate([pair.cloudy, pair.clear, pair.known[None]])
-            grow = [(0, 0), *((0, max(0, side - length)) for length in stacked.shape[1:])]
-            stacked = np.pad(stacked, grow, mode="edge")
-            row, column = (int(random.integers(0, n - side + 1)) for n in stacked.shape[1:])
-            crop = np.rot90(
-                stacked[:, row : row + side, column : column + side], int(random.integers(4)), (1, 2)
-            )
-            crop = crop[:, :, ::-1] if random.random() < 0.5 else crop
-            drawn.append(averaged(crop, shrink))
+            drawn.append(averaged(turned_crop(stacked, random, size * shrink), shrink))
         batch = np.stack(drawn)
         channels = batch.shape[1] // 2
         return batch[:, :channels], batch[:, channels:-1], batch[:, -1:] > 0.5

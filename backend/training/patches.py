@@ -46,6 +46,15 @@ def averaged(images: Floats, shrink: int) -> Floats:
     return np.ascontiguousarray(cells.mean((-3, -1)), np.float32)
 
 
+def turned_crop(planes: Floats, random: np.random.Generator, side: int, reflect: bool = False) -> Floats:
+    """(C, side, side) of (C, H, W), turned and mirrored by chance; smaller ones repeat or `reflect` edges."""
+    grow = [(0, 0), *((0, max(0, side - length)) for length in planes.shape[1:])]
+    planes = np.pad(planes, grow, mode="reflect" if reflect else "edge")
+    row, column = (int(random.integers(0, n - side + 1)) for n in planes.shape[1:])
+    cut = np.rot90(planes[:, row : row + side, column : column + side], int(random.integers(4)), (1, 2))
+    return cut[:, :, ::-1] if random.random() < 0.5 else cut
+
+
 @dataclass(frozen=True)
 class Bank:
     """Clear images of any size.

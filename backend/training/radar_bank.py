@@ -22,7 +22,7 @@ from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from ..notices import Notice
 from . import haze
-from .patches import CLEAR, averaged, nearest
+from .patches import CLEAR, averaged, nearest, turned_crop
 
 KEPT = 512
 """Scenes kept in memory; more are read again when they are drawn."""
@@ -251,10 +251,5 @@ def _crop(planes: Floats, random: np.random.Generator, size: int, coarse: float)
     All planes go on alike, so what is added is a sample like others: its truth is known where the image's is.
     """
     shrink = 2 if random.random() < coarse and min(planes.shape[1:]) >= 2 * size else 1
-    side = size * shrink
-    grow = [(0, 0), *((0, max(0, side - length)) for length in planes.shape[1:])]
-    planes = np.pad(planes, grow, mode="reflect" if min(planes.shape[1:]) >= size // 2 + 1 else "edge")
-    row, column = (int(random.integers(0, n - side + 1)) for n in planes.shape[1:])
-    crop = np.rot90(planes[:, row : row + side, column : column + side], int(random.integers(4)), (1, 2))
-    crop = crop[:, :, ::-1] if random.random() < 0.5 else crop
-    return averaged(crop, shrink)
+    reflect = min(planes.shape[1:]) >= size // 2 + 1
+    return averaged(turned_crop(planes, random, size * shrink, reflect), shrink)
