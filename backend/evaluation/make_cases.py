@@ -17,7 +17,7 @@ from ..datasets.gaps import Gap
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from ..watch import Watch
-from .cases import Case, Other, Recipe, View, bits, digest, fingerprint, mask_at, place_at
+from .cases import Case, Other, Recipe, View, bits, digest, fingerprint, mask_at, place_at, used
 
 WINDOW = 192
 """Pixels a case is high and wide, at most."""
@@ -70,11 +70,8 @@ def make_cases(root: Path, split: str, seed: int = 2026, watch: Watch | None = N
         raise TerramendError("evaluate.empty", root=str(root))
     if all(case.gap.kind in ("blob", "stripes", "random") for case in cases):
         watch.notice("evaluate.no-clouds", root=str(root))
-    used = {(case.dataset, case.place) for case in cases}
-    for case in cases:
-        gaps = [case.gap, *(o.extra for view in case.tracks.values() for o in view.references if o.extra)]
-        used |= {gap.source[:2] for gap in gaps if gap.source}
-    sources = {f"{d}/{n}": fingerprint(source_files(root, d, n)) for d, n in sorted(used)}
+    named = {name for case in cases for view in case.tracks.values() for name in used(case, view)}
+    sources = {name: fingerprint(source_files(root, *name.split("/", 1))) for name in sorted(named)}
     return Recipe(split, seed, sources, tuple(cases))
 
 
@@ -117,10 +114,11 @@ def _windows(place: Place) -> list[tuple[int, int, int, int]]:
 def _of_place(root: Path, dataset: str, name: str, shapes: list[Shape], seed: int, many: bool) -> list[Case]:
     rng = np.random.default_rng([seed, zlib.crc32(f"{dataset}/{name}".encode())])
     place = place_at(root, dataset, name)
-    cases = [_real_pair(root, place, cloudy, clear) for cloudy, clear in place.pairs]
+    pairs = (_real_pair(root, place, cloudy, clear) for cloudy, clear in place.pairs)
+    cases = [case for case in pairs if case is not None]
     targets = _targets(place) if not place.scale.startswith("display") else []
     if not targets:
-        return [case for case in cases if case is not None]
+        return cases
     every = [(target, window) for window in _windows(place) for target in targets]
     shown = [(target, window) for target, window in every if _observed(target, window)] or every
     counts = dict(PER_SERIES if len(targets) >= LONG else PER_PLACE)
@@ -138,7 +136,7 @@ def _of_place(root: Path, dataset: str, name: str, shapes: list[Shape], seed: in
             tracks = _tracks(place, target, shapes, window[2:], root, rng)
             label = f"{dataset}/{name}/{kind}{index}"
             cases.append(Case(label, dataset, name, target.name, target.name, window, gap, hidden, tracks))
-    return [case for case in cases if case is not None]
+    return cases
 
 
 def _observed(date: Date, window: tuple[int, int, int, int]) -> bool:
