@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 
@@ -18,22 +17,9 @@ from terramend.models.guided import regression as regressions  # noqa: E402
 from terramend.models.guided import torch_planes, torch_predict  # noqa: E402
 from terramend.models.guided.model import of_quality  # noqa: E402
 
+from ..models.guided.scenes import blobs, texture  # noqa: E402
+
 SHAPES = [(37, 50), (64, 64), (1, 9), (5, 3)]
-
-
-def texture(shape, seed, bands):
-    random = np.random.default_rng(seed)
-    out = np.zeros((bands, *shape), np.float32)
-    for sigma, strength in ((1.2, 0.02), (4, 0.03), (16, 0.05)):
-        noise = random.standard_normal((bands, *shape)).astype(np.float32)
-        smooth = np.stack([cv2.GaussianBlur(n, (0, 0), sigma) for n in noise])
-        out += strength * smooth / smooth.std()
-    return 0.25 + out
-
-
-def blobs(shape, seed, share):
-    field = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal(shape), (0, 0), shape[0] / 14)
-    return field > np.quantile(field, 1 - share)
 
 
 def scene(shape=(124, 110), bands=4, dates=3, terrain=False, seed=0):

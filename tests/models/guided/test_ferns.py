@@ -11,6 +11,8 @@ from terramend.models.guided import ferns
 from terramend.models.guided.model import Guided
 from terramend.models.guided.regression import Settings
 
+from .scenes import patchwork
+
 
 def pixels(count, seed=0, bands=2, side=64):
     random = np.random.default_rng(seed)
@@ -111,9 +113,10 @@ def test_a_change_of_some_fields_is_filled_better_with_them():
     assert error(100) < 0.8 * error(0)
 
 
-def test_a_trial_of_a_large_scene_never_asks_ferns_that_saw_what_is_hidden(monkeypatch):
+@pytest.mark.parametrize(("make", "part"), [(ploughed, "regression"), (patchwork, "guide")])
+def test_a_trial_of_a_large_scene_never_asks_ferns_that_saw_what_is_hidden(make, part, monkeypatch):
     """The scene's ferns know the hidden pixels; each window of the trial grows its own without them."""
-    tile, _ = ploughed(side=320)
+    tile, _ = make(side=320)
     grown = []
     learn = ferns.learn
 
@@ -123,7 +126,7 @@ def test_a_trial_of_a_large_scene_never_asks_ferns_that_saw_what_is_hidden(monke
 
     monkeypatch.setattr(ferns, "learn", watched)
     state = Guided().prepare(tile)
-    assert state.regression.ferns is not None and len(grown) == 2
+    assert getattr(state, part).ferns is not None and len(grown) == 2
 
 
 def test_it_is_asked_along_lines_of_all_directions_where_a_pixel_lies():

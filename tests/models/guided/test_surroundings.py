@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from terramend.models.base import Reference, Source, Tile
-from terramend.models.guided import ferns, spatial, surroundings, terrain
+from terramend.models.guided import spatial, surroundings, terrain
 from terramend.models.guided.half import halved
 from terramend.models.guided.model import Guided, of_quality
 from terramend.models.guided.regression import Settings
@@ -79,21 +79,6 @@ def test_ferns_are_asked_around_gaps_only_and_know_nothing_of_what_is_hidden():
     )
     other = surroundings.say(tile, np.where(middle, np.float32(9), target), state.guide, 100)
     np.testing.assert_array_equal(other.ferns, said.ferns)
-
-
-def test_a_trial_of_a_large_scene_asks_no_ferns_that_saw_what_is_hidden(monkeypatch):
-    """A window of the trial grows its own, without the hidden pixels."""
-    tile, _ = patchwork(side=320)
-    grown = []
-    learn = ferns.learn
-
-    def watched(some, target, weight, count):
-        grown.append(len(weight))
-        return learn(some, target, weight, count)
-
-    monkeypatch.setattr(ferns, "learn", watched)
-    state = Guided().prepare(tile)
-    assert state.guide.ferns is not None and len(grown) == 2
 
 
 def hidden_hill(shape=(160, 160), dates=0):
