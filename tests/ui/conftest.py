@@ -188,6 +188,26 @@ def layers(qgis_new_project: None, scene: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture
+def computed() -> Callable[..., Any]:
+    """`computed(layer, factor, side)`: a layer that only QGIS reads, the first band of another times a factor."""
+
+    def made(layer: Any, factor: float, side: int | None = None) -> Any:
+        from qgis.core import QgsRasterDataProvider, QgsRasterLayer
+
+        formula = QgsRasterDataProvider.VirtualRasterParameters()
+        formula.crs, formula.extent = layer.crs(), layer.extent()
+        formula.width, formula.height = side or layer.width(), side or layer.height()
+        formula.formula = f'"a@1" * {factor}'
+        band = QgsRasterDataProvider.VirtualRasterInputLayers()
+        band.name, band.uri, band.provider = "a", layer.source(), "gdal"
+        formula.rInputLayers = [band]
+        uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(formula)
+        return QgsRasterLayer(uri, "computed", "virtualraster")
+
+    return made
+
+
+@pytest.fixture
 def iface(qgis_iface: Any) -> Interface:
     """QGIS's interface, with ears."""
     return Interface(qgis_iface)

@@ -20,7 +20,6 @@ from qgis.core import (
     QgsApplication,
     QgsDataProvider,
     QgsProject,
-    QgsRasterDataProvider,
     QgsRasterLayer,
     QgsRectangle,
 )
@@ -646,25 +645,17 @@ def _request(dock: Any) -> dict[str, Any]:
 
 
 def test_a_layer_that_only_qgis_reads_is_converted_and_filled(
-    dock: Any, iface: Any, layers: Any, scene: dict[str, str], until: Callable
+    dock: Any, iface: Any, layers: Any, computed: Callable, until: Callable
 ) -> None:
-    formula = QgsRasterDataProvider.VirtualRasterParameters()
-    formula.crs, formula.extent = layers["target"].crs(), layers["target"].extent()
-    formula.width, formula.height = layers["target"].width(), layers["target"].height()
-    formula.formula = '"a@1" * 0.0001'
-    band = QgsRasterDataProvider.VirtualRasterInputLayers()
-    band.name, band.uri, band.provider = "a", scene["target"], "gdal"
-    formula.rInputLayers = [band]
-    uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(formula)
-    computed = QgsRasterLayer(uri, "computed", "virtualraster")
-    QgsProject.instance().addMapLayer(computed)
-    dock.form.target.chooser.set_item(computed)
+    scaled = computed(layers["target"], 0.0001)
+    QgsProject.instance().addMapLayer(scaled)
+    dock.form.target.chooser.set_item(scaled)
     until(lambda: "convert a layer first" in dock.bar.estimate.text())
     click(dock.bar.fill)
     until(lambda: dock.run is None)
     assert iface.said[-1][1] == Qgis.MessageLevel.Success, iface.said
-    before, after = read(scene["target"])[0], read(dock.result["outputs"][0])
-    hole = read(scene["mask"]) > 0
+    before, after = read(layers["target"].source())[0], read(dock.result["outputs"][0])
+    hole = read(layers["mask"].source()) > 0
     assert np.allclose(after[~hole], before[~hole] * 0.0001, atol=1e-6)
     assert (after[hole] > 0).all()
 

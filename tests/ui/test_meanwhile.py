@@ -12,7 +12,6 @@ from qgis.core import (
     QgsFeature,
     QgsGeometry,
     QgsProject,
-    QgsRasterDataProvider,
     QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
@@ -209,20 +208,12 @@ def test_a_run_of_the_toolbox_does_not_wait_for_the_outlook(
 
 @pytest.mark.parametrize("by", ["dock", "list of tasks", "list of tasks, before it began"])
 def test_a_conversion_is_cancelled_at_once(
-    dock: Any, iface: Any, layers: Any, fill: Callable, until: Callable, by: str
+    dock: Any, iface: Any, layers: Any, computed: Callable, fill: Callable, until: Callable, by: str
 ) -> None:
     """A layer that only QGIS reads, large enough to be copied for many minutes."""
-    formula = QgsRasterDataProvider.VirtualRasterParameters()
-    formula.crs, formula.extent = layers["target"].crs(), layers["target"].extent()
-    formula.width = formula.height = 100_000
-    formula.formula = '"a@1" * 2'
-    band = QgsRasterDataProvider.VirtualRasterInputLayers()
-    band.name, band.uri, band.provider = "a", layers["target"].source(), "gdal"
-    formula.rInputLayers = [band]
-    uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(formula)
-    computed = QgsRasterLayer(uri, "computed", "virtualraster")
-    QgsProject.instance().addMapLayer(computed)
-    dock.form.target.chooser.set_item(computed)
+    large = computed(layers["target"], 2, side=100_000)
+    QgsProject.instance().addMapLayer(large)
+    dock.form.target.chooser.set_item(large)
 
     def stop() -> None:
         task = dock.run._task

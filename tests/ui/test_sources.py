@@ -16,7 +16,6 @@ from qgis.core import (
     QgsFeature,
     QgsFeedback,
     QgsGeometry,
-    QgsRasterDataProvider,
     QgsRasterLayer,
     QgsRasterRange,
     QgsRectangle,
@@ -141,22 +140,12 @@ def test_several_nodata_values_are_converted(maker: SourceMaker, layer: QgsRaste
 
 
 @pytest.mark.filterwarnings("error::DeprecationWarning")  # newer QGIS would show it in a panel of its own
-def test_what_only_qgis_reads_is_converted(
-    maker: SourceMaker, layer: QgsRasterLayer, scene: dict[str, str]
-) -> None:
-    formula = QgsRasterDataProvider.VirtualRasterParameters()
-    formula.crs, formula.extent = layer.crs(), layer.extent()
-    formula.width, formula.height = layer.width(), layer.height()
-    formula.formula = '"a@1" * 2'
-    band = QgsRasterDataProvider.VirtualRasterInputLayers()
-    band.name, band.uri, band.provider = "a", scene["target"], "gdal"
-    formula.rInputLayers = [band]
-    uri = QgsRasterDataProvider.encodeVirtualRasterProviderUri(formula)
-    computed = QgsRasterLayer(uri, "doubled", "virtualraster")
-    assert computed.isValid()
-    path = maker.raster(computed)
+def test_what_only_qgis_reads_is_converted(maker: SourceMaker, layer: QgsRasterLayer, computed: Any) -> None:
+    doubled = computed(layer, 2)
+    assert doubled.isValid()
+    path = maker.raster(doubled)
     maker.conversions[0].run(QgsFeedback())
-    now, was = gdal.Open(path).ReadAsArray(), gdal.Open(scene["target"]).ReadAsArray()[0]
+    now, was = gdal.Open(path).ReadAsArray(), gdal.Open(layer.source()).ReadAsArray()[0]
     valid = was > 0
     nodata = gdal.Info(path, format="json")["bands"][0]["noDataValue"]
     assert (np.isnan(now[~valid]) | (now[~valid] == nodata)).all()  # NaN in newer versions
