@@ -188,6 +188,14 @@ def layers(qgis_new_project: None, scene: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture
+def target(qgis_new_project: None, scene: dict[str, str]) -> Any:
+    """The raster to fill as the one layer of the project."""
+    from qgis.core import QgsProject, QgsRasterLayer
+
+    return QgsProject.instance().addMapLayer(QgsRasterLayer(scene["target"], "target"))
+
+
+@pytest.fixture
 def computed() -> Callable[..., Any]:
     """`computed(layer, factor, side)`: a layer that only QGIS reads, the first band of another times a factor."""
 

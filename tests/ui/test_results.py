@@ -37,13 +37,6 @@ gdal.UseExceptions()
 Limits = QgsRasterMinMaxOrigin.Limits
 
 
-@pytest.fixture
-def target(qgis_new_project: None, scene: dict[str, str]) -> QgsRasterLayer:
-    layer = QgsRasterLayer(scene["target"], "target")
-    QgsProject.instance().addMapLayer(layer)
-    return layer
-
-
 def limits(layer: QgsRasterLayer) -> list[tuple[float, float]]:
     renderer = layer.renderer()
     enhancements = (

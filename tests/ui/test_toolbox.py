@@ -39,13 +39,6 @@ from terramend.ui.widgets.form import ChoicesForm
 
 
 @pytest.fixture
-def target(scene: dict[str, str], qgis_new_project: None) -> QgsRasterLayer:
-    layer = QgsRasterLayer(scene["target"], "target")
-    QgsProject.instance().addMapLayer(layer)
-    return layer
-
-
-@pytest.fixture
 def dialog(
     client: Any, provider: Any, qgis_iface: Any, until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Any:
