@@ -1,4 +1,4 @@
-"""One row: run a method on a sample, with its time and peak memory, and score it."""
+"""One row: run a method on a sample, with its time, and score it; memory is measured by `cost`."""
 
 from __future__ import annotations
 
