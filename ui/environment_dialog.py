@@ -30,7 +30,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend.errors import TerramendError
-from . import environment, network, settings
+from . import connection, environment, settings
 from .client import ClientError, client
 from .environment import State, Variant
 from .inspection import literal
@@ -240,8 +240,8 @@ class EnvironmentDialog(QDialog):
             folder=self.folder,
             variant=self.variant(),
             wheels=wheels,
-            proxy={} if offline else network.proxy_variables(),
-            certificates=b"" if offline else network.trusted_certificates(),
+            proxy={} if offline else connection.proxy_variables(),
+            certificates=b"" if offline else connection.trusted_certificates(),
         )
         self.log.clear()
         self.run = InstallationRun(plan)

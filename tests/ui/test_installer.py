@@ -322,7 +322,7 @@ def test_proxy_of_qgis_is_used_and_its_password_not_logged(
 ) -> None:
     from qgis.core import QgsNetworkAccessManager
     from qgis.PyQt.QtNetwork import QNetworkProxy
-    from terramend.ui import network
+    from terramend.ui import connection
 
     server = index()
     manager = QgsNetworkAccessManager.instance()
@@ -332,12 +332,12 @@ def test_proxy_of_qgis_is_used_and_its_password_not_logged(
         QNetworkProxy(kind, "localhost", server.port, "zoë", "s3cr:t"), ["intranet.example"], []
     )
     try:
-        proxy = network.proxy_variables()
+        proxy = connection.proxy_variables()
     finally:
         manager.setFallbackProxyAndExcludes(before, excluded, [])
     assert proxy["HTTPS_PROXY"] == f"http://zo%C3%AB:s3cr%3At@localhost:{server.port}"
     assert proxy["NO_PROXY"] == "intranet.example"
-    assert network.proxy_variables() == {}
+    assert connection.proxy_variables() == {}
     monkeypatch.setenv("PIP_INDEX_URL", "http://packages.invalid/simple")
     monkeypatch.setenv("PIP_TRUSTED_HOST", "packages.invalid")
     follower.installation(folder, Variant(), base=base, proxy=proxy).run()
@@ -348,9 +348,9 @@ def test_proxy_of_qgis_is_used_and_its_password_not_logged(
 
 
 def test_certificates_come_as_pem(qgis_app: Any) -> None:
-    from terramend.ui import network
+    from terramend.ui import connection
 
-    assert network.trusted_certificates().startswith(b"-----BEGIN CERTIFICATE-----")
+    assert connection.trusted_certificates().startswith(b"-----BEGIN CERTIFICATE-----")
 
 
 def test_the_marker_is_json(folder: Path, tmp_path: Path) -> None:

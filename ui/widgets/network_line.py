@@ -18,8 +18,8 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..client import Call, ClientError, client
+from ..connection import proxies, trusted_certificates
 from ..messages import stage_title
-from ..network import proxies, trusted_certificates
 from ..tr import tr
 
 MOST = 1 << 19

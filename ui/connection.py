@@ -1,4 +1,4 @@
-"""QGIS's network settings, for pip and for the backend."""
+"""How QGIS reaches servers, for pip and for the backend: its proxies, and whom it trusts."""
 
 from __future__ import annotations
 
