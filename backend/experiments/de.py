@@ -23,7 +23,7 @@ from ...models.diffusion_enhancement import door
 from ...models.diffusion_enhancement.fusion import LIMIT
 from ...models.diffusion_enhancement.model import Networks
 from ...models.diffusion_enhancement.network import STAGES, Enhancement
-from ...models.rivals.network import NETWORKS, Remover, make
+from ...models.rivals.network import NETWORKS, Remover
 from ...models.weights import PACKAGED
 from ..errors import TerramendError
 from ..evaluation import cases
@@ -254,9 +254,7 @@ def _layout_costs(layout: str) -> dict[str, Cost]:
     ten = (10 * part for part in (step.gmac, step.seconds, step.processor))
     found[f"DE, 10 steps ({layout})"] = Cost(step.parameters, *ten)
     for name in NETWORKS:
-        values = load_config(name, layout)["network"]
-        kept = {k: v for k, v in values.items() if k not in ("kind", "adversary")}
-        rival = make(name, kept).eval()
+        rival = removers.built(load_config(name, layout)["network"]).eval()
         image = torch.zeros(1, rival.inputs, SIDE, SIDE)
         found[f"{name} ({layout})"] = cost(rival, functools.partial(rival, image))
     return found

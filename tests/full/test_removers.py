@@ -138,9 +138,8 @@ def test_every_network_has_configurations_and_a_recipe() -> None:
         assert maker(kind) is removers and RECIPES[kind] == ".removers"
         for size in ("small", "paper"):
             config = load_config(kind, size)
-            values = {k: v for k, v in config["network"].items() if k not in ("kind", "adversary")}
             with torch.device("meta"):
-                net = make(kind, values)
+                net = removers.built(config["network"])
             assert config["size"] % net.multiple == 0
             assert len(config["data"]["wavelengths"]) == net.outputs
 
