@@ -6,6 +6,7 @@ import argparse
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 import rasterio  # noqa: E402
+from hills import hills  # noqa: E402
 from terramend.backend.datasets.gaps import Gap  # noqa: E402
 from terramend.backend.evaluation import cases  # noqa: E402
 from terramend.backend.evaluation.make_cases import make_cases  # noqa: E402
@@ -82,31 +84,15 @@ CONFIG = {
 def data(tmp_path_factory):
     """Two splits: hills with a DEM, two dates, and a clouded place whose mask gives the shapes."""
     root = tmp_path_factory.mktemp("data")
-    random = np.random.default_rng(0)
     y, x = np.mgrid[:64, :72]
-    profile = {
-        "driver": "GTiff", "height": 64, "width": 72, "crs": "EPSG:32633",
-        "transform": rasterio.Affine(10, 0, 4e5, 0, -10, 5e6),
-    }  # fmt: skip
+    cloud = ((y - 30) ** 2 + (x - 30) ** 2 < 220).astype("uint8")
     for split in ("train", "val"):
-        for place in ("one", "two", "clouded"):
-            folder = root / split / "hills" / place
-            folder.mkdir(parents=True)
-            relief = 300 + 200 * np.sin(x / 11 + len(place) + len(split)) * np.cos(y / 9)
-            with rasterio.open(folder / "dem.tif", "w", count=1, dtype="int16", **profile) as sink:
-                sink.write(relief.astype("int16"), 1)
-            for date, gain in (("2020-05-01", 1.0), ("2020-07-01", 1.2)):
-                bands = np.stack([1500 + 300 * k + gain * relief for k in range(3)])
-                with rasterio.open(folder / f"{date}.tif", "w", count=3, dtype="uint16", **profile) as sink:
-                    sink.write((bands + random.normal(0, 20, bands.shape)).astype("uint16"))
-                    for k, wavelength in enumerate((490, 560, 665), 1):
-                        sink.update_tags(k, wavelength=wavelength)
-                if place == "clouded":
-                    cloud = ((y - 30) ** 2 + (x - 30) ** 2 < 220).astype("uint8")
-                    with rasterio.open(
-                        folder / f"{date}_mask.tif", "w", count=1, dtype="uint8", **profile
-                    ) as sink:
-                        sink.write(cloud, 1)
+        place = hills(root / split, 64, 72, (490, 560, 665)) / "hills" / "clouded"
+        for path in sorted(shutil.copytree(place.with_name("one"), place).glob("2020*.tif")):
+            with rasterio.open(path) as source:
+                profile = {**source.profile, "count": 1, "dtype": "uint8"}
+            with rasterio.open(path.with_name(f"{path.stem}_mask.tif"), "w", **profile) as sink:
+                sink.write(cloud, 1)
     return root
 
 
