@@ -1,13 +1,15 @@
 """What cloud or shadow costs that a mask missed: `guided`, the same without its look at fringes, and a peer.
 
-Scenes of which the ground is known lie under real cloud shapes. Where the mask calls the ground clear, it
-is made half as bright in their shape 7 rows and 5 columns off (shadow), or 40 and -25 (far shadow, in
-scenes of more than 80 pixels), or on its way to white by `0.4 exp(-distance / 3 pixels)` (rim). PSNR in dB
+Scenes of which the ground is known lie under real cloud shapes. Where the mask calls the ground clear, the
+sky alone lights it (a share of 0.25 + 0.35 (450 nm / wavelength)^2) in their shape 7 rows and 5 columns off
+(shadow), or 40 and -25 (far shadow, in scenes of more than 80 pixels), or it is on its way to white by
+`0.4 exp(-distance / 3 pixels)` (rim). PSNR in dB
 at hidden pixels, means over places of those over cases; in brackets what 90 % intervals hold. Track P is
 real cloud as it is; its truth is another date.
 
 What is found is filled where `--missed` asks for it: last lines say how much of what was made is found, how
-much of what is found was made, and the PSNR at these pixels as observed and as filled.
+much of what is found was made, and the PSNR at these pixels as observed and as filled. At the very end, the
+same shares of real shadow that other masks mark, of clouds whose mask is grown by two pixels.
 
     python benchmarks/bench_fringe.py --data ../shared/data/val
 """
@@ -23,7 +25,9 @@ from unittest.mock import patch
 
 import cv2
 import numpy as np
+import rasterio
 import scores
+from terramend.backend.datasets.masks import Ukis
 from terramend.backend.evaluation import cases, methods
 from terramend.models.base import Flags, Tile
 from terramend.models.guided import fringe
@@ -34,7 +38,7 @@ PEERS = {
     "T4": "lsq-all-residual",
     "P": "gdal",
 }  # the best of each track
-NEAR, FAR, SHADE = (7, 5), (40, -25), 0.5  # rows and columns that shadow lies off; share of the light
+NEAR, FAR = (7, 5), (40, -25)  # rows and columns that shadow lies off
 WHITE, VEIL, LENGTH = 0.7, 0.4, 3.0  # reflectance; share of it at the gap; pixels within which it fades
 CLEAR = 0.05  # share of white below which nobody would call it cloud
 
@@ -48,7 +52,8 @@ def shadow(tile: Tile, off: tuple[int, int]) -> Made:
     dark = cv2.warpAffine(gap.astype(np.uint8), move, gap.shape[::-1], flags=cv2.INTER_NEAREST) > 0
     dark &= ~gap
     share = cv2.GaussianBlur(dark.astype(np.float32), (0, 0), 1.0)
-    return replace(tile, image=tile.image * (1 - (1 - np.float32(SHADE)) * share)), dark
+    sky = np.nan_to_num(0.25 + 0.35 * (450 / np.array(tile.wavelengths)) ** 2, nan=0.5).astype(np.float32)
+    return replace(tile, image=tile.image * (1 - np.multiply.outer(1 - sky, share))), dark
 
 
 def rim(tile: Tile) -> Made:
@@ -101,6 +106,21 @@ def measured(sample: cases.Sample, track: str, fault: str) -> dict[str, tuple[fl
     return {title: scores.figures(made, sample.truth, sample.scored) for title, made in rows.items()}
 
 
+def real_shadow(folder: Path) -> None:
+    """Print what is found of the shadows that a tile's mask marks (0), where its clouds (4) are the gaps."""
+    tiles = Ukis()
+    for name in tiles.names(folder):
+        place = tiles.read(folder, name)
+        classes = rasterio.open(tiles.files(folder, name)[1]).read(1)
+        cloud = cv2.dilate((classes == 4).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        image = place.dates[0].image
+        tile = Tile(image, np.zeros(image.shape, bool), wavelengths=place.wavelengths).hiding(cloud)
+        shade, taken = (classes == 0) & ~cloud, fringe.hidden(tile, fringe.learn(tile)).gaps[0] & ~cloud
+        both = (shade & taken).sum()
+        print(f"  {name}: {shade.mean():.0%} is shadow, {taken.mean():.0%} is taken", end="; ")
+        print(f"{both / shade.sum():.0%} of it, {both / max(taken.sum(), 1):.0%} of what is taken")
+
+
 def main() -> None:
     """Measure and print a table a track and fault."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -128,6 +148,8 @@ def main() -> None:
                 it, of, seen, made = np.mean([np.mean(some, axis=0) for some in looked.values()], axis=0)
                 print(f"  found at {len(looked)} places: {it:.0%} of it, {of:.0%} of what is found;", end=" ")
                 print(f"PSNR there {seen:.2f} as observed, {made:.2f} as filled")
+    print("\nReal shadow:")
+    real_shadow(root / Ukis.folder)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..base import Flags, Floats, Tile
 from ..planes import concat, masked
 from . import cast
-from .spectra import Filter, cloud_and_shadow
+from .spectra import Filter, filters
 
 _HALF = 0.5  # of a pixel: what edges lie beyond the pixels' centres
 _RINGS = (0.5, 2.5, 4.5, 6.5, 8.5)  # pixels from a gap: edges of the rings that may hold cloud or shadow
@@ -50,8 +50,8 @@ def learn(overview: Tile) -> Fringe | None:
     if not looks or not overview.gaps.any():
         return None
     away = [_away(np.any(look.gaps, axis=0)) for look in looks]
-    filters = cloud_and_shadow(looks, [one > _FAR[0] for one in away])
-    if filters is None:
+    found = filters(looks, [one > _FAR[0] for one in away])
+    if found is None:
         return None
     distance, block = concat(away), concat([_blocks(one.shape, place) for place, one in enumerate(away)])
     there = distance > _RINGS[0]
@@ -62,12 +62,18 @@ def learn(overview: Tile) -> Fringe | None:
         known = np.isfinite(value)
         return min(_width(known, distance, block, masked(np.clip(value, -_TAIL, _TAIL), known)), most)
 
-    bright, dark = filters
-    darkness = [dark.of(look) for look in looks]
-    cloud, shadow = width([bright.of(look) for look in looks]), width(darkness)
-    gaps, shade = [one <= _RINGS[0] for one in away], [_shade(one) for one in darkness]
-    far = cast.found(gaps, shade, [np.isfinite(one) for one in darkness])
-    return Fringe(cloud, shadow, far, dark) if cloud or shadow or far else None
+    bright, dark, plain = ([one.of(look) for look in looks] for one in found)
+    cloud, shadow = width(bright), width(dark)
+    gaps = [one <= _RINGS[0] for one in away]
+
+    def far(darkness: list[Floats], clearly: bool) -> float:
+        known = [np.isfinite(one) for one in darkness]
+        return cast.found(gaps, [_shade(one) for one in darkness], known, clearly)
+
+    matched, plainly = far(dark, clearly=False), far(plain, clearly=True)
+    if not (cloud or shadow or matched or plainly):
+        return None
+    return Fringe(cloud, shadow, matched + plainly > 0, found[2] if plainly > matched else found[1])
 
 
 def hidden(tile: Tile, fringe: Fringe | None) -> Tile:

@@ -56,10 +56,12 @@ class Filter:
         return out
 
 
-def cloud_and_shadow(looks: Sequence[Tile], ground: Sequence[Flags]) -> tuple[Filter, Filter] | None:
+def filters(looks: Sequence[Tile], ground: Sequence[Flags]) -> tuple[Filter, Filter, Filter] | None:
     """The filters of a scene that `looks` show, from their pixels (H, W) that are ground.
 
-    None where no band is known to show sunlight, or too little ground is seen.
+    The first two are matched to cloud and to its shadow. The third says how dark a pixel is, all bands alike:
+    where much of the ground lies in shadow, the second takes that for the ground's own spread. None where no
+    band is known to show sunlight, or too little ground is seen.
     """
     centres = np.array(looks[0].wavelengths)
     lit = (centres > _SUNLIT[0]) & (centres < _SUNLIT[1])
@@ -98,7 +100,7 @@ def cloud_and_shadow(looks: Sequence[Tile], ground: Sequence[Flags]) -> tuple[Fi
         constant, *beside = -(coefficients @ way) / scale
         return Filter(weights, date, np.array(beside, np.float32), float(constant - middle / scale))
 
-    return along(inverse @ (white - mean)), along(inverse @ -mean)
+    return along(inverse @ (white - mean)), along(inverse @ -mean), along(-np.ones(len(mean)))
 
 
 def _dates(look: Tile) -> list[Floats]:

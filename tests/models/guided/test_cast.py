@@ -49,6 +49,15 @@ def test_shadow_of_clouds_is_told_from_dark_ground(seed):
     assert not cast.found([gap], [fields], [~gap])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_shadow_that_shows_here_and_there_is_told_by_its_mirror_images(seed):
+    """As in real scenes, where thin clouds and bright ground leave a part of it."""
+    gap = blobs((256, 256), seed, 0.25)
+    dark = moved(gap, 40, -25) & (np.random.default_rng(seed).random(gap.shape) < 0.25) & ~gap
+    assert cast.fit([gap], [dark], [~gap]) < 0.5
+    assert cast.found([gap], [dark], [~gap])
+
+
 def test_a_shape_that_is_its_own_mirror_image_proves_nothing():
     """A round cloud, and a round lake."""
     rows, columns = np.indices((192, 192))

@@ -38,10 +38,11 @@ def clouded(haze=0.0, seed=1, side=256, share=0.25, wavelengths=COLOURS):
 
 
 def shaded(tile, light=0.5, off=(6, 4)):
-    """(tile, where): the ground so far from the gaps as bright as that share of the light makes it."""
+    """(tile, where): the ground so far from the gaps as bright as that share of the light (of each band) makes it."""
     gap = tile.gaps[0]
     dark = moved(gap, *off) & ~gap
-    return replace(tile, image=np.where(dark, np.float32(light) * tile.image, tile.image)), dark
+    dim = np.broadcast_to(np.float32(light), len(tile.image))[:, None, None] * tile.image
+    return replace(tile, image=np.where(dark, dim, tile.image)), dark
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -91,6 +92,15 @@ def test_shadow_far_from_the_gaps_is_not_learnt_from(quality, monkeypatch):
     with_it = error(model, tile, truth)
     monkeypatch.setattr(fringe, "learn", lambda overview: None)
     assert with_it < 0.8 * error(model, tile, truth)
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_shadow_that_the_blue_sky_lights_is_found(seed):
+    """It is not on the way from ground to black, as what one band loses is not what another one does."""
+    clear, _ = clouded(seed=seed)
+    tile, dark = shaded(clear, (0.8, 0.65, 0.5, 0.4), (40, -25))
+    found = fringe.learn(tile)
+    assert found.cast and fringe.hidden(tile, found).gaps[0][dark].mean() > 0.8
 
 
 def test_windows_of_a_large_scene_show_shadow_far_from_the_gaps():
