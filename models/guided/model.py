@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base import Findings, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, observed
-from . import across, amounts, bands, coregister, fringe, outliers, regression, timeline
+from . import across, amounts, bands, coregister, fringe, outliers, regression, small, timeline
 from .half import halved
 from .select import LIMIT
 from .state import State, learn
@@ -47,6 +47,8 @@ class Guided:
 
     def prepare(self, overview: Tile) -> State:
         """Move and choose references, learn coefficients, and try all on hidden pixels of the scene."""
+        tiny = small.learn(overview)
+        overview = small.scaled(overview, tiny)
         scale = amounts.learn(overview)
         overview = amounts.scaled(overview, scale)
         seen_bands = bands.seen(overview)
@@ -69,6 +71,7 @@ class Guided:
         )
         return replace(
             state,
+            small=tiny,
             amounts=scale,
             bands=seen_bands,
             findings=found,
@@ -97,7 +100,8 @@ class Guided:
 
     def predict(self, tile: Tile, state: State) -> Prediction:
         """Fill the tile's gaps."""
-        tile = bands.shown(amounts.scaled(tile, state.amounts), state.bands)
+        tile = amounts.scaled(small.scaled(tile, state.small), state.amounts)
+        tile = bands.shown(tile, state.bands)
         gaps, gap = tile.gaps, np.any(tile.gaps, axis=0)
         tile = fringe.hidden(tile, state.fringe)
         tile = coregister.moved(tile, state.findings.offsets)
@@ -109,7 +113,7 @@ class Guided:
         made.source[gap & ~np.isfinite(made.image).any(0)] = Source.UNFILLED
         made.main[made.source != Source.REFERENCE] = -1
         said = Prediction(made.image, made.std, made.source, made.main)
-        return amounts.told(said, state.amounts)
+        return small.told(amounts.told(said, state.amounts), state.small)
 
 
 def of_quality(quality: str = "default") -> Guided:

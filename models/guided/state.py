@@ -12,7 +12,7 @@ from ..classical.common import Base, observed, spread
 from ..holdout import CLASSES
 from ..planes import moments
 from ..threads import each
-from . import across, amounts, fringe, outliers, regression, surroundings, timeline
+from . import across, amounts, fringe, outliers, regression, small, surroundings, timeline
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 NONLINEAR = 0.5  # weight before a trial of the nonlinear regression on terrain and radar
@@ -91,6 +91,7 @@ class State:
         fringe: cloud and shadow beside gaps; None without. outliers: where dates stand out; None if nobody
             looks.
         timeline: what other dates say by themselves; None where enough was observed to learn from.
+        small: what values are taken times; None where as they are.
         amounts: the logarithmic scale that all of this is on; None where values are taken as they are.
         told: groups of bands of which the target's others tell, and what is known of each (see `across`).
     """
@@ -106,6 +107,7 @@ class State:
     fringe: fringe.Fringe | None = None
     outliers: outliers.Outliers | None = None
     timeline: timeline.Timeline | None = None
+    small: small.Small | None = None
     amounts: amounts.Amounts | None = None
     told: tuple[tuple[across.Group, State], ...] = ()
 
