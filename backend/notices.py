@@ -68,8 +68,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "mask.no-own": "{name} has no mask of its own: the masks that were chosen count, and nodata.",
         "mask.no-shadow": (
-            "The mask {path} ({kind}) marks clouds but no cloud shadows: they stay as they are. "
-            "Add a mask that has them, or polygons."
+            "The mask {path} ({kind}) marks clouds but no cloud shadows: these stay as they are, unless "
+            "--missed finds them, or another mask or polygons mark them."
         ),
         "mask.fringe": (
             "Within {pixels} pixels of the gaps lies cloud or haze that the mask does not mark: guided "
