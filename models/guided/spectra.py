@@ -135,4 +135,5 @@ def _left(target: Doubles, told: Doubles, weight: Doubles) -> tuple[Doubles, Dou
     coefficients = ridge_weights(gram, cross, _RIDGE * np.trace(gram) / len(gram)).astype(np.float64)
     left = target - told @ coefficients
     spread = (left * weight[:, None]).T @ left / weight.sum()
-    return coefficients, left, spread + _NOISE**2 * np.eye(len(spread))
+    least = max(_NOISE**2, 1e-12 * np.trace(spread) / len(spread))  # what floats can tell beside it
+    return coefficients, left, spread + least * np.eye(len(spread))

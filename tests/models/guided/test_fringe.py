@@ -270,3 +270,11 @@ def test_so_many_pixels_around_each_bands_own_gaps_are_hidden():
     rows, columns = np.indices((15, 15)) - 7
     np.testing.assert_array_equal(seen.gaps, [np.hypot(rows, columns) <= 2.5, gaps[1]])
     np.testing.assert_array_equal(np.isnan(seen.image), seen.gaps)
+
+
+def test_values_that_no_light_has_end_nothing():
+    """As an undeclared fill value: nothing can be told of such a scene, and nothing fails."""
+    tile, _ = clouded()
+    image = tile.image.copy()
+    image[:, 5:9, 5:99] = 1e20
+    assert fringe.learn(replace(tile, image=image)) is None
