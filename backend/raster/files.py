@@ -30,7 +30,7 @@ from .warp import overlaps
 
 ENDINGS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".nc", ".dat", ".bsq"})
 """Of files that are taken for rasters in a folder."""
-UNDECLARED = (-9999, -10000, -32768)
+UNDECLARED = (-9999, -10000, -32768, -32767, -99999, -(2**31), 1e20)
 """What stands for nodata by custom, also in files that do not declare it."""
 FULL, PART = 65535, 0.01
 """The same of 16 bits without a sign, where all bands hold it at this share of the pixels: light seldom

@@ -155,9 +155,20 @@ def test_floats_that_are_no_measurement_are_nan_also_where_they_average(tmp_path
     np.testing.assert_allclose(means, 0.2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("value", [-9999, -32768])
-@pytest.mark.parametrize("dtype", ["int16", "float32"])
 @pytest.mark.parametrize("rows", [20, 1])
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("int16", -9999),
+        ("int16", -32767),
+        ("int16", -32768),
+        ("int32", -(2**31)),
+        ("float32", -9999),
+        ("float32", -32768),
+        ("float32", -99999),
+        ("float32", 1e20),  # of climate models
+    ],
+)
 def test_nodata_by_custom_is_taken_for_that_and_said(tmp_path, dtype, value, rows):
     image = np.full((2, 80, 80), 1000, dtype)
     image[:, :rows, :20] = value  # much of it, or a few samples: no reflectance is that low
