@@ -11,6 +11,7 @@ from .errors import Notice, TerramendError
 from .flow import run_cancellable
 from .inputs import named_inputs
 from .raster.classes import say_classes
+from .raster.fill_bands import class_bands
 from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid
 from .raster.missed_gaps import missed_gaps
@@ -138,7 +139,8 @@ def open_grid(
     )
     first = inputs.first_band(number)
     with gaps as gap_map, open_scene(request, target, inputs.references, gap_map, watch, first) as scene:
-        missed = missed_gaps(scene, folder, watch) if request.missed else None
+        filled = scene.fill_bands or class_bands(target, request.bands, first)  # of a product's grids not all
+        missed = missed_gaps(scene, folder, watch) if request.missed and filled else None
         if missed is None:
             yield scene, gap_map
             return

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
+from terramend.backend import opening
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill
 from terramend.backend.inspect import inspect
@@ -14,6 +15,7 @@ from terramend.backend.request import FillRequest, Mask, Reference, from_json, t
 from terramend.backend.watch import Watch
 
 from ..conftest import blobs, landscape
+from .makers import make_safe
 
 PLACE = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 3e5, 0, -10, 5e6)}
 LIGHT = 0.6
@@ -148,6 +150,18 @@ def test_classes_alone_show_nothing_that_is_missed(tmp_path):
     request = FillRequest((target,), str(tmp_path / "o.tif"), gaps=(Mask(gaps),), bands=(1,), missed=True)
     result = fill(request, Watch())
     assert codes(result).count("mask.missed-none") == 1 and result.unfilled_samples == 0
+
+
+def test_it_is_looked_for_on_the_grids_that_are_filled(tmp_path, monkeypatch):
+    """A product's other grids have nothing to fill: no date is read there, and nothing said of them."""
+    looked = []
+    real = opening.missed_gaps
+    monkeypatch.setattr(
+        opening, "missed_gaps", lambda scene, *more: looked.append(scene.grid.width) or real(scene, *more)
+    )
+    product = str(make_safe(tmp_path))
+    fill(FillRequest((product,), str(tmp_path / "o.tif"), model="mean", bands=(1, 2), missed=True), Watch())
+    assert looked == [240]
 
 
 def test_inspect_does_not_look_for_it(shaded):
