@@ -30,9 +30,9 @@ def missed_gaps(scene: Scene, directory: Path, watch: Watch) -> GapMap | None:
     Raises:
         TerramendError: `raster.*`, `run.cancelled`.
     """
-    overview = scene.overview()
+    overview = scene.overview(stage="missed")
     cut = list(scene.strips(CELL))
-    watch.stage("missed", len(cut))
+    watch.stage("widen", len(cut))
     if overview.step > 1:
         looks = tuple(scene.tile(window) for window in detail.windows(overview, scene.grid))
         overview = replace(overview, detail=looks)

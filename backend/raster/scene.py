@@ -173,22 +173,22 @@ class Scene(Closing):
             about=self.about,
         )
 
-    def overview(self, max_side: int = SIDE) -> Tile:
+    def overview(self, max_side: int = SIDE, *, stage: str = "prepare") -> Tile:
         """The whole scene with pixels a power of two as large, at most `max_side` a side.
 
         A value is the mean of the observed samples under it, known where half of them are. It is read in
         strips, from the files' own overviews where they have some: memory does not grow with the scene. Of a
-        large scene that takes long, so it is a stage of the watch, `prepare`.
+        large scene that takes long, so it is a `stage` of the watch.
         """
         step = overview_step(self.grid, max_side)
         if step == 1:
             if self._whole is None:  # as large as any overview: kept, so that no tile is read again
-                self._watch.stage("prepare")
+                self._watch.stage(stage)
                 self._whole = self._read(self.grid.whole)
             return self._whole
         fine = step // 2
         parts, strips = [], list(self.strips(step))
-        self._watch.stage("prepare", len(strips))
+        self._watch.stage(stage, len(strips))
         with ExitStack() as stack:
             readers = self._readers(self.grid.coarse(fine), stack)
             for window in strips:

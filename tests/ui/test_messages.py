@@ -213,6 +213,8 @@ def test_overall_percent_grows_through_the_stages() -> None:
             "dates",
             "footprint",
             "gaps",
+            "missed",
+            "widen",
             "prepare",
             "learn",
             "fill",
@@ -228,7 +230,7 @@ def test_overall_percent_grows_through_the_stages() -> None:
 
 
 def test_overall_percent_grows_through_the_grids_of_a_product() -> None:
-    stages = ("footprint", "gaps", "prepare", "learn", "fill", "write")
+    stages = ("footprint", "gaps", "missed", "widen", "prepare", "learn", "fill", "write")
     told = [{"stage": "open", "span": [0, 1]}]
     told += [{"stage": stage, "span": span} for span in ([0, 0.6], [0.6, 0.9], [0.9, 1]) for stage in stages]
     told.append({"stage": "save", "span": [0.9, 1]})

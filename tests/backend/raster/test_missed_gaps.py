@@ -1,6 +1,7 @@
 """Gaps that the masks missed: found where another date tells them from ground, filled, and only where asked."""
 
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -135,9 +136,18 @@ def test_a_scene_seen_in_strips_and_windows_finds_the_same(shaded, tmp_path, mon
     assert found[shaded.shadow].mean() > 0.9 and found[~shaded.shadow & ~shaded.mask].mean() < 0.15
 
 
-def test_a_cancel_while_it_is_looked_for_leaves_nothing(shaded, tmp_path):
+def test_no_stage_comes_twice(shaded):
+    """Doors make one bar of them, which would go back."""
+    told = []
+    fill(shaded.request, Watch(on_progress=lambda progress: told.append(progress.stage)))
+    stages = [name for name, _ in groupby(told)]
+    assert len(stages) == len(set(stages)) and {"missed", "widen", "prepare"} < set(stages)
+
+
+@pytest.mark.parametrize("stage", ["missed", "widen"])
+def test_a_cancel_while_it_is_looked_for_leaves_nothing(shaded, tmp_path, stage):
     before = sorted(tmp_path.iterdir())
-    watch = Watch(on_progress=lambda progress: watch.cancel() if progress.stage == "missed" else None)
+    watch = Watch(on_progress=lambda progress: watch.cancel() if progress.stage == stage else None)
     with pytest.raises(TerramendError) as caught:
         fill(shaded.request, watch)
     assert caught.value.code == "run.cancelled" and sorted(tmp_path.iterdir()) == before
