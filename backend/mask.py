@@ -56,16 +56,18 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
     validate(request)
     watch.stage("open")
     with ExitStack() as stack:
-        if request.missed:  # what that takes is opened as a fill opens it
+        request, target, names, before = _opened(request, watch)
+        inputs = None
+        if request.missed and telling(target.bands):  # what that takes is opened as a fill opens it
             inputs = open_inputs(request, watch)
-            target, names, before = inputs.targets[0], inputs.names, inputs.files
-        else:
-            request, target, names, before = _opened(request, watch)
+            names, before = inputs.names, {**inputs.files, **before}
+        elif request.missed:
+            watch.notice("mask.missed-none")
         outputs = Outputs([request.output], names, request.overwrite)
         stack.callback(outputs.discard)
         folder = stack.enter_context(working_folder(request.tmp))
         with unchanged(before):
-            if request.missed:
+            if inputs:
                 _, gap_map = stack.enter_context(open_grid(request, inputs, 0, folder, watch))
             else:
                 gap_map = stack.enter_context(_gap_map(request, target, folder, watch))

@@ -61,6 +61,14 @@ def test_of_a_quality_band_itself_the_gaps_are_what_it_marks(request_, scl):
     assert made["gap_pixels"] == np.isin(scl, [3, 9]).sum() and [m["kind"] for m in made["masks"]] == ["scl"]
 
 
+def test_of_a_quality_band_itself_nothing_is_missed(request_, scl):
+    """It shows no ground; the refusal named an option that fills have, and masks have not."""
+    watch = Watch()
+    made = make_mask(replace(request_, target=(request_.gaps[0].path,), gaps=(), missed=True), watch)
+    assert made["gap_pixels"] == np.isin(scl, [3, 9]).sum()
+    assert [notice.code for notice in watch.notices] == ["mask.missed-none"]
+
+
 def test_the_own_mask_is_united_with_those_named(request_, scl, write):
     own = np.full_like(scl, 4)
     own[400:410, 400:410] = 8
