@@ -87,6 +87,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "What the masks missed, cloud or shadow, is filled too: {percent} % of the scene, beside what "
             "they mark."
         ),
+        "mask.missed-bands": (
+            "What the masks missed in {name} was not looked for: no band to fill is known to show sunlight. "
+            "Name those that do in the raster's band descriptions (such as B04, B03, B02)."
+        ),
         "mask.missed-none": "Neither cloud nor shadow was found that the masks missed.",
         "mask.nothing": "The mask {path}, read as {kind}, marks nothing inside the target.",
         "mask.open-nodata": (

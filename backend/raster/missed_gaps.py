@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...models.base import Flags
-from ...models.guided import bands, fringe
+from ...models.guided import bands, fringe, spectra
 from ..watch import Watch
 from . import detail
 from .gapmap import CELL, GapMap, widened
@@ -30,6 +30,9 @@ def missed_gaps(scene: Scene, directory: Path, watch: Watch) -> GapMap | None:
     Raises:
         TerramendError: `raster.*`, `run.cancelled`.
     """
+    if scene.fill_bands and not spectra.sunlit(scene.wavelengths).any():
+        watch.notice("mask.missed-bands", name=scene.target.name)
+        return None
     overview = scene.overview(stage="missed")
     cut = list(scene.strips(CELL))
     watch.stage("widen", len(cut))

@@ -56,6 +56,12 @@ class Filter:
         return out
 
 
+def sunlit(wavelengths: Sequence[float]) -> Flags:
+    """(B,) which bands are known to show sunlight; NaN is not known."""
+    centres = np.array(wavelengths)
+    return np.asarray((centres > _SUNLIT[0]) & (centres < _SUNLIT[1]))
+
+
 def filters(looks: Sequence[Tile], ground: Sequence[Flags]) -> tuple[Filter, Filter, Filter] | None:
     """The filters of a scene that `looks` show, from their pixels (H, W) that are ground.
 
@@ -63,8 +69,7 @@ def filters(looks: Sequence[Tile], ground: Sequence[Flags]) -> tuple[Filter, Fil
     where much of the ground lies in shadow, the second takes that for the ground's own spread. None where no
     band is known to show sunlight, or too little ground is seen.
     """
-    centres = np.array(looks[0].wavelengths)
-    lit = (centres > _SUNLIT[0]) & (centres < _SUNLIT[1])
+    lit = sunlit(looks[0].wavelengths)
     if not lit.any():
         return None
     known = [

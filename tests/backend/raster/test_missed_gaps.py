@@ -162,6 +162,13 @@ def test_classes_alone_show_nothing_that_is_missed(tmp_path):
     assert codes(result).count("mask.missed-none") == 1 and result.unfilled_samples == 0
 
 
+def test_bands_without_names_are_told_of(shaded, tmp_path):
+    """They may show cloud or not: that nothing was found would be taken for there being none."""
+    nameless = write_raster(tmp_path / "c_2024-05-01.tif", shaded.image)
+    result = fill(replace(shaded.request, target=(nameless,)), Watch())
+    assert "mask.missed-bands" in codes(result) and "mask.missed-none" not in codes(result)
+
+
 def test_it_is_looked_for_on_the_grids_that_are_filled(tmp_path, monkeypatch):
     """A product's other grids have nothing to fill: no date is read there, and nothing said of them."""
     looked = []
