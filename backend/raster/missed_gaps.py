@@ -34,8 +34,6 @@ def missed_gaps(scene: Scene, directory: Path, watch: Watch) -> GapMap | None:
         watch.notice("mask.missed-bands", name=scene.target.name)
         return None
     overview = scene.overview(stage="missed")
-    cut = list(scene.strips(CELL))
-    watch.stage("widen", len(cut))
     if overview.step > 1:
         looks = tuple(scene.tile(window) for window in detail.windows(overview, scene.grid))
         overview = replace(overview, detail=looks)
@@ -53,6 +51,8 @@ def missed_gaps(scene: Scene, directory: Path, watch: Watch) -> GapMap | None:
         found = fringe.hidden(bands.shown(tile, known), seen).gaps & ~tile.gaps
         return np.any(found, axis=0)[window.within(around)]
 
+    cut = list(scene.strips(CELL))
+    watch.stage("widen", len(cut))
     found = widened(before, scene.target, cut, missed, directory, watch)
     more = (found.gap_samples - before.gap_samples) / max(found.footprint_samples, 1)
     watch.notice("mask.missed", percent=round(100 * more, 1))
