@@ -15,6 +15,7 @@ from .method import make_method
 from .opening import open_grid, open_inputs
 from .process import computing
 from .raster.detail import windows
+from .raster.fill_bands import class_bands
 from .raster.gdal import cache_within
 from .raster.outputs import working_folder
 from .request import FillRequest, validate
@@ -27,8 +28,8 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
 
     Returns:
         JSON: `expected_error` (root mean square of the standard deviations in those gaps, in `unit`;
-        None where there are none or it is not known), `unit`, `samples`, `model`, `model_reason`,
-        `reasons`, `tried`, `notices`.
+        None where there are none or it is not known), `unit`, `samples`, `gap_fraction` of the grid (with
+        what masks missed, if that is asked for), `model`, `model_reason`, `reasons`, `tried`, `notices`.
 
     Raises:
         TerramendError: as a fill of the request would.
@@ -39,7 +40,9 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
     with computing(), cache_within(request.memory_limit), working_folder(request.tmp) as folder:
         watch.stage("open")
         inputs = open_inputs(request, watch)
-        with open_grid(request, inputs, 0, folder, watch) as (scene, _):
+        with open_grid(request, inputs, 0, folder, watch) as (scene, gap_map):
+            filled = [*scene.fill_bands, *class_bands(scene.target, request.bands, 0)]
+            gaps, footprint = gap_map.count(filled)
             overview = scene.overview()
             anything = bool(overview.gaps.any())
             method = make_method(request, scene, (lambda: overview) if anything else None, watch)
@@ -58,6 +61,7 @@ def expect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         "expected_error": math.sqrt(total / count) if count else None,
         "unit": scene.unit,
         "samples": count,
+        "gap_fraction": gaps / max(footprint, 1),
         "model": method.row.name,
         "model_reason": method.reason,
         "reasons": [one.to_json() for one in method.reasons],

@@ -24,7 +24,7 @@ def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None)
     nothing = not (found["references"] or found["dem"] or found["sar"])
     if found["gap_fraction"] == 1 and nothing and found["model"] in ("guided", "majority"):
         return tr("<b>Every pixel is a gap</b>, so nothing can be filled: choose other dates of this place.")
-    share = percent(found["gap_fraction"])
+    share = percent({**found, **(told or {})}["gap_fraction"])  # what masks missed is found by the latter
     if told and told["expected_error"] is not None:
         text = tr("<b>{share} of the scene would be filled</b>, expected error about ± {error}.")
         text = text.format(share=share, error=error_words(told))

@@ -259,6 +259,8 @@ def test_what_would_be_filled_and_what_would_mend_it() -> None:
     assert estimate(looked()) == (
         "<b>25.0 % of the scene would be filled</b>. Guided was asked for. (guided)"
     )
+    told = {"gap_fraction": 0.3, "expected_error": 0.01, "reasons": looked()["reasons"]}
+    assert estimate(looked(), told).startswith("<b>30.0 % of the scene would be filled</b>, expected error")
     nothing = "No gaps were found: nothing would be filled."
     assert estimate(looked(gap_fraction=0)) == f"{nothing} Choose a mask of the clouds, or polygons."
     assert estimate(looked(gap_fraction=0, masks=[{"path": "a_SCL.tif"}])) == nothing

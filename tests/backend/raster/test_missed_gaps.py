@@ -8,6 +8,7 @@ import pytest
 import rasterio
 from terramend.backend import opening
 from terramend.backend.errors import TerramendError
+from terramend.backend.expect import expect
 from terramend.backend.fill import fill
 from terramend.backend.inspect import inspect
 from terramend.backend.mask import make_mask
@@ -185,6 +186,12 @@ def test_inspect_does_not_look_for_it(shaded):
     """It is asked while the analyst chooses: finding may take as long as reading all dates."""
     told = inspect(shaded.request, Watch())
     assert told["gap_fraction"] == pytest.approx(shaded.mask.mean())
+
+
+def test_the_expected_error_comes_with_the_share_that_is_filled(shaded):
+    """The dock's line says both: the share was that of the masks alone."""
+    told = expect(shaded.request, Watch())
+    assert told["gap_fraction"] == fill(shaded.request, Watch()).gap_fraction > 1.2 * shaded.mask.mean()
 
 
 def test_thin_cloud_is_removed_without_it(shaded):
