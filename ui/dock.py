@@ -28,7 +28,7 @@ from .client import ClientError, client
 from .comparison import Comparison
 from .conversions import SourceError
 from .outlook import Outlook
-from .request_builder import REFUSALS, Built, build
+from .request_builder import REFUSALS, Built, build, dated
 from .results import Preview, add_results, earlier_results, remove_results, show_gap_mask
 from .runner import Run
 from .teller import Teller
@@ -240,7 +240,7 @@ class TerramendDock(QDockWidget):
         if there and not self._may_replace(there):
             return
         subject = self.form.target.subject()
-        remember = history.entry(to_parameters(choices))  # now: layers may go while the run is on
+        remember = history.entry(to_parameters(dated(choices)))  # now: layers may go while the run is on
 
         def load(result: Mapping[str, Any]) -> None:
             title = tr("{name}, filled").format(name=subject.name)

@@ -13,7 +13,7 @@ from . import inspection
 from .choices import ChoiceError, Choices
 from .conversions import Conversion
 from .messages import ClientError, notice_sentence, progress_sentence
-from .request_builder import REFUSALS, UNWRITTEN, Built, build
+from .request_builder import REFUSALS, UNWRITTEN, Built, build, dated
 from .runner import Run
 from .short_form import short_form
 from .sources import LayerOrPath
@@ -152,12 +152,15 @@ class Outlook:
     def _watch(self, layers: List[QgsMapLayer]) -> None:
         """Hear when these layers are edited, and no others."""
         for layer in self._watched:
-            for signal in () if sip.isdeleted(layer) else _news(layer):
-                signal.disconnect(self._edited)
+            if not sip.isdeleted(layer):
+                layer.repaintRequested.disconnect(self.changed)
+                for signal in _news(layer):
+                    signal.disconnect(self._edited)
         self._watched = list({layer.id(): layer for layer in layers}.values())
         for layer in self._watched:
             for signal in _news(layer):
                 signal.connect(self._edited)
+            layer.repaintRequested.connect(self.changed)  # so is told that its day is another
 
     def _edited(self, *_: Any) -> None:
         """A polygon was drawn, say: what is known is no longer true."""
@@ -243,5 +246,8 @@ def _layers(choices: Choices) -> List[QgsMapLayer]:
 
 
 def _essence(choices: Choices) -> Choices:
-    """The choices without the outputs: a look writes none, and where they lie changes nothing."""
-    return replace(choices, output=UNWRITTEN, std=None, provenance=None)
+    """The choices without the outputs: a look writes none, and where they lie changes nothing.
+
+    Their dates are those that count, which a layer's properties may change.
+    """
+    return replace(dated(choices), output=UNWRITTEN, std=None, provenance=None)

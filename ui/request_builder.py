@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from qgis.core import (
@@ -23,7 +23,7 @@ from ..backend.request import FillRequest, Mask, Reference, to_json, validate
 from .choices import SAME, ChoiceError, Choices, MaskChoice
 from .conversions import Conversion, Export, SourceError
 from .messages import error_sentence
-from .sources import LayerOrPath, SourceMaker, source_from_here
+from .sources import LayerOrPath, SourceMaker, day, source_from_here
 from .tr import tr
 
 REFUSALS = (ChoiceError, SourceError)
@@ -72,7 +72,7 @@ def build(choices: Choices, **extra: Any) -> Built:
     folder = tempfile.mkdtemp(prefix="terramend_", dir=QgsProcessingUtils.tempFolder())
     try:
         maker = SourceMaker(folder)
-        request = _request(choices, maker, extra)
+        request = _request(dated(choices), maker, extra)
         validate(request)
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -80,6 +80,16 @@ def build(choices: Choices, **extra: Any) -> Built:
             raise ChoiceError(error_sentence(error.code, error.arguments, str(error))) from None
         raise
     return Built(_sparse(request), tuple(maker.conversions), folder, maker.names)
+
+
+def dated(choices: Choices) -> Choices:
+    """The choices with the days of their layers' temporal properties where no date was typed."""
+    days = {day(item) for item in choices.target} - {None}
+    return replace(
+        choices,
+        date=choices.date or (days.pop() if len(days) == 1 else None),
+        references=tuple(replace(r, date=r.date or day(r.source)) for r in choices.references),
+    )
 
 
 def _sparse(request: FillRequest) -> Dict[str, Any]:

@@ -27,6 +27,8 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
     QgsWkbTypes,
 )
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import Qt
 
 from .conversions import Conversion, Export, SourceError
 from .tr import tr
@@ -74,6 +76,19 @@ def source_from_here(name: str) -> str:
 def public_source(layer: QgsMapLayer) -> str:
     """What a layer is read from, without passwords. `publicSource` of QGIS 3.44 leaves those of databases."""
     return str(QgsDataSourceUri.removePassword(layer.source())).partition("|credential:")[0][:200]
+
+
+def day(item: LayerOrPath) -> Optional[str]:
+    """The one day, such as 2024-06-30, of a layer's temporal properties; longer ranges name none."""
+    if not isinstance(item, QgsRasterLayer) or sip.isdeleted(item):  # whoever holds one hears soon that it is
+        return None
+    if not item.temporalProperties().isActive():
+        return None
+    days = set()
+    for span in item.temporalProperties().allTemporalRanges(item):
+        first, last = span.begin(), span.end()
+        days |= {first.date(), (last.addMSecs(-1) if first < last else last).date()}  # midnight ends a day
+    return str(days.pop().toString(Qt.DateFormat.ISODate)) or None if len(days) == 1 else None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
+    QgsDateTimeRange,
     QgsFeedback,
     QgsProcessingContext,
     QgsProject,
@@ -19,6 +20,7 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 from terramend.backend.request import from_json
 from terramend.ui.choices import (
     ChoiceError,
@@ -118,6 +120,40 @@ def test_a_request_and_back(rich: Choices) -> None:
     assert again.extent.toRectF() == rich.extent.toRectF()
     built.remove()
     assert not Path(built.folder).exists()
+
+
+def put_on(day: int, *layers: QgsRasterLayer) -> None:
+    """Give layers the temporal range of a day in February 2020."""
+    noon = QDateTime(QDate(2020, 2, day), QTime(12, 0), Qt.TimeSpec.UTC)
+    for layer in layers:
+        layer.temporalProperties().setFixedTemporalRange(QgsDateTimeRange(noon, noon))
+        layer.temporalProperties().setIsActive(True)
+
+
+def test_a_layers_day_is_its_date_unless_one_is_typed(layers: dict[str, QgsRasterLayer]) -> None:
+    """Dates of layers whose names tell none, or another, were unknown or wrong."""
+    put_on(3, layers["target"])
+    put_on(8, layers["other"])
+    others = (ReferenceChoice(layers["other"]), ReferenceChoice(layers["truth"]))
+    choices = Choices(target=(layers["target"],), references=others, output="/somewhere/out.tif")
+    request = asked(choices)
+    assert request["date"] == "2020-02-03"
+    assert [other["date"] for other in request["references"]] == ["2020-02-08", None]
+    typed = tuple(replace(other, date="2020-01-28") for other in others)
+    request = asked(replace(choices, references=typed, date="2020-01-13"))
+    assert request["date"] == "2020-01-13"
+    assert [other["date"] for other in request["references"]] == ["2020-01-28"] * 2
+    several = replace(choices, target=(layers["target"], layers["mask"]), references=())
+    assert asked(several)["date"] == "2020-02-03"
+    put_on(9, layers["mask"])
+    assert "date" not in asked(several), "its bands are of two days"
+
+
+def asked(choices: Choices) -> dict[str, Any]:
+    """The request that is built of choices."""
+    built = build(choices)
+    built.remove()
+    return built.request
 
 
 def test_only_what_was_chosen_stands_in_the_request(layers: dict[str, QgsRasterLayer]) -> None:

@@ -19,13 +19,14 @@ from qgis.core import (
     Qgis,
     QgsApplication,
     QgsDataProvider,
+    QgsDateTimeRange,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
 )
 from qgis.gui import QgsMapCanvas, QgsMapTool
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QEvent, Qt
+from qgis.PyQt.QtCore import QDate, QDateTime, QEvent, Qt, QTime
 from qgis.PyQt.QtGui import QTextDocument
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QDialog, QMessageBox, QWidget
@@ -64,6 +65,26 @@ def test_what_a_mask_of_another_date_was_taken_for_is_shown(dock: Any, layers: A
     row.mask.choose(layers["other_mask"])
     until(lambda: box.kind.currentText() == "Auto: not 0")
     assert box.kind.kind() == "auto"
+
+
+def test_the_dock_shows_the_day_that_a_layers_properties_name(
+    dock: Any, layers: Any, until: Callable, history_command: Callable
+) -> None:
+    """They say so without a word to who listens for edits, and a project would not come along with a history."""
+    (row,) = [row for row in dock.form.references._rows if row.source is layers["other"]]
+    until(lambda: row.item.text(1) == "2020-01-28")
+    for day in (5, 6):
+        for layer in (layers["other"], layers["target"]):
+            noon = QDateTime(QDate(2020, 2, day), QTime(12, 0), Qt.TimeSpec.UTC)
+            layer.temporalProperties().setFixedTemporalRange(QgsDateTimeRange(noon, noon))
+            layer.temporalProperties().setIsActive(True)
+            layer.triggerRepaint()  # last of what QGIS's window for properties does
+        until(lambda day=day: row.item.text(1) == f"2020-02-0{day}")
+        assert f"2020-02-0{day}" in dock.form.target.facts.text()
+    assert dock.form.choices().date is None, "nobody typed it"
+    click(dock.bar.fill)
+    until(lambda: dock.run is None)
+    assert "'DATE':'2020-02-06'" in history_command()
 
 
 def test_the_target_among_its_other_dates_is_left_out(

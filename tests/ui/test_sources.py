@@ -13,10 +13,12 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
+    QgsDateTimeRange,
     QgsFeature,
     QgsFeedback,
     QgsGeometry,
     QgsRasterLayer,
+    QgsRasterLayerTemporalProperties,
     QgsRasterRange,
     QgsRectangle,
     QgsVectorFileWriter,
@@ -24,8 +26,9 @@ from qgis.core import (
     QgsWkbTypes,
 )
 from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QDateTime, Qt
 from terramend.ui.conversions import SourceError
-from terramend.ui.sources import BACKEND_DRIVERS, SourceMaker
+from terramend.ui.sources import BACKEND_DRIVERS, SourceMaker, day
 
 
 @pytest.fixture
@@ -328,3 +331,34 @@ def test_what_lies_in_the_memory_of_qgis_is_converted(maker: SourceMaker, scene:
     maker.conversions[0].run(QgsFeedback())
     assert gdal.Open(path).ReadRaster() == gdal.Open(scene["target"]).ReadRaster()
     gdal.Unlink("/vsimem/in_memory.tif")
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "found"),
+    [
+        ("2020-01-13T00:00:00Z", "2020-01-13T23:59:59Z", "2020-01-13"),
+        ("2020-01-13T00:00:00Z", "2020-01-14T00:00:00Z", "2020-01-13"),
+        ("2020-01-13T00:00:00Z", "2020-01-13T00:00:00Z", "2020-01-13"),
+        ("2020-01-13T10:50:00", "2020-01-13T10:51:00", "2020-01-13"),
+        ("2020-01-13T00:00:00Z", "2020-01-14T00:00:01Z", None),
+        ("2020-01-13T00:00:00Z", "", None),
+        ("", "2020-01-13T00:00:00Z", None),
+        ("", "", None),
+    ],
+)
+def test_a_layers_temporal_range_of_one_day_is_its_date(
+    layer: QgsRasterLayer, begin: str, end: str, found: str | None
+) -> None:
+    assert day(layer) is None and day(layer.source()) is None
+    times = layer.temporalProperties()
+    iso = Qt.DateFormat.ISODate
+    times.setFixedTemporalRange(
+        QgsDateTimeRange(QDateTime.fromString(begin, iso), QDateTime.fromString(end, iso))
+    )
+    assert day(layer) is None, "it is switched off"
+    times.setIsActive(True)
+    assert day(layer) == found
+    modes = QgsRasterLayerTemporalProperties
+    for mode in (modes.ModeTemporalRangeFromDataProvider, modes.ModeRedrawLayerOnly):
+        times.setMode(mode)
+        assert day(layer) is None

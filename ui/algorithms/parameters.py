@@ -194,7 +194,10 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
         self.add_text(
             "REFERENCE_DATES",
             tr("Acquisition dates of the other dates"),
-            tr("Dates such as 2024-06-20;2024-07-15, in the same order. Empty: from tags and file names."),
+            tr(
+                "Dates such as 2024-06-20;2024-07-15, in the same order. Empty: from the layers' temporal "
+                "properties, tags and file names."
+            ),
         )
         self.add_path(
             "REFERENCES_FROM",
@@ -226,7 +229,7 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
         self.add_text(
             "DATE",
             tr("Date of the raster"),
-            tr("Date such as 2024-06-30. Empty: from tags or file name."),
+            tr("Date such as 2024-06-30. Empty: from the layer's temporal properties, tags or file name."),
         )
 
     def add_radar(self) -> None:

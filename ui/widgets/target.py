@@ -57,7 +57,7 @@ class TargetBox(QWidget):
         for name, title in radiometry_titles().items():
             self.radiometry.addItem(title, name)
         self.date = QLineEdit()
-        self.date.setPlaceholderText(tr("from tags or name, else such as 2024-06-30"))
+        self.date.setPlaceholderText(tr("from layer, tags or name, else such as 2024-06-30"))
         self.sun = QLineEdit()
         self.sun.setPlaceholderText(tr("from tags, else azimuth,elevation in degrees"))
         for field in (self.date, self.sun):
