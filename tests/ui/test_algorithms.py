@@ -670,6 +670,24 @@ def test_a_number_that_a_model_leaves_empty_is_none(provider: Any, scene: dict[s
     assert algorithm.choices(parameters, context).cloud_threshold == 25
 
 
+def test_no_is_no(provider: Any, scene: dict[str, str]) -> None:
+    """QGIS took it for yes: `qgis_process ... MISSED=no` filled what the masks missed."""
+    algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps").create()
+    algorithm.initAlgorithm({})
+    context = QgsProcessingContext()
+    for value, found in (
+        *((value, False) for value in ("no", "Off", "FALSE", "0", 0, 0.0, False, "", None, NULL)),
+        *((value, True) for value in ("yes", "on", "True", "1", 1, 1.0, True)),
+        (QgsProperty.fromExpression("'n' || 'o'"), False),
+        (QgsProperty.fromExpression("2 > 1"), True),
+    ):
+        choices = algorithm.choices({"TARGET": scene["target"], "MISSED": value}, context)
+        assert (choices.missed, choices.own_mask) == (found, False), value
+    given = {"TARGET": scene["target"], "MISSED": "maybe", "OUTPUT": "o.tif"}
+    fine, why = algorithm.checkParameterValues(given, context)
+    assert not fine and why == "Fill what the masks missed, too: maybe is neither true nor false."
+
+
 def test_texts_may_be_given_as_lists_dates_and_paths(provider: Any, scene: dict[str, str]) -> None:
     """QGIS took them for nothing, and all bands were filled where two were asked for."""
     algorithm = QgsApplication.processingRegistry().algorithmById("terramend:fillgaps").create()

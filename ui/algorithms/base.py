@@ -28,7 +28,7 @@ from ..messages import told_in_windows
 from ..request_builder import REFUSALS, UNWRITTEN, Built, build
 from ..tr import tr
 from .parameters import AlgorithmWithParameters
-from .values import items, not_found, number, text, words
+from .values import items, not_found, number, text, truth, words
 
 FAILURES = (*REFUSALS, ClientError)
 """Errors whose text is a sentence for the user."""
@@ -123,7 +123,7 @@ class TerramendAlgorithm(AlgorithmWithParameters):
         if kind in ("raster", "vector"):
             return next(iter(self._layers(definition, parameters, context)), None)
         if kind == "boolean":
-            return self.parameterAsBoolean(parameters, name, context)
+            return truth(definition, parameters.get(name, definition.defaultValue()), context)
         if kind == "number":
             return number(definition, parameters.get(name, definition.defaultValue()), context)
         if kind == "extent":

@@ -27,6 +27,7 @@ BETWEEN = {
     "SETTINGS": ";", "CREATION_OPTIONS": "|",
 }  # fmt: skip
 """Text parameters that hold several parts, and what stands between these. Scripts may give a list."""
+YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 def items(value: Any, context: QgsProcessingContext) -> List[Any]:
@@ -70,6 +71,23 @@ def number(
             raise ChoiceError(sentence.format(label=definition.description(), value=item))
         return value
     return None
+
+
+def truth(definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext) -> bool:
+    """A yes-or-no parameter's value. QGIS takes every text but 0 and false for yes, so `no` too.
+
+    Raises:
+        ChoiceError: it is neither yes nor no.
+    """
+    for item in items(value, context):
+        if isinstance(item, (int, float)):
+            return bool(item)
+        word = str(item).strip().lower()
+        if word not in YES + NO:
+            sentence = tr("{label}: {value} is neither true nor false.")
+            raise ChoiceError(sentence.format(label=definition.description(), value=item))
+        return word in YES
+    return False
 
 
 def words(definition: QgsProcessingParameterDefinition, value: Any, context: QgsProcessingContext) -> Any:
