@@ -560,6 +560,12 @@ def test_a_command_is_told_of_words_that_are_none(provider: Any) -> None:
         ({"CLOUD_THRESHOLD": "40,5"}, "40,5 is no number."),
         ({"SEED": "nan"}, "Random seed: nan is no number."),
         ({"SAR": "points"}, "Radar (Sentinel-1): the layer points is not of the right kind."),
+        ({"QUALITY": 1}, "Quality: 1 is none of fast, default, best."),
+        ({"CLASSES": "0,1"}, "water, saturated, unclassified."),
+        (
+            {"GAPS": "/nowhere/m.tif"},
+            "/nowhere/m.tif (Gap masks) does not exist or cannot be opened: check the path.",
+        ),
         ({"BANDS": "1-3"}, "Bands: give numbers counted from 1, such as 1,2,3."),
         ({"GROW": "far"}, "'far' is no distance such as 3px or 30m."),
         (
@@ -575,7 +581,9 @@ def test_a_command_is_told_of_words_that_are_none(provider: Any) -> None:
 def test_what_does_not_go_together_is_said_before_anything_runs(
     run: Any, scene: dict[str, str], tmp_path: Path, given: dict[str, str], sentence: str
 ) -> None:
-    """QGIS took the first of two, and 0 for a number that it could not read; `memory:` became a file."""
+    """QGIS took the first of two, 0 for a number that it could not read, and `memory:` for a file; of words that
+    are none it said `Incorrect parameter value for QUALITY`.
+    """
     area = tmp_path / "area.geojson"
     ring = "[[2.8,42.33],[2.81,42.33],[2.81,42.34],[2.8,42.33]]"
     area.write_text('{"type":"Polygon","coordinates":[' + ring + "]}")

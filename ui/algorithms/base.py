@@ -86,14 +86,15 @@ class TerramendAlgorithm(AlgorithmWithParameters):
     def checkParameterValues(
         self, parameters: Dict[str, Any], context: QgsProcessingContext
     ) -> Tuple[bool, str]:
-        """Called by Processing before a run: what `prepareAlgorithm` would refuse reaches only the log."""
-        fine, why = super().checkParameterValues(parameters, context)
-        if fine:
-            try:
-                build(replace(self.choices(parameters, context), output=UNWRITTEN)).remove()
-            except REFUSALS as error:
-                return False, str(error)
-        return fine, why
+        """Called by Processing before a run: what `prepareAlgorithm` would refuse reaches only the log.
+
+        QGIS is asked last: of a wrong value it says no more than its parameter's name.
+        """
+        try:
+            build(replace(self.choices(parameters, context), output=UNWRITTEN)).remove()
+        except REFUSALS as error:
+            return False, str(error)
+        return super().checkParameterValues(parameters, context)
 
     def choices(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Choices:
         """The choices behind evaluated parameters; those that the algorithm lacks keep their default."""
