@@ -233,6 +233,7 @@ def _with_nodata(bands: tuple[Band, ...], name: str, watch: Watch) -> tuple[Band
         return bands
     values = sparse_sample(first.path, first.index)
     alike = [b for b in bands if b.role == role and b.dtype == first.dtype and b.nodata is None]
+    found: list[float]
     if first.dtype == "uint16":
         found = [FULL] if len(alike) > 1 and _full(values, alike) else []
     else:
