@@ -22,6 +22,7 @@ from qgis.core import (
     QgsApplication,
     QgsFeature,
     QgsGeometry,
+    QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -483,6 +484,17 @@ def test_a_model_says_which_input_is_missing(
     assert "/nowhere/" in " ".join(feedback.errors) and f"({label}) does not exist" in " ".join(
         feedback.errors
     )
+
+
+def test_a_model_that_is_exported_to_python_keeps_its_classes(provider: Any) -> None:
+    """QGIS 3.22 wrote `'CLASSES': ''`, which it then refused."""
+    model = QgsProcessingModelAlgorithm("mask", "tests")
+    mask = QgsProcessingModelChildAlgorithm("terramend:makegapmask")
+    source = QgsProcessingModelChildParameterSource
+    mask.addParameterSources("CLASSES", [source.fromStaticValue(["cloud", "snow"])])
+    model.addChildAlgorithm(mask)
+    code = model.asPythonCode(QgsProcessing.PythonOutputType.PythonQgsProcessingAlgorithmSubclass, 4)
+    assert any(re.search("'CLASSES': .*cloud.*snow", line) for line in code), code
 
 
 def test_a_batch_of_three(

@@ -73,16 +73,6 @@ class TerramendAlgorithm(AlgorithmWithParameters):
             return False, str(error)
         return True, ""
 
-    def asPythonCommand(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> str:
-        """The call that repeats a run. A list of fixed words goes as text: QGIS 3.22 loses it."""
-        given = dict(parameters)
-        for definition in self.parameterDefinitions():
-            words = given.get(definition.name())
-            if definition.type() == "enum" and isinstance(words, (list, tuple)):
-                # None: the default, as for an empty list.
-                given[definition.name()] = ",".join(map(str, words)) or None
-        return str(super().asPythonCommand(given, context))
-
     def checkParameterValues(
         self, parameters: Dict[str, Any], context: QgsProcessingContext
     ) -> Tuple[bool, str]:

@@ -7,6 +7,7 @@ from typing import Any, Dict, Mapping
 from qgis.core import (
     QgsProcessing,
     QgsProcessingAlgorithm,
+    QgsProcessingContext,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
@@ -34,6 +35,16 @@ def method_titles(mode: str) -> Dict[str, str]:
             told = tr("{method} (experimental)") if method.group == "experimental" else "{method}"
             titles[method.name] = told.format(method=tr(method.title))
     return titles
+
+
+class SeveralWords(QgsProcessingParameterEnum):
+    """Several of fixed words. Their list goes into commands and exported models as text; 3.22 loses it."""
+
+    def valueAsPythonString(self, value: Any, context: QgsProcessingContext) -> str:
+        """Called by Processing. None: the default, as for an empty list."""
+        if isinstance(value, (list, tuple)):
+            value = ",".join(map(str, value)) or None
+        return str(super().valueAsPythonString(value, context))
 
 
 class AlgorithmWithParameters(QgsProcessingAlgorithm):
@@ -130,7 +141,7 @@ class AlgorithmWithParameters(QgsProcessingAlgorithm):
             advanced=True,
         )
         self.add(
-            QgsProcessingParameterEnum(
+            SeveralWords(
                 "CLASSES",
                 tr("Classes that are gaps"),
                 options=list(CLASSES),
