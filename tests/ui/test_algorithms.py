@@ -248,7 +248,13 @@ def test_result_and_report_tell_their_notices_as_the_windows_do(
     blank = gdal.Translate(dem, scene["target"], bandList=[1], noData=0)
     blank.GetRasterBand(1).Fill(0)
     del blank
-    asked = {"TARGET": scene["target"], "GAPS": [scene["mask"]], "DEM": dem, "MODEL": "mean"}
+    asked = {
+        "TARGET": scene["target"],
+        "GAPS": [scene["mask"]],
+        "DEM": dem,
+        "MODEL": "guided",
+        "QUALITY": "fast",
+    }
     filled = run("fillgaps", **asked, OUTPUT="TEMPORARY_OUTPUT")
     (told,) = [n for n in json.loads(filled["RESULT_JSON"])["notices"] if n["code"] == "guide.blank"]
     assert told["message"].startswith("What an elevation model names") and "--" not in told["message"]
