@@ -3,9 +3,8 @@
 Scenes of which the ground is known lie under real cloud shapes. Where the mask calls the ground clear, the
 sky alone lights it (a share of 0.25 + 0.35 (450 nm / wavelength)^2) in their shape 7 rows and 5 columns off
 (shadow), or 40 and -25 (far shadow, in scenes of more than 80 pixels), or it is on its way to white by
-`0.4 exp(-distance / 3 pixels)` (rim). PSNR in dB
-at hidden pixels, means over places of those over cases; in brackets what 90 % intervals hold. Track P is
-real cloud as it is; its truth is another date.
+`0.4 exp(-distance / 3 pixels)` (rim). PSNR in dB at hidden pixels, means over places of those over cases; in
+brackets what 90 % intervals hold. Track P is real cloud as it is; its truth is another date.
 
 What is found is filled where `--missed` asks for it: last lines say how much of what was made is found, how
 much of what is found was made, and the PSNR at these pixels as observed and as filled. At the very end, the

@@ -65,9 +65,9 @@ def sunlit(wavelengths: Sequence[float]) -> Flags:
 def filters(looks: Sequence[Tile], ground: Sequence[Flags]) -> tuple[Filter, Filter, Filter] | None:
     """The filters of a scene that `looks` show, from their pixels (H, W) that are ground.
 
-    The first two are matched to cloud and to its shadow. The third says how dark a pixel is, all bands alike:
-    where much of the ground lies in shadow, the second takes that for the ground's own spread. None where no
-    band is known to show sunlight, or too little ground is seen.
+    The first two are matched to cloud and to black. The third says how dark a pixel is, all bands alike:
+    shadow that the blue sky lights is not on the way to black. None where no band is known to show sunlight,
+    or too little ground is seen.
     """
     lit = sunlit(looks[0].wavelengths)
     if not lit.any():
