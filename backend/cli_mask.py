@@ -7,6 +7,7 @@ from typing import Any
 
 from . import cli_request
 from .cli_fill import call
+from .errors import TerramendError
 from .watch import Watch
 
 
@@ -22,9 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
-    """Write the mask."""
-    params = {"request": cli_request.fields(arguments), "class_band": arguments.class_band}
-    result = call("mask", params, watch)
+    """Write the mask. Raises `command.option` for other dates that would not be read."""
+    given = cli_request.fields(arguments)
+    for name in ("references", "references_from"):
+        if name in given and "missed" not in given:
+            why = "other dates only help to find what the masks missed; add --missed, or leave it out"
+            raise TerramendError("command.option", option=cli_request.option_of(name), why=why)
+    result = call("mask", {"request": given, "class_band": arguments.class_band}, watch)
     if not arguments.json:
         share = f"{result['gap_fraction']:.2%} of the samples that can be filled are gaps"
         print(f"{share}, {result['gap_pixels']} of {result['pixels']} pixels. Written: {result['output']}")

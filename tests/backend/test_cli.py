@@ -251,6 +251,14 @@ def test_inspect_and_mask(target, mask, tmp_path):
     assert json.loads(made.stdout)["gap_fraction"] > share
 
 
+@pytest.mark.parametrize("option", ["--reference", "--references"])
+def test_other_dates_that_a_mask_would_not_read_are_refused(target, mask, tmp_path, option):
+    words = ("mask", target, "--gaps", mask, "-o", tmp_path / "m.tif", option, tmp_path)
+    done = terramend(*words)
+    assert done.returncode == 2 and not (tmp_path / "m.tif").exists()
+    assert f"{option} is not valid" in done.stderr and "add --missed" in done.stderr
+
+
 def test_a_terminal_with_few_characters(tmp_path):
     path = tmp_path / "größe ×.tif"
     few = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C.UTF-8"}
