@@ -37,6 +37,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
             "Band {band} of {name} holds hardly a valid pixel. It teaches nothing and stays as it is; "
             "--bands {band} fills it by itself, if other dates have it."
         ),
+        "bands.left": (
+            "{name} has gaps in bands that stay as they are: {bands}. Beside optical bands, temperatures "
+            "and indices are filled only if --bands names them."
+        ),
         "bands.order": (
             "{name} does not say which bands it has: they are taken in the order {order}, as the network "
             "reads them. Choose them with --bands, or name them in the file, if that is wrong."

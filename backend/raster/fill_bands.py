@@ -12,6 +12,7 @@ from .dates import date_in
 from .gapmap import GapMap
 from .gdal import sparse_sample
 from .raster import Band, Raster, is_reflectance, measured, telling
+from .roles import measured_by
 
 FEW = 100
 """Valid pixels up to which a band beside clearer ones is as good as empty."""
@@ -44,6 +45,22 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
         if band.role == "thermal":
             watch.notice("bands.thermal", band=band.description)
     return tuple(i for i in chosen if target.bands[i].role != "class")
+
+
+def say_left(target: Raster, first_band: int, gap_map: GapMap, watch: Watch) -> None:
+    """Tell of temperatures and indices whose gaps stay, as beside optical bands none but these are `telling`.
+
+    Angles and the like, which products bring along, are nobody's to fill.
+    """
+    filled = telling(target.bands)
+    left = [
+        f"{i + 1 + first_band} ({band.description})"
+        for i, band in enumerate(target.bands)
+        if band.role == "thermal" or (band.role == "index" and measured_by(band.description))
+        if i not in filled and gap_map.gap_counts[i]
+    ]
+    if left:
+        watch.notice("bands.left", bands=", ".join(left), name=target.name)
 
 
 def unit_of(bands: Sequence[Band], chosen: Sequence[int]) -> str:

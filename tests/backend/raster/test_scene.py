@@ -229,6 +229,18 @@ def test_only_optical_bands_are_filled_unless_asked(tmp_path):
     assert unit_of(target.bands, (3,)) == "values"
 
 
+def test_temperatures_and_indices_whose_gaps_stay_are_told_of(tmp_path, inputs):
+    path = makers.write(tmp_path / "a.tif", image(0, 5), descriptions=("B02", "ST_B10", "NDVI", "SAA", "B04"))
+
+    def told(**options):
+        watch = Watch()
+        with scene_of(tmp_path, path, watch, **options):
+            return [n.arguments["bands"] for n in watch.notices if n.code == "bands.left"]
+
+    assert told(gaps=inputs["gaps"]) == ["2 (ST_B10), 3 (NDVI)"]
+    assert told() == told(gaps=inputs["gaps"], bands=(1, 5)) == told(gaps=inputs["gaps"], mode="clear") == []
+
+
 def test_an_image_without_optical_bands_is_about_its_temperatures_and_indices(tmp_path):
     """In their own values: a reference too, and where no band is asked for."""
     values = np.linspace(280, 310, 150 * 180, dtype=np.float32).reshape(1, 150, 180)
