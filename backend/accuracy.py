@@ -74,8 +74,8 @@ def accuracy(request: FillRequest, watch: Watch, html: str | None = None) -> dic
                     continue
                 if not request.bands and not telling(target.bands):
                     continue
-                watch.part(*inputs.span(number))
-                with open_grid(request, inputs, number, folder, watch) as (scene, _):
+                one = open_grid(request, inputs, number, folder, watch)
+                with inputs.part(number, watch), one as (scene, _):
                     checks.append(_check(request, scene, watch))
         if not checks:
             raise _only_classes(request, inputs)

@@ -100,8 +100,8 @@ def fill(
         filled = []
         with unchanged(inputs.files):
             for number, part in enumerate(paths):
-                watch.part(*inputs.span(number))
-                with open_grid(request, inputs, number, folder, watch) as (scene, gap_map):
+                one = open_grid(request, inputs, number, folder, watch)
+                with inputs.part(number, watch), one as (scene, gap_map):
                     run = _Run(request, inputs, number, scene, gap_map, files, outputs, part, watch, views)
                     filled.append(run.fill())
         _refuse_unread(request, inputs, filled)

@@ -124,6 +124,7 @@ NOTICES: Mapping[str, str] = MappingProxyType(
         ),
         "model.unused": "The method {model} makes no use of {option}; these do: {known}.",
         "notice.alike": "The same holds for {count} more of the other dates.",
+        "notice.grid": "In the bands of {grid}: {told}",
         "output.nodata": (
             "Valid samples of {name} that are {value}: {count}. The output has that value as nodata, for a "
             "GeoTIFF has one and the bands declare several: programs take them for missing. Fill the bands "

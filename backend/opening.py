@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +55,12 @@ class Inputs:
         left = {name for reference in self.references if reference not in used for name in reference.names}
         return left.difference(files_read(request, self.targets, used))
 
-    def span(self, number: int) -> tuple[float, float]:
-        """Begin and end (0 to 1) of the `number`-th target's share of a run through all: of the samples."""
+    def part(self, number: int, watch: Watch) -> AbstractContextManager[None]:
+        """The `number`-th target's share, of the samples, of a run; notices inside say all but the finest."""
         samples = [len(target.bands) * target.grid.width * target.grid.height for target in self.targets]
         begin, end = sum(samples[:number]), sum(samples[: number + 1])
-        return begin / sum(samples), end / sum(samples)
+        size = self.targets[number].grid.pixel_size[1]
+        return watch.part(begin / sum(samples), end / sum(samples), f"{size:.3g} m" if number else "")
 
 
 def open_inputs(request: FillRequest, watch: Watch) -> Inputs:

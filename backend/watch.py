@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .errors import Notice, TerramendError
@@ -42,7 +43,7 @@ class Watch:
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._stage, self._done, self._total, self._at_once = "", 0, 0, 1
-        self._span = (0.0, 1.0)
+        self._span, self._grid = (0.0, 1.0), ""
         self._started = time.monotonic()
         self.notices: list[Notice] = []
         self.seconds: dict[str, float] = {}
@@ -69,10 +70,13 @@ class Watch:
             self._stage, self._done, self._total, self._at_once = name, 0, total, at_once
         self._report()
 
-    def part(self, begin: float, end: float) -> None:
-        """The stages that follow are those of this part of the run; see `Progress.span`."""
+    @contextmanager
+    def part(self, begin: float, end: float, grid: str = "") -> Iterator[None]:
+        """Stages inside are of this part of the run (see `Progress.span`), and notices of `grid`."""
         with self._lock:
-            self._span = (begin, end)
+            self._span, self._grid = (begin, end), grid
+        yield
+        self._grid = ""
 
     def advance(self, units: int = 1) -> None:
         """Count finished units of the stage."""
@@ -82,14 +86,15 @@ class Watch:
         self._report()
 
     def notice(self, code: str, **arguments: object) -> None:
-        """Tell the user something once; the same notice is not repeated."""
+        """Tell the user something once; the same notice is not repeated, nor for one grid after another."""
         notice = Notice(code, arguments)
+        told = Notice("notice.grid", {"grid": self._grid, "told": notice}) if self._grid else notice
         with self._lock:
-            if notice in self.notices:
+            if notice in self.notices or told in self.notices:
                 return
-            self.notices.append(notice)
+            self.notices.append(told)
         if self._on_notice is not None:
-            self._on_notice(notice)
+            self._on_notice(told)
 
     def finish(self) -> None:
         """Book the last stage."""

@@ -114,6 +114,22 @@ def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
     assert [notice["code"] for notice in nowhere.notices] == ["fill.nothing"]
 
 
+def test_notices_of_a_products_coarser_grids_say_which(write, monkeypatch):
+    fine, coarse = landscape(1, 80, 60).astype("uint16"), landscape(1, 40, 30).astype("uint16")
+    coarse[:, :, 10:14] = 0
+    paths = (
+        write("B02.tif", fine),
+        write("B11.tif", coarse, nodata=0, transform=NORTH_UP @ rasterio.Affine.scale(2)),
+    )
+    rasters = [open_product([str(path)], radiometry="dn", watch=Watch())[0] for path in paths]
+    monkeypatch.setattr(opening, "open_product", lambda *a, **k: tuple(rasters))
+    mask = write("gaps.tif", blobs(80, 60, 0.2).astype(np.uint8))
+    told = fill(asked_for(paths[0], mask, output=str(mask.with_name("o.tif"))), Watch()).notices
+    coarser = [notice for notice in told if notice["message"].startswith("In the bands of 20 m: ")]
+    assert [notice["arguments"]["told"]["code"] for notice in coarser] == ["mask.open-nodata"]
+    assert told[-1]["code"] == "fill.smooth"  # said of all grids
+
+
 def test_copies_are_of_the_same_band_whatever_the_order_of_the_files(write):
     """A date with its bands the other way round, and a part of the bands."""
     truth, gaps = landscape(3, 80, 60).astype("uint16"), blobs(80, 60, 0.2)

@@ -45,6 +45,12 @@ def test_notices_are_told_once() -> None:
     watch.notice("fill.nothing")
     watch.notice("fill.nothing")
     assert len(told) == len(watch.notices) == 1
+    with watch.part(0.5, 1.0, "20 m"):  # of a coarser grid, which the notice then says
+        watch.notice("fill.nothing")
+        watch.notice("mask.missed-none")
+        watch.notice("mask.missed-none")
+    watch.notice("clear.nothing", name="a")
+    assert [notice.code for notice in told] == ["fill.nothing", "notice.grid", "clear.nothing"]
 
 
 def test_cancel_takes_effect_at_every_step() -> None:

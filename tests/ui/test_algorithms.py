@@ -40,7 +40,10 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QDate
+from terramend.backend.errors import Notice
 from terramend.ui import interpreter
+from terramend.ui.algorithms.check_accuracy import _reword
+from terramend.ui.messages import told_in_windows
 from terramend.ui.results import Styler
 
 gdal.UseExceptions()
@@ -265,6 +268,17 @@ def test_result_and_report_tell_their_notices_as_the_windows_do(
     assert {path.name for path in tmp_path.glob("*report*")} | {
         path.name for path in tmp_path.glob(".*")
     } == {"report.html"}
+
+
+def test_a_report_tells_as_the_windows_do_also_what_holds_of_a_coarser_grid(tmp_path: Path) -> None:
+    blank = Notice(
+        "notice.grid", {"grid": "20 m", "told": Notice("guide.blank", {"option": "--dem"})}
+    ).to_json()
+    (told,) = told_in_windows({"notices": [blank]})["notices"]
+    report = tmp_path / "report.html"
+    report.write_text(blank["message"], "utf-8")
+    _reword(report, [told])
+    assert report.read_text("utf-8").startswith("In the bands of 20 m: What an elevation model names")
 
 
 def test_accuracy_is_a_report_and_numbers(run: Any, scene: dict[str, str], tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def _reword(report: Path, notices: List[Mapping[str, Any]]) -> None:
     """Let a report say its notices as the windows do: the backend names the command line's options."""
     text = report.read_text("utf-8")
     for notice in notices:
-        told = NOTICES[notice["code"]].format(**notice["arguments"])
+        said = {k: v["message"] if isinstance(v, dict) else v for k, v in notice["arguments"].items()}
+        told = NOTICES[notice["code"]].format(**said)
         text = text.replace(escape(told), escape(notice["message"]))
     part = report.with_name(f".{report.name}.part")
     part.write_text(text, "utf-8")
