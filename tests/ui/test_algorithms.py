@@ -591,6 +591,7 @@ def test_a_command_is_told_of_words_that_are_none(provider: Any) -> None:
         ),
         ({"CLOUD_THRESHOLD": "40,5"}, "40,5 is no number."),
         ({"SEED": "nan"}, "Random seed: nan is no number."),
+        ({"SEED": 1.5}, "Random seed: 1.5 is no whole number."),
         ({"SAR": "points"}, "Radar (Sentinel-1): the layer points is not of the right kind."),
         ({"QUALITY": 1}, "Quality: 1 is none of fast, default, best."),
         ({"CLASSES": "0,1"}, "water, saturated, unclassified."),

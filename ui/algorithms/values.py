@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterNumber,
     QgsProperty,
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt
@@ -59,7 +60,7 @@ def number(
     """A number parameter's value, None where it has none. QGIS takes 0 for what is no number.
 
     Raises:
-        ChoiceError: it is no number, such as 40,5.
+        ChoiceError: it is no number, such as 40,5, or not whole where it must be.
     """
     for item in items(value, context):
         try:
@@ -68,8 +69,11 @@ def number(
             value = math.nan
         if not math.isfinite(value):
             sentence = tr("{label}: {value} is no number.")
-            raise ChoiceError(sentence.format(label=definition.description(), value=item))
-        return value
+        elif definition.dataType() == QgsProcessingParameterNumber.Type.Integer and not value.is_integer():
+            sentence = tr("{label}: {value} is no whole number.")
+        else:
+            return value
+        raise ChoiceError(sentence.format(label=definition.description(), value=item))
     return None
 
 
