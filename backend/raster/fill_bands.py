@@ -11,7 +11,7 @@ from ..watch import Watch
 from .dates import date_in
 from .gapmap import GapMap
 from .gdal import sparse_sample
-from .raster import Band, Raster, is_reflectance, measured, telling
+from .raster import Band, Raster, is_light, is_reflectance, measured, telling
 from .roles import measured_by
 
 FEW = 100
@@ -66,7 +66,7 @@ def say_left(target: Raster, first_band: int, gap_map: GapMap, watch: Watch) -> 
 def unit_of(bands: Sequence[Band], chosen: Sequence[int]) -> str:
     """What errors of the chosen bands of a raster are in, of `units.WORDS`."""
     roles = {bands[i].role for i in chosen}
-    if not roles or "optical" in roles:
+    if not roles or any(is_light(bands[i]) for i in chosen):
         return "reflectance"
     return "kilokelvin" if roles == {"thermal"} and is_reflectance(bands) else "values"
 

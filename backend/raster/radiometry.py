@@ -27,7 +27,7 @@ from ..errors import TerramendError
 from ..watch import Watch
 from . import dates
 from .gdal import sparse_sample
-from .raster import Band, Raster, in_own_values, is_reflectance
+from .raster import Band, Raster, in_own_values, is_light, is_reflectance
 
 OFFSET_SINCE = datetime.date(2022, 1, 25)
 KILO = 1e-3
@@ -238,7 +238,7 @@ def _level(radiometry: str, known: bool | None) -> bool | None:
 def in_words(raster: Raster) -> str:
     """How the first optical band's values become reflectance, and of which level, for people."""
     band = next((b for b in raster.bands if b.role == "optical"), None)
-    if band is None:
+    if band is None or (raster.surface is None and not is_light(band)):
         return "the file's own values"
     level = {True: "surface reflectance", False: "top-of-atmosphere reflectance", None: "reflectance"}
     if (band.gain, band.bias) == (1, 0):

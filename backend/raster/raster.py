@@ -67,6 +67,15 @@ def is_reflectance(bands: Sequence[Band]) -> bool:
     return any(band.role == "optical" for band in bands)
 
 
+def is_light(band: Band) -> bool:
+    """Whether an optical band is known to hold reflectance, or was scaled to what is taken for it.
+
+    What is read as it is stored, and does not say which light it is, may be anything.
+    """
+    scaled = (band.gain, band.bias) != (1, 0)
+    return band.role == "optical" and (scaled or not math.isnan(band.wavelength))
+
+
 def in_own_values(bands: Sequence[Band]) -> tuple[Band, ...]:
     """The bands, those that were taken for light as what is filled in its own values."""
     return tuple(replace(band, role="index") if band.role == "optical" else band for band in bands)

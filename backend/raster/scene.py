@@ -27,7 +27,7 @@ from .gdal import FilePool
 from .grid import Grid, Window
 from .guides import open_guide
 from .magnitude import other_degrees, times
-from .raster import Band, Raster
+from .raster import Band, Raster, is_reflectance
 from .reader import RasterReader
 from .reference_gaps import ReferenceGaps, open_gaps
 from .references import LEFT_OUT, Reference
@@ -331,9 +331,9 @@ def _alike(
 ) -> tuple[tuple[int, ...] | None, ...]:
     """Of each date as `likes`, but None in other units: own values have no reflectance that both become."""
     found = [likes(target.bands, chosen, reference.bands) for reference in references]
-    if unit_of(target.bands, chosen) != "values":
-        return tuple(found)
     own = [target.bands[i] for i in chosen]
+    if is_reflectance(own) or unit_of(target.bands, chosen) != "values":
+        return tuple(found)
     shown = [[date.bands[i] for i in first or ()] for first, date in zip(found, references, strict=True)]
     dates = [bands for bands in shown if bands]
     for place, (bands, reference) in enumerate(zip(shown, references, strict=True)):

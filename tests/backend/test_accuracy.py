@@ -172,11 +172,13 @@ def test_classes_alone_are_refused(write):
     assert caught.value.code == "model.band"
 
 
-def test_figures_are_told_in_what_the_file_holds(write, capsys):
+@pytest.mark.parametrize(("name", "times"), [("lst", 1), ("no2_column", 1e-7)])
+def test_figures_are_told_in_what_the_file_holds(write, capsys, name, times):
+    """Columns of gas were told of in reflectance, as floats are that do not say what they are."""
     from terramend.backend.cli import main
 
-    image = (250 + 100 * landscape(1, 100, 100) / landscape(1, 100, 100).max()).astype("float32")
-    target = write("lst_20200101.tif", image)
+    image = 250 + 100 * landscape(1, 100, 100) / landscape(1, 100, 100).max()
+    target = write(f"{name}_20200101.tif", (times * image).astype("float32"))
     report = target.with_name("r.html")
     assert main(["accuracy", str(target), "--model", "nearest", "--html", str(report)]) == 0
     printed, result = capsys.readouterr().out, accuracy(request(target), Watch())

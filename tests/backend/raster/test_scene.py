@@ -2,6 +2,7 @@
 
 import tracemalloc
 from contextlib import contextmanager
+from dataclasses import replace
 
 import makers
 import numpy as np
@@ -227,6 +228,9 @@ def test_only_optical_bands_are_filled_unless_asked(tmp_path):
         fill_bands(target, (2,), 0, watch)
     assert unit_of(target.bands, (0, 2)) == "reflectance" and unit_of(target.bands, (2,)) == "kilokelvin"
     assert unit_of(target.bands, (3,)) == "values"
+    untold = replace(target.bands[0], gain=1, bias=0, wavelength=np.nan)
+    assert unit_of((untold,), (0,)) == "values"
+    assert unit_of((replace(untold, gain=1e-4),), (0,)) == "reflectance"
 
 
 def test_temperatures_and_indices_whose_gaps_stay_are_told_of(tmp_path, inputs):
