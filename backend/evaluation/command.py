@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import settings
+from ..cli import Parser
 from ..device import cores
 from ..errors import TerramendError
 from ..failure import cancelled_as
@@ -81,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scene",
         nargs=argparse.REMAINDER,
         metavar="TARGET ...",
-        help="check --methods on hidden pixels of this scene; comes last, with the options of accuracy",
+        help="check --methods on hidden pixels of this scene; behind it stand the options of accuracy",
     )
 
 
@@ -135,8 +136,11 @@ def _compare(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
 
 
 def _scene(namespace: argparse.Namespace, watch: Watch) -> dict[str, Any]:
-    namespace.json = namespace.json or "--json" in namespace.scene
-    told = scene.check(namespace.scene, _words(namespace.methods), watch)
+    own = Parser(prog="terramend evaluate", add_help=False)  # which may stand behind the scene as well
+    own.add_argument("--methods", default="")
+    own.add_argument("--json", action="store_true")
+    _, words = own.parse_known_args(namespace.scene, namespace)
+    told = scene.check(words, _words(namespace.methods), watch)
     if not namespace.json:
         sys.stdout.write(scene.text(told["scene"]) + "\n")
     return told

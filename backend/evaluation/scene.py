@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,8 +35,9 @@ def check(words: Sequence[str], methods: Sequence[str], watch: Watch) -> dict[st
     """
     parser = Parser(prog="terramend evaluate --scene")
     cli_request.add_arguments(parser, output=False)
-    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     asked = cli_request.fields(parser.parse_args(list(words)))
+    if "model" in asked:
+        raise TerramendError("command.option", option="--model", why="--methods names those to compare")
     requests = {name: _request(asked, name) for name in methods or DEFAULT}
     for request in requests.values():  # a slip shows before the first has run
         with of_options():

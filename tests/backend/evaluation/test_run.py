@@ -382,7 +382,7 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
     ours, gdal = json.loads(capsys.readouterr().out)["scene"]
     assert (ours["method"], gdal["method"]) == ("auto@fast", "idw")
     assert ours["rmse"] < gdal["rmse"] and ours["expected_before"] > 0 < ours["expected_after"]
-    assert main(["evaluate", "--methods", "nearest", "--scene", str(target)]) == 0
+    assert main(["evaluate", "--scene", str(target), "--methods", "nearest"]) == 0
     printed = capsys.readouterr().out
     assert "real gaps" in printed and "nearest" in printed
     partly = {**gdal, "unfilled_samples": 3 * gdal["samples"]}  # as networks for three bands leave the others
@@ -400,6 +400,10 @@ def test_one_scene_of_ones_own(sample: Path, capsys: pytest.CaptureFixture[str])
     assert main(["evaluate", "--scene", "absent.tif", "--cloud-threshold", "200"]) == 2
     assert "--cloud-threshold is not valid" in capsys.readouterr().err
     assert main(["evaluate", "--scene"]) == 2
+    assert main(["evaluate", "--scene", "absent.tif", "--model", "idw"]) == 2  # it was not used
+    assert "--methods names those to compare" in capsys.readouterr().err
+    assert main(["evaluate", "--methods", "idw", "--scene", "absent.tif", "--methods", "copy"]) == 2
+    assert "--methods is not valid: it takes one value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
