@@ -23,6 +23,7 @@ from typing import Any
 
 from . import cli_request
 from .batch_row import written
+from .cli_fill import of_options
 from .errors import TerramendError
 from .inputs import named_inputs
 from .request import PICTURES, FillRequest, from_json
@@ -190,7 +191,8 @@ def _row(number: int, cells: Mapping[str, str], folder: Path, common: Mapping[st
         fields = cli_request.name_extras(fields)
         if "output" not in fields:
             raise TerramendError("batch.output")
-        return Row(number, target, from_json(fields))
+        with of_options():
+            return Row(number, target, from_json(fields))
     except TerramendError as error:
         return Row(number, target, None, error)
 

@@ -158,19 +158,24 @@ def test_a_table_that_cannot_be_used(tmp_path, text, words):
     ("columns", "cells", "code"),
     [
         ("target", "t.tif", "batch.output"),
-        ("target,output", ",o.tif", "request.field"),
+        ("target,output", ",o.tif", "command.option"),
         ("target,output,gaps,gaps-kind", "t.tif,o.tif,a|b|c,scl|scl", "batch.count"),
         ("target,output,gaps-kind", "t.tif,o.tif,scl", "batch.owner"),
         ("target,output,overwrite", "t.tif,o.tif,perhaps", "command.option"),
         ("target,output,seed", "t.tif,o.tif,x", "command.usage"),
         ("target,output,quality", "t.tif,o.tif,high", "command.usage"),
-        ("target,output,date", "t.tif,o.tif,yesterday", "request.field"),
+        ("target,output,date", "t.tif,o.tif,yesterday", "command.option"),
         ("target,output,bands", "t.tif,o.tif,1,3", "batch.cells"),  # unquoted
-        ("output,target", "o.tif", "request.field"),  # cut short
+        ("output,target", "o.tif", "command.option"),  # cut short
     ],
 )
 def test_a_row_that_cannot_be_used(tmp_path, columns, cells, code):
     assert only(tmp_path, f"{columns}\n{cells}\n").error.code == code
+
+
+def test_what_is_wrong_is_said_of_the_option_that_a_column_is_named_as(tmp_path):
+    row = only(tmp_path, "target,output,grow\nt.tif,o.tif,far\n")
+    assert str(row.error).startswith("--grow is not valid: 'far'")
 
 
 def test_two_rows_cannot_have_one_output(tmp_path):
