@@ -15,6 +15,7 @@ from ...models.aligndiff.model import load
 from ...models.aligndiff.prompt import band_name
 from ...models.base import Floats
 from ...models.diffusion.scaling import restored, standardised
+from ..datasets.catalog import ground
 from ..evaluation import cases, metrics
 from ..evaluation.measure import appearance
 from ..evaluation.membrane import membrane
@@ -56,7 +57,7 @@ def measured(
         mean, _ = fill(sample)
         picture = np.where(sample.tile.gaps, mean, sample.tile.image)
         closed = membrane(picture, np.asarray(~np.isfinite(picture).all(0)))
-        row: dict[str, Any] = {"place": f"{case.dataset}/{case.place}", "kind": case.gap.kind}
+        row: dict[str, Any] = {"place": ground(case.dataset, case.place), "kind": case.gap.kind}
         row |= {"share": float(sample.scored.mean()), **numbers_of(closed, sample)}
         if looks is not None and case.gap.kind == "cloud":
             row["lpips"] = looks.apart(case, sample, closed)

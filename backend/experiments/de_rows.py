@@ -17,6 +17,7 @@ from ...models.diffusion_enhancement.fusion import LIMIT
 from ...models.diffusion_enhancement.model import Enhancer, Networks
 from ...models.diffusion_enhancement.network import Enhancement
 from ...models.rivals.network import Remover
+from ..datasets.catalog import ground
 from ..evaluation import cases, metrics
 from ..evaluation.measure import row as gap_row
 from ..evaluation.membrane import membrane
@@ -198,7 +199,7 @@ def gap_measured(method: Reconstructor, chosen: Sequence[tuple[cases.Case, str]]
             return np.asarray(closed, np.float32), found.std
 
         said = gap_row(run, cases.sample(case, track, data))
-        numbers["place"].append(f"{case.dataset}/{case.place}")
+        numbers["place"].append(ground(case.dataset, case.place))
         numbers["track"].append(track)
         for metric in ("psnr", "ssim", "rmse"):
             numbers.setdefault(metric, []).append(said.get(metric, float("nan")))

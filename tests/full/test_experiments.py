@@ -5,17 +5,30 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the full environment is not installed (make env-full)")
 
 from terramend.backend import device  # noqa: E402
+from terramend.backend.datasets import slovenia  # noqa: E402
 from terramend.backend.datasets.gaps import Gap  # noqa: E402
 from terramend.backend.errors import TerramendError  # noqa: E402
 from terramend.backend.evaluation import methods  # noqa: E402
 from terramend.backend.evaluation.cases import Case, Recipe, View, save  # noqa: E402
-from terramend.backend.experiments import align_cr, aligndiff, command, de, radar_rows, runs, schedules  # noqa: E402
+from terramend.backend.experiments import (  # noqa: E402
+    align_cr,
+    aligndiff,
+    aligndiff_rows,
+    command,
+    de,
+    de_rows,
+    radar_rows,
+    runs,
+    schedules,
+)
 from terramend.backend.watch import Watch  # noqa: E402
 
 
@@ -305,3 +318,20 @@ def test_a_run_is_found_again_where_the_results_were_moved(tmp_path, monkeypatch
     (tmp_path / "here").rename(tmp_path / "there")
     monkeypatch.setattr(runs, "made", None)  # nothing is trained again
     assert trained(tmp_path / "there") == tmp_path / "there" / "runs" / first.name
+
+
+def test_two_views_of_one_piece_of_ground_are_one_place(tmp_path, monkeypatch) -> None:
+    """Those of Slovenia; intervals draw places."""
+    views = [
+        Case("", slovenia.FOLDER, name, "d", "d", (0, 0, 9, 9), Gap("cloud")) for name in ("scenes", "ndvi")
+    ]
+    monkeypatch.setattr(de_rows, "gap_row", lambda *_: {})
+    monkeypatch.setattr(de_rows.cases, "sample", lambda *_: None)
+    gaps = de_rows.gap_measured(de_rows.made_rows()["mean"], [(case, "T1") for case in views], tmp_path)
+    sample = SimpleNamespace(
+        tile=SimpleNamespace(gaps=np.zeros((1, 9, 9), bool), image=np.zeros((1, 9, 9), np.float32)),
+        scored=np.zeros((9, 9), bool),
+    )
+    monkeypatch.setattr(aligndiff_rows, "numbers_of", lambda *_: {})
+    rows = aligndiff_rows.measured(lambda one: (one.tile.image, None), lambda _: sample, views, None)
+    assert gaps["place"] == rows["place"] == [slovenia.FOLDER] * 2
