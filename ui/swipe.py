@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence
 
 from qgis.core import QgsMapLayer, QgsMapRendererParallelJob, QgsMapSettings, QgsProject, QgsRasterLayer
 from qgis.gui import QgsMapCanvas, QgsMapCanvasItem, QgsMapMouseEvent, QgsMapTool
-from qgis.PyQt.QtCore import QPoint, QPointF, QRectF, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QImage, QKeyEvent, QPainter, QPen
 from qgis.PyQt.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
@@ -16,6 +16,9 @@ from .tr import tr
 
 HANDLE = 14
 """Size in pixels of the grip on the line."""
+
+STEP = 0.02
+"""How far an arrow key moves the line, as a share of the canvas."""
 
 
 class SwipeItem(QgsMapCanvasItem):
@@ -81,7 +84,7 @@ class SwipeItem(QgsMapCanvasItem):
 
 
 class SwipeTool(QgsMapTool):
-    """The map tool. Drag the line; H and V turn it; Escape ends.
+    """The map tool. Drag the line, or move it by arrow keys, Home and End; H and V turn it; Escape ends.
 
     The pair is that of the active layer where it was filled, else the one of `compare`, else that of the
     topmost filled layer.
@@ -136,6 +139,7 @@ class SwipeTool(QgsMapTool):
         QgsProject.instance().layersRemoved.connect(self._layers_removed)
         self._canvas.mapCanvasRefreshed.connect(self._render)
         self._canvas.extentsChanged.connect(self._forget_picture)
+        self._canvas.installEventFilter(self)
         self._render()
         super().activate()  # last: whoever hears of it may end it at once
 
@@ -148,6 +152,7 @@ class SwipeTool(QgsMapTool):
             with contextlib.suppress(RuntimeError):  # QGIS quits: the canvas is gone, and the item with it
                 self._canvas.mapCanvasRefreshed.disconnect(self._render)
                 self._canvas.extentsChanged.disconnect(self._forget_picture)
+                self._canvas.removeEventFilter(self)
                 self._canvas.scene().removeItem(item)
         super().deactivate()
         self.ended.emit()
@@ -171,6 +176,20 @@ class SwipeTool(QgsMapTool):
             self.setCursor(upright if self._item.upright else flat)
             self._item.update()
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Move the line by keys: the canvas keeps arrow keys from its tools, and with Shift moves the map."""
+        plain = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)  # arrows on a Mac
+        if self._item is None or event.type() != QEvent.Type.KeyPress or event.modifiers() not in plain:
+            return False
+        arrows = (
+            (Qt.Key.Key_Left, Qt.Key.Key_Right) if self._item.upright else (Qt.Key.Key_Up, Qt.Key.Key_Down)
+        )
+        steps = dict(zip((*arrows, Qt.Key.Key_Home, Qt.Key.Key_End), (-STEP, STEP, -1, 1)))
+        if event.key() not in steps:
+            return False
+        self._place(self._item, self._item.share + steps[event.key()])
+        return True
+
     def _move(self, event: QgsMapMouseEvent) -> None:
         if self._item is None:
             return
@@ -180,8 +199,12 @@ class SwipeTool(QgsMapTool):
             if self._item.upright
             else position.y() / self._canvas.height()
         )
-        self._item.share = min(max(share, 0.0), 1.0)
-        self._item.update()
+        self._place(self._item, share)
+
+    @staticmethod
+    def _place(item: SwipeItem, share: float) -> None:
+        item.share = min(max(share, 0.0), 1.0)
+        item.update()
 
     def has_pair(self) -> bool:
         """Whether there is something to compare; looks for it in the project."""

@@ -183,6 +183,33 @@ def test_its_keys_are_read_at_once(canvas: QgsMapCanvas, pair: Any) -> None:
     assert not tool.isActive()
 
 
+def test_the_line_is_moved_by_keys(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
+    tool, extent = swiping(canvas, pair, until), canvas.extent()
+    item = items(canvas)[0]
+    for key, share in (
+        (Qt.Key.Key_Left, 0.48),
+        (Qt.Key.Key_Home, 0.0),
+        (Qt.Key.Key_Left, 0.0),
+        (Qt.Key.Key_Right, 0.02),
+        (Qt.Key.Key_End, 1.0),
+        (Qt.Key.Key_H, 1.0),
+        (Qt.Key.Key_Up, 0.98),
+        (Qt.Key.Key_Down, 1.0),
+    ):
+        QTest.keyClick(canvas, key)
+        assert item.share == pytest.approx(share)
+    assert canvas.extent() == extent
+    QTest.keyClick(canvas, Qt.Key.Key_Left)  # along the line
+    assert canvas.extent().center().x() < extent.center().x() and item.share == 1.0
+    QTest.keyClick(canvas, Qt.Key.Key_Right)
+    QTest.keyClick(canvas, Qt.Key.Key_Up, Qt.KeyboardModifier.ShiftModifier)
+    assert canvas.extent().center().y() > extent.center().y() and item.share == 1.0
+    canvas.unsetMapTool(tool)
+    moved = canvas.extent()
+    QTest.keyClick(canvas, Qt.Key.Key_Down)
+    assert canvas.extent() != moved
+
+
 def test_the_pair_is_found_by_itself(canvas: QgsMapCanvas, pair: Any, until: Callable) -> None:
     pair[1].setCustomProperty(BEFORE, pair[0].id())
     tool = SwipeTool(canvas)

@@ -63,7 +63,9 @@ class RunBar(QWidget):
         self.compare.setText(tr("Compare"))  # read out, not shown beside the icon
         self.compare.setAccessibleName(tr("Compare before and after"))
         self.compare.setCheckable(True)
-        self.compare.setToolTip(tr("Before / after: drag a line over the map (V and H turn it, Esc ends)"))
+        self.compare.setToolTip(
+            tr("Before / after: drag a line over the map (arrow keys move it, V and H turn it, Esc ends)")
+        )
         self.batch = QToolButton()
         self.batch.setText(tr("Batch…"))
         self.batch.setToolTip(tr("Opens the batch dialog with these choices, to fill many scenes"))
