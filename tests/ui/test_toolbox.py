@@ -71,10 +71,10 @@ def test_the_dialog_loads_what_a_fill_made_in_its_styles(
     dialog: Any, target: QgsRasterLayer, scene: dict[str, str], until: Callable[..., None]
 ) -> None:
     made = dialog("fillgaps", TARGET=target.id(), GAPS=[scene["mask"]], QUALITY="fast")
-    assert set(made) == {"Filled raster", "Uncertainty", "Provenance"}
-    assert made["Filled raster"].customProperty(BEFORE) == target.id()
-    assert made["Uncertainty"].renderer().type() == "singlebandpseudocolor"
-    assert isinstance(made["Provenance"].renderer(), QgsPalettedRasterRenderer)
+    assert set(made) == {f"{label}, target" for label in ("Filled raster", "Uncertainty", "Provenance")}
+    assert made["Filled raster, target"].customProperty(BEFORE) == target.id()
+    assert made["Uncertainty, target"].renderer().type() == "singlebandpseudocolor"
+    assert isinstance(made["Provenance, target"].renderer(), QgsPalettedRasterRenderer)
     assert {layer.customProperty(ROLE) for layer in made.values()} == {"result"}
     until(lambda: not Styler.waiting)
 
@@ -88,14 +88,14 @@ def test_the_uncertainty_of_what_is_no_layer_is_that_of_the_band_shown_first(
         made.GetRasterBand(band).SetColorInterpretation(colour)
     del made
     loaded = dialog("fillgaps", TARGET=path, GAPS=[scene["mask"]], MODEL="nearest")
-    assert loaded["Filled raster"].renderer().redBand() == 3
-    assert loaded["Uncertainty"].renderer().usesBands() == [3]
+    assert loaded["Filled raster, blue_first"].renderer().redBand() == 3
+    assert loaded["Uncertainty, blue_first"].renderer().usesBands() == [3]
     until(lambda: not Styler.waiting)
 
 
 def test_the_dialog_loads_masks_and_cleared_rasters_too(dialog: Any, target: QgsRasterLayer) -> None:
     assert set(dialog("makegapmask", TARGET=target.id())) == {"Gap mask"}
-    assert set(dialog("removethincloud", TARGET=target.id())) == {"Cleared raster"}
+    assert set(dialog("removethincloud", TARGET=target.id())) == {"Cleared raster, target"}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from ..request_builder import Built, build
 from ..results import Styler
 from ..sources import from_here
 from ..tr import tr
+from ..widgets.layer_chooser import file_name
 from ..widgets.output import unfilled_titles
 from .base import TerramendAlgorithm
 from .values import items
@@ -164,6 +165,7 @@ class FillGaps(TerramendAlgorithm):
         )
         target = choices.target[0]
         self._style_of = target.id() if isinstance(target, QgsRasterLayer) else ""
+        self._subject = file_name(target) if isinstance(target, str) else target.name()
         self._roles = {output: "filled", std: "std", provenance: "provenance"}
         return build(choices, overwrite=True, mode=self.CALL)
 
@@ -199,10 +201,13 @@ class FillGaps(TerramendAlgorithm):
     def postProcessAlgorithm(
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> Dict[str, Any]:
-        """Give the layers that QGIS will load the styles that the dock's results have."""
+        """Give the layers that QGIS will load the dock's styles, and names that tell a batch's rows apart."""
+        labels = {definition.description() for definition in self.destinationParameterDefinitions()}
         filled = next(path for path, role in self._roles.items() if role == "filled")
         for path, role in self._roles.items():
             if path and context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
                 details.setPostProcessor(Styler(role, self._style_of, filled))
+                if details.name in labels:  # a model has names of its own
+                    details.name = tr("{label}, {name}").format(label=details.name, name=self._subject)
         return {}
