@@ -240,6 +240,7 @@ def test_what_is_detected_and_another_mask_are_united(form: Any, layers: Any) ->
     gaps.show_found(found)
     assert gaps.rows[1].kind.currentText() == "Auto: not 0"
     assert not gaps.found.isHidden() and gaps.found.text() == "Found: scene_SCL.tif (scl)"
+    assert gaps.found.toolTip() == "/a/scene_SCL.tif"
     form.show_choices(choices)
     assert [row.choice() is None for row in gaps.rows] == [True, False]
     assert form.choices() == choices

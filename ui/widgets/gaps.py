@@ -22,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ...backend.request import CLASSES
 from ..choices import Choices, MaskChoice
+from ..inspection import literal
 from ..sources import LayerOrPath
 from ..tr import tr
 from .layer_chooser import POLYGONS, RASTERS, LayerChooser, file_name
@@ -235,6 +236,7 @@ class GapsBox(QWidget):
             row.kind.show_recognised(mask["kind"])
         names = [f"{file_name(mask['path'])} ({mask['kind']})" for mask in found[len(chosen) :]]
         self.found.setText(tr("Found: {masks}").format(masks=", ".join(names)))
+        self.found.setToolTip(literal("\n".join(mask["path"] for mask in found[len(chosen) :])))
         self.found.setVisible(bool(names))
 
     def leave_out(self, layers: List[QgsMapLayer]) -> None:
