@@ -44,7 +44,7 @@ class Settings:
     fine: int = 6
     features: int = 34
     local: float = 12.0
-    slope: float = 60.0
+    slope: float = 8.0
     intercept: float = 1.0
     random_features: int = 96
     ferns: int = 100
