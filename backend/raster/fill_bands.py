@@ -50,13 +50,14 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
 def say_left(target: Raster, first_band: int, gap_map: GapMap, watch: Watch) -> None:
     """Tell of temperatures and indices whose gaps stay, as beside optical bands none but these are `telling`.
 
-    Angles and the like, which products bring along, are nobody's to fill.
+    Angles and the like, and Landsat's thermal bands, which products bring along, are nobody's to fill.
     """
-    filled = telling(target.bands)
+    filled, landsat = telling(target.bands), target.sensor.startswith("landsat")
     left = [
         f"{i + 1 + first_band} ({band.description})"
         for i, band in enumerate(target.bands)
-        if band.role == "thermal" or (band.role == "index" and measured_by(band.description))
+        if (band.role == "thermal" and not landsat)
+        or (band.role == "index" and measured_by(band.description))
         if i not in filled and gap_map.gap_counts[i]
     ]
     if left:

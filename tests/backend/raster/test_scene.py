@@ -234,14 +234,16 @@ def test_only_optical_bands_are_filled_unless_asked(tmp_path):
 
 
 def test_temperatures_and_indices_whose_gaps_stay_are_told_of(tmp_path, inputs):
-    path = makers.write(tmp_path / "a.tif", image(0, 5), descriptions=("B02", "ST_B10", "NDVI", "SAA", "B04"))
+    names = ("B02", "ST_B10", "NDVI", "SAA", "B04")
 
-    def told(**options):
-        watch = Watch()
+    def told(file="a.tif", **options):
+        watch, path = Watch(), makers.write(tmp_path / file, image(0, 5), descriptions=names)
         with scene_of(tmp_path, path, watch, **options):
             return [n.arguments["bands"] for n in watch.notices if n.code == "bands.left"]
 
     assert told(gaps=inputs["gaps"]) == ["2 (ST_B10), 3 (NDVI)"]
+    landsat = "LC08_L2SP_044034_20200101_20200820_02_T1.tif"  # which always has it: told of with each fill
+    assert told(landsat, gaps=inputs["gaps"]) == ["3 (NDVI)"]
     assert told() == told(gaps=inputs["gaps"], bands=(1, 5)) == told(gaps=inputs["gaps"], mode="clear") == []
 
 
