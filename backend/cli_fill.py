@@ -10,7 +10,7 @@ from typing import Any
 from . import cli_request
 from .calls import CALLS
 from .errors import TerramendError
-from .request import figure
+from .request import figure, metres
 from .terminal import counted, duration
 from .units import WORDS
 from .watch import Watch
@@ -75,7 +75,7 @@ def done(result: Mapping[str, Any], mode: str = "fill") -> str:
 def found(result: Mapping[str, Any]) -> str:
     """What an inspection found, for people."""
     grid, sun = result["grid"], result["sun"]
-    place = f"{grid['width']} x {grid['height']} pixels of {grid['pixel_size'][0]:.3g} m"
+    place = f"{grid['width']} x {grid['height']} pixels of {metres(grid['pixel_size'][0])}"
     lines = [
         f"{result['product']}: {place}, {grid['crs'] or 'no CRS'}",
         f"  acquired {result['date'] or 'on an unknown date'}, "

@@ -23,7 +23,7 @@ from .raster.references import LEFT_OUT, Reference, open_references
 from .raster.scene import Scene, open_scene
 from .raster.siblings import Folders, find_references, masks_beside
 from .raster.unchanged import States, states
-from .request import FillRequest, Mask
+from .request import FillRequest, Mask, metres
 from .watch import Together, Watch
 
 
@@ -59,8 +59,8 @@ class Inputs:
         """The `number`-th target's share, of the samples, of a run; notices inside say all but the finest."""
         samples = [len(target.bands) * target.grid.width * target.grid.height for target in self.targets]
         begin, end = sum(samples[:number]), sum(samples[: number + 1])
-        size = self.targets[number].grid.pixel_size[1]
-        return watch.part(begin / sum(samples), end / sum(samples), f"{size:.3g} m" if number else "")
+        size = metres(self.targets[number].grid.pixel_size[0])  # as the names of outputs
+        return watch.part(begin / sum(samples), end / sum(samples), size if number else "")
 
 
 def open_inputs(request: FillRequest, watch: Watch) -> Inputs:

@@ -198,6 +198,11 @@ def figure(error: float, unit: str, sign: str = "") -> str:
     return f"{error:{sign}{'.3g' if unit == 'values' else '.4f'}}"  # a file's values may be of any size
 
 
+def metres(size: float) -> str:
+    """The size of a pixel in three digits, as all doors tell it: 0.5, 30, 5570."""
+    return f"{float(f'{size:.3g}'):g} m"
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces and no NaN: one text for one value."""
     if is_dataclass(value) and not isinstance(value, type):

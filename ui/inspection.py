@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any, Mapping, Optional
 
-from ..backend.request import figure
+from ..backend.request import figure, metres
 from .messages import duration, reason_sentence
 from .tr import tr
 
@@ -61,7 +61,7 @@ def facts(found: Mapping[str, Any]) -> str:
         _sensor(found["sensor"]),
         found["date"] or tr("date unknown"),
         tr("{width} × {height} px").format(width=grid["width"], height=grid["height"]),
-        tr("{size:.3g} m").format(size=grid["pixel_size"][0]),
+        metres(grid["pixel_size"][0]),
         tr("1 band") if count == 1 else tr("{count} bands").format(count=count),
     ]
     return " · ".join(str(part) for part in parts if part)

@@ -240,6 +240,11 @@ def test_models_explains_one_method():
     assert "There is no method nonsense" in terramend("models", "nonsense").stderr
 
 
+def test_wide_pixels_are_told_in_metres(write):
+    wide = write("wide.tif", np.ones((1, 8, 8), np.uint8), transform=rasterio.Affine(5566, 0, 0, 0, -5566, 0))
+    assert "8 x 8 pixels of 5570 m" in terramend("inspect", wide).stdout  # was 5.57e+03
+
+
 def test_inspect_and_mask(target, mask, tmp_path):
     before = sorted(tmp_path.iterdir())
     found = terramend("inspect", target, "--gaps", mask, "--radiometry", "dn", "--json")

@@ -115,11 +115,11 @@ def test_a_product_of_two_resolutions_gives_a_file_for_each(write, monkeypatch):
 
 
 def test_notices_of_a_products_coarser_grids_say_which(write, monkeypatch):
-    fine, coarse = landscape(1, 80, 60).astype("uint16"), landscape(1, 40, 30).astype("uint16")
-    coarse[:, :, 10:14] = 0
+    fine, coarse = landscape(1, 80, 60).astype("uint16"), landscape(1, 40, 60).astype("uint16")
+    coarse[:, :, 20:28] = 0
     paths = (
         write("B02.tif", fine),
-        write("B11.tif", coarse, nodata=0, transform=NORTH_UP @ rasterio.Affine.scale(2)),
+        write("B11.tif", coarse, nodata=0, transform=NORTH_UP @ rasterio.Affine.scale(1, 2)),
     )
     rasters = [open_product([str(path)], radiometry="dn", watch=Watch())[0] for path in paths]
     monkeypatch.setattr(opening, "open_product", lambda *a, **k: tuple(rasters))

@@ -284,3 +284,5 @@ def test_one_band_is_not_several() -> None:
     found = {"sensor": "landsat8", "date": "2020-01-13", "bands": ["B4"]}
     found["grid"] = {"width": 380, "height": 377, "pixel_size": [30.0, 30.0]}
     assert facts(found) == "Landsat-8 · 2020-01-13 · 380 × 377 px · 30 m · 1 band"
+    found["grid"]["pixel_size"] = [5565.97, 5400.0]  # of 0.05 degrees, which was 5.57e+03 m
+    assert "5570 m" in facts(found)
