@@ -75,8 +75,10 @@ class Watch:
         """Stages inside are of this part of the run (see `Progress.span`), and notices of `grid`."""
         with self._lock:
             self._span, self._grid = (begin, end), grid
-        yield
-        self._grid = ""
+        try:
+            yield
+        finally:
+            self._grid = ""
 
     def advance(self, units: int = 1) -> None:
         """Count finished units of the stage."""

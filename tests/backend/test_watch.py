@@ -51,6 +51,10 @@ def test_notices_are_told_once() -> None:
         watch.notice("mask.missed-none")
     watch.notice("clear.nothing", name="a")
     assert [notice.code for notice in told] == ["fill.nothing", "notice.grid", "clear.nothing"]
+    with pytest.raises(TerramendError), watch.part(0.5, 1.0, "20 m"):
+        raise TerramendError("run.cancelled")
+    watch.notice("mask.no-own", name="a")  # of the next run that is followed
+    assert told[-1].code == "mask.no-own"
 
 
 def test_cancel_takes_effect_at_every_step() -> None:
