@@ -68,7 +68,10 @@ def reason_sentence(result: Mapping[str, Any]) -> str:
 
 def notice_in_short(notice: Mapping[str, Any]) -> str:
     """The sentence of a notice with file names in the place of paths, and without what is in brackets."""
-    return _BRACKETS.sub("", short_form(notice_sentence(notice), notice.get("arguments") or {}))
+    arguments = notice.get("arguments") or {}
+    told = arguments.get("told", {})  # of one grid
+    named = {**arguments, **told.get("arguments", {})}
+    return _BRACKETS.sub("", short_form(notice_sentence(notice), named))
 
 
 _BRACKETS = re.compile(r" \((?:[^()]|\([^()]*\))*\)")

@@ -94,6 +94,10 @@ def test_notices_in_short_leave_out_what_is_in_brackets() -> None:
     assert notice_in_short(notice) == (
         "b.tif is left out of the other dates. b.tif cannot be read as a raster: check that it is whole."
     )
+    partial = Notice("mask.partial", {"path": "/a b/m.tif", "percent": 50})
+    assert notice_in_short(Notice("notice.grid", {"grid": "20 m", "told": partial}).to_json()) == (
+        "In the bands of 20 m: The mask m.tif covers only 50 % of the raster: what lies beyond is taken as clear."
+    )
 
 
 def test_fields_of_the_request_are_called_as_in_the_windows(shouting: None) -> None:
