@@ -9,7 +9,7 @@ from .reasons import REASONS
 
 WORDS = {unit: REASONS[f"unit.{unit}"] for unit in ("reflectance", "kilokelvin", "values")}
 """What people are told, by unit. Temperatures of a raster with optical bands are read in `kilokelvin`;
-indices, and temperatures of a raster without, as the file's own `values`."""
+indices, temperatures of a raster without, and what may not be light as the file's own `values`."""
 
 
 def rows(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], str]]:

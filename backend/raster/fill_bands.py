@@ -64,10 +64,11 @@ def say_left(target: Raster, first_band: int, gap_map: GapMap, watch: Watch) -> 
         watch.notice("bands.left", bands=", ".join(left), name=target.name)
 
 
-def unit_of(bands: Sequence[Band], chosen: Sequence[int]) -> str:
+def unit_of(target: Raster, chosen: Sequence[int]) -> str:
     """What errors of the chosen bands of a raster are in, of `units.WORDS`."""
+    bands = target.bands
     roles = {bands[i].role for i in chosen}
-    if not roles or any(is_light(bands[i]) for i in chosen):
+    if not roles or any(is_light(target, bands[i]) for i in chosen):
         return "reflectance"
     return "kilokelvin" if roles == {"thermal"} and is_reflectance(bands) else "values"
 

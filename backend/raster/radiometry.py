@@ -72,7 +72,8 @@ def apply(raster: Raster, radiometry: str, watch: Watch) -> Raster:
     surface = _level_by_name(text) if raster.surface is None else raster.surface
     if radiometry != "auto":
         bands = tuple(_forced(band, raster, radiometry) for band in raster.bands)
-        return replace(raster, bands=bands, surface=_level(radiometry, surface))
+        said = radiometry != "dn"
+        return replace(raster, bands=bands, surface=_level(radiometry, surface), said=said)
     rule = rule_of(text)
     if rule is not None and rule.endswith("-toa") and all(band.dtype == "uint8" for band in raster.bands):
         rule = None  # TM and ETM+ count in 8 bits; what they mean only the metadata tells
@@ -238,7 +239,7 @@ def _level(radiometry: str, known: bool | None) -> bool | None:
 def in_words(raster: Raster) -> str:
     """How the first optical band's values become reflectance, and of which level, for people."""
     band = next((b for b in raster.bands if b.role == "optical"), None)
-    if band is None or (raster.surface is None and not is_light(band)):
+    if band is None or not is_light(raster, band):
         return "the file's own values"
     level = {True: "surface reflectance", False: "top-of-atmosphere reflectance", None: "reflectance"}
     if (band.gain, band.bias) == (1, 0):

@@ -67,15 +67,6 @@ def is_reflectance(bands: Sequence[Band]) -> bool:
     return any(band.role == "optical" for band in bands)
 
 
-def is_light(band: Band) -> bool:
-    """Whether an optical band is known to hold reflectance, or was scaled to what is taken for it.
-
-    What is read as it is stored, and does not say which light it is, may be anything.
-    """
-    scaled = (band.gain, band.bias) != (1, 0)
-    return band.role == "optical" and (scaled or not math.isnan(band.wavelength))
-
-
 def in_own_values(bands: Sequence[Band]) -> tuple[Band, ...]:
     """The bands, those that were taken for light as what is filled in its own values."""
     return tuple(replace(band, role="index") if band.role == "optical" else band for band in bands)
@@ -95,6 +86,7 @@ class Raster:
         date: acquisition date. sun: azimuth, elevation in degrees.
         sensor: `sentinel2`, `landsat8`, ... or empty. surface: True for surface
             reflectance, False for top of atmosphere, None if unknown.
+        said: whether analyst or product said how its values become reflectance.
         masks: QA or class layers that belong to it, ready to be read as gap masks.
         zero_fill: zero in every band means "outside" although no nodata is declared.
         credits: attribution line for the output's tags, or empty.
@@ -107,6 +99,16 @@ class Raster:
     sun: tuple[float, float] | None = None
     sensor: str = ""
     surface: bool | None = None
+    said: bool = False
     masks: tuple[Mask, ...] = ()
     zero_fill: bool = False
     credits: str = ""
+
+
+def is_light(raster: Raster, band: Band) -> bool:
+    """Whether an optical band is known to hold reflectance, or was scaled to what is taken for it.
+
+    What is read as it is stored, and neither says nor was said to be light, may be anything.
+    """
+    known = raster.said or raster.surface is not None or not math.isnan(band.wavelength)
+    return band.role == "optical" and (known or (band.gain, band.bias) != (1, 0))

@@ -92,7 +92,7 @@ class Scene(Closing):
     ) -> None:
         self.target, self.grid, self.bands = target, target.grid, target.bands
         self.fill_bands, self.gap_map = fill_bands, gap_map
-        self.unit = unit_of(target.bands, fill_bands)
+        self.unit = unit_of(target, fill_bands)
         self.date, self.sun = target.date, target.sun
         orders = tuple(order(first, len(r.bands)) for first, r in zip(alike, references, strict=True))
         names = tuple(target.bands[i].description for i in fill_bands)
@@ -332,7 +332,7 @@ def _alike(
     """Of each date as `likes`, but None in other units: own values have no reflectance that both become."""
     found = [likes(target.bands, chosen, reference.bands) for reference in references]
     own = [target.bands[i] for i in chosen]
-    if is_reflectance(own) or unit_of(target.bands, chosen) != "values":
+    if is_reflectance(own) or unit_of(target, chosen) != "values":
         return tuple(found)
     shown = [[date.bands[i] for i in first or ()] for first, date in zip(found, references, strict=True)]
     dates = [bands for bands in shown if bands]

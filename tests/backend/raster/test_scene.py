@@ -15,6 +15,7 @@ from terramend.backend.raster.fill_bands import fill_bands, unit_of
 from terramend.backend.raster.gapmap import build_gap_map
 from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.products import open_product
+from terramend.backend.raster.radiometry import apply, in_words
 from terramend.backend.raster.references import open_references
 from terramend.backend.raster.scene import open_scene
 from terramend.backend.request import FillRequest, Mask, Reference
@@ -226,11 +227,13 @@ def test_only_optical_bands_are_filled_unless_asked(tmp_path):
     assert fill_bands(target, (6, 11), 5, watch) == (0,)  # the second raster of a product
     with pytest.raises(TerramendError, match="QA_PIXEL"):
         fill_bands(target, (2,), 0, watch)
-    assert unit_of(target.bands, (0, 2)) == "reflectance" and unit_of(target.bands, (2,)) == "kilokelvin"
-    assert unit_of(target.bands, (3,)) == "values"
+    assert unit_of(target, (0, 2)) == "reflectance" and unit_of(target, (2,)) == "kilokelvin"
+    assert unit_of(target, (3,)) == "values"
     untold = replace(target.bands[0], gain=1, bias=0, wavelength=np.nan)
-    assert unit_of((untold,), (0,)) == "values"
-    assert unit_of((replace(untold, gain=1e-4),), (0,)) == "reflectance"
+    assert unit_of(replace(target, bands=(untold,)), (0,)) == "values"
+    assert unit_of(replace(target, bands=(replace(untold, gain=1e-4),)), (0,)) == "reflectance"
+    asked = apply(replace(target, bands=(untold,)), "reflectance", watch)  # as the analyst says it is
+    assert unit_of(asked, (0,)) == in_words(asked) == "reflectance"
 
 
 def test_temperatures_and_indices_whose_gaps_stay_are_told_of(tmp_path, inputs):
