@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .calls import run
+from .cli_fill import of_options
 from .errors import TerramendError
 from .failure import logged
 from .inputs import named_inputs
@@ -52,7 +53,8 @@ def is_done(request: FillRequest) -> bool:
 def do(request: dict[str, Any], watch: Watch) -> Outcome:
     """Fill one row; every failure becomes an outcome, so that the others go on."""
     try:
-        return {"status": "done", "result": run(from_json(request), watch)}
+        with of_options():
+            return {"status": "done", "result": run(from_json(request), watch)}
     except BaseException as failure:
         return failed(logged(failure))
 

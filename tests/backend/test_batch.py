@@ -63,6 +63,12 @@ def test_failing_rows_are_reported_and_the_rest_goes_on(work, capsys):
     assert lines[1]["code"] == "raster.missing" and "none.tif" in lines[1]["message"]
 
 
+def test_what_only_filling_finds_wrong_is_said_of_the_option_too(work, capsys):
+    (work / "table.csv").write_text("target,output,target-crs\na.tif,o.tif,EPSG:99999\n", "utf-8")
+    _, summary = terramend(capsys, "batch", work / "table.csv")
+    assert summary["failures"][0]["message"].startswith("--target-crs is not valid: 'EPSG:99999'")
+
+
 def test_the_folder_of_the_outputs_is_made_but_no_folders_above_it(work, capsys):
     rows = ("batch", "--folder", work, "--gaps", work / "m.tif", "-o")
     status, _ = terramend(capsys, *rows, work / "filled" / "{stem}.tif")
