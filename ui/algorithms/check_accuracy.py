@@ -46,10 +46,10 @@ class CheckAccuracy(TerramendAlgorithm):
             "How good would a fill of this scene be? Parts of its valid pixels are hidden under the shapes "
             "of its own gaps (of drawn clouds where none fit), filled with the same method and inputs, and "
             "compared with what was hidden.\n\n"
-            "Reported for every band: bias and root mean square error in reflectance, and how often the "
-            "truth lies inside the interval that the uncertainty promises; the error of NDVI where the bands "
-            "for it are there; and the error to expect in the real gaps, before and after this check. The "
-            "raster itself is not changed."
+            "Reported for every band: bias and root mean square error in reflectance (or the file's own "
+            "values), and how often the truth lies inside the interval that the uncertainty promises; the "
+            "error of NDVI where the bands for it are there; and the error to expect in the real gaps, "
+            "before and after this check. The raster itself is not changed."
         )
 
     def tags(self) -> List[str]:
