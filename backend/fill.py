@@ -18,7 +18,7 @@ from .fill_grid import Tally, Writers, fill_grid
 from .method import Method, make_method
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
-from .raster.fill_bands import class_bands, opaque
+from .raster.fill_bands import class_bands, opaque, say_left
 from .raster.fill_tag import memory_of
 from .raster.gapmap import GapMap
 from .raster.gdal import cache_within
@@ -138,6 +138,8 @@ class _Run:
     def fill(self) -> Filled:
         """Predict, blend and write under temporary names."""
         scene, watch = self.scene, self.watch
+        first = self.inputs.first_band(self.number)
+        say_left(self.request, self.target, first, self.gap_map, watch)
         kept = read_metadata(self.target)
         recipe = self._recipe(kept)
         gaps, footprint = self.gap_map.count([*scene.fill_bands, *recipe.class_bands])

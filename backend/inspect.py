@@ -18,7 +18,7 @@ from .opening import Inputs, open_grid, open_inputs
 from .process import computing
 from .raster.copies import say_copies
 from .raster.empty_inputs import say_blank
-from .raster.fill_bands import class_bands, fill_bands
+from .raster.fill_bands import class_bands, fill_bands, say_left
 from .raster.missed_cloud import say_missed
 from .raster.outputs import working_folder
 from .raster.radiometry import in_words
@@ -56,6 +56,7 @@ def inspect(request: FillRequest, watch: Watch) -> dict[str, Any]:
         folder = stack.enter_context(working_folder(request.tmp))
         known = replace(request, missed=False)  # looking for that takes as long as reading all dates
         scene, gap_map = stack.enter_context(open_grid(known, inputs, 0, folder, watch))
+        say_left(request, scene.target, 0, gap_map, watch)
         facts = facts_of(scene)
         row, why = choose(request, facts)
         say_unused(row, request, facts, watch)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import TerramendError
+from ..request import FillRequest
 from ..watch import Watch
 from .dates import date_in
 from .gapmap import GapMap
@@ -47,11 +48,13 @@ def fill_bands(target: Raster, asked: tuple[int, ...], first_band: int, watch: W
     return tuple(i for i in chosen if target.bands[i].role != "class")
 
 
-def say_left(target: Raster, first_band: int, gap_map: GapMap, watch: Watch) -> None:
-    """Tell of temperatures and indices whose gaps stay, as beside optical bands none but these are `telling`.
+def say_left(request: FillRequest, target: Raster, first_band: int, gap_map: GapMap, watch: Watch) -> None:
+    """Tell of temperatures and indices whose gaps a fill leaves, where it is not asked for certain bands.
 
     Angles and the like, and Landsat's thermal bands, which products bring along, are nobody's to fill.
     """
+    if request.bands or request.mode != "fill":
+        return
     filled, landsat = telling(target.bands), target.sensor.startswith("landsat")
     left = [
         f"{i + 1 + first_band} ({band.description})"

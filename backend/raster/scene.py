@@ -21,7 +21,7 @@ from ..request import FillRequest, Mask
 from ..watch import Together, Watch
 from .closing import Closing
 from .correspond import likes, order
-from .fill_bands import fill_bands, known_bands, say_left, unit_of
+from .fill_bands import fill_bands, known_bands, unit_of
 from .gapmap import GAP, OUTSIDE, VALID, GapMap
 from .gdal import FilePool
 from .grid import Grid, Window
@@ -306,8 +306,6 @@ def open_scene(
     sar = open_guide(request.sar, target.grid, "--sar", watch) if request.sar else None
     chosen = fill_bands(target, request.bands, first_band, watch)
     if request.mode == "fill":
-        if not request.bands:
-            say_left(target, first_band, gap_map, watch)
         chosen = known_bands(target, chosen, first_band, gap_map, watch)
     with ExitStack() as opened, Together(watch) as told:
         files = FilePool()

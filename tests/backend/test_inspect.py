@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from terramend.backend.accuracy import accuracy
 from terramend.backend.cli_fill import found as in_words
 from terramend.backend.errors import TerramendError
 from terramend.backend.expect import expect
 from terramend.backend.fill import fill
 from terramend.backend.inspect import inspect
+from terramend.backend.mask import make_mask
 from terramend.backend.request import FillRequest, Mask, Reference
 from terramend.backend.watch import Watch
 from terramend.models.registry import Row
@@ -54,6 +56,17 @@ def request_of(tmp_path):
         return FillRequest((target,), "out.tif", **options)
 
     return made
+
+
+def test_bands_whose_gaps_stay_are_told_of_where_something_is_filled(request_of, tmp_path):
+    image = np.random.default_rng(0).integers(1, 9000, (2, 80, 100)).astype(np.uint16)
+    path = write(tmp_path / "a.tif", image, descriptions=("B04", "NDVI"))
+    request = replace(request_of(), target=(path,), references=(), output=str(tmp_path / "o.tif"))
+    runs = {run: Watch() for run in (inspect, fill, make_mask, accuracy)}
+    for run, watch in runs.items():
+        run(replace(request, output=str(tmp_path / f"{run.__name__}.tif")), watch)
+    told = [any(n.code == "bands.left" for n in watch.notices) for watch in runs.values()]
+    assert told == [True, True, False, False]
 
 
 def test_each_date_that_is_left_out_is_named(request_of, tmp_path):

@@ -11,7 +11,7 @@ import rasterio.crs
 import rasterio.warp
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster import scene as scene_module
-from terramend.backend.raster.fill_bands import fill_bands, unit_of
+from terramend.backend.raster.fill_bands import fill_bands, say_left, unit_of
 from terramend.backend.raster.gapmap import build_gap_map
 from terramend.backend.raster.grid import Grid, Window
 from terramend.backend.raster.products import open_product
@@ -241,8 +241,9 @@ def test_temperatures_and_indices_whose_gaps_stay_are_told_of(tmp_path, inputs):
 
     def told(file="a.tif", **options):
         watch, path = Watch(), makers.write(tmp_path / file, image(0, 5), descriptions=names)
-        with scene_of(tmp_path, path, watch, **options):
-            return [n.arguments["bands"] for n in watch.notices if n.code == "bands.left"]
+        with scene_of(tmp_path, path, watch, **options) as scene:
+            say_left(FillRequest((path,), "o.tif", **options), scene.target, 0, scene.gap_map, watch)
+        return [n.arguments["bands"] for n in watch.notices if n.code == "bands.left"]
 
     assert told(gaps=inputs["gaps"]) == ["2 (ST_B10), 3 (NDVI)"]
     landsat = "LC08_L2SP_044034_20200101_20200820_02_T1.tif"  # which always has it: told of with each fill
