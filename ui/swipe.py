@@ -179,16 +179,16 @@ class SwipeTool(QgsMapTool):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Move the line by keys: the canvas keeps arrow keys from its tools, and with Shift moves the map."""
         plain = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)  # arrows on a Mac
-        if self._item is None or event.type() != QEvent.Type.KeyPress or event.modifiers() not in plain:
+        if self._item is None or not isinstance(event, QKeyEvent) or event.modifiers() not in plain:
             return False
         arrows = (
             (Qt.Key.Key_Left, Qt.Key.Key_Right) if self._item.upright else (Qt.Key.Key_Up, Qt.Key.Key_Down)
         )
-        steps = dict(zip((*arrows, Qt.Key.Key_Home, Qt.Key.Key_End), (-STEP, STEP, -1, 1)))
-        if event.key() not in steps:
-            return False
-        self._place(self._item, self._item.share + steps[event.key()])
-        return True
+        for key, step in zip((*arrows, Qt.Key.Key_Home, Qt.Key.Key_End), (-STEP, STEP, -1, 1)):
+            if event.key() == key and event.type() == QEvent.Type.KeyPress:
+                self._place(self._item, self._item.share + step)
+                return True
+        return False
 
     def _move(self, event: QgsMapMouseEvent) -> None:
         if self._item is None:
