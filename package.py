@@ -30,7 +30,7 @@ ALLOWED = (
     "docs/images/guided.jpg",
     "docs/images/methods_*.jpg",
     "backend/*.py",
-    "backend/raster/*.py",
+    "backend/raster/**/*.py",
     "backend/distribution/*.py",
     "models/**/*.py",
     "models/**/*.md",

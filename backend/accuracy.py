@@ -25,9 +25,9 @@ from .raster.gdal import cache_within
 from .raster.grid import Window
 from .raster.outputs import Outputs, working_folder
 from .raster.raster import Band, telling
-from .raster.scene import Scene
+from .raster.scene.scene import Scene
+from .raster.scene.unchanged import unchanged
 from .raster.tiles import TilePlace
-from .raster.unchanged import unchanged
 from .request import FillRequest, validate
 from .watch import Watch
 

@@ -80,7 +80,7 @@ def named(request: FillRequest) -> list[str]:
 
 def _listed(request: FillRequest) -> list[Reference]:
     """The dates of a request's JSON list of references."""
-    from .raster.siblings import listed
+    from .raster.products.siblings import listed
 
     if request.references_from and Path(request.references_from).is_file():
         with contextlib.suppress(TerramendError):  # the row will say what is wrong with the list
@@ -90,7 +90,7 @@ def _listed(request: FillRequest) -> list[Reference]:
 
 def _masked_since(request: FillRequest, made: float) -> bool:
     """Whether masks came beside dates of a JSON list that names none: one without a mask was left out."""
-    from .raster.mask_names import mask_kind_of
+    from .raster.masks.names import mask_kind_of
 
     folders = {Path(date.path).parent for date in _listed(request) if not date.masks}
     places = [place for folder in folders for place in (folder, folder / "masks") if place.is_dir()]
@@ -116,9 +116,9 @@ def _changed_since(name: str, made: float, inputs: Set[str]) -> bool:
     Args:
         inputs: names, without their folders, of all files that were read.
     """
-    from .raster.files import ENDINGS
-    from .raster.fill_tag import is_filled
     from .raster.outputs import local_files
+    from .raster.products.files import ENDINGS
+    from .raster.products.fill_tag import is_filled
 
     if os.path.isdir(name):  # noqa: PTH112
         rasters = (entry for entry in Path(name).rglob("[!.]*") if entry.suffix.lower() in ENDINGS)

@@ -99,9 +99,9 @@ def from_folder(folder: Path, pattern: str, common: Mapping[str, Any], watch: Wa
     Raises:
         TerramendError: `batch.folder` when nothing matches, `batch.written` when nothing else does.
     """
-    from .raster.files import ENDINGS
-    from .raster.fill_tag import is_filled
-    from .raster.siblings import masks_of_others
+    from .raster.products.files import ENDINGS
+    from .raster.products.fill_tag import is_filled
+    from .raster.products.siblings import masks_of_others
 
     place = Path(os.path.realpath(folder))
     # An entry that is a link keeps its name: {folder} is where it was found.
@@ -279,8 +279,8 @@ def _is_other(name: str) -> bool:
 
 def _is_quality(stem: str) -> bool:
     """Whether a file's name says that it holds a quality band, of which masks are made or not."""
-    from .raster.mask_names import kind_of_file
-    from .raster.roles import role_of_file
+    from .raster.masks.names import kind_of_file
+    from .raster.products.roles import role_of_file
 
     return kind_of_file(stem) is not None or role_of_file(stem) == "qa"
 

@@ -18,7 +18,7 @@ from .watch import Watch
 from .weights import with_network
 
 if TYPE_CHECKING:
-    from .raster.scene import Scene  # not at run time: lists of methods need no GDAL
+    from .raster.scene.scene import Scene  # not at run time: lists of methods need no GDAL
 
 OPTION_OF = {"references": "--reference", "terrain": "--dem", "sar": "--sar"}
 

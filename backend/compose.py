@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..models.base import Flags, Source
 from .raster.encode import avoid, encode, frequent_class
-from .raster.gapmap import GAP, OUTSIDE, VALID
+from .raster.masks.gapmap import GAP, OUTSIDE, VALID
 from .raster.mosaic import NO_AGE, Block
 from .raster.raster import Raster
 

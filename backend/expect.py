@@ -14,10 +14,10 @@ from .choose import named
 from .method import make_method
 from .opening import open_grid, open_inputs
 from .process import computing
-from .raster.detail import windows
-from .raster.fill_bands import class_bands
 from .raster.gdal import cache_within
 from .raster.outputs import working_folder
+from .raster.scene.detail import windows
+from .raster.scene.fill_bands import class_bands
 from .request import FillRequest, validate
 from .trial import WINDOWS
 from .watch import Watch

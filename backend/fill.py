@@ -18,17 +18,17 @@ from .fill_grid import Tally, Writers, fill_grid
 from .method import Method, make_method
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
-from .raster.fill_bands import class_bands, opaque, say_left
-from .raster.fill_tag import memory_of
-from .raster.gapmap import GapMap
 from .raster.gdal import cache_within
+from .raster.masks.gapmap import GapMap
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
 from .raster.outputs import Outputs, working_folder
+from .raster.products.fill_tag import memory_of
 from .raster.provenance import Origin, describe_inputs, marked
 from .raster.raster import Raster, telling
-from .raster.references import Reference
-from .raster.scene import Scene
-from .raster.unchanged import unchanged
+from .raster.scene.fill_bands import class_bands, opaque, say_left
+from .raster.scene.references import Reference
+from .raster.scene.scene import Scene
+from .raster.scene.unchanged import unchanged
 from .raster.writer import GeoTiffWriter, is_cog, parse_options
 from .request import FillRequest, FillResult, request_hash, validate
 from .version import VERSION

@@ -18,11 +18,11 @@ from . import compose
 from .flow import in_order
 from .method import Method
 from .process import give_memory_back
-from .raster.gapmap import GAP, GapMap
 from .raster.gdal import open_dataset
 from .raster.grid import Grid, Window
+from .raster.masks.gapmap import GAP, GapMap
 from .raster.mosaic import Block, Mosaic, Piece
-from .raster.scene import Scene
+from .raster.scene.scene import Scene
 from .raster.tiles import TilePlace, TilePlan
 from .raster.writer import GeoTiffWriter
 from .watch import Watch

@@ -14,10 +14,10 @@ import numpy as np
 
 from ..models.base import Flags, Floats, Tile
 from .errors import TerramendError
-from .raster.gapmap import GAP, VALID
 from .raster.grid import Grid, Window
+from .raster.masks.gapmap import GAP, VALID
 from .raster.resample import block_any
-from .raster.scene import Scene
+from .raster.scene.scene import Scene
 
 Shape = Callable[[Window], Flags]
 """(h, w) bool: pixels under the shape, before it is known which of them are valid."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .raster import polarisations
+from .raster.scene import polarisations
 from .request import FillRequest, Reference
 
 

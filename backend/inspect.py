@@ -16,15 +16,15 @@ from .choose import choose, facts_of, named, say_unused, untried_reason, used
 from .errors import TerramendError, together
 from .opening import Inputs, open_grid, open_inputs
 from .process import computing
-from .raster.copies import say_copies
-from .raster.empty_inputs import say_blank
-from .raster.fill_bands import class_bands, fill_bands, say_left
-from .raster.missed_cloud import say_missed
 from .raster.outputs import working_folder
-from .raster.radiometry import in_words
+from .raster.products.radiometry import in_words
 from .raster.raster import Raster
-from .raster.references import Reference
-from .raster.scene import ReferenceInfo, Scene
+from .raster.scene.copies import say_copies
+from .raster.scene.empty_inputs import say_blank
+from .raster.scene.fill_bands import class_bands, fill_bands, say_left
+from .raster.scene.missed_cloud import say_missed
+from .raster.scene.references import Reference
+from .raster.scene.scene import ReferenceInfo, Scene
 from .request import FillRequest, validate
 from .trial import shown
 from .watch import Watch

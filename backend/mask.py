@@ -13,18 +13,18 @@ from rasterio.enums import ColorInterp
 
 from .inputs import named_inputs
 from .opening import files_read, open_grid, open_inputs, say_own_masks
-from .raster.gapmap import GAP, GapMap, build_gap_map, in_force
 from .raster.grid import Window
-from .raster.mask_detect import OWN_TAG
-from .raster.mask_kinds import ANY_CLASS, CLASS_BITS, Bits
-from .raster.mask_layers import MaskStack, open_masks
-from .raster.mask_names import mask_kind_of
+from .raster.masks.detect import OWN_TAG
+from .raster.masks.gapmap import GAP, GapMap, build_gap_map, in_force
+from .raster.masks.kinds import ANY_CLASS, CLASS_BITS, Bits
+from .raster.masks.layers import MaskStack, open_masks
+from .raster.masks.names import mask_kind_of
 from .raster.metadata import BandMetadata, Metadata
 from .raster.outputs import Outputs, working_folder
-from .raster.products import open_product
+from .raster.products.products import open_product
+from .raster.products.siblings import Folders
 from .raster.raster import Raster, telling
-from .raster.siblings import Folders
-from .raster.unchanged import States, states, unchanged
+from .raster.scene.unchanged import States, states, unchanged
 from .raster.writer import GeoTiffWriter
 from .request import FillRequest, Mask, request_hash, validate
 from .version import VERSION

@@ -27,13 +27,13 @@ from .device import on_torch, where
 from .errors import Notice, TerramendError, together
 from .flow import run_cancellable
 from .process import give_memory_back
-from .raster import detail
-from .raster.copies import say_copies
-from .raster.empty_inputs import say_blank
 from .raster.grid import Window
-from .raster.missed_cloud import say_missed, say_specks
-from .raster.offsets import say_moved
-from .raster.scene import STRIP, Scene, overview_step
+from .raster.scene import detail
+from .raster.scene.copies import say_copies
+from .raster.scene.empty_inputs import say_blank
+from .raster.scene.missed_cloud import say_missed, say_specks
+from .raster.scene.offsets import say_moved
+from .raster.scene.scene import STRIP, Scene, overview_step
 from .raster.tiles import TilePlan, plan_tiles
 from .request import FillRequest
 from .trial import WINDOWS, Tried, candidates, compare, shown

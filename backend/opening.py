@@ -10,19 +10,19 @@ from pathlib import Path
 from .errors import Notice, TerramendError
 from .flow import run_cancellable
 from .inputs import named_inputs
-from .raster.classes import say_classes
-from .raster.fill_bands import class_bands
-from .raster.gapmap import GapMap, build_gap_map
 from .raster.grid import Grid
-from .raster.missed_gaps import missed_gaps
-from .raster.polygons import is_vector
-from .raster.products import open_product
-from .raster.radiometry import as_dates
+from .raster.masks.gapmap import GapMap, build_gap_map
+from .raster.masks.polygons import is_vector
+from .raster.products.classes import say_classes
+from .raster.products.products import open_product
+from .raster.products.radiometry import as_dates
+from .raster.products.siblings import Folders, find_references, masks_beside
 from .raster.raster import Raster, telling
-from .raster.references import LEFT_OUT, Reference, open_references
-from .raster.scene import Scene, open_scene
-from .raster.siblings import Folders, find_references, masks_beside
-from .raster.unchanged import States, states
+from .raster.scene.fill_bands import class_bands
+from .raster.scene.missed_gaps import missed_gaps
+from .raster.scene.references import LEFT_OUT, Reference, open_references
+from .raster.scene.scene import Scene, open_scene
+from .raster.scene.unchanged import States, states
 from .request import FillRequest, Mask, metres
 from .watch import Together, Watch
 

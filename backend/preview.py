@@ -12,9 +12,9 @@ from rasterio.enums import Resampling
 
 from .fill import fill
 from .opening import open_inputs
-from .raster.extent import read_extent
 from .raster.gdal import open_dataset
 from .raster.grid import Grid, Window
+from .raster.masks.extent import read_extent
 from .raster.metadata import read_metadata, write_metadata
 from .raster.outputs import working_folder
 from .raster.raster import Raster

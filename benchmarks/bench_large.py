@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 from terramend.backend.evaluation import cases, make_cases
-from terramend.backend.raster import detail
 from terramend.backend.raster.grid import Grid
+from terramend.backend.raster.scene import detail
 from terramend.models.base import Floats, Tile
 from terramend.models.guided.half import halved
 from terramend.models.guided.model import of_quality

@@ -29,6 +29,8 @@ TORCH = re.compile(r"backend/(training|experiments)/|models/\w+/(network|unet|to
 """Modules that only the full environment can import."""
 STOREYS = ("raster", "datasets", "fetch", "evaluation", "training", "experiments")
 """Folders of `backend`: each may stand on those before it alone. What serves a fill stands beside the first."""
+OF_RASTER = ("masks", "products", "scene")
+"""Folders of `backend/raster`, likewise. What lies in `raster` itself stands below them all."""
 QGIS_LOADS = (
     "__init__",
     "protocol",
@@ -94,6 +96,14 @@ def test_research_stands_on_what_serves(path: Path) -> None:
     for level, module in imports(path):
         reached = target(path, level, module).split(".") if level else []
         assert not set(reached[1:2]) & set(above), f"{path} reaches {'.'.join(reached)}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[1:2] == ("raster",)], ids=str)
+def test_masks_products_and_the_scene_stand_on_each_other_in_this_order(path: Path) -> None:
+    above = OF_RASTER[OF_RASTER.index(path.parts[2]) + 1 :] if path.parts[2] in OF_RASTER else OF_RASTER
+    for level, module in imports(path):
+        reached = target(path, level, module).split(".") if level else []
+        assert not set(reached[2:3]) & set(above), f"{path} reaches {'.'.join(reached)}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)

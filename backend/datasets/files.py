@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...models.base import Flags, Floats
 from ..raster.grid import Grid
-from ..raster.mask_tables import CLOUD_PROBABILITY_THRESHOLD
+from ..raster.masks.tables import CLOUD_PROBABILITY_THRESHOLD
 
 SENTINEL2 = {
     "B02": 490.0, "B03": 560.0, "B04": 665.0, "B05": 705.0, "B06": 740.0, "B07": 783.0,

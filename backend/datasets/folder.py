@@ -25,16 +25,16 @@ import numpy as np
 from ...models.base import Flags, Floats
 from ..errors import TerramendError
 from ..notices import Notice
-from ..raster.dates import date_in
 from ..raster.grid import Grid
-from ..raster.guides import open_guide
-from ..raster.mask_names import WORDS, mask_kind_of
-from ..raster.products import open_product
+from ..raster.masks.names import WORDS, mask_kind_of
+from ..raster.products.dates import date_in
+from ..raster.products.products import open_product
+from ..raster.products.siblings import RADAR_WORDS, TERRAIN_WORDS
 from ..raster.raster import Band, Raster
 from ..raster.reader import RasterReader
-from ..raster.reference_gaps import ReferenceGaps
-from ..raster.sar import SarReader
-from ..raster.siblings import RADAR_WORDS, TERRAIN_WORDS
+from ..raster.scene.guides import open_guide
+from ..raster.scene.reference_gaps import ReferenceGaps
+from ..raster.scene.sar import SarReader
 from ..request import DEFAULT_CLASSES, Mask
 from ..watch import Watch
 from .files import (

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..raster.dates import date_in
+from ..raster.products.dates import date_in
 from .files import LANDSAT7, grid, raw, reflectance, wavelengths
 from .place import Date, Place
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..raster.dates import date_in
+from ..raster.products.dates import date_in
 from .files import SENTINEL2, SIX, cloud, reflectance, wavelengths
 from .place import Date, Place
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..raster.dates import date_in
+from ..raster.products.dates import date_in
 from .files import SENTINEL2, SIX, grid, stacked, wavelengths
 from .place import Date, Place
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..raster.dates import date_in
+from ..raster.products.dates import date_in
 from .files import (
     LANDSAT7,
     LANDSAT8,

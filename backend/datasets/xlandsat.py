@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from ..raster.dates import date_in
+from ..raster.products.dates import date_in
 from .files import LANDSAT8, grid, reflectance, sun, wavelengths
 from .place import Date, Place
 

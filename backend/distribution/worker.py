@@ -27,7 +27,7 @@ from . import places
 
 CODE = (
     "backend/*.py",
-    "backend/raster/*.py",
+    "backend/raster/**/*.py",
     "backend/distribution/*.py",
     "models/**/*.py",
     "models/weights/*.json",

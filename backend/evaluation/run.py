@@ -24,12 +24,13 @@ from .methods import HERE, Method, find, standard
 
 ROWS = "rows.jsonl"
 HARNESS = (
-    "backend/datasets/*", "backend/raster/dates", "backend/raster/grid", "backend/raster/mask_tables",
-    "backend/raster/slopes", "backend/evaluation/cases", "backend/evaluation/measure",
-    "backend/evaluation/membrane", "backend/evaluation/metrics", "backend/evaluation/terrain", "models/bands",
+    "backend/datasets/*", "backend/raster/grid", "backend/raster/masks/tables",
+    "backend/raster/products/dates", "backend/raster/scene/slopes", "backend/evaluation/cases",
+    "backend/evaluation/measure", "backend/evaluation/membrane", "backend/evaluation/metrics",
+    "backend/evaluation/terrain", "models/bands",
 )  # fmt: skip
 """Modules that every row rests on, whatever the method."""
-OWN = ("backend/raster/*",)
+OWN = ("backend/raster/**/*",)
 """Modules by which a user's own folder of scenes is read, too."""
 LOOKED = ("backend/evaluation/perceptual", "backend/evaluation/pictures")
 """Modules that LPIPS rests on, too."""

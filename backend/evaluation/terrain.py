@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.base import Floats
-from ..raster.slopes import gradients, terrain
+from ..raster.scene.slopes import gradients, terrain
 
 
 def channels(

@@ -19,17 +19,17 @@ from ..datasets.catalog import READERS
 from ..datasets.folder import key, kind, mask_of, owners
 from ..errors import TerramendError
 from ..process import computing
-from ..raster.fill_bands import fill_bands
 from ..raster.grid import Grid
-from ..raster.guides import open_guide, paired
-from ..raster.landsat import open_landsat
-from ..raster.mask_names import mask_kind_of
-from ..raster.products import open_by_itself
+from ..raster.masks.names import mask_kind_of
+from ..raster.products.landsat import open_landsat
+from ..raster.products.products import open_by_itself
+from ..raster.products.sentinel2 import open_sentinel2
 from ..raster.raster import Raster
 from ..raster.reader import RasterReader
-from ..raster.reference_gaps import ReferenceGaps
-from ..raster.sentinel2 import open_sentinel2
-from ..raster.terrain import TerrainReader
+from ..raster.scene.fill_bands import fill_bands
+from ..raster.scene.guides import open_guide, paired
+from ..raster.scene.reference_gaps import ReferenceGaps
+from ..raster.scene.terrain import TerrainReader
 from ..raster.warp import overlaps
 from ..request import DEFAULT_CLASSES, Mask
 from ..watch import Watch

@@ -1,1 +1,1 @@
-"""Scenes as files: grids, products, gap masks, tiles, writer."""
+"""Scenes as files: pixels on grids, read and written; its folders hold masks, products and scenes."""

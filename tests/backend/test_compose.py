@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terramend.backend import compose
-from terramend.backend.raster.gapmap import GAP, OUTSIDE, VALID
 from terramend.backend.raster.grid import Grid
+from terramend.backend.raster.masks.gapmap import GAP, OUTSIDE, VALID
 from terramend.backend.raster.mosaic import NO_AGE, Block
 from terramend.backend.raster.raster import Band, Raster
 from terramend.models.base import Source

@@ -21,7 +21,7 @@ from terramend.backend.accuracy import accuracy
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill, output_paths
 from terramend.backend.mask import make_mask
-from terramend.backend.raster.products import open_product
+from terramend.backend.raster.products.products import open_product
 from terramend.backend.request import FillRequest, Mask, Reference, to_json
 from terramend.backend.watch import Watch
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from terramend.backend import compose, fill_grid
-from terramend.backend.raster.gapmap import GAP, OUTSIDE, VALID
 from terramend.backend.raster.grid import Grid, Window
+from terramend.backend.raster.masks.gapmap import GAP, OUTSIDE, VALID
 from terramend.backend.raster.mosaic import Block
 from terramend.models.base import Source
 

@@ -10,8 +10,8 @@ import shapely
 from terramend.backend.errors import TerramendError
 from terramend.backend.mask import make_mask
 from terramend.backend.raster import outputs
-from terramend.backend.raster.gapmap import GapMap
-from terramend.backend.raster.mask_kinds import CLASS_BITS
+from terramend.backend.raster.masks.gapmap import GapMap
+from terramend.backend.raster.masks.kinds import CLASS_BITS
 from terramend.backend.request import FillRequest, Mask
 from terramend.backend.watch import Watch
 

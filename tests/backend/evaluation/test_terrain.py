@@ -10,8 +10,8 @@ import rasterio
 from rasterio.crs import CRS
 from terramend.backend.evaluation.terrain import channels
 from terramend.backend.raster.grid import Grid
-from terramend.backend.raster.guides import open_guide
-from terramend.backend.raster.terrain import TerrainReader
+from terramend.backend.raster.scene.guides import open_guide
+from terramend.backend.raster.scene.terrain import TerrainReader
 from terramend.backend.watch import Watch
 
 

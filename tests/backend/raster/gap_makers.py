@@ -4,8 +4,8 @@ import numpy as np
 import rasterio
 from rasterio.crs import CRS
 from scipy import ndimage
-from terramend.backend.raster.gapmap import GAP, OUTSIDE, VALID, build_gap_map
 from terramend.backend.raster.grid import Grid
+from terramend.backend.raster.masks.gapmap import GAP, OUTSIDE, VALID, build_gap_map
 from terramend.backend.raster.raster import Band, Raster
 from terramend.backend.request import DEFAULT_CLASSES
 from terramend.backend.watch import Watch

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from terramend.backend.raster.grid import Window
-from terramend.backend.raster.guides import open_guide
-from terramend.backend.raster.products import open_product
+from terramend.backend.raster.products.products import open_product
+from terramend.backend.raster.products.siblings import find_references
 from terramend.backend.raster.reader import RasterReader
-from terramend.backend.raster.references import open_references
-from terramend.backend.raster.siblings import find_references
-from terramend.backend.raster.terrain import TerrainReader
+from terramend.backend.raster.scene.guides import open_guide
+from terramend.backend.raster.scene.references import open_references
+from terramend.backend.raster.scene.terrain import TerrainReader
 from terramend.backend.request import FillRequest
 from terramend.backend.watch import Watch
 

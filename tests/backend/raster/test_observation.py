@@ -9,8 +9,8 @@ import numpy as np
 import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
-from terramend.backend.raster.footprint import NodataReader
 from terramend.backend.raster.grid import Grid, Window
+from terramend.backend.raster.masks.footprint import NodataReader
 from terramend.backend.raster.raster import Band, Raster
 from terramend.backend.raster.reader import RasterReader
 

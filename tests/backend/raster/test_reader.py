@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
 from terramend.backend.errors import TerramendError
 from terramend.backend.raster import gdal
-from terramend.backend.raster.files import open_raster
 from terramend.backend.raster.gdal import FilePool
 from terramend.backend.raster.grid import Grid, Window
-from terramend.backend.raster.products import open_product
+from terramend.backend.raster.products.files import open_raster
+from terramend.backend.raster.products.products import open_product
 from terramend.backend.raster.reader import RasterReader
 from terramend.backend.watch import Watch
 

@@ -1,0 +1,1 @@
+"""What files are: products, dates, sensors, roles of bands, scales, and what lies beside them."""
