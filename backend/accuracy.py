@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from ..models.bands import ndvi, red_and_near_infrared
 from ..models.base import Floats, Prediction, Tile
 from .accuracy_report import Sample, write_report
-from .choose import named
 from .errors import TerramendError
+from .filling.choose import named
+from .filling.holdout_scene import HoldoutScene, choose_shape
+from .filling.method import Method, make_method
+from .filling.opening import Inputs, open_grid, open_inputs
+from .filling.process import computing
 from .flow import in_order
-from .holdout_scene import HoldoutScene, choose_shape
-from .method import Method, make_method
-from .opening import Inputs, open_grid, open_inputs
-from .process import computing
 from .raster.gdal import cache_within
 from .raster.grid import Window
 from .raster.outputs import Outputs, working_folder

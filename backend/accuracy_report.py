@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.base import Floats
+from .messages.units import WORDS, rows
 from .request import figure
-from .units import WORDS, rows
 
 MOST = 480
 """Pixels of a picture's longer side."""

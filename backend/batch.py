@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from . import batch_row, batch_table, cli_request, settings
-from .batch_row import Outcome
-from .batch_table import Row
+from . import settings
+from .commands import batch_row, batch_table, request_options
+from .commands.batch_row import Outcome
+from .commands.batch_table import Row
 from .errors import PARTIAL, TerramendError
 from .failure import cancelled_as
 from .request import FillRequest, request_hash, to_json
@@ -60,7 +61,7 @@ def main(arguments: argparse.Namespace, watch: Watch) -> int:
     """Run the rows; the exit status, `PARTIAL` if some failed."""
     if (arguments.table is None) == (arguments.folder is None):
         raise TerramendError("command.usage", why="Give a TABLE.csv or --folder", command="terramend batch")
-    given = {name: value for name, value in vars(arguments).items() if name in cli_request.FIELDS}
+    given = {name: value for name, value in vars(arguments).items() if name in request_options.FIELDS}
     common = {**settings.for_request(), **given}
     batch_table.check_placeholders(common)
     if arguments.folder is not None:

@@ -43,17 +43,17 @@ class Command:
 
 
 COMMANDS = {
-    "fill": Command("fill the gaps of a raster", "cli_fill"),
-    "clear": Command("remove haze and thin cloud from a whole image", "cli_fill"),
-    "inspect": Command("report gaps, inputs and chosen method without writing a file", "cli_fill"),
+    "fill": Command("fill the gaps of a raster", "commands.fill"),
+    "clear": Command("remove haze and thin cloud from a whole image", "commands.fill"),
+    "inspect": Command("report gaps, inputs and chosen method without writing a file", "commands.fill"),
     "accuracy": Command(
-        "estimate the accuracy of a fill from hidden valid pixels of the scene", "cli_accuracy"
+        "estimate the accuracy of a fill from hidden valid pixels of the scene", "commands.accuracy"
     ),
     "mask": Command(
-        "make a gap mask from quality bands, cloud probabilities, nodata or polygons", "cli_mask"
+        "make a gap mask from quality bands, cloud probabilities, nodata or polygons", "commands.mask"
     ),
     "batch": Command("fill all rasters of a table or a folder", "batch"),
-    "models": Command("list the reconstruction methods, or install network weights", "cli_models"),
+    "models": Command("list the reconstruction methods, or install network weights", "commands.models"),
     "evaluate": Command("benchmark methods on scenes with known ground truth", "evaluation.command"),
     "fetch": Command("prepare training data: Landsat-8 scenes with elevation models", "fetch.command"),
     "train": Command("train a network", "training.command"),

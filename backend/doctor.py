@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ..models import PROVIDERS
-from . import cli_request, device, settings
+from . import device, settings
+from .commands import request_options
 from .errors import ENVIRONMENT, TerramendError
 from .terminal import counted
 from .version import VERSION
@@ -35,7 +36,7 @@ KNOWN_VARIABLES = ("TERRAMEND_CONFIG", "TERRAMEND_DATA", "TERRAMEND_PYTHON")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `terramend doctor`: the settings, to see what a flag would make of them."""
-    cli_request.add_settings(parser)
+    request_options.add_settings(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -1,4 +1,4 @@
-"""Every error of Terramend: a code, its sentence, and the exit status (notices: `notices`).
+"""Every error of Terramend: a code, its sentence, and the exit status (notices: `messages.notices`).
 
 Standard library only: QGIS's Python imports this too, to translate the sentences.
 The backend raises codes with arguments; the sentence is made here and nowhere else.
@@ -11,9 +11,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Mapping
 
-from .notices import NOTICES, Notice, together
-from .raster_errors import RASTERS
-from .research_errors import RESEARCH
+from .messages.notices import NOTICES, Notice, together
+from .messages.raster_errors import RASTERS
+from .messages.research_errors import RESEARCH
 
 __all__ = ["ERRORS", "NOTICES", "Notice", "TerramendError", "together"]
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from .choose import named
-from .method import make_method
-from .opening import open_grid, open_inputs
-from .process import computing
+from .filling.choose import named
+from .filling.method import make_method
+from .filling.opening import open_grid, open_inputs
+from .filling.process import computing
+from .filling.trial import WINDOWS
 from .raster.gdal import cache_within
 from .raster.outputs import working_folder
 from .raster.scene.detail import windows
 from .raster.scene.fill_bands import class_bands
 from .request import FillRequest, validate
-from .trial import WINDOWS
 from .watch import Watch
 
 

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from . import compose, device
-from .choose import named
+from . import device
 from .errors import TerramendError
-from .fill_grid import Tally, Writers, fill_grid
-from .method import Method, make_method
-from .opening import Inputs, open_grid, open_inputs
-from .process import computing
+from .filling import compose
+from .filling.choose import named
+from .filling.fill_grid import Tally, Writers, fill_grid
+from .filling.method import Method, make_method
+from .filling.opening import Inputs, open_grid, open_inputs
+from .filling.process import computing
+from .filling.views import Views
 from .raster.gdal import cache_within
 from .raster.masks.gapmap import GapMap
 from .raster.metadata import Metadata, provenance_metadata, read_metadata, std_metadata
@@ -32,7 +34,6 @@ from .raster.scene.unchanged import unchanged
 from .raster.writer import GeoTiffWriter, is_cog, parse_options
 from .request import FillRequest, FillResult, request_hash, validate
 from .version import VERSION
-from .views import Views
 from .watch import Watch
 
 

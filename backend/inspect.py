@@ -12,10 +12,11 @@ import rasterio.crs
 from ..models.aligndiff import prompt
 from ..models.aligndiff.prompt_regions import region
 from ..models.registry import Row
-from .choose import choose, facts_of, named, say_unused, untried_reason, used
 from .errors import TerramendError, together
-from .opening import Inputs, open_grid, open_inputs
-from .process import computing
+from .filling.choose import choose, facts_of, named, say_unused, untried_reason, used
+from .filling.opening import Inputs, open_grid, open_inputs
+from .filling.process import computing
+from .filling.trial import shown
 from .raster.outputs import working_folder
 from .raster.products.radiometry import in_words
 from .raster.raster import Raster
@@ -26,7 +27,6 @@ from .raster.scene.missed_cloud import say_missed
 from .raster.scene.references import Reference
 from .raster.scene.scene import ReferenceInfo, Scene
 from .request import FillRequest, validate
-from .trial import shown
 from .watch import Watch
 
 SIDE = 256

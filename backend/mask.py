@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from .inputs import named_inputs
-from .opening import files_read, open_grid, open_inputs, say_own_masks
+from .filling.inputs import named_inputs
+from .filling.opening import files_read, open_grid, open_inputs, say_own_masks
 from .raster.grid import Window
 from .raster.masks.detect import OWN_TAG
 from .raster.masks.gapmap import GAP, GapMap, build_gap_map, in_force
@@ -48,7 +48,7 @@ def make_mask(request: FillRequest, watch: Watch, *, class_band: bool = False) -
     Returns:
         JSON: `output`; `gap_fraction` of the samples that can be filled, and per band
         (`fractions`); `gap_pixels` that are 1 in the output, of `pixels`; `masks` as read
-        (`raster.gapmap.MaskUse`); `notices`; `seconds`.
+        (`raster.masks.gapmap.MaskUse`); `notices`; `seconds`.
 
     Raises:
         TerramendError: what is wrong with the request or its files; `run.cancelled`.

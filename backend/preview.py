@@ -11,7 +11,7 @@ import rasterio
 from rasterio.enums import Resampling
 
 from .fill import fill
-from .opening import open_inputs
+from .filling.opening import open_inputs
 from .raster.gdal import open_dataset
 from .raster.grid import Grid, Window
 from .raster.masks.extent import read_extent

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import mosaics
-from terramend.backend.opening import Inputs, open_grid, open_inputs
-from terramend.backend.process import computing
+from terramend.backend.filling.opening import Inputs, open_grid, open_inputs
+from terramend.backend.filling.process import computing
 from terramend.backend.raster.grid import Window
 from terramend.backend.request import QUALITIES, FillRequest, Mask, Reference
 from terramend.backend.watch import Watch

@@ -27,22 +27,12 @@ MODULES = [path for path in FILES if path.suffix == ".py" and path.parts[0] in (
 BLOCKED = ("qgis", "PyQt5", "PyQt6", "torch", "diffusers", "dask", "distributed", "matplotlib", "skimage")
 TORCH = re.compile(r"backend/(training|experiments)/|models/\w+/(network|unet|torch)\w*\.py")
 """Modules that only the full environment can import."""
-STOREYS = ("raster", "datasets", "fetch", "evaluation", "training", "experiments")
-"""Folders of `backend`: each may stand on those before it alone. What serves a fill stands beside the first."""
+SERVING = ("messages", "raster", "filling", "commands", "distribution")
+RESEARCH = ("datasets", "fetch", "evaluation", "training", "experiments")
+"""Folders of `backend`: each may stand on those before it alone, of both lists, in this order."""
 OF_RASTER = ("masks", "products", "scene")
 """Folders of `backend/raster`, likewise. What lies in `raster` itself stands below them all."""
-QGIS_LOADS = (
-    "__init__",
-    "protocol",
-    "request",
-    "errors",
-    "raster_errors",
-    "research_errors",
-    "notices",
-    "reasons",
-    "launch",
-    "version",
-)
+QGIS_LOADS = re.compile(r"backend/((__init__|protocol|request|errors|launch|version)|messages/\w+)\.py")
 
 
 def imports(path: Path) -> list[tuple[int, str]]:
@@ -89,10 +79,10 @@ def test_imports_respect_the_floors(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "backend"], ids=str)
-def test_research_stands_on_what_serves(path: Path) -> None:
-    """What serves a fill knows no research folder, of which the zip holds none; research leans one way."""
-    folder = path.parts[1] if len(path.parts) > 2 else "raster"
-    above = STOREYS[STOREYS.index(folder) + 1 :] if folder in STOREYS else ()
+def test_folders_of_the_backend_stand_on_each_other_in_this_order(path: Path) -> None:
+    """What serves a fill knows no research folder, of which the zip holds none; `backend` itself serves."""
+    folders = (*SERVING, *RESEARCH)
+    above = folders[folders.index(path.parts[1]) + 1 :] if len(path.parts) > 2 else RESEARCH
     for level, module in imports(path):
         reached = target(path, level, module).split(".") if level else []
         assert not set(reached[1:2]) & set(above), f"{path} reaches {'.'.join(reached)}"
@@ -112,7 +102,7 @@ def test_modules_fit_in_the_head(path: Path) -> None:
 
 
 def test_what_qgis_loads_is_python_39() -> None:
-    loaded = [p for p in MODULES if p.parts[0] == "ui" or (p.parts[0] == "backend" and p.stem in QGIS_LOADS)]
+    loaded = [p for p in MODULES if p.parts[0] == "ui" or QGIS_LOADS.fullmatch(p.as_posix())]
     for path in [*loaded, Path("__init__.py"), Path("plugin.py")]:
         ast.parse((ROOT / path).read_text("utf-8"), feature_version=(3, 9))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ..notices import Notice
+from ..messages.notices import Notice
 from . import (
     belgium,
     clear_patches,

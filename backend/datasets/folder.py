@@ -24,7 +24,7 @@ import numpy as np
 
 from ...models.base import Flags, Floats
 from ..errors import TerramendError
-from ..notices import Notice
+from ..messages.notices import Notice
 from ..raster.grid import Grid
 from ..raster.masks.names import WORDS, mask_kind_of
 from ..raster.products.dates import date_in

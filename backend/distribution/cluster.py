@@ -23,11 +23,11 @@ from typing import Any
 import distributed
 from distributed.versions import VersionMismatchWarning
 
-from ..batch_row import Outcome, failed, named, written
+from ..commands.batch_row import Outcome, failed, named, written
 from ..errors import TerramendError
 from ..failure import as_error, reason
+from ..filling.process import deaf_children
 from ..flow import run_cancellable
-from ..process import deaf_children
 from ..request import FillRequest, from_json
 from ..watch import Watch
 from . import places

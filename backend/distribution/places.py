@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..batch_row import named, written
+from ..commands.batch_row import named, written
 from ..errors import TerramendError
 from ..raster.gdal import is_local
 from ..raster.outputs import sweep, temporary_name

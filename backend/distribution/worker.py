@@ -17,18 +17,21 @@ import rasterio
 from distributed.comm.addressing import get_address_host
 
 from .. import device
-from ..batch_row import Outcome, do
+from ..commands.batch_row import Outcome, do
 from ..errors import TerramendError
+from ..filling.process import keep_freed_memory
 from ..flow import is_left_working
-from ..process import keep_freed_memory
 from ..version import VERSION
 from ..watch import Watch
 from . import places
 
 CODE = (
     "backend/*.py",
-    "backend/raster/**/*.py",
+    "backend/commands/*.py",
     "backend/distribution/*.py",
+    "backend/filling/*.py",
+    "backend/messages/*.py",
+    "backend/raster/**/*.py",
     "models/**/*.py",
     "models/weights/*.json",
 )

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..process import deaf_children
+from ..filling.process import deaf_children
 from ..raster.outputs import write_whole
 from ..watch import Watch
 from .cases import Case, Recipe, Sample, key, sample

@@ -13,8 +13,8 @@ from typing import Any
 
 from ...models import registry
 from ...models.base import Floats, Reconstructor, Tile
-from .. import trial
 from ..errors import TerramendError
+from ..filling import trial
 from ..request import QUALITIES
 from . import oracle, peers_space, peers_time
 from .cases import Sample, View, fingerprint
@@ -86,7 +86,7 @@ class Method:
         folders |= {row.factory.split(".")[0] for row in rows}
         if any("weights" in row.options for row in rows):  # what networks sample with, and begin from
             folders |= {"diffusion", "rivals"}
-        paths = [HERE.parent / "trial.py"] if base == "auto" else []
+        paths = [HERE.parent / "filling" / "trial.py"] if base == "auto" else []
         paths += sources(*folders)
         paths += [path for path in (MODELS / "weights").rglob("*") if path.is_file()]
         named = [word for word in registry.FOLDERS if word in self.settings]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...models.base import Floats
-from ..views import heat, png
+from ..filling.views import heat, png
 from .cases import Case, Sample, sample
 from .membrane import membrane
 from .methods import find

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..datasets.catalog import ground, is_own
 from ..errors import TerramendError
-from ..process import deaf_children
+from ..filling.process import deaf_children
 from ..watch import Watch
 from .cases import TRACKS, Case, Recipe, View, fingerprint, key, sample, verify
 from .methods import HERE, Method, find, standard

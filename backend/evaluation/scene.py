@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import cli_request
-from ..choose import named
 from ..cli import Parser
-from ..cli_fill import call, of_options
+from ..commands import request_options
+from ..commands.fill import call, of_options
 from ..errors import TerramendError
+from ..filling.choose import named
+from ..messages.units import WORDS
 from ..request import QUALITIES, figure, from_json
-from ..units import WORDS
 from ..watch import Watch
 
 DEFAULT = ("auto", "idw")
@@ -34,8 +34,8 @@ def check(words: Sequence[str], methods: Sequence[str], watch: Watch) -> dict[st
         TerramendError: as `accuracy` of any of them.
     """
     parser = Parser(prog="terramend evaluate --scene")
-    cli_request.add_arguments(parser, output=False)
-    asked = cli_request.fields(parser.parse_args(list(words)))
+    request_options.add_arguments(parser, output=False)
+    asked = request_options.fields(parser.parse_args(list(words)))
     if "model" in asked:
         raise TerramendError("command.option", option="--model", why="--methods names those to compare")
     requests = {name: _request(asked, name) for name in methods or DEFAULT}

@@ -1,6 +1,6 @@
 """Terrain channels of a place's DEM: elevation, slope, illumination, as the reconstructors take them.
 
-A place's DEM lies on its grid already, north up; `raster.terrain` reads any DEM for any grid.
+A place's DEM lies on its grid already, north up; `raster.scene.terrain` reads any DEM for any grid.
 """
 
 from __future__ import annotations

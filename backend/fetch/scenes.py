@@ -18,7 +18,7 @@ from ..datasets import tiling
 from ..datasets.catalog import READERS
 from ..datasets.folder import key, kind, mask_of, owners
 from ..errors import TerramendError
-from ..process import computing
+from ..filling.process import computing
 from ..raster.grid import Grid
 from ..raster.masks.names import mask_kind_of
 from ..raster.products.landsat import open_landsat

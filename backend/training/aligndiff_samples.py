@@ -29,7 +29,7 @@ from ..datasets.gaps import Gap, make
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
 from ..evaluation.terrain import channels as terrain_of
-from ..notices import Notice
+from ..messages.notices import Notice
 from ..raster.outputs import write_whole
 from ..watch import Watch
 from .crop_store import new_array, provide, read

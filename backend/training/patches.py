@@ -13,7 +13,7 @@ from ...models.base import Floats
 from ..datasets import catalog, paired, sen12ms
 from ..datasets.place import Place
 from ..errors import TerramendError
-from ..notices import Notice
+from ..messages.notices import Notice
 from ..watch import Watch
 
 KEPT = 512

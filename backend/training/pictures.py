@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..filling.views import png, sheet, write
 from ..raster.outputs import written
-from ..views import png, sheet, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

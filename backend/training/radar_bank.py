@@ -20,7 +20,7 @@ from ...models.base import Flags, Floats
 from ..datasets import catalog, radar_layouts
 from ..datasets.place import Date, Place
 from ..errors import TerramendError
-from ..notices import Notice
+from ..messages.notices import Notice
 from . import haze
 from .patches import CLEAR, averaged, nearest, turned_crop
 

@@ -17,10 +17,10 @@ from ...models.ddpm import model as ddpm
 from ...models.diffusion_enhancement import door
 from ...models.diffusion_enhancement.fusion import LIMIT
 from ...models.diffusion_enhancement.model import Enhancer
-from .. import views
 from ..datasets.files import opened, reflectance
 from ..errors import TerramendError
 from ..failure import reason
+from ..filling import views
 from ..flow import run_cancellable
 from ..watch import Watch
 from . import pictures

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import rasterio
 from terramend.backend import batch, cli
-from terramend.backend.batch_row import is_done
-from terramend.backend.batch_table import from_folder, from_table
+from terramend.backend.commands.batch_row import is_done
+from terramend.backend.commands.batch_table import from_folder, from_table
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill
 from terramend.backend.request import FillRequest
@@ -82,7 +82,7 @@ def test_a_row_that_fails_by_our_fault_leaves_its_traceback_in_the_log(work, cap
     def broken(request, watch):
         raise ZeroDivisionError("one too few")
 
-    monkeypatch.setattr("terramend.backend.batch_row.run", broken)
+    monkeypatch.setattr("terramend.backend.commands.batch_row.run", broken)
     assert cli.main(["batch", str(work / "table.csv")]) == 5
     said = capsys.readouterr().err
     assert said.count("Traceback") == 3 and "in broken" in said and "please report it with the log" in said

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 import rasterio
 from terramend.backend import device
-from terramend.backend.choose import create
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill
+from terramend.backend.filling.choose import create
 from terramend.backend.request import FillRequest
 from terramend.backend.watch import Watch
 from terramend.models import onnx

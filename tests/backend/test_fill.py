@@ -15,7 +15,7 @@ from rasterio.env import get_gdal_config
 from terramend.backend import fill as module
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill
-from terramend.backend.fill_grid import fill_grid
+from terramend.backend.filling.fill_grid import fill_grid
 from terramend.backend.raster.gdal import cache_within
 from terramend.backend.request import FillRequest, Mask, Reference, from_json
 from terramend.backend.watch import Watch

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
-from terramend.backend import opening
 from terramend.backend.accuracy import accuracy
 from terramend.backend.errors import TerramendError
 from terramend.backend.fill import fill, output_paths
+from terramend.backend.filling import opening
 from terramend.backend.mask import make_mask
 from terramend.backend.raster.products.products import open_product
 from terramend.backend.request import FillRequest, Mask, Reference, to_json

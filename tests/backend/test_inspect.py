@@ -8,7 +8,7 @@ import pytest
 import rasterio
 from affine import Affine
 from terramend.backend.accuracy import accuracy
-from terramend.backend.cli_fill import found as in_words
+from terramend.backend.commands.fill import found as in_words
 from terramend.backend.errors import TerramendError
 from terramend.backend.expect import expect
 from terramend.backend.fill import fill
@@ -230,7 +230,9 @@ READER = Row(
 
 @pytest.fixture
 def reader(monkeypatch):
-    monkeypatch.setattr("terramend.backend.choose.find", lambda name: READER if name == "told" else None)
+    monkeypatch.setattr(
+        "terramend.backend.filling.choose.find", lambda name: READER if name == "told" else None
+    )
 
 
 def test_prompts_are_shown_for_models_that_read_them(request_of, reader):

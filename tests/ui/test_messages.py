@@ -187,8 +187,12 @@ def test_progress_line() -> None:
     )
 
 
-SHOWN = [path for path in (ROOT / "backend").glob("*.py") if not path.name.startswith("batch")]
-SHOWN += (ROOT / "backend" / "raster").glob("*.py")
+SHOWN = [
+    path
+    for place in (".", "commands", "filling", "raster")
+    for path in (ROOT / "backend" / place).glob("*.py" if place == "." else "**/*.py")
+    if not path.name.startswith("batch")
+]
 STAGES = {name for path in SHOWN for name in re.findall(r"\.stage\(\"(\w+)\"", path.read_text("utf-8"))}
 
 

@@ -22,7 +22,7 @@ import psutil
 import pytest
 import rasterio
 from terramend.backend import batch
-from terramend.backend.batch_table import from_table
+from terramend.backend.commands.batch_table import from_table
 from terramend.backend.distribution import cluster as module
 from terramend.backend.distribution import places
 from terramend.backend.distribution.cluster import _client, identity, run_requests

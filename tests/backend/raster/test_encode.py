@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terramend.backend.compose import CLASS_REACH
+from terramend.backend.filling.compose import CLASS_REACH
 from terramend.backend.raster.encode import NEIGHBOURHOODS, avoid, encode, frequent_class
 
 DTYPES = ("uint8", "int16", "uint16", "float32")

@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 from terramend.backend import weights
-from terramend.backend.choose import create
 from terramend.backend.errors import TerramendError
+from terramend.backend.filling.choose import create
 from terramend.backend.request import FillRequest
 from terramend.models import registry
 from terramend.models import weights as pinned

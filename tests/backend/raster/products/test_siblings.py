@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio.shutil
 from terramend.backend.errors import TerramendError
-from terramend.backend.opening import open_inputs
+from terramend.backend.filling.opening import open_inputs
 from terramend.backend.raster.products.products import open_product
 from terramend.backend.raster.products.siblings import find_references, masks_beside, split_paths
 from terramend.backend.raster.scene.references import open_references

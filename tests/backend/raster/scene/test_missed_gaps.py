@@ -6,10 +6,10 @@ from itertools import groupby
 import numpy as np
 import pytest
 import rasterio
-from terramend.backend import opening
 from terramend.backend.errors import TerramendError
 from terramend.backend.expect import expect
 from terramend.backend.fill import fill
+from terramend.backend.filling import opening
 from terramend.backend.inspect import inspect
 from terramend.backend.mask import make_mask
 from terramend.backend.raster.scene import scene
