@@ -14,8 +14,9 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QAction
 
-from .ui import client, guide, interpreter, settings
+from .ui import client, guide, settings
 from .ui.icon import icon
+from .ui.installation import interpreter
 from .ui.provider import TerramendProvider
 from .ui.tr import tr
 

@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from terramend.ui.base_python import OLDEST, newest_for
-from terramend.ui.environment import Variant, requirements
+from terramend.ui.installation.base_python import OLDEST, newest_for
+from terramend.ui.installation.environment import Variant, requirements
 
 LIGHT, FULL, GPU = Variant(), Variant(full=True), Variant(gpu=True)
 TARGETS = (

@@ -15,7 +15,7 @@ from qgis.core import (
 )
 
 from ..backend.request import DEFAULT_CLASSES, FillRequest
-from .sources import LayerOrPath
+from .layers.sources import LayerOrPath
 from .tr import tr
 
 Extent = Union[None, QgsReferencedRectangle, LayerOrPath]

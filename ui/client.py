@@ -15,9 +15,11 @@ from qgis.core import Qgis, QgsApplication, QgsProcessingFeedback, QgsProcessing
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QThread, pyqtSignal, pyqtSlot
 
-from .interpreter import chosen_interpreter
+from .installation.interpreter import chosen_interpreter
 from .listed import lent_thread
-from .messages import (
+from .supervisor import Call, Supervisor
+from .tr import tr
+from .words.messages import (
     ClientError,
     notice_sentence,
     overall_percent,
@@ -25,8 +27,6 @@ from .messages import (
     tenths_of_long,
     with_layers,
 )
-from .supervisor import Call, Supervisor
-from .tr import tr
 
 __all__ = ["BackendClient", "Call", "ClientError", "client", "close"]
 

@@ -22,14 +22,14 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from . import history, inspection, project_state
+from . import history, project_state
 from .choices import ChoiceError, Choices, to_parameters
 from .client import ClientError, client
-from .comparison import Comparison
-from .conversions import SourceError
+from .layers.comparison import Comparison
+from .layers.conversions import SourceError
+from .layers.results import Preview, add_results, earlier_results, remove_results, show_gap_mask
 from .outlook import Outlook
 from .request_builder import REFUSALS, Built, build, dated
-from .results import Preview, add_results, earlier_results, remove_results, show_gap_mask
 from .runner import Run
 from .teller import Teller
 from .tr import tr
@@ -39,6 +39,7 @@ from .widgets.narrow import SPACING
 from .widgets.output import in_temporary_file
 from .widgets.run_bar import RunBar
 from .widgets.scroll import FormScrollArea
+from .words import inspection
 
 
 class TerramendDock(QDockWidget):

@@ -30,15 +30,16 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..backend.errors import TerramendError
-from . import connection, environment, settings
+from . import settings
 from .client import ClientError, client
-from .environment import State, Variant
-from .inspection import literal
-from .installation_run import InstallationRun, alone
-from .installer import Plan
-from .interpreter import VARIABLE, managed_folder
+from .installation import connection, environment
+from .installation.environment import State, Variant
+from .installation.installation_run import InstallationRun, alone
+from .installation.installer import Plan
+from .installation.interpreter import VARIABLE, managed_folder
 from .listed import ListedTask
 from .tr import tr
+from .words.inspection import literal
 
 
 class EnvironmentDialog(QDialog):

@@ -9,17 +9,17 @@ from qgis.core import QgsMapLayer
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QTimer
 
-from . import inspection
 from .choices import ChoiceError, Choices
-from .conversions import Conversion
-from .messages import ClientError, notice_sentence, progress_sentence
+from .layers.conversions import Conversion
+from .layers.sources import LayerOrPath
 from .request_builder import REFUSALS, UNWRITTEN, Built, build, dated
 from .runner import Run
-from .short_form import short_form
-from .sources import LayerOrPath
 from .tr import tr
 from .widgets.form import ChoicesForm
 from .widgets.run_bar import RunBar
+from .words import inspection
+from .words.messages import ClientError, notice_sentence, progress_sentence
+from .words.short_form import short_form
 
 PAUSE = 600
 """Milliseconds without a change before the backend is asked."""

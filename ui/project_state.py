@@ -13,7 +13,7 @@ from qgis.core import QgsMapLayer, QgsProject
 from ..backend.errors import TerramendError
 from ..backend.request import from_json
 from .choices import ChoiceError, Choices, ReferenceChoice, from_parameters, from_request, to_parameters
-from .conversions import SourceError
+from .layers.conversions import SourceError
 from .tr import tr
 
 TAG = "TERRAMEND_REQUEST"

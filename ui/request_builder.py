@@ -21,10 +21,10 @@ from qgis.core import (
 from ..backend.errors import TerramendError
 from ..backend.request import FillRequest, Mask, Reference, to_json, validate
 from .choices import SAME, ChoiceError, Choices, MaskChoice
-from .conversions import Conversion, Export, SourceError
-from .messages import error_sentence
-from .sources import LayerOrPath, SourceMaker, day, source_from_here
+from .layers.conversions import Conversion, Export, SourceError
+from .layers.sources import LayerOrPath, SourceMaker, day, source_from_here
 from .tr import tr
+from .words.messages import error_sentence
 
 REFUSALS = (ChoiceError, SourceError)
 """What keeps a request from being built; the text is a sentence for the user."""

@@ -8,9 +8,9 @@ from qgis.core import QgsApplication, QgsFeedback, QgsTask
 
 from .client import Call, ClientError, client
 from .listed import ListedTask
-from .messages import overall_percent
 from .request_builder import Built
 from .tr import tr
+from .words.messages import overall_percent
 
 
 class ConversionTask(QgsTask):

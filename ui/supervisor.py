@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from ..backend import protocol
 from ..backend.version import VERSION
 from .backend_process import BackendProcess
-from .messages import ClientError
+from .words.messages import ClientError
 
 HANDSHAKE = 60.0
 """Seconds that a backend gets to answer `initialize`; cold disks and virus scanners are slow."""

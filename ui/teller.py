@@ -10,8 +10,8 @@ from qgis.gui import QgsMessageBar, QgsMessageBarItem
 from qgis.PyQt import sip
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QPushButton
 
-from .inspection import plain
 from .tr import tr
+from .words.inspection import plain
 
 LINES = 500
 """Most lines that the log keeps."""

@@ -41,10 +41,10 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDate
 from terramend.backend.errors import Notice
-from terramend.ui import interpreter
 from terramend.ui.algorithms.check_accuracy import _reword
-from terramend.ui.messages import told_in_windows
-from terramend.ui.results import Styler
+from terramend.ui.installation import interpreter
+from terramend.ui.layers.results import Styler
+from terramend.ui.words.messages import told_in_windows
 
 gdal.UseExceptions()
 

@@ -18,7 +18,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import QgsApplication, QgsProcessingFeedback, QgsProcessingMultiStepFeedback, QgsTask
 from qgis.PyQt.QtCore import QThread, QTimer
-from terramend.ui.messages import ClientError
+from terramend.ui.words.messages import ClientError
 
 gdal.UseExceptions()
 
@@ -265,7 +265,7 @@ def test_missing_interpreter_says_where_to_get_one(
     qgis_app: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from terramend.ui import client as module
-    from terramend.ui import interpreter
+    from terramend.ui.installation import interpreter
 
     monkeypatch.delenv("TERRAMEND_PYTHON")
     monkeypatch.setattr(interpreter, "managed_folder", lambda: tmp_path / "environment")

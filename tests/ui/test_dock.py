@@ -99,7 +99,7 @@ def test_the_target_among_its_other_dates_is_left_out(
 
 
 def test_the_dock_opens_for_the_raster_that_is_selected(dock: Any, iface: Any, layers: Any) -> None:
-    from terramend.ui.results import ROLE
+    from terramend.ui.layers.results import ROLE
 
     iface.active = layers["other"]
     dock.hide()
@@ -632,7 +632,7 @@ def test_a_batch_dialog_that_lies_in_a_window_of_its_own_shows_that(
 
 
 def test_methods_are_those_of_the_backend(client: Any, qgis_app: QgsApplication) -> None:
-    from terramend.ui.methods import METHODS
+    from terramend.ui.words.methods import METHODS
 
     rows = client.call_blocking("models", {})["models"]
     known = [(row["name"], row["title"], row["group"], tuple(row["modes"])) for row in rows]

@@ -25,8 +25,9 @@ from qgis.PyQt.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
 )
-from terramend.ui import environment, settings
-from terramend.ui.environment import State, Variant
+from terramend.ui import settings
+from terramend.ui.installation import environment
+from terramend.ui.installation.environment import State, Variant
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ def test_nothing_is_removed_under_the_hands_of_another_window(dialog: Any) -> No
 def test_cancel_while_it_installs(
     dialog: Any, until: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    from terramend.ui import base_python
+    from terramend.ui.installation import base_python
 
     slow = tmp_path / "python3"
     slow.write_text("#!/bin/sh\necho a line from venv\nexec sleep 60\n")
@@ -202,7 +203,7 @@ def test_cancel_while_it_installs(
 def test_success_is_shown_and_its_removal(
     dialog: Any, until: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from terramend.ui import installer
+    from terramend.ui.installation import installer
 
     def build(self: Any) -> None:  # the tests of the installer build real ones
         python = environment.environment_python(self._place)

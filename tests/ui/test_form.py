@@ -402,7 +402,7 @@ def bands(layers: dict[str, Any], scene: dict[str, str], tmp_path: Path) -> list
 def test_results_stand_beside_a_group_of_bands_which_stays_the_target(
     form: Any, bands: list[QgsRasterLayer], scene: dict[str, str]
 ) -> None:
-    from terramend.ui.results import ROLE, add_results
+    from terramend.ui.layers.results import ROLE, add_results
 
     project = QgsProject.instance()
     form.target.chooser.set_item("Bands of group bands")

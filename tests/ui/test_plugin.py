@@ -303,7 +303,8 @@ def test_the_button_shows_and_hides_the_dock(iface: Interface, qgis_app: Any) ->
 @pytest.fixture
 def no_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A machine where no backend is set up."""
-    from terramend.ui import interpreter, settings
+    from terramend.ui import settings
+    from terramend.ui.installation import interpreter
 
     monkeypatch.delenv("TERRAMEND_PYTHON")
     monkeypatch.setattr(interpreter, "managed_folder", lambda: tmp_path / "environment")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from terramend.ui import supervisor as module
 from terramend.ui.backend_process import BackendProcess
-from terramend.ui.messages import ClientError
 from terramend.ui.supervisor import Call, Supervisor
+from terramend.ui.words.messages import ClientError
 
 FAKE = str(Path(__file__).with_name("fake_backend.py"))
 LONG = 60

@@ -33,9 +33,9 @@ from qgis.PyQt.QtWidgets import QComboBox
 from terramend.backend.request import DEFAULT_CLASSES
 from terramend.ui import history
 from terramend.ui.choices import Choices, MaskChoice, ReferenceChoice, to_parameters
-from terramend.ui.option_words import _fields, _words
-from terramend.ui.results import BEFORE, ROLE, Styler
+from terramend.ui.layers.results import BEFORE, ROLE, Styler
 from terramend.ui.widgets.form import ChoicesForm
+from terramend.ui.words.option_words import _fields, _words
 
 
 @pytest.fixture

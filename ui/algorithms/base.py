@@ -20,13 +20,13 @@ from qgis.PyQt.QtGui import QIcon
 from ...backend.request import DEFAULT_CLASSES
 from ..choices import ChoiceError, Choices, from_values
 from ..client import ClientError, client
-from ..conversions import SourceError
 from ..guide import address
 from ..icon import icon
-from ..interpreter import chosen_interpreter
-from ..messages import told_in_windows
+from ..installation.interpreter import chosen_interpreter
+from ..layers.conversions import SourceError
 from ..request_builder import REFUSALS, UNWRITTEN, Built, build
 from ..tr import tr
+from ..words.messages import told_in_windows
 from .parameters import AlgorithmWithParameters
 from .values import items, not_found, number, text, truth, words
 

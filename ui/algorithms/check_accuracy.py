@@ -17,11 +17,11 @@ from qgis.core import (
 )
 
 from ...backend.errors import NOTICES
-from ..inspection import error_words
-from ..messages import reason_sentence
+from ..layers.sources import from_here
 from ..request_builder import UNWRITTEN, Built, build
-from ..sources import from_here
 from ..tr import tr
+from ..words.inspection import error_words
+from ..words.messages import reason_sentence
 from .base import TerramendAlgorithm
 
 

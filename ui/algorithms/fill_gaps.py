@@ -18,14 +18,14 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from ..inspection import error_words
-from ..messages import reason_sentence
+from ..layers.results import Styler
+from ..layers.sources import from_here
 from ..request_builder import Built, build
-from ..results import Styler
-from ..sources import from_here
 from ..tr import tr
 from ..widgets.layer_chooser import file_name
 from ..widgets.output import unfilled_titles
+from ..words.inspection import error_words
+from ..words.messages import reason_sentence
 from .base import TerramendAlgorithm
 from .values import items
 

@@ -12,8 +12,8 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
 )
 
+from ..layers.sources import from_here
 from ..request_builder import Built, build
-from ..sources import from_here
 from ..tr import tr
 from .base import TerramendAlgorithm
 

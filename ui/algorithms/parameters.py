@@ -19,11 +19,11 @@ from qgis.core import (
 )
 
 from ...backend.request import CLASSES, DEFAULT_CLASSES
-from ..methods import METHODS
 from ..tr import tr
 from ..widgets.mask_kind import kind_titles
 from ..widgets.method import device_titles, quality_titles
 from ..widgets.target import radiometry_titles
+from ..words.methods import METHODS
 from .suggestions import suggest
 
 

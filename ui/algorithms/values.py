@@ -20,7 +20,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt
 
 from ..choices import ChoiceError
-from ..sources import public_source
+from ..layers.sources import public_source
 from ..tr import tr
 
 BETWEEN = {

@@ -9,9 +9,9 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QFileDialog, QPushButton, QWidget
 
 from ..choices import Choices, MaskChoice, ReferenceChoice
-from ..inspection import literal
-from ..messages import notice_sentence
 from ..tr import tr
+from ..words.inspection import literal
+from ..words.messages import notice_sentence
 from .layer_chooser import file_name
 from .narrow import narrow_column
 from .quiet import QuietLabel

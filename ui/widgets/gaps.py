@@ -22,9 +22,9 @@ from qgis.PyQt.QtWidgets import (
 
 from ...backend.request import CLASSES
 from ..choices import Choices, MaskChoice
-from ..inspection import literal
-from ..sources import LayerOrPath
+from ..layers.sources import LayerOrPath
 from ..tr import tr
+from ..words.inspection import literal
 from .layer_chooser import POLYGONS, RASTERS, LayerChooser, file_name
 from .mask_kind import MaskKindBox
 from .narrow import SPACING, before_in_tab_order, in_tab_order, narrow_column, narrow_combo

@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QModelIndex, pyqtSignal
 from qgis.PyQt.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from ..choices import layer_of
-from ..sources import PICTURES, LayerOrPath
+from ..layers.sources import PICTURES, LayerOrPath
 from ..tr import tr
 
 RASTERS = QgsMapLayerProxyModel.Filter.RasterLayer

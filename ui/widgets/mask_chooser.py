@@ -8,7 +8,7 @@ from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtGui import QFocusEvent
 from qgis.PyQt.QtWidgets import QComboBox
 
-from ..sources import PICTURES, LayerOrPath
+from ..layers.sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import file_name
 from .narrow import make_narrow

@@ -11,8 +11,8 @@ from qgis.PyQt.QtWidgets import QWidget
 from ...backend.request import DEVICES
 from .. import settings
 from ..choices import Choices
-from ..methods import METHODS, group_title
 from ..tr import tr
+from ..words.methods import METHODS, group_title
 from .method_options import MethodOptions
 from .narrow import narrow_combo, narrow_form
 from .network_line import NetworkLine

@@ -8,9 +8,9 @@ from qgis.gui import QgsCollapsibleGroupBoxBasic
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QWidget
 
-from ..inspection import literal
-from ..option_words import in_windows
 from ..tr import tr
+from ..words.inspection import literal
+from ..words.option_words import in_windows
 
 Settings = Tuple[Tuple[str, str], ...]
 

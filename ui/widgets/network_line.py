@@ -18,9 +18,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..client import Call, ClientError, client
-from ..connection import proxies, trusted_certificates
-from ..messages import stage_title
+from ..installation.connection import proxies, trusted_certificates
 from ..tr import tr
+from ..words.messages import stage_title
 
 MOST = 1 << 19
 """Bytes of certificates that a line to the backend has room for; else it trusts what the system does."""

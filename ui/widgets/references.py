@@ -20,10 +20,10 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..choices import Choices, MaskChoice, ReferenceChoice, join_kinds, layer_of
-from ..inspection import literal
-from ..results import ROLE
-from ..sources import PICTURES, LayerOrPath, public_source
+from ..layers.results import ROLE
+from ..layers.sources import PICTURES, LayerOrPath, public_source
 from ..tr import tr
+from ..words.inspection import literal
 from .folder_line import FolderLine
 from .layer_chooser import file_name
 from .mask_chooser import CLEAR, FOUND, MaskChooser

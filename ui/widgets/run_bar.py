@@ -16,9 +16,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..icon import icon
-from ..inspection import literal
-from ..messages import notice_in_short, notice_sentence, overall_percent, progress_sentence
 from ..tr import tr
+from ..words.inspection import literal
+from ..words.messages import notice_in_short, notice_sentence, overall_percent, progress_sentence
 from .narrow import narrow_column
 from .quiet import QuietLabel
 

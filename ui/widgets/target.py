@@ -12,8 +12,8 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLineEdit, QWidget
 
 from ...backend.request import RADIOMETRIES
 from ..choices import ChoiceError, Choices, read_sun, sun_text
-from ..results import ROLE, Subject
-from ..sources import PICTURES, LayerOrPath
+from ..layers.results import ROLE, Subject
+from ..layers.sources import PICTURES, LayerOrPath
 from ..tr import tr
 from .layer_chooser import RASTERS, LayerChooser, file_name
 from .narrow import narrow_column, narrow_combo

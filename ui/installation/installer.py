@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Callable, Dict, List, Mapping, Optional, Sequence, cast
 
-from ..backend import launch
-from ..backend.errors import TerramendError
+from ...backend import launch
+from ...backend.errors import TerramendError
+from ..backend_process import kill_group, spawn
 from . import base_python
-from .backend_process import kill_group, spawn
 from .environment import (
     Variant,
     building_place,

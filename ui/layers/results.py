@@ -21,8 +21,8 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QColor
 
+from ..tr import tr
 from .styles import is_our_ramp, style_filled, style_provenance, style_std
-from .tr import tr
 
 BEFORE = "terramend/before"
 """Custom property of a filled layer: the id of the layer that it was made from."""

@@ -9,9 +9,9 @@ import pytest
 import tomllib
 from packaging.requirements import Requirement
 from terramend.backend.errors import TerramendError
-from terramend.ui import base_python, environment
-from terramend.ui.base_python import BasePython
-from terramend.ui.environment import State, Variant
+from terramend.ui.installation import base_python, environment
+from terramend.ui.installation.base_python import BasePython
+from terramend.ui.installation.environment import State, Variant
 
 ALL = [Variant(full, gpu) for full in (False, True) for gpu in (False, True)]
 

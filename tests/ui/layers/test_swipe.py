@@ -13,8 +13,8 @@ from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, Qt
 from qgis.PyQt.QtGui import QColor, QFont, QFontMetrics, QImage, QKeyEvent, QMouseEvent, QPainter
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMainWindow, QPushButton
-from terramend.ui.results import BEFORE
-from terramend.ui.swipe import SwipeItem, SwipeTool
+from terramend.ui.layers.results import BEFORE
+from terramend.ui.layers.swipe import SwipeItem, SwipeTool
 
 
 @pytest.fixture

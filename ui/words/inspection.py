@@ -6,9 +6,9 @@ import html
 import re
 from typing import Any, Mapping, Optional
 
-from ..backend.request import figure, metres
+from ...backend.request import figure, metres
+from ..tr import tr
 from .messages import duration, reason_sentence
-from .tr import tr
 
 
 def estimate(found: Mapping[str, Any], told: Optional[Mapping[str, Any]] = None) -> str:

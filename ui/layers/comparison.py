@@ -9,9 +9,9 @@ from qgis.gui import QgsMapTool
 from qgis.PyQt import sip
 from qgis.PyQt.QtWidgets import QToolButton
 
+from ..teller import Teller
+from ..tr import tr
 from .swipe import SwipeTool
-from .teller import Teller
-from .tr import tr
 
 
 class Comparison:

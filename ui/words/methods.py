@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple
 
-from .tr import tr
+from ..tr import tr
 
 
 @dataclass(frozen=True)

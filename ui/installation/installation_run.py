@@ -9,10 +9,10 @@ from typing import Iterator, Optional
 
 from qgis.PyQt.QtCore import QLockFile, QObject, pyqtSignal
 
-from ..backend.errors import TerramendError
+from ...backend.errors import TerramendError
+from ..tr import tr
+from ..words.messages import ClientError
 from .installer import Installation, Plan
-from .messages import ClientError
-from .tr import tr
 
 
 @contextlib.contextmanager

@@ -30,8 +30,8 @@ from qgis.core import (
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 
+from ..tr import tr
 from .conversions import Conversion, Export, SourceError
-from .tr import tr
 
 LayerOrPath = Union[QgsMapLayer, str]
 

@@ -26,8 +26,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import Qt
 
-from .messages import ClientError
-from .tr import tr
+from ..tr import tr
+from ..words.messages import ClientError
 
 QGIS_UNKNOWN = -3.4028234663852886e38
 """The lowest float32: no measurement, so nothing is lost by declaring it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from terramend.ui.short_form import short_form
+from terramend.ui.words.short_form import short_form
 
 
 @pytest.mark.parametrize(

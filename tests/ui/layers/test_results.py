@@ -24,14 +24,8 @@ from qgis.gui import QgsLayerTreeView
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QDateTime
 from qgis.PyQt.QtGui import QColor
-from terramend.ui.results import (
-    BEFORE,
-    Subject,
-    add_results,
-    earlier_results,
-    remove_results,
-)
-from terramend.ui.styles import provenance_legend, style_filled, style_provenance, style_std
+from terramend.ui.layers.results import BEFORE, Subject, add_results, earlier_results, remove_results
+from terramend.ui.layers.styles import provenance_legend, style_filled, style_provenance, style_std
 
 gdal.UseExceptions()
 Limits = QgsRasterMinMaxOrigin.Limits

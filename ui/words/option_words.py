@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Mapping
 
-from .tr import tr
+from ..tr import tr
 
 
 def in_windows(sentence: str) -> str:

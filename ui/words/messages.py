@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Mapping, Optional
 
-from ..backend.errors import CANCELLED, ERRORS, INTERNAL, NOTICES
+from ...backend.errors import CANCELLED, ERRORS, INTERNAL, NOTICES
+from ..tr import tr
 from .option_words import field_sentence, in_windows
 from .short_form import short_form
-from .tr import tr
 
 
 class ClientError(Exception):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from qgis.core import QgsApplication
 
-from . import settings
+from .. import settings
+from ..tr import tr
+from ..words.messages import ClientError
 from .environment import State, environment_python, state
-from .messages import ClientError
-from .tr import tr
 
 VARIABLE = "TERRAMEND_PYTHON"
 

@@ -27,8 +27,8 @@ from qgis.core import (
 )
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QDateTime, Qt
-from terramend.ui.conversions import SourceError
-from terramend.ui.sources import BACKEND_DRIVERS, SourceMaker, day
+from terramend.ui.layers.conversions import SourceError
+from terramend.ui.layers.sources import BACKEND_DRIVERS, SourceMaker, day
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from qgis.core import (
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
 )
-from terramend.ui.conversions import Export, SourceError
-from terramend.ui.messages import ClientError
+from terramend.ui.layers.conversions import Export, SourceError
+from terramend.ui.words.messages import ClientError
 
 
 def polygons(field: str = "") -> QgsVectorLayer:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from ..backend.errors import TerramendError
-from .backend_process import kill_group, spawn
+from ...backend.errors import TerramendError
+from ..backend_process import kill_group, spawn
 
 OLDEST = (3, 11)
 """The backend's least Python version."""

@@ -11,8 +11,8 @@ from qgis.PyQt.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt, pyqtS
 from qgis.PyQt.QtGui import QColor, QImage, QKeyEvent, QPainter, QPen
 from qgis.PyQt.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
+from ..tr import tr
 from .results import BEFORE
-from .tr import tr
 
 HANDLE = 14
 """Size in pixels of the grip on the line."""

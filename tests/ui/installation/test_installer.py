@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 from terramend.backend.errors import TerramendError
-from terramend.ui import base_python, environment, installer
-from terramend.ui.environment import State, Variant
-from terramend.ui.installer import Installation, Plan
+from terramend.ui.installation import base_python, environment, installer
+from terramend.ui.installation.environment import State, Variant
+from terramend.ui.installation.installer import Installation, Plan
 
 PROOF = "import tiny_one, tiny_two, json; print('warning'); print(json.dumps({'healthy': tiny_two.WELL}))"
 
@@ -322,7 +322,7 @@ def test_proxy_of_qgis_is_used_and_its_password_not_logged(
 ) -> None:
     from qgis.core import QgsNetworkAccessManager
     from qgis.PyQt.QtNetwork import QNetworkProxy
-    from terramend.ui import connection
+    from terramend.ui.installation import connection
 
     server = index()
     manager = QgsNetworkAccessManager.instance()
@@ -348,7 +348,7 @@ def test_proxy_of_qgis_is_used_and_its_password_not_logged(
 
 
 def test_certificates_come_as_pem(qgis_app: Any) -> None:
-    from terramend.ui import connection
+    from terramend.ui.installation import connection
 
     assert connection.trusted_certificates().startswith(b"-----BEGIN CERTIFICATE-----")
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from terramend.backend.errors import ERRORS, NOTICES, Notice
-from terramend.ui.inspection import error_words, estimate, facts, outcome
-from terramend.ui.messages import (
+from terramend.ui.words.inspection import error_words, estimate, facts, outcome
+from terramend.ui.words.messages import (
     ClientError,
     duration,
     notice_in_short,
@@ -22,9 +22,9 @@ from terramend.ui.messages import (
     stage_title,
     tenths_of_long,
 )
-from terramend.ui.option_words import in_windows
+from terramend.ui.words.option_words import in_windows
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Shouting(QTranslator):

@@ -24,7 +24,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtXml import QDomDocument
 
-from .tr import tr
+from ..tr import tr
 
 CARRIED = (
     QgsMapLayer.StyleCategory.Symbology

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import List, Optional
 
-LOCKS = Path(__file__).resolve().parents[1] / "requirements"
+LOCKS = Path(__file__).resolve().parents[2] / "requirements"
 MARKER = "terramend.json"
 """Written last: the variant and the hash of its requirements. Without it, it is no environment."""
 _FULL = ("torch", "diffusers", "peft", "transformers", "accelerate", "safetensors")

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terramend.ui import environment, interpreter, settings
-from terramend.ui.environment import Variant
-from terramend.ui.messages import ClientError
+from terramend.ui import settings
+from terramend.ui.installation import environment, interpreter
+from terramend.ui.installation.environment import Variant
+from terramend.ui.words.messages import ClientError
 
 
 @pytest.fixture
