@@ -29,7 +29,7 @@ import scores
 from terramend.backend.datasets.masks import Ukis
 from terramend.backend.evaluation import cases, methods
 from terramend.models.base import Flags, Tile
-from terramend.models.guided import fringe
+from terramend.models.guided.dates import fringe
 
 PEERS = {
     "S": "gdal",

@@ -133,7 +133,7 @@ def on_val(
     recipe = load(RECIPES / "val.json")
     verify(recipe, root)
     todo = [(case, track) for case in recipe.cases for track in case.tracks if track in tracks]
-    folder = folder / fingerprint(sorted(GUIDED.glob("*.py")))[:12]
+    folder = folder / fingerprint(sorted(GUIDED.rglob("*.py")))[:12]
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
     watch.stage("evaluate", len(todo))

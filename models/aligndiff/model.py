@@ -22,7 +22,7 @@ from ..classical.membrane import cascade
 from ..diffusion import schedules
 from ..diffusion.noise import noise
 from ..diffusion.scaling import moments, restored, standardised
-from ..guided import coregister
+from ..guided.dates import coregister
 from ..onnx import provider, session
 from ..values import share, whole
 from ..weights import PACKAGED, configuration, fingerprint

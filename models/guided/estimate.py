@@ -12,10 +12,12 @@ from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
 from ..planes import everywhere, masked
 from ..threads import each
-from . import coarse, ferns, global_regression, impute, residual, robust, solve
 from . import features as feats
+from .dates import impute
+from .learners import coarse, ferns, global_regression, robust, solve
+from .learners.statistics import CELL, cells_over, grow, moments
 from .regression import Regression, Settings, channels_of, guided, straight, weight_of
-from .statistics import CELL, cells_over, grow, moments
+from .space import residual
 
 REACH = 16  # pixels around gaps where residuals are wanted
 WIDE = 64.0  # window sigma in pixels between the whole scene's coefficients and the local ones (train)

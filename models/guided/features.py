@@ -15,7 +15,7 @@ from ..base import Floats
 from ..planes import blur, combine, moments, sampled, slopes, strips
 from ..ridge import ridge_weights
 from ..threads import each
-from .impute import Joint
+from .dates.impute import Joint
 
 _RIDGE = 1e-3  # share of the pixels that a unit of a channel's weight costs where directions are sought
 BLURS = (1.0, 2.0, 6.0)

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..base import Findings, Prediction, Reconstructor, Source, Tile
 from ..classical.common import Base, observed
-from . import across, amounts, bands, coregister, fringe, outliers, regression, small, timeline
+from . import across, amounts, regression, small
+from .dates import bands, coregister, fringe, outliers, timeline
+from .dates.select import LIMIT
 from .half import halved
-from .select import LIMIT
 from .state import State, learn
 from .ways import ask_guide, fill, from_space
 from .weighing import weigh

@@ -13,9 +13,11 @@ from ..base import Flags, Floats, Tile
 from ..planes import concat, everywhere, masked, sampled, strips
 from ..planes import moments as moments_of
 from ..threads import both, each
-from . import coarse, ferns, global_regression, impute, random_features, residual, select, solve, terrain
 from . import features as feats
-from .statistics import CELL
+from .dates import impute, select
+from .learners import coarse, ferns, global_regression, random_features, solve
+from .learners.statistics import CELL
+from .space import residual, terrain
 
 ENOUGH = 2000  # pixels that windows at full size share with each date, or the overview teaches
 RANDOM_RIDGE = 20.0  # of the regression on random features, in pixels (train)

@@ -12,7 +12,9 @@ from ..classical.common import Base, observed, spread
 from ..holdout import CLASSES
 from ..planes import moments
 from ..threads import each
-from . import across, amounts, fringe, outliers, regression, small, surroundings, timeline
+from . import across, amounts, regression, small
+from .dates import fringe, outliers, timeline
+from .space import surroundings
 
 _MARGIN = 0.25  # of the observed range: how far beyond it a prediction may go
 NONLINEAR = 0.5  # weight before a trial of the nonlinear regression on terrain and radar

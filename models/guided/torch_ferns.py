@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..base import Flags
 from ..planes import sampled
-from . import ferns as bushes
+from .learners import ferns as bushes
 
 _VALUE = tuple(1 << bit for bit in reversed(range(8)))  # of a fern's answers, the first one's first
 

@@ -17,12 +17,14 @@ from torch import Tensor
 from ..base import Flags, Floats, Tile
 from ..holdout import distance_to_valid
 from ..planes import SAMPLE
-from . import coarse, global_regression, impute, random_features, residual, robust, solve, spatial, terrain
 from . import features as feats
+from .dates import impute
 from .estimate import REACH, Estimate, certainty, windows_of
-from .ferns import COMPONENTS
+from .learners import coarse, global_regression, random_features, robust, solve
+from .learners.ferns import COMPONENTS
+from .learners.statistics import CELL, LEVEL, Cells, cells_over, grow, to_cells
 from .regression import Regression, Settings, straight
-from .statistics import CELL, LEVEL, Cells, cells_over, grow, to_cells
+from .space import residual, spatial, terrain
 from .torch_ferns import grown
 from .torch_planes import MaskPyramid, block_means, blur, cascade, enlarge, exactly, framed, pad_to, slopes
 from .torch_planes import solve as membrane

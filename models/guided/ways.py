@@ -11,7 +11,10 @@ from ..base import Flags, Floats, Source, Tile
 from ..classical.common import anchor, observed
 from ..holdout import distance_to_valid, over_distance
 from ..planes import copy_where
-from . import across, coarse, estimate, regression, surroundings, timeline, uncertainty
+from . import across, estimate, regression, uncertainty
+from .dates import timeline
+from .learners import coarse
+from .space import surroundings
 from .state import Standard, State
 
 

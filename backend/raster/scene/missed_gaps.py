@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ....models.base import Flags
-from ....models.guided import bands, fringe, spectra
+from ....models.guided.dates import bands, fringe, spectra
 from ...watch import Watch
 from ..grid import Window
 from ..masks.gapmap import CELL, GapMap, widened

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from terramend.models.base import Reference, Tile, digest
-from terramend.models.guided import coarse, features, regression, solve, uncertainty
+from terramend.models.guided import features, regression, uncertainty
+from terramend.models.guided.learners import coarse, solve
 from terramend.models.guided.model import Guided, of_quality
 from terramend.models.planes import concat
 

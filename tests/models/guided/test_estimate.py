@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from terramend.models.base import Reference, Tile
-from terramend.models.guided import coarse, estimate, impute, regression, robust, solve
+from terramend.models.guided import estimate, regression
 from terramend.models.guided import features as feats
+from terramend.models.guided.dates import impute
+from terramend.models.guided.learners import coarse, robust, solve
+from terramend.models.guided.learners.statistics import cells_over, grow, moments
 from terramend.models.guided.regression import Settings
-from terramend.models.guided.residual import Rim
+from terramend.models.guided.space.residual import Rim
 from terramend.models.guided.state import standard_of
-from terramend.models.guided.statistics import cells_over, grow, moments
 from terramend.models.holdout import distance_to_valid
 
 from .scenes import blobs, hide, texture

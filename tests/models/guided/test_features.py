@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from terramend.models.guided import features
+from terramend.models.guided.dates.impute import Joint, learn
 from terramend.models.guided.features import build, fine_features, make_basis, principal_axes, supervised_axes
-from terramend.models.guided.impute import Joint, learn
 
 from .scenes import texture
 

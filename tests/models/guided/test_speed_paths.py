@@ -9,7 +9,7 @@ import pytest
 from terramend.models import threads
 from terramend.models.base import Reference, Tile, digest
 from terramend.models.classical.membrane import MaskPyramid, cascade, solve
-from terramend.models.guided import impute, select
+from terramend.models.guided.dates import impute, select
 from terramend.models.guided.half import halved
 from terramend.models.planes import copy_where, everywhere, masked, moments
 from terramend.models.registry import find

@@ -1,0 +1,1 @@
+"""What is learnt from pixels: ridge regressions from coarse to fine on block statistics, and ferns."""

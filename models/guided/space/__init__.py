@@ -1,0 +1,1 @@
+"""What lies around a gap: carried into it, and explained by terrain and radar."""
