@@ -11,83 +11,32 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Mapping
 
+from .messages.batch_errors import BATCH
+from .messages.exit_statuses import CANCELLED, ENVIRONMENT, INPUT, INTERNAL, PARTIAL
 from .messages.notices import NOTICES, Notice, together
+from .messages.plugin_errors import PLUGIN
 from .messages.raster_errors import RASTERS
 from .messages.research_errors import RESEARCH
 
-__all__ = ["ERRORS", "NOTICES", "Notice", "TerramendError", "together"]
-
-INPUT, ENVIRONMENT, CANCELLED, PARTIAL, INTERNAL = 2, 3, 4, 5, 1
-"""Exit statuses: the user's input, the environment, cancelled, part of a batch, our fault."""
+__all__ = [
+    "CANCELLED",
+    "ENVIRONMENT",
+    "ERRORS",
+    "INTERNAL",
+    "NOTICES",
+    "PARTIAL",
+    "Notice",
+    "TerramendError",
+    "together",
+]
 
 # code: (exit status, sentence). Keep alphabetical within each group.
 ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
+        **BATCH,
+        **PLUGIN,
         **RASTERS,
         **RESEARCH,
-        # the batch
-        "batch.address": (INPUT, "{scheduler} is no scheduler: give --scheduler local:N or tcp://HOST:PORT."),
-        "batch.cancelled": (
-            CANCELLED,
-            "Cancelled after {done} of {rows} rows; the same command goes on with the others.",
-        ),
-        "batch.cells": (
-            INPUT,
-            "The row has {count} cells for {columns} columns: put a value that holds commas in quotes.",
-        ),
-        "batch.count": (
-            INPUT,
-            "The column {column} has {count} values for {owners} of {owner}: give one, or one for each.",
-        ),
-        "batch.folder": (
-            INPUT,
-            "Nothing in the folder {folder} matches {pattern}: mend --folder or --pattern.",
-        ),
-        "batch.lost": (ENVIRONMENT, "The row's worker died several times: it may need more memory."),
-        "batch.no-table": (INPUT, "{path} is a folder: --folder {path} fills the rasters in it."),
-        "batch.output": (
-            INPUT,
-            "There is no output: add a column output, "
-            "or an option such as -o {{folder}}/{{stem}}_filled.tif.",
-        ),
-        "batch.owner": (
-            INPUT,
-            "The column {column} says how to take what {owner} names, but the row names none: "
-            "fill in {owner}, or leave {column} empty.",
-        ),
-        "batch.place": (
-            INPUT,
-            "The table of results {path} cannot be written ({why}): choose another place by --results.",
-        ),
-        "batch.read-only": (
-            ENVIRONMENT,
-            "The cluster's worker {worker} may not write to {path}: give it the right to, or end it.",
-        ),
-        "batch.results": (INPUT, "{path} exists and is no table of results: choose another by --results."),
-        "batch.scheduler": (
-            ENVIRONMENT,
-            "The Dask scheduler {scheduler} cannot be used ({why}): check it, or do without --scheduler.",
-        ),
-        "batch.table": (INPUT, "The table {path} cannot be used: {why}; mend it and run again."),
-        "batch.twice": (
-            INPUT,
-            "{path} is already the output of row {row}: give each row its own, as {{stem}} in its name does.",
-        ),
-        "batch.unseen": (
-            ENVIRONMENT,
-            "The cluster's worker {worker} does not see {path} as it is here: "
-            "give it the same folders under the same paths, or end it.",
-        ),
-        "batch.worker": (
-            ENVIRONMENT,
-            "The cluster's worker {worker} has not Terramend {need} ({have}): "
-            "install that version there, with its packages.",
-        ),
-        "batch.written": (
-            INPUT,
-            "All that matches {pattern} in {folder} was written by Terramend: "
-            "name in a table what is to be filled again.",
-        ),
         # the command line and the protocol
         "command.absent": (INPUT, "There is no command {command}; the commands are {known}."),
         "command.option": (INPUT, "{option} is not valid: {why}."),
@@ -331,58 +280,6 @@ ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
             ENVIRONMENT,
             "A worker process was ended from outside, as a system does that is short of memory: "
             "lower --jobs, or close other programs, and run again.",
-        ),
-        # the backend process and its Python, as the plugin sees them
-        "backend.absent": (
-            ENVIRONMENT,
-            "Terramend has no Python for its backend yet: install one, or choose one, "
-            "under Raster > Terramend > Backend environment, or name one in the variable TERRAMEND_PYTHON.",
-        ),
-        "backend.base": (
-            ENVIRONMENT,
-            "No Python of 3.11 to 3.14 was found to build on (found: {found}): install one of these from "
-            "python.org, or with uv python install 3.13, for yourself alone; then try again.",
-        ),
-        "backend.crashed": (
-            ENVIRONMENT,
-            "The backend stopped unexpectedly ({reason}); it starts again with the next run. "
-            "Its last words are in the log.",
-        ),
-        "backend.folder": (
-            ENVIRONMENT,
-            "The environment cannot be written to {path} ({why}): make room there, or close what uses it.",
-        ),
-        "backend.install": (
-            ENVIRONMENT,
-            "The environment could not be installed ({why}): see the log; "
-            "check the network or the proxy in QGIS's settings, or install from a folder of wheels.",
-        ),
-        "backend.interpreter": (
-            ENVIRONMENT,
-            "The interpreter {path} cannot be started ({why}): "
-            "choose another one under Raster > Terramend > Backend environment.",
-        ),
-        "backend.outdated": (
-            ENVIRONMENT,
-            "The backend's Python environment was made for another version of Terramend: "
-            "press Repair under Raster > Terramend > Backend environment.",
-        ),
-        "backend.start": (
-            ENVIRONMENT,
-            "The backend does not start ({why}): "
-            "press Repair, or choose another Python, under Raster > Terramend > Backend environment.",
-        ),
-        "backend.unproven": (
-            ENVIRONMENT,
-            "The environment was installed but does not compute ({why}): see the log, then try again.",
-        ),
-        "backend.version": (
-            ENVIRONMENT,
-            "The backend is of version {found} and the plugin of version {expected}: restart QGIS.",
-        ),
-        "backend.wheels": (
-            ENVIRONMENT,
-            "The folder {path} holds no wheels: choose the folder that holds the .whl files.",
         ),
         # running
         "run.cancelled": (CANCELLED, "Cancelled; nothing was written."),

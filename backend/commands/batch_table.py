@@ -59,10 +59,15 @@ def from_table(path: Path, common: Mapping[str, Any]) -> list[Row]:
         common: fields of a request that hold where a row says nothing.
 
     Raises:
-        TerramendError: `batch.table`, when the table itself cannot be used; `batch.no-table` of a folder.
+        TerramendError: `batch.table`, when the table itself cannot be used; `batch.no-table` of a folder,
+            `batch.raster` of a raster.
     """
     if path.is_dir():
         raise TerramendError("batch.no-table", path=str(path))
+    from ..raster.products.files import ENDINGS
+
+    if path.suffix.lower() in ENDINGS:
+        raise TerramendError("batch.raster", path=str(path))
     try:
         text = path.read_text("utf-8-sig").lstrip("\n")
     except (OSError, UnicodeDecodeError) as error:

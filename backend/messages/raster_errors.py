@@ -8,8 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Mapping
 
-INPUT = 2
-"""As in `errors`."""
+from .exit_statuses import INPUT
 
 RASTERS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {

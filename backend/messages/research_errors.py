@@ -8,8 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Mapping
 
-INPUT, ENVIRONMENT, CANCELLED, INTERNAL = 2, 3, 4, 1
-"""As in `errors`."""
+from .exit_statuses import CANCELLED, ENVIRONMENT, INPUT, INTERNAL
 
 RESEARCH: Mapping[str, tuple[int, str]] = MappingProxyType(
     {

@@ -281,6 +281,7 @@ WRONG = [
     ("models remove x", "model.unknown", ["remove", "guided"]),
     ("batch", "command.usage", ["TABLE.csv", "--folder"]),
     ("batch none.csv", "batch.table", ["none.csv"]),
+    ("batch t.tif", "batch.raster", ["t.tif is a raster and no table", "terramend fill t.tif"]),
     ("batch unmasked", "batch.no-table", ["unmasked is a folder", "--folder "]),
     ("batch table.csv", "batch.table", ["table.csv", "colour"]),
     ("batch --folder empty", "batch.folder", ["empty", "*.tif"]),
