@@ -163,6 +163,9 @@ def test_what_a_mask_missed_joins_it_where_another_date_shows_it(
     parts = {"TARGET": shaded, "GAPS": [scene["mask"]], "OUTPUT": "TEMPORARY_OUTPUT"}
     bare = run("makegapmask", **parts)
     dates = {"REFERENCES": [scene["other"]], "REFERENCE_GAPS": [scene["other_mask"]]}
+    for unread in (dates, {"REFERENCES_FROM": str(tmp_path)}):
+        with pytest.raises(QgsProcessingException, match="Other dates only help .* missed, too"):
+            run("makegapmask", **unread, **parts)
     made = run("makegapmask", feedback := Feedback(), MISSED=True, **dates, **parts)
     found = read(made["OUTPUT"]) == 1
     assert found[gaps].all() and found[shadow].mean() > 0.9 and found[~gaps & ~shadow].mean() < 0.2

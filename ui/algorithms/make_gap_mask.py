@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
 )
 
+from ..choices import ChoiceError, Choices
 from ..layers.sources import from_here
 from ..request_builder import Built, build
 from ..tr import tr
@@ -56,6 +57,16 @@ class MakeGapMask(TerramendAlgorithm):
             tr("A GeoTIFF on the raster's grid: 1 gap, 0 not."),
         )
         self.addOutput(QgsProcessingOutputNumber("GAP_PERCENT", tr("Gaps (% of the footprint)")))
+
+    def choices(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Choices:
+        """Other dates serve one end here; given without it they would be left unread."""
+        choices = super().choices(parameters, context)
+        if (choices.references or choices.references_from) and not choices.missed:
+            sentence = tr(
+                'Other dates only help to find what the masks missed: tick "{missed}", or give none.'
+            )
+            raise ChoiceError(sentence.format(missed=self.parameterDefinition("MISSED").description()))
+        return choices
 
     def build(self, parameters: Dict[str, Any], context: QgsProcessingContext) -> Built:
         """The request whose gaps are written."""
