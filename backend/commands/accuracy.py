@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, watch: Watch) -> dict[str, Any]:
     """Hide, fill, compare, and say what came out."""
-    params = {"request": request_options.fields(arguments)} | (
-        {"html": arguments.html} if arguments.html else {}
-    )
+    params = {"request": request_options.fields(arguments)}
+    if arguments.html:
+        params["html"] = arguments.html
     result = call("accuracy", params, watch)
     if not arguments.json:
         print(figures(result))
